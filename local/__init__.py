@@ -1,0 +1,6 @@
+"""What only this machine needs: the local runtime, the simulator, and what sets them up. Nothing here is deployed."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's folder."""

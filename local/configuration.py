@@ -1,0 +1,96 @@
+"""The configuration of a local run, derived from wrangler.jsonc: never a second copy kept by hand."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pyjson5
+
+from local import ROOT
+from local.runtime.stage import RULES
+
+Configuration = dict[str, Any]
+
+OLDEST_COMPATIBILITY_DATE = "2026-09-08"
+"""The first date at which Cloudflare runs Python Workers on Pyodide 314 (CPython 3.14), which local/runtime is."""
+
+PLUGIN = ROOT / "local/simulator/src/workers_ai_simulator/miniflare_plugin.cjs"
+
+
+class ConfigurationError(Exception):
+    """wrangler.jsonc asks for something a local run cannot give; the message says what to change."""
+
+
+def read(path: Path) -> Configuration:
+    """Read a configuration with comments and trailing commas.
+
+    Raises ConfigurationError if it is not valid.
+    """
+    try:
+        configuration = cast("Configuration", pyjson5.loads(path.read_text()))
+    except pyjson5.Json5Exception as error:
+        raise ConfigurationError(f"{path} is not valid JSON with comments: {error}") from error
+    date = configuration.get("compatibility_date", "")
+    if date < OLDEST_COMPATIBILITY_DATE:
+        raise ConfigurationError(
+            f"{path}: compatibility_date must be {OLDEST_COMPATIBILITY_DATE} or later, not {date or 'missing'}: "
+            "the local runtime is the Python of that date."
+        )
+    return configuration
+
+
+def on_local_runtime(project: Configuration, root: Path) -> Configuration:
+    """The main module swapped for local/runtime's, with paths that hold from any folder."""
+    flags: list[str] = project.get("compatibility_flags", [])
+    local = {
+        **project,
+        "main": "main.mjs",
+        "base_dir": ".",
+        "no_bundle": True,
+        "find_additional_modules": True,
+        "rules": RULES,
+        "compatibility_flags": [flag for flag in flags if not flag.startswith("python_workers")],
+    }
+    local.pop("$schema", None)
+    if "assets" in local:
+        local["assets"] = {**local["assets"], "directory": str(root / local["assets"]["directory"])}
+    return local
+
+
+def with_simulators(configuration: Configuration, address: str) -> Configuration:
+    """Workers AI and Vectorize answered by the simulator at `address` (host:port), behind the real binding classes."""
+    simulated = dict(configuration)
+    bindings: list[Configuration] = []
+    if ai := simulated.pop("ai", None):
+        bindings.append(_simulated(ai["binding"], {"kind": "ai", "address": address}))
+    for index in simulated.pop("vectorize", []):
+        options = {"kind": "vectorize", "address": address, "index": index["index_name"]}
+        bindings.append(_simulated(index["binding"], options))
+    simulated["unsafe"] = {"bindings": bindings}
+    names = " ".join(binding["name"] for binding in bindings)
+    return with_variables(simulated, SIMULATED=names)
+
+
+def with_remote(configuration: Configuration) -> Configuration:
+    """The real Workers AI and Vectorize of the account that wrangler is logged in to."""
+    remote = dict(configuration)
+    if "ai" in remote:
+        remote["ai"] = {**remote["ai"], "remote": True}
+    if "vectorize" in remote:
+        remote["vectorize"] = [{**index, "remote": True} for index in remote["vectorize"]]
+    return remote
+
+
+def open_on_localhost(configuration: Configuration) -> Configuration:
+    """Without keys, and for pages of this machine too: a local run listens on localhost unless told otherwise."""
+    origins = configuration.get("vars", {}).get("ALLOWED_ORIGINS", "")
+    local_origins = f"{origins} http://localhost:* http://127.0.0.1:*".strip()
+    return with_variables(configuration, AUTH_MODE="public", ALLOWED_ORIGINS=local_origins)
+
+
+def with_variables(configuration: Configuration, **variables: str) -> Configuration:
+    return {**configuration, "vars": {**configuration.get("vars", {}), **variables}}
+
+
+def _simulated(name: str, options: Configuration) -> Configuration:
+    plugin = {"package": str(PLUGIN), "name": "workers-ai-simulator"}
+    return {"name": name, "type": "simulated", "dev": {"plugin": plugin, "options": options}}

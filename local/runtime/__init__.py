@@ -1,0 +1,1 @@
+"""Python inside workerd from the npm package `pyodide`: see docs/local-runtime.md."""

@@ -1,0 +1,127 @@
+"""Lays out the module folder of one local run: what wrangler reads, uploads to workerd and watches.
+
+main.mjs                  exports the classes that src/entry.py defines
+*.mjs, bridge.py          local/runtime
+pyodide.asm.*, *.zip      the interpreter, made by local/install.py
+packages.pack             the Worker's packages, byte-compiled
+project.pack              src/: one file, so that one edit is one reload
+python_modules/workers/   the JavaScript modules of the `workers` SDK
+"""
+
+import ast
+import json
+import os
+import shutil
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+RUNTIME_FILES = ("interpreter.mjs", "sdk.mjs", "worker.mjs", "bridge.py")
+INTERPRETER_FILES = (
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "lock-info.mjs",
+)
+
+RULES: list[dict[str, Any]] = [
+    {"type": "ESModule", "globs": ["*.mjs", "python_modules/**/*.js"], "fallthrough": False},
+    {"type": "CompiledWasm", "globs": ["*.wasm"], "fallthrough": False},
+    {"type": "Text", "globs": ["bridge.py"], "fallthrough": False},
+    {"type": "Data", "globs": ["*.zip", "*.pack"], "fallthrough": False},
+]
+"""How wrangler shall load each file of the folder (its `rules`)."""
+
+KINDS = {
+    "WorkerEntrypoint": "entrypoint",
+    "DurableObject": "durableObject",
+    "WorkflowEntrypoint": "workflow",
+}
+"""Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
+
+
+def lay_out(folder: Path, source: Path, runtime: Path, packages: Path) -> None:
+    """Fill the new `folder` for the Worker in `source`, from what local/install.py left in the other two."""
+    here = Path(__file__).parent
+    folder.mkdir(parents=True)
+    for name in RUNTIME_FILES:
+        shutil.copy(here / name, folder)
+    for name in INTERPRETER_FILES:
+        _link(runtime / name, folder / name)
+    for module in packages.glob("workers/*.js"):
+        _link(module, folder / "python_modules" / module.relative_to(packages))
+    _write(folder / "packages.pack", pack(packages, _shipped(packages)))
+    update(folder, source)
+
+
+def update(folder: Path, source: Path) -> None:
+    """Bring the folder up to date with an edited `source`; wrangler reloads when a file's content changes."""
+    _write(folder / "project.pack", pack(source, _python_files(source)))
+    exports = exported_classes((source / "entry.py").read_text())
+    if exports is not None:
+        _write(folder / "main.mjs", main_module(exports).encode())
+
+
+def exported_classes(entry: str) -> dict[str, str] | None:
+    """The classes that the text of an entry module exports, name to kind; None if it is not valid Python.
+
+    Reads the text rather than importing it: wrangler wants the exports before any Python runs.
+    """
+    try:
+        tree = ast.parse(entry)
+    except SyntaxError:
+        return None
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            kind = next((KINDS[base] for base in bases if base in KINDS), None)
+            if kind:
+                found[node.name] = kind
+    return found
+
+
+def main_module(exports: dict[str, str]) -> str:
+    lines = [f"import {{ {', '.join(sorted(set(KINDS.values())))} }} from './worker.mjs';"]
+    for name, kind in exports.items():
+        target = "export default" if name == "Default" else f"export const {name} ="
+        lines.append(f"{target} {kind}('{name}');")
+    if "Default" not in exports:
+        lines.append("export default entrypoint('Default');")
+    return "\n".join(lines) + "\n"
+
+
+def pack(root: Path, files: Iterable[Path]) -> bytes:
+    """The files as one: the length of an index (uint32, little endian), the index (JSON pairs of path and size), the
+    contents in the index's order. interpreter.mjs unpacks it without copying."""
+    contents = [(str(path.relative_to(root)), path.read_bytes()) for path in sorted(files)]
+    index = json.dumps([[path, len(data)] for path, data in contents]).encode()
+    return struct.pack("<I", len(index)) + index + b"".join(data for _, data in contents)
+
+
+def _python_files(source: Path) -> list[Path]:
+    return [path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _shipped(packages: Path) -> list[Path]:
+    """What of the installed packages a running Worker can use: no tests, type stubs or installer's notes."""
+    unused = {".pyi", ".typed", ".js"}
+    return [
+        path
+        for path in packages.rglob("*")
+        if path.is_file() and path.suffix not in unused and path.name != ".made-from"
+    ]
+
+
+def _link(original: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(original, link)
+    except OSError:  # another file system
+        shutil.copy(original, link)
+
+
+def _write(path: Path, content: bytes) -> None:
+    if not path.exists() or path.read_bytes() != content:
+        path.write_bytes(content)

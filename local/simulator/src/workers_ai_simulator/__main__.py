@@ -1,0 +1,41 @@
+"""The command `workers-ai-simulator`."""
+
+import argparse
+import socket
+import sys
+
+import uvicorn
+
+from workers_ai_simulator.server import Simulator
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="workers-ai-simulator",
+        description="Workers AI on this machine, for the real bindings of Cloudflare Workers.",
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument("--port", type=int, default=8788, help="default 8788; 0: any free one")
+    parser.add_argument(
+        "--tokens-per-second", type=float, default=60, metavar="N",
+        help="pace of streamed text (default 60; 0: as fast as it goes)",
+    )  # fmt: skip
+    options = parser.parse_args()
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((options.host, options.port))
+        except OSError as error:
+            sys.exit(
+                f"Port {options.port} of {options.host} cannot be used: {error.strerror}. Choose another: --port 0"
+            )
+        host, port = listener.getsockname()
+        app = Simulator(options.tokens_per_second).app()
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        listener.listen(128)
+        print(f"Ready on http://{host}:{port}", flush=True)
+        server.run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,31 @@
+"""Errors as Workers AI reports them to the binding."""
+
+from starlette.responses import JSONResponse, Response
+
+
+class UpstreamError(Exception):
+    """An answer other than success: an HTTP status, Workers AI's internal code, a sentence."""
+
+    def __init__(self, status: int, code: int, description: str, name: str = "AiError") -> None:
+        super().__init__(f"{code}: {description}")
+        self.status = status
+        self.code = code
+        self.description = description
+        self.name = name
+
+    def response(self) -> Response:
+        """The body from which the `Ai` class makes its `InferenceUpstreamError: <code>: <description>`."""
+        body = {
+            "internalCode": self.code,
+            "name": self.name,
+            "description": self.description,
+            "message": f"{self.name}: {self.description}",
+        }
+        return JSONResponse(body, self.status)
+
+
+class NotSimulated(UpstreamError):  # noqa: N818 - a statement about this simulator, not about the request
+    """A call that this simulator does not answer yet; nothing like it exists upstream."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(501, 501, f"{what} is not simulated yet", "NotSimulated")

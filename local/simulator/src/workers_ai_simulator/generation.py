@@ -1,0 +1,153 @@
+"""Text generation: what the models take, and the two shapes in which they answer."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from workers_ai_simulator import text
+from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.models import Model
+
+ROLES = ("system", "user", "assistant", "tool")
+DEFAULT_MAX_TOKENS = 256
+PADDING = "abcdefghijklmnopqrstuvwxyz0123456789"
+"""Native frames carry up to this much padding (`p`), so that their sizes do not tell the tokens apart."""
+
+
+@dataclass
+class Generation:
+    """One answer: its pieces, cut at `max_tokens`, and its usage."""
+
+    model: Model
+    pieces: list[str]
+    prompt_tokens: int
+    finish_reason: str
+
+    @property
+    def usage(self) -> dict[str, int]:
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": len(self.pieces),
+            "total_tokens": self.prompt_tokens + len(self.pieces),
+        }
+
+    def answer(self) -> dict[str, Any]:
+        """The whole answer, in the model's dialect."""
+        response = "".join(self.pieces)
+        if self.model.dialect == "native":
+            return {"response": response, "usage": self.usage}
+        message = {"role": "assistant", "content": response}
+        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
+        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
+
+    def frames(self) -> Iterator[str]:
+        """The answer as frames of a `text/event-stream`, one a piece, in the model's dialect."""
+        native = self.model.dialect == "native"
+        yield from self._native_frames() if native else self._openai_frames()
+        yield "data: [DONE]\n\n"
+
+    def _native_frames(self) -> Iterator[str]:
+        for number, piece in enumerate(self.pieces):
+            padding = PADDING[: 4 + number * 7 % (len(PADDING) - 4)]
+            yield _frame({"response": piece, "p": padding})
+        yield _frame({"response": "", "usage": self.usage})
+
+    def _openai_frames(self) -> Iterator[str]:
+        head = self._head("chat.completion.chunk")
+        for number, piece in enumerate(self.pieces):
+            delta = {"role": "assistant", "content": piece} if number == 0 else {"content": piece}
+            yield _frame({**head, "choices": [_choice(delta, None)]})
+        yield _frame({**head, "choices": [_choice({}, self.finish_reason)], "usage": self.usage})
+
+    def _head(self, kind: str) -> dict[str, Any]:
+        digest = hashlib.sha256("".join(self.pieces).encode()).hexdigest()
+        return {
+            "id": f"chatcmpl-{digest[:32]}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": self.model.id,
+        }
+
+
+def generate(model: Model, inputs: dict[str, Any]) -> Generation:
+    """Answer the inputs of a text-generation model.
+
+    Raises UpstreamError 5006 if the model does not take them, 5021 if they exceed its context window.
+    """
+    _check_parameters(model, inputs)
+    messages = _messages(inputs)
+    prompt_tokens = text.count(messages)
+    most: int = inputs.get("max_tokens") or DEFAULT_MAX_TOKENS
+    window = model.context_window
+    if window and prompt_tokens + most > window:
+        raise UpstreamError(
+            413,
+            5021,
+            f"The estimated number of input and maximum output tokens ({prompt_tokens + most}) "
+            f"exceeded this model context window limit ({window})",
+        )
+    pieces = list(text.answer(model.id, messages, inputs.get("seed")))
+    reason = "length" if len(pieces) > most else "stop"
+    return Generation(model, pieces[:most], prompt_tokens, reason)
+
+
+def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
+    if "messages" in inputs:
+        return [_message(number, each) for number, each in enumerate(inputs["messages"])]
+    prompt = inputs.get("prompt")
+    if prompt is None:
+        raise _invalid(
+            "oneOf at '/' not met, 0 matches: "
+            "required properties at '/' are 'prompt', required properties at '/' are 'messages'"
+        )
+    if not isinstance(prompt, str):
+        raise _invalid(f"Type mismatch of '/prompt', '{_type(prompt)}' not in 'string'")
+    if not prompt:
+        raise _invalid("'/prompt' length must be >= 1")
+    return [{"role": "user", "content": prompt}]
+
+
+def _message(number: int, message: dict[str, Any]) -> dict[str, str]:
+    missing = [key for key in ("role", "content") if key not in message]
+    if missing:
+        raise _invalid(f"required properties at '/messages/{number}' are '{','.join(missing)}'")
+    if message["role"] not in ROLES:
+        raise _invalid(f"enum {message['role']} not in {','.join(ROLES)}")
+    content = message["content"]
+    if not isinstance(content, str):
+        raise _invalid(f"Type mismatch of '/messages/{number}/content', '{_type(content)}' not in 'string'")
+    return {"role": message["role"], "content": content}
+
+
+def _check_parameters(model: Model, inputs: dict[str, Any]) -> None:
+    for name, bounds in model.parameters.items():
+        value = inputs.get(name)
+        if value is None or not isinstance(bounds, list):
+            continue
+        least, most = bounds
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise _invalid(f"Type mismatch of '/{name}', '{_type(value)}' not in 'number'")
+        if least is not None and value < least:
+            raise _invalid(f"'/{name}' must be >= {least}")
+        if most is not None and value > most:
+            raise _invalid(f"'/{name}' must be <= {most}")
+
+
+def _invalid(reason: str) -> UpstreamError:
+    return UpstreamError(400, 5006, f"Error: {reason}")
+
+
+def _type(value: object) -> str:
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    return names.get(type(value), "number")
+
+
+def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:
+    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
+
+
+def _frame(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"

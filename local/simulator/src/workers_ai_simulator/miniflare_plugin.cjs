@@ -1,0 +1,48 @@
+// A Miniflare plugin: gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, whose calls arrive as HTTP
+// at the simulator. Named in a wrangler configuration, for each binding:
+//
+//   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
+//     "plugin": { "package": "<path of this file>", "name": "workers-ai-simulator" },
+//     "options": { "kind": "ai", "address": "127.0.0.1:8788" } } }] }
+//
+// kind "vectorize" also takes "index": the name of the index.
+const { ProxyNodeBinding } = require("miniflare");
+
+const NAME = "workers-ai-simulator";
+const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
+
+const simulated = (config) => Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
+const serviceName = (binding) => `${NAME}:${binding}`;
+
+/** What VectorizeIndexImpl reads beside its fetcher: the index, and that it speaks version 2 of the wire. */
+const indexBindings = ({ index }) => [
+  { name: "indexId", text: index },
+  { name: "indexVersion", text: "v2" },
+  { name: "useNdJson", json: "true" },
+];
+
+exports.plugins = {
+  [NAME]: {
+    async getBindings({ config }) {
+      return simulated(config).map(([name, { dev }]) => ({
+        name,
+        wrapped: {
+          moduleName: MODULES[dev.options.kind],
+          innerBindings: [
+            { name: "fetcher", service: { name: serviceName(name) } },
+            ...(dev.options.kind === "vectorize" ? indexBindings(dev.options) : []),
+          ],
+        },
+      }));
+    },
+    getNodeBindings({ config }) {
+      return Object.fromEntries(simulated(config).map(([name]) => [name, new ProxyNodeBinding()]));
+    },
+    async getServices({ options: { config } }) {
+      return simulated(config).map(([name, { dev }]) => ({
+        name: serviceName(name),
+        external: { address: dev.options.address, http: {} },
+      }));
+    },
+  },
+};

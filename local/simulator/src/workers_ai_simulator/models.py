@@ -1,0 +1,46 @@
+"""The models of Workers AI: models.json holds what is known of each."""
+
+import json
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any, Literal
+
+from workers_ai_simulator.errors import UpstreamError
+
+
+@dataclass(frozen=True)
+class Model:
+    id: str
+    task: str
+    rate_limit_per_minute: int
+    dialect: Literal["native", "openai"]
+    """The shape of its answers: `{"response": …}`, or OpenAI's `choices`."""
+    deprecated: bool
+    context_window: int | None = None
+    """Tokens of prompt and answer together; None where Cloudflare does not say."""
+    dimensions: int | None = None
+    max_input_tokens: int | None = None
+    price: dict[str, float | None] = field(default_factory=dict[str, float | None])
+    """Neurons for a unit of each kind."""
+    abilities: tuple[str, ...] = ()
+    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Sampling parameters: `[least, most]`, None in it for no bound, None for a parameter the model does not take."""
+
+
+def _load() -> dict[str, Model]:
+    rows = json.loads(files("workers_ai_simulator").joinpath("models.json").read_text())
+    return {row["id"]: Model(**row) for row in rows}
+
+
+MODELS = _load()
+
+
+def find(model_id: str) -> Model:
+    """The model of that id.
+
+    Raises UpstreamError 5007, as Workers AI does, if there is none.
+    """
+    model = MODELS.get(model_id)
+    if model is None:
+        raise UpstreamError(400, 5007, f"No such model {model_id} or task")
+    return model

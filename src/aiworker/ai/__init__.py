@@ -1,0 +1,1 @@
+"""Models: what there are, and how one is called."""

@@ -1,0 +1,1 @@
+"""The routes: one file a family, each a story from top to bottom."""

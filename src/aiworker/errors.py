@@ -1,0 +1,104 @@
+"""Every error the API can return, in one table, and what the errors of Workers AI become."""
+
+from typing import Any, NamedTuple
+
+from aiworker.http import Response, json_response
+
+
+class Kind(NamedTuple):
+    status: int
+    code: int | None = None
+    """The number that clients of Workers AI know this error by."""
+
+
+KINDS: dict[str, Kind] = {
+    "invalid_request": Kind(400, 7504),
+    "unauthorized": Kind(401),
+    "forbidden": Kind(403),
+    "not_found": Kind(404),
+    "model_not_found": Kind(404, 7502),
+    "method_not_allowed": Kind(405),
+    "timeout": Kind(408),
+    "payload_too_large": Kind(413),
+    "context_exceeded": Kind(413, 7506),
+    "unsupported_media_type": Kind(415),
+    "rate_limited": Kind(429, 7505),
+    "internal_error": Kind(500),
+    "upstream_error": Kind(502),
+    "unavailable": Kind(503),
+}
+"""`error.type` of a response → its HTTP status and `error.code`."""
+
+UPSTREAM_CODES: dict[int, str] = {
+    2003: "rate_limited",  # AI Gateway's own limit
+    3003: "invalid_request",
+    3006: "payload_too_large",
+    3007: "timeout",
+    3008: "timeout",
+    3021: "rate_limited",  # requests a minute of one model
+    3023: "forbidden",
+    3030: "invalid_request",
+    3036: "rate_limited",  # the day's free neurons are used up
+    3040: "rate_limited",  # out of capacity
+    3041: "forbidden",
+    3042: "model_not_found",
+    5004: "invalid_request",
+    5005: "invalid_request",
+    5006: "invalid_request",
+    5007: "model_not_found",
+    5016: "forbidden",
+    5018: "forbidden",
+    5021: "context_exceeded",
+    5035: "forbidden",  # the model needs a paid plan
+}
+"""Internal codes of Workers AI → `error.type` here; any other is an `upstream_error`.
+
+Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 5006 and 5021 answers of the
+service that public test suites have recorded.
+"""
+
+
+class ApiError(Exception):
+    """A request that cannot be served, as its client shall see it."""
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the field's name in the API
+        message: str,
+        *,
+        param: str | None = None,
+        upstream_code: int | None = None,
+        retry_after: int | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        """
+        type: a key of KINDS.
+        message: a sentence that says what is wrong and, where it can, what to do.
+        param: the field at fault, dotted (`messages.0.role`).
+        retry_after: seconds after which the same request may succeed.
+        headers: of the response, beside those of every error.
+        """
+        super().__init__(message)
+        self.type = type
+        self.message = message
+        self.param = param
+        self.upstream_code = upstream_code
+        self.retry_after = retry_after
+        self.headers = headers or {}
+
+    def to_response(self, request_id: str) -> Response:
+        kind = KINDS[self.type]
+        error: dict[str, Any] = {
+            "code": kind.code,
+            "type": self.type,
+            "message": self.message,
+            "param": self.param,
+            "upstream_code": self.upstream_code,
+            "request_id": request_id,
+            "retry_after": self.retry_after,
+        }
+        response = json_response({"error": error}, kind.status)
+        response.headers |= self.headers
+        if self.retry_after is not None:
+            response.headers["retry-after"] = str(self.retry_after)
+        return response

@@ -1,0 +1,47 @@
+"""A request and a response as the rest of the Worker sees them: plain Python, whatever the platform.
+
+A body that is an `Opaque` belongs to JavaScript. It is handed on as it is and never read here: that is why a stream of
+a thousand frames costs Python nothing.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NewType, Protocol
+
+Opaque = NewType("Opaque", object)
+"""A JavaScript object, such as a ReadableStream, on its way from one JavaScript API to another."""
+
+
+class Request(Protocol):
+    @property
+    def method(self) -> str: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """The parameters after `?`; of one given twice, the last."""
+        ...
+
+    def header(self, name: str) -> str | None: ...
+
+    async def read(self, limit: int) -> bytes:
+        """The body.
+
+        Raises ApiError `payload_too_large` as soon as it is known to be larger than `limit` bytes.
+        """
+        ...
+
+
+@dataclass
+class Response:
+    body: str | Opaque | None = None
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def json_response(data: Any, status: int = 200) -> Response:
+    body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return Response(body, status, {"content-type": "application/json"})

@@ -1,0 +1,78 @@
+"""Requests and responses as pydantic models."""
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+from aiworker.errors import ApiError
+from aiworker.http import Request
+
+JSON = "application/json"
+
+
+class Schema(BaseModel):
+    """Unknown fields are refused, and so are values that would have to be converted ("5" is no number)."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+SomeSchema = TypeVar("SomeSchema", bound=Schema)
+
+
+async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> SomeSchema:
+    """The request's JSON body as the schema has it.
+
+    Raises ApiError: `unsupported_media_type`, `payload_too_large` (over `limit` bytes), or `invalid_request` with the
+    first field at fault and what it takes.
+    """
+    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
+    if media_type != JSON:
+        raise ApiError(
+            "unsupported_media_type",
+            f"Send the body as JSON, with the header content-type: {JSON} (not {media_type or 'none'}).",
+        )
+    body = await request.read(limit)
+    try:
+        return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise _explained(schema, error) from None
+
+
+def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
+    first, *others = error.errors(include_url=False, include_context=True)
+    param = ".".join(str(part) for part in first["loc"]) or None
+    reason = _reason(schema, first)
+    more = f" ({len(others)} more field{'s' * (len(others) > 1)} at fault.)" if others else ""
+    return ApiError("invalid_request", f"{f'{param} ' if param else ''}{reason}.{more}", param=param)
+
+
+def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
+    """A predicate for the field at fault, such as "must be between 0 and 5"."""
+    context: dict[str, Any] = detail.get("ctx", {})
+    match detail["type"]:
+        case "json_invalid":
+            return f"The body is not valid JSON: {context['error']}"
+        case "model_type" | "model_attributes_type" if not detail["loc"]:
+            return "The body must be a JSON object"
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            known = ", ".join(schema.model_fields)
+            return "is not known here" + (f": the fields are {known}" if len(detail["loc"]) == 1 else "")
+        case "greater_than_equal" | "less_than_equal":
+            return f"must be {_range(schema, detail)}"
+        case "value_error":
+            return str(context["error"])
+        case _:
+            return detail["msg"].replace("Input should", "must", 1).replace("String should", "must", 1)
+
+
+def _range(schema: type[Schema], detail: ErrorDetails) -> str:
+    name = str(detail["loc"][0])
+    bounds = schema.model_fields[name].metadata if name in schema.model_fields else []
+    least = next((bound.ge for bound in bounds if hasattr(bound, "ge")), None)
+    most = next((bound.le for bound in bounds if hasattr(bound, "le")), None)
+    if least is not None and most is not None:
+        return f"between {least} and {most}"
+    return f"at least {least}" if most is None else f"at most {most}"
