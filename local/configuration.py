@@ -26,9 +26,12 @@ def read(path: Path) -> Configuration:
     Raises ConfigurationError if it is not valid.
     """
     try:
-        configuration = cast("Configuration", pyjson5.loads(path.read_text()))
+        parsed = pyjson5.loads(path.read_text())
     except pyjson5.Json5Exception as error:
         raise ConfigurationError(f"{path} is not valid JSON with comments: {error}") from error
+    if not isinstance(parsed, dict):
+        raise ConfigurationError(f"{path} must hold an object.")
+    configuration = cast("Configuration", parsed)
     date = configuration.get("compatibility_date", "")
     if date < OLDEST_COMPATIBILITY_DATE:
         raise ConfigurationError(
@@ -41,7 +44,7 @@ def read(path: Path) -> Configuration:
 def on_local_runtime(project: Configuration, root: Path) -> Configuration:
     """The main module swapped for local/runtime's, with paths that hold from any folder."""
     flags: list[str] = project.get("compatibility_flags", [])
-    local = {
+    local: Configuration = {
         **project,
         "main": "main.mjs",
         "base_dir": ".",

@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ import threading
 import time
 import tomllib
 import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,16 +74,24 @@ class Step:
 def enter() -> None:
     """Make sure that all is installed, then go on as the project's own Python (.venv) if this is another.
 
-    Raises SystemExit, with a message on stderr, if a step fails.
+    Raises SystemExit, with a message on stderr, if a step fails or the user has enough of it.
     """
+    # SIGTERM as an exception ends the step's own process too; exec puts the default back
+    signal.signal(signal.SIGTERM, _give_up)
     try:
         with _alone():
             run(steps())
     except InstallError as error:
         sys.exit(f"\n{error}")
+    except KeyboardInterrupt:
+        sys.exit("\nSet-up stopped. The next run takes it up at the step that was not finished.")
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     if Path(sys.prefix).resolve() != VENV:
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
+
+
+def _give_up(number: int, _frame: object) -> None:
+    sys.exit(128 + number)
 
 
 def steps() -> list[Step]:
@@ -90,7 +99,11 @@ def steps() -> list[Step]:
     simulator = tomllib.loads((ROOT / "local/simulator/pyproject.toml").read_text())
     package_json = (ROOT / "package.json").read_text()
     pins: list[str] = project["tool"]["uv"]["constraint-dependencies"]
-    developers: list[str] = project["dependency-groups"]["dev"] + simulator["project"]["dependencies"]
+    developers: list[str] = [
+        *project["project"]["dependencies"],  # unit tests run the Worker's code on this machine's Python
+        *project["dependency-groups"]["dev"],
+        *simulator["project"]["dependencies"],
+    ]
     own_node = not _system_node_is_new_enough()
     if own_node:
         developers = developers + project["dependency-groups"]["node"]
@@ -139,7 +152,7 @@ def run(steps: list[Step]) -> None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def _alone() -> Generator[None]:
     """One installation at a time: a second command waits until the first is through."""
     BUILT.mkdir(exist_ok=True)
     with (BUILT / "install.lock").open("w") as lock:
@@ -244,7 +257,7 @@ def _call(command: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _progress(title: str) -> Iterator[None]:
+def _progress(title: str) -> Generator[None]:
     """Print `title` while the block runs: with the seconds counting up on a terminal, and its time at the end."""
     began = time.monotonic()
     over = threading.Event()

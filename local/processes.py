@@ -22,26 +22,23 @@ PR_SET_CHILD_SUBREAPER = 36
 class Child:
     """A program in a process group of its own, its output read line by line."""
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process) -> None:
-        self.name = name
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
     @classmethod
-    async def start(
-        cls, name: str, command: Sequence[str | Path], environment: Mapping[str, str], cwd: Path
-    ) -> "Child":
+    async def start(cls, command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> "Child":
         process = await asyncio.create_subprocess_exec(
-            *map(str, command),
+            *command,
             cwd=cwd,
             env={**os.environ, **environment},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=_end_with_parent,  # one call into the kernel, which takes no locks
+            preexec_fn=end_with_parent,  # one call into the kernel, which takes no locks
             limit=2**20,
         )
-        return cls(name, process)
+        return cls(process)
 
     async def lines(self) -> AsyncIterator[str]:
         """What the program prints, until it closes its output. A line longer than a mebibyte is cut."""
@@ -61,14 +58,26 @@ class Child:
         return await self._process.wait()
 
     async def stop(self) -> None:
-        """End the program and all it has started: SIGTERM to itself, in the end SIGKILL to its whole group."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._process.wait(), SECONDS_TO_STOP)
+        """End the program and all it has started: SIGTERM to itself, then to the rest of its group, then SIGKILL."""
+        with contextlib.suppress(TimeoutError, ProcessLookupError):
+            async with asyncio.timeout(SECONDS_TO_STOP):
+                self._process.terminate()
+                await self._process.wait()
+                while self._is_group_alive():
+                    os.killpg(self._process.pid, signal.SIGTERM)
+                    await asyncio.sleep(0.05)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         await self._process.wait()
+
+    def _is_group_alive(self) -> bool:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-self._process.pid, os.WNOHANG)  # bury the adopted
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 def stopping() -> asyncio.Event:
@@ -107,7 +116,7 @@ def _children() -> list[int]:
 _LIBC = ctypes.CDLL(None)
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """Linux only: get SIGTERM should our parent be killed in a way it cannot answer to (SIGKILL)."""
     if sys.platform == "linux":
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

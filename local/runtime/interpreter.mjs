@@ -2,21 +2,24 @@
 //
 // workerd allows eval and wasm compilation only while modules load, so everything that needs them happens here, at the
 // top level. What is marked (*) relies on something Pyodide or workerd does not promise: tests/runtime says when it moves.
+
+import lockInfo from "./lock-info.mjs";
+import packages from "./packages.pack";
+import project from "./project.pack";
 import createInterpreter from "./pyodide.asm.mjs";
 import wasm from "./pyodide.asm.wasm";
 import stdlib from "./python_stdlib.zip";
-import packages from "./packages.pack";
-import project from "./project.pack";
-import lockInfo from "./lock-info.mjs";
 
 /** Where the platform keeps a Worker's Python files, and its packages below it. */
 export const HOME = "/session/metadata";
 
 const WRITTEN_FOR = "3.14.2"; // the CPython of pyodide 314.0.7
 if (lockInfo.python !== WRITTEN_FOR)
-  throw new Error(`local/runtime was written for Pyodide's Python ${WRITTEN_FOR}; this is ${lockInfo.python}. See docs/local-runtime.md`);
+  throw new Error(
+    `local/runtime was written for Pyodide's Python ${WRITTEN_FOR}; this is ${lockInfo.python}. See docs/local-runtime.md`,
+  );
 
-// ---- What workerd's global scope lacks or would mislead Emscripten with; put back once Python is up ----------------
+// ---- What workerd's global scope lacks or would mislead Emscripten with; put back once Python is up ------------
 
 const undo = [];
 function replace(object, key, value) {
@@ -46,7 +49,7 @@ if (globalThis.process) {
   replace(process, "type", "renderer");
 }
 
-// ---- Compiled packages: an import inside a request must not compile --------------------------------------------------
+// ---- Compiled packages: an import inside a request must not compile ----------------------------------------------
 
 const compiled = new Map();
 const NativeModule = WebAssembly.Module;
@@ -62,23 +65,42 @@ function fingerprint(bytes) {
 
 WebAssembly.Module = new Proxy(NativeModule, {
   construct(target, [source]) {
-    const bytes = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+    const bytes = ArrayBuffer.isView(source)
+      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+      : new Uint8Array(source);
     const key = fingerprint(bytes);
     if (!compiled.has(key)) compiled.set(key, new target(bytes));
     return compiled.get(key);
   },
 });
 
-// ---- The interpreter -------------------------------------------------------------------------------------------------
+// ---- The interpreter ---------------------------------------------------------------------------------------------
 
 const [major, minor, micro] = lockInfo.python.split(".").map(Number);
 const LIBRARY = `/lib/python${major}.${minor}`;
 // (*) the configuration object and the three calls below are what pyodide.mjs does around createInterpreter
 const API = {
-  config: { jsglobals: globalThis, packages: [], args: [], env: {}, indexURL: "file:///", packageBaseUrl: "file:///", enableRunUntilComplete: true },
+  config: {
+    jsglobals: globalThis,
+    packages: [],
+    args: [],
+    env: {},
+    indexURL: "file:///",
+    packageBaseUrl: "file:///",
+    enableRunUntilComplete: true,
+  },
   runtimeEnv: {
-    IN_NODE: false, IN_NODE_COMMONJS: false, IN_NODE_ESM: false, IN_BUN: false, IN_DENO: false, IN_SHELL: false,
-    IN_SAFARI: false, IN_BROWSER: true, IN_BROWSER_MAIN_THREAD: false, IN_BROWSER_WEB_WORKER: false, IN_WORKERD: true,
+    IN_NODE: false,
+    IN_NODE_COMMONJS: false,
+    IN_NODE_ESM: false,
+    IN_BUN: false,
+    IN_DENO: false,
+    IN_SHELL: false,
+    IN_SAFARI: false,
+    IN_BROWSER: true,
+    IN_BROWSER_MAIN_THREAD: false,
+    IN_BROWSER_WEB_WORKER: false,
+    IN_WORKERD: true,
   },
   lockFilePromise: Promise.resolve({ info: lockInfo, packages: {} }),
 };
@@ -113,7 +135,7 @@ export const python = API.finalizeBootstrap();
 await API.packageIndexReady;
 API.initializeStreams();
 
-// ---- Files: local/runtime/stage.py packs them as one JSON index and the bytes after it --------------------------------
+// ---- Files: local/runtime/stage.py packs them as one JSON index and the bytes after it ----------------------------
 
 function unpack(pack, root) {
   const size = new DataView(pack).getUint32(0, true);
@@ -131,4 +153,6 @@ unpack(packages, `${HOME}/python_modules`);
 unpack(project, HOME);
 
 /** Give workerd's globals back: to be called when the program is imported, and nothing random or compiled is needed. */
-export const finishBoot = () => undo.splice(0).forEach((restore) => restore());
+export function finishBoot() {
+  for (const restore of undo.splice(0)) restore();
+}

@@ -1,6 +1,7 @@
 // The two JavaScript modules that the `workers` SDK (PyPI: workers-runtime-sdk) expects its runtime to provide.
-import * as cloudflareWorkersModule from "cloudflare:workers";
+
 import * as cloudflareSocketsModule from "cloudflare:sockets";
+import * as cloudflareWorkersModule from "cloudflare:workers";
 
 // On by default at every compatibility date that local/configuration.py accepts.
 const compatFlags = { python_workflows_implicit_dependencies: true, python_request_headers_preserve_commas: true };

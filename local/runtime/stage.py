@@ -55,12 +55,16 @@ def lay_out(folder: Path, source: Path, runtime: Path, packages: Path) -> None:
     update(folder, source)
 
 
-def update(folder: Path, source: Path) -> None:
-    """Bring the folder up to date with an edited `source`; wrangler reloads when a file's content changes."""
-    _write(folder / "project.pack", pack(source, _python_files(source)))
+def update(folder: Path, source: Path) -> bool:
+    """Bring the folder up to date with an edited `source`; wrangler reloads when a file's content changes.
+
+    Returns whether one did.
+    """
+    changed = _write(folder / "project.pack", pack(source, _project_files(source)))
     exports = exported_classes((source / "entry.py").read_text())
     if exports is not None:
-        _write(folder / "main.mjs", main_module(exports).encode())
+        changed |= _write(folder / "main.mjs", main_module(exports).encode())
+    return changed
 
 
 def exported_classes(entry: str) -> dict[str, str] | None:
@@ -100,7 +104,7 @@ def pack(root: Path, files: Iterable[Path]) -> bytes:
     return struct.pack("<I", len(index)) + index + b"".join(data for _, data in contents)
 
 
-def _python_files(source: Path) -> list[Path]:
+def _project_files(source: Path) -> list[Path]:
     return [path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 
 
@@ -122,6 +126,9 @@ def _link(original: Path, link: Path) -> None:
         shutil.copy(original, link)
 
 
-def _write(path: Path, content: bytes) -> None:
-    if not path.exists() or path.read_bytes() != content:
-        path.write_bytes(content)
+def _write(path: Path, content: bytes) -> bool:
+    """Write what the file does not hold yet; returns whether it had to."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    path.write_bytes(content)
+    return True

@@ -18,7 +18,10 @@ let isFirstCall = true;
 function exported(Base, name) {
   const methods = bridge.methods(name);
   // Python that does not import must not take `wrangler dev` down: say why on each request until it is mended
-  if (!methods) return class extends Base { fetch = () => new Response(failure ?? `src/entry.py defines no class ${name}\n`, { status: 500 }); };
+  if (!methods)
+    return class extends Base {
+      fetch = () => new Response(failure ?? `src/entry.py defines no class ${name}\n`, { status: 500 });
+    };
   const Class = class extends Base {
     constructor(ctx, env) {
       super(ctx, env);

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import js
 import pyodide
-from pyodide.ffi import JsException, jsnull
+from pyodide.ffi import JsException, JsNull, jsnull
 from workers import Request as WorkersRequest
 from workers import import_from_javascript
 
@@ -21,6 +21,10 @@ from aiworker.settings import Settings
 
 BINDINGS = ("AI", "VECTORIZE", "BUCKET", "ASSETS", "RATE_LIMIT")
 VARIABLES = ("AUTH_MODE", "ALLOWED_ORIGINS", "CHAT_MODEL", "MAX_BODY_BYTES", "SIMULATED")
+
+LINGER = 16
+"""A body up to so many times too large is received to its end before it is refused: a client that is still sending
+when the connection closes sees a broken connection instead of the error."""
 
 # JSON.parse makes a JavaScript object in one crossing, whatever its size
 _to_js_object = js.JSON.parse
@@ -42,33 +46,34 @@ class PlatformRequest:
         self._url = urlsplit(request.url)
         self.path = self._url.path
 
-    @functools.cached_property
+    @property
     def query(self) -> Mapping[str, str]:
         return dict(parse_qsl(self._url.query, keep_blank_values=True))
 
     def header(self, name: str) -> str | None:
-        value = self._request.headers.get(name)
-        return None if value is jsnull else value
+        return _text_or_none(self._request.headers.get(name))
 
     async def read(self, limit: int) -> bytes:
-        length = self.header("content-length")
-        if length is not None and length.isdecimal():
-            if int(length) > limit:
-                raise _too_large(limit)
+        length = self.header("content-length") or ""
+        if length.isdecimal() and int(length) <= limit:
             return (await self._request.arrayBuffer()).to_bytes()
+        if length.isdecimal() and int(length) > LINGER * limit:
+            raise _too_large(limit)
         return await self._read_counting(limit)
 
     async def _read_counting(self, limit: int) -> bytes:
-        """The body of a request that does not say its length: read no further than the limit."""
-        if self._request.body is jsnull:
+        """The body of a request that does not say its length, or too large a one: nothing above `limit` is kept."""
+        if isinstance(self._request.body, JsNull):
             return b""
         reader = self._request.body.getReader()
-        body = bytearray()
-        while not (part := await reader.read()).done:
-            body += part.value.to_bytes()
-            if len(body) > limit:
-                await reader.cancel()
-                raise _too_large(limit)
+        body, size = bytearray(), 0
+        while size <= LINGER * limit and not (part := await reader.read()).done:
+            size += part.value.byteLength
+            if size <= limit:
+                body += part.value.to_bytes()
+        if size > limit:
+            await reader.cancel()
+            raise _too_large(limit)
         return bytes(body)
 
 
@@ -95,8 +100,7 @@ class PlatformResponse:
         self.body = Opaque(response.body)
 
     def header(self, name: str) -> str | None:
-        value = self._response.headers.get(name)
-        return None if value is jsnull else value
+        return _text_or_none(self._response.headers.get(name))
 
     async def text(self) -> str:
         return await self._response.text()
@@ -107,11 +111,15 @@ def _to_js_response(response: Response) -> js.Response:
     return js.Response.new(jsnull if response.body is None else response.body, head)
 
 
+def _text_or_none(value: str | JsNull) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _too_large(limit: int) -> ApiError:
     return ApiError("payload_too_large", f"The body is larger than {limit:,} bytes.")
 
 
-# ---- what stays the same for as long as this isolate lives -----------------------------------------------------------
+# ---- what stays the same for as long as this isolate lives -------------------------------------------------------
 
 
 @functools.cache

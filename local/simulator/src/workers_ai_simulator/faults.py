@@ -18,6 +18,8 @@ class Fault:
     """Do not answer until the faults are cleared."""
     hold_after_frames: int | None = None
     """Stop the stream after so many frames until the faults are cleared."""
+    tokens_per_second: float | None = None
+    """Write the stream at this pace instead of the simulator's own."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
 

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from workers_ai_simulator import text
 from workers_ai_simulator.errors import UpstreamError
@@ -95,8 +95,13 @@ def generate(model: Model, inputs: dict[str, Any]) -> Generation:
 
 
 def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
-    if "messages" in inputs:
-        return [_message(number, each) for number, each in enumerate(inputs["messages"])]
+    messages: Any = inputs.get("messages")
+    if isinstance(messages, list):
+        if not messages:
+            raise _invalid("'/messages' must have at least 1 items")
+        return [_message(number, each) for number, each in enumerate(cast("list[Any]", messages))]
+    if messages is not None:
+        raise _mismatch("/messages", messages, "array")
     prompt = inputs.get("prompt")
     if prompt is None:
         raise _invalid(
@@ -104,13 +109,15 @@ def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
             "required properties at '/' are 'prompt', required properties at '/' are 'messages'"
         )
     if not isinstance(prompt, str):
-        raise _invalid(f"Type mismatch of '/prompt', '{_type(prompt)}' not in 'string'")
+        raise _mismatch("/prompt", prompt, "string")
     if not prompt:
         raise _invalid("'/prompt' length must be >= 1")
     return [{"role": "user", "content": prompt}]
 
 
 def _message(number: int, message: dict[str, Any]) -> dict[str, str]:
+    if not isinstance(message, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from the wire
+        raise _mismatch(f"/messages/{number}", message, "object")
     missing = [key for key in ("role", "content") if key not in message]
     if missing:
         raise _invalid(f"required properties at '/messages/{number}' are '{','.join(missing)}'")
@@ -118,22 +125,27 @@ def _message(number: int, message: dict[str, Any]) -> dict[str, str]:
         raise _invalid(f"enum {message['role']} not in {','.join(ROLES)}")
     content = message["content"]
     if not isinstance(content, str):
-        raise _invalid(f"Type mismatch of '/messages/{number}/content', '{_type(content)}' not in 'string'")
+        raise _mismatch(f"/messages/{number}/content", content, "string")
     return {"role": message["role"], "content": content}
 
 
 def _check_parameters(model: Model, inputs: dict[str, Any]) -> None:
-    for name, bounds in model.parameters.items():
+    ranges = {name: bounds for name, bounds in model.parameters.items() if isinstance(bounds, list)}
+    for name, bounds in {**ranges, "max_tokens": [None, None]}.items():
         value = inputs.get(name)
-        if value is None or not isinstance(bounds, list):
+        if value is None:
             continue
         least, most = bounds
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _invalid(f"Type mismatch of '/{name}', '{_type(value)}' not in 'number'")
+            raise _mismatch(f"/{name}", value, "number")
         if least is not None and value < least:
             raise _invalid(f"'/{name}' must be >= {least}")
         if most is not None and value > most:
             raise _invalid(f"'/{name}' must be <= {most}")
+
+
+def _mismatch(path: str, value: object, expected: str) -> UpstreamError:
+    return _invalid(f"Type mismatch of '{path}', '{_type(value)}' not in '{expected}'")
 
 
 def _invalid(reason: str) -> UpstreamError:
@@ -141,8 +153,10 @@ def _invalid(reason: str) -> UpstreamError:
 
 
 def _type(value: object) -> str:
-    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
-    return names.get(type(value), "number")
+    names: list[tuple[type, str]] = [(dict, "object"), (list, "array"), (str, "string"), (bool, "boolean")]
+    if value is None:
+        return "null"
+    return next((name for kind, name in names if isinstance(value, kind)), "number")
 
 
 def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:

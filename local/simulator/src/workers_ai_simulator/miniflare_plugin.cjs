@@ -11,7 +11,8 @@ const { ProxyNodeBinding } = require("miniflare");
 const NAME = "workers-ai-simulator";
 const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
 
-const simulated = (config) => Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
+const simulated = (config) =>
+  Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
 const serviceName = (binding) => `${NAME}:${binding}`;
 
 /** What VectorizeIndexImpl reads beside its fetcher: the index, and that it speaks version 2 of the wire. */

@@ -3,9 +3,12 @@
 import json
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Literal
 
 from workers_ai_simulator.errors import UpstreamError
+
+Bounds = list[float | None]
+"""`[least, most]`, None where there is no bound."""
 
 
 @dataclass(frozen=True)
@@ -22,9 +25,9 @@ class Model:
     max_input_tokens: int | None = None
     price: dict[str, float | None] = field(default_factory=dict[str, float | None])
     """Neurons for a unit of each kind."""
-    abilities: tuple[str, ...] = ()
-    parameters: dict[str, Any] = field(default_factory=dict[str, Any])
-    """Sampling parameters: `[least, most]`, None in it for no bound, None for a parameter the model does not take."""
+    abilities: list[str] = field(default_factory=list[str])
+    parameters: dict[str, Bounds | int | None] = field(default_factory=dict[str, Bounds | int | None])
+    """Sampling parameters, None for one that the model does not take; and `max_tokens_default`."""
 
 
 def _load() -> dict[str, Model]:

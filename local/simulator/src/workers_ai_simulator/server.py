@@ -1,7 +1,6 @@
 """The HTTP server: the wire of the `AI` and `VECTORIZE` bindings, and what tests ask of the simulator itself."""
 
 import asyncio
-import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable
@@ -33,8 +32,8 @@ class Simulator:
     def __init__(self, tokens_per_second: float = 0) -> None:
         self.journal = Journal()
         self.faults = Faults()
-        self.pause = 1 / tokens_per_second if tokens_per_second else 0.0
-        """Seconds between two frames of a stream."""
+        self.tokens_per_second = tokens_per_second
+        """The pace of streams; 0 for as fast as it goes."""
 
     def app(self) -> Starlette:
         return Starlette(
@@ -89,7 +88,7 @@ class Simulator:
     async def _held_back(self, entry: Entry, request: Request, fault: Fault) -> None:
         """Wait until the fault is cleared; notice when the caller does not wait that long."""
         released = asyncio.create_task(fault.released.wait())
-        gone = asyncio.create_task(request.receive())  # the body is read: what comes now is the disconnect
+        gone = asyncio.ensure_future(request.receive())  # the body is read: what comes now is the disconnect
         await asyncio.wait({released, gone}, return_when=asyncio.FIRST_COMPLETED)
         released.cancel()
         gone.cancel()
@@ -99,6 +98,9 @@ class Simulator:
 
     async def _paced(self, entry: Entry, frames: list[str], fault: Fault | None) -> AsyncIterator[str]:
         written = 0
+        pace = self.tokens_per_second
+        if fault and fault.tokens_per_second is not None:
+            pace = fault.tokens_per_second
         try:
             for frame in frames:
                 if fault and written == fault.hold_after_frames:
@@ -106,8 +108,8 @@ class Simulator:
                 yield frame
                 written += 1
                 await self.journal.note(entry, "streaming", written)
-                if self.pause:
-                    await asyncio.sleep(self.pause)
+                if pace:
+                    await asyncio.sleep(1 / pace)
             await self.journal.note(entry, "finished")
         finally:
             if entry.state != "finished":
@@ -161,17 +163,16 @@ async def _entry(request: Request) -> Entry:
     """
     if request.headers.get("content-type") != "application/json":
         raise NotSimulated("A model input that is a stream or a form")
-    body: Any = None
-    with contextlib.suppress(ValueError):
-        body = json.loads(await request.body())
-    if not isinstance(body, dict) or not isinstance(body.get("inputs"), dict):
-        raise UpstreamError(400, 3003, "Incomplete request: the body must hold an object `inputs`")
-    return Entry(
-        id=str(uuid.uuid4()),
-        model=request.headers.get("cf-consn-model-id", ""),
-        inputs=body["inputs"],
-        options=body.get("options") or {},
-    )
+    try:
+        match json.loads(await request.body()):
+            case {"inputs": {**inputs}, "options": {**options}}:
+                model = request.headers.get("cf-consn-model-id", "")
+                return Entry(str(uuid.uuid4()), model, inputs, options)
+            case _:
+                pass
+    except ValueError:
+        pass
+    raise UpstreamError(400, 3003, "Incomplete request: the body must be JSON with objects `inputs` and `options`")
 
 
 def _answer_error(_: Request, error: Exception) -> Response:

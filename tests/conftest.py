@@ -1,0 +1,189 @@
+"""Servers for the tests: the real ones, started by scripts/dev as a user would."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+
+from local import ROOT
+from local.processes import end_with_parent
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--url", help="address of a server that is already up; none is started then")
+    parser.addoption("--simulator", help="address of the simulator behind --url")
+
+
+def pytest_configure() -> None:
+    # as Ctrl-C does: fixtures are torn down, and with them every process they have started
+    signal.signal(signal.SIGTERM, _give_up)
+
+
+def _give_up(number: int, _frame: object) -> None:
+    pytest.exit("SIGTERM", returncode=128 + number)
+
+
+@dataclass
+class DevServer:
+    """`scripts/dev` as a child process, and what it has printed."""
+
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list[str])
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    ended: bool = False
+
+    @classmethod
+    def start(cls, *arguments: str | Path, seconds: float = 120) -> "DevServer":
+        command = [sys.executable, ROOT / "scripts/dev", "--port", "0", "--tokens-per-second", "0", *arguments]
+        # a closed standard input and a session of its own: nothing of this terminal reaches it
+        server = cls(
+            subprocess.Popen(
+                command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                start_new_session=True, preexec_fn=end_with_parent,
+            )
+        )  # fmt: skip
+        threading.Thread(target=server._read, daemon=True).start()
+        try:
+            server.wait_for(r"Ready on (\S+)", seconds)
+            server.wait_for(r"Simulator on (\S+)", seconds)
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def _read(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            with self.changed:
+                self.lines.append(line.rstrip())
+                self.changed.notify_all()
+        with self.changed:
+            self.ended = True
+            self.changed.notify_all()
+
+    def wait_for(self, pattern: str, seconds: float = 30, after: int = 0) -> re.Match[str]:
+        """The first printed line in which the pattern is found, `after` so many lines."""
+
+        def found() -> re.Match[str] | None:
+            return next((match for line in self.lines[after:] if (match := re.search(pattern, line))), None)
+
+        with self.changed:
+            self.changed.wait_for(lambda: found() or self.ended, seconds)
+            match = found()
+        assert match, f"scripts/dev has not printed {pattern!r}, but:\n" + "\n".join(self.lines)
+        return match
+
+    @contextmanager
+    def reload(self) -> Generator[None]:
+        """Edit files in the block: behind it, the Worker has been reloaded."""
+        before = len(self.lines)
+        yield
+        self.wait_for("^Reloaded$", after=before)
+
+    @property
+    def url(self) -> str:
+        return self.wait_for(r"Ready on (\S+)")[1]
+
+    @property
+    def simulator(self) -> str:
+        return self.wait_for(r"Simulator on (\S+)")[1]
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def dev_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer | None]:
+    """The Worker on this machine; None where --url names another."""
+    if request.config.getoption("--url"):
+        yield None
+        return
+    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def base_url(request: pytest.FixtureRequest, dev_server: DevServer | None) -> str:
+    return dev_server.url if dev_server else str(request.config.getoption("--url"))
+
+
+@pytest.fixture
+def client(base_url: str) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=base_url, timeout=30) as client:
+        yield client
+
+
+Seen = TypeVar("Seen")
+
+
+def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 20) -> Seen:
+    """What `look` sees as soon as it is there: for what a server can only be asked about, not waited for."""
+    deadline = time.monotonic() + seconds
+    while not is_there(seen := look()):
+        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
+    return seen
+
+
+class Simulator:
+    """What a test asks of the simulator behind the Worker."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=30)
+
+    def set_fault(self, **fault: Any) -> None:
+        self._http.post("/simulator/faults", json=fault).raise_for_status()
+
+    def clear_faults(self) -> None:
+        self._http.delete("/simulator/faults").raise_for_status()
+
+    def request(self, request_id: str, state: str = "finished,failed,cancelled") -> dict[str, Any]:
+        """The request of that id (`x-ai-request-id`) as soon as it is in one of the states."""
+        answer = self._http.get(f"/simulator/requests/{request_id}", params={"state": state, "seconds": 20})
+        return answer.raise_for_status().json()
+
+    def requests(self) -> list[dict[str, Any]]:
+        return self._http.get("/simulator/requests").raise_for_status().json()
+
+    def close(self) -> None:
+        self.clear_faults()
+        self._http.close()
+
+
+@pytest.fixture
+def simulator(request: pytest.FixtureRequest, dev_server: DevServer | None) -> Generator[Simulator]:
+    url = dev_server.simulator if dev_server else request.config.getoption("--simulator")
+    if not url:
+        pytest.skip("needs the simulator behind the server: --simulator URL")
+    simulator = Simulator(url)
+    yield simulator
+    simulator.close()
+
+
+ErrorOf = Callable[[httpx.Response], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def error_of() -> ErrorOf:
+    """The error of a response, checked for what every error has."""
+
+    def checked(response: httpx.Response) -> dict[str, Any]:
+        assert response.headers["content-type"] == "application/json"
+        error = response.json()["error"]
+        assert set(error) == {"code", "type", "message", "param", "upstream_code", "request_id", "retry_after"}
+        assert error["request_id"] == response.headers["x-request-id"]
+        assert error["message"]
+        return error
+
+    return checked

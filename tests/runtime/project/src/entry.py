@@ -1,0 +1,123 @@
+"""One route for each thing of the platform that local/runtime has to carry."""
+
+import asyncio
+import json
+import random
+import secrets
+from urllib.parse import urlsplit
+
+import greeting
+from pydantic import BaseModel
+from workers import DurableObject, Response, WorkerEntrypoint, WorkflowEntrypoint, patch_env
+
+import_time_random = random.random()
+
+
+class Point(BaseModel):
+    x: int
+    y: int
+
+
+class Adder(WorkerEntrypoint):
+    async def add(self, numbers):
+        return {"sum": sum(numbers)}
+
+
+class Counter(DurableObject):
+    def __init__(self, ctx, env):
+        super().__init__(ctx, env)
+        self.sql = ctx.storage.sql
+        self.sql.exec("CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value INTEGER)")
+
+    async def add(self, name, amount):
+        self.sql.exec(
+            "INSERT INTO counts VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
+            name,
+            amount,
+        )
+        return self.sql.exec("SELECT value FROM counts WHERE name = ?", name).one().value
+
+    async def fetch(self, request):
+        return Response(f"the object was sent {request.method}")
+
+
+class Steps(WorkflowEntrypoint):
+    async def run(self, event, step):
+        attempts = 0
+
+        @step.do("double", config={"retries": {"limit": 2, "delay": 1, "backoff": "constant"}})
+        async def double():
+            nonlocal attempts
+            attempts += 1
+            if attempts == 1:
+                raise ValueError("the first attempt fails")
+            return {"value": event["payload"]["value"] * 2}
+
+        return {"doubled": (await double())["value"], "attempts": attempts}
+
+
+class Default(WorkerEntrypoint):
+    async def fetch(self, request):
+        path = urlsplit(request.url).path
+        return await getattr(self, f"show_{path.strip('/')}")(request)
+
+    async def show_greeting(self, request):
+        return Response(greeting.TEXT)
+
+    async def show_variable(self, request):
+        with patch_env(GREETING="patched"):
+            patched = self.env._env.GREETING
+        return Response.json({"plain": self.env.GREETING, "patched": patched})
+
+    async def show_pydantic(self, request):
+        return Response.json(Point.model_validate_json(await request.text()).model_dump())
+
+    async def show_random(self, request):
+        return Response.json({"import": import_time_random, "now": random.random(), "secret": secrets.token_hex(8)})
+
+    async def show_rpc(self, request):
+        return Response.json(await self.env.SELF.add([1, 2, 3]))
+
+    async def show_counter(self, request):
+        counter = self.env.COUNTER.getByName("one")
+        value = await counter.add("requests", 2)
+        answer = await counter.fetch("http://object/", method="PUT")
+        return Response.json({"value": value, "fetch": await answer.text()})
+
+    async def show_storage(self, request):
+        await self.env.KV.put("key", "value")
+        await self.env.BUCKET.put("key", "object")
+        await self.env.DB.prepare("CREATE TABLE IF NOT EXISTS t (x INTEGER)").run()
+        await self.env.DB.prepare("INSERT INTO t VALUES (?)").bind(7).run()
+        row = await self.env.DB.prepare("SELECT x FROM t").first()
+        stored = await self.env.BUCKET.get("key")
+        return Response.json({"kv": await self.env.KV.get("key"), "r2": await stored.text(), "d1": row["x"]})
+
+    async def show_after(self, request):
+        """waitUntil with a coroutine: the work goes on after the response."""
+        if request.method == "GET":
+            return Response(str(await self.env.KV.get("after")))
+
+        async def work():
+            await asyncio.sleep(0.1)
+            await self.env.KV.put("after", "done")
+
+        self.ctx.waitUntil(work())
+        return Response("accepted")
+
+    async def show_workflow(self, request):
+        if request.method == "POST":
+            instance = await self.env.STEPS.create({"params": {"value": 21}})
+            return Response.json({"id": instance.id})
+        instance = await self.env.STEPS.get(urlsplit(request.url).query)
+        status = await instance.status()
+        return Response(json.dumps({"status": status["status"], "output": status.get("output")}))
+
+    async def show_vectorize(self, request):
+        try:
+            await self.env.VECTORIZE.query([0.1] * 8, {"topK": 1})
+        except Exception as error:
+            return Response(str(error))
+
+    async def show_crash(self, request):
+        raise RuntimeError("the handler's own words")

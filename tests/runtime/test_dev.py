@@ -1,0 +1,148 @@
+"""`scripts/dev` as a command: what it prints, what it refuses, and that it leaves nothing behind."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local import ROOT
+from tests.conftest import DevServer, until
+
+DEV = [sys.executable, str(ROOT / "scripts/dev")]
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process that came from this one, by the system's own list."""
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout
+    children: dict[int, list[int]] = {}
+    for line in listing.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found: set[int] = set()
+    to_visit = [pid]
+    while to_visit:
+        for child in children.get(to_visit.pop(), []):
+            found.add(child)
+            to_visit.append(child)
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], text=True, capture_output=True, check=False).stdout
+    return bool(state.strip()) and not state.startswith("Z")  # nobody may be there to bury it: dead all the same
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_nothing_is_left_when_it_is_told_to_end(number: signal.Signals, tmp_path: Path) -> None:
+    server = DevServer.start("--persist-to", tmp_path)
+    started = descendants(server.process.pid)
+    assert len(started) >= 3  # the simulator, wrangler, workerd
+    assert server.stop(number) == 0
+    assert {pid for pid in started if is_alive(pid)} == set()
+    assert not list((ROOT / ".aiworker").glob(f"run-{server.process.pid}*"))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
+def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
+    server = DevServer.start("--persist-to", tmp_path)
+    started = descendants(server.process.pid)
+    server.stop(signal.SIGKILL)
+    until(lambda: {pid for pid in started if is_alive(pid)}, lambda alive: alive == set())
+
+
+def test_an_edit_is_served(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    entry = project / "src/entry.py"
+    (project / "wrangler.jsonc").write_text(
+        '{"name": "edited", "compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
+    )
+    worker = (
+        "from workers import Response, WorkerEntrypoint\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request): return Response('first')\n"
+    )
+    entry.write_text(worker)
+    server = DevServer.start("--project", project)
+    try:
+        assert httpx.get(server.url).text == "first"
+        with server.reload():
+            entry.write_text(worker.replace("first", "second"))
+        assert httpx.get(server.url).text == "second"
+        with server.reload():
+            (project / "src/added.py").write_text("TEXT = 'third'\n")
+        with server.reload():
+            entry.write_text("import added\n" + worker.replace("'first'", "added.TEXT"))
+        assert httpx.get(server.url).text == "third"
+    finally:
+        server.stop()
+
+
+def test_a_taken_port_is_refused_with_another(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run([*DEV, "--port", str(port)], text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert f"scripts/dev --port {port + 1}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("configuration", "words"),
+    [
+        ('{"name": "a"', "is not valid JSON with comments"),
+        ("[]", "must hold an object"),
+        ('{"name": "a", "compatibility_date": "2025-01-01"}', "compatibility_date must be 2026-09-08 or later"),
+    ],
+)
+def test_a_configuration_that_cannot_be_run_is_refused(tmp_path: Path, configuration: str, words: str) -> None:
+    (tmp_path / "wrangler.jsonc").write_text(configuration)
+    command = [*DEV, "--port", "0", "--project", str(tmp_path)]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def dry_run(*arguments: str) -> dict[str, dict[str, object]]:
+    done = subprocess.run([*DEV, "--dry-run", *arguments], text=True, capture_output=True, timeout=60, check=True)
+    return json.loads(done.stdout)
+
+
+def test_a_dry_run_shows_what_would_run() -> None:
+    plan = dry_run("--port", "8799")
+    assert plan["configuration"]["main"] == "main.mjs"
+    assert "ai" not in plan["configuration"]
+    assert plan["configuration"]["vars"]["AUTH_MODE"] == "public"  # type: ignore[index]
+    assert "8799" in plan["commands"]["wrangler"]  # type: ignore[operator]
+    assert plan["commands"]["simulator"]
+
+
+def test_the_official_runtime_has_the_project_s_own_main_module_and_the_simulators() -> None:
+    plan = dry_run("--official")
+    configuration = plan["configuration"]
+    assert configuration["main"] == "src/entry.py"
+    assert configuration["compatibility_flags"] == ["python_workers"]
+    assert [binding["name"] for binding in configuration["unsafe"]["bindings"]] == ["AI", "VECTORIZE"]  # type: ignore[index]
+    assert plan["commands"]["wrangler"][0].endswith("pywrangler")  # type: ignore[union-attr]
+    assert Path(str(plan["configuration_file"])).parent == ROOT
+
+
+def test_remote_has_the_account_s_own_models_and_no_simulator() -> None:
+    plan = dry_run("--remote")
+    assert plan["configuration"]["ai"] == {"binding": "AI", "remote": True}
+    assert plan["configuration"]["vectorize"][0]["remote"] is True  # type: ignore[index]
+    assert "unsafe" not in plan["configuration"]
+    assert plan["commands"]["simulator"] is None

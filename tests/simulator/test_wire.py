@@ -1,0 +1,212 @@
+"""The simulator alone, asked as the `Ai` class asks it. (Through the real class: tests/worker.)"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from local import ROOT
+from local.processes import end_with_parent
+from tests.conftest import until
+from workers_ai_simulator.generation import generate
+from workers_ai_simulator.models import MODELS
+from workers_ai_simulator.text import tokens
+
+NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
+OPENAI = "@cf/openai/gpt-oss-20b"
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
+    process = subprocess.Popen(
+        command, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=end_with_parent
+    )  # fmt: skip
+    assert process.stdout
+    yield process.stdout.readline().removeprefix("Ready on ").strip()
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def http(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=10) as client:
+        yield client
+        client.delete("/simulator/faults")
+
+
+def run(http: httpx.Client, model: str, inputs: dict[str, Any]) -> httpx.Response:
+    headers = {"cf-consn-model-id": model, "cf-consn-sdk-version": "2.0.0"}
+    return http.post("/run?version=3", json={"inputs": inputs, "options": {}}, headers=headers)
+
+
+def data(stream: str) -> list[Any]:
+    frames = [frame.removeprefix("data: ") for frame in stream.strip().split("\n\n")]
+    assert frames.pop() == "[DONE]"
+    return [json.loads(frame) for frame in frames]
+
+
+@pytest.mark.parametrize("model", [NATIVE, OPENAI])
+def test_the_same_input_has_the_same_answer_and_another_seed_another(http: httpx.Client, model: str) -> None:
+    question = {"messages": [{"role": "user", "content": "Hello"}]}
+
+    def answer(**inputs: int) -> str:
+        body = (run(http, model, {**question, **inputs})).json()
+        return body["response"] if model == NATIVE else body["choices"][0]["message"]["content"]
+
+    assert answer() == answer()
+    assert answer(seed=1) == answer(seed=1)
+    assert len({answer(seed=seed) for seed in range(1, 9)}) > 1
+
+
+def test_a_stream_holds_the_same_text_and_usage_as_the_whole_answer(http: httpx.Client) -> None:
+    whole = (run(http, NATIVE, {"prompt": "Hello"})).json()
+    stream = run(http, NATIVE, {"prompt": "Hello", "stream": True})
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    frames = data(stream.text)
+    assert "".join(frame["response"] for frame in frames) == whole["response"]
+    assert frames[-1]["usage"] == whole["usage"]
+    assert all(frame["p"] for frame in frames[:-1])
+
+
+def test_a_stream_of_openai_s_dialect_is_made_of_chunks(http: httpx.Client) -> None:
+    chunks = data((run(http, OPENAI, {"prompt": "Hello", "stream": True, "max_tokens": 4})).text)
+    assert {chunk["object"] for chunk in chunks} == {"chat.completion.chunk"}
+    assert len({(chunk["id"], chunk["created"], chunk["model"]) for chunk in chunks}) == 1
+    assert chunks[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert [chunk["choices"][0]["finish_reason"] for chunk in chunks] == [None] * 4 + ["length"]
+    assert chunks[-1]["usage"]["completion_tokens"] == 4
+
+
+def test_an_answer_says_that_it_is_simulated(http: httpx.Client) -> None:
+    assert "simulated" in (run(http, NATIVE, {"prompt": "Hello"})).json()["response"]
+
+
+def test_tokens_are_the_whole_text() -> None:
+    for text in ("", "a b  c\n\nd", "naïve café, 東京!", "👋🏽 \u2028", "x" * 1000):
+        assert "".join(tokens(text)) == text
+
+
+def test_every_model_for_text_answers() -> None:
+    for model in MODELS.values():
+        if model.task == "text-generation":
+            assert generate(model, {"messages": [{"role": "user", "content": "Hello"}]}).pieces
+
+
+@pytest.mark.parametrize(
+    ("inputs", "status", "code", "words"),
+    [
+        ({}, 400, 5006, "required properties at '/' are 'prompt'"),
+        ({"prompt": 5}, 400, 5006, "Type mismatch of '/prompt', 'number' not in 'string'"),
+        ({"prompt": ""}, 400, 5006, "'/prompt' length must be >= 1"),
+        ({"messages": [{"role": "user"}]}, 400, 5006, "required properties at '/messages/0' are 'content'"),
+        ({"messages": [{"role": "robot", "content": "a"}]}, 400, 5006, "enum robot not in system,user"),
+        ({"messages": [{"role": "user", "content": None}]}, 400, 5006, "'null' not in 'string'"),
+        ({"messages": "a"}, 400, 5006, "Type mismatch of '/messages', 'string' not in 'array'"),
+        ({"messages": ["a"]}, 400, 5006, "Type mismatch of '/messages/0', 'string' not in 'object'"),
+        ({"messages": []}, 400, 5006, "'/messages' must have at least 1 items"),
+        ({"prompt": "a", "top_k": 51}, 400, 5006, "'/top_k' must be <= 50"),
+        ({"prompt": "a", "temperature": "hot"}, 400, 5006, "Type mismatch of '/temperature'"),
+        ({"prompt": "a", "max_tokens": "many"}, 400, 5006, "Type mismatch of '/max_tokens'"),
+        ({"prompt": "a", "max_tokens": 60_000}, 413, 5021, "exceeded this model context window limit (60000)"),
+    ],
+)
+def test_inputs_are_refused_as_upstream_refuses_them(
+    http: httpx.Client, inputs: dict[str, Any], status: int, code: int, words: str
+) -> None:
+    response = run(http, NATIVE, inputs)
+    assert response.status_code == status
+    error = response.json()
+    assert error["internalCode"] == code
+    assert words in error["description"]
+
+
+def test_an_unknown_model_is_5007(http: httpx.Client) -> None:
+    response = run(http, "@cf/no/such-model", {"prompt": "Hello"})
+    assert response.status_code == 400
+    assert response.json()["internalCode"] == 5007
+    assert response.json()["description"] == "No such model @cf/no/such-model or task"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": {}, "options": 5}'])
+def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: bytes) -> None:
+    headers = {"cf-consn-model-id": NATIVE, "content-type": "application/json"}
+    response = http.post("/run", content=body, headers=headers)
+    assert response.status_code == 400
+    assert response.json()["internalCode"] == 3003
+
+
+def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
+    embeddings = run(http, "@cf/baai/bge-base-en-v1.5", {"text": "Hello"})
+    models = http.get("/ai-api/models/search")
+    stream = http.post("/run", content=b"...", headers={"content-type": "audio/mpeg"})
+    query = http.post("/query", json={}, headers={"host": "vector-search"})
+    for response in (embeddings, models, stream, query):
+        assert response.status_code == 501
+        assert "is not simulated yet" in response.text
+    assert embeddings.json()["internalCode"] == 501
+    assert query.json()["code"] == 501
+
+
+# ---- what tests ask of it ------------------------------------------------------------------------------------------
+
+
+def test_a_fault_counts_and_is_for_its_model_only(http: httpx.Client) -> None:
+    fault = {"status": 429, "code": 3040, "description": "Capacity temporarily exceeded", "count": 2, "model": NATIVE}
+    assert (http.post("/simulator/faults", json=fault)).status_code == 204
+    assert (run(http, OPENAI, {"prompt": "Hello"})).status_code == 200
+    statuses = [(run(http, NATIVE, {"prompt": "Hello"})).status_code for _ in range(3)]
+    assert statuses == [429, 429, 200]
+
+
+def test_a_fault_with_an_unknown_part_is_refused(http: httpx.Client) -> None:
+    response = http.post("/simulator/faults", json={"statsu": 500})
+    assert response.status_code == 400
+    assert "statsu" in response.json()["error"]
+    assert (run(http, NATIVE, {"prompt": "Hello"})).status_code == 200
+
+
+def test_a_held_answer_comes_when_the_faults_are_cleared(http: httpx.Client) -> None:
+    http.post("/simulator/faults", json={"hold_response": True})
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(run, http, NATIVE, {"prompt": "held"})
+        entry = until(lambda: journal(http)[-1], lambda entry: entry["inputs"] == {"prompt": "held"})
+        assert entry["state"] == "received"
+        assert not asked.done()
+        http.delete("/simulator/faults")
+        assert asked.result(10).status_code == 200
+
+
+def test_a_caller_that_does_not_wait_is_noticed(http: httpx.Client, address: str) -> None:
+    http.post("/simulator/faults", json={"hold_response": True})
+    with httpx.Client(base_url=address, timeout=0.2) as impatient, pytest.raises(httpx.ReadTimeout):
+        run(impatient, NATIVE, {"prompt": "gone"})
+    entry = http.get(f"/simulator/requests/{journal(http)[-1]['id']}", params={"seconds": 10}).json()
+    assert (entry["inputs"], entry["state"]) == ({"prompt": "gone"}, "cancelled")
+
+
+def test_the_journal_holds_what_was_asked_and_how_it_ended(http: httpx.Client) -> None:
+    good = run(http, NATIVE, {"prompt": "Hello"})
+    bad = run(http, NATIVE, {"prompt": 5})
+    streamed = run(http, NATIVE, {"prompt": "Hello", "stream": True})
+    entries = {entry["id"]: entry for entry in journal(http)}
+    assert [entries[response.headers["cf-ai-req-id"]]["state"] for response in (good, bad, streamed)] == [
+        "finished",
+        "failed",
+        "finished",
+    ]
+    entry = (http.get(f"/simulator/requests/{streamed.headers['cf-ai-req-id']}")).json()
+    assert entry["inputs"] == {"prompt": "Hello", "stream": True}
+    assert entry["frames"] == len(data(streamed.text)) + 1
+    assert (http.get("/simulator/requests/unknown")).status_code == 404
+
+
+def journal(http: httpx.Client) -> list[dict[str, Any]]:
+    return http.get("/simulator/requests").json()

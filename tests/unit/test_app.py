@@ -1,0 +1,179 @@
+"""A request's way through the Worker, on CPython with a stand-in for the platform."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from aiworker import app
+from aiworker.context import Ai, Context, UpstreamResponse
+from aiworker.cors import is_allowed
+from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
+from aiworker.http import Opaque, Response
+from aiworker.routing import ROUTES
+from aiworker.settings import Settings
+
+VARIABLES: Mapping[str, Any] = {
+    "AUTH_MODE": "public",
+    "ALLOWED_ORIGINS": "https://app.example",
+    "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
+    "MAX_BODY_BYTES": 1000,
+}
+
+
+class FakeRequest:
+    def __init__(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
+        self.method = method
+        self.path = path
+        self.query: dict[str, str] = {}
+        self._body = body
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name)
+
+    async def read(self, limit: int) -> bytes:
+        return self._body
+
+
+class FakeAnswer:
+    body = Opaque(object())
+
+    def __init__(self, status: int, text: str) -> None:
+        self.status = status
+        self._text = text
+
+    def header(self, name: str) -> str | None:
+        return {"content-type": "text/event-stream", "cf-aig-log-id": "log"}.get(name)
+
+    async def text(self) -> str:
+        return self._text
+
+
+class FakeAi:
+    def __init__(self, answer: UpstreamResponse) -> None:
+        self._answer = answer
+
+    async def run(self, model: str, inputs: str, options: str) -> UpstreamResponse:
+        return self._answer
+
+
+async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -> Response:
+    def context(request_id: str, settings: Settings) -> Context:
+        return Context(request, request_id, settings, bindings={"AI": ai is not None}, ai=ai, versions={})
+
+    return await app.handle(request, lambda: Settings.read({**VARIABLES, **variables}), context)
+
+
+def chat_request(body: bytes = b'{"prompt": "Hello"}') -> FakeRequest:
+    return FakeRequest("POST", "/chat", body, content_type="application/json")
+
+
+async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
+    for mode in ("", "closed", "Public", "true"):
+        response = await handle(chat_request(), AUTH_MODE=mode)
+        assert response.status == 503
+        assert "AUTH_MODE" in str(response.body)
+    assert (await handle(FakeRequest("GET", "/health"), AUTH_MODE="closed")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({"CHAT_MODEL": "@cf/no/such-model"}, "CHAT_MODEL"),
+        ({"CHAT_MODEL": "@cf/baai/bge-m3"}, "CHAT_MODEL"),
+        ({"MAX_BODY_BYTES": "1 MB"}, "MAX_BODY_BYTES"),
+        ({"MAX_BODY_BYTES": -1}, "MAX_BODY_BYTES"),
+    ],
+)
+async def test_a_variable_that_cannot_be_meant_is_named(variables: dict[str, Any], name: str) -> None:
+    response = await handle(FakeRequest("GET", "/health"), **variables)
+    assert response.status == 503
+    assert name in str(response.body)
+
+
+async def test_a_worker_without_the_binding_says_what_to_add() -> None:
+    response = await handle(chat_request())
+    assert response.status == 503
+    assert "wrangler.jsonc" in str(response.body)
+
+
+async def test_the_model_s_body_is_handed_on_and_not_read() -> None:
+    answer = FakeAnswer(200, "never read")
+    response = await handle(chat_request(), FakeAi(answer))
+    assert response.body is answer.body
+    assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["x-gateway-log-id"] == "log"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ('{"internalCode": 3040, "description": "busy"}', 3040, "busy"),
+        ('{"errors": [{"code": 3040, "message": "busy"}]}', 3040, "busy"),
+        ("<html>Bad gateway</html>", None, "<html>Bad gateway</html>"),
+        ("", None, "HTTP status 500"),
+        ("[]", None, "[]"),
+        ('{"errors": []}', None, '{"errors": []}'),
+    ],
+)
+async def test_an_upstream_error_of_any_shape_is_understood(body: str, code: int | None, words: str) -> None:
+    response = await handle(chat_request(), FakeAi(FakeAnswer(500, body)))
+    assert response.status == (429 if code else 502)
+    assert f'"upstream_code":{code or "null"}' in str(response.body)
+    assert words.replace('"', '\\"') in str(response.body)
+
+
+async def test_a_defect_becomes_an_error_with_the_id_under_which_it_is_logged(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def defect(context: Context) -> Response:
+        raise ZeroDivisionError("a secret of the server")
+
+    monkeypatch.setitem(ROUTES, "/health", {"GET": defect})
+    response = await handle(FakeRequest("GET", "/health"))
+    assert response.status == 500
+    assert "secret" not in str(response.body)
+    logged = capsys.readouterr().out
+    assert "ZeroDivisionError: a secret of the server" in logged
+    assert response.headers["x-request-id"] in logged
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed", "expected"),
+    [
+        ("https://app.example", ("https://app.example",), True),
+        ("https://app.example:443", ("https://app.example",), False),
+        ("http://app.example", ("https://app.example",), False),
+        ("https://app.example.evil.example", ("https://app.example",), False),
+        ("https://evil.example", ("*",), True),
+        ("http://localhost:5173", ("http://localhost:*",), True),
+        ("http://localhost", ("http://localhost:*",), True),
+        ("http://localhost:5173:1", ("http://localhost:*",), False),
+        ("http://localhost:evil", ("http://localhost:*",), False),
+        ("https://localhost:1", ("http://localhost:*",), False),
+        ("http://xlocalhost:1", ("http://localhost:*",), False),
+        ("null", ("http://localhost:*",), False),
+        ("", (), False),
+    ],
+)
+def test_an_origin_is_allowed_exactly_or_with_any_port(origin: str, allowed: tuple[str, ...], expected: bool) -> None:
+    assert is_allowed(origin, allowed) is expected
+
+
+def test_with_a_star_every_page_may_call_and_nothing_varies() -> None:
+    from aiworker.cors import headers
+
+    request = FakeRequest("GET", "/health", origin="https://any.example")
+    assert headers(request, ("*",))["access-control-allow-origin"] == "*"
+    assert "vary" not in headers(request, ("*",))
+
+
+def test_every_upstream_code_becomes_an_error_of_the_table() -> None:
+    assert set(UPSTREAM_CODES.values()) <= set(KINDS)
+
+
+def test_retry_after_is_said_in_the_body_and_in_the_header() -> None:
+    response = ApiError("rate_limited", "Later.", retry_after=7).to_response("req_1")
+    assert response.headers["retry-after"] == "7"
+    assert '"retry_after":7' in str(response.body)

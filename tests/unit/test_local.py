@@ -1,0 +1,94 @@
+"""What scripts/dev derives and lays out before anything is started."""
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+
+from local import ROOT, configuration, install
+from local.install import InstallError, Step
+from local.runtime import stage
+
+
+def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() -> None:
+    project = configuration.read(ROOT / "wrangler.jsonc")
+    local = configuration.with_simulators(configuration.on_local_runtime(project, ROOT), "127.0.0.1:1")
+    untouched = {"name", "compatibility_date", "r2_buckets", "ratelimits", "observability"}
+    assert {key: local[key] for key in untouched} == {key: project[key] for key in untouched}
+    assert "ai" not in local
+    assert "vectorize" not in local
+    assert "python_workers" not in local["compatibility_flags"]
+    assert Path(local["assets"]["directory"]) == ROOT / "public"
+    assert {each["name"]: each["dev"]["options"]["kind"] for each in local["unsafe"]["bindings"]} == {
+        "AI": "ai",
+        "VECTORIZE": "vectorize",
+    }
+    assert local["vars"]["SIMULATED"] == "AI VECTORIZE"
+
+
+def test_origins_of_the_project_are_kept_beside_those_of_this_machine() -> None:
+    opened = configuration.open_on_localhost({"vars": {"ALLOWED_ORIGINS": "https://app.example"}})
+    assert opened["vars"]["ALLOWED_ORIGINS"].split()[0] == "https://app.example"
+    assert "http://localhost:*" in opened["vars"]["ALLOWED_ORIGINS"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "exports"),
+    [
+        ("class Default(WorkerEntrypoint): pass", {"Default": "entrypoint"}),
+        (
+            "import workers\nclass A(workers.DurableObject): pass\nclass B(WorkflowEntrypoint): pass",
+            {"A": "durableObject", "B": "workflow"},
+        ),
+        ("class Plain: pass\nclass Model(BaseModel): pass", {}),
+        ("class Broken(", None),
+    ],
+)
+def test_the_classes_that_an_entry_exports_are_read_from_its_text(entry: str, exports: dict[str, str] | None) -> None:
+    assert stage.exported_classes(entry) == exports
+
+
+def test_a_main_module_always_has_a_default_export() -> None:
+    assert "export default entrypoint('Default');" in stage.main_module({})
+    assert stage.main_module({"Default": "entrypoint", "Room": "durableObject"}).count("export ") == 2
+
+
+def test_a_pack_holds_every_file_in_the_order_of_its_index(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    files = {"b.py": b"second", "a/naïve.py": "première".encode(), "empty": b""}
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    pack = stage.pack(tmp_path, [tmp_path / name for name in files])
+    (size,) = struct.unpack_from("<I", pack)
+    index, rest, found = json.loads(pack[4 : 4 + size]), pack[4 + size :], {}
+    for path, length in index:
+        found[path], rest = rest[:length], rest[length:]
+    assert found == files
+    assert rest == b""
+
+
+def test_a_step_is_done_again_only_when_what_it_is_made_from_has_changed(tmp_path: Path) -> None:
+    runs: list[str] = []
+
+    def step(made_from: str) -> Step:
+        return Step("A step", tmp_path / "output", (made_from,), lambda: make(made_from))
+
+    def make(made_from: str) -> None:
+        (tmp_path / "output").mkdir(exist_ok=True)
+        runs.append(made_from)
+
+    for made_from in ("first", "first", "second", "second"):
+        install.run([step(made_from)])
+    assert runs == ["first", "second"]
+
+
+def test_a_step_that_fails_is_done_again(tmp_path: Path) -> None:
+    def fail() -> None:
+        tmp_path.joinpath("output").mkdir()
+        raise InstallError("no network")
+
+    step = Step("A step", tmp_path / "output", ("inputs",), fail)
+    with pytest.raises(InstallError):
+        install.run([step])
+    assert not step.is_done()

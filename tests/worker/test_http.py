@@ -1,0 +1,139 @@
+"""What holds for every route: ids, CORS, methods, media types, sizes."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.conftest import ErrorOf
+
+LARGEST_BODY = 1_048_576
+
+
+def test_every_response_has_an_id_of_its_own(client: httpx.Client) -> None:
+    ids = {client.get(path).headers["x-request-id"] for path in ("/health", "/models", "/nowhere", "/health")}
+    assert len(ids) == 4
+
+
+def test_a_request_cannot_choose_its_id(client: httpx.Client) -> None:
+    assert client.get("/health", headers={"x-request-id": "mine"}).headers["x-request-id"] != "mine"
+
+
+@pytest.mark.parametrize(("path", "near"), [("/chatt", "/chat"), ("/Chat", "/chat"), ("/chat/", "/chat")])
+def test_an_unknown_route_is_answered_with_the_one_that_comes_near(
+    client: httpx.Client, error_of: ErrorOf, path: str, near: str
+) -> None:
+    response = client.post(path, json={})
+    assert response.status_code == 404
+    error = error_of(response)
+    assert error["type"] == "not_found"
+    assert f"Did you mean {near}?" in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "/chat", "POST, OPTIONS"),
+        ("DELETE", "/chat", "POST, OPTIONS"),
+        ("POST", "/health", "GET, HEAD, OPTIONS"),
+        ("PUT", "/models", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_method_that_a_route_does_not_take_is_refused(
+    client: httpx.Client, error_of: ErrorOf, method: str, path: str, allowed: str
+) -> None:
+    response = client.request(method, path)
+    assert response.status_code == 405
+    assert response.headers["allow"] == allowed
+    assert error_of(response)["type"] == "method_not_allowed"
+
+
+def test_head_is_get_without_the_body(client: httpx.Client) -> None:
+    response = client.head("/health")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "application/json"
+    assert response.content == b""
+
+
+@pytest.mark.parametrize("media_type", ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", ""])
+def test_another_media_type_is_refused(client: httpx.Client, error_of: ErrorOf, media_type: str) -> None:
+    response = client.post("/chat", content=b'{"prompt": "Hello"}', headers={"content-type": media_type})
+    assert response.status_code == 415
+    assert "content-type: application/json" in error_of(response)["message"]
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "Application/JSON"])
+def test_json_may_be_named_in_other_ways(client: httpx.Client, media_type: str) -> None:
+    body = b'{"prompt": "Hello", "stream": false}'
+    assert client.post("/chat", content=body, headers={"content-type": media_type}).status_code == 200
+
+
+def padded(size: int) -> bytes:
+    """A valid chat request of `size` bytes."""
+    body = b'{"prompt": "Hello", "stream": false}'
+    return body + b" " * (size - len(body))
+
+
+def in_chunks(body: bytes) -> Iterator[bytes]:
+    """The body without a length: httpx sends it chunked."""
+    for start in range(0, len(body), 65_536):
+        yield body[start : start + 65_536]
+
+
+def test_a_body_may_be_as_large_as_the_limit_and_no_larger(client: httpx.Client, error_of: ErrorOf) -> None:
+    headers = {"content-type": "application/json"}
+    for size, status in ((LARGEST_BODY, 200), (LARGEST_BODY + 1, 413), (10 * LARGEST_BODY, 413)):
+        for content in (padded(size), in_chunks(padded(size))):
+            response = client.post("/chat", content=content, headers=headers)
+            assert response.status_code == status
+            if status == 413:
+                error = error_of(response)
+                assert error["type"] == "payload_too_large"
+                assert "1,048,576" in error["message"]
+    assert client.get("/health").status_code == 200
+
+
+def test_a_page_of_this_machine_may_call(client: httpx.Client) -> None:
+    origin = "http://localhost:5173"
+    preflight = client.options(
+        "/chat",
+        headers={
+            "origin": origin,
+            "access-control-request-method": "POST",
+            "access-control-request-headers": "content-type",
+        },
+    )
+    assert preflight.status_code == 204
+    assert preflight.headers["access-control-allow-origin"] == origin
+    assert "POST" in preflight.headers["access-control-allow-methods"]
+    assert "content-type" in preflight.headers["access-control-allow-headers"]
+    assert int(preflight.headers["access-control-max-age"]) > 0
+    response = client.post("/chat", json={"prompt": "Hello", "stream": False}, headers={"origin": origin})
+    assert response.headers["access-control-allow-origin"] == origin
+    assert "x-request-id" in response.headers["access-control-expose-headers"]
+    assert response.headers["vary"] == "origin"
+
+
+def test_a_page_of_this_machine_may_read_errors(client: httpx.Client) -> None:
+    response = client.post("/chat", json={}, headers={"origin": "http://127.0.0.1:3000"})
+    assert response.status_code == 400
+    assert response.headers["access-control-allow-origin"] == "http://127.0.0.1:3000"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example:80", "https://localhost:5173"]
+)
+def test_a_page_of_another_origin_may_not_call(client: httpx.Client, error_of: ErrorOf, origin: str) -> None:
+    headers = {"origin": origin, "access-control-request-method": "POST"}
+    preflight = client.options("/chat", headers=headers)
+    assert preflight.status_code == 403
+    assert "ALLOWED_ORIGINS" in error_of(preflight)["message"]
+    for response in (preflight, client.get("/health", headers=headers)):
+        assert "access-control-allow-origin" not in response.headers
+        assert response.headers["vary"] == "origin"
+
+
+def test_the_console_is_served(client: httpx.Client) -> None:
+    response = client.get("/")
+    assert response.status_code == 200
+    assert response.headers["content-type"].startswith("text/html")

@@ -1,0 +1,38 @@
+"""The part of JavaScript that src/ uses, as Pyodide shows it to Python."""
+
+from typing import Any
+
+from pyodide.ffi import JsBuffer, JsNull
+
+class JSON:
+    @staticmethod
+    def parse(text: str) -> Any: ...
+
+class Headers:
+    def get(self, name: str) -> str | JsNull: ...
+
+class ReadResult:
+    done: bool
+    value: JsBuffer
+
+class Reader:
+    async def read(self) -> ReadResult: ...
+    async def cancel(self) -> None: ...
+
+class ReadableStream:
+    def getReader(self) -> Reader: ...
+
+class Request:
+    method: str
+    url: str
+    headers: Headers
+    body: ReadableStream | JsNull
+    async def arrayBuffer(self) -> JsBuffer: ...
+
+class Response:
+    status: int
+    headers: Headers
+    body: ReadableStream | JsNull
+    async def text(self) -> str: ...
+    @staticmethod
+    def new(body: object, init: Any) -> Response: ...
