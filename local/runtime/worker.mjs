@@ -11,7 +11,38 @@ const failure = bridge.load();
 if (failure) console.error(failure);
 finishBoot();
 
-const instances = new WeakMap();
+// A proxy keeps its Python object alive until it is destroyed, so each one made for a call is, and those for good are
+// made once: even reading a method off a proxy makes a new one.
+const { create, reseed } = bridge;
+
+/** The Python object behind one JavaScript instance. */
+class Instance {
+  #make;
+  #object;
+  #calls = 0;
+
+  constructor(make) {
+    this.#make = make;
+  }
+
+  /** Call a method; `call` is bridge.py's function for it. An object that is not kept ends with its last call. */
+  async run(call, args, isKept) {
+    this.#object ??= this.#make();
+    this.#calls++;
+    let answer;
+    try {
+      answer = call(this.#object, ...args);
+      return await answer;
+    } finally {
+      answer?.destroy();
+      if (--this.#calls === 0 && !isKept) {
+        this.#object.destroy();
+        this.#object = undefined;
+      }
+    }
+  }
+}
+
 let isFirstCall = true;
 
 /** A class of workerd's kind `Base` that answers with the Python class `name` of the main module. */
@@ -22,17 +53,19 @@ function exported(Base, name) {
     return class extends Base {
       fetch = () => new Response(failure ?? `src/entry.py defines no class ${name}\n`, { status: 500 });
     };
+  const isKept = Base === DurableObject; // the platform makes it once and calls it until it is evicted
+  const instances = new WeakMap();
   const Class = class extends Base {
     constructor(ctx, env) {
       super(ctx, env);
-      if (isFirstCall) bridge.reseed();
+      if (isFirstCall) reseed();
       isFirstCall = false;
-      instances.set(this, bridge.create(name, ctx, env));
+      instances.set(this, new Instance(() => create(name, ctx, env)));
     }
   };
   for (const [method, call] of methods.toJs())
     Class.prototype[method] = function (...args) {
-      return call(instances.get(this), ...args);
+      return instances.get(this).run(call, args, isKept);
     };
   return Class;
 }

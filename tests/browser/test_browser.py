@@ -1,0 +1,44 @@
+"""Runs the tests of the console, which are JavaScript: tests/browser/*.test.mjs."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local import ROOT
+from tests.conftest import DevServer
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    """A model that takes its time, as a person in front of the page would see it."""
+    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--tokens-per-second", "60")
+    yield server
+    server.stop()
+
+
+def run(test: str, **environment: str) -> None:
+    node = shutil.which("node")
+    assert node
+    done = subprocess.run(
+        [node, "--test", "--test-reporter=spec", Path(__file__).with_name(test)],
+        cwd=ROOT, env={**os.environ, **environment}, text=True, capture_output=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "ℹ pass 0" not in done.stdout  # noqa: RUF001 - Node's own sign
+
+
+def test_events() -> None:
+    run("events.test.mjs")
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium: apt-get install chromium, or set CHROMIUM")
+@pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs"])
+def test_in_a_browser(paced_server: DevServer, test: str) -> None:
+    run(test, AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator, CHROMIUM=CHROMIUM)

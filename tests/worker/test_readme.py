@@ -1,0 +1,24 @@
+"""The README's examples, as pasted."""
+
+import json
+import re
+import subprocess
+
+from local import ROOT
+
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_curl_command_shows_a_stream(base_url: str) -> None:
+    [command] = re.findall(r"```sh\n(curl .*?)```", README, re.DOTALL)
+    command = command.replace("http://localhost:8787", base_url)
+    done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, check=True)
+    *frames, last = done.stdout.strip().split("\n\n")
+    assert last == "data: [DONE]"
+    assert json.loads(frames[0].removeprefix("data: "))["response"]
+
+
+def test_every_file_that_it_links_to_is_there() -> None:
+    links = re.findall(r"\]\((?!http)([^)]+)\)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
