@@ -41,6 +41,17 @@ def read(path: Path) -> Configuration:
     return configuration
 
 
+def configured_classes(project: Configuration) -> dict[str, str]:
+    """The classes that this configuration says the main module exports, name to kind (see stage.KINDS)."""
+    objects = [each["class_name"] for each in project.get("durable_objects", {}).get("bindings", []) if _is_own(each)]
+    workflows = [each["class_name"] for each in project.get("workflows", []) if _is_own(each)]
+    return dict.fromkeys(objects, "durableObject") | dict.fromkeys(workflows, "workflow")
+
+
+def _is_own(binding: Configuration) -> bool:
+    return "script_name" not in binding
+
+
 def on_local_runtime(project: Configuration, root: Path) -> Configuration:
     """The main module swapped for local/runtime's, with paths that hold from any folder."""
     flags: list[str] = project.get("compatibility_flags", [])

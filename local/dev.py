@@ -139,7 +139,7 @@ def _laid_out(made: Plan) -> Generator[None]:
     run = made.file if made.is_official else made.file.parent
     try:
         if not made.is_official:
-            stage.lay_out(run, made.project / "src", RUNTIME, WORKER_PACKAGES)
+            stage.lay_out(run, made.project / "src", made.classes, RUNTIME, WORKER_PACKAGES)
         made.file.write_text(json.dumps(made.configuration, indent=2))
         yield
     finally:
@@ -165,5 +165,5 @@ def _remove(run: Path) -> None:
 async def _restage_on_edit(made: Plan) -> None:
     source = made.project / "src"
     async for changes in watchfiles.awatch(source):  # pyright: ignore[reportUnknownMemberType]
-        if stage.update(made.file.parent, source):
+        if stage.update(made.file.parent, source, made.classes):
             print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)

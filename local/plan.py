@@ -17,6 +17,8 @@ class Plan:
     project: Path
     """The folder of the Worker: wrangler.jsonc and src/."""
     configuration: Configuration
+    classes: dict[str, str]
+    """Exported by the main module, as far as the configuration says; name to kind."""
     file: Path
     """Where the configuration goes; its folder is wrangler's module folder, unless the runtime is the official one."""
     wrangler: Command
@@ -37,9 +39,11 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     project = Path(options.project).resolve()
     # for a Python main module wrangler looks for python_modules/ beside the configuration
     file = project / f".wrangler-official-{run}.json" if options.official else BUILT / f"run-{run}" / "wrangler.json"
+    own = configuration.read(project / "wrangler.jsonc")
     return Plan(
         project=project,
-        configuration=_configuration(options, project, f"127.0.0.1:{simulator_port}"),
+        configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}"),
+        classes=configuration.configured_classes(own),
         file=file,
         wrangler=_wrangler(options, project, file, port),
         simulator=None if options.remote else _simulator(options, simulator_port),
@@ -47,10 +51,8 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     )
 
 
-def _configuration(options: Namespace, project: Path, simulator: str) -> Configuration:
-    derived = configuration.read(project / "wrangler.jsonc")
-    if not options.official:
-        derived = configuration.on_local_runtime(derived, project)
+def _configuration(options: Namespace, project: Path, own: Configuration, simulator: str) -> Configuration:
+    derived = own if options.official else configuration.on_local_runtime(own, project)
     if options.remote:
         derived = configuration.with_remote(derived)
     else:

@@ -41,8 +41,11 @@ KINDS = {
 """Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
 
 
-def lay_out(folder: Path, source: Path, runtime: Path, packages: Path) -> None:
-    """Fill the new `folder` for the Worker in `source`, from what local/install.py left in the other two."""
+def lay_out(folder: Path, source: Path, configured: dict[str, str], runtime: Path, packages: Path) -> None:
+    """Fill the new `folder` for the Worker in `source`, from what local/install.py left in the last two.
+
+    configured: classes that the main module exports by the Worker's configuration, name to kind.
+    """
     here = Path(__file__).parent
     folder.mkdir(parents=True)
     for name in RUNTIME_FILES:
@@ -52,30 +55,29 @@ def lay_out(folder: Path, source: Path, runtime: Path, packages: Path) -> None:
     for module in packages.glob("workers/*.js"):
         _link(module, folder / "python_modules" / module.relative_to(packages))
     _write(folder / "packages.pack", pack(packages, _shipped(packages)))
-    update(folder, source)
+    update(folder, source, configured)
 
 
-def update(folder: Path, source: Path) -> bool:
+def update(folder: Path, source: Path, configured: dict[str, str]) -> bool:
     """Bring the folder up to date with an edited `source`; wrangler reloads when a file's content changes.
 
     Returns whether one did.
     """
     changed = _write(folder / "project.pack", pack(source, _project_files(source)))
-    exports = exported_classes((source / "entry.py").read_text())
-    if exports is not None:
-        changed |= _write(folder / "main.mjs", main_module(exports).encode())
-    return changed
+    exports = configured | exported_classes((source / "entry.py").read_text())
+    return _write(folder / "main.mjs", main_module(exports).encode()) or changed
 
 
-def exported_classes(entry: str) -> dict[str, str] | None:
-    """The classes that the text of an entry module exports, name to kind; None if it is not valid Python.
+def exported_classes(entry: str) -> dict[str, str]:
+    """The classes that the text of an entry module defines, name to kind; none if it is not valid Python.
 
-    Reads the text rather than importing it: wrangler wants the exports before any Python runs.
+    Reads the text rather than importing it: wrangler wants the exports before any Python runs. Classes that the module
+    has from elsewhere are known from the configuration.
     """
     try:
         tree = ast.parse(entry)
     except SyntaxError:
-        return None
+        return {}
     found: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):

@@ -42,11 +42,20 @@ def test_origins_of_the_project_are_kept_beside_those_of_this_machine() -> None:
             {"A": "durableObject", "B": "workflow"},
         ),
         ("class Plain: pass\nclass Model(BaseModel): pass", {}),
-        ("class Broken(", None),
+        ("class Broken(", {}),
     ],
 )
-def test_the_classes_that_an_entry_exports_are_read_from_its_text(entry: str, exports: dict[str, str] | None) -> None:
+def test_the_classes_that_an_entry_exports_are_read_from_its_text(entry: str, exports: dict[str, str]) -> None:
     assert stage.exported_classes(entry) == exports
+
+
+def test_classes_that_an_entry_has_from_elsewhere_are_read_from_the_configuration() -> None:
+    project = {
+        "durable_objects": {"bindings": [{"class_name": "Room"}, {"class_name": "Theirs", "script_name": "other"}]},
+        "workflows": [{"class_name": "Ingest"}],
+    }
+    assert configuration.configured_classes(project) == {"Room": "durableObject", "Ingest": "workflow"}
+    assert configuration.configured_classes({}) == {}
 
 
 def test_a_main_module_always_has_a_default_export() -> None:

@@ -144,7 +144,7 @@ def test_a_client_that_leaves_a_stream_cancels_the_model_call(client: httpx.Clie
     assert entry["frames"] < 20
 
 
-def test_many_streams_at_once_do_not_mix(base_url: str) -> None:
+def test_many_streams_at_once_do_not_mix(base_url: str, simulator: Simulator) -> None:
     def stream(number: int) -> str:
         with httpx.stream("POST", f"{base_url}/chat", json={"prompt": f"number {number};"}, timeout=30) as response:
             *parts, last = frames(response.iter_lines())
@@ -212,7 +212,9 @@ def test_max_tokens_ends_the_answer(client: httpx.Client) -> None:
     assert ask(client, max_tokens=3).json()["usage"]["completion_tokens"] == 3
 
 
-def test_a_prompt_may_be_131072_characters_long_and_no_longer(client: httpx.Client, error_of: ErrorOf) -> None:
+def test_a_prompt_may_be_131072_characters_long_and_no_longer(
+    client: httpx.Client, error_of: ErrorOf, simulator: Simulator
+) -> None:
     model = "@cf/meta/llama-4-scout-17b-16e-instruct"
     assert ask(client, prompt="a" * 131_072, model=model).status_code == 200
     for body in ({"prompt": "a" * 131_073}, {"prompt": ""}):

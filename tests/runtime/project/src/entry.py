@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import greeting
 from pydantic import BaseModel
-from workers import DurableObject, Response, WorkerEntrypoint, WorkflowEntrypoint, patch_env
+from steps import Steps  # noqa: F401 - exported, from elsewhere
+from workers import DurableObject, Response, WorkerEntrypoint, patch_env
 
 import_time_random = random.random()
 
@@ -39,21 +40,6 @@ class Counter(DurableObject):
 
     async def fetch(self, request):
         return Response(f"the object was sent {request.method}")
-
-
-class Steps(WorkflowEntrypoint):
-    async def run(self, event, step):
-        attempts = 0
-
-        @step.do("double", config={"retries": {"limit": 2, "delay": 1, "backoff": "constant"}})
-        async def double():
-            nonlocal attempts
-            attempts += 1
-            if attempts == 1:
-                raise ValueError("the first attempt fails")
-            return {"value": event["payload"]["value"] * 2}
-
-        return {"doubled": (await double())["value"], "attempts": attempts}
 
 
 class Default(WorkerEntrypoint):
