@@ -10,6 +10,7 @@ from typing import Any, cast
 from workers_ai_simulator import text
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.models import Model
+from workers_ai_simulator.validation import invalid, mismatch, number_input, text_input
 
 ROLES = ("system", "user", "assistant", "tool")
 DEFAULT_MAX_TOKENS = 256
@@ -98,65 +99,37 @@ def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
     messages: Any = inputs.get("messages")
     if isinstance(messages, list):
         if not messages:
-            raise _invalid("'/messages' must have at least 1 items")
+            raise invalid("'/messages' must have at least 1 items")
         return [_message(number, each) for number, each in enumerate(cast("list[Any]", messages))]
     if messages is not None:
-        raise _mismatch("/messages", messages, "array")
-    prompt = inputs.get("prompt")
-    if prompt is None:
-        raise _invalid(
+        raise mismatch("/messages", messages, "array")
+    if "prompt" not in inputs:
+        raise invalid(
             "oneOf at '/' not met, 0 matches: "
             "required properties at '/' are 'prompt', required properties at '/' are 'messages'"
         )
-    if not isinstance(prompt, str):
-        raise _mismatch("/prompt", prompt, "string")
-    if not prompt:
-        raise _invalid("'/prompt' length must be >= 1")
-    return [{"role": "user", "content": prompt}]
+    return [{"role": "user", "content": text_input(inputs, "prompt")}]
 
 
 def _message(number: int, message: dict[str, Any]) -> dict[str, str]:
     if not isinstance(message, dict):  # pyright: ignore[reportUnnecessaryIsInstance] - it comes from the wire
-        raise _mismatch(f"/messages/{number}", message, "object")
+        raise mismatch(f"/messages/{number}", message, "object")
     missing = [key for key in ("role", "content") if key not in message]
     if missing:
-        raise _invalid(f"required properties at '/messages/{number}' are '{','.join(missing)}'")
+        raise invalid(f"required properties at '/messages/{number}' are '{','.join(missing)}'")
     if message["role"] not in ROLES:
-        raise _invalid(f"enum {message['role']} not in {','.join(ROLES)}")
+        raise invalid(f"enum {message['role']} not in {','.join(ROLES)}")
     content = message["content"]
     if not isinstance(content, str):
-        raise _mismatch(f"/messages/{number}/content", content, "string")
+        raise mismatch(f"/messages/{number}/content", content, "string")
     return {"role": message["role"], "content": content}
 
 
 def _check_parameters(model: Model, inputs: dict[str, Any]) -> None:
-    ranges = {name: bounds for name, bounds in model.parameters.items() if isinstance(bounds, list)}
-    for name, bounds in {**ranges, "max_tokens": [None, None]}.items():
-        value = inputs.get(name)
-        if value is None:
-            continue
-        least, most = bounds
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise _mismatch(f"/{name}", value, "number")
-        if least is not None and value < least:
-            raise _invalid(f"'/{name}' must be >= {least}")
-        if most is not None and value > most:
-            raise _invalid(f"'/{name}' must be <= {most}")
-
-
-def _mismatch(path: str, value: object, expected: str) -> UpstreamError:
-    return _invalid(f"Type mismatch of '{path}', '{_type(value)}' not in '{expected}'")
-
-
-def _invalid(reason: str) -> UpstreamError:
-    return UpstreamError(400, 5006, f"Error: {reason}")
-
-
-def _type(value: object) -> str:
-    names: list[tuple[type, str]] = [(dict, "object"), (list, "array"), (str, "string"), (bool, "boolean")]
-    if value is None:
-        return "null"
-    return next((name for kind, name in names if isinstance(value, kind)), "number")
+    for name, bounds in model.parameters.items():
+        if isinstance(bounds, list):
+            number_input(inputs, name, None, *bounds)
+    number_input(inputs, "max_tokens", None)
 
 
 def _choice(delta: dict[str, str], finish_reason: str | None) -> dict[str, Any]:

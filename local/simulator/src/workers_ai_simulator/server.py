@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from workers_ai_simulator import __version__
+from workers_ai_simulator.answers import ANSWERS, Media
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.faults import Fault, Faults
 from workers_ai_simulator.generation import generate
@@ -74,6 +75,12 @@ class Simulator:
         if fault and fault.status:
             raise UpstreamError(fault.status, fault.code, fault.description)
         model = find(entry.model)
+        if model.task in ANSWERS:
+            answer = ANSWERS[model.task](model, entry.inputs)
+            await self._end(entry, "finished", 200)
+            return (
+                Response(answer.content, media_type=answer.content_type) if isinstance(answer, Media) else _json(answer)
+            )
         if model.task != "text-generation":
             raise NotSimulated(f"{model.id} ({model.task})")
         generation = generate(model, entry.inputs)
@@ -82,8 +89,7 @@ class Simulator:
             entry.status = 200
             return StreamingResponse(frames, media_type="text/event-stream")
         await self._end(entry, "finished", 200)
-        # exactly this content type, or the binding hands on a stream instead of an object
-        return JSONResponse(generation.answer(), headers={"content-type": "application/json"})
+        return _json(generation.answer())
 
     async def _held_back(self, entry: Entry, request: Request, fault: Fault) -> None:
         """Wait until the fault is cleared; notice when the caller does not wait that long."""
@@ -128,8 +134,8 @@ class Simulator:
             {
                 "name": "workers-ai-simulator",
                 "version": __version__,
-                "simulated": ["text-generation"],
-                "models": sorted(m.id for m in MODELS.values() if m.task == "text-generation"),
+                "simulated": ["text-generation", *ANSWERS],
+                "models": sorted(m.id for m in MODELS.values() if m.task in ("text-generation", *ANSWERS)),
             }
         )
 
@@ -154,6 +160,11 @@ class Simulator:
     async def _clear_faults(self, _: Request) -> Response:
         self.faults.clear()
         return Response(status_code=204)
+
+
+def _json(answer: dict[str, Any] | list[Any]) -> Response:
+    # exactly this content type, or the binding hands on a stream instead of an object
+    return JSONResponse(answer, headers={"content-type": "application/json"})
 
 
 async def _entry(request: Request) -> Entry:
