@@ -27,17 +27,21 @@ def read(path: Path) -> Configuration:
     """
     try:
         parsed = pyjson5.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
     except pyjson5.Json5Exception as error:
         raise ConfigurationError(f"{path} is not valid JSON with comments: {error}") from error
     if not isinstance(parsed, dict):
         raise ConfigurationError(f"{path} must hold an object.")
     configuration = cast("Configuration", parsed)
-    date = configuration.get("compatibility_date", "")
-    if date < OLDEST_COMPATIBILITY_DATE:
+    date = configuration.get("compatibility_date")
+    if not isinstance(date, str) or date < OLDEST_COMPATIBILITY_DATE:
         raise ConfigurationError(
             f"{path}: compatibility_date must be {OLDEST_COMPATIBILITY_DATE} or later, not {date or 'missing'}: "
             "the local runtime is the Python of that date."
         )
+    if not str(configuration.get("main", "")).endswith(".py"):
+        raise ConfigurationError(f'{path}: main must be the Worker\'s Python module, such as "src/entry.py".')
     return configuration
 
 
@@ -45,7 +49,16 @@ def configured_classes(project: Configuration) -> dict[str, str]:
     """The classes that this configuration says the main module exports, name to kind (see stage.KINDS)."""
     objects = [each["class_name"] for each in project.get("durable_objects", {}).get("bindings", []) if _is_own(each)]
     workflows = [each["class_name"] for each in project.get("workflows", []) if _is_own(each)]
-    return dict.fromkeys(objects, "durableObject") | dict.fromkeys(workflows, "workflow")
+    entrypoints = [
+        each["entrypoint"]
+        for each in project.get("services", [])
+        if each.get("service") == project.get("name") and "entrypoint" in each
+    ]
+    return (
+        dict.fromkeys(entrypoints, "entrypoint")
+        | dict.fromkeys(objects, "durableObject")
+        | dict.fromkeys(workflows, "workflow")
+    )
 
 
 def _is_own(binding: Configuration) -> bool:
@@ -65,7 +78,7 @@ def on_local_runtime(project: Configuration, root: Path) -> Configuration:
         "compatibility_flags": [flag for flag in flags if not flag.startswith("python_workers")],
     }
     local.pop("$schema", None)
-    if "assets" in local:
+    if "directory" in local.get("assets", {}):
         local["assets"] = {**local["assets"], "directory": str(root / local["assets"]["directory"])}
     return local
 
@@ -79,7 +92,8 @@ def with_simulators(configuration: Configuration, address: str) -> Configuration
     for index in simulated.pop("vectorize", []):
         options = {"kind": "vectorize", "address": address, "index": index["index_name"]}
         bindings.append(_simulated(index["binding"], options))
-    simulated["unsafe"] = {"bindings": bindings}
+    unsafe = simulated.get("unsafe", {})
+    simulated["unsafe"] = {**unsafe, "bindings": [*unsafe.get("bindings", []), *bindings]}
     names = " ".join(binding["name"] for binding in bindings)
     return with_variables(simulated, SIMULATED=names)
 

@@ -18,7 +18,7 @@ from local import ROOT, plan
 from local.configuration import ConfigurationError
 from local.install import BUILT, RUNTIME, WORKER_PACKAGES
 from local.plan import ENVIRONMENT, Plan
-from local.processes import Child, adopt_orphans, end_orphans, stopping
+from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from local.runtime import stage
 
 READY = re.compile(r"Ready on (http://\S+)")
@@ -69,13 +69,12 @@ async def _serve(options: Namespace) -> int:
     async with AsyncExitStack() as stack:
         stack.enter_context(_laid_out(made))
         tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
+        children = await stack.enter_async_context(Children())
         if made.simulator:
-            simulator = await Child.start(made.simulator, ENVIRONMENT, ROOT)
-            stack.push_async_callback(simulator.stop)
+            simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
             tasks.add(asyncio.create_task(_show_simulator(simulator)))
-        wrangler = await Child.start(made.wrangler, ENVIRONMENT, made.project)
-        stack.push_async_callback(wrangler.stop)
-        tasks.add(asyncio.create_task(_show_wrangler(wrangler)))
+        wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
+        tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host)))
         if not made.is_official:
             tasks.add(asyncio.create_task(_restage_on_edit(made)))
         done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -91,16 +90,17 @@ def _free_port(host: str, port: int) -> int:
 
     Raises CannotStart if it is taken: wrangler would quietly take another.
     """
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise CannotStart(
-                f"Port {port} of {host} cannot be used: {error.strerror}.\n"
-                f"Choose another one: scripts/dev --port {port + 1}"
-            ) from error
-        return int(probe.getsockname()[1])
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise CannotStart(
+            f"Port {port} of {host} cannot be used: {error.strerror}.\n"
+            f"Choose another one: scripts/dev --port {port + 1}"
+        ) from error
 
 
 async def _show_simulator(simulator: Child) -> None:
@@ -111,14 +111,13 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _show_wrangler(wrangler: Child) -> None:
+async def _show_wrangler(wrangler: Child, host: str) -> None:
     """Print what wrangler and the Worker say, without the noise; ends when wrangler does."""
     unshown: list[str] | None = []
     async for line in wrangler.lines():
         if ready := READY.search(line):
             unshown = None
-            port = ready[1].rpartition(":")[2]
-            print(f"Ready on http://localhost:{port}", flush=True)
+            print(f"Ready on {_address(ready[1], host)}", flush=True)
         elif RELOADED.search(line):
             print("Reloaded", flush=True)
         elif unshown is not None and NOISE.search(line):
@@ -130,6 +129,12 @@ async def _show_wrangler(wrangler: Child) -> None:
     print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
 
 
+def _address(announced: str, host: str) -> str:
+    """Where to call: by the name `localhost` if the server listens there, else as wrangler has it."""
+    port = announced.rpartition(":")[2]
+    return f"http://localhost:{port}" if host in ("127.0.0.1", "localhost", "0.0.0.0") else announced  # noqa: S104
+
+
 @contextmanager
 def _laid_out(made: Plan) -> Generator[None]:
     """The files that wrangler reads for this run; gone when it ends."""
@@ -137,9 +142,10 @@ def _laid_out(made: Plan) -> Generator[None]:
         if not _is_running(leftover):
             _remove(leftover)
     run = made.file if made.is_official else made.file.parent
+    _remove(run)  # of an earlier process with our number, as every start in a container may be
     try:
         if not made.is_official:
-            stage.lay_out(run, made.project / "src", made.classes, RUNTIME, WORKER_PACKAGES)
+            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES)
         made.file.write_text(json.dumps(made.configuration, indent=2))
         yield
     finally:
@@ -152,6 +158,8 @@ def _is_running(run: Path) -> bool:
         os.kill(int(run.stem.rpartition("-")[2]), 0)
     except (ProcessLookupError, ValueError):
         return False
+    except PermissionError:  # another user's process
+        return True
     return True
 
 
@@ -163,7 +171,6 @@ def _remove(run: Path) -> None:
 
 
 async def _restage_on_edit(made: Plan) -> None:
-    source = made.project / "src"
-    async for changes in watchfiles.awatch(source):  # pyright: ignore[reportUnknownMemberType]
-        if stage.update(made.file.parent, source, made.classes):
+    async for changes in watchfiles.awatch(made.main.parent):  # pyright: ignore[reportUnknownMemberType]
+        if stage.update(made.file.parent, made.main, made.classes):
             print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)

@@ -8,6 +8,7 @@ is installed: standard library only.
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -19,11 +20,9 @@ import tempfile
 import threading
 import time
 import tomllib
-import venv
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from local import ROOT
 
@@ -67,7 +66,10 @@ class Step:
     def is_done(self) -> bool:
         return self._stamp.is_file() and self._stamp.read_text() == self._fingerprint
 
-    def finish(self) -> None:
+    def do(self) -> None:
+        # without its stamp until it is whole: a step that was stopped half-way is done again
+        self._stamp.unlink(missing_ok=True)
+        self.run()
         self._stamp.write_text(self._fingerprint)
 
 
@@ -76,8 +78,9 @@ def enter() -> None:
 
     Raises SystemExit, with a message on stderr, if a step fails or the user has enough of it.
     """
-    # SIGTERM as an exception ends the step's own process too; exec puts the default back
+    # as exceptions, these end the step's own processes too; exec puts the defaults back
     signal.signal(signal.SIGTERM, _give_up)
+    signal.signal(signal.SIGHUP, _give_up)
     try:
         with _alone():
             run(steps())
@@ -86,7 +89,7 @@ def enter() -> None:
     except KeyboardInterrupt:
         sys.exit("\nSet-up stopped. The next run takes it up at the step that was not finished.")
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    if Path(sys.prefix).resolve() != VENV:
+    if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
@@ -144,11 +147,10 @@ def run(steps: list[Step]) -> None:
     """Do the steps that are not done, in order, showing each with the seconds it takes."""
     todo = [step for step in steps if not step.is_done()]
     if todo:
-        print(f"Setting up ({len(todo)} of {len(steps)} steps; later runs skip what has not changed)")
+        _say(f"Setting up ({len(todo)} of {len(steps)} steps; later runs skip what has not changed)\n")
     for number, step in enumerate(todo, 1):
         with _progress(f"  {number}/{len(todo)} {step.title}"):
-            step.run()
-        step.finish()
+            step.do()
 
 
 @contextlib.contextmanager
@@ -159,10 +161,8 @@ def _alone() -> Generator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Waiting for another command that is setting up …")
+            _say("Waiting for another command that is setting up …\n")
             fcntl.flock(lock, fcntl.LOCK_EX)
-        # the project's Python is started with exec: the lock must not go along
-        os.set_inheritable(lock.fileno(), False)
         yield
 
 
@@ -181,13 +181,14 @@ def _path_without_venv() -> str:
 
 
 def _install_python_packages(packages: list[str], pins: list[str], *, own_node: bool) -> None:
-    try:
-        venv.create(VENV, clear=True, with_pip=True)
-    except subprocess.CalledProcessError as error:
+    if not importlib.util.find_spec("ensurepip"):
         raise InstallError(
-            "This Python cannot make virtual environments (ensurepip is missing).\n"
+            "This Python cannot make virtual environments: its module ensurepip is missing.\n"
             "On Debian and Ubuntu: apt-get install python3-venv"
-        ) from error
+        )
+    # not by .venv's own Python, should that run this: it is about to be replaced
+    python: str = getattr(sys, "_base_executable", sys.executable)
+    _call([python, "-m", "venv", "--clear", str(VENV)])
     _pip([*packages], pins)
     if own_node:
         _link_own_node()
@@ -208,7 +209,7 @@ def _link_own_node() -> None:
         link = VENV / "bin" / name
         link.unlink(missing_ok=True)
         target.chmod(0o755)
-        link.symlink_to(target)
+        link.symlink_to(os.path.relpath(target, link.parent))  # the folder may be moved
 
 
 def _install_npm_packages() -> None:
@@ -244,14 +245,24 @@ def _path_with_venv() -> str:
 
 
 def _call(command: list[str]) -> None:
-    environment: dict[str, Any] = {**os.environ, "PATH": _path_with_venv()}
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, text=True, check=False,
+    """Run a command to its end, or end it and all it has started.
+
+    Raises InstallError with what it has printed if it fails.
+    """
+    environment = {**os.environ, "PATH": _path_with_venv()}
+    process = subprocess.Popen(
+        command, cwd=ROOT, env=environment, text=True, start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
-    if done.returncode != 0:
+    try:
+        printed, _ = process.communicate()
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+    if process.returncode != 0:
         raise InstallError(
-            f"{done.stdout.strip()}\n\nThis failed: {' '.join(command)}\n"
+            f"{printed.strip()}\n\nThis failed: {' '.join(command)}\n"
             "If the message above speaks of the network: the set-up needs PyPI and the npm registry. Run it again."
         )
 
@@ -264,17 +275,23 @@ def _progress(title: str) -> Generator[None]:
 
     def count() -> None:
         while not over.wait(1):
-            print(f"\r{title} … {time.monotonic() - began:.0f} s", end="", flush=True)
+            _say(f"\r{title} … {time.monotonic() - began:.0f} s")
 
+    is_terminal = sys.stderr.isatty()
     counter = threading.Thread(target=count, daemon=True)
-    print(f"{title} …", end="" if sys.stdout.isatty() else "\n", flush=True)
-    if sys.stdout.isatty():
+    _say(f"{title} …" if is_terminal else f"{title} …\n")
+    if is_terminal:
         counter.start()
     try:
         yield
     finally:
         over.set()
-        if sys.stdout.isatty():
+        if is_terminal:
             counter.join()
-    mark = "\r" if sys.stdout.isatty() else ""
-    print(f"{mark}{title}: done in {time.monotonic() - began:.1f} s", flush=True)
+    back = "\r" if is_terminal else ""
+    _say(f"{back}{title}: done in {time.monotonic() - began:.1f} s\n")
+
+
+def _say(text: str) -> None:
+    """To the person at the terminal: what a command prints for programs, such as --dry-run, stays apart."""
+    print(text, end="", file=sys.stderr, flush=True)

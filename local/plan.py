@@ -15,8 +15,10 @@ Command = list[str]
 @dataclass(frozen=True)
 class Plan:
     project: Path
-    """The folder of the Worker: wrangler.jsonc and src/."""
+    """The folder of wrangler.jsonc."""
     configuration: Configuration
+    main: Path
+    """The Worker's main module."""
     classes: dict[str, str]
     """Exported by the main module, as far as the configuration says; name to kind."""
     file: Path
@@ -39,14 +41,16 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     project = Path(options.project).resolve()
     # for a Python main module wrangler looks for python_modules/ beside the configuration
     file = project / f".wrangler-official-{run}.json" if options.official else BUILT / f"run-{run}" / "wrangler.json"
+    state = Path(options.persist_to or project / ".wrangler/state").resolve()
     own = configuration.read(project / "wrangler.jsonc")
     return Plan(
         project=project,
         configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}"),
+        main=project / own["main"],
         classes=configuration.configured_classes(own),
         file=file,
-        wrangler=_wrangler(options, project, file, port),
-        simulator=None if options.remote else _simulator(options, simulator_port),
+        wrangler=_wrangler(options, project, file, state, port),
+        simulator=None if options.remote else _simulator(options, state, simulator_port),
         is_official=options.official,
     )
 
@@ -60,19 +64,19 @@ def _configuration(options: Namespace, project: Path, own: Configuration, simula
     return configuration.open_on_localhost(derived)
 
 
-def _simulator(options: Namespace, port: int) -> Command:
-    command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port)]
+def _simulator(options: Namespace, state: Path, port: int) -> Command:
+    command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
     return [*command, "--tokens-per-second", str(options.tokens_per_second)]
 
 
-def _wrangler(options: Namespace, project: Path, file: Path, port: int) -> Command:
+def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: int) -> Command:
     # pywrangler brings the Worker's packages up to date and passes the rest on to wrangler
     command = [str(VENV / "bin/pywrangler")] if options.official else ["node", "--no-warnings", str(WRANGLER)]
     command += ["dev", "--config", str(file), "--ip", options.host, "--port", str(port)]
-    command += ["--persist-to", str(Path(options.persist_to or project / ".wrangler/state").resolve())]
-    command += ["--show-interactive-dev-session=false", "--inspector-port=0"]
-    secrets = [project / name for name in (".dev.vars", ".env") if (project / name).exists()]
-    return command + [word for path in secrets for word in ("--env-file", str(path))]
+    command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
+    # the configuration lies elsewhere, so wrangler does not find these by itself; as it would, it gets the first only
+    secrets = next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
+    return [*command, "--env-file", str(secrets)] if secrets else command
 
 
 ENVIRONMENT = {

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 SECONDS_TO_STOP = 3.0
-"""From the polite signal to SIGKILL. Stopping takes at most this and a moment: under the promised 5 s."""
+"""From the polite signal to SIGKILL, for all children at once."""
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
@@ -78,6 +78,24 @@ class Child:
         except ProcessLookupError:
             return False
         return True
+
+
+class Children:
+    """Children that are stopped together when the block ends, however it ends."""
+
+    def __init__(self) -> None:
+        self._started: list[Child] = []
+
+    async def start(self, command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> Child:
+        child = await Child.start(command, environment, cwd)
+        self._started.append(child)
+        return child
+
+    async def __aenter__(self) -> "Children":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.gather(*(child.stop() for child in self._started))
 
 
 def stopping() -> asyncio.Event:

@@ -19,7 +19,7 @@ OBJECT_EVENTS = {"alarm", "webSocketMessage", "webSocketClose", "webSocketError"
 
 
 def accepted(method, arguments):
-    """As many of the arguments as the method takes: handlers may leave out `env` and `ctx`."""
+    """As many of the arguments as the method takes: `fetch` may leave out `env` and `ctx`."""
     kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return arguments
@@ -40,8 +40,7 @@ async def call_fetch(instance, request, *_):
 
 
 async def call_event(name, instance, event, *_):
-    method = getattr(instance, name)
-    await finished(method(*accepted(method, (event, instance.env, instance.ctx))))
+    await finished(getattr(instance, name)(event, instance.env, instance.ctx))
 
 
 async def call_object_event(name, instance, *arguments):
@@ -77,10 +76,10 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
     classes = {}  # noqa: RUF012
 
     @classmethod
-    def load(cls):
+    def load(cls, name):
         """Import the main module. Returns the traceback, without the importing machinery's frames, if it fails."""
         try:
-            main = importlib.import_module("entry")
+            main = importlib.import_module(name)
         except BaseException as error:  # a SystemExit at import must not end the runtime either
             return readable(error)
         cls.classes = {name: value for name, value in vars(main).items() if inspect.isclass(value)}

@@ -1,6 +1,7 @@
 """Lays out the module folder of one local run: what wrangler reads, uploads to workerd and watches.
 
-main.mjs                  exports the classes that src/entry.py defines
+main.mjs                  exports the classes of the Worker's main module
+entry.mjs                 names that module
 *.mjs, bridge.py          local/runtime
 pyodide.asm.*, *.zip      the interpreter, made by local/install.py
 packages.pack             the Worker's packages, byte-compiled
@@ -9,6 +10,7 @@ python_modules/workers/   the JavaScript modules of the `workers` SDK
 """
 
 import ast
+import contextlib
 import json
 import os
 import shutil
@@ -41,8 +43,8 @@ KINDS = {
 """Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
 
 
-def lay_out(folder: Path, source: Path, configured: dict[str, str], runtime: Path, packages: Path) -> None:
-    """Fill the new `folder` for the Worker in `source`, from what local/install.py left in the last two.
+def lay_out(folder: Path, main: Path, configured: dict[str, str], runtime: Path, packages: Path) -> None:
+    """Fill the new `folder` for the Worker of the module `main`, from what local/install.py left in the last two.
 
     configured: classes that the main module exports by the Worker's configuration, name to kind.
     """
@@ -55,29 +57,32 @@ def lay_out(folder: Path, source: Path, configured: dict[str, str], runtime: Pat
     for module in packages.glob("workers/*.js"):
         _link(module, folder / "python_modules" / module.relative_to(packages))
     _write(folder / "packages.pack", pack(packages, _shipped(packages)))
-    update(folder, source, configured)
+    _write(folder / "entry.mjs", f"export default {json.dumps(main.stem)};\n".encode())
+    update(folder, main, configured)
 
 
-def update(folder: Path, source: Path, configured: dict[str, str]) -> bool:
-    """Bring the folder up to date with an edited `source`; wrangler reloads when a file's content changes.
+def update(folder: Path, main: Path, configured: dict[str, str]) -> bool:
+    """Bring the folder up to date with edited files beside `main`; wrangler reloads when a file's content changes.
 
     Returns whether one did.
     """
-    changed = _write(folder / "project.pack", pack(source, _project_files(source)))
-    exports = configured | exported_classes((source / "entry.py").read_text())
-    return _write(folder / "main.mjs", main_module(exports).encode()) or changed
+    changed = _write(folder / "project.pack", pack(main.parent, _project_files(main.parent)))
+    exports, exported = folder / "main.mjs", exported_classes(main)
+    if exported is None and exports.exists():
+        return changed  # while a file is broken, its classes are still bound to: those of before stay
+    return _write(exports, main_module(configured | (exported or {})).encode()) or changed
 
 
-def exported_classes(entry: str) -> dict[str, str]:
-    """The classes that the text of an entry module defines, name to kind; none if it is not valid Python.
+def exported_classes(main: Path) -> dict[str, str] | None:
+    """The classes that a main module defines, name to kind; None while it is missing or not valid Python.
 
     Reads the text rather than importing it: wrangler wants the exports before any Python runs. Classes that the module
     has from elsewhere are known from the configuration.
     """
     try:
-        tree = ast.parse(entry)
-    except SyntaxError:
-        return {}
+        tree = ast.parse(main.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
     found: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
@@ -101,7 +106,10 @@ def main_module(exports: dict[str, str]) -> str:
 def pack(root: Path, files: Iterable[Path]) -> bytes:
     """The files as one: the length of an index (uint32, little endian), the index (JSON pairs of path and size), the
     contents in the index's order. interpreter.mjs unpacks it without copying."""
-    contents = [(str(path.relative_to(root)), path.read_bytes()) for path in sorted(files)]
+    contents: list[tuple[str, bytes]] = []
+    for path in sorted(files):
+        with contextlib.suppress(FileNotFoundError):  # editors make and remove files of their own
+            contents.append((str(path.relative_to(root)), path.read_bytes()))
     index = json.dumps([[path, len(data)] for path, data in contents]).encode()
     return struct.pack("<I", len(index)) + index + b"".join(data for _, data in contents)
 

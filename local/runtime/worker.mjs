@@ -1,13 +1,14 @@
 // Imports the Worker's main module and hands its Python classes to workerd as JavaScript ones.
 import { DurableObject, WorkerEntrypoint, WorkflowEntrypoint } from "cloudflare:workers";
 import bridgeSource from "./bridge.py";
+import entry from "./entry.mjs";
 import { finishBoot, python } from "./interpreter.mjs";
 import sdk from "./sdk.mjs";
 
 for (const [name, module] of Object.entries(sdk)) python.registerJsModule(name, module);
 python.runPython(bridgeSource, { filename: "local/runtime/bridge.py" });
 const bridge = python.globals.get("bridge");
-const failure = bridge.load();
+const failure = bridge.load(entry);
 if (failure) console.error(failure);
 finishBoot();
 
@@ -51,7 +52,7 @@ function exported(Base, name) {
   // Python that does not import must not take `wrangler dev` down: say why on each request until it is mended
   if (!methods)
     return class extends Base {
-      fetch = () => new Response(failure ?? `src/entry.py defines no class ${name}\n`, { status: 500 });
+      fetch = () => new Response(failure ?? `${entry}.py defines no class ${name}\n`, { status: 500 });
     };
   const isKept = Base === DurableObject; // the platform makes it once and calls it until it is evicted
   const instances = new WeakMap();

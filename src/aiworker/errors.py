@@ -58,6 +58,18 @@ service that public test suites have recorded.
 """
 
 
+UPSTREAM_STATUSES: dict[int, str] = {
+    400: "invalid_request",
+    401: "forbidden",
+    403: "forbidden",
+    404: "model_not_found",
+    408: "timeout",
+    413: "payload_too_large",
+    429: "rate_limited",
+}
+"""HTTP status of an answer without an internal code → `error.type` here; any other is an `upstream_error`."""
+
+
 class ApiError(Exception):
     """A request that cannot be served, as its client shall see it."""
 

@@ -30,7 +30,7 @@ class Request(Protocol):
     async def read(self, limit: int) -> bytes:
         """The body.
 
-        Raises ApiError `payload_too_large` as soon as it is known to be larger than `limit` bytes.
+        Raises ApiError `payload_too_large` if it is larger than `limit` bytes, of which no more are kept.
         """
         ...
 

@@ -30,10 +30,6 @@ def find(method: str, path: str) -> Handler:
         raise ApiError("not_found", f"There is no route {path}.{hint}")
     handler = methods.get("GET" if method == "HEAD" else method)
     if handler is None:
-        allowed = [*methods, "HEAD"] if "GET" in methods else [*methods]
-        raise ApiError(
-            "method_not_allowed",
-            f"{path} takes {', '.join(allowed)}, not {method}.",
-            headers={"allow": ", ".join([*allowed, "OPTIONS"])},
-        )
+        allowed = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
+        raise ApiError("method_not_allowed", f"{path} takes {allowed}, not {method}.", headers={"allow": allowed})
     return handler

@@ -52,6 +52,31 @@ def test_nothing_is_left_when_it_is_told_to_end(number: signal.Signals, tmp_path
     assert not list((ROOT / ".aiworker").glob(f"run-{server.process.pid}*"))
 
 
+def test_it_ends_in_time_though_its_children_do_not_listen(tmp_path: Path) -> None:
+    server = DevServer.start("--persist-to", tmp_path)
+    started = descendants(server.process.pid)
+    for pid in started:
+        os.kill(pid, signal.SIGSTOP)
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(5) == 0  # the promise to the user
+    assert {pid for pid in started if is_alive(pid)} == set()
+
+
+def test_it_ends_with_a_sentence_when_a_child_of_it_does(tmp_path: Path) -> None:
+    server = DevServer.start("--persist-to", tmp_path)
+    started = descendants(server.process.pid)
+    listing = subprocess.run(["ps", "-eo", "pid=,args="], text=True, capture_output=True, check=True).stdout
+    [simulator] = [
+        int(line.split()[0])
+        for line in listing.splitlines()
+        if "workers_ai_simulator" in line and int(line.split()[0]) in started
+    ]
+    os.kill(simulator, signal.SIGKILL)
+    assert server.process.wait(10) == 1
+    assert server.wait_for("The simulator ended with status -9")
+    assert {pid for pid in started if is_alive(pid)} == set()
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
 def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
     server = DevServer.start("--persist-to", tmp_path)
@@ -65,7 +90,8 @@ def test_an_edit_is_served(tmp_path: Path) -> None:
     (project / "src").mkdir(parents=True)
     entry = project / "src/entry.py"
     (project / "wrangler.jsonc").write_text(
-        '{"name": "edited", "compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
+        '{"name": "edited", "main": "src/entry.py",  // a comment\n'
+        '"compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
     )
     worker = (
         "from workers import Response, WorkerEntrypoint\n"
@@ -84,6 +110,15 @@ def test_an_edit_is_served(tmp_path: Path) -> None:
         with server.reload():
             entry.write_text("import added\n" + worker.replace("'first'", "added.TEXT"))
         assert httpx.get(server.url).text == "third"
+        with server.reload():
+            entry.unlink()
+        assert httpx.get(server.url).status_code == 500
+        with server.reload():
+            entry.write_bytes(b"\xe9")
+        assert "SyntaxError" in httpx.get(server.url).text
+        with server.reload():
+            entry.write_text(worker.replace("first", "mended"))
+        assert httpx.get(server.url).text == "mended"
     finally:
         server.stop()
 
@@ -105,10 +140,14 @@ def test_a_taken_port_is_refused_with_another(tmp_path: Path) -> None:
         ('{"name": "a"', "is not valid JSON with comments"),
         ("[]", "must hold an object"),
         ('{"name": "a", "compatibility_date": "2025-01-01"}', "compatibility_date must be 2026-09-08 or later"),
+        ('{"name": "a", "compatibility_date": 20261101}', "compatibility_date must be 2026-09-08 or later"),
+        ('{"name": "a", "compatibility_date": "2026-11-01"}', "main must be the Worker's Python module"),
+        (None, "cannot be read: No such file"),
     ],
 )
-def test_a_configuration_that_cannot_be_run_is_refused(tmp_path: Path, configuration: str, words: str) -> None:
-    (tmp_path / "wrangler.jsonc").write_text(configuration)
+def test_a_configuration_that_cannot_be_run_is_refused(tmp_path: Path, configuration: str | None, words: str) -> None:
+    if configuration is not None:
+        (tmp_path / "wrangler.jsonc").write_text(configuration)
     command = [*DEV, "--port", "0", "--project", str(tmp_path)]
     done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1

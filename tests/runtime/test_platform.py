@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -75,10 +76,75 @@ def test_a_workflow_retries_its_steps(client: httpx.Client) -> None:
     assert state == {"status": "complete", "output": {"doubled": 42, "attempts": 2}}
 
 
-def test_what_is_not_simulated_says_so_through_the_real_class(client: httpx.Client) -> None:
-    error = client.get("/vectorize").text
-    assert "VECTOR_QUERY_ERROR (code = 501)" in error
-    assert "is not simulated yet" in error
+def test_models_answer_through_the_real_class(client: httpx.Client) -> None:
+    def ask(model: str, inputs: dict[str, Any]) -> httpx.Response:
+        return client.post("/ai", params={"model": model}, json=inputs)
+
+    embedded = ask("@cf/baai/bge-small-en-v1.5", {"text": ["one", "two"]}).json()
+    assert embedded["shape"] == [2, 384]
+    picture = ask("@cf/bytedance/stable-diffusion-xl-lightning", {"prompt": "hills", "width": 256, "height": 256})
+    assert picture.content.startswith(b"\x89PNG")
+    spoken = ask("@cf/deepgram/aura-1", {"text": "Nothing is lost."})
+    assert spoken.content.startswith(b"RIFF")
+    heard = client.post(
+        "/ai",
+        params={"model": "@cf/deepgram/nova-3", "stream": "yes"},
+        content=spoken.content,
+        headers={"content-type": "audio/wav"},
+    ).json()
+    assert heard["results"]["channels"][0]["alternatives"][0]["transcript"] == "Nothing is lost."
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "words"),
+    [
+        ("@cf/no/model", {}, "InferenceUpstreamError: 5007: No such model @cf/no/model or task"),
+        ("@cf/baai/bge-small-en-v1.5", {"text": 5}, "InferenceUpstreamError: 5006: Error: "),
+        ("@cf/bytedance/stable-diffusion-xl-lightning", {}, "required properties at '/' are 'prompt'"),
+    ],
+)
+def test_models_refuse_through_the_real_class(
+    client: httpx.Client, model: str, inputs: dict[str, Any], words: str
+) -> None:
+    response = client.post("/ai", params={"model": model}, json=inputs)
+    assert response.status_code == 502
+    assert words in response.text
+
+
+def test_vectorize_answers_through_the_real_class(client: httpx.Client) -> None:
+    def call(method: str, *arguments: Any) -> Any:
+        return client.post(f"/vectorize?{method}", json=arguments).json()
+
+    assert call("describe")["vectorCount"] == 0
+    assert call("query", [1, 0])["matches"] == []
+    near = {"id": "near", "values": [1, 0.1], "namespace": "n", "metadata": {"title": "Near"}}
+    mutation = call("upsert", [near, {"id": "far", "values": [0, 1]}])["mutationId"]
+    info = until(lambda: call("describe"), lambda info: info["processedUpToMutation"] == mutation)
+    assert (info["vectorCount"], info["dimensions"]) == (2, 2)
+    assert [match["id"] for match in call("query", [1, 0], {"topK": 2})["matches"]] == ["near", "far"]
+    [match] = call("query", [1, 0], {"topK": 2, "namespace": "n", "returnMetadata": "all"})["matches"]
+    assert match["metadata"] == {"title": "Near"}
+    assert [match["id"] for match in call("queryById", "far", {"topK": 1})["matches"]] == ["far"]
+    assert call("getByIds", ["near"])[0]["values"] == pytest.approx([1, 0.1])
+    mutation = call("deleteByIds", ["near"])["mutationId"]
+    until(lambda: call("describe"), lambda info: info["processedUpToMutation"] == mutation)
+    assert call("getByIds", ["near"]) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "words"),
+    [
+        ("query", [[1, 0], {"topK": 101}], "VECTOR_QUERY_ERROR (code = 40025): max top K is 100, but got 101"),
+        ("query", [[1, 0, 0]], "VECTOR_QUERY_ERROR (code = 40006): invalid query vector, expected 2 dimensions"),
+        ("upsert", [[{"id": "x" * 65, "values": [1, 0]}]], "VECTOR_UPSERT_ERROR (code = 40008): id too long"),
+        ("insert", [[{"id": "x", "values": [1]}]], "VECTOR_INSERT_ERROR (code = 40012): invalid vector for id"),
+        ("getByIds", [["x"] * 21], "VECTOR_GET_ERROR (code = 40007)"),
+    ],
+)
+def test_vectorize_refuses_through_the_real_class(
+    client: httpx.Client, method: str, arguments: list[Any], words: str
+) -> None:
+    assert words in client.post(f"/vectorize?{method}", json=arguments).json()["error"]
 
 
 def test_an_exception_of_a_handler_is_answered_and_shown(client: httpx.Client, server: DevServer) -> None:

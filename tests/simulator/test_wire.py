@@ -1,18 +1,12 @@
 """The simulator alone, asked as the `Ai` class asks it. (Through the real class: tests/worker.)"""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from local import ROOT
-from local.processes import end_with_parent
 from tests.conftest import until
 from workers_ai_simulator.generation import generate
 from workers_ai_simulator.models import MODELS
@@ -20,26 +14,6 @@ from workers_ai_simulator.text import tokens
 
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"
-
-
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
-    process = subprocess.Popen(
-        command, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=end_with_parent
-    )  # fmt: skip
-    assert process.stdout
-    yield process.stdout.readline().removeprefix("Ready on ").strip()
-    process.terminate()
-    process.wait(10)
-
-
-@pytest.fixture
-def http(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, timeout=10) as client:
-        yield client
-        client.delete("/simulator/faults")
 
 
 def run(http: httpx.Client, model: str, inputs: dict[str, Any]) -> httpx.Response:
@@ -144,15 +118,37 @@ def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: 
 
 
 def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
-    embeddings = run(http, "@cf/baai/bge-base-en-v1.5", {"text": "Hello"})
+    objects = run(http, "@cf/facebook/detr-resnet-50", {"image": [1]})
     models = http.get("/ai-api/models/search")
-    stream = http.post("/run", content=b"...", headers={"content-type": "audio/mpeg"})
-    query = http.post("/query", json={}, headers={"host": "vector-search"})
-    for response in (embeddings, models, stream, query):
+    for response in (objects, models):
         assert response.status_code == 501
         assert "is not simulated yet" in response.text
-    assert embeddings.json()["internalCode"] == 501
-    assert query.json()["code"] == 501
+        assert response.json()["internalCode"] == 501
+
+
+TASKS: dict[str, tuple[str, dict[str, Any], str]] = {
+    # task: a model, its inputs, what it answers
+    "embeddings": ("@cf/baai/bge-base-en-v1.5", {"text": ["one", "two"]}, "data"),
+    "reranking": ("@cf/baai/bge-reranker-base", {"query": "a", "contexts": [{"text": "a"}]}, "response"),
+    "translation": ("@cf/meta/m2m100-1.2b", {"text": "Hello", "target_lang": "fr"}, "translated_text"),
+    "text-classification": ("@cf/huggingface/distilbert-sst-2-int8", {"text": "good"}, "label"),
+    "summarization": ("@cf/facebook/bart-large-cnn", {"input_text": "One. Two."}, "summary"),
+    "guard": ("@cf/meta/llama-guard-3-8b", {"messages": [{"role": "user", "content": "Hello"}]}, "response"),
+    "text-to-image": ("@cf/black-forest-labs/flux-1-schnell", {"prompt": "a hill"}, "image"),
+    "image-to-text": ("@cf/llava-hf/llava-1.5-7b-hf", {"image": [], "prompt": "What?"}, "Invalid image"),
+    "text-to-speech": ("@cf/myshell-ai/melotts", {"prompt": "Hello"}, "audio"),
+    "speech-to-text": ("@cf/openai/whisper", {"audio": [1, 2, 3]}, "Invalid audio"),
+}
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_task_is_answered_over_the_wire(http: httpx.Client, task: str) -> None:
+    model, inputs, words = TASKS[task]
+    assert MODELS[model].task == task
+    response = run(http, model, inputs)
+    assert response.headers["content-type"] == "application/json"
+    assert words in response.text
+    assert http.get(f"/simulator/requests/{response.headers['cf-ai-req-id']}").json()["status"] == response.status_code
 
 
 # ---- what tests ask of it ------------------------------------------------------------------------------------------
@@ -166,10 +162,11 @@ def test_a_fault_counts_and_is_for_its_model_only(http: httpx.Client) -> None:
     assert statuses == [429, 429, 200]
 
 
-def test_a_fault_with_an_unknown_part_is_refused(http: httpx.Client) -> None:
-    response = http.post("/simulator/faults", json={"statsu": 500})
+@pytest.mark.parametrize("part", ["statsu", "released"])
+def test_a_fault_with_an_unknown_part_is_refused(http: httpx.Client, part: str) -> None:
+    response = http.post("/simulator/faults", json={part: 500})
     assert response.status_code == 400
-    assert "statsu" in response.json()["error"]
+    assert part in response.json()["error"]
     assert (run(http, NATIVE, {"prompt": "Hello"})).status_code == 200
 
 
@@ -184,9 +181,9 @@ def test_a_held_answer_comes_when_the_faults_are_cleared(http: httpx.Client) -> 
         assert asked.result(10).status_code == 200
 
 
-def test_a_caller_that_does_not_wait_is_noticed(http: httpx.Client, address: str) -> None:
+def test_a_caller_that_does_not_wait_is_noticed(http: httpx.Client) -> None:
     http.post("/simulator/faults", json={"hold_response": True})
-    with httpx.Client(base_url=address, timeout=0.2) as impatient, pytest.raises(httpx.ReadTimeout):
+    with httpx.Client(base_url=http.base_url, timeout=0.2) as impatient, pytest.raises(httpx.ReadTimeout):
         run(impatient, NATIVE, {"prompt": "gone"})
     entry = http.get(f"/simulator/requests/{journal(http)[-1]['id']}", params={"seconds": 10}).json()
     assert (entry["inputs"], entry["state"]) == ({"prompt": "gone"}, "cancelled")

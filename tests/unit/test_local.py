@@ -42,19 +42,34 @@ def test_origins_of_the_project_are_kept_beside_those_of_this_machine() -> None:
             {"A": "durableObject", "B": "workflow"},
         ),
         ("class Plain: pass\nclass Model(BaseModel): pass", {}),
-        ("class Broken(", {}),
+        ("class Broken(", None),
+        ("TEXT = 'caf\xe9'", None),
     ],
 )
-def test_the_classes_that_an_entry_exports_are_read_from_its_text(entry: str, exports: dict[str, str]) -> None:
-    assert stage.exported_classes(entry) == exports
+def test_the_classes_that_an_entry_exports_are_read_from_its_text(
+    tmp_path: Path, entry: str, exports: dict[str, str] | None
+) -> None:
+    main = tmp_path / "entry.py"
+    main.write_text(entry, encoding="latin-1")
+    assert stage.exported_classes(main) == exports
+
+
+def test_an_entry_that_is_not_there_exports_nothing_known(tmp_path: Path) -> None:
+    assert stage.exported_classes(tmp_path / "entry.py") is None
 
 
 def test_classes_that_an_entry_has_from_elsewhere_are_read_from_the_configuration() -> None:
     project = {
         "durable_objects": {"bindings": [{"class_name": "Room"}, {"class_name": "Theirs", "script_name": "other"}]},
         "workflows": [{"class_name": "Ingest"}],
+        "name": "own",
+        "services": [{"service": "own", "entrypoint": "Adder"}, {"service": "other", "entrypoint": "Theirs"}],
     }
-    assert configuration.configured_classes(project) == {"Room": "durableObject", "Ingest": "workflow"}
+    assert configuration.configured_classes(project) == {
+        "Adder": "entrypoint",
+        "Room": "durableObject",
+        "Ingest": "workflow",
+    }
     assert configuration.configured_classes({}) == {}
 
 

@@ -52,7 +52,7 @@ def test_the_answer_is_a_stream_unless_asked_otherwise(client: httpx.Client) -> 
     assert parts[-1]["usage"]["completion_tokens"] > 0
 
 
-def test_a_model_of_openai_s_dialect_keeps_it(client: httpx.Client) -> None:
+def test_a_model_of_openai_s_dialect_keeps_it(client: httpx.Client, simulator: Simulator) -> None:
     whole = ask(client, model=OPENAI).json()
     assert whole["choices"][0]["message"]["content"]
     with client.stream("POST", "/chat", json={"prompt": "What is a Worker?", "model": OPENAI}) as response:
@@ -248,6 +248,8 @@ MESSAGE = {"role": "user", "content": "Hello"}
         ({"prompt": "a", "stream": "yes"}, "stream", "valid boolean"),
         ({"prompt": "a", "temprature": 1}, "temprature", "the fields are temperature, "),
         ({"prompt": "a", "seed": 10**30}, "seed", "between 1 and 9999999999"),
+        ({"prompt": "a", "x" * 1000: 1}, "x" * 99 + "…", "is not known"),
+        ({"messages": [{"wrong": 1}] * 50_000}, "messages.0.role", "is required"),
     ],
 )  # fmt: skip
 def test_a_field_at_fault_is_named(
@@ -324,6 +326,7 @@ def test_an_error_of_the_model_becomes_one_of_ours(
         error = error_of(response)
         assert (error["type"], error["code"], error["upstream_code"]) == (kind, our_code, code)
         assert "the model's own words" in error["message"]
+        assert simulator.request(response.headers["x-ai-request-id"])["status"] == status
     assert ask(client).status_code == 200
 
 

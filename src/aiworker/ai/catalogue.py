@@ -86,7 +86,7 @@ def find(model_id: str, task: str) -> Model:
     if model is None:
         near = get_close_matches(model_id, [each.id for each in MODELS.values() if each.task == task], n=3)
         hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models?task={task} lists what there is."
-        raise ApiError("model_not_found", f"There is no model {model_id}.{hint}", param="model")
+        raise ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
     if model.task != task:
         raise ApiError(
             "invalid_request",

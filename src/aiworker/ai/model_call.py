@@ -6,7 +6,7 @@ from typing import Any
 
 from aiworker.ai.catalogue import Model
 from aiworker.context import Ai, UpstreamResponse
-from aiworker.errors import UPSTREAM_CODES, ApiError
+from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError
 from aiworker.http import Response
 
 # the Response itself, whatever its status: its body need not pass through Python
@@ -25,20 +25,19 @@ SENTENCES = {
 async def run(ai: Ai, model: Model, inputs: dict[str, Any]) -> Response:
     """Call the model and hand on its answer, a stream or JSON, as it comes.
 
-    Raises ApiError as UPSTREAM_CODES has it if the model refuses.
+    Raises ApiError as UPSTREAM_CODES and UPSTREAM_STATUSES have it if the model refuses.
     """
     began = time.monotonic()
     answer = await ai.run(model.id, json.dumps(inputs, ensure_ascii=False), OPTIONS)
-    if not 200 <= answer.status < 300:
-        raise _refusal(answer.status, await answer.text())
-    headers = {
-        "content-type": answer.header("content-type") or "application/octet-stream",
-        "cache-control": "no-store",
+    facts = {
         "x-model": model.id,
         "server-timing": f"model;dur={(time.monotonic() - began) * 1000:.0f}",
         **_handed_on(answer),
     }
-    return Response(answer.body, 200, headers)
+    if not 200 <= answer.status < 300:
+        raise await _refusal(answer, facts)
+    content_type = answer.header("content-type") or "application/octet-stream"
+    return Response(answer.body, 200, {"content-type": content_type, "cache-control": "no-store", **facts})
 
 
 def _handed_on(answer: UpstreamResponse) -> dict[str, str]:
@@ -46,12 +45,20 @@ def _handed_on(answer: UpstreamResponse) -> dict[str, str]:
     return {name: value for name, value in found.items() if value is not None}
 
 
-def _refusal(status: int, body: str) -> ApiError:
-    code, description = _upstream_words(body)
-    kind = UPSTREAM_CODES.get(code or 0, "upstream_error")
+async def _refusal(answer: UpstreamResponse, facts: dict[str, str]) -> ApiError:
+    code, description = _upstream_words(await answer.text())
+    codes, key = (UPSTREAM_CODES, code) if code else (UPSTREAM_STATUSES, answer.status)
+    kind = codes.get(key, "upstream_error")
     sentence = SENTENCES.get(kind)
-    words = description or f"HTTP status {status}"
-    return ApiError(kind, f"{sentence}: {words}" if sentence else words, upstream_code=code)
+    words = description or f"HTTP status {answer.status}"
+    wait = answer.header("retry-after") or ""
+    return ApiError(
+        kind,
+        f"{sentence}: {words}" if sentence else words,
+        upstream_code=code,
+        retry_after=int(wait) if wait.isdecimal() else None,
+        headers=facts,
+    )
 
 
 def _upstream_words(body: str) -> tuple[int | None, str]:

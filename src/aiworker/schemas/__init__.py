@@ -39,9 +39,14 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
         raise _explained(schema, error) from None
 
 
+def clipped(text: str) -> str:
+    """What a client has sent, short enough to be sent back."""
+    return text if len(text) <= 100 else f"{text[:99]}…"
+
+
 def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
-    first, *others = error.errors(include_url=False, include_context=True)
-    param = ".".join(str(part) for part in first["loc"]) or None
+    first, *others = error.errors(include_url=False, include_input=False)
+    param = clipped(".".join(str(part) for part in first["loc"])) or None
     reason = _reason(schema, first)
     more = f" ({len(others)} more field{'s' * (len(others) > 1)} at fault.)" if others else ""
     return ApiError("invalid_request", f"{f'{param} ' if param else ''}{reason}.{more}", param=param)

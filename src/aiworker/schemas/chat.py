@@ -32,7 +32,7 @@ class Sampling(Schema):
 
 
 class ChatRequest(Sampling):
-    messages: Annotated[list[Message] | None, Field(min_length=1)] = None
+    messages: Annotated[list[Message] | None, Field(min_length=1, fail_fast=True)] = None
     prompt: Annotated[Text | None, Field(min_length=1)] = None
     raw: bool = False
     """Do not put the prompt into the model's chat template."""

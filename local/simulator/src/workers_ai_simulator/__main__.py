@@ -3,10 +3,12 @@
 import argparse
 import socket
 import sys
+from pathlib import Path
 
 import uvicorn
 
 from workers_ai_simulator.server import Simulator
+from workers_ai_simulator.vectorize.store import VectorStore
 
 
 def main() -> None:
@@ -20,6 +22,11 @@ def main() -> None:
         "--tokens-per-second", type=float, default=60, metavar="N",
         help="pace of streamed text (default 60; 0: as fast as it goes)",
     )  # fmt: skip
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where vectors are kept (default: in memory only)")
+    parser.add_argument(
+        "--vectorize-delay", type=float, default=1, metavar="SECONDS",
+        help="until a write to Vectorize shows (default 1; upstream it takes a few)",
+    )  # fmt: skip
     options = parser.parse_args()
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -30,7 +37,9 @@ def main() -> None:
                 f"Port {options.port} of {options.host} cannot be used: {error.strerror}. Choose another: --port 0"
             )
         host, port = listener.getsockname()
-        app = Simulator(options.tokens_per_second).app()
+        database = options.data / "vectorize.sqlite" if options.data else None
+        vectors = VectorStore(database, options.vectorize_delay)
+        app = Simulator(vectors, options.tokens_per_second).app()
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)

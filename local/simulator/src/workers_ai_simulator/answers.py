@@ -1,22 +1,27 @@
 """What answers each task: a function of the model and its inputs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from workers_ai_simulator import embeddings, images, language, speech
+from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import Model
-
-
-@dataclass(frozen=True)
-class Media:
-    """An answer that is no JSON: an image or a sound."""
-
-    content: bytes
-    content_type: str
-
 
 Answer = dict[str, Any] | list[Any] | Media
 
-ANSWERS: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {}
+ANSWERS: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {
+    "embeddings": embeddings.embed,
+    "reranking": embeddings.rerank,
+    "translation": language.translate,
+    "text-classification": language.classify,
+    "summarization": language.summarize,
+    "guard": language.guard,
+    "text-to-image": images.paint,
+    "image-to-image": images.paint,
+    "inpainting": images.paint,
+    "image-to-text": images.describe,
+    "speech-to-text": speech.transcribe,
+    "text-to-speech": speech.speak,
+}
 """Task → its function, which raises UpstreamError for inputs that the model refuses. Text generation, which streams, is
 in generation.py."""

@@ -6,7 +6,7 @@ from starlette.responses import JSONResponse, Response
 class UpstreamError(Exception):
     """An answer other than success: an HTTP status, Workers AI's internal code, a sentence."""
 
-    def __init__(self, status: int, code: int, description: str, name: str = "AiError") -> None:
+    def __init__(self, status: int, code: int, description: str, name: str = "InferenceUpstreamError") -> None:
         super().__init__(f"{code}: {description}")
         self.status = status
         self.code = code

@@ -5,9 +5,10 @@ import contextlib
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 State = Literal["received", "streaming", "finished", "failed", "cancelled"]
+LONG = 256
 ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
 
 
@@ -25,6 +26,20 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def shortened(inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs without the bytes of images and sounds, of which only the number is kept."""
+    return {name: _short(value) for name, value in inputs.items()}
+
+
+def _short(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        return f"<{len(items)} numbers>" if len(items) > LONG and isinstance(items[0], int | float) else items
+    return value
 
 
 class Journal:

@@ -22,6 +22,9 @@ const indexBindings = ({ index }) => [
   { name: "useNdJson", json: "true" },
 ];
 
+/** The class does not say on the wire which index it is for. */
+const headers = ({ index }) => (index ? [{ name: "x-simulator-index", value: index }] : []);
+
 exports.plugins = {
   [NAME]: {
     async getBindings({ config }) {
@@ -42,7 +45,7 @@ exports.plugins = {
     async getServices({ options: { config } }) {
       return simulated(config).map(([name, { dev }]) => ({
         name: serviceName(name),
-        external: { address: dev.options.address, http: {} },
+        external: { address: dev.options.address, http: { injectRequestHeaders: headers(dev.options) } },
       }));
     },
   },

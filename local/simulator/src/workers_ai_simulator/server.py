@@ -5,24 +5,26 @@ import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from workers_ai_simulator import __version__
-from workers_ai_simulator.answers import ANSWERS, Media
+from workers_ai_simulator.answers import ANSWERS, Answer
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.faults import Fault, Faults
 from workers_ai_simulator.generation import generate
-from workers_ai_simulator.journal import ENDED, Entry, Journal
+from workers_ai_simulator.journal import ENDED, Entry, Journal, shortened
+from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import MODELS, find
-
-VECTORIZE_HOST = "vector-search"
-"""The `Host` of every call that the `VectorizeIndexImpl` class makes."""
+from workers_ai_simulator.vectorize import wire as vectorize
+from workers_ai_simulator.vectorize.store import VectorStore
 
 LONGEST_WAIT = 60.0
 
@@ -30,7 +32,8 @@ LONGEST_WAIT = 60.0
 class Simulator:
     """One simulator: its journal, its faults, its pace."""
 
-    def __init__(self, tokens_per_second: float = 0) -> None:
+    def __init__(self, vectors: VectorStore, tokens_per_second: float = 0) -> None:
+        self._vectors = vectors
         self.journal = Journal()
         self.faults = Faults()
         self.tokens_per_second = tokens_per_second
@@ -46,6 +49,7 @@ class Simulator:
                 Route("/simulator/requests/{id}", self._request),
                 Route("/simulator/faults", self._set_fault, methods=["POST"]),
                 Route("/simulator/faults", self._clear_faults, methods=["DELETE"]),
+                *vectorize.routes(self._vectors),
             ],
             exception_handlers={
                 UpstreamError: _answer_error,
@@ -58,17 +62,19 @@ class Simulator:
 
     async def _run(self, request: Request) -> Response:
         """`env.AI.run(model, inputs, options)`."""
-        entry = await _entry(request)
+        inputs, options = await _asked(request)
+        model = request.headers.get("cf-consn-model-id", "")
+        entry = Entry(str(uuid.uuid4()), model, shortened(inputs), options)
         await self.journal.add(entry)
         try:
-            response = await self._answer(entry, request)
+            response = await self._answer(entry, inputs, request)
         except UpstreamError as error:
             response = error.response()
             await self._end(entry, "failed", error.status)
         response.headers["cf-ai-req-id"] = entry.id
         return response
 
-    async def _answer(self, entry: Entry, request: Request) -> Response:
+    async def _answer(self, entry: Entry, inputs: dict[str, Any], request: Request) -> Response:
         fault = self.faults.take(entry.model)
         if fault and fault.hold_response:
             await self._held_back(entry, request, fault)
@@ -76,20 +82,19 @@ class Simulator:
             raise UpstreamError(fault.status, fault.code, fault.description)
         model = find(entry.model)
         if model.task in ANSWERS:
-            answer = ANSWERS[model.task](model, entry.inputs)
+            # painting and the like take their time: others are served meanwhile
+            answer = await run_in_threadpool(ANSWERS[model.task], model, inputs)
             await self._end(entry, "finished", 200)
-            return (
-                Response(answer.content, media_type=answer.content_type) if isinstance(answer, Media) else _json(answer)
-            )
+            return _response(answer)
         if model.task != "text-generation":
             raise NotSimulated(f"{model.id} ({model.task})")
-        generation = generate(model, entry.inputs)
-        if entry.inputs.get("stream"):
+        generation = generate(model, inputs)
+        if inputs.get("stream"):
             frames = self._paced(entry, list(generation.frames()), fault)
             entry.status = 200
             return StreamingResponse(frames, media_type="text/event-stream")
         await self._end(entry, "finished", 200)
-        return _json(generation.answer())
+        return _response(generation.answer())
 
     async def _held_back(self, entry: Entry, request: Request, fault: Fault) -> None:
         """Wait until the fault is cleared; notice when the caller does not wait that long."""
@@ -151,7 +156,7 @@ class Simulator:
 
     async def _set_fault(self, request: Request) -> Response:
         wanted = await request.json()
-        unknown = set(wanted) - {field.name for field in fields(Fault)} - {"released"}
+        unknown = set(wanted) - ({field.name for field in fields(Fault)} - {"released"})
         if unknown:
             return JSONResponse({"error": f"no such part of a fault: {sorted(unknown)}"}, 400)
         self.faults.add(Fault(**wanted))
@@ -162,28 +167,52 @@ class Simulator:
         return Response(status_code=204)
 
 
-def _json(answer: dict[str, Any] | list[Any]) -> Response:
+def _response(answer: Answer) -> Response:
+    if isinstance(answer, Media):
+        return Response(answer.content, media_type=answer.content_type)
     # exactly this content type, or the binding hands on a stream instead of an object
     return JSONResponse(answer, headers={"content-type": "application/json"})
 
 
-async def _entry(request: Request) -> Entry:
-    """What the `Ai` class has sent, as an entry of the journal.
+async def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The inputs and options of a model call, in any of the three forms in which the `Ai` class sends them.
 
-    Raises NotSimulated for inputs that are streams or forms, UpstreamError 3003 for a body that is no JSON object.
+    Raises UpstreamError 3003 for a body that it would not send.
     """
-    if request.headers.get("content-type") != "application/json":
-        raise NotSimulated("A model input that is a stream or a form")
+    media_type = request.headers.get("content-type", "").partition(";")[0]
+    if media_type == "application/json":
+        return _asked_as_json(await request.body())
+    inputs = _query_object(request, "userInputs")
+    if media_type == "multipart/form-data":
+        async with request.form() as form:
+            fields = {
+                name: await value.read() if isinstance(value, UploadFile) else value for name, value in form.items()
+            }
+        return {**inputs, **fields}, {}
+    # one input is a stream, and the class does not say which: of the models that take one, it is the audio
+    return {**inputs, "audio": await request.body()}, {}
+
+
+def _asked_as_json(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     try:
-        match json.loads(await request.body()):
+        match json.loads(body):
             case {"inputs": {**inputs}, "options": {**options}}:
-                model = request.headers.get("cf-consn-model-id", "")
-                return Entry(str(uuid.uuid4()), model, inputs, options)
+                return inputs, options
             case _:
                 pass
     except ValueError:
         pass
     raise UpstreamError(400, 3003, "Incomplete request: the body must be JSON with objects `inputs` and `options`")
+
+
+def _query_object(request: Request, name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(request.query_params.get(name, "{}"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise UpstreamError(400, 3003, f"Incomplete request: the query's {name} must be a JSON object")
+    return cast("dict[str, Any]", found)
 
 
 def _answer_error(_: Request, error: Exception) -> Response:
@@ -194,9 +223,6 @@ def _answer_error(_: Request, error: Exception) -> Response:
 def _not_simulated(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     call = f"{request.method} {request.url.path}"
-    if request.headers.get("host") == VECTORIZE_HOST:
-        # the shape from which VectorizeIndexImpl makes its `VECTOR_…_ERROR (code = 501): …`
-        return JSONResponse({"code": 501, "error": f"Vectorize ({call}) is not simulated yet"}, 501)
     return NotSimulated(call).response()
 
 

@@ -1,6 +1,7 @@
 """Inputs as the models' schemas take them, refused in the words of Workers AI's own validator."""
 
-from typing import Any
+import base64
+from typing import Any, cast
 
 from workers_ai_simulator.errors import UpstreamError
 
@@ -55,6 +56,39 @@ def number_input(
     if most is not None and value > most:
         raise invalid(f"'/{name}' must be <= {most}")
     return value
+
+
+def byte_input(value: object, path: str) -> bytes:
+    """Bytes given as themselves, or as an array of numbers from 0 to 255.
+
+    Raises UpstreamError 5006 for anything else.
+    """
+    if isinstance(value, bytes | bytearray):
+        return bytes(value)
+    if not isinstance(value, list):
+        raise mismatch(path, value, "array")
+    numbers = cast("list[Any]", value)
+    try:
+        return bytes(numbers)
+    except (TypeError, ValueError):
+        place, wrong = next((i, n) for i, n in enumerate(numbers) if not isinstance(n, int) or not 0 <= n <= 255)
+    if isinstance(wrong, int):
+        raise invalid(f"'{path}/{place}' must be {'>= 0' if wrong < 0 else '<= 255'}")
+    raise mismatch(f"{path}/{place}", wrong, "integer")
+
+
+def base64_input(value: object, path: str) -> bytes:
+    """Bytes given as base64, of which a data URI is read too.
+
+    Raises UpstreamError 5006 if it is no string, 5004 if it is no base64.
+    """
+    if not isinstance(value, str):
+        raise mismatch(path, value, "string")
+    content = value.partition(",")[2] if value.startswith("data:") else value
+    try:
+        return base64.b64decode("".join(content.split()), validate=True)
+    except ValueError:
+        raise UpstreamError(400, 5004, f"Invalid base64 input in '{path}'") from None
 
 
 def _type(value: object) -> str:

@@ -4,9 +4,10 @@ import asyncio
 import json
 import random
 import secrets
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import greeting
+import js
 from pydantic import BaseModel
 from steps import Steps  # noqa: F401 - exported, from elsewhere
 from workers import DurableObject, Response, WorkerEntrypoint, patch_env
@@ -99,11 +100,30 @@ class Default(WorkerEntrypoint):
         status = await instance.status()
         return Response(json.dumps({"status": status["status"], "output": status.get("output")}))
 
-    async def show_vectorize(self, request):
+    async def show_ai(self, request):
+        """Run the model that the query names; inputs are the JSON body, or with &stream that body as their audio."""
+        query = parse_qs(urlsplit(request.url).query)
+        if "stream" in query:
+            content_type = request.js_object.headers.get("content-type")
+            audio = js.Object.fromEntries([["body", request.js_object.body], ["contentType", content_type]])
+            inputs = js.Object.fromEntries([["audio", audio]])
+        else:
+            inputs = js.JSON.parse(await request.text())
         try:
-            await self.env.VECTORIZE.query([0.1] * 8, {"topK": 1})
+            answer = await self.env._env.AI.run(query["model"][0], inputs)
         except Exception as error:
-            return Response(str(error))
+            return Response(str(error), status=502)
+        # an object was parsed by the class; anything else is a stream
+        is_stream = answer.constructor.name == "ReadableStream"
+        return js.Response.new(answer) if is_stream else js.Response.json(answer)
+
+    async def show_vectorize(self, request):
+        """The method of the binding that the path's query names, with the body's arguments."""
+        method = getattr(self.env.VECTORIZE, urlsplit(request.url).query)
+        try:
+            return Response.json(await method(*json.loads(await request.text())))
+        except Exception as error:
+            return Response.json({"error": str(error)})
 
     async def show_crash(self, request):
         raise RuntimeError("the handler's own words")

@@ -1,0 +1,526 @@
+"""Speech: text read aloud as soft tones, and recordings written down.
+
+What each model takes is in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its page) and in
+`AiModels` of `@cloudflare/workers-types`. No engine listens here: only what this simulator itself has spoken is
+recognised, because the file carries its text.
+"""
+
+import base64
+import hashlib
+import io
+import math
+import re
+import struct
+import uuid
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import mutagen
+import numpy as np
+from numpy.typing import NDArray
+
+from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.media import Media
+from workers_ai_simulator.models import Model
+from workers_ai_simulator.validation import (
+    base64_input,
+    byte_input,
+    invalid,
+    mismatch,
+    number_input,
+    required,
+    text_input,
+)
+
+Samples = NDArray[np.int16]
+
+MADE_BY = "workers-ai-simulator"
+
+# ---- text to speech ----------------------------------------------------------------------------------------------
+
+ENCODINGS = ("linear16", "flac", "mulaw", "alaw", "mp3", "opus", "aac")
+CONTAINERS = ("none", "wav", "ogg")
+
+SPEAKERS = {
+    "@cf/deepgram/aura-1": "angus asteria arcas orion orpheus athena luna zeus perseus helios hera stella",
+    "@cf/deepgram/aura-2-en": (
+        "luna amalthea andromeda apollo arcas aries asteria athena atlas aurora callista cora cordelia delia draco "
+        "electra harmonia helena hera hermes hyperion iris janus juno jupiter mars minerva neptune odysseus ophelia "
+        "orion orpheus pandora phoebe pluto saturn thalia theia vesta zeus"
+    ),
+    "@cf/deepgram/aura-2-es": "aquila sirio nestor carina celeste alvaro diana selena estrella javier",
+}
+"""Model → its voices, the first by default."""
+
+LONGEST_TEXT = 2000
+"""Deepgram's limit of one request, https://developers.deepgram.com/docs/text-to-speech."""
+LONGEST_PROMPT = 5000
+"""melotts's limit here; upstream's is not documented."""
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How samples become the bytes of a WAV file."""
+
+    format_tag: int
+    bytes_a_sample: int
+    rates: tuple[int, ...]
+    """The sample rates it can have, the first by default; https://developers.deepgram.com/docs/tts-media-output-settings"""
+    raw_type: str
+    """The content type without a container."""
+    encode: Callable[[Samples], bytes]
+
+
+def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
+    """Answer text-to-speech: a soft tone for every syllable, the same for the same voice and text.
+
+    melotts: `prompt` (1 to 5000 characters), `lang` → `{audio: base64}`. aura: `text` (1 to 2000), `speaker`,
+    `encoding`, `container`, `sample_rate`, `bit_rate` → the sound. Always WAV, with its text inside, since no encoder
+    of MP3, Opus, AAC or FLAC is at hand; only linear16, mulaw and alaw in no container are bare samples.
+
+    Raises UpstreamError 5006 for inputs that the model does not take.
+    """
+    if model.id not in SPEAKERS:
+        text = text_input(inputs, "prompt", longest=LONGEST_PROMPT)
+        language = text_input(inputs, "lang", "en")
+        sound = _wav(PCM, PCM.rates[0], _tones(text, f"{model.id} {language}", PCM.rates[0]), text)
+        return {"audio": base64.b64encode(sound).decode()}
+    text = text_input(inputs, "text", longest=LONGEST_TEXT)
+    voices = tuple(SPEAKERS[model.id].split())
+    voice = _choice(inputs, "speaker", voices) or voices[0]
+    name = _choice(inputs, "encoding", ENCODINGS)
+    container = _choice(inputs, "container", CONTAINERS)
+    number_input(inputs, "bit_rate", None, 0)
+    encoding = WAV_ENCODINGS.get(name or "", PCM)
+    rate = _rate(inputs, encoding) if name in WAV_ENCODINGS else PCM.rates[0]
+    samples = _tones(text, f"{model.id} {voice}", rate)
+    if container == "none" and name in WAV_ENCODINGS:
+        return Media(encoding.encode(samples), encoding.raw_type.format(rate=rate))
+    return Media(_wav(encoding, rate, samples, text), "audio/wav")
+
+
+def _rate(inputs: dict[str, Any], encoding: Encoding) -> int:
+    rate = number_input(inputs, "sample_rate", encoding.rates[0])
+    if rate not in encoding.rates:
+        raise invalid(f"enum {rate} not in {','.join(map(str, encoding.rates))}")
+    return int(rate)
+
+
+def _linear(samples: Samples) -> bytes:
+    return samples.astype("<i2").tobytes()
+
+
+def _mu_law(samples: Samples) -> bytes:
+    """Eight bits a sample, by the µ-law of ITU-T G.711."""
+    size = np.minimum(np.abs(samples.astype(np.int32)), 32635) + 132
+    exponent = np.log2(size).astype(np.int32) - 7
+    mantissa = (size >> (exponent + 3)) & 0x0F
+    return (~(np.where(samples < 0, 0x80, 0) | exponent << 4 | mantissa)).astype(np.uint8).tobytes()
+
+
+def _a_law(samples: Samples) -> bytes:
+    """Eight bits a sample, by the A-law of ITU-T G.711."""
+    wide = samples.astype(np.int32)
+    size = np.where(wide < 0, ~wide, wide) >> 4
+    exponent = np.maximum(np.log2(np.maximum(size, 1)).astype(np.int32) - 3, 0)
+    mantissa = (size >> np.maximum(exponent - 1, 0)) & 0x0F
+    return ((np.where(wide < 0, 0, 0x80) | exponent << 4 | mantissa) ^ 0x55).astype(np.uint8).tobytes()
+
+
+PCM = Encoding(1, 2, (24_000, 8_000, 16_000, 32_000, 48_000), "audio/l16;rate={rate};channels=1", _linear)
+WAV_ENCODINGS = {
+    "linear16": PCM,
+    "mulaw": Encoding(7, 1, (8_000, 16_000), "audio/basic;rate={rate}", _mu_law),
+    "alaw": Encoding(6, 1, (8_000, 16_000), "audio/x-alaw-basic;rate={rate}", _a_law),
+}
+
+
+def _wav(encoding: Encoding, rate: int, samples: Samples, text: str) -> bytes:
+    """A WAV file whose comment (LIST/INFO, ICMT) is the text spoken."""
+    head = struct.pack(
+        "<HHIIHHH",
+        encoding.format_tag,
+        1,
+        rate,
+        rate * encoding.bytes_a_sample,
+        encoding.bytes_a_sample,
+        8 * encoding.bytes_a_sample,
+        0,
+    )
+    notes = _chunk(b"ISFT", f"{MADE_BY} (simulated speech)\0".encode())
+    notes += _chunk(b"ICMT", text.encode("utf-8", "replace") + b"\0")
+    body = b"WAVE" + _chunk(b"fmt ", head) + _chunk(b"fact", struct.pack("<I", len(samples)))
+    body += _chunk(b"LIST", b"INFO" + notes) + _chunk(b"data", encoding.encode(samples))
+    return _chunk(b"RIFF", body)
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + struct.pack("<I", len(content)) + content + b"\0" * (len(content) % 2)
+
+
+SYLLABLE = re.compile(
+    r"[^aeiouyáéíóúäöüàèìòùâêîôû\W]*[aeiouyáéíóúäöüàèìòùâêîôû]+(?:[^\Waeiouy]+$)?|\w{1,2}", re.IGNORECASE
+)
+SYLLABLE_SECONDS = 0.17
+PAUSES = {",": 0.15, ";": 0.2, ":": 0.2, ".": 0.35, "!": 0.35, "?": 0.35, "。": 0.35}
+WORD_PAUSE = 0.06
+SCALE = (0, 2, 4, 7, 9)
+"""Half tones above the voice's own: of five, so that any order of them is pleasant."""
+
+
+def _tones(text: str, voice: str, rate: int) -> Samples:
+    """A tone for every syllable, a silence after every word and a longer one after a sentence."""
+    own = 130 * 2 ** (_digest(voice)[0] / 256)
+    parts = [_silence(0.08, rate)]
+    for word in text.split():
+        syllables = SYLLABLE.findall(word)
+        for place, syllable in enumerate(syllables):
+            step = SCALE[_digest(syllable.lower())[0] % len(SCALE)]
+            fall = 1.0 if place < len(syllables) - 1 else 1.06 if word.endswith("?") else 0.96
+            parts.append(_tone(own * 2 ** (step / 12), fall, rate))
+        parts.append(_silence(PAUSES.get(word[-1], WORD_PAUSE), rate))
+    return (np.concatenate(parts) * 9000).astype(np.int16)
+
+
+def _tone(pitch: float, fall: float, rate: int) -> NDArray[np.floating]:
+    """One syllable: a few harmonics, soft at both ends, gliding to `fall` times its pitch."""
+    count = int(SYLLABLE_SECONDS * rate)
+    along = np.linspace(0, 1, count)
+    phase = np.cumsum(math.tau * pitch * (1 + (fall - 1) * along) / rate)
+    wave = sum(np.sin(phase * harmonic) / harmonic**1.7 for harmonic in range(1, 6) if pitch * harmonic < rate / 2)
+    return wave * np.sin(math.pi * along) ** 0.6
+
+
+def _silence(seconds: float, rate: int) -> NDArray[np.floating]:
+    return np.zeros(int(seconds * rate))
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
+
+
+# ---- speech to text ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recording:
+    seconds: float
+    text: str | None = None
+    """What is said in it, if this simulator has spoken it."""
+
+
+Word = dict[str, Any]
+
+
+def transcribe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
+    """Answer speech-to-text: what this simulator has spoken word for word, of other sounds their true length.
+
+    `audio` is [bytes], bytes, base64 or `{body, contentType}` with one of these. The words are spread over the length
+    of the recording, in order and without overlap.
+
+    whisper, whisper-tiny-en → `{text, word_count, words, vtt}`; whisper-large-v3-turbo, with `task`, `language`,
+    `prefix` and others → `{transcription_info, text, word_count, segments, vtt}`; nova-3 → `{results}`; flux →
+    the event `EndOfTurn`.
+
+    Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for a sound that
+    cannot be read.
+    """
+    return LISTENERS[model.id](inputs)
+
+
+def _whisper(inputs: dict[str, Any]) -> dict[str, Any]:
+    recording = _listen(_audio(inputs))
+    words = _words(_text(recording), recording.seconds)
+    return {
+        "text": _joined(words),
+        "word_count": len(words),
+        "words": words,
+        "vtt": _vtt(_segments(words)),
+    }
+
+
+TURBO_PARAMETERS: dict[str, type] = {
+    "language": str,
+    "initial_prompt": str,
+    "prefix": str,
+    "vad_filter": bool,
+    "condition_on_previous_text": bool,
+    "beam_size": float,
+    "no_speech_threshold": float,
+    "compression_ratio_threshold": float,
+    "log_prob_threshold": float,
+    "hallucination_silence_threshold": float,
+}
+
+
+def _whisper_turbo(inputs: dict[str, Any]) -> dict[str, Any]:
+    _check_types(inputs, TURBO_PARAMETERS)
+    _choice(inputs, "task", ("transcribe", "translate"))
+    recording = _listen(_audio(inputs))
+    words = _words(f"{inputs.get('prefix') or ''} {_text(recording)}", recording.seconds)
+    segments = _segments(words)
+    length = round(recording.seconds, 3)
+    return {
+        "transcription_info": {
+            "language": inputs.get("language") or "en",
+            "language_probability": 1.0,
+            "duration": length,
+            "duration_after_vad": length,
+        },
+        "text": _joined(words),
+        "word_count": len(words),
+        "segments": [_measured(segment) for segment in segments],
+        "vtt": _vtt(segments),
+    }
+
+
+NOVA_CHOICES = {
+    "custom_topic_mode": ("extended", "strict"),
+    "custom_intent_mode": ("extended", "strict"),
+    "encoding": ("linear16", "flac", "mulaw", "amr-nb", "amr-wb", "opus", "speex", "g729"),
+    "mode": ("general", "medical", "finance"),
+}
+NOVA_PARAMETERS: dict[str, type] = {
+    **dict.fromkeys(("custom_topic", "custom_intent", "extra", "keyterm", "keywords", "language", "redact"), str),
+    **dict.fromkeys(("detect_language", "diarize", "punctuate", "smart_format", "paragraphs", "utterances"), bool),
+    **dict.fromkeys(("channels", "utt_split"), float),
+}
+
+
+def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
+    _check_types(inputs, NOVA_PARAMETERS)
+    for name, choices in NOVA_CHOICES.items():
+        _choice(inputs, name, choices)
+    recording = _listen(_audio(inputs))
+    words = [{**word, "confidence": 1.0} for word in _words(_text(recording), recording.seconds)]
+    alternative = {"transcript": _joined(words), "confidence": 1.0, "words": words}
+    return {"results": {"channels": [{"alternatives": [alternative]}]}}
+
+
+def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
+    required(inputs, "encoding", "sample_rate")
+    _choice(inputs, "encoding", ("linear16",))
+    rate = text_input(inputs, "sample_rate")
+    if not rate.isdecimal() or not int(rate):
+        raise invalid(f"'/sample_rate' does not match '^[1-9][0-9]*$': {rate}")
+    audio = _audio(inputs)
+    recording = _listen(audio) if audio.startswith(b"RIFF") else Recording(len(audio) / 2 / int(rate))
+    if not recording.seconds:
+        raise _unreadable("it holds no sound")
+    words = _words(_text(recording), recording.seconds)
+    return {
+        "request_id": str(uuid.UUID(bytes=hashlib.sha256(audio).digest()[:16])),
+        "sequence_id": 0,
+        "event": "EndOfTurn",
+        "turn_index": 0,
+        "audio_window_start": 0.0,
+        "audio_window_end": round(recording.seconds, 3),
+        "transcript": _joined(words),
+        "words": [{"word": word["word"], "confidence": 1.0} for word in words],
+        "end_of_turn_confidence": 1.0,
+    }
+
+
+LISTENERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "@cf/openai/whisper": _whisper,
+    "@cf/openai/whisper-tiny-en": _whisper,
+    "@cf/openai/whisper-large-v3-turbo": _whisper_turbo,
+    "@cf/deepgram/nova-3": _nova,
+    "@cf/deepgram/flux": _flux,
+}
+
+
+def _audio(inputs: dict[str, Any]) -> bytes:
+    required(inputs, "audio")
+    audio: Any = inputs["audio"]
+    path = "/audio"
+    if isinstance(audio, dict):
+        source = cast("dict[str, Any]", audio)
+        required(source, "body", "contentType", at=path)
+        audio, path = source["body"], f"{path}/body"
+    return base64_input(audio, path) if isinstance(audio, str) else byte_input(audio, path)
+
+
+def _check_types(inputs: dict[str, Any], types: dict[str, type]) -> None:
+    for name, kind in types.items():
+        value: Any = inputs.get(name)
+        if kind is float:
+            number_input(inputs, name, None)
+        elif value is not None and not isinstance(value, kind):
+            raise mismatch(f"/{name}", value, "boolean" if kind is bool else "string")
+
+
+def _choice(inputs: dict[str, Any], name: str, choices: tuple[str, ...]) -> str | None:
+    """One of the choices, None if none is given."""
+    if inputs.get(name) is None:
+        return None
+    value = text_input(inputs, name)
+    if value not in choices:
+        raise invalid(f"enum {value} not in {','.join(choices)}")
+    return value
+
+
+# ---- words and their times ---------------------------------------------------------------------------------------
+
+PHRASE = "This is a simulated transcript of {seconds:.1f} seconds of audio."
+PHRASE_SECONDS = 5.0
+"""About how long it takes to say it; so often it is repeated."""
+MOST_PHRASES = 2000
+"""No more, whatever length a file claims to have."""
+
+
+def _text(recording: Recording) -> str:
+    phrase = PHRASE.format(seconds=recording.seconds)
+    times = min(max(1, round(recording.seconds / PHRASE_SECONDS)), MOST_PHRASES)
+    return (recording.text or "").strip() or " ".join([phrase] * times)
+
+
+def _words(text: str, seconds: float) -> list[Word]:
+    """The words with their times, long ones longer; the last ends when the recording does."""
+    words = text.split()
+    ends = np.cumsum([len(word) + 1 for word in words], dtype=float)
+    times = [0.0, *(math.floor(100 * seconds * end / ends[-1]) / 100 for end in ends)]
+    return [{"word": word, "start": times[i], "end": times[i + 1]} for i, word in enumerate(words)]
+
+
+def _joined(words: list[Word]) -> str:
+    return " ".join(word["word"] for word in words)
+
+
+LONGEST_SEGMENT = 14
+
+
+def _segments(words: list[Word]) -> list[list[Word]]:
+    """The words by sentences, of which long ones are split."""
+    segments: list[list[Word]] = [[]]
+    for word in words:
+        last = segments[-1]
+        if len(last) == LONGEST_SEGMENT or (last and last[-1]["word"].endswith((".", "!", "?", "。"))):
+            segments.append([])
+        segments[-1].append(word)
+    return segments
+
+
+def _measured(words: list[Word]) -> dict[str, Any]:
+    """A segment of whisper-large-v3-turbo."""
+    text = _joined(words).encode("utf-8", "replace")
+    return {
+        "start": words[0]["start"],
+        "end": words[-1]["end"],
+        "text": _joined(words),
+        "temperature": 0.0,
+        "avg_logprob": -0.1,
+        "compression_ratio": round(len(text) / len(zlib.compress(text)), 3),
+        "no_speech_prob": 0.0,
+        "words": words,
+    }
+
+
+def _vtt(segments: list[list[Word]]) -> str:
+    cues = [f"{_clock(words[0]['start'])} --> {_clock(words[-1]['end'])}\n{_joined(words)}\n" for words in segments]
+    return "WEBVTT\n\n" + "\n".join(cues)
+
+
+def _clock(seconds: float) -> str:
+    minutes, milliseconds = divmod(round(seconds * 1000), 60_000)
+    return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds / 1000:06.3f}"
+
+
+# ---- how long a recording is -------------------------------------------------------------------------------------
+
+USUAL_BIT_RATE = 32_000
+"""Of a browser's recorder: for files that do not say how long they are."""
+
+
+def _unreadable(reason: str) -> UpstreamError:
+    return UpstreamError(400, 3030, f"Invalid audio: {reason}")
+
+
+def _listen(audio: bytes) -> Recording:
+    """The length of a recording, by the headers of its file, and its text if this simulator has spoken it.
+
+    Raises UpstreamError 3030 if it is empty, broken or of no format known.
+    """
+    try:
+        recording = _recording(audio)
+    except UpstreamError:
+        raise
+    except Exception as error:  # of many kinds: every format has its own
+        raise _unreadable("the data is broken") from error
+    if not 0 < recording.seconds < math.inf:
+        raise _unreadable("it holds no sound")
+    return recording
+
+
+def _recording(audio: bytes) -> Recording:
+    if audio[:4] == b"RIFF" and audio[8:12] == b"WAVE":
+        return _wave(audio)
+    if audio[:4] == b"\x1a\x45\xdf\xa3":
+        return Recording(_webm_seconds(audio))
+    found: Any = mutagen.File(io.BytesIO(audio))  # pyright: ignore[reportPrivateImportUsage, reportUnknownMemberType]
+    length: Any = getattr(getattr(found, "info", None), "length", None)
+    if length is None:
+        raise _unreadable("the data is of no format known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC")
+    return Recording(float(length) or 8 * len(audio) / USUAL_BIT_RATE)
+
+
+def _wave(audio: bytes) -> Recording:
+    """By the chunks of a RIFF file; one that is cut off counts as long as it is."""
+    rate = size = 0
+    text = None
+    for name, content in _chunks(audio, 12):
+        if name == b"fmt ":
+            rate = struct.unpack_from("<I", content, 8)[0]
+        elif name == b"data":
+            size += len(content)
+        elif name == b"LIST" and content[:4] == b"INFO":
+            notes = dict(_chunks(content, 4))
+            if notes.get(b"ISFT", b"").startswith(MADE_BY.encode()):
+                text = notes[b"ICMT"].rstrip(b"\0").decode()
+    return Recording(size / rate, text)
+
+
+def _chunks(content: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
+    while at + 8 <= len(content):
+        name, size = struct.unpack_from("<4sI", content, at)
+        yield name, content[at + 8 : at + 8 + size]
+        at += 8 + size + size % 2
+
+
+# Elements of Matroska, https://www.matroska.org/technical/elements.html
+SEGMENT, INFO, CLUSTER, BLOCK_GROUP = 0x18538067, 0x1549A966, 0x1F43B675, 0xA0
+SCALE_OF_TIME, DURATION, CLUSTER_TIME, BLOCK, SIMPLE_BLOCK = 0x2AD7B1, 0x4489, 0xE7, 0xA1, 0xA3
+
+FRAME = 20
+"""Milliseconds that a block of Opus usually lasts."""
+
+
+def _webm_seconds(audio: bytes) -> float:
+    """The length that a WebM file states, else (browsers' recorders state none) the end of its last block."""
+    scale, stated, cluster, last, at = 1_000_000, 0.0, 0, 0.0, 0
+    while at < len(audio):
+        element, at = _variable(audio, at, keep_marker=True)
+        size, at = _variable(audio, at, keep_marker=False)
+        if element in (SEGMENT, INFO, CLUSTER, BLOCK_GROUP):
+            continue  # what is inside comes next; so it does not matter that a recorder leaves their size open
+        content = audio[at : at + size]
+        at += size
+        if element == SCALE_OF_TIME:
+            scale = int.from_bytes(content)
+        elif element == DURATION:
+            stated = struct.unpack(">f" if size == 4 else ">d", content)[0]
+        elif element == CLUSTER_TIME:
+            cluster = int.from_bytes(content)
+        elif element in (BLOCK, SIMPLE_BLOCK):
+            _, track_end = _variable(content, 0, keep_marker=False)
+            last = max(last, cluster + struct.unpack_from(">h", content, track_end)[0] + FRAME)
+    return (stated or last) * scale / 1e9
+
+
+def _variable(content: bytes, at: int, *, keep_marker: bool) -> tuple[int, int]:
+    """A number of variable length, whose first bits say how long it is, and where it ends."""
+    length = 9 - content[at].bit_length()
+    number = int.from_bytes(content[at : at + length])
+    return (number if keep_marker else number & ~(1 << 7 * length)), at + length

@@ -1,0 +1,139 @@
+"""The vectors of one index in memory, searched exactly."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from workers_ai_simulator.vectorize.filters import Condition, Indexed, Scalar
+
+Floats = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+
+COPYING_COSTS = 5
+"""About how many rows are scored in the time that it takes to gather one for it."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One vector as it was written."""
+
+    id: str
+    values: Floats
+    namespace: str | None
+    metadata: dict[str, Any] | None
+    indexed: Indexed
+    """What the metadata indexes hold of it: those that were there when it was written."""
+
+
+class Column:
+    """One value a row, each different value stored once: a condition is tried once a value, not once a row."""
+
+    def __init__(self) -> None:
+        self._values: list[Scalar] = [None]
+        self._codes: dict[tuple[bool, Scalar], int] = {(False, None): 0}
+        self._rows: npt.NDArray[np.int32] = np.zeros(64, dtype=np.int32)
+
+    def put(self, row: int, value: Scalar) -> None:
+        while row >= len(self._rows):
+            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
+        key = (isinstance(value, bool), value)  # True is 1 to Python, but not to a filter
+        if key not in self._codes:
+            self._codes[key] = len(self._values)
+            self._values.append(value)
+        self._rows[row] = self._codes[key]
+
+    def get(self, row: int) -> Scalar:
+        return self._values[int(self._rows[row])] if row < len(self._rows) else None
+
+    def mask(self, test: Callable[[Scalar], bool], count: int) -> Mask:
+        """Which of the first `count` rows pass the test."""
+        if len(self._rows) < count:
+            self.put(count - 1, self.get(count - 1))
+        passes = np.fromiter(map(test, self._values), dtype=bool, count=len(self._values))
+        return passes[self._rows[:count]]
+
+
+class Collection:
+    """Rows of a matrix that grows by doubling; a deleted row is filled with the last one."""
+
+    def __init__(self, dimensions: int, metric: str) -> None:
+        self._metric = metric
+        self._matrix: Floats = np.empty((64, dimensions), dtype=np.float32)
+        self._ids: list[str] = []
+        self._rows: dict[str, int] = {}
+        self._namespaces = Column()
+        self._properties: dict[str, Column] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __contains__(self, vector_id: str) -> bool:
+        return vector_id in self._rows
+
+    def put(self, record: Record) -> None:
+        row = self._rows.get(record.id)
+        if row is None:
+            row = self._rows[record.id] = len(self._ids)
+            self._ids.append(record.id)
+            if row == len(self._matrix):
+                self._matrix = np.concatenate([self._matrix, np.empty_like(self._matrix)])
+        self._matrix[row] = _unit(record.values) if self._metric == "cosine" else record.values
+        self._namespaces.put(row, record.namespace)
+        for name in self._properties.keys() | record.indexed.keys():
+            self._properties.setdefault(name, Column()).put(row, record.indexed.get(name))
+
+    def remove(self, vector_id: str) -> None:
+        row = self._rows.pop(vector_id, None)
+        if row is None:
+            return
+        last_id = self._ids.pop()
+        if last_id != vector_id:
+            last = len(self._ids)
+            self._matrix[row] = self._matrix[last]
+            self._ids[row], self._rows[last_id] = last_id, row
+            for column in (self._namespaces, *self._properties.values()):
+                column.put(row, column.get(last))
+
+    def search(
+        self, query: Floats, top_k: int, namespace: str | None, conditions: Sequence[Condition]
+    ) -> list[tuple[str, float]]:
+        """The nearest ids and their scores, nearest first; of equals, the smaller id."""
+        rows = self._candidates(namespace, conditions)
+        scores = self._scores(query, rows)
+        distances = scores if self._metric == "euclidean" else -scores
+        count = min(top_k, len(distances))
+        # all that are as near as the last of the nearest, so that ties do not depend on the order of rows
+        border = np.partition(distances, count - 1)[count - 1] if count else 0
+        nearest = np.flatnonzero(distances <= border)
+        ids = [self._ids[row] for row in (nearest if rows is None else rows[nearest])]
+        ranked = sorted(zip(distances[nearest].tolist(), ids, scores[nearest].tolist(), strict=True))
+        return [(vector_id, score) for _, vector_id, score in ranked[:count]]
+
+    def _candidates(self, namespace: str | None, conditions: Sequence[Condition]) -> npt.NDArray[np.intp] | None:
+        """The rows that the query may find; None for all."""
+        if namespace is None and not conditions:
+            return None
+        count = len(self._ids)
+        masks = [self._properties.get(name, Column()).mask(test, count) for name, test in conditions]
+        if namespace is not None:
+            masks.append(self._namespaces.mask(lambda value: value == namespace, count))
+        return np.flatnonzero(np.logical_and.reduce(masks))
+
+    def _scores(self, query: Floats, rows: npt.NDArray[np.intp] | None) -> Floats:
+        matrix = self._matrix[: len(self._ids)]
+        if rows is not None:
+            if len(rows) * COPYING_COSTS > len(matrix):
+                return self._scores(query, None)[rows]
+            matrix = matrix[rows]
+        if self._metric == "euclidean":
+            return np.sqrt(np.sum((matrix - query) ** 2, axis=1, dtype=np.float32))
+        return matrix @ (_unit(query) if self._metric == "cosine" else query)
+
+
+def _unit(values: Floats) -> Floats:
+    length = float(np.linalg.norm(values))
+    return values / np.float32(length) if length else values
