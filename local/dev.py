@@ -9,7 +9,7 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Generator
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import watchfiles
@@ -66,22 +66,25 @@ async def _serve(options: Namespace) -> int:
     stop = stopping()
     port, simulator_port = _free_port(options.host, options.port), _free_port("127.0.0.1", 0)
     made = plan.make(options, port, simulator_port, str(os.getpid()))
-    async with AsyncExitStack() as stack:
-        stack.enter_context(_laid_out(made))
-        tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
-        children = await stack.enter_async_context(Children())
-        if made.simulator:
-            simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
-            tasks.add(asyncio.create_task(_show_simulator(simulator)))
-        wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
-        tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host)))
-        if not made.is_official:
-            tasks.add(asyncio.create_task(_restage_on_edit(made)))
-        done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in others:
-            task.cancel()
-        for task in done:
-            task.result()
+    with _laid_out(made):
+        async with Children() as children:
+            return await _run_until_one_ends(made, children, stop, options.host)
+
+
+async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Event, host: str) -> int:
+    tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
+    if made.simulator:
+        simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
+        tasks.add(asyncio.create_task(_show_simulator(simulator)))
+    wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
+    tasks.add(asyncio.create_task(_show_wrangler(wrangler, host)))
+    if not made.is_official:
+        tasks.add(asyncio.create_task(_restage_on_edit(made)))
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    for task in done:
+        task.result()
     return 0 if stop.is_set() else 1
 
 

@@ -8,7 +8,7 @@ import inspect
 import random
 import sys
 import traceback
-from functools import partial
+from functools import cache, partial
 
 HOME = "/session/metadata"
 sys.path[:0] = [HOME, f"{HOME}/python_modules"]
@@ -20,11 +20,17 @@ OBJECT_EVENTS = {"alarm", "webSocketMessage", "webSocketClose", "webSocketError"
 
 def accepted(method, arguments):
     """As many of the arguments as the method takes: `fetch` may leave out `env` and `ctx`."""
-    kinds = [parameter.kind for parameter in inspect.signature(method).parameters.values()]
+    return arguments[: most_arguments(method.__func__)]
+
+
+@cache
+def most_arguments(function):
+    """How many arguments after `self` a method takes; None for any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return arguments
+        return None
     positional = {inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD}
-    return arguments[: sum(kind in positional for kind in kinds)]
+    return sum(kind in positional for kind in kinds) - 1
 
 
 async def finished(result):

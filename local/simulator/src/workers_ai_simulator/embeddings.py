@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from workers_ai_simulator import text
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.models import Model
-from workers_ai_simulator.validation import invalid, mismatch, number_input, required, text_input
+from workers_ai_simulator.validation import choice_input, invalid, mismatch, number_input, required, text_input
 
 POOLINGS = ("mean", "cls")
 RERANKING_DIMENSIONS = 4096
@@ -120,7 +120,7 @@ def embed(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     form = FORMS.get(model.id, OTHER_MODELS)
     if "requests" in inputs and not any(name in inputs for name in form.texts_from):
         raise NotSimulated("The asynchronous batch (`requests`)")
-    pooling = _pooling(inputs) if form.takes_pooling else form.pooling
+    pooling = (choice_input(inputs, "pooling", POOLINGS) if form.takes_pooling else None) or form.pooling
     echo = {"pooling": pooling} if form.gives_pooling else {}
     if form.takes_contexts and "text" in inputs and "contexts" in inputs:
         raise invalid("oneOf at '/' not met, 2 matches")
@@ -222,13 +222,6 @@ def _item(path: str, value: Any) -> str:
     if not value:
         raise invalid(f"'{path}' length must be >= 1")
     return value
-
-
-def _pooling(inputs: dict[str, Any]) -> str:
-    pooling = text_input(inputs, "pooling", default="mean")
-    if pooling not in POOLINGS:
-        raise invalid(f"enum {pooling} not in {','.join(POOLINGS)}")
-    return pooling
 
 
 def _dimensions(model: Model) -> int:

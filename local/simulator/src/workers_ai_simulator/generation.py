@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from workers_ai_simulator import text
-from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.models import Model
+from workers_ai_simulator.models import Model, check_window
 from workers_ai_simulator.validation import invalid, mismatch, number_input, text_input
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -82,14 +81,7 @@ def generate(model: Model, inputs: dict[str, Any]) -> Generation:
     messages = _messages(inputs)
     prompt_tokens = text.count(messages)
     most: int = inputs.get("max_tokens") or DEFAULT_MAX_TOKENS
-    window = model.context_window
-    if window and prompt_tokens + most > window:
-        raise UpstreamError(
-            413,
-            5021,
-            f"The estimated number of input and maximum output tokens ({prompt_tokens + most}) "
-            f"exceeded this model context window limit ({window})",
-        )
+    check_window(model, prompt_tokens + most)
     pieces = list(text.answer(model.id, messages, inputs.get("seed")))
     reason = "length" if len(pieces) > most else "stop"
     return Generation(model, pieces[:most], prompt_tokens, reason)

@@ -26,6 +26,7 @@ from workers_ai_simulator.text import tokens
 from workers_ai_simulator.validation import (
     base64_input,
     byte_input,
+    choice_input,
     invalid,
     mismatch,
     number_input,
@@ -464,8 +465,8 @@ MOONDREAM_TASKS = {"query": "answer", "caption": "caption", "point": "points", "
 
 
 def _moondream(inputs: dict[str, Any]) -> dict[str, Any]:
-    task = _choice(inputs, "task", tuple(MOONDREAM_TASKS))
-    length = _choice(inputs, "caption_length", ("normal", "short", "long"))
+    task = choice_input(inputs, "task", tuple(MOONDREAM_TASKS)) or next(iter(MOONDREAM_TASKS))
+    length = choice_input(inputs, "caption_length", ("normal", "short", "long")) or "normal"
     question = text_input(inputs, "question", text_input(inputs, "prompt", "What's in this image?"))
     most = _integer(inputs, "max_tokens", 768, 1, 28_672)
     for name, highest in (("temperature", 2), ("top_p", 1)):
@@ -554,14 +555,6 @@ def _box(image: Image.Image) -> tuple[float, float, float, float] | None:
         float(columns.max() + 1) / GRID,
         float(rows.max() + 1) / GRID,
     )
-
-
-def _choice(inputs: dict[str, Any], name: str, choices: tuple[str, ...]) -> str:
-    """One of the choices, the first if none is given."""
-    value = text_input(inputs, name, choices[0])
-    if value not in choices:
-        raise invalid(f"enum {value} not in {','.join(choices)}")
-    return value
 
 
 def _cut(text: str, most: int | None) -> str:

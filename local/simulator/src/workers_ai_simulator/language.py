@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from workers_ai_simulator import text
 from workers_ai_simulator.embeddings import STOP_WORDS, stem, words
-from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.models import Model
+from workers_ai_simulator.errors import NotSimulated
+from workers_ai_simulator.models import Model, check_window
 from workers_ai_simulator.validation import invalid, mismatch, number_input, required, text_input
 
 INDICTRANS = "@cf/ai4bharat/indictrans2-en-indic-1B"
@@ -236,7 +236,7 @@ def guard(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     number_input(inputs, "temperature", None, 0, 5)
     as_json = _wants_json(inputs)
     prompt_tokens = text.count(messages)
-    _check_window(model, prompt_tokens + (inputs.get("max_tokens") or MAX_TOKENS))
+    check_window(model, prompt_tokens + (inputs.get("max_tokens") or MAX_TOKENS))
     said = _stems(messages[-1]["content"])
     categories = [category for category, phrases in HAZARD_STEMS.items() if any(each in said for each in phrases)]
     verdict = f"unsafe\n{','.join(categories)}" if categories else "safe"
@@ -249,17 +249,6 @@ def guard(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
             "total_tokens": prompt_tokens + completion_tokens,
         },
     }
-
-
-def _check_window(model: Model, tokens: int) -> None:
-    window = model.context_window
-    if window and tokens > window:
-        raise UpstreamError(
-            413,
-            5021,
-            f"The estimated number of input and maximum output tokens ({tokens}) "
-            f"exceeded this model context window limit ({window})",
-        )
 
 
 def _wants_json(inputs: dict[str, Any]) -> bool:

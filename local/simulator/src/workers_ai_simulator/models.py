@@ -47,3 +47,14 @@ def find(model_id: str) -> Model:
     if model is None:
         raise UpstreamError(400, 5007, f"No such model {model_id} or task")
     return model
+
+
+def check_window(model: Model, tokens: int) -> None:
+    """Raises UpstreamError 5021 if the model's context window, where it is known, does not hold so many tokens."""
+    if model.context_window and tokens > model.context_window:
+        raise UpstreamError(
+            413,
+            5021,
+            f"The estimated number of input and maximum output tokens ({tokens}) "
+            f"exceeded this model context window limit ({model.context_window})",
+        )

@@ -27,6 +27,7 @@ from workers_ai_simulator.models import Model
 from workers_ai_simulator.validation import (
     base64_input,
     byte_input,
+    choice_input,
     invalid,
     mismatch,
     number_input,
@@ -89,9 +90,9 @@ def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
         return {"audio": base64.b64encode(sound).decode()}
     text = text_input(inputs, "text", longest=LONGEST_TEXT)
     voices = tuple(SPEAKERS[model.id].split())
-    voice = _choice(inputs, "speaker", voices) or voices[0]
-    name = _choice(inputs, "encoding", ENCODINGS)
-    container = _choice(inputs, "container", CONTAINERS)
+    voice = choice_input(inputs, "speaker", voices) or voices[0]
+    name = choice_input(inputs, "encoding", ENCODINGS)
+    container = choice_input(inputs, "container", CONTAINERS)
     number_input(inputs, "bit_rate", None, 0)
     encoding = WAV_ENCODINGS.get(name or "", PCM)
     rate = _rate(inputs, encoding) if name in WAV_ENCODINGS else PCM.rates[0]
@@ -257,7 +258,7 @@ TURBO_PARAMETERS: dict[str, type] = {
 
 def _whisper_turbo(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, TURBO_PARAMETERS)
-    _choice(inputs, "task", ("transcribe", "translate"))
+    choice_input(inputs, "task", ("transcribe", "translate"))
     recording = _listen(_audio(inputs))
     words = _words(f"{inputs.get('prefix') or ''} {_text(recording)}", recording.seconds)
     segments = _segments(words)
@@ -292,7 +293,7 @@ NOVA_PARAMETERS: dict[str, type] = {
 def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, NOVA_PARAMETERS)
     for name, choices in NOVA_CHOICES.items():
-        _choice(inputs, name, choices)
+        choice_input(inputs, name, choices)
     recording = _listen(_audio(inputs))
     words = [{**word, "confidence": 1.0} for word in _words(_text(recording), recording.seconds)]
     alternative = {"transcript": _joined(words), "confidence": 1.0, "words": words}
@@ -301,7 +302,7 @@ def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
 
 def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
     required(inputs, "encoding", "sample_rate")
-    _choice(inputs, "encoding", ("linear16",))
+    choice_input(inputs, "encoding", ("linear16",))
     rate = text_input(inputs, "sample_rate")
     if not rate.isdecimal() or not int(rate):
         raise invalid(f"'/sample_rate' does not match '^[1-9][0-9]*$': {rate}")
@@ -350,16 +351,6 @@ def _check_types(inputs: dict[str, Any], types: dict[str, type]) -> None:
             number_input(inputs, name, None)
         elif value is not None and not isinstance(value, kind):
             raise mismatch(f"/{name}", value, "boolean" if kind is bool else "string")
-
-
-def _choice(inputs: dict[str, Any], name: str, choices: tuple[str, ...]) -> str | None:
-    """One of the choices, None if none is given."""
-    if inputs.get(name) is None:
-        return None
-    value = text_input(inputs, name)
-    if value not in choices:
-        raise invalid(f"enum {value} not in {','.join(choices)}")
-    return value
 
 
 # ---- words and their times ---------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Inputs as the models' schemas take them, refused in the words of Workers AI's own validator."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any, cast
 
 from workers_ai_simulator.errors import UpstreamError
@@ -55,6 +56,19 @@ def number_input(
         raise invalid(f"'/{name}' must be >= {least}")
     if most is not None and value > most:
         raise invalid(f"'/{name}' must be <= {most}")
+    return value
+
+
+def choice_input(inputs: dict[str, Any], name: str, choices: Sequence[str]) -> str | None:
+    """The string of that name, which is one of the choices; None if it is missing.
+
+    Raises UpstreamError 5006 otherwise.
+    """
+    if inputs.get(name) is None:
+        return None
+    value = text_input(inputs, name)
+    if value not in choices:
+        raise invalid(f"enum {value} not in {','.join(choices)}")
     return value
 
 
