@@ -1,8 +1,8 @@
 """What the platform loads: the Worker's classes, and nothing else."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from workers import WorkerEntrypoint
+from workers import DurableObject, WorkerEntrypoint
 
 from aiworker import platform
 
@@ -13,4 +13,24 @@ if TYPE_CHECKING:
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request: "Request") -> "Response":
-        return await platform.serve(request)
+        return await platform.serve(request, self.ctx)  # pyright: ignore[reportUnknownMemberType]
+
+
+class Conversation(DurableObject):
+    """One conversation of `POST /chat`; JSON comes and goes as text."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
+        self._kept = platform.kept_conversation(ctx.storage)
+
+    async def history(self) -> str:
+        return self._kept.history()
+
+    async def append(self, messages: str) -> None:
+        await self._kept.append(messages)
+
+    async def erase(self) -> None:
+        await self._kept.erase()
+
+    async def alarm(self) -> None:
+        await self._kept.erase()

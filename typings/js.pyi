@@ -7,6 +7,8 @@ from pyodide.ffi import JsBuffer, JsNull
 class JSON:
     @staticmethod
     def parse(text: str) -> Any: ...
+    @staticmethod
+    def stringify(value: object) -> str: ...
 
 class Headers:
     def get(self, name: str) -> str | JsNull: ...
@@ -33,6 +35,20 @@ class Response:
     status: int
     headers: Headers
     body: ReadableStream | JsNull
+    async def arrayBuffer(self) -> JsBuffer: ...
     async def text(self) -> str: ...
+    async def json(self) -> Any: ...
+    async def formData(self) -> Any: ...
     @staticmethod
-    def new(body: object, init: Any) -> Response: ...
+    def new(body: object, init: Any = ...) -> Response: ...
+
+# Constructors and namespaces of which only a call or two is used
+AbortSignal: Any
+Array: Any
+Blob: Any
+Date: Any
+FormData: Any
+IdentityTransformStream: Any
+TextEncoder: Any
+Uint8Array: Any
+crypto: Any

@@ -40,11 +40,11 @@ async def handle(request: Request, read_settings: Callable[[], Settings], contex
 
 
 async def _route(context: Context) -> Response:
-    route = find(context.request.method, context.request.path)
+    route, parameters = find(context.request.method, context.request.path)
     if not context.settings.is_public and context.request.path not in OPEN_PATHS:
         raise ApiError(
             "unavailable",
             "This Worker is closed: nothing says who may call it. "
             'To serve everybody, at your cost, set the variable AUTH_MODE to "public".',
         )
-    return await route(context)
+    return await route(context, **parameters)

@@ -2,36 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
+from aiworker.bindings import Ai, Bucket, Conversations, Streams
 from aiworker.errors import ApiError
-from aiworker.http import Opaque, Request
+from aiworker.http import Request
 from aiworker.settings import Settings
-
-
-class UpstreamResponse(Protocol):
-    """The raw answer to a model call: its head in Python, its body left where it is."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def body(self) -> Opaque: ...
-
-    def header(self, name: str) -> str | None: ...
-
-    async def text(self) -> str:
-        """The body, read to its end: for errors, which are small."""
-        ...
-
-
-class Ai(Protocol):
-    async def run(self, model: str, inputs: str, options: str) -> UpstreamResponse:
-        """Call a model; `inputs` and `options` are JSON objects.
-
-        Raises ApiError `upstream_error` if no answer arrives at all.
-        """
-        ...
 
 
 @dataclass(frozen=True)
@@ -42,14 +17,31 @@ class Context:
     bindings: Mapping[str, bool]
     """Every binding of wrangler.jsonc → whether this Worker has it."""
     ai: Ai | None
+    bucket: Bucket | None
+    conversations: Conversations | None
+    streams: Streams
     versions: Mapping[str, str]
     """Of the platform, for /health."""
 
     def the_ai(self) -> Ai:
         """Raises ApiError `unavailable` if the Worker has no AI binding."""
         if self.ai is None:
-            raise ApiError(
-                "unavailable",
-                'This Worker has no binding AI: add "ai": {"binding": "AI"} to wrangler.jsonc.',
-            )
+            raise _unbound("AI", '"ai": {"binding": "AI"}')
         return self.ai
+
+    def the_bucket(self) -> Bucket:
+        """Raises ApiError `unavailable` if the Worker has no R2 bucket."""
+        if self.bucket is None:
+            raise _unbound("BUCKET", '"r2_buckets": [{"binding": "BUCKET", "bucket_name": "aiworker"}]')
+        return self.bucket
+
+    def the_conversations(self) -> Conversations:
+        """Raises ApiError `unavailable` if the Worker has no Durable Objects for them."""
+        if self.conversations is None:
+            objects = '"durable_objects": {"bindings": [{"name": "CONVERSATIONS", "class_name": "Conversation"}]}'
+            raise _unbound("CONVERSATIONS", objects)
+        return self.conversations
+
+
+def _unbound(name: str, configuration: str) -> ApiError:
+    return ApiError("unavailable", f"This Worker has no binding {name}: add {configuration} to wrangler.jsonc.")

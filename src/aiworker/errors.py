@@ -22,6 +22,7 @@ KINDS: dict[str, Kind] = {
     "payload_too_large": Kind(413),
     "context_exceeded": Kind(413, 7506),
     "unsupported_media_type": Kind(415),
+    "unprocessable": Kind(422),
     "rate_limited": Kind(429, 7505),
     "internal_error": Kind(500),
     "upstream_error": Kind(502),
@@ -40,6 +41,7 @@ UPSTREAM_CODES: dict[int, str] = {
     3030: "invalid_request",
     3036: "rate_limited",  # the day's free neurons are used up
     3040: "rate_limited",  # out of capacity
+    4006: "rate_limited",  # what the service really says for 3036
     3041: "forbidden",
     3042: "model_not_found",
     5004: "invalid_request",
@@ -49,12 +51,13 @@ UPSTREAM_CODES: dict[int, str] = {
     5016: "forbidden",
     5018: "forbidden",
     5021: "context_exceeded",
+    5028: "model_not_found",  # retired
     5035: "forbidden",  # the model needs a paid plan
 }
 """Internal codes of Workers AI → `error.type` here; any other is an `upstream_error`.
 
-Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 5006 and 5021 answers of the
-service that public test suites have recorded.
+Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 4006, 5006, 5021 and 5028 answers of
+the service that public test suites have recorded.
 """
 
 
@@ -98,10 +101,9 @@ class ApiError(Exception):
         self.retry_after = retry_after
         self.headers = headers or {}
 
-    def to_response(self, request_id: str) -> Response:
-        kind = KINDS[self.type]
+    def to_json(self, request_id: str) -> dict[str, Any]:
         error: dict[str, Any] = {
-            "code": kind.code,
+            "code": KINDS[self.type].code,
             "type": self.type,
             "message": self.message,
             "param": self.param,
@@ -109,7 +111,10 @@ class ApiError(Exception):
             "request_id": request_id,
             "retry_after": self.retry_after,
         }
-        response = json_response({"error": error}, kind.status)
+        return {"error": error}
+
+    def to_response(self, request_id: str) -> Response:
+        response = json_response(self.to_json(request_id), KINDS[self.type].status)
         response.headers |= self.headers
         if self.retry_after is not None:
             response.headers["retry-after"] = str(self.retry_after)

@@ -13,12 +13,37 @@ Opaque = NewType("Opaque", object)
 """A JavaScript object, such as a ReadableStream, on its way from one JavaScript API to another."""
 
 
+class Payload(Protocol):
+    """Bytes that belong to JavaScript: an upload, an image, a sound."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def body(self) -> Opaque:
+        """The bytes as the body of a response."""
+        ...
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """A copy of that part."""
+        ...
+
+    async def sha256(self) -> str:
+        """Hexadecimal."""
+        ...
+
+
 class Request(Protocol):
     @property
     def method(self) -> str: ...
 
     @property
     def path(self) -> str: ...
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port under which the client has called."""
+        ...
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -34,10 +59,21 @@ class Request(Protocol):
         """
         ...
 
+    async def read_payload(self, limit: int) -> Payload:
+        """The body, left in JavaScript; raises as `read`."""
+        ...
+
+    async def read_form(self, limit: int) -> Mapping[str, "str | Payload"]:
+        """The fields and files of a form (multipart/form-data); of one given twice, the last.
+
+        Raises as `read`, and ApiError `invalid_request` for a body that is no form.
+        """
+        ...
+
 
 @dataclass
 class Response:
-    body: str | Opaque | None = None
+    body: "str | Opaque | None" = None
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
 

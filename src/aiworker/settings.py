@@ -7,32 +7,109 @@ from typing import Any
 from aiworker.ai import catalogue
 from aiworker.errors import ApiError
 
+MODEL_VARIABLES: Mapping[str, tuple[str, ...]] = {
+    "CHAT_MODEL": ("text-generation",),
+    "EMBED_MODEL": ("embeddings",),
+    "RERANK_MODEL": ("reranking",),
+    "IMAGE_MODEL": ("text-to-image",),
+    "EDIT_MODEL": ("image-to-image",),
+    "INPAINT_MODEL": ("inpainting",),
+    "TRANSCRIBE_MODEL": ("speech-to-text",),
+    "SPEAK_MODEL": ("text-to-speech",),
+    "TRANSLATE_MODEL": ("translation",),
+    "CLASSIFY_MODEL": ("text-classification",),
+    "SUMMARIZE_MODEL": ("text-generation", "summarization"),
+    "EXTRACT_MODEL": ("text-generation",),
+}
+"""Variable that names the model of requests that name none → the tasks it may be for."""
+
+DEFAULTS: Mapping[str, Any] = {
+    "AUTH_MODE": "closed",
+    "ALLOWED_ORIGINS": "",
+    "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
+    "CHAT_FALLBACKS": "",
+    "EMBED_MODEL": "@cf/baai/bge-base-en-v1.5",
+    "RERANK_MODEL": "@cf/baai/bge-reranker-base",
+    "IMAGE_MODEL": "@cf/black-forest-labs/flux-1-schnell",
+    "EDIT_MODEL": "@cf/runwayml/stable-diffusion-v1-5-img2img",
+    "INPAINT_MODEL": "@cf/runwayml/stable-diffusion-v1-5-inpainting",
+    "TRANSCRIBE_MODEL": "@cf/openai/whisper-large-v3-turbo",
+    "SPEAK_MODEL": "@cf/myshell-ai/melotts",
+    "TRANSLATE_MODEL": "@cf/meta/m2m100-1.2b",
+    "CLASSIFY_MODEL": "@cf/huggingface/distilbert-sst-2-int8",
+    "SUMMARIZE_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
+    "EXTRACT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
+    "GATEWAY_ID": "",
+    "MAX_BODY_BYTES": 1_048_576,
+    "MAX_UPLOAD_BYTES": 26_214_400,
+    "MODEL_SECONDS": 120,
+    "MODEL_ATTEMPTS": 3,
+    "TOOL_ROUNDS": 5,
+    "CONVERSATION_DAYS": 30,
+    "SIMULATED": "",
+}
+"""Every variable that the Worker reads, with what holds where it is not set."""
+
+VARIABLES = tuple(DEFAULTS)
+
 
 @dataclass(frozen=True)
 class Settings:
     is_public: bool
     allowed_origins: tuple[str, ...]
-    chat_model: str
+    models: Mapping[str, str]
+    """Variable of MODEL_VARIABLES → model id."""
+    chat_fallbacks: tuple[str, ...]
+    """Models that answer for CHAT_MODEL, in this order, when it cannot."""
+    gateway_id: str | None
+    """The AI Gateway that every model call goes through."""
     max_body_bytes: int
+    max_upload_bytes: int
+    model_seconds: int
+    """After so many a model call is given up, retries and its stream included."""
+    model_attempts: int
+    """How often a model is asked at most, before the first byte of an answer."""
+    tool_rounds: int
+    """How often a model may call tools of the Worker in one request."""
+    conversation_days: int
+    """After so many without a new message a conversation is erased."""
     simulated: tuple[str, ...]
     """Names of the bindings that a simulator answers; set by scripts/dev."""
 
     @classmethod
     def read(cls, variables: Mapping[str, Any]) -> "Settings":
         """Raises ApiError `unavailable`, naming the variable, for a value that cannot be meant."""
-        chat_model = str(variables.get("CHAT_MODEL", ""))
-        if getattr(catalogue.MODELS.get(chat_model), "task", None) != "text-generation":
-            raise _misconfigured("CHAT_MODEL", "the id of a text-generation model (see GET /models)")
-        max_body_bytes = variables.get("MAX_BODY_BYTES", 1_048_576)
-        if not str(max_body_bytes).isdecimal():
-            raise _misconfigured("MAX_BODY_BYTES", "a whole number of bytes")
+        given = {**DEFAULTS, **variables}
         return cls(
-            is_public=variables.get("AUTH_MODE") == "public",
-            allowed_origins=tuple(str(variables.get("ALLOWED_ORIGINS", "")).split()),
-            chat_model=chat_model,
-            max_body_bytes=int(max_body_bytes),
-            simulated=tuple(str(variables.get("SIMULATED", "")).split()),
+            is_public=given["AUTH_MODE"] == "public",
+            allowed_origins=tuple(str(given["ALLOWED_ORIGINS"]).split()),
+            models={name: _model(name, str(given[name]), tasks) for name, tasks in MODEL_VARIABLES.items()},
+            chat_fallbacks=tuple(
+                _model("CHAT_FALLBACKS", each, MODEL_VARIABLES["CHAT_MODEL"])
+                for each in str(given["CHAT_FALLBACKS"]).split()
+            ),
+            gateway_id=str(given["GATEWAY_ID"]) or None,
+            max_body_bytes=_whole_number(given, "MAX_BODY_BYTES", 0),
+            max_upload_bytes=_whole_number(given, "MAX_UPLOAD_BYTES", 0),
+            model_seconds=_whole_number(given, "MODEL_SECONDS", 1),
+            model_attempts=_whole_number(given, "MODEL_ATTEMPTS", 1),
+            tool_rounds=_whole_number(given, "TOOL_ROUNDS", 1),
+            conversation_days=_whole_number(given, "CONVERSATION_DAYS", 1),
+            simulated=tuple(str(given["SIMULATED"]).split()),
         )
+
+
+def _model(name: str, model_id: str, tasks: tuple[str, ...]) -> str:
+    if getattr(catalogue.MODELS.get(model_id), "task", None) not in tasks:
+        raise _misconfigured(name, f"the id of a model for {' or '.join(tasks)} (see GET /models)")
+    return model_id
+
+
+def _whole_number(given: Mapping[str, Any], name: str, least: int) -> int:
+    value = str(given[name]).removesuffix(".0")  # JavaScript's numbers may arrive as floats
+    if not value.isdecimal() or int(value) < least:
+        raise _misconfigured(name, f"a whole number from {least}")
+    return int(value)
 
 
 def _misconfigured(name: str, expected: str) -> ApiError:

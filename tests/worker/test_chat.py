@@ -18,6 +18,10 @@ def ask(client: httpx.Client, **body: Any) -> httpx.Response:
     return client.post("/chat", json={"stream": False, "prompt": "What is a Worker?", **body})
 
 
+def response_error(response: httpx.Response) -> dict[str, Any]:
+    return response.json()["error"]
+
+
 def frames(lines: Iterator[str]) -> Iterator[Any]:
     """The data of each frame of a `text/event-stream`; "[DONE]" as it is."""
     for line in lines:
@@ -114,8 +118,11 @@ def test_a_prompt_becomes_a_message_for_a_model_that_takes_only_messages(
 def test_every_text_model_of_the_catalogue_can_be_asked(client: httpx.Client, simulator: Simulator) -> None:
     models = client.get("/models", params={"task": "text-generation"}).json()["models"]
     assert len(models) > 30
-    refused = {model["id"]: r.text for model in models if (r := ask(client, model=model["id"])).status_code != 200}
-    assert refused == {}
+    answers = {model["id"]: ask(client, model=model["id"]) for model in models}
+    refused = {each for each, response in answers.items() if response.status_code != 200}
+    retired = {each for each in refused if response_error(answers[each])["upstream_code"] == 5028}
+    assert refused == retired == {model["id"] for model in models if model["deprecated"]} & refused
+    assert all(response_error(answers[each])["code"] == 7502 for each in retired)
 
 
 # ---- streams -------------------------------------------------------------------------------------------------------
@@ -239,8 +246,9 @@ MESSAGE = {"role": "user", "content": "Hello"}
         ({"messages": [{"role": "robot", "content": "a"}]}, "messages.0.role", "'system', 'user', 'assistant'"),
         ({"messages": [MESSAGE, {"role": "user"}]}, "messages.1.content", "is required"),
         ({"messages": [{"content": "a"}]}, "messages.0.role", "is required"),
-        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "valid string"),
-        ({"messages": [{"role": "user", "content": "a", "name": "b"}]}, "messages.0.name", "is not known"),
+        ({"messages": [{"role": "user", "content": None}]}, "messages.0.content", "is required"),
+        ({"messages": [{"role": "user", "content": 5}]}, "messages.0.content", "valid string"),
+        ({"messages": [{"role": "user", "content": "a", "nickname": "b"}]}, "messages.0.nickname", "is not known"),
         ({"prompt": 5}, "prompt", "valid string"),
         ({"prompt": "a", "temperature": "1"}, "temperature", "valid number"),
         ({"prompt": "a", "temperature": True}, "temperature", "valid number"),
@@ -320,8 +328,9 @@ def test_an_error_of_the_model_becomes_one_of_ours(
     status: int, code: int, ours: int, kind: str, our_code: int | None,
 ) -> None:  # fmt: skip
     for stream in (False, True):
-        simulator.set_fault(status=status, code=code, description="the model's own words")
+        simulator.set_fault(status=status, code=code, description="the model's own words", count=None)
         response = ask(client, stream=stream)
+        simulator.clear_faults()
         assert response.status_code == ours
         error = error_of(response)
         assert (error["type"], error["code"], error["upstream_code"]) == (kind, our_code, code)
@@ -330,9 +339,19 @@ def test_an_error_of_the_model_becomes_one_of_ours(
     assert ask(client).status_code == 200
 
 
-def test_a_conversation_longer_than_the_model_s_context_is_refused(client: httpx.Client, error_of: ErrorOf) -> None:
+def test_a_prompt_longer_than_the_model_s_context_is_refused(
+    client: httpx.Client, simulator: Simulator, error_of: ErrorOf
+) -> None:
+    # so many words are too many tokens for certain: nothing is spent on a call
+    before = len(simulator.requests())
     response = ask(client, prompt="word " * 26_000, model="@cf/qwen/qwq-32b")
     assert response.status_code == 413
     error = error_of(response)
+    assert (error["type"], error["code"], error["upstream_code"]) == ("context_exceeded", 7506, None)
+    assert "24,000" in error["message"]
+    assert len(simulator.requests()) == before
+    # words that are several tokens each, only the model can count
+    response = ask(client, prompt="incomprehensibilities " * 5_000, max_tokens=15_000, model="@cf/qwen/qwq-32b")
+    assert response.status_code == 413
+    error = error_of(response)
     assert (error["type"], error["code"], error["upstream_code"]) == ("context_exceeded", 7506, 5021)
-    assert "24000" in error["message"]

@@ -1,5 +1,7 @@
 """The part of Pyodide 314 that src/ uses; PyPI's pyodide-py is older."""
 
+from typing import Any
+
 class JsNull: ...
 
 jsnull: JsNull
@@ -9,4 +11,7 @@ class JsBuffer:
     def to_bytes(self) -> bytes: ...
 
 class JsException(Exception):
+    name: str
     message: str
+
+def to_js(value: object) -> Any: ...

@@ -117,6 +117,19 @@ def check_ability(model: Model, ability: str, param: str) -> None:
         raise ApiError("invalid_request", f"{model.id} does not take {param}.", param=param)
 
 
+def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
+    """What an answer with that `usage` (tokens, as the model reports them) has cost; None where it is not known."""
+    given, answered = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    if not isinstance(given, int) or "million_input_tokens" not in model.neurons:
+        return None
+    details: Mapping[str, int] = usage.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens") or 0
+    price = model.neurons["million_input_tokens"]
+    price_cached = model.neurons.get("million_cached_input_tokens", price)
+    price_answered = model.neurons.get("million_output_tokens", 0)
+    return ((given - cached) * price + cached * price_cached + answered * price_answered) / 1_000_000
+
+
 def _most_tokens(model: Model) -> Range:
     return (1, model.context_window or 1_000_000)
 

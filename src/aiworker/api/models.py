@@ -12,4 +12,6 @@ async def models(context: Context) -> Response:
     if task is not None and task not in tasks:
         raise ApiError("invalid_request", f"task must be one of {', '.join(tasks)}.", param="task")
     found = [model for model in catalogue.MODELS.values() if task in (None, model.task)]
-    return json_response({"default": context.settings.chat_model, "models": [model.to_json() for model in found]})
+    return json_response(
+        {"default": context.settings.models["CHAT_MODEL"], "models": [model.to_json() for model in found]}
+    )

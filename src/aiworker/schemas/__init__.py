@@ -1,14 +1,19 @@
 """Requests and responses as pydantic models."""
 
+import re
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from aiworker.errors import ApiError
-from aiworker.http import Request
+from aiworker.http import Payload, Request
 
 JSON = "application/json"
+FORM = "multipart/form-data"
+
+
+BRANCH = re.compile(r"str|int|float|bool|constrained-\w+|[\w-]+\[.*\]")
 
 
 class Schema(BaseModel):
@@ -26,11 +31,11 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
     Raises ApiError: `unsupported_media_type`, `payload_too_large` (over `limit` bytes), or `invalid_request` with the
     first field at fault and what it takes.
     """
-    media_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-    if media_type != JSON:
+    sent = media_type(request)
+    if sent != JSON:
         raise ApiError(
             "unsupported_media_type",
-            f"Send the body as JSON, with the header content-type: {JSON} (not {media_type or 'none'}).",
+            f"Send the body as JSON, with the header content-type: {JSON} (not {sent or 'none'}).",
         )
     body = await request.read(limit)
     try:
@@ -39,17 +44,53 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
         raise _explained(schema, error) from None
 
 
+async def parse_form(
+    schema: type[SomeSchema], request: Request, limit: int, files: tuple[str, ...]
+) -> tuple[SomeSchema, dict[str, Payload]]:
+    """The fields of a form as the schema has them, and those of the named files that it brings.
+
+    Raises ApiError as `parse_json` does; `limit` is for the whole form.
+    """
+    form = await request.read_form(limit)
+    texts = {name: value for name, value in form.items() if isinstance(value, str)}
+    found = {name: value for name, value in form.items() if not isinstance(value, str)}
+    unknown = sorted(set(found) - set(files))
+    if unknown:
+        name = clipped(unknown[0])
+        raise ApiError(
+            "invalid_request", f"{name} is no file that is taken here: send {' or '.join(files)}.", param=name
+        )
+    try:
+        # a form knows only texts: here "5" is a number
+        return schema.model_validate_strings(texts, strict=False), found
+    except ValidationError as error:
+        raise _explained(schema, error) from None
+
+
+def media_type(request: Request) -> str:
+    """Of the body, without parameters and in small letters; empty if the request does not say."""
+    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+
+
 def clipped(text: str) -> str:
     """What a client has sent, short enough to be sent back."""
     return text if len(text) <= 100 else f"{text[:99]}…"
 
 
 def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
-    first, *others = error.errors(include_url=False, include_input=False)
-    param = clipped(".".join(str(part) for part in first["loc"])) or None
+    errors = error.errors(include_url=False, include_input=False)
+    first = errors[0]
+    param = _path(first)
     reason = _reason(schema, first)
-    more = f" ({len(others)} more field{'s' * (len(others) > 1)} at fault.)" if others else ""
+    others = len({_path(each) for each in errors} - {param})
+    more = f" ({others} more field{'s' * (others > 1)} at fault.)" if others else ""
     return ApiError("invalid_request", f"{f'{param} ' if param else ''}{reason}.{more}", param=param)
+
+
+def _path(detail: ErrorDetails) -> str | None:
+    """`messages.0.content`, without the names that pydantic gives to the branches of a union."""
+    parts = [str(part) for part in detail["loc"]]
+    return clipped(".".join(part for part in parts if not BRANCH.fullmatch(part))) or None
 
 
 def _reason(schema: type[Schema], detail: ErrorDetails) -> str:

@@ -1,0 +1,98 @@
+"""What a model has answered, put together from whatever it came in: both dialects, whole or in frames."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+DONE = "[DONE]"
+
+
+@dataclass
+class ToolCall:
+    id: str
+    name: str
+    arguments: str = ""
+    """A JSON object, as text."""
+
+    def to_json(self) -> dict[str, Any]:
+        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
+
+
+@dataclass
+class Answer:
+    """Fed with the data of a stream's frames, or once with a whole answer."""
+
+    text: str = ""
+    tool_calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
+    """By their index in the answer."""
+    usage: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def add(self, data: dict[str, Any]) -> None:
+        self.usage = data.get("usage") or self.usage
+        for choice in data.get("choices") or [data]:
+            said: dict[str, Any] = choice.get("delta") or choice.get("message") or choice
+            text = said.get("content") or said.get("response") or ""
+            # in JSON mode, native models answer an object in place of a text
+            self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
+            for number, call in enumerate(cast("list[dict[str, Any]]", said.get("tool_calls") or [])):
+                self._add_call(number, call)
+
+    def _add_call(self, number: int, call: dict[str, Any]) -> None:
+        function: dict[str, Any] = call.get("function") or call
+        index: int = call["index"] if isinstance(call.get("index"), int) else number
+        if index not in self.tool_calls and function.get("name"):
+            self.tool_calls[index] = ToolCall(call.get("id") or f"call_{index}", function["name"])
+        arguments = function.get("arguments")
+        if arguments and index in self.tool_calls:
+            # native models answer an object where OpenAI's dialect has its text
+            self.tool_calls[index].arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+
+    def message(self) -> dict[str, Any]:
+        """As the assistant's message in what is sent next; `content` is never null, which native models refuse."""
+        said: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if self.tool_calls:
+            said["tool_calls"] = [call.to_json() for call in self.tool_calls.values()]
+        return said
+
+
+class Frames:
+    """Cuts a stream into frames, wherever the network has cut it."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[str]:
+        """The frames that are whole now, without the empty line that ends each."""
+        *whole, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
+        return [block.decode() for block in whole]
+
+
+def frame_data(block: str) -> dict[str, Any] | None:
+    """The JSON object that a frame holds; None for `[DONE]`, comments, and what is no object."""
+    lines = [line[5:].strip() for line in block.splitlines() if line.startswith("data:")]
+    try:
+        data = json.loads("\n".join(lines))
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", data) if isinstance(data, dict) else None
+
+
+def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
+    text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"
+
+
+def as_frames(whole: dict[str, Any]) -> Iterator[str]:
+    """A whole answer as the stream in which its model would have sent it."""
+    if "choices" in whole:
+        choices = [
+            {"index": choice.get("index", 0), "delta": choice["message"], "finish_reason": choice.get("finish_reason")}
+            for choice in whole["choices"]
+        ]
+        yield frame({**whole, "object": "chat.completion.chunk", "choices": choices})
+    else:
+        text = whole.get("response")
+        response = text if isinstance(text, str) or text is None else json.dumps(text, ensure_ascii=False)
+        yield frame({**whole, "response": response})
+    yield frame(DONE)

@@ -1,0 +1,107 @@
+"""Answers for which the Worker calls tools of its own: ask the model, do what it calls, tell it the results, again."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+from aiworker.ai import model_call
+from aiworker.ai.answer import DONE, Answer, Frames, frame, frame_data
+from aiworker.ai.catalogue import Model
+from aiworker.ai.model_call import Candidate
+from aiworker.bindings import Inputs
+from aiworker.context import Context
+from aiworker.schemas.chat import ChatRequest
+from aiworker.tools import WorkerTool
+
+
+class ToolLoop:
+    """One request's rounds; the last one may call no tool, so that there is an answer."""
+
+    answer: model_call.Answer
+    """The model's answer of the round under way."""
+
+    def __init__(
+        self,
+        context: Context,
+        asked: ChatRequest,
+        model: Model,
+        tools: Mapping[str, WorkerTool],
+        messages: list[dict[str, Any]] | None,
+    ) -> None:
+        """messages: what the model is sent first, if not the request's own."""
+        self._context = context
+        self._asked = asked
+        self._model = model
+        self._tools = tools
+        self._messages = asked.turn() if messages is None else messages
+        self._rounds = context.settings.tool_rounds
+        self.said: list[dict[str, Any]] = []
+        """What the model and the tools have said so far, as messages."""
+
+    async def begin(self) -> model_call.Answer:
+        """Ask the model for the next round."""
+        inputs = self._asked.inputs(self._model, [*self._messages, *self.said])
+        if self._rounds > 0:
+            inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
+        self._rounds -= 1
+        candidate = Candidate(self._model, Inputs(inputs))
+        self.answer = await model_call.run(self._context, [candidate], self._asked.gateway)
+        return self.answer
+
+    async def run(self) -> dict[str, Any]:
+        """All rounds; the last whole answer."""
+        while True:
+            await self.begin()
+            whole: dict[str, Any] = await self.answer.json()
+            answer = Answer()
+            answer.add(whole)
+            if not await self._follow(answer):
+                return whole
+
+    async def stream(self) -> AsyncGenerator[str]:
+        """The rounds after `begin` as one stream: text as it comes, and an `event: tool` for every call.
+
+        Its data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
+        """
+        while True:
+            answer = Answer()
+            async for block in self._blocks():
+                data = frame_data(block) or {}
+                answer.add(data)
+                if not (answer.tool_calls or _is_done(block)):
+                    yield f"{block}\n\n"
+            results = await self._follow(answer)
+            if not results:
+                yield frame(DONE)
+                return
+            for result in results:
+                yield frame(result, "tool")
+            await self.begin()
+
+    async def _blocks(self) -> AsyncGenerator[str]:
+        frames = Frames()
+        async for chunk in self.answer.raw.chunks():
+            for block in frames.feed(chunk):
+                yield block
+
+    async def _follow(self, answer: Answer) -> list[dict[str, Any]]:
+        """Do what the model has called, all at once, and note it; empty if it has called nothing."""
+        self.said.append(answer.message())
+        calls = list(answer.tool_calls.values())
+        results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))
+        for call, result in zip(calls, results, strict=True):
+            self.said.append({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result})
+        return [
+            {"id": call.id, "name": call.name, "arguments": call.arguments, "result": result}
+            for call, result in zip(calls, results, strict=True)
+        ]
+
+    async def _call(self, name: str, arguments: str) -> str:
+        tool = self._tools.get(name)
+        if tool is None:
+            return f'{{"error": "There is no tool {name}."}}'
+        return await tool.call(arguments)
+
+
+def _is_done(block: str) -> bool:
+    return block.removeprefix("data:").strip() == DONE

@@ -1,0 +1,80 @@
+"""The Worker's own tools: functions of yours that a model may ask for in `POST /chat` with `worker_tools`.
+
+A function with typed parameters becomes a tool by `@tool`. Its name, its docstring and the types are what the model is
+told; what it passes is checked against them, and what the function raises goes back to the model.
+"""
+
+import datetime
+import inspect
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from aiworker.errors import ApiError
+
+
+@dataclass(frozen=True)
+class WorkerTool:
+    function: Callable[..., Any | Awaitable[Any]]
+    arguments: type[BaseModel]
+
+    @property
+    def name(self) -> str:
+        return self.function.__name__
+
+    def to_json(self) -> dict[str, Any]:
+        """As models take it."""
+        description = inspect.getdoc(self.function) or ""
+        parameters = self.arguments.model_json_schema()
+        parameters.pop("title", None)
+        function = {"name": self.name, "description": description, "parameters": parameters}
+        return {"type": "function", "function": function}
+
+    async def call(self, arguments: str) -> str:
+        """What the model is told: the result as JSON, or `{"error": …}`."""
+        try:
+            given = self.arguments.model_validate_json(arguments or "{}")
+            result = self.function(**{name: getattr(given, name) for name in self.arguments.model_fields})
+            return json.dumps(await result if inspect.isawaitable(result) else result, ensure_ascii=False)
+        except ValidationError as error:
+            reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+            return json.dumps({"error": f"Invalid arguments. {'; '.join(reasons)}"})
+        except Exception as error:  # whatever a tool raises is for the model to deal with
+            return json.dumps({"error": f"{type(error).__name__}: {error}"})
+
+
+TOOLS: dict[str, WorkerTool] = {}
+"""Name → tool."""
+
+
+def tool(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Let models call this function. Its parameters must have types that pydantic knows; the result must be JSON."""
+    fields: dict[str, Any] = {
+        name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
+        for name, parameter in inspect.signature(function).parameters.items()
+    }
+    arguments = create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+    TOOLS[function.__name__] = WorkerTool(function, arguments)
+    return function
+
+
+def chosen(names: list[str] | None) -> dict[str, WorkerTool]:
+    """The tools of those names, all for None.
+
+    Raises ApiError `invalid_request` for a name that no tool has.
+    """
+    unknown = [name for name in names or [] if name not in TOOLS]
+    if unknown:
+        known = f"it has {', '.join(TOOLS)}"
+        raise ApiError("invalid_request", f"This Worker has no tool {unknown[0]}: {known}.", param="worker_tools")
+    return {name: each for name, each in TOOLS.items() if names is None or name in names}
+
+
+@tool
+def current_time(utc_offset_hours: float = 0) -> str:
+    """The current date and time, at an offset from UTC in hours (for example 2 or -5.5)."""
+    zone = datetime.timezone(datetime.timedelta(hours=utc_offset_hours))
+    return datetime.datetime.now(zone).isoformat(timespec="seconds")
