@@ -17,6 +17,7 @@ import pytest
 
 from local import ROOT
 from local.processes import end_with_parent
+from workers_ai_simulator.client import SimulatorClient as Simulator
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -134,31 +135,6 @@ def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: f
     while not is_there(seen := look()):
         assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
     return seen
-
-
-class Simulator:
-    """What a test asks of the simulator behind the Worker."""
-
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=30)
-
-    def set_fault(self, **fault: Any) -> None:
-        self._http.post("/simulator/faults", json=fault).raise_for_status()
-
-    def clear_faults(self) -> None:
-        self._http.delete("/simulator/faults").raise_for_status()
-
-    def request(self, request_id: str, state: str = "finished,failed,cancelled") -> dict[str, Any]:
-        """The request of that id (`x-ai-request-id`) as soon as it is in one of the states."""
-        answer = self._http.get(f"/simulator/requests/{request_id}", params={"state": state, "seconds": 20})
-        return answer.raise_for_status().json()
-
-    def requests(self) -> list[dict[str, Any]]:
-        return self._http.get("/simulator/requests").raise_for_status().json()
-
-    def close(self) -> None:
-        self.clear_faults()
-        self._http.close()
 
 
 @pytest.fixture

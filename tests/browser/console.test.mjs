@@ -112,7 +112,7 @@ async function fault(what) {
     headers,
     body: JSON.stringify(what),
   });
-  assert.equal(response.status, 204);
+  assert.equal(response.status, 201);
 }
 
 async function clearFaults() {

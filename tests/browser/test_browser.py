@@ -1,8 +1,9 @@
-"""Runs the tests of the console, which are JavaScript: tests/browser/*.test.mjs."""
+"""Runs the tests of the console and of the simulator's page, which are JavaScript: tests/browser/*.test.mjs."""
 
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from local import ROOT
 from tests.conftest import DevServer
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+needs_chromium = pytest.mark.skipif(
+    not Path(CHROMIUM).exists(), reason="needs Chromium: apt-get install chromium, or set CHROMIUM"
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,14 @@ def test_events() -> None:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.skipif(not Path(CHROMIUM).exists(), reason="needs Chromium: apt-get install chromium, or set CHROMIUM")
+@needs_chromium
 @pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs"])
 def test_in_a_browser(paced_server: DevServer, test: str) -> None:
     run(test, AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator, CHROMIUM=CHROMIUM)
+
+
+@pytest.mark.timeout(300)
+@needs_chromium
+def test_simulator_page() -> None:
+    simulator = str(ROOT / "local/simulator/src")
+    run("simulator.test.mjs", PYTHON=sys.executable, PYTHONPATH=simulator, CHROMIUM=CHROMIUM)

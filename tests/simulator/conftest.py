@@ -1,15 +1,17 @@
 """The simulator as a process of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from local import ROOT
+from local.install import WRANGLER
 from local.processes import end_with_parent
 
 
@@ -24,6 +26,9 @@ class SimulatorProcess:
         )
         assert self._process.stdout
         self.url = self._process.stdout.readline().removeprefix("Ready on ").strip()
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, headers={"authorization": "Bearer any"}, timeout=10)
 
     def stop(self) -> None:
         self._process.terminate()
@@ -43,6 +48,34 @@ def simulator_process() -> Iterator[SimulatorProcess]:
 
 @pytest.fixture
 def http(simulator_process: SimulatorProcess) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=simulator_process.url, timeout=10) as client:
+    with simulator_process.client() as client:
         yield client
         client.delete("/simulator/faults")
+
+
+Wrangler = Callable[..., str]
+
+
+@pytest.fixture
+def wrangler(simulator_process: SimulatorProcess, tmp_path: Path) -> Wrangler:
+    """Runs wrangler, unchanged, with the simulator in the place of Cloudflare's API, and gives what it prints."""
+    node = shutil.which("node")
+    assert node
+    environment = {
+        **os.environ,
+        "CLOUDFLARE_API_BASE_URL": f"{simulator_process.url}/client/v4",
+        "CLOUDFLARE_API_TOKEN": "any",
+        "CLOUDFLARE_ACCOUNT_ID": "account",
+        "WRANGLER_SEND_METRICS": "false",
+        "NO_COLOR": "1",
+    }
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [node, "--no-warnings", WRANGLER, *arguments],
+            cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run

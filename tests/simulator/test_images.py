@@ -22,7 +22,6 @@ FLUX_2 = "@cf/black-forest-labs/flux-2-dev"
 LUCID = "@cf/leonardo/lucid-origin"
 PHOENIX = "@cf/leonardo/phoenix-1.0"
 LLAVA = "@cf/llava-hf/llava-1.5-7b-hf"
-UFORM = "@cf/unum/uform-gen2-qwen-500m"
 MOONDREAM = "@cf/moondream/moondream3.1-9B-A2B"
 
 SMALL = {"prompt": "a cat", "width": 256, "height": 256}
@@ -228,7 +227,7 @@ def test_flux_2_takes_no_image_beyond_512_pixels() -> None:
 # ---- describing --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("model", [LLAVA, UFORM])
+@pytest.mark.parametrize("model", [LLAVA])
 def test_a_description_is_honest_about_size_format_and_colours(model: str) -> None:
     image = red(300, 200)
     image.paste((255, 255, 255), (0, 0, 75, 200))

@@ -1,17 +1,13 @@
 """Vectorize over HTTP: the REST API and wrangler's own commands. (The real class: tests/runtime.)"""
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from local.install import WRANGLER
-from tests.simulator.conftest import SimulatorProcess
+from tests.simulator.conftest import SimulatorProcess, Wrangler
 
 INDEXES = "/client/v4/accounts/account/vectorize/v2/indexes"
 
@@ -86,44 +82,28 @@ def test_the_rest_api_refuses_in_its_envelope(
 
 def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     simulator = SimulatorProcess("--data", tmp_path, "--vectorize-delay", "0.01")
-    with httpx.Client(base_url=simulator.url) as http:
+    with simulator.client() as http:
         create(http, "kept")
         for number in range(20):
             vectors = [{"id": f"{number}-{each}", "values": [number, each, 1]} for each in range(50)]
             result(http.post(f"{INDEXES}/kept/upsert", content=lines(*vectors)))
     simulator.kill()
     simulator = SimulatorProcess("--data", tmp_path, "--vectorize-delay", "0")
-    with httpx.Client(base_url=simulator.url) as http:
+    with simulator.client() as http:
         assert result(http.get(f"{INDEXES}/kept/info"))["vectorCount"] == 1000
     simulator.stop()
 
 
-def test_wrangler_s_own_commands_work_against_it(simulator_process: SimulatorProcess, tmp_path: Path) -> None:
-    node = shutil.which("node")
-    assert node
-    environment = {
-        **os.environ,
-        "CLOUDFLARE_API_BASE_URL": f"{simulator_process.url}/client/v4",
-        "CLOUDFLARE_API_TOKEN": "any",
-        "CLOUDFLARE_ACCOUNT_ID": "account",
-        "WRANGLER_SEND_METRICS": "false",
-        "NO_COLOR": "1",
-    }
-
-    def wrangler(*arguments: str) -> str:
-        done = subprocess.run(
-            [node, "--no-warnings", WRANGLER, "vectorize", *arguments],
-            cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=60, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
+def test_wrangler_s_own_commands_work_against_it(wrangler: Wrangler, tmp_path: Path) -> None:
     (tmp_path / "vectors.ndjson").write_bytes(lines({"id": "one", "values": [1, 0, 0], "metadata": {"kind": "a"}}))
-    assert "Successfully created" in wrangler("create", "wrangled", "--dimensions=3", "--metric=cosine")
-    wrangler("create-metadata-index", "wrangled", "--propertyName=kind", "--type=string")
-    assert "kind" in wrangler("list-metadata-index", "wrangled")
-    wrangler("insert", "wrangled", "--file=vectors.ndjson")
-    assert "wrangled" in wrangler("list")
-    assert "one" in wrangler("query", "wrangled", "--vector", "1", "0", "0", "--filter", '{"kind": "a"}')
-    wrangler("delete", "wrangled", "--force")
-    assert "wrangled" not in wrangler("list")
+    created = wrangler("vectorize", "create", "wrangled", "--dimensions=3", "--metric=cosine")
+    assert "Successfully created" in created
+    wrangler("vectorize", "create-metadata-index", "wrangled", "--propertyName=kind", "--type=string")
+    assert "kind" in wrangler("vectorize", "list-metadata-index", "wrangled")
+    wrangler("vectorize", "insert", "wrangled", "--file=vectors.ndjson")
+    assert "wrangled" in wrangler("vectorize", "list")
+    assert "one" in wrangler("vectorize", "list-vectors", "wrangled")
+    query = ("query", "wrangled", "--vector", "1", "0", "0", "--filter", '{"kind": "a"}')
+    assert "one" in wrangler("vectorize", *query)
+    wrangler("vectorize", "delete", "wrangled", "--force")
+    assert "wrangled" not in wrangler("vectorize", "list")

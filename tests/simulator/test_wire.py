@@ -119,11 +119,28 @@ def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: 
 
 def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
     objects = run(http, "@cf/facebook/detr-resnet-50", {"image": [1]})
-    models = http.get("/ai-api/models/search")
-    for response in (objects, models):
+    search = http.get("/ai-api/autorag")
+    for response in (objects, search):
         assert response.status_code == 501
-        assert "is not simulated yet" in response.text
+        assert "is not simulated" in response.text
         assert response.json()["internalCode"] == 501
+
+
+def test_the_binding_lists_the_models(http: httpx.Client) -> None:
+    found = http.get("/ai-api/models/search", params={"search": "bge", "task": "Text Embeddings"}).json()["result"]
+    assert "@cf/baai/bge-m3" in [model["name"] for model in found]
+    assert all("bge" in model["name"] for model in found)
+    properties = {each["property_id"]: each["value"] for each in found[0]["properties"]}
+    assert properties["output_dimensions"].isdecimal()
+    everything = http.get("/ai-api/models/search", params={"include_deprecated": "true"}).json()["result"]
+    assert len(everything) == len(MODELS)
+    second = http.get("/ai-api/models/search", params={"page": 2, "per_page": 5}).json()["result"]
+    assert [model["name"] for model in second] == [model["name"] for model in models(http)[5:10]]
+    assert http.get("/ai-api/models/search", params={"page": "x", "task": "None"}).json()["result"] == []
+
+
+def models(http: httpx.Client) -> list[dict[str, Any]]:
+    return http.get("/ai-api/models/search").json()["result"]
 
 
 TASKS: dict[str, tuple[str, dict[str, Any], str]] = {
@@ -132,7 +149,7 @@ TASKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "reranking": ("@cf/baai/bge-reranker-base", {"query": "a", "contexts": [{"text": "a"}]}, "response"),
     "translation": ("@cf/meta/m2m100-1.2b", {"text": "Hello", "target_lang": "fr"}, "translated_text"),
     "text-classification": ("@cf/huggingface/distilbert-sst-2-int8", {"text": "good"}, "label"),
-    "summarization": ("@cf/facebook/bart-large-cnn", {"input_text": "One. Two."}, "summary"),
+    "summarization": ("@cf/facebook/bart-large-cnn", {"input_text": "One. Two."}, "was deprecated on 2026-05-30"),
     "guard": ("@cf/meta/llama-guard-3-8b", {"messages": [{"role": "user", "content": "Hello"}]}, "response"),
     "text-to-image": ("@cf/black-forest-labs/flux-1-schnell", {"prompt": "a hill"}, "image"),
     "image-to-text": ("@cf/llava-hf/llava-1.5-7b-hf", {"image": [], "prompt": "What?"}, "Invalid image"),
@@ -156,7 +173,7 @@ def test_every_task_is_answered_over_the_wire(http: httpx.Client, task: str) -> 
 
 def test_a_fault_counts_and_is_for_its_model_only(http: httpx.Client) -> None:
     fault = {"status": 429, "code": 3040, "description": "Capacity temporarily exceeded", "count": 2, "model": NATIVE}
-    assert (http.post("/simulator/faults", json=fault)).status_code == 204
+    assert (http.post("/simulator/faults", json=fault)).status_code == 201
     assert (run(http, OPENAI, {"prompt": "Hello"})).status_code == 200
     statuses = [(run(http, NATIVE, {"prompt": "Hello"})).status_code for _ in range(3)]
     assert statuses == [429, 429, 200]

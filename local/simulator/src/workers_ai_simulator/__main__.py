@@ -1,33 +1,83 @@
-"""The command `workers-ai-simulator`."""
+"""The command `workers-ai-simulator`: the simulator itself, and what people ask of one that runs.
+
+It ends with status 0, with 1 when there is no simulator or it cannot start, and with 2 when it is wrongly asked.
+"""
 
 import argparse
+import contextlib
+import json
+import logging
+import os
+import signal
 import socket
 import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import uvicorn
+from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
+from workers_ai_simulator.faults import BINDINGS, PARTS, Part
+from workers_ai_simulator.journal import ENDED
 
-from workers_ai_simulator.server import Simulator
-from workers_ai_simulator.vectorize.store import VectorStore
+if TYPE_CHECKING:
+    import uvicorn
+
+MISUSE = 2
 
 
 def main() -> None:
+    options = _parser().parse_args()
+    sys.exit(options.run(options))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="workers-ai-simulator",
-        description="Workers AI on this machine, for the real bindings of Cloudflare Workers.",
+        description="Workers AI on this machine, for the real bindings of Cloudflare Workers. "
+        "Without a command, the simulator itself is started.",
     )
+    parser.set_defaults(run=_serve)
+    _add_server_options(parser)
+    commands = parser.add_subparsers(title="commands, for a simulator that runs", metavar="COMMAND")
+    _add_fault(commands)
+    _add_faults(commands)
+    _add_requests(commands)
+    return parser
+
+
+# ---- the simulator -------------------------------------------------------------------------------------------------
+
+
+def _add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
     parser.add_argument("--port", type=int, default=8788, help="default 8788; 0: any free one")
     parser.add_argument(
         "--tokens-per-second", type=float, default=60, metavar="N",
         help="pace of streamed text (default 60; 0: as fast as it goes)",
     )  # fmt: skip
-    parser.add_argument("--data", type=Path, metavar="DIR", help="where vectors are kept (default: in memory only)")
+    parser.add_argument(
+        "--data", type=Path, metavar="DIR", help="where vectors and gateway logs are kept (default: in memory only)"
+    )
     parser.add_argument(
         "--vectorize-delay", type=float, default=1, metavar="SECONDS",
         help="until a write to Vectorize shows (default 1; upstream it takes a few)",
     )  # fmt: skip
-    options = parser.parse_args()
+    parser.add_argument(
+        "--end-with-stdin", action="store_true", help="end when standard input is closed, as it is when a parent dies"
+    )
+
+
+def _serve(options: argparse.Namespace) -> None:
+    # these take their time, for which the other commands need not wait
+    import uvicorn
+
+    from workers_ai_simulator.gateway.gateways import Gateways
+    from workers_ai_simulator.server import application
+    from workers_ai_simulator.vectorize.store import VectorStore
+
     # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it each answer waits 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -38,13 +88,167 @@ def main() -> None:
                 f"Port {options.port} of {options.host} cannot be used: {error.strerror}. Choose another: --port 0"
             )
         host, port = listener.getsockname()
-        database = options.data / "vectorize.sqlite" if options.data else None
-        vectors = VectorStore(database, options.vectorize_delay)
-        app = Simulator(vectors, options.tokens_per_second).app()
+        data: Path | None = options.data
+        vectors = VectorStore(data / "vectorize.sqlite" if data else None, options.vectorize_delay)
+        gateways = Gateways(data / "gateway.sqlite" if data else None)
+        app = application(vectors, gateways, options.tokens_per_second)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        if options.end_with_stdin:
+            threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
+        logging.getLogger("uvicorn.error").addFilter(_is_unforeseen)
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)
         server.run(sockets=[listener])
+
+
+def _is_unforeseen(record: logging.LogRecord) -> bool:
+    """Not so are streams that a fault cuts and callers that leave (the journal tells of both), and those that still
+    wait for news at the end."""
+    from starlette.requests import ClientDisconnect
+
+    error = record.exc_info[1] if record.exc_info else None
+    is_end = record.getMessage().startswith("Cancel ")
+    return not is_end and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
+
+
+def _end_with_stdin(server: "uvicorn.Server") -> None:
+    while os.read(0, 1024):
+        pass
+    server.should_exit = True
+
+
+# ---- commands for one that runs ------------------------------------------------------------------------------------
+
+Commands = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
+Command = Callable[[SimulatorClient, argparse.Namespace], None]
+
+
+def _add_command(
+    commands: "Commands[argparse.ArgumentParser]", name: str, about: str, run: Command
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.")
+    command.add_argument(
+        "--url", default=os.environ.get("WORKERS_AI_SIMULATOR", "http://127.0.0.1:8788"),
+        help="the simulator's address (default: $WORKERS_AI_SIMULATOR, else port 8788 of this machine)",
+    )  # fmt: skip
+    command.set_defaults(run=partial(_ask, run))
+    return command
+
+
+def _ask(run: Command, options: argparse.Namespace) -> int:
+    if hasattr(signal, "SIGPIPE"):  # `… | head` ends this program as it ends others
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        run(SimulatorClient(options.url), options)
+    except SimulatorError as error:
+        print(error, file=sys.stderr)
+        return MISUSE if error.status == 400 else 1
+    return 0
+
+
+PART = "part of a fault: "
+"""Tells those options from the simulator's own, of which one has the same name."""
+
+
+def _add_fault(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = _add_command(commands, "fault", "let the next requests that match fail", _set_fault)
+    for part in PARTS.values():
+        names = [f"--{name.replace('_', '-')}" for name in (part.name, part.about.also) if name]
+        command.add_argument(
+            *names, dest=f"{PART}{part.name}", default=argparse.SUPPRESS, help=_explained(part), **_argument(part)
+        )
+
+
+def _argument(part: Part) -> dict[str, Any]:
+    if part.kind is bool:
+        return {"action": "store_true"}
+    if part.choices:
+        return {"choices": part.choices}
+    metavar = {str: "TEXT", int: "N", float: "N"}[part.kind]
+    if part.optional and part.default is not None:
+        return {"type": _number_or_none, "metavar": f"{metavar}|none"}
+    return {"type": part.kind, "metavar": metavar}
+
+
+def _number_or_none(said: str) -> int | None:
+    return None if said == "none" else int(said)
+
+
+def _explained(part: Part) -> str:
+    return part.about.text + (f" (default {part.default})" if part.default not in (None, False) else "")
+
+
+def _set_fault(simulator: SimulatorClient, options: argparse.Namespace) -> None:
+    said = vars(options).items()
+    fault = {name.removeprefix(PART): value for name, value in said if name.startswith(PART)}
+    print(f"Fault {simulator.set_fault(**fault)} is set.")
+
+
+def _add_faults(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = _add_command(commands, "faults", "list the faults set since they were last cleared", _faults)
+    command.add_argument("--json", action="store_true", help="print JSON, one fault a line")
+    command.add_argument("--clear", action="store_true", help="forget all faults and let go of what they hold")
+
+
+def _faults(simulator: SimulatorClient, options: argparse.Namespace) -> None:
+    if options.clear:
+        simulator.clear_faults()
+        print("No faults are set.")
+        return
+    for fault in simulator.faults():
+        print(json.dumps(fault) if options.json else _fault_line(fault))
+
+
+def _fault_line(fault: dict[str, Any]) -> str:
+    set_parts = " ".join(
+        f"{name}={json.dumps(fault[name])}" for name, part in PARTS.items() if fault[name] != part.default
+    )
+    remaining = "all" if fault["remaining"] is None else fault["remaining"]
+    return f"{fault['id']:>4}  befallen {fault['befallen']}, remaining {remaining}  {set_parts}"
+
+
+def _add_requests(commands: "Commands[argparse.ArgumentParser]") -> None:
+    command = _add_command(commands, "requests", "print the last 1,000 requests, one a line", _requests)
+    command.add_argument("--json", action="store_true", help="print JSON, one request a line")
+    command.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
+    command.add_argument("--binding", choices=BINDINGS, help="of this service only")
+    command.add_argument("--operation", metavar="TEXT", help="of this operation only")
+    command.add_argument("--model", metavar="TEXT", help="of this model only")
+
+
+def _requests(simulator: SimulatorClient, options: argparse.Namespace) -> None:
+    def changed(since: int, seconds: float) -> list[LoggedRequest]:
+        return simulator.requests(
+            binding=options.binding, operation=options.operation, model=options.model, since=since, seconds=seconds
+        )
+
+    entries = changed(0, 0)
+    _print_requests(entries, options.json)
+    with contextlib.suppress(KeyboardInterrupt):
+        while options.follow:
+            since = max((entry["number"] for entry in entries), default=0)
+            entries = changed(since, 30) or entries
+            # once when it has come to its end; what a stream has written so far would be a line a frame
+            _print_requests((entry for entry in entries if entry["number"] > since and _ended(entry)), options.json)
+
+
+def _ended(entry: LoggedRequest) -> bool:
+    return entry["state"] in ENDED
+
+
+def _print_requests(entries: Iterable[LoggedRequest], as_json: bool) -> None:
+    for entry in entries:
+        print(json.dumps(entry) if as_json else _request_line(entry), flush=True)
+
+
+def _request_line(entry: LoggedRequest) -> str:
+    at = time.strftime("%H:%M:%S", time.localtime(entry["received"]))
+    status = "-" if entry["status"] is None else entry["status"]
+    frames = f"{entry['frames']} frames" if entry["frames"] else ""
+    what = f"{entry['binding']:<10} {entry['operation']:<12} {entry['model'] or '-':<44}"
+    return (
+        f"{at}  {what}  {entry['state']:<9} {status:>3} {entry['seconds']:7.3f} s  {frames:<10}  {entry['id']}".rstrip()
+    )
 
 
 if __name__ == "__main__":

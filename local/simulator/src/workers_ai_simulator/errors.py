@@ -1,4 +1,6 @@
-"""Errors as Workers AI reports them to the binding."""
+"""Errors as Workers AI reports them."""
+
+from collections.abc import Sequence
 
 from starlette.responses import JSONResponse, Response
 
@@ -12,6 +14,8 @@ class UpstreamError(Exception):
         self.code = code
         self.description = description
         self.name = name
+        self.headers: dict[str, str] = {}
+        """Of the response, whatever its form."""
 
     def response(self) -> Response:
         """The body from which the `Ai` class makes its `InferenceUpstreamError: <code>: <description>`."""
@@ -21,11 +25,17 @@ class UpstreamError(Exception):
             "description": self.description,
             "message": f"{self.name}: {self.description}",
         }
-        return JSONResponse(body, self.status)
+        return JSONResponse(body, self.status, self.headers)
 
 
 class NotSimulated(UpstreamError):  # noqa: N818 - a statement about this simulator, not about the request
-    """A call that this simulator does not answer yet; nothing like it exists upstream."""
+    """A call that this simulator does not answer; nothing like it exists upstream."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(501, 501, f"{what} is not simulated yet", "NotSimulated")
+        super().__init__(501, 501, f"{what} is not simulated", "NotSimulated")
+
+
+def enveloped(result: object, status: int = 200, errors: Sequence[tuple[int, str]] = ()) -> Response:
+    """A response of Cloudflare's REST API."""
+    listed = [{"code": code, "message": message} for code, message in errors]
+    return JSONResponse({"success": not errors, "result": result, "errors": listed, "messages": []}, status)

@@ -37,15 +37,23 @@ def _load() -> dict[str, Model]:
 
 MODELS = _load()
 
+ALIASES = {"@cf/moonshotai/kimi-k2.5": "@cf/moonshotai/kimi-k2.6"}
+"""Retired models in whose place another answers."""
+RETIRED_ON = "2026-05-30"
+"""When the models marked `deprecated` were retired, all on one day (Cloudflare's changelog of 2026-05-08)."""
+
 
 def find(model_id: str) -> Model:
-    """The model of that id.
+    """The model of that id, or the one that answers in its place.
 
-    Raises UpstreamError 5007, as Workers AI does, if there is none.
+    Raises UpstreamError, as Workers AI does, 5007 if there is none, 5028 if it is retired. The sentence of 5028 is
+    recorded; that its status is 400 is a guess.
     """
-    model = MODELS.get(model_id)
+    model = MODELS.get(ALIASES.get(model_id, model_id))
     if model is None:
         raise UpstreamError(400, 5007, f"No such model {model_id} or task")
+    if model.deprecated:
+        raise UpstreamError(400, 5028, f"This model was deprecated on {RETIRED_ON}. Please use an alternative model.")
     return model
 
 

@@ -3,10 +3,12 @@
 import hashlib
 import random
 import re
-from collections.abc import Iterator
 
 TOKEN = re.compile(r"\s?\w{1,6}|\s?[^\w\s]|\s+")
 """Something like a tokenizer's pieces: up to six letters or one sign, with the space before it."""
+
+TEMPLATE_TOKENS = 3
+"""Of each message, and here of a tool or a schema as well; invented."""
 
 SENTENCES = (
     "It is put together from fixed sentences, so that the same question always gets the same answer.",
@@ -16,6 +18,7 @@ SENTENCES = (
     "Deployed to Cloudflare, the same request reaches the real model without a change to your code.",
     "Accents and other scripts survive the trip: naïve café, 東京, здравствуй, 👋🏽.",
 )
+REASONING = "Simulated reasoning: I look for words that the question shares with what I was given."
 
 
 def tokens(text: str) -> list[str]:
@@ -23,26 +26,27 @@ def tokens(text: str) -> list[str]:
     return TOKEN.findall(text)
 
 
-def answer(model: str, messages: list[dict[str, str]], seed: int | None) -> Iterator[str]:
-    """The pieces of an answer to the messages (`role` and `content`), about 60 to 150 of them."""
-    yield from tokens(f"This is a simulated answer in place of {model}.")
-    system = " ".join(m["content"] for m in messages if m["role"] == "system")
-    if system:
-        yield from tokens(f" My instructions: “{_shortened(system)}”.")
-    question = next((m["content"] for m in reversed(messages) if m["role"] == "user"), "")
-    yield from tokens(f" You wrote: “{_shortened(question)}”.")
-    for sentence in _chooser(model, messages, seed).sample(SENTENCES, 3):
-        yield from tokens(f" {sentence}")
+def mark(model: str) -> str:
+    """How an answer begins that a person reads."""
+    return f"This is a simulated answer in place of {model}."
+
+
+def small_talk(model: str, system: str, question: str, *choice: object) -> str:
+    """What is said when there is nothing to answer from: about 60 to 150 tokens, some chosen by `choice`."""
+    instructions = [f"My instructions: “{shortened(system)}”."] if system else []
+    chosen = _chooser(model, system, question, *choice).sample(SENTENCES, 3)
+    return " ".join([*instructions, f"You wrote: “{shortened(question)}”.", *chosen])
 
 
 def count(messages: list[dict[str, str]]) -> int:
     """The tokens of a prompt; three a message are the template's."""
-    return sum(3 + len(tokens(message["content"])) for message in messages)
+    return sum(TEMPLATE_TOKENS + len(tokens(message["content"])) for message in messages)
 
 
-def _shortened(text: str) -> str:
+def shortened(text: str, most: int = 200) -> str:
+    """The text on one line, of so many characters at most."""
     line = " ".join(text.split())
-    return line if len(line) <= 200 else line[:199] + "…"
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def _chooser(*choice_of: object) -> random.Random:

@@ -20,6 +20,9 @@ MOST_FROM_WORKER = 1000
 MOST_OVER_HTTP = 5000
 MOST_IDS = 20
 """Of one `getByIds`."""
+LISTED = 100
+MOST_LISTED = 1000
+"""Ids on a page of an index's list."""
 TOP_K = 5
 MOST_TOP_K = 100
 MOST_TOP_K_WITH_DATA = 50

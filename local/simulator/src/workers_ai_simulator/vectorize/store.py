@@ -1,5 +1,6 @@
 """Indexes, their vectors and the writes still to be applied, in one SQLite file."""
 
+import base64
 import datetime
 import json
 import re
@@ -236,6 +237,30 @@ class VectorStore:
             self._apply_due(self.index(name))
             found = [self._records(name, limits.check_id(each)) for each in ids]
         return [_vector(record) for records in found for record in records]
+
+    def list_ids(self, name: str, count: str, cursor: str) -> dict[str, Any]:
+        """A page of ids in their order, `count` of 1 to 1,000 (default 100) behind the `cursor` of the page before."""
+        most = int(count) if count.isdecimal() else limits.LISTED
+        if not 1 <= most <= limits.MOST_LISTED:
+            raise VectorizeError(limits.PARSE_BODY, f"invalid count; must be between 1 and {limits.MOST_LISTED}")
+        try:
+            last = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+        except ValueError:
+            raise VectorizeError(limits.PARSE_BODY, "invalid cursor") from None
+        with self._lock:
+            total = len(self._apply_due(self.index(name)))
+            select = "SELECT id FROM vectors WHERE index_name = ? AND id > ? ORDER BY id LIMIT ?"
+            ids = [found[0] for found in self._db.execute(select, (name, last, most + 1))]
+        page, truncated = ids[:most], len(ids) > most
+        answer: dict[str, Any] = {
+            "count": len(page),
+            "totalCount": total,
+            "isTruncated": truncated,
+            "vectors": [{"id": each} for each in page],
+        }
+        if truncated:
+            answer["nextCursor"] = base64.urlsafe_b64encode(page[-1].encode()).decode()
+        return answer
 
     def query(self, name: str, asked: dict[str, Any]) -> dict[str, Any]:
         """Matches for `{vector | vectorId, topK, namespace, filter, returnValues, returnMetadata}`, nearest first."""

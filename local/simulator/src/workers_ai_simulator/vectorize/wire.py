@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Route, Router
 
+from workers_ai_simulator.errors import UpstreamError, enveloped
+from workers_ai_simulator.traffic import Handler, Traffic
 from workers_ai_simulator.vectorize import limits
 from workers_ai_simulator.vectorize.limits import VectorizeError
 from workers_ai_simulator.vectorize.store import Index, VectorStore
@@ -23,39 +25,53 @@ INDEX_HEADER = "x-simulator-index"
 
 ACCOUNT = "/client/v4/accounts/{account}/vectorize/v2/indexes"
 
-Handler = Callable[[Request], Awaitable[Response]]
+Call = Callable[[Request], Awaitable[Any]]
 
 
-def routes(store: VectorStore) -> list[BaseRoute]:
+def routes(store: VectorStore, traffic: Traffic) -> list[BaseRoute]:
     binding, rest = Binding(store), Rest(store)
     index = f"{ACCOUNT}/{{name}}"
+
+    def called(operation: str, answer: Call) -> Handler:
+        """A binding's call: the bare result, or `{code, error}` and a status that is not 200."""
+        return traffic.watched("VECTORIZE", operation, _bare(answer), _refused)
+
+    def asked(operation: str, answer: Call) -> Handler:
+        """A call of the REST API: `{success, result, errors, messages}`."""
+        return traffic.watched("VECTORIZE", operation, _enveloped(answer), _refused_in_envelope)
+
     return [
         Host(
             BINDING_HOST,
             Router(
                 [
-                    Route("/info", _refusals(binding.info)),
-                    Route("/insert", _refusals(binding.insert), methods=["POST"]),
-                    Route("/upsert", _refusals(binding.upsert), methods=["POST"]),
-                    Route("/query", _refusals(binding.query), methods=["POST"]),
-                    Route("/getByIds", _refusals(binding.get), methods=["POST"]),
-                    Route("/deleteByIds", _refusals(binding.delete), methods=["POST"]),
+                    Route("/info", called("describe", binding.info)),
+                    Route("/insert", called("insert", binding.insert), methods=["POST"]),
+                    Route("/upsert", called("upsert", binding.upsert), methods=["POST"]),
+                    Route("/query", called("query", binding.query), methods=["POST"]),
+                    Route("/getByIds", called("getByIds", binding.get), methods=["POST"]),
+                    Route("/deleteByIds", called("deleteByIds", binding.delete), methods=["POST"]),
                 ]
             ),
         ),
-        Route(ACCOUNT, _enveloped(rest.list), methods=["GET"]),
-        Route(ACCOUNT, _enveloped(rest.create), methods=["POST"]),
-        Route(index, _enveloped(rest.show), methods=["GET"]),
-        Route(index, _enveloped(rest.remove), methods=["DELETE"]),
-        Route(f"{index}/info", _enveloped(rest.info)),
-        Route(f"{index}/insert", _enveloped(rest.insert), methods=["POST"]),
-        Route(f"{index}/upsert", _enveloped(rest.upsert), methods=["POST"]),
-        Route(f"{index}/query", _enveloped(rest.query), methods=["POST"]),
-        Route(f"{index}/get_by_ids", _enveloped(rest.get), methods=["POST"]),
-        Route(f"{index}/delete_by_ids", _enveloped(rest.delete), methods=["POST"]),
-        Route(f"{index}/metadata_index/create", _enveloped(rest.create_metadata_index), methods=["POST"]),
-        Route(f"{index}/metadata_index/list", _enveloped(rest.list_metadata_indexes)),
-        Route(f"{index}/metadata_index/delete", _enveloped(rest.delete_metadata_index), methods=["POST"]),
+        Route(ACCOUNT, asked("listIndexes", rest.list), methods=["GET"]),
+        Route(ACCOUNT, asked("createIndex", rest.create), methods=["POST"]),
+        Route(index, asked("getIndex", rest.show), methods=["GET"]),
+        Route(index, asked("deleteIndex", rest.remove), methods=["DELETE"]),
+        Route(f"{index}/info", asked("describe", rest.info)),
+        Route(f"{index}/list", asked("listVectors", rest.list_vectors)),
+        Route(f"{index}/insert", asked("insert", rest.insert), methods=["POST"]),
+        Route(f"{index}/upsert", asked("upsert", rest.upsert), methods=["POST"]),
+        Route(f"{index}/query", asked("query", rest.query), methods=["POST"]),
+        Route(f"{index}/get_by_ids", asked("getByIds", rest.get), methods=["POST"]),
+        Route(f"{index}/delete_by_ids", asked("deleteByIds", rest.delete), methods=["POST"]),
+        Route(
+            f"{index}/metadata_index/create", asked("createMetadataIndex", rest.create_metadata_index), methods=["POST"]
+        ),
+        Route(f"{index}/metadata_index/list", asked("listMetadataIndexes", rest.list_metadata_indexes)),
+        Route(
+            f"{index}/metadata_index/delete", asked("deleteMetadataIndex", rest.delete_metadata_index), methods=["POST"]
+        ),
     ]
 
 
@@ -130,6 +146,10 @@ class Rest:
     async def info(self, request: Request) -> Any:
         return await run_in_threadpool(self.store.info, request.path_params["name"])
 
+    async def list_vectors(self, request: Request) -> Any:
+        name, query = request.path_params["name"], request.query_params
+        return await run_in_threadpool(self.store.list_ids, name, query.get("count", ""), query.get("cursor", ""))
+
     async def insert(self, request: Request) -> Any:
         return await self._write(request, "insert")
 
@@ -170,9 +190,7 @@ class Rest:
         return {"mutationId": self.store.delete_metadata_index(name, str(asked.get("propertyName", "")))}
 
 
-def _refusals(answer: Callable[[Request], Awaitable[Any]]) -> Handler:
-    """A binding's handler: the bare result, or `{code, error}` and a status that is not 200."""
-
+def _bare(answer: Call) -> Handler:
     async def handler(request: Request) -> Response:
         try:
             return JSONResponse(await answer(request))
@@ -182,17 +200,22 @@ def _refusals(answer: Callable[[Request], Awaitable[Any]]) -> Handler:
     return handler
 
 
-def _enveloped(answer: Callable[[Request], Awaitable[Any]]) -> Handler:
-    """A handler of the REST API: `{success, result, errors, messages}`."""
-
+def _enveloped(answer: Call) -> Handler:
     async def handler(request: Request) -> Response:
         try:
-            result, errors, status = await answer(request), [], 200
+            return enveloped(await answer(request))
         except VectorizeError as error:
-            result, errors, status = None, [{"code": error.code, "message": error.error}], error.status
-        return JSONResponse({"success": not errors, "result": result, "errors": errors, "messages": []}, status)
+            return enveloped(None, error.status, [(error.code, error.error)])
 
     return handler
+
+
+def _refused(error: UpstreamError) -> Response:
+    return JSONResponse({"code": error.code, "error": error.description}, error.status)
+
+
+def _refused_in_envelope(error: UpstreamError) -> Response:
+    return enveloped(None, error.status, [(error.code, error.description)])
 
 
 def _index_name(request: Request) -> str:

@@ -1,0 +1,75 @@
+"""The page at the simulator's root, for people: what is simulated, the models, the requests as they come."""
+
+import hashlib
+from dataclasses import asdict
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from workers_ai_simulator.answers import ANSWERS
+from workers_ai_simulator.models import MODELS, Model
+
+FOLDER = files("workers_ai_simulator").joinpath("page")
+INDEX = "index.html"
+CONTENT_TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+}
+HEADERS = {
+    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    # asked again each time, and not sent again: who edits the page sees it with the next reload
+    "cache-control": "no-cache",
+}
+SHOWN = (
+    "id", "task", "context_window", "dimensions", "max_input_tokens", "price", "rate_limit_per_minute", "dialect",
+    "abilities", "deprecated",
+)  # fmt: skip
+
+
+def routes() -> list[BaseRoute]:
+    return [
+        Route("/", _index),
+        Route("/page/{file}", _file),
+        Route("/simulator/models", _models),
+    ]
+
+
+def _index(request: Request) -> Response:
+    return _served(request, INDEX)
+
+
+def _file(request: Request) -> Response:
+    name = request.path_params["file"]
+    if name not in {each.name for each in FOLDER.iterdir()}:
+        return Response("There is no such file of the page.", 404, media_type="text/plain")
+    return _served(request, name)
+
+
+def _served(request: Request, name: str) -> Response:
+    """The file of that name, or status 304 if the browser has it already."""
+    content = FOLDER.joinpath(name).read_bytes()
+    etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
+    headers = {**HEADERS, "etag": etag}
+    if etag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers={**headers, "content-type": CONTENT_TYPES[PurePath(name).suffix]})
+
+
+def _models(_: Request) -> Response:
+    """Every model that is known, and whether it is `simulated`: the others are answered with status 501."""
+    return JSONResponse([_row(model) for model in MODELS.values()])
+
+
+def _row(model: Model) -> dict[str, Any]:
+    known = asdict(model)
+    simulated = model.task in ("text-generation", *ANSWERS)
+    return {**{name: known[name] for name in SHOWN}, "simulated": simulated}

@@ -1,0 +1,131 @@
+"""Files in, one result for each out: a failure is the file's own, never the call's."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from workers_ai_simulator.markdown.html import convert_html
+from workers_ai_simulator.markdown.office import convert_docx, convert_xlsx
+from workers_ai_simulator.markdown.pdf import convert_pdf
+from workers_ai_simulator.markdown.pictures import convert_picture
+from workers_ai_simulator.markdown.plain import without_markdown
+from workers_ai_simulator.markdown.source import SentFile, Unconvertible, section
+from workers_ai_simulator.markdown.tables import convert_csv
+from workers_ai_simulator.markdown.xml import convert_svg, convert_xml
+from workers_ai_simulator.text import tokens
+
+Converter = Callable[[SentFile, dict[str, Any]], str]
+
+PDF = "application/pdf"
+JPEG = "image/jpeg"
+PNG = "image/png"
+WEBP = "image/webp"
+SVG = "image/svg+xml"
+HTML = "text/html"
+XML = "application/xml"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+XLSM = "application/vnd.ms-excel.sheet.macroenabled.12"
+XLSB = "application/vnd.ms-excel.sheet.binary.macroenabled.12"
+XLS = "application/vnd.ms-excel"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ODS = "application/vnd.oasis.opendocument.spreadsheet"
+ODT = "application/vnd.oasis.opendocument.text"
+CSV = "text/csv"
+NUMBERS = "application/vnd.apple.numbers"
+
+MIME_TYPES = {
+    ".pdf": PDF,
+    ".jpeg": JPEG,
+    ".jpg": JPEG,
+    ".png": PNG,
+    ".webp": WEBP,
+    ".svg": SVG,
+    ".html": HTML,
+    ".htm": HTML,
+    ".xml": XML,
+    ".xlsx": XLSX,
+    ".xlsm": XLSM,
+    ".xlsb": XLSB,
+    ".xls": XLS,
+    ".et": XLS,
+    ".docx": DOCX,
+    ".ods": ODS,
+    ".odt": ODT,
+    ".csv": CSV,
+    ".numbers": NUMBERS,
+}
+"""https://developers.cloudflare.com/workers-ai/features/markdown-conversion/supported-formats/, in its order.
+
+Plain text and Markdown are not among them.
+"""
+
+SUPPORTED = [{"extension": extension, "mimeType": mime_type} for extension, mime_type in MIME_TYPES.items()]
+"""What upstream's `supported()` lists, which is more than is simulated."""
+
+CONVERTERS: dict[str, Converter] = {
+    PDF: convert_pdf,
+    JPEG: convert_picture,
+    PNG: convert_picture,
+    WEBP: convert_picture,
+    SVG: convert_svg,
+    HTML: convert_html,
+    XML: convert_xml,
+    XLSX: convert_xlsx,
+    XLSM: convert_xlsx,
+    DOCX: convert_docx,
+    CSV: convert_csv,
+}
+"""What is simulated; the other types of `MIME_TYPES` answer an error that says that they are not."""
+
+
+def transform(files: list[SentFile], options: dict[str, Any]) -> list[dict[str, Any]]:
+    """Convert each file: `ConversionResponse`s in the order of the files.
+
+    `options` are `ConversionRequestOptions`, of which `conversionOptions` matter here. A result is `{id, name,
+    mimeType, format: "markdown" | "text", tokens, data}` or `{id, name, mimeType, format: "error", error}`. Takes
+    seconds for files of megabytes: not for an event loop.
+    """
+    wanted = section(options, "conversionOptions")
+    return [_transformed(file, wanted) for file in files]
+
+
+def _transformed(file: SentFile, options: dict[str, Any]) -> dict[str, Any]:
+    mime_type = _detected(file)
+    result: dict[str, Any] = {"id": str(uuid.uuid4()), "name": _sendable(file.name), "mimeType": _sendable(mime_type)}
+    try:
+        data = _converted(file, mime_type, options)
+    except Unconvertible as error:
+        return {**result, "format": "error", "error": _sendable(str(error))}
+    except Exception as error:  # of many kinds: each library has its own for files that it cannot read
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        return {**result, "format": "error", "error": _sendable(f"The file cannot be read as {mime_type}: {reason}")}
+    plain = section(options, "output").get("format") == "text"
+    data = _sendable(without_markdown(data) if plain else data)
+    return {**result, "format": "text" if plain else "markdown", "tokens": len(tokens(data)), "data": data}
+
+
+def _sendable(text: str) -> str:
+    """The text without halves of surrogate pairs, which files may have in them and UTF-8 has not."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def _converted(file: SentFile, mime_type: str, options: dict[str, Any]) -> str:
+    if mime_type not in MIME_TYPES.values():
+        raise Unconvertible(f"Files of this type cannot be converted: {mime_type or 'unknown'}")
+    if mime_type not in CONVERTERS:
+        raise Unconvertible(f"Converting {mime_type} is not simulated; Cloudflare converts it")
+    if not file.content.strip():
+        raise Unconvertible("The file is empty")
+    return CONVERTERS[mime_type](file, options)
+
+
+def _detected(file: SentFile) -> str:
+    """The type that the name's extension stands for, else the declared one.
+
+    Upstream's examples send Blobs without a type, or with `application/octet-stream`, and get the right one back.
+    Which of the two it believes if they disagree is not documented; the name is the better witness, since browsers
+    on Windows call a CSV file `application/vnd.ms-excel`.
+    """
+    dot = file.name.rfind(".")
+    extension = file.name[dot:].lower() if dot >= 0 else ""
+    return MIME_TYPES.get(extension) or file.mime_type.partition(";")[0].strip().lower()

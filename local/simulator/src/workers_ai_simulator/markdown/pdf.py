@@ -1,0 +1,70 @@
+"""PDF: the metadata and the text of each page, laid out as upstream does."""
+
+import io
+from typing import Any, cast
+
+from pypdf import PasswordType, PdfReader
+from pypdf.errors import DependencyError
+from pypdf.generic import DictionaryObject
+
+from workers_ai_simulator.markdown.pictures import Embedded
+from workers_ai_simulator.markdown.source import SentFile, Unconvertible, section
+
+MOST_PAGES = 5000
+"""This simulator's own bound; upstream documents none."""
+
+
+def convert_pdf(file: SentFile, options: dict[str, Any]) -> str:
+    """`# name`, `## Metadata` (not with `pdf.metadata: false`), `## Contents`, `### Page 1`, …
+
+    https://developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding/ shows the layout. The
+    text is taken as it comes: upstream makes headings and lists of a tagged file's structure, which is not simulated.
+
+    Raises Unconvertible for a file that needs a password or has too many pages; what pypdf raises for a broken one.
+    """
+    reader = PdfReader(io.BytesIO(file.content))
+    if reader.is_encrypted and not _opened(reader):
+        raise Unconvertible("The PDF is encrypted, and needs a password")
+    if len(reader.pages) > MOST_PAGES:
+        raise Unconvertible(f"The PDF has more than {MOST_PAGES:,} pages")
+    lines = [f"# {file.name}"]
+    if section(options, "pdf").get("metadata") is not False:
+        lines += ["## Metadata", *(f"- {key}={value}" for key, value in _metadata(reader, file.content).items()), ""]
+    return "\n".join([*lines, "## Contents", *_pages(reader, Embedded(section(options, "pdf", "images")))]).rstrip()
+
+
+def _opened(reader: PdfReader) -> bool:
+    """Whether it opens without a password, as files do that are only protected against changes."""
+    try:
+        return reader.decrypt("") != PasswordType.NOT_DECRYPTED
+    except DependencyError:  # of AES, for which pypdf wants another package
+        return False
+
+
+def _metadata(reader: PdfReader, content: bytes) -> dict[str, str]:
+    """As pdf.js names it."""
+    root = reader.root_object
+    form: Any = root.get("/AcroForm", DictionaryObject()).get_object()
+    flags = {
+        "IsLinearized": b"/Linearized" in content[:1024],
+        "IsAcroFormPresent": bool(form.get("/Fields")),
+        "IsXFAPresent": "/XFA" in form,
+        "IsCollectionPresent": "/Collection" in root,
+        "IsSignaturesPresent": bool(int(form.get("/SigFlags", 0)) & 1),
+    }
+    information = {
+        str(key).removeprefix("/"): " ".join(str(value).split())
+        for key, value in cast("dict[str, Any]", reader.metadata or {}).items()
+    }
+    version = reader.pdf_header.removeprefix("%PDF-")
+    return {"PDFFormatVersion": version, **{key: str(flag).lower() for key, flag in flags.items()}, **information}
+
+
+def _pages(reader: PdfReader, pictures: Embedded) -> list[str]:
+    lines: list[str] = []
+    for number, page in enumerate(reader.pages, 1):
+        lines += [f"### Page {number}", page.extract_text().strip()]
+        for picture in page.images if pictures.wanted else ():
+            lines.append(pictures.describe(picture.data))
+        lines.append("")
+    return lines

@@ -1,0 +1,24 @@
+"""Plain text, with Markdown's signs taken out: the option `output.format: "text"`."""
+
+import re
+
+SIGNS = (
+    (re.compile(r"^---\n(.*?)\n---$", re.MULTILINE | re.DOTALL), r"\1"),
+    (re.compile(r"^```.*\n?", re.MULTILINE), ""),
+    (re.compile(r"^\|(?: *:?-+:? *\|)+\n?", re.MULTILINE), ""),
+    (re.compile(r"^\| ?(.*?) ?\|$", re.MULTILINE), r"\1"),
+    (re.compile(r"(?<!\\) \| ", re.MULTILINE), "\t"),
+    (re.compile(r"^ {0,3}(?:#{1,6}|>) +", re.MULTILINE), ""),
+    (re.compile(r"^( *)[*+-] +", re.MULTILINE), r"\1"),
+    (re.compile(r"!?(?<!\\)\[([^\[\]\n]*)\]\([^)\n]{0,2000}\)"), r"\1"),
+    (re.compile(r"(?<!\\)(\*\*|`)([^*`\n]+)\1"), r"\2"),
+    (re.compile(r"(?<![\\\w*])\*([^*\n]+)\*(?![\w*])"), r"\1"),
+    (re.compile(r"\\([\\`*_{}\[\]()#+.!|<>~&-])"), r"\1"),
+)
+"""What is replaced by what, in order: front matter, fences, tables, headings, lists, links, emphasis, escapes."""
+
+
+def without_markdown(markdown: str) -> str:
+    for sign, replacement in SIGNS:
+        markdown = sign.sub(replacement, markdown)
+    return markdown.strip()

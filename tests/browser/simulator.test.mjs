@@ -1,0 +1,492 @@
+// The simulator's own page as a person meets it, in Chromium, with simulators of its own.
+//
+//   PYTHON    the interpreter that runs the simulator, with the simulator on its PYTHONPATH
+//   CHROMIUM  the browser, if it is not /usr/bin/chromium
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, afterEach, before, test } from "node:test";
+import { chromium } from "playwright-core";
+
+const ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"];
+const MODEL = "@cf/meta/llama-3.1-8b-instruct-fast";
+const NARROW = { viewport: { width: 360, height: 740 } };
+
+let browser;
+let simulator;
+
+before(async () => {
+  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
+  [browser, simulator] = await Promise.all([chromium.launch({ executablePath, args: ARGUMENTS }), started()]);
+});
+after(async () => {
+  await browser?.close();
+  await stop(simulator);
+});
+afterEach(() => clearFaults());
+process.on("exit", () => simulator?.process.kill());
+
+// ---- simulators -------------------------------------------------------------------------------
+
+/** A simulator on that port; 0: any free one. */
+async function started(port = 0) {
+  const options = ["--port", String(port), "--tokens-per-second", "0", "--vectorize-delay", "0"];
+  const stdio = ["ignore", "pipe", "inherit"];
+  const child = spawn(process.env.PYTHON ?? "python3", ["-m", "workers_ai_simulator", ...options], { stdio });
+  const [line] = await once(child.stdout, "data");
+  const url = String(line).replace("Ready on ", "").trim();
+  return { process: child, url, port: Number(new URL(url).port) };
+}
+
+async function stop({ process: child }) {
+  const ended = once(child, "exit");
+  child.kill();
+  await ended;
+}
+
+/** What `env.AI.run` sends. */
+function run(inputs, { model = MODEL, options = {}, url = simulator.url } = {}) {
+  const headers = { "content-type": "application/json", "cf-consn-model-id": model };
+  return fetch(`${url}/run?version=3`, { method: "POST", headers, body: JSON.stringify({ inputs, options }) });
+}
+
+async function fault(what) {
+  const response = await fetch(`${simulator.url}/simulator/faults`, { method: "POST", body: JSON.stringify(what) });
+  assert.ok(response.ok);
+}
+
+async function clearFaults() {
+  await fetch(`${simulator.url}/simulator/faults`, { method: "DELETE" });
+}
+
+// ---- what a person does and sees --------------------------------------------------------------
+
+/** What Chromium itself notes of requests that fail. */
+const FAILED_REQUEST = /^Failed to load resource/;
+
+/**
+ * The page, connected, in a fresh browser context. `logs`: what the gateways have logged, or null for a simulator
+ * without; `expected`: complaints of the browser that this test causes.
+ */
+async function open(t, { url = simulator.url, logs = [], expected = null, ...context } = {}) {
+  const opened = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
+  const page = await opened.newPage();
+  page.setDefaultTimeout(10_000);
+  const complaints = [];
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("console", (message) => {
+    const isComplaint = ["error", "warning"].includes(message.type());
+    if (isComplaint && !expected?.test(message.text())) complaints.push(message.text());
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== url) complaints.push(`asked another host: ${request.url()}`);
+  });
+  t.after(async () => {
+    await opened.close();
+    assert.deepEqual(complaints, [], "the browser complains");
+  });
+  await page.route("**/simulator/gateway-logs*", (route) => {
+    if (logs === null) return route.fulfill({ status: 501, json: {} });
+    const last = Number(new URL(route.request().url()).searchParams.get("after"));
+    return route.fulfill({ json: logs.filter(({ number }) => number > last) });
+  });
+  await page.goto(`${url}/`);
+  await page.getByText("Live", { exact: true }).waitFor();
+  return page;
+}
+
+const requests = (page) => page.locator("#request-table tbody:visible");
+const request = (page, text) => requests(page).filter({ hasText: text });
+const count = (page) => page.locator("#requests-count");
+
+async function shown(locator, text) {
+  await locator.filter({ hasText: text }).waitFor();
+}
+
+/** A text that no other test asks with. */
+let asked = 0;
+const unique = (text) => `${text} no. ${++asked}.`;
+
+// ---- the page itself --------------------------------------------------------------------------
+
+test("the page and its parts are served with headers that keep foreign code out", async () => {
+  const types = {
+    "": "text/html",
+    "page/page.js": "text/javascript",
+    "page/page.css": "text/css",
+    "page/icon.svg": "image/svg+xml",
+    "page/fidelity.json": "application/json",
+  };
+  for (const [path, type] of Object.entries(types)) {
+    const { status, headers } = await fetch(`${simulator.url}/${path}`);
+    assert.equal(status, 200, path);
+    assert.equal(headers.get("content-type").split(";")[0], type);
+    assert.match(headers.get("content-security-policy"), /^default-src 'self';/);
+    assert.equal(headers.get("x-content-type-options"), "nosniff");
+    assert.equal(headers.get("cache-control"), "no-cache");
+  }
+});
+
+test("what the browser has already is not sent again", async () => {
+  const url = `${simulator.url}/page/page.js`;
+  const etag = (await fetch(url)).headers.get("etag");
+  const again = await fetch(url, { headers: { "if-none-match": etag } });
+  assert.equal(again.status, 304);
+  assert.equal(await again.text(), "");
+  assert.equal((await fetch(url, { headers: { "if-none-match": '"other"' } })).status, 200);
+});
+
+test("nothing but the page's own files is served from its folder", async () => {
+  for (const name of ["nothing.js", "..%2fserver.py", "..%2F..%2Fpyproject.toml"]) {
+    const { status } = await fetch(`${simulator.url}/page/${name}`);
+    assert.ok(status === 404 || status === 501, `${name}: ${status}`);
+  }
+});
+
+test("code in the page's own markup would not run", async (t) => {
+  const page = await open(t, { expected: /Content Security Policy/ });
+  const refusal = page.evaluate(
+    () => new Promise((resolve) => document.addEventListener("securitypolicyviolation", (e) => resolve(e.blockedURI))),
+  );
+  const ran = await page.evaluate(() => {
+    const script = document.createElement("script");
+    script.textContent = "window.ran = true";
+    document.body.append(script);
+    return window.ran ?? false;
+  });
+  assert.equal(ran, false);
+  assert.equal(await refusal, "inline");
+});
+
+test("the page says what this is, and which version", async (t) => {
+  const page = await open(t);
+  const { version } = await (await fetch(`${simulator.url}/simulator`)).json();
+  assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), `workers-ai-simulator ${version}`);
+  await page.getByText("A simulator: answers are made up deterministically.").waitFor();
+});
+
+test("the commands for clients have this address, and can be copied", async (t) => {
+  const page = await open(t, { permissions: ["clipboard-read", "clipboard-write"] });
+  const texts = await page.locator("#snippets pre").allTextContents();
+  assert.ok(
+    texts.every((text) => text.includes(simulator.url.replace("http://", ""))),
+    texts.join("\n"),
+  );
+  await page.getByRole("button", { name: "Copy: OpenAI clients" }).click();
+  await page.getByText("Copied").waitFor();
+  assert.equal(
+    await page.evaluate(() => navigator.clipboard.readText()),
+    `export OPENAI_BASE_URL=${simulator.url}/client/v4/accounts/any/ai/v1\nexport OPENAI_API_KEY=any`,
+  );
+});
+
+// ---- requests ---------------------------------------------------------------------------------
+
+test("a request appears by itself, and changes while it streams", async (t) => {
+  const page = await open(t);
+  const question = unique("Hold this");
+  await fault({ hold_after_frames: 3 });
+  const answer = run({ prompt: question, stream: true });
+  const row = request(page, question);
+  await shown(row.locator(".badge"), /^streaming$/);
+  await shown(row.locator(".frames"), /^3$/);
+  assert.equal(await row.locator(".open").textContent(), MODEL);
+  assert.equal(await row.locator(".what").textContent(), "AI · run");
+
+  await page.getByRole("button", { name: "Clear all" }).click();
+  await (await answer).text();
+  await shown(row.locator(".badge"), /^finished$/);
+  assert.ok(Number(await row.locator(".frames").textContent()) > 3);
+});
+
+test("a request that runs shows how long it has, without news from the simulator", async (t) => {
+  const page = await open(t);
+  const question = unique("Wait here");
+  await fault({ hold_response: true });
+  const answer = run({ prompt: question });
+  await shown(request(page, question).locator(".badge"), /^received$/);
+  await shown(request(page, question).locator(".duration"), /^[1-9]\.\d s$/);
+  await clearFaults();
+  await (await answer).text();
+  await shown(request(page, question).locator(".badge"), /^finished$/);
+});
+
+test("the newest request is on top, and failed ones say their status", async (t) => {
+  const page = await open(t);
+  const [first, second] = [unique("One"), unique("Two")];
+  await run({ prompt: first });
+  await run({ prompt: second }, { model: "@cf/no/such-model" });
+  await shown(request(page, second).locator(".badge"), /^failed 400$/);
+  const texts = await requests(page).locator(".said").allTextContents();
+  assert.deepEqual(texts.slice(0, 2), [second, first]);
+});
+
+test("a row opens by keyboard and shows the inputs as JSON", async (t) => {
+  const page = await open(t);
+  const inputs = { messages: [{ role: "user", content: unique("Open me") }], max_tokens: 7 };
+  const id = (await run(inputs)).headers.get("cf-ai-req-id");
+  const row = request(page, inputs.messages[0].content);
+  const button = row.getByRole("button", { name: MODEL });
+  assert.equal(await button.getAttribute("aria-expanded"), "false");
+  await button.focus();
+  await page.keyboard.press("Enter");
+  assert.equal(await button.getAttribute("aria-expanded"), "true");
+  assert.equal(await row.locator(".details pre").first().textContent(), JSON.stringify(inputs, null, 2));
+  await shown(row.locator(".details dl"), id);
+  await page.keyboard.press("Enter");
+  assert.equal(await row.locator(".details").count(), 0);
+});
+
+test("what is asked is text, never markup", async (t) => {
+  const page = await open(t);
+  const markup = `${unique("Markup")} <img src=x onerror="document.title='run'"><b>bold</b>`;
+  await run({ prompt: markup }, { model: MODEL, options: { tags: ["<i>tag</i>"] } });
+  await run({ prompt: unique("<script>") }, { model: "<img src=y onerror=alert(1)>" });
+  await shown(page.locator("#request-table"), "<img src=y onerror=alert(1)>");
+  const row = request(page, markup);
+  await row.locator(".open").click();
+  assert.equal(await row.locator(".said").textContent(), markup);
+  assert.equal(JSON.parse(await row.locator(".details pre").first().textContent()).prompt, markup);
+  assert.equal(await page.locator("main :is(img, b, i, script)").count(), 0);
+  assert.equal(await page.title(), "workers-ai-simulator");
+});
+
+test("requests are filtered by their text and by their binding", async (t) => {
+  const page = await open(t);
+  const [wanted, other] = [unique("Lighthouse"), unique("Bakery")];
+  await run({ prompt: wanted });
+  await run({ prompt: other });
+  await request(page, other).waitFor();
+
+  await page.getByLabel("Filter requests by text").fill(`LIGHTHOUSE finished ${wanted.split(" ").at(-1)}`);
+  assert.equal(await requests(page).count(), 1);
+  assert.equal(await requests(page).locator(".said").textContent(), wanted);
+  await shown(count(page), /^1 of \d+ requests$/);
+  await run({ prompt: unique("Bakery, but later") });
+  await run({ prompt: wanted }); // what comes is filtered too
+  await shown(count(page), /^2 of \d+ requests$/);
+  assert.equal(await requests(page).count(), 2);
+
+  await page.getByLabel("Filter requests by text").fill("");
+  await page.getByLabel("Filter requests by binding").selectOption("AI_GATEWAY");
+  await page.getByText("No request fits the filter.").waitFor();
+  await page.getByLabel("Filter requests by binding").selectOption("AI");
+  await request(page, other).waitFor();
+});
+
+test("paused, the table stands still and says how much waits", async (t) => {
+  const page = await open(t);
+  const [before, during] = [unique("Before"), unique("During")];
+  await run({ prompt: before });
+  await shown(request(page, before).locator(".badge"), /^finished$/); // or its end would be what waits
+  await page.getByRole("button", { name: "Pause" }).click();
+  await run({ prompt: during });
+  const resume = page.getByRole("button", { name: /^Resume \(1 waiting\)$/ });
+  await resume.waitFor();
+  assert.equal(await request(page, during).count(), 0);
+  await resume.click();
+  await request(page, during).waitFor();
+  await page.getByRole("button", { name: /^Pause$/ }).waitFor();
+});
+
+test("the table holds the newest 500 requests", async (t) => {
+  const own = await started();
+  t.after(() => stop(own));
+  const page = await open(t, { url: own.url, expected: FAILED_REQUEST });
+  const last = unique("The last of many");
+  const short = () => run({ prompt: "short", max_tokens: 1 }, { url: own.url });
+  for (let batch = 0; batch < 11; batch++) await Promise.all(Array.from({ length: 50 }, short));
+  await run({ prompt: last }, { url: own.url });
+  await request(page, last).waitFor();
+  assert.equal(await requests(page).count(), 500);
+  await page.reload();
+  await request(page, last).waitFor();
+  assert.equal(await requests(page).count(), 500);
+  assert.equal(await requests(page).first().locator(".said").textContent(), last);
+});
+
+test("screen readers hear the count of requests, and nothing else of the tables", async (t) => {
+  const page = await open(t);
+  await run({ prompt: unique("Announced") });
+  await shown(page.getByRole("status"), /^\d+ requests?$/);
+  assert.equal(await page.locator("main [aria-live], main [role=alert], main [role=log]").count(), 0);
+});
+
+// ---- faults -----------------------------------------------------------------------------------
+
+test("faults are shown while any is set, and can be cleared", async (t) => {
+  const page = await open(t);
+  assert.equal(await page.locator("#faults").isVisible(), false);
+  await fault({ status: 429, code: 3040, description: "<b>Busy</b>", model: "@cf/no/one", count: 2 });
+  await page.getByText("1 fault set").waitFor();
+  assert.equal(
+    await page.locator("#fault-list li").textContent(),
+    "model @cf/no/one, status 429, code 3040, description <b>Busy</b> (2 of 2 to come)",
+  );
+  await page.getByRole("button", { name: "Clear all" }).click();
+  await page.locator("#faults").waitFor({ state: "hidden" });
+  assert.deepEqual(await (await fetch(`${simulator.url}/simulator/faults`)).json(), []);
+});
+
+// ---- gateway logs -----------------------------------------------------------------------------
+
+const LOG = {
+  gateway: "pictures",
+  created_at: "2026-11-21T06:35:41.123Z",
+  provider: "workers-ai",
+  model: MODEL,
+  status_code: 200,
+  success: true,
+  cached: false,
+  tokens_in: 24,
+  tokens_out: 1280,
+  cost: 0.000041,
+  duration: 1830,
+  request_head: '{"prompt":"<img src=x onerror=alert(1)>"}',
+  response_head: '{"response":"cut o',
+};
+
+test("gateway logs appear as they are written, newest on top", async (t) => {
+  const logs = [{ ...LOG, id: "A", number: 1 }];
+  const page = await open(t, { logs });
+  const rows = page.locator("#log-table tbody");
+  await shown(page.locator("#logs-count"), /^1 log$/);
+  assert.equal(await rows.locator(".what").textContent(), "pictures · workers-ai");
+  assert.equal(await rows.locator(".tokens").textContent(), "24 / 1,280");
+  assert.equal(await rows.locator(".cost").textContent(), "$0.000041");
+  assert.equal(await rows.locator(".duration").textContent(), "1.8 s");
+  logs.push(
+    { ...LOG, id: "B", number: 2, cached: true },
+    { ...LOG, id: "C", number: 3, success: false, status_code: 429 },
+  );
+  await shown(page.locator("#logs-count"), /^3 logs$/);
+  assert.deepEqual(await rows.locator(".badge").allTextContents(), ["429", "200 cached", "200"]);
+});
+
+test("a gateway log opens and shows request and response, cut ones as they are", async (t) => {
+  const page = await open(t, { logs: [{ ...LOG, id: "A", number: 1 }] });
+  await page.locator("#log-table .open").click();
+  const [sent, received] = await page.locator("#log-table pre").allTextContents();
+  assert.deepEqual(JSON.parse(sent), JSON.parse(LOG.request_head));
+  assert.equal(received, LOG.response_head);
+  assert.equal(await page.locator("#log-table img").count(), 0);
+});
+
+test("a simulator without gateway logs: the page says so, and all else works", async (t) => {
+  const page = await open(t, { logs: null, expected: FAILED_REQUEST });
+  await page.getByText("This simulator does not show gateway logs.").waitFor();
+  const question = unique("Still here");
+  await run({ prompt: question });
+  await request(page, question).waitFor();
+});
+
+// ---- models and fidelity ----------------------------------------------------------------------
+
+test("the models are grouped by task and found by name, task and ability", async (t) => {
+  const page = await open(t);
+  const models = await (await fetch(`${simulator.url}/simulator/models`)).json();
+  await shown(page.locator("#models-count"), `${models.length} models`);
+  assert.equal(await page.locator(".group").count(), new Set(models.map(({ task }) => task)).size);
+  const rows = page.locator(".group tbody tr:visible");
+  assert.equal(await rows.count(), 0, "groups are closed at first");
+
+  const search = page.getByLabel("Search the models");
+  await search.fill("whisper Turbo");
+  assert.deepEqual(await rows.locator(".model").allTextContents(), ["@cf/openai/whisper-large-v3-turbo"]);
+  await search.fill("text generation vision");
+  const seeing = models.filter(({ task, abilities }) => task === "text-generation" && abilities.includes("vision"));
+  assert.equal(await rows.count(), seeing.length);
+  await search.fill("no such model");
+  await shown(page.locator("#models-count"), `0 of ${models.length} models`);
+  assert.equal(await page.locator(".group:visible").count(), 0);
+});
+
+test("a model's row has its abilities, window, price and rate; deprecated ones are marked and last", async (t) => {
+  const page = await open(t);
+  await page.getByLabel("Search the models").fill("llama-3.2-11b-vision");
+  const row = page.locator(".group tbody tr:visible");
+  assert.deepEqual(await row.locator(".chip").allTextContents(), ["streaming", "vision", "lora", "raw"]);
+  assert.deepEqual(await row.locator(".number").allTextContents(), ["128,000", "4,410 in, 61,493 out", "300"]);
+  await page.getByLabel("Search the models").fill("text-generation");
+  const marks = await page
+    .locator(".group tbody tr:visible")
+    .evaluateAll((all) => all.map((each) => each.textContent.includes("deprecated")));
+  assert.ok(marks.includes(true));
+  assert.deepEqual(marks, marks.toSorted());
+});
+
+test("the page says what is simulated, approximated and not simulated", async (t) => {
+  const page = await open(t);
+  const parts = await (await fetch(`${simulator.url}/page/fidelity.json`)).json();
+  const rows = page.locator("#fidelity-rows tr");
+  assert.equal(await rows.count(), parts.length);
+  for (const name of ["simulated", "approximated", "not simulated"]) {
+    await rows.locator(".badge").getByText(name, { exact: true }).first().waitFor();
+  }
+});
+
+// ---- the connection ---------------------------------------------------------------------------
+
+test("a simulator that ends and comes back: the page says so, keeps what it has, and goes on", async (t) => {
+  const own = await started();
+  t.after(() => own.process.kill());
+  const page = await open(t, { url: own.url, expected: FAILED_REQUEST });
+  const [finished, held] = [unique("Finished"), unique("Held")];
+  await run({ prompt: finished }, { url: own.url });
+  await fetch(`${own.url}/simulator/faults`, { method: "POST", body: '{"hold_response": true}' });
+  run({ prompt: held }, { url: own.url }).catch(() => {}); // the simulator ends before it answers
+  await shown(request(page, held).locator(".badge"), /^received$/);
+
+  own.process.kill("SIGKILL");
+  await shown(page.getByRole("alert"), "The simulator does not answer. What is shown here is as it was.");
+  await page.getByText("Connection lost").waitFor();
+  await page.getByText(/^Next try in \d+ s$/).waitFor();
+  assert.equal(await request(page, finished).count(), 1);
+
+  const again = await started(own.port);
+  t.after(() => stop(again));
+  await page.getByRole("button", { name: "Try now" }).click();
+  await page.getByText("Live", { exact: true }).waitFor();
+  assert.equal(await page.getByRole("alert").isVisible(), false);
+  await shown(request(page, held).locator(".badge"), /^lost$/);
+  const later = unique("Later");
+  await run({ prompt: later }, { url: own.url });
+  await request(page, later).waitFor();
+  assert.equal(await requests(page).count(), 3);
+});
+
+test("the page comes back without being asked to", async (t) => {
+  const page = await open(t, { expected: FAILED_REQUEST });
+  await page.route("**/simulator/requests*", (route) => route.abort());
+  await run({ prompt: unique("The last news") }); // the question that waits is answered, the next one fails
+  await page.getByText("Connection lost").waitFor();
+  await page.unroute("**/simulator/requests*");
+  await page.getByText("Live", { exact: true }).waitFor();
+});
+
+test("a stopping simulator does not wait for the page", async (t) => {
+  const own = await started();
+  await open(t, { url: own.url, expected: FAILED_REQUEST });
+  const began = performance.now();
+  await stop(own);
+  assert.ok(performance.now() - began < 5000);
+});
+
+// ---- widths -----------------------------------------------------------------------------------
+
+test("nothing scrolls sideways at 360 pixels", async (t) => {
+  const page = await open(t, { ...NARROW, logs: [{ ...LOG, id: "A", number: 1 }] });
+  const long = unique("Long");
+  await run({ prompt: `${long}${"unbroken".repeat(40)}` });
+  await fault({ status: 500, description: "unbroken".repeat(20), model: "@cf/no/one" });
+  await request(page, long).locator(".open").click();
+  await page.locator("#log-table .open").click();
+  await page.getByText("Point a client here").click();
+  await page.getByLabel("Search the models").fill("a");
+  await page.getByText("1 fault set").waitFor();
+  const tooWide = await page
+    .locator("html, .scroller, .frame, #model-groups, pre")
+    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
+  assert.deepEqual(tooWide, []);
+});
