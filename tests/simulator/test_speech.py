@@ -258,6 +258,19 @@ def test_nova_and_flux_answer_in_their_shapes() -> None:
     assert {"word": "simulated", "confidence": 1.0} in event["words"]
 
 
+NEMOTRON = "@cf/nvidia/nemotron-speech-streaming-en-0.6b"
+
+
+def test_nemotron_knows_the_length_of_bare_samples() -> None:
+    bare = {"audio": base64_of(bytes(32_000)), "encoding": "linear16"}
+    assert transcribe(MODELS[NEMOTRON], bare)["duration"] == 1.0
+    assert transcribe(MODELS[NEMOTRON], {**bare, "sample_rate": 8000, "channels": 2})["duration"] == 1.0
+    assert transcribe(MODELS[NEMOTRON], {"audio": base64_of(silence(2))})["duration"] == 2.0
+    for wrong in ({"encoding": "mp3"}, {"sample_rate": 0}, {"channels": "two"}):
+        assert refusal(transcribe, NEMOTRON, {**bare, **wrong}).code == 5006
+    assert refusal(transcribe, NEMOTRON, {"audio": "", "encoding": "linear16"}).code == 3030
+
+
 def ogg(*packets: tuple[int, int, bytes]) -> bytes:
     """Pages of (flags, position, content)."""
     pages = [

@@ -118,9 +118,9 @@ def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: 
 
 
 def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
-    objects = run(http, "@cf/facebook/detr-resnet-50", {"image": [1]})
+    websocket = http.get("/run", headers={"upgrade": "websocket", "connection": "upgrade"})
     search = http.get("/ai-api/autorag")
-    for response in (objects, search):
+    for response in (websocket, search):
         assert response.status_code == 501
         assert "is not simulated" in response.text
         assert response.json()["internalCode"] == 501

@@ -25,6 +25,10 @@ from workers_ai_simulator.journal import ENDED
 if TYPE_CHECKING:
     import uvicorn
 
+    from workers_ai_simulator.local_embeddings import LocalEmbeddings
+    from workers_ai_simulator.real_models import RealModels
+    from workers_ai_simulator.upstream.server import ChatUpstream
+
 MISUSE = 2
 
 
@@ -66,8 +70,37 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="until a write to Vectorize shows (default 1; upstream it takes a few)",
     )  # fmt: skip
     parser.add_argument(
+        "--chat-upstream", metavar="URL",
+        help="let a server of yours answer text generation: Ollama, llama.cpp, vLLM, or another of OpenAI's dialect "
+        "(its key, if it needs one: $CHAT_UPSTREAM_API_KEY)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--chat-models", metavar="@cf/…=NAME,*=NAME",
+        help="its names for Workers AI's models, or a JSON file of them (default: by family, else its first model)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--embeddings", metavar="MODEL",
+        help="compute the embeddings of bge-small, bge-base, bge-large, or bge (all three) with fastembed",
+    )  # fmt: skip
+    parser.add_argument(
+        "--embeddings-cache", type=Path, metavar="DIR",
+        help="where their weights are kept (default: $FASTEMBED_CACHE_PATH, else a folder for temporary files)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
+        help="give an index of vectors this metadata index when its first write makes it (may be repeated)",
+    )  # fmt: skip
+    parser.add_argument(
         "--end-with-stdin", action="store_true", help="end when standard input is closed, as it is when a parent dies"
     )
+
+
+def _metadata_index(text: str) -> tuple[str, str, str]:
+    index, _, rest = text.partition(":")
+    name, _, kind = rest.partition(":")
+    if kind not in ("string", "number", "boolean"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not INDEX:PROPERTY:TYPE, such as passages:language:string")
+    return index, name, kind
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -78,6 +111,7 @@ def _serve(options: argparse.Namespace) -> None:
     from workers_ai_simulator.server import application
     from workers_ai_simulator.vectorize.store import VectorStore
 
+    real = _real_models(options)
     # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it each answer waits 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -89,10 +123,12 @@ def _serve(options: argparse.Namespace) -> None:
             )
         host, port = listener.getsockname()
         data: Path | None = options.data
-        vectors = VectorStore(data / "vectorize.sqlite" if data else None, options.vectorize_delay)
+        vectors = VectorStore(
+            data / "vectorize.sqlite" if data else None, options.vectorize_delay, options.metadata_index
+        )
         gateways = Gateways(data / "gateway.sqlite" if data else None)
-        app = application(vectors, gateways, options.tokens_per_second)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1))
+        app = application(vectors, gateways, options.tokens_per_second, real)
+        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
         logging.getLogger("uvicorn.error").addFilter(_is_unforeseen)
@@ -101,14 +137,62 @@ def _serve(options: argparse.Namespace) -> None:
         server.run(sockets=[listener])
 
 
+def _real_models(options: argparse.Namespace) -> "RealModels":
+    """Ends the program when they are wrongly asked for, or need what is not installed."""
+    from workers_ai_simulator.real_models import RealModels
+
+    try:
+        return RealModels(_chat_upstream(options), _local_embeddings(options))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(MISUSE)
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRAS:
+            raise
+        option, extra = EXTRAS[error.name]
+        sys.exit(f"{option} needs {error.name}: pip install 'workers-ai-simulator[{extra}]'")
+
+
+EXTRAS: dict[str | None, tuple[str, str]] = {
+    "httpx": ("--chat-upstream", "chat"),
+    "fastembed": ("--embeddings", "embeddings"),
+}
+"""Modules → the options that need them, and the extras that bring them."""
+
+
+def _chat_upstream(options: argparse.Namespace) -> "ChatUpstream | None":
+    if not options.chat_upstream:
+        if options.chat_models:
+            raise ValueError("--chat-models needs --chat-upstream")
+        return None
+    from workers_ai_simulator.upstream import names
+    from workers_ai_simulator.upstream.server import ChatUpstream
+
+    given = names.read(options.chat_models) if options.chat_models else None
+    chat = ChatUpstream(options.chat_upstream, given, os.environ.get("CHAT_UPSTREAM_API_KEY"))
+    if warning := chat.warning():
+        print(f"Warning: {warning}", file=sys.stderr, flush=True)
+    return chat
+
+
+def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
+    if not options.embeddings:
+        if options.embeddings_cache:
+            raise ValueError("--embeddings-cache needs --embeddings")
+        return None
+    from workers_ai_simulator.local_embeddings import LocalEmbeddings, chosen
+
+    return LocalEmbeddings(chosen(options.embeddings), options.embeddings_cache)
+
+
 def _is_unforeseen(record: logging.LogRecord) -> bool:
-    """Not so are streams that a fault cuts and callers that leave (the journal tells of both), and those that still
-    wait for news at the end."""
+    """Not so are streams that a fault cuts and callers that leave (the journal tells of both), those that still wait
+    for news at the end, and websockets, of which the caller is told."""
     from starlette.requests import ClientDisconnect
 
     error = record.exc_info[1] if record.exc_info else None
-    is_end = record.getMessage().startswith("Cancel ")
-    return not is_end and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
+    is_told = record.getMessage().startswith(("Cancel ", "Unsupported upgrade request", "No supported WebSocket"))
+    return not is_told and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
 
 
 def _end_with_stdin(server: "uvicorn.Server") -> None:

@@ -15,6 +15,7 @@ from workers_ai_simulator.faults import BINDINGS, FaultError, read
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.journal import ENDED, Entry, State
 from workers_ai_simulator.models import MODELS
+from workers_ai_simulator.real_models import RealModels
 from workers_ai_simulator.traffic import Traffic
 
 LONGEST_WAIT = 60.0
@@ -24,7 +25,8 @@ Value = TypeVar("Value")
 
 
 class Admin:
-    def __init__(self, traffic: Traffic, gateways: Gateways) -> None:
+    def __init__(self, traffic: Traffic, gateways: Gateways, real: RealModels) -> None:
+        self._real = real
         self._journal = traffic.journal
         self._faults = traffic.faults
         self._gateways = gateways
@@ -46,6 +48,7 @@ class Admin:
                 "name": "workers-ai-simulator",
                 "version": __version__,
                 "simulated": ["text-generation", *ANSWERS],
+                **self._real.about(),
                 "models": sorted(m.id for m in MODELS.values() if m.task in ("text-generation", *ANSWERS)),
             }
         )

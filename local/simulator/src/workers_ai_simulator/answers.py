@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from workers_ai_simulator import embeddings, images, language, speech
+from workers_ai_simulator import embeddings, images, language, speech, vision
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import Model
 
@@ -20,6 +20,8 @@ ANSWERS: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {
     "image-to-image": images.paint,
     "inpainting": images.paint,
     "image-to-text": images.describe,
+    "image-classification": vision.classify,
+    "object-detection": vision.detect,
     "speech-to-text": speech.transcribe,
     "text-to-speech": speech.speak,
 }

@@ -10,7 +10,7 @@ from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator import catalogue
 from workers_ai_simulator.calls import ModelCall, Result
-from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.inference import Inference
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.traffic import Traffic
@@ -25,6 +25,7 @@ class Binding:
         search = self._traffic.watched("AI", "models", self._models, UpstreamError.response)
         return [
             Route("/run", self._run, methods=["POST"]),
+            Route("/run", _websocket, methods=["GET"]),
             Route("/ai-gateway/run", self._run, methods=["POST"]),
             Route("/ai-api/models/search", search),
         ]
@@ -41,6 +42,11 @@ class Binding:
     async def _models(self, request: Request) -> Response:
         """`env.AI.models(params)`."""
         return JSONResponse({"result": catalogue.search(request.query_params)})
+
+
+async def _websocket(_: Request) -> Response:
+    """`env.AI.run(model, inputs, {websocket: true})`, of which the class hands on any answer as it is."""
+    return NotSimulated("The option `websocket`").response()
 
 
 def written(result: Result) -> Response:

@@ -25,7 +25,13 @@ TASKS = {
 }
 """The simulator's tasks, which are finer, → Cloudflare's."""
 
-ABILITIES = {"tools": "function_calling", "lora": "lora", "reasoning": "reasoning", "vision": "vision"}
+ABILITIES = {
+    "batch": "async_queue",
+    "tools": "function_calling",
+    "lora": "lora",
+    "reasoning": "reasoning",
+    "vision": "vision",
+}
 """The simulator's words for what a model can do → Cloudflare's properties."""
 
 DEFAULT_PAGE = 100

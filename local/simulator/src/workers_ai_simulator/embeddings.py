@@ -10,6 +10,7 @@ import math
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple, cast
@@ -96,6 +97,8 @@ RERANKING_STEEPNESS, RERANKING_MIDDLE = 10.0, 0.4
 """The cosine in the middle scores 0.5; unrelated texts score 0.02, the same text 0.998."""
 
 Vectors = NDArray[np.float32]
+Vectorize = Callable[[Model, list[str], str], Vectors]
+"""The vectors of a model's texts, with that pooling: one of unit length a row."""
 
 
 class WordFeatures(NamedTuple):
@@ -108,8 +111,13 @@ class WordFeatures(NamedTuple):
 # ---- what the models answer ----------------------------------------------------------------------------------------
 
 
-def embed(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Answer the inputs of an embeddings model.
+def lexical(model: Model, texts: list[str], pooling: str) -> Vectors:
+    """The vectors of this simulator's own, of unit length."""
+    return _vectors(texts, _dimensions(model), f"{model.id} {pooling}")
+
+
+def embed(model: Model, inputs: dict[str, Any], vectors: Vectorize = lexical) -> dict[str, Any]:
+    """Answer the inputs of an embeddings model with the `vectors` of their texts.
 
     `{shape: [n, dimensions], data: [[…]]}`, with `pooling` from the bge models. bge-m3 with `contexts` answers
     `{response: [[…]], shape, pooling}`, and with a `query` as well `{response: [{id, score}]}`, best first, where the
@@ -119,15 +127,14 @@ def embed(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     """
     form = FORMS.get(model.id, OTHER_MODELS)
     if "requests" in inputs and not any(name in inputs for name in form.texts_from):
-        raise NotSimulated("The asynchronous batch (`requests`)")
+        raise NotSimulated("A batch (`requests`) without the option `queueRequest`")
     pooling = (choice_input(inputs, "pooling", POOLINGS) if form.takes_pooling else None) or form.pooling
     echo = {"pooling": pooling} if form.gives_pooling else {}
     if form.takes_contexts and "text" in inputs and "contexts" in inputs:
         raise invalid("oneOf at '/' not met, 2 matches")
     if form.takes_contexts and "text" not in inputs:
-        return _embed_contexts(model, inputs, pooling, echo)
-    texts = _fitting(model, _texts(inputs, form), inputs)
-    data = _vectors(texts, _dimensions(model), f"{model.id} {pooling}")
+        return _embed_contexts(model, inputs, pooling, echo, vectors)
+    data = vectors(model, _fitting(model, _texts(inputs, form), inputs), pooling)
     return {"shape": list(data.shape), "data": data.tolist(), **echo}
 
 
@@ -151,7 +158,9 @@ def rerank(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     return {"response": _ranked(scores)[:top_k]}
 
 
-def _embed_contexts(model: Model, inputs: dict[str, Any], pooling: str, echo: dict[str, str]) -> dict[str, Any]:
+def _embed_contexts(
+    model: Model, inputs: dict[str, Any], pooling: str, echo: dict[str, str], vectors: Vectorize
+) -> dict[str, Any]:
     if "contexts" not in inputs:
         raise invalid(
             "oneOf at '/' not met, 0 matches: "
@@ -159,7 +168,7 @@ def _embed_contexts(model: Model, inputs: dict[str, Any], pooling: str, echo: di
         )
     contexts = _contexts(inputs)
     asked = [text_input(inputs, "query")] if inputs.get("query") is not None else []
-    data = _vectors(_fitting(model, asked + contexts, inputs), _dimensions(model), f"{model.id} {pooling}")
+    data = vectors(model, _fitting(model, asked + contexts, inputs), pooling)
     if asked:
         return {"response": _ranked(_cosines(data))}
     return {"response": data.tolist(), "shape": list(data.shape), **echo}

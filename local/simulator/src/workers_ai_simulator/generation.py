@@ -5,7 +5,6 @@ What is answered is decided in reply.py. A Generation may hold what another mode
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,15 +12,12 @@ from typing import Any
 from workers_ai_simulator import text
 from workers_ai_simulator.conversation import Form, ToolCall, read
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.frames import WRITERS, Delta, Json, ResponsesWriter, Usage, Writer, completion_head
 from workers_ai_simulator.models import Model, check_window
 from workers_ai_simulator.reply import reply
 
-PADDING = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""Native frames carry up to this much padding (`p`), so that their sizes do not tell the tokens apart."""
 NESTED_CALLS = ("@cf/meta/llama-4-scout-17b-16e-instruct",)
 """Native models that write whole tool calls as `{id, type, function}`, in `@cloudflare/workers-types`."""
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,9 +50,13 @@ class Generation:
     """Whether the text is the answer of JSON mode, which the native dialect writes as an object."""
     dialect: Form | None = None
     """The one that was asked in; the model's by default."""
+    reported: Usage | None = None
+    """The usage as another server has counted it."""
 
     @property
-    def usage(self) -> dict[str, int]:
+    def usage(self) -> Usage:
+        if self.reported:
+            return self.reported
         completion = len(self.pieces) + len(self.reasoning) + sum(len(call.pieces) for call in self.calls)
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -80,13 +80,24 @@ class Generation:
     def frames(self, dialect: Form | None = None) -> Iterator[str]:
         """The answer as frames of a `text/event-stream`, one a piece, and `data: [DONE]` after native and openai.
 
-        responses: OpenAI's typed events. Cloudflare documents that form without streaming only.
+        responses: OpenAI's typed events.
         """
-        writers = {"native": self._native_frames, "openai": self._openai_frames, "responses": self._events}
-        wanted = dialect or self.dialect or self.model.dialect
-        yield from writers[wanted]()
-        if wanted != "responses":
-            yield "data: [DONE]\n\n"
+        writer = WRITERS[dialect or self.dialect or self.model.dialect]
+        return self._written(writer(self.model, self._digest()))
+
+    def deltas(self) -> Iterator[Delta]:
+        """The answer in pieces: what was thought, the text, the tool calls."""
+        yield from (Delta("reasoning", piece) for piece in self.reasoning)
+        yield from (Delta("text", piece) for piece in self.pieces)
+        for number, call in enumerate(self.calls):
+            yield Delta("call", call=number, id=call.id, name=call.name)
+            yield from (Delta("arguments", piece, number) for piece in call.pieces)
+
+    def _written(self, writer: Writer) -> Iterator[str]:
+        yield from writer.begin()
+        for delta in self.deltas():
+            yield from writer.write(delta)
+        yield from writer.end(self.finish_reason, self.usage)
 
     # ---- native ------------------------------------------------------------------------------------------------------
 
@@ -105,21 +116,11 @@ class Generation:
             return {"id": call.id, "type": "function", "function": named}
         return named
 
-    def _native_frames(self) -> Iterator[str]:
-        for number, piece in enumerate(self.pieces):
-            padding = PADDING[: 4 + number * 7 % (len(PADDING) - 4)]
-            yield _frame({"response": piece, "p": padding})
-        for index, call in enumerate(self.calls):
-            for part in _call_deltas(index, call):
-                yield _frame({"tool_calls": [part]})
-            end = {"id": None, "type": None, "index": index, "function": {"name": None, "arguments": None}}
-            yield _frame({"tool_calls": [end]})
-        yield _frame({"response": "", "usage": self.usage})
-
     # ---- openai ------------------------------------------------------------------------------------------------------
 
     def _openai(self) -> Json:
-        message: Json = {"role": "assistant", "content": None if self.calls and not self.pieces else self.text}
+        content = None if self.calls and not self.pieces else self.text
+        message: Json = {"role": "assistant", "content": content, "refusal": None}
         if self.reasoning:
             message["reasoning_content"] = "".join(self.reasoning)
         if self.calls:
@@ -127,29 +128,9 @@ class Generation:
                 {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
                 for call in self.calls
             ]
-        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason}
-        return {**self._head("chat.completion"), "choices": [choice], "usage": self.usage}
-
-    def _openai_frames(self) -> Iterator[str]:
-        head = self._head("chat.completion.chunk")
-        deltas: list[Json] = [{"reasoning_content": piece} for piece in self.reasoning]
-        deltas += [{"content": piece} for piece in self.pieces]
-        deltas += [
-            {"tool_calls": [part]} for index, call in enumerate(self.calls) for part in _call_deltas(index, call)
-        ]
-        for number, delta in enumerate(deltas):
-            role = {"role": "assistant"} if number == 0 else {}
-            yield _frame({**head, "choices": [_choice({**role, **delta}, None)]})
-        # the usage comes unasked: `stream_options.include_usage` changes nothing
-        yield _frame({**head, "choices": [_choice({}, self.finish_reason)], "usage": self.usage})
-
-    def _head(self, kind: str) -> Json:
-        return {
-            "id": f"chatcmpl-{self._digest()}",
-            "object": kind,
-            "created": int(time.time()),
-            "model": self.model.id,
-        }
+        choice = {"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}
+        head = completion_head(self.model, self._digest(), "chat.completion")
+        return {**head, "choices": [choice], "usage": self.usage}
 
     def _digest(self) -> str:
         said = repr((self.reasoning, self.pieces, [vars(call) for call in self.calls]))
@@ -158,61 +139,10 @@ class Generation:
     # ---- responses ---------------------------------------------------------------------------------------------------
 
     def _response(self) -> Json:
-        return self._response_head(self._status(), [item for item, _, _ in self._items()], self._response_usage())
-
-    def _status(self) -> str:
-        return "incomplete" if self.finish_reason == "length" else "completed"
-
-    def _response_usage(self) -> dict[str, int]:
-        used = self.usage
-        return {
-            "input_tokens": used["prompt_tokens"],
-            "output_tokens": used["completion_tokens"],
-            "total_tokens": used["total_tokens"],
-        }
-
-    def _response_head(self, status: str, output: list[Json], usage: dict[str, int] | None) -> Json:
-        return {
-            "id": f"resp_{self._digest()}",
-            "object": "response",
-            "created_at": int(time.time()),
-            "status": status,
-            "error": None,
-            "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
-            "model": self.model.id,
-            "output": output,
-            "parallel_tool_calls": True,
-            "tool_choice": "auto",
-            "tools": [],
-            "usage": usage,
-        }
-
-    def _items(self) -> list[tuple[Json, list[str], str]]:
-        """The items of a response, the pieces of each, and the name of the events that bring them."""
-        digest, status = self._digest(), self._status()
-        items: list[tuple[Json, list[str], str]] = []
-        if self.reasoning:
-            part = {"type": "reasoning_text", "text": "".join(self.reasoning)}
-            thought: Json = {"id": f"rs_{digest}", "type": "reasoning", "summary": [], "content": [part]}
-            items.append((thought, self.reasoning, "reasoning_text"))
-        if self.pieces:
-            said: Json = {"type": "output_text", "text": self.text, "annotations": []}
-            message: Json = {"id": f"msg_{digest}", "type": "message", "role": "assistant", "status": status}
-            items.append(({**message, "content": [said]}, self.pieces, "output_text"))
-        for call in self.calls:
-            called: Json = {"id": f"fc_{call.id}", "type": "function_call", "call_id": call.id, "status": status}
-            items.append(
-                ({**called, "name": call.name, "arguments": call.arguments}, call.pieces, "function_call_arguments")
-            )
-        return items
-
-    def _events(self) -> Iterator[str]:
-        events = [{"type": "response.created", "response": self._response_head("in_progress", [], None)}]
-        for index, (item, pieces, kind) in enumerate(self._items()):
-            events += _item_events(index, item, pieces, kind)
-        events.append({"type": f"response.{self._status()}", "response": self._response()})
-        for number, event in enumerate(events):
-            yield f"event: {event['type']}\n{_frame({**event, 'sequence_number': number})}"
+        writer = ResponsesWriter(self.model, self._digest())
+        for _ in self._written(writer):
+            pass
+        return writer.response
 
 
 def generate(model: Model, inputs: dict[str, Any]) -> Generation:
@@ -280,42 +210,3 @@ def _object_or_text(arguments: str) -> Any:
         return json.loads(arguments)
     except ValueError:
         return arguments
-
-
-def _call_deltas(index: int, call: Call) -> Iterator[Json]:
-    yield {"id": call.id, "type": "function", "index": index, "function": {"name": call.name, "arguments": ""}}
-    for piece in call.pieces:
-        yield {"index": index, "function": {"arguments": piece}}
-
-
-def _item_events(index: int, item: Json, pieces: list[str], kind: str) -> Iterator[Json]:
-    """What a Responses stream says of one item, from its start to its end."""
-    place: Json = {"output_index": index, "item_id": item["id"]}
-    empty: Json = {"arguments": ""} if kind == "function_call_arguments" else {"content": []}
-    yield {
-        "type": "response.output_item.added",
-        "output_index": index,
-        "item": {**item, "status": "in_progress", **empty},
-    }
-    if kind == "function_call_arguments":
-        done: Json = {**place, "name": item["name"], "arguments": item["arguments"]}
-    else:
-        place["content_index"] = 0
-        part: Json = item["content"][0]
-        done = {**place, "text": part["text"]}
-        yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
-    extra: Json = {"logprobs": []} if kind == "output_text" else {}
-    for piece in pieces:
-        yield {"type": f"response.{kind}.delta", **place, "delta": piece, **extra}
-    yield {"type": f"response.{kind}.done", **done, **extra}
-    if "content" in item:
-        yield {"type": "response.content_part.done", **place, "part": item["content"][0]}
-    yield {"type": "response.output_item.done", "output_index": index, "item": item}
-
-
-def _choice(delta: Json, finish_reason: str | None) -> Json:
-    return {"index": 0, "delta": delta, "finish_reason": finish_reason}
-
-
-def _frame(data: Json) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"

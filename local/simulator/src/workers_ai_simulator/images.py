@@ -137,7 +137,7 @@ def describe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     """
     if model.id.startswith("@cf/moondream/"):
         return _moondream(inputs)
-    image = _described_image(inputs)
+    image = given_image(inputs)
     _integer(inputs, "max_tokens", None, 1)
     question = text_input(inputs, "prompt", "")
     return {"description": _cut(_description(image, question), inputs.get("max_tokens"))}
@@ -472,7 +472,7 @@ def _moondream(inputs: dict[str, Any]) -> dict[str, Any]:
     for name, highest in (("temperature", 2), ("top_p", 1)):
         number_input(inputs, name, None, 0, highest)
     _integer(inputs, "max_objects", None, 1, 500)
-    image = _described_image(inputs) if task != "query" or "image" in inputs else None
+    image = given_image(inputs) if task != "query" or "image" in inputs else None
     answer: dict[str, Any] = {**dict.fromkeys(MOONDREAM_TASKS.values()), "reasoning": None}
     if task == "query":
         whole = _description(image, question) if image else f"[simulated] You asked: “{question}” without an image."
@@ -500,7 +500,11 @@ def _opened(image: Image.Image | None) -> Image.Image:
     return image
 
 
-def _described_image(inputs: dict[str, Any]) -> Image.Image:
+def given_image(inputs: dict[str, Any]) -> Image.Image:
+    """The `image` to look at: [bytes], base64 or a data URI.
+
+    Raises UpstreamError 5006 if it is missing or neither, 5004 for bad base64, 3030 if it cannot be read.
+    """
     required(inputs, "image")
     image = inputs["image"]
     if not isinstance(image, str):
@@ -511,7 +515,7 @@ def _described_image(inputs: dict[str, Any]) -> Image.Image:
 
 
 def _description(image: Image.Image, question: str, most_colours: int = 3) -> str:
-    shares = Counter(_names(image).ravel().tolist()).most_common(most_colours)
+    shares = Counter(colour_names(image).ravel().tolist()).most_common(most_colours)
     colours = [f"{name} ({share / GRID**2:.0%})" for name, share in shares if share >= GRID**2 / 20] or [shares[0][0]]
     listed = " and ".join(filter(None, [", ".join(colours[:-1]), colours[-1]]))
     shape = "square" if image.width == image.height else "landscape" if image.width > image.height else "portrait"
@@ -534,7 +538,7 @@ def _prompt_of(image: Image.Image) -> str | None:
     return words.partition(": ")[2] if words.startswith(MADE_BY) else None
 
 
-def _names(image: Image.Image) -> NDArray[np.str_]:
+def colour_names(image: Image.Image) -> NDArray[np.str_]:
     """The name of the colour at each place of a grid laid over the image."""
     small = image.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX)
     table = np.array([_colour(code) for code in COLOURS.values()])
@@ -544,7 +548,7 @@ def _names(image: Image.Image) -> NDArray[np.str_]:
 
 def _box(image: Image.Image) -> tuple[float, float, float, float] | None:
     """Left, top, right and bottom (0 to 1) of what has another colour than most of the image; None if nothing has."""
-    names = _names(image)
+    names = colour_names(image)
     commonest = Counter(names.ravel().tolist()).most_common(1)[0][0]
     rows, columns = np.nonzero(names != commonest)
     if not len(rows):

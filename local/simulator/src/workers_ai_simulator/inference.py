@@ -1,14 +1,17 @@
 """One call of a model: who answers it, through which gateway."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
+from workers_ai_simulator import batches
 from workers_ai_simulator.answers import ANSWERS, Answer
 from workers_ai_simulator.calls import ModelCall, Result
-from workers_ai_simulator.errors import NotSimulated, UpstreamError
+from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.faults import Fault
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.options import GatewayOptions
@@ -16,13 +19,20 @@ from workers_ai_simulator.generation import generate
 from workers_ai_simulator.journal import Entry, shortened
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import Model, find
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.real_models import NONE, RealModels
+from workers_ai_simulator.traffic import Traffic, while_awaited
+
+if TYPE_CHECKING:
+    from workers_ai_simulator.upstream.server import ChatUpstream
 
 
 class Inference:
-    def __init__(self, traffic: Traffic, gateways: Gateways) -> None:
+    def __init__(self, traffic: Traffic, gateways: Gateways, real: RealModels = NONE) -> None:
         self._traffic = traffic
+        self._real = real
+        self._answers = ANSWERS | real.answers
         self._gateways = gateways
+        self._batches = batches.Batches()
 
     async def run(self, request: Request, call: ModelCall) -> Result:
         """Answer the call.
@@ -40,7 +50,10 @@ class Inference:
         headers = {"cf-ai-req-id": entry.id}
         try:
             async with self._traffic.passing(request, entry) as fault:
-                return Result(await self._answer(entry, call, fault), headers)
+                answering = self._answer(entry, call, fault)
+                # a real model may take minutes, in vain if its caller has left
+                answer = await (while_awaited(request, answering) if self._real.chat else answering)
+                return Result(answer, headers)
         except UpstreamError as error:
             error.headers |= headers
             raise
@@ -49,17 +62,36 @@ class Inference:
         if fault and fault.empty_body:
             return Media(b"", "application/json")
         model = find(call.model)
-        if model.task in ANSWERS:
-            # painting and the like take their time: others are served meanwhile
-            return await run_in_threadpool(ANSWERS[model.task], model, call.inputs)
-        if model.task != "text-generation":
-            raise NotSimulated(f"{model.id} ({model.task})")
-        return await self._generate(entry, model, call, fault)
+
+        async def run(inputs: dict[str, Any]) -> Answer | AsyncIterator[str]:
+            return await self._run_model(entry, model, replace(call, inputs=inputs), fault)
+
+        if batches.is_meant(call):
+            return await self._batches.answer(model, call.inputs, run)
+        return await run(call.inputs)
+
+    async def _run_model(
+        self, entry: Entry, model: Model, call: ModelCall, fault: Fault | None
+    ) -> Answer | AsyncIterator[str]:
+        if model.task == "text-generation":
+            return await self._generate(entry, model, call, fault)
+        # painting and the like take their time: others are served meanwhile
+        return await run_in_threadpool(self._answers[model.task], model, call.inputs)
 
     async def _generate(
         self, entry: Entry, model: Model, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
+        if self._real.chat:
+            return await self._ask(self._real.chat, entry, model, call, fault)
         generation = await run_in_threadpool(generate, model, call.inputs)
         if call.inputs.get("stream"):
             return self._traffic.stream(entry, list(generation.frames(call.dialect)), fault)
         return generation.answer(call.dialect)
+
+    async def _ask(
+        self, chat: "ChatUpstream", entry: Entry, model: Model, call: ModelCall, fault: Fault | None
+    ) -> Answer | AsyncIterator[str]:
+        if call.inputs.get("stream"):
+            frames = await chat.stream(model, call.inputs, call.dialect)
+            return self._traffic.stream(entry, frames, fault)
+        return await chat.answer(model, call.inputs, call.dialect)

@@ -118,7 +118,7 @@ def translate(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     if model.id == INDICTRANS:
         return _translate_to_indic(inputs)
     if "requests" in inputs and "text" not in inputs:
-        raise NotSimulated("The asynchronous batch (`requests`)")
+        raise NotSimulated("A batch (`requests`) without the option `queueRequest`")
     required(inputs, "text", "target_lang")
     of = text_input(inputs, "text")
     source, target = _language(inputs, "source_lang"), _language(inputs, "target_lang")

@@ -57,7 +57,8 @@ class Rest:
         """Any model, with its inputs as JSON, as a form, or as the bytes of one sound or image."""
         try:
             inputs = await _inputs(request)
-            result = await self._inference.run(request, ModelCall(request.path_params["model"], inputs))
+            options = {"queueRequest": True} if request.query_params.get("queueRequest") == "true" else {}
+            result = await self._inference.run(request, ModelCall(request.path_params["model"], inputs, options))
         except UpstreamError as error:
             return refused(error)
         if isinstance(result.answer, dict | list):
@@ -84,7 +85,8 @@ class Rest:
     async def _embeddings(self, request: Request) -> Response:
         try:
             model, asked = await _model_and_inputs(request, "input")
-            texts: list[Any] = asked["input"] if isinstance(asked["input"], list) else [asked["input"]]
+            given: Any = asked["input"]
+            texts = cast("list[Any]", given) if isinstance(given, list) else [given]
             result = await self._inference.run(request, ModelCall(model, {"text": texts}))
         except UpstreamError as error:
             return refused(error)

@@ -270,14 +270,9 @@ class _Search:
 
     def _items(self, of: Any, key: str, depth: int, count: int, unique: bool) -> list[Any]:
         made: list[Any] = []
-        variant = 0
-        while len(made) < count:
-            value = self.make(of, _singular(key), depth + 1, variant)
-            variant += 1
-            if not unique or not conforms(value, {"enum": made}, {}):
-                made.append(value)
-            elif variant > 2 * count + 8:
-                raise Unsatisfiable(f"{count} different items")
+        for variant in range(count):
+            other = {"allOf": [of], "not": {"enum": list(made)}} if unique and made else of
+            made.append(self.make(other, _singular(key), depth + 1, variant))
         return made
 
     def _items_said(self, of: Any) -> int:

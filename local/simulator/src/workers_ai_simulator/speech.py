@@ -223,7 +223,7 @@ def transcribe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
 
     whisper, whisper-tiny-en → `{text, word_count, words, vtt}`; whisper-large-v3-turbo, with `task`, `language`,
     `prefix` and others → `{transcription_info, text, word_count, segments, vtt}`; nova-3 → `{results}`; flux →
-    the event `EndOfTurn`.
+    the event `EndOfTurn`; nemotron-speech, with `encoding`, `sample_rate`, `channels` → `{text, duration}`.
 
     Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for a sound that
     cannot be read.
@@ -300,6 +300,10 @@ def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"results": {"channels": [{"alternatives": [alternative]}]}}
 
 
+NEMOTRON_DEFAULTS = {"sample_rate": 16_000, "channels": 1}
+"""Of bare samples; the model was trained on 16 kHz, and Workers AI's own defaults are not documented."""
+
+
 def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
     required(inputs, "encoding", "sample_rate")
     choice_input(inputs, "encoding", ("linear16",))
@@ -324,12 +328,24 @@ def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _nemotron(inputs: dict[str, Any]) -> dict[str, Any]:
+    choice_input(inputs, "encoding", ("wav", "flac", "ogg", "linear16"))
+    rate, channels = (number_input(inputs, name, default, 1) or 1 for name, default in NEMOTRON_DEFAULTS.items())
+    audio = _audio(inputs)
+    bare = inputs.get("encoding") == "linear16" and not audio.startswith(b"RIFF")
+    recording = Recording(len(audio) / 2 / rate / channels) if bare else _listen(audio)
+    if not recording.seconds:
+        raise _unreadable("it holds no sound")
+    return {"text": _text(recording), "duration": round(recording.seconds, 3)}
+
+
 LISTENERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "@cf/openai/whisper": _whisper,
     "@cf/openai/whisper-tiny-en": _whisper,
     "@cf/openai/whisper-large-v3-turbo": _whisper_turbo,
     "@cf/deepgram/nova-3": _nova,
     "@cf/deepgram/flux": _flux,
+    "@cf/nvidia/nemotron-speech-streaming-en-0.6b": _nemotron,
 }
 
 

@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager
-from typing import Any, cast
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from workers_ai_simulator.journal import Entry, Journal, shortened
 Handler = Callable[[Request], Awaitable[Response]]
 Refusal = Callable[[UpstreamError], Response]
 """Writes an error in the way of the API that was called."""
+Value = TypeVar("Value")
 
 
 class Traffic:
@@ -56,26 +57,37 @@ class Traffic:
         if fault.status:
             raise UpstreamError(fault.status, fault.code, fault.description)
 
-    def stream(self, entry: Entry, frames: Iterable[str], fault: Fault | None) -> AsyncIterator[str]:
-        """The frames at their pace, each noted in the journal, with what the fault does to them."""
-        fault = fault or Fault()
-        pace = self.tokens_per_second if fault.tokens_per_second is None else fault.tokens_per_second
-        entry.state, entry.status = "streaming", 200
-        return self._written(entry, frames, fault, pace)
+    def stream(
+        self, entry: Entry, frames: Iterable[str] | AsyncGenerator[str], fault: Fault | None
+    ) -> AsyncIterator[str]:
+        """The frames at their pace, each noted in the journal, with what the fault does to them.
 
-    async def _written(self, entry: Entry, frames: Iterable[str], fault: Fault, pace: float) -> AsyncIterator[str]:
+        Frames that come from elsewhere have a pace of their own. They may raise ConnectionAbortedError.
+        """
+        fault = fault or Fault()
+        arriving = isinstance(frames, AsyncGenerator)
+        usual = 0 if arriving else self.tokens_per_second
+        pace = usual if fault.tokens_per_second is None else fault.tokens_per_second
+        entry.state, entry.status = "streaming", 200
+        return self._written(entry, frames if arriving else _arriving(frames), fault, pace)
+
+    async def _written(
+        self, entry: Entry, frames: AsyncGenerator[str], fault: Fault, pace: float
+    ) -> AsyncIterator[str]:
         try:
-            for number, frame in enumerate(frames):
-                if number == fault.hold_after_frames:
-                    await fault.released.wait()
-                if number == fault.cut_after_frames:
-                    raise ConnectionAbortedError(f"cut after {number} frames, as a fault has it")
-                yield f"{frame[: len(frame) // 2]}\n\n" if number == fault.broken_frame else frame
-                await self.journal.note(entry, "streaming", number + 1)
-                if pace:
-                    await asyncio.sleep(1 / pace)
+            async with aclosing(frames):
+                async for frame in frames:
+                    if entry.frames == fault.hold_after_frames:
+                        await fault.released.wait()
+                    if entry.frames == fault.cut_after_frames:
+                        raise ConnectionAbortedError(f"cut after {entry.frames} frames, as a fault has it")
+                    yield f"{frame[: len(frame) // 2]}\n\n" if entry.frames == fault.broken_frame else frame
+                    await self.journal.note(entry, "streaming", entry.frames + 1)
+                    if pace:
+                        await asyncio.sleep(1 / pace)
             await self.journal.note(entry, "finished")
-        except ConnectionAbortedError:
+        except ConnectionAbortedError as error:
+            entry.error = str(error)
             await self.journal.note(entry, "failed")
             raise
         finally:
@@ -103,6 +115,28 @@ class Traffic:
                 return refuse(error)
 
         return observed
+
+
+async def _arriving(frames: Iterable[str]) -> AsyncGenerator[str]:
+    for frame in frames:
+        yield frame
+
+
+async def while_awaited(request: Request, answer: Coroutine[Any, Any, Value]) -> Value:
+    """The answer, unless its caller leaves: then it is cancelled.
+
+    Raises ClientDisconnect when that happens.
+    """
+    working = asyncio.create_task(answer)
+    gone = asyncio.ensure_future(request.receive())  # the body is read: what comes now is the disconnect
+    try:
+        await asyncio.wait({working, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise ClientDisconnect
+        return working.result()
+    finally:
+        working.cancel()
+        gone.cancel()
 
 
 async def _until_released(request: Request, fault: Fault, seconds: float | None = None) -> None:

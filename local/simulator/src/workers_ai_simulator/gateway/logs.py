@@ -81,9 +81,10 @@ class Log:
         return {name: getattr(self, name) for name in SHOWN} | {"created_at": moment(self.created_at)}
 
     def to_json(self) -> dict[str, Any]:
-        """As `getLog` and the REST API have it."""
+        """As `getLog` and the REST API have it: `AiGatewayLog` leaves out what is not known."""
         request, response = self.request or "", self.response or ""
-        return self.summary() | {
+        known = {name: value for name, value in self.summary().items() if value is not None or name in NULLABLE}
+        return known | {
             "request_size": self.request_size,
             "request_head": request[:HEAD],
             "request_head_complete": len(request.encode()) >= self.request_size and len(request) <= HEAD,
@@ -97,6 +98,8 @@ BODIES = ("request", "response", "request_size", "response_size")
 SHOWN = [each.name for each in fields(Log) if each.name not in (*BODIES, "number", "gateway")]
 STORED = [each.name for each in fields(Log) if each.name != "number"]
 FLAGS = ("success", "cached", "custom_cost")
+NULLABLE = ("score", "feedback", "event_id", "user_agent", "metadata")
+"""Which `AiGatewayLog` does not list at all; and `metadata`, which is null in recordings."""
 
 
 @dataclass(frozen=True)

@@ -57,13 +57,17 @@ class VectorStore:
     after the fact. Nothing acknowledged is lost when the process is killed.
     """
 
-    def __init__(self, path: Path | None = None, delay: float = 0) -> None:
+    def __init__(
+        self, path: Path | None = None, delay: float = 0, metadata_indexes: Sequence[tuple[str, str, str]] = ()
+    ) -> None:
+        """metadata_indexes: (index, property, type) that an index gets when it is made."""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
         self._lock = threading.RLock()
         self._delay = delay
+        self._first_metadata_indexes = metadata_indexes
         self._collections: dict[str, Collection] = {}
 
     # ---- indexes -----------------------------------------------------------------------------------------------------
@@ -80,6 +84,9 @@ class VectorStore:
                 raise VectorizeError(3002, "vectorize.index.duplicate_name", 409)
             row = (name, dimensions, metric, description, _now(), _now())
             self._db.execute("INSERT INTO indexes VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", row)
+            for index, property_name, kind in self._first_metadata_indexes:
+                if index == name:
+                    self.create_metadata_index(name, property_name, kind)
             return self.index(name)
 
     def find_index(self, name: str) -> Index | None:

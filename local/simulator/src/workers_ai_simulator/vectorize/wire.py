@@ -1,6 +1,7 @@
 """Vectorize over HTTP: as the `VectorizeIndexImpl` class asks, and as Cloudflare's REST API has it."""
 
 import json
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -114,6 +115,8 @@ class Binding:
 
     async def delete(self, request: Request) -> Any:
         name, ids = _index_name(request), _ids(await _object(request))
+        if not self.store.find_index(name):
+            return {"mutationId": str(uuid.uuid4())}
         mutation = await run_in_threadpool(self.store.delete, name, ids, limits.MOST_FROM_WORKER)
         return {"mutationId": mutation}
 

@@ -1,0 +1,40 @@
+"""The real models that the user has, in whose place nothing is simulated."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from workers_ai_simulator import embeddings
+from workers_ai_simulator.answers import Answer
+from workers_ai_simulator.models import Model
+
+if TYPE_CHECKING:  # what each of them needs is an extra, which those who do not use it need not install
+    from workers_ai_simulator.local_embeddings import LocalEmbeddings
+    from workers_ai_simulator.upstream.server import ChatUpstream
+
+
+@dataclass(frozen=True)
+class RealModels:
+    chat: "ChatUpstream | None" = None
+    """Answers all models of text generation."""
+    embeddings: "LocalEmbeddings | None" = None
+
+    @property
+    def answers(self) -> dict[str, Callable[[Model, dict[str, Any]], Answer]]:
+        """In the place of those of answers.py."""
+        return {"embeddings": partial(embeddings.embed, vectors=self.embeddings.vectors)} if self.embeddings else {}
+
+    def about(self) -> dict[str, Any]:
+        """`{chat_upstream: {url, models}, local_embeddings: {id: name}}`, None for what is simulated."""
+        return {
+            "chat_upstream": self.chat.about() if self.chat else None,
+            "local_embeddings": self.embeddings.about() if self.embeddings else None,
+        }
+
+    async def close(self) -> None:
+        if self.chat:
+            await self.chat.close()
+
+
+NONE = RealModels()
