@@ -80,7 +80,14 @@ def on_local_runtime(project: Configuration, root: Path) -> Configuration:
     local.pop("$schema", None)
     if "directory" in local.get("assets", {}):
         local["assets"] = {**local["assets"], "directory": str(root / local["assets"]["directory"])}
+    if "d1_databases" in local:
+        local["d1_databases"] = [_with_absolute_migrations(each, root) for each in local["d1_databases"]]
     return local
+
+
+def _with_absolute_migrations(database: Configuration, root: Path) -> Configuration:
+    folder = database.get("migrations_dir")
+    return {**database, "migrations_dir": str(root / folder)} if folder else database
 
 
 def with_simulators(configuration: Configuration, address: str) -> Configuration:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import watchfiles
 
-from local import ROOT, plan
+from local import ROOT, migrations, plan
 from local.configuration import ConfigurationError
 from local.install import BUILT, RUNTIME, WORKER_PACKAGES
 from local.plan import ENVIRONMENT, Plan
@@ -76,6 +76,11 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     if made.simulator:
         simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
         tasks.add(asyncio.create_task(_show_simulator(simulator)))
+    tables = asyncio.create_task(_migrate(made, children))
+    await asyncio.wait({tables, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if not tables.done():  # Ctrl-C, or the simulator has ended
+        return 0 if stop.is_set() else 1
+    tables.result()
     wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
     tasks.add(asyncio.create_task(_show_wrangler(wrangler, host)))
     if not made.is_official:
@@ -86,6 +91,19 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     for task in done:
         task.result()
     return 0 if stop.is_set() else 1
+
+
+async def _migrate(made: Plan, children: Children) -> None:
+    """Bring the local databases up to date. Raises CannotStart if a migration fails."""
+    due = {} if made.simulator is None else migrations.due(made.configuration, made.state)
+    for database in due:
+        print(f"Preparing the database {database} …", flush=True)
+        child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
+        said = [line async for line in child.lines()]
+        if await child.wait() != 0:
+            raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(said))
+    if due:
+        migrations.note(due, made.state)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -23,6 +23,8 @@ class Plan:
     """Exported by the main module, as far as the configuration says; name to kind."""
     file: Path
     """Where the configuration goes; its folder is wrangler's module folder, unless the runtime is the official one."""
+    state: Path
+    """What outlives a run: databases, objects, vectors."""
     wrangler: Command
     simulator: Command | None
     is_official: bool
@@ -49,8 +51,9 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
         main=project / own["main"],
         classes=configuration.configured_classes(own),
         file=file,
+        state=state,
         wrangler=_wrangler(options, project, file, state, port),
-        simulator=None if options.remote else _simulator(options, state, simulator_port),
+        simulator=None if options.remote else _simulator(options, own, state, simulator_port),
         is_official=options.official,
     )
 
@@ -61,12 +64,15 @@ def _configuration(options: Namespace, project: Path, own: Configuration, simula
         derived = configuration.with_remote(derived)
     else:
         derived = configuration.with_simulators(derived, simulator)
-    return configuration.open_on_localhost(derived)
+    return configuration.with_variables(configuration.open_on_localhost(derived), **dict(options.var))
 
 
-def _simulator(options: Namespace, state: Path, port: int) -> Command:
+def _simulator(options: Namespace, own: Configuration, state: Path, port: int) -> Command:
     command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
-    return [*command, "--tokens-per-second", str(options.tokens_per_second)]
+    command += ["--tokens-per-second", str(options.tokens_per_second)]
+    properties = {**own.get("vars", {}), **dict(options.var)}.get("RAG_PROPERTIES", "").split()
+    indexes = [index["index_name"] for index in own.get("vectorize", [])]
+    return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
 
 
 def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: int) -> Command:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workers import DurableObject, WorkerEntrypoint
+from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
 
 from aiworker import platform
 
@@ -34,3 +34,10 @@ class Conversation(DurableObject):
 
     async def alarm(self) -> None:
         await self._kept.erase()
+
+
+class Ingestion(WorkflowEntrypoint):
+    """One version of a document of `POST /rag/documents`."""
+
+    async def run(self, event: Any, step: Any) -> None:
+        await platform.run_ingestion(event, step)

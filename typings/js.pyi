@@ -47,8 +47,15 @@ AbortSignal: Any
 Array: Any
 Blob: Any
 Date: Any
+Error: Any
+Float32Array: Any
 FormData: Any
+Function: Any
 IdentityTransformStream: Any
+Object: Any
+Reflect: Any
+String: Any
 TextEncoder: Any
+TransformStream: Any
 Uint8Array: Any
 crypto: Any

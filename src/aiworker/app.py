@@ -30,13 +30,18 @@ async def handle(request: Request, read_settings: Callable[[], Settings], contex
         else:
             response = await _route(context(request_id=request_id, settings=settings))
     except ApiError as error:
-        response = error.to_response(request_id)
+        response = _refusal(error, request, request_id)
     except Exception:  # the one place where a defect of ours becomes a response
         print(f"{request_id} failed\n{traceback.format_exc()}")  # noqa: T201 - the Worker's log
         defect = ApiError("internal_error", f"This is a defect of the server; it is logged under {request_id}.")
-        response = defect.to_response(request_id)
+        response = _refusal(defect, request, request_id)
     response.headers |= shared
     return response  # to a HEAD, the platform sends it without its body
+
+
+def _refusal(error: ApiError, request: Request, request_id: str) -> Response:
+    is_openai = f"{request.path}/".startswith("/v1/")
+    return error.to_openai_response() if is_openai else error.to_response(request_id)
 
 
 async def _route(context: Context) -> Response:

@@ -4,11 +4,20 @@ Large things stay in JavaScript. A `Payload` is bytes of which Python reads only
 handed on unread.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from aiworker.http import Opaque, Payload, Request
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a payload behind bytes of its own, as a piece of a recording stands behind its header."""
+
+    head: bytes
+    start: int
+    end: int
 
 
 @dataclass(frozen=True)
@@ -19,6 +28,8 @@ class Binary:
     written_as: Literal["base64", "numbers", "stream"]
     """A string of base64, an array of numbers from 0 to 255, or the body itself with its content type."""
     content_type: str = "application/octet-stream"
+    part: Part | None = None
+    """What the model is sent of the payload, put together only when it is; None for all of it."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +55,7 @@ class UpstreamResponse(Protocol):
     def header(self, name: str) -> str | None: ...
 
     async def text(self) -> str:
-        """The body, read to its end."""
+        """The body, read to its end; raises ApiError `upstream_error` if it breaks off."""
         ...
 
     async def payload(self) -> Payload:
@@ -58,9 +69,25 @@ class UpstreamResponse(Protocol):
         """
         ...
 
+    async def value(self, name: str) -> Opaque:
+        """The property `name` of the JSON body, as JavaScript has it.
+
+        Raises ApiError `upstream_error` if there is none.
+        """
+        ...
+
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives. Leaving the loop early cancels the model."""
         ...
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What `toMarkdown` makes of a file."""
+
+    text: str
+    error: str | None
+    """Why it could not."""
 
 
 class Ai(Protocol):
@@ -72,6 +99,10 @@ class Ai(Protocol):
         """
         ...
 
+    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+        """The file as Markdown; raises ApiError `upstream_error` if the service fails."""
+        ...
+
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         """Raises ApiError `not_found` if the gateway has no such log."""
         ...
@@ -81,11 +112,29 @@ class Ai(Protocol):
         ...
 
 
+class Translation(Protocol):
+    """What becomes of a stream on its way; never awaits."""
+
+    def transform(self, chunk: bytes) -> bytes: ...
+
+    def finish(self) -> bytes:
+        """What follows the last chunk."""
+        ...
+
+    def failed(self, reason: str) -> str:
+        """What follows if the stream breaks off."""
+        ...
+
+
 class Streams(Protocol):
     """Bodies that are written while the client already reads them."""
 
-    def relay(self, body: Opaque, failed: Callable[[str], str]) -> Opaque:
-        """The body untouched and unread; should it break off, what `failed` makes of the reason is its end."""
+    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
+        """`before`, then the body, untouched and unread; should it break off, `failed` makes its end of the reason."""
+        ...
+
+    def translated(self, body: Opaque, translation: Translation) -> Opaque:
+        """The body, each chunk as the translation makes it."""
         ...
 
     def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
@@ -106,10 +155,18 @@ class StoredObject:
 
 
 class Bucket(Protocol):
-    async def put(self, key: str, payload: Payload, content_type: str, metadata: Mapping[str, str]) -> None: ...
+    async def put(self, key: str, content: str | Payload, content_type: str, metadata: Mapping[str, str]) -> None: ...
 
     async def get(self, key: str, request: Request) -> StoredObject | None:
         """The object as the request's `range` and conditional headers want it; None if there is none."""
+        ...
+
+    async def payload(self, key: str) -> Payload | None:
+        """The whole object; None if there is none."""
+        ...
+
+    async def delete_folder(self, prefix: str) -> None:
+        """Every object whose key begins so."""
         ...
 
 
@@ -129,3 +186,56 @@ class Conversation(Protocol):
 
 class Conversations(Protocol):
     def find(self, conversation_id: str) -> Conversation: ...
+
+
+Statement = tuple[str | float | None, ...]
+"""SQL, and the values of its parameters."""
+
+
+class Database(Protocol):
+    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]: ...
+
+    async def run(self, *statements: Statement) -> None:
+        """All of them, or none."""
+        ...
+
+
+@dataclass(frozen=True)
+class VectorRecord:
+    """A vector without its numbers."""
+
+    id: str
+    namespace: str
+    metadata: Mapping[str, Any]
+
+
+class VectorIndex(Protocol):
+    """Vectorize; what is written shows some seconds later."""
+
+    async def upsert(self, rows: Opaque, records: Sequence[VectorRecord]) -> None:
+        """rows: a JavaScript array of as many arrays of numbers, in the same order."""
+        ...
+
+    async def query(self, rows: Opaque, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
+        """Ids of the vectors nearest to the first of `rows` → their scores, the nearest first."""
+        ...
+
+    async def present(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids, 20 at most, whose vectors show."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Any number of them; those that are not there do not matter."""
+        ...
+
+
+class Ingestions(Protocol):
+    """The workflow that ingests versions of documents."""
+
+    async def start(self, version_id: str) -> None:
+        """Once: for a version whose workflow there is already, nothing happens."""
+        ...
+
+    async def wake(self, version_id: str) -> None:
+        """Go on with one that a restart may have left asleep (local runs only), or start it if it was never started."""
+        ...

@@ -1,27 +1,25 @@
-"""What a route is given: the request, the Worker's settings, and what it is bound to."""
+"""What a route is given: the request, the Worker's settings, and what it is bound to. (A workflow has no request.)"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiworker.bindings import Ai, Bucket, Conversations, Streams
+from aiworker.bindings import Ai, Bucket, Conversations, Database, Ingestions, Streams, VectorIndex
 from aiworker.errors import ApiError
 from aiworker.http import Request
 from aiworker.settings import Settings
 
 
-@dataclass(frozen=True)
-class Context:
-    request: Request
-    request_id: str
+@dataclass(frozen=True, kw_only=True)
+class Resources:
+    """What there is without a request too. A binding that wrangler.jsonc does not have is None."""
+
     settings: Settings
-    bindings: Mapping[str, bool]
-    """Every binding of wrangler.jsonc → whether this Worker has it."""
-    ai: Ai | None
-    bucket: Bucket | None
-    conversations: Conversations | None
-    streams: Streams
-    versions: Mapping[str, str]
-    """Of the platform, for /health."""
+    ai: Ai | None = None
+    bucket: Bucket | None = None
+    conversations: Conversations | None = None
+    database: Database | None = None
+    vectors: VectorIndex | None = None
+    ingestions: Ingestions | None = None
 
     def the_ai(self) -> Ai:
         """Raises ApiError `unavailable` if the Worker has no AI binding."""
@@ -41,6 +39,36 @@ class Context:
             objects = '"durable_objects": {"bindings": [{"name": "CONVERSATIONS", "class_name": "Conversation"}]}'
             raise _unbound("CONVERSATIONS", objects)
         return self.conversations
+
+    def the_database(self) -> Database:
+        """Raises ApiError `unavailable` if the Worker has no D1 database."""
+        if self.database is None:
+            raise _unbound("DB", '"d1_databases": [{"binding": "DB", "database_name": "aiworker"}]')
+        return self.database
+
+    def the_vectors(self) -> VectorIndex:
+        """Raises ApiError `unavailable` if the Worker has no index of vectors."""
+        if self.vectors is None:
+            raise _unbound("VECTORIZE", '"vectorize": [{"binding": "VECTORIZE", "index_name": "aiworker-passages"}]')
+        return self.vectors
+
+    def the_ingestions(self) -> Ingestions:
+        """Raises ApiError `unavailable` if the Worker has no workflow for documents."""
+        if self.ingestions is None:
+            name = '"name": "aiworker-ingestion", "class_name": "Ingestion"'
+            raise _unbound("INGESTIONS", f'"workflows": [{{"binding": "INGESTIONS", {name}}}]')
+        return self.ingestions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(Resources):
+    request: Request
+    request_id: str
+    bindings: Mapping[str, bool]
+    """Every binding of wrangler.jsonc → whether this Worker has it."""
+    streams: Streams
+    versions: Mapping[str, str]
+    """Of the platform, for /health."""
 
 
 def _unbound(name: str, configuration: str) -> ApiError:

@@ -4,8 +4,17 @@ from aiworker.errors import ApiError
 from aiworker.http import Request, Response
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-REQUEST_HEADERS = "authorization, content-type, x-api-key"
-RESPONSE_HEADERS = "retry-after, server-timing, x-ai-request-id, x-gateway-log-id, x-model, x-request-id"
+OPENAI_CLIENT = (
+    "openai-organization", "openai-project", "idempotency-key", "x-stainless-arch", "x-stainless-async",
+    "x-stainless-helper-method", "x-stainless-lang", "x-stainless-os", "x-stainless-package-version",
+    "x-stainless-raw-response", "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version",
+    "x-stainless-timeout",
+)  # fmt: skip
+"""What OpenAI's own client sends from a page besides."""
+REQUEST_HEADERS = ", ".join(("authorization", "content-type", "x-api-key", *OPENAI_CLIENT))
+RESPONSE_HEADERS = (
+    "retry-after, server-timing, x-ai-request-id, x-gateway-cache, x-gateway-log-id, x-model, x-neurons, x-request-id"
+)
 PREFLIGHT_SECONDS = 7200
 """How long a browser may remember a preflight; Chromium's own maximum."""
 

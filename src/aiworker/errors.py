@@ -1,5 +1,6 @@
 """Every error the API can return, in one table, and what the errors of Workers AI become."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from aiworker.http import Response, json_response
@@ -51,13 +52,14 @@ UPSTREAM_CODES: dict[int, str] = {
     5016: "forbidden",
     5018: "forbidden",
     5021: "context_exceeded",
+    5024: "unprocessable",  # JSON mode could not be met
     5028: "model_not_found",  # retired
     5035: "forbidden",  # the model needs a paid plan
 }
 """Internal codes of Workers AI → `error.type` here; any other is an `upstream_error`.
 
-Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 4006, 5006, 5021 and 5028 answers of
-the service that public test suites have recorded.
+Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 4006, 5006, 5021, 5024 and 5028
+answers of the service that public test suites have recorded.
 """
 
 
@@ -73,6 +75,39 @@ UPSTREAM_STATUSES: dict[int, str] = {
 """HTTP status of an answer without an internal code → `error.type` here; any other is an `upstream_error`."""
 
 
+class OpenAIKind(NamedTuple):
+    status: int
+    type: str
+    code: str | None = None
+
+
+OPENAI_KINDS: dict[str, OpenAIKind] = {
+    "invalid_request": OpenAIKind(400, "invalid_request_error"),
+    "unauthorized": OpenAIKind(401, "invalid_request_error", "invalid_api_key"),
+    "forbidden": OpenAIKind(403, "permission_error"),
+    "not_found": OpenAIKind(404, "invalid_request_error", "unknown_url"),
+    "model_not_found": OpenAIKind(404, "invalid_request_error", "model_not_found"),
+    "method_not_allowed": OpenAIKind(405, "invalid_request_error", "method_not_supported"),
+    "payload_too_large": OpenAIKind(413, "invalid_request_error", "request_too_large"),
+    "context_exceeded": OpenAIKind(400, "invalid_request_error", "context_length_exceeded"),
+    "unsupported_media_type": OpenAIKind(415, "invalid_request_error", "unsupported_media_type"),
+    "unprocessable": OpenAIKind(422, "invalid_request_error", "unprocessable"),
+    "rate_limited": OpenAIKind(429, "requests", "rate_limit_exceeded"),
+    "timeout": OpenAIKind(504, "server_error", "timeout"),
+    "internal_error": OpenAIKind(500, "server_error"),
+    "upstream_error": OpenAIKind(502, "server_error"),
+    "unavailable": OpenAIKind(503, "server_error", "unavailable"),
+}
+"""`error.type` here → status, `type` and `code` under /v1, by which OpenAI's clients choose the exception that they
+raise, and whether they try again. Where OpenAI's reference has no such error, its code here is invented."""
+
+OUT_OF_QUOTA = OpenAIKind(429, "insufficient_quota", "insufficient_quota")
+QUOTA_CODES = {3036, 4006}
+"""Upstream's codes of what does not pass before the next day."""
+LASTING = {"unavailable", "unprocessable"}
+"""Errors after which the same request fails again, though their status does not say so."""
+
+
 class ApiError(Exception):
     """A request that cannot be served, as its client shall see it."""
 
@@ -84,6 +119,7 @@ class ApiError(Exception):
         param: str | None = None,
         upstream_code: int | None = None,
         retry_after: int | None = None,
+        details: Mapping[str, Any] | None = None,
         headers: dict[str, str] | None = None,
     ) -> None:
         """
@@ -91,6 +127,7 @@ class ApiError(Exception):
         message: a sentence that says what is wrong and, where it can, what to do.
         param: the field at fault, dotted (`messages.0.role`).
         retry_after: seconds after which the same request may succeed.
+        details: what only an error of this type can tell, as JSON values; left out of other errors.
         headers: of the response, beside those of every error.
         """
         super().__init__(message)
@@ -99,6 +136,7 @@ class ApiError(Exception):
         self.param = param
         self.upstream_code = upstream_code
         self.retry_after = retry_after
+        self.details = details
         self.headers = headers or {}
 
     def to_json(self, request_id: str) -> dict[str, Any]:
@@ -111,7 +149,7 @@ class ApiError(Exception):
             "request_id": request_id,
             "retry_after": self.retry_after,
         }
-        return {"error": error}
+        return {"error": error if self.details is None else {**error, "details": self.details}}
 
     def to_response(self, request_id: str) -> Response:
         response = json_response(self.to_json(request_id), KINDS[self.type].status)
@@ -119,3 +157,20 @@ class ApiError(Exception):
         if self.retry_after is not None:
             response.headers["retry-after"] = str(self.retry_after)
         return response
+
+    def to_openai(self) -> dict[str, Any]:
+        """As the routes under /v1 have it."""
+        kind = self._openai_kind()
+        return {"error": {"message": self.message, "type": kind.type, "param": self.param, "code": kind.code}}
+
+    def to_openai_response(self) -> Response:
+        response = json_response(self.to_openai(), self._openai_kind().status)
+        response.headers |= self.headers
+        if self.retry_after is not None:
+            response.headers["retry-after"] = str(self.retry_after)
+        if self.type in LASTING or self._openai_kind() is OUT_OF_QUOTA:
+            response.headers["x-should-retry"] = "false"  # OpenAI's clients obey it
+        return response
+
+    def _openai_kind(self) -> OpenAIKind:
+        return OUT_OF_QUOTA if self.upstream_code in QUOTA_CODES else OPENAI_KINDS[self.type]

@@ -5,7 +5,7 @@ a thousand frames costs Python nothing.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
@@ -15,6 +15,10 @@ Opaque = NewType("Opaque", object)
 
 class Payload(Protocol):
     """Bytes that belong to JavaScript: an upload, an image, a sound."""
+
+    name: str
+    """Of a file of a form, as its client says; empty otherwise. So is `media_type`."""
+    media_type: str
 
     @property
     def size(self) -> int: ...
@@ -28,8 +32,24 @@ class Payload(Protocol):
         """A copy of that part."""
         ...
 
+    def view(self, start: int, end: int) -> Opaque:
+        """That part where it is, uncopied."""
+        ...
+
+    def find(self, byte: int, start: int) -> int:
+        """Where from `start` that byte first is; -1 if it is not."""
+        ...
+
     async def sha256(self) -> str:
         """Hexadecimal."""
+        ...
+
+    def base64(self) -> Opaque:
+        """The bytes as base64, for a part of a response."""
+        ...
+
+    async def floats_base64(self, start: int, end: int) -> list[Opaque]:
+        """Of each array in the JSON array of arrays of numbers that is there, the float32, little-endian, as base64."""
         ...
 
 
@@ -59,6 +79,14 @@ class Request(Protocol):
         """
         ...
 
+    async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+        """The body, and the files that its JSON has as base64, bare or in a data URI, under some of those names.
+
+        In the body, the name then stands in place of the file; what is no JSON object comes as it is. Raises as
+        `read`, and ApiError `invalid_request` for a file that is not base64.
+        """
+        ...
+
     async def read_payload(self, limit: int) -> Payload:
         """The body, left in JavaScript; raises as `read`."""
         ...
@@ -73,7 +101,8 @@ class Request(Protocol):
 
 @dataclass
 class Response:
-    body: "str | Opaque | None" = None
+    body: "str | list[str | Opaque] | Opaque | None" = None
+    """Of a list, the parts are put together in JavaScript."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
 

@@ -5,26 +5,29 @@ import contextlib
 import functools
 import json
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Mapping
+import traceback
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import js
 import pyodide
-from pyodide.ffi import JsException, JsNull, jsnull, to_js
+from pyodide.ffi import JsException, JsNull, JsProxy, create_proxy, jsnull, to_js
 from workers import Request as WorkersRequest
 from workers import import_from_javascript
 
-from aiworker import app
-from aiworker.bindings import Binary, Inputs, StoredObject
-from aiworker.context import Context
+from aiworker import app, preconditions
+from aiworker.bindings import Binary, Converted, Inputs, Part, Statement, StoredObject, Translation, VectorRecord
+from aiworker.context import Context, Resources
 from aiworker.conversations import KeptConversation
 from aiworker.errors import ApiError
 from aiworker.http import Opaque, Payload, Request, Response
+from aiworker.rag import ingest
 from aiworker.settings import VARIABLES, Settings
 
-BINDINGS = ("AI", "VECTORIZE", "BUCKET", "ASSETS", "RATE_LIMIT", "CONVERSATIONS")
+BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "ASSETS", "RATE_LIMIT")
 
 LINGER = 16
 """A body up to so many times too large is received to its end before it is refused: a client that is still sending
@@ -32,18 +35,20 @@ when the connection closes sees a broken connection instead of the error."""
 
 # JSON.parse makes a JavaScript object in one crossing, whatever its size
 _to_js_object = js.JSON.parse
+_apply = js.Reflect.apply
+_call = functools.partial(_apply, js.Function.prototype.call)
+"""Takes a method, and an array of what it is called on and its arguments, which so stay in JavaScript."""
 
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request of the platform; `execution` is its context, whose waitUntil keeps work alive."""
+    _resume_once(execution)
     asked = PlatformRequest(request.js_object)
     context = functools.partial(
         Context,
-        asked,
+        **_bound(),
+        request=asked,
         bindings=_present(),
-        ai=_ai(),
-        bucket=_bucket(),
-        conversations=_conversations(),
         streams=PlatformStreams(execution),
         versions=_versions(),
     )
@@ -82,6 +87,22 @@ class PlatformRequest:
         if self._fits(limit):
             return (await self._request.arrayBuffer()).to_bytes()
         return b"".join([part.to_bytes() for part in await self._received(limit)])
+
+    async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+        payload = await self.read_payload(limit)
+        try:
+            data = await js.Response.new(payload.body).json()
+        except JsException:
+            return payload.read(), {}
+        if not isinstance(data, JsProxy):
+            return payload.read(), {}
+        files: dict[str, Payload] = {}
+        for entry in js.Object.entries(data):
+            name, text = entry[0], entry.slice(1)
+            if name in names and _call(js.Object.prototype.toString, text) == "[object String]":
+                files[name] = _from_base64(name, text)
+                setattr(data, name, name)
+        return js.JSON.stringify(data).encode(), files
 
     async def read_payload(self, limit: int) -> Payload:
         if self._fits(limit):
@@ -125,7 +146,9 @@ class PlatformRequest:
 class PlatformPayload:
     """aiworker.http.Payload over an ArrayBuffer."""
 
-    def __init__(self, buffer: Any) -> None:
+    def __init__(self, buffer: Any, name: str = "", media_type: str = "") -> None:
+        self.name = name
+        self.media_type = media_type
         self._bytes = js.Uint8Array.new(buffer)
         self.size: int = self._bytes.byteLength
         self.body = Opaque(buffer)
@@ -133,23 +156,65 @@ class PlatformPayload:
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         return self._bytes.subarray(start, self.size if end is None else end).to_bytes()
 
+    def view(self, start: int, end: int) -> Opaque:
+        return self._bytes.subarray(start, end)
+
     async def sha256(self) -> str:
         return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
 
-    def base64(self) -> str:
-        return self._bytes.toBase64()
+    def part(self, part: Part) -> "PlatformPayload":
+        joined = js.Uint8Array.new(len(part.head) + part.end - part.start)
+        joined.set(to_js(part.head))
+        joined.set(self._bytes.subarray(part.start, part.end), len(part.head))
+        return PlatformPayload(joined.buffer)
+
+    def set_base64(self, target: Any, name: str) -> None:
+        """Give a JavaScript object the property; copied from a getter, the string never is one of Python's."""
+        getter = _to_js_object('{"enumerable": true}')
+        getter.get = self._bytes.toBase64.bind(self._bytes)
+        js.Object.assign(target, js.Object.defineProperty(js.Object.new(), name, getter))
 
     def numbers(self) -> Any:
-        return js.Array["from"](self._bytes)
+        return js.Array.from_(self._bytes)
+
+    def find(self, byte: int, start: int) -> int:
+        return self._bytes.indexOf(byte, start)
+
+    def base64(self) -> Opaque:
+        texts = js.Array.new()
+        self.set_base64(texts, "0")
+        return Opaque(js.Blob.new(texts))
+
+    async def floats_base64(self, start: int, end: int) -> list[Opaque]:
+        rows = await js.Response.new(self.view(start, end)).json()
+        return [PlatformPayload(js.Float32Array.new(row).buffer).base64() for row in rows]
+
+
+def _from_base64(name: str, text: Any) -> Payload:
+    """text: an array that holds the string, which so becomes bytes without ever being one of Python's."""
+    try:
+        # "data:image/png;base64,…": base64 itself has no comma
+        parts = _call(js.String.prototype.split, text.concat(js.Array.of(",")))
+        return PlatformPayload(_apply(js.Uint8Array.fromBase64, js.Uint8Array, parts.slice(-1)).buffer)
+    except JsException:
+        raise ApiError(
+            "invalid_request", f"{name} must be base64, bare or in a data URI (data:image/png;base64,…).", param=name
+        ) from None
 
 
 async def _file(blob: Any) -> Payload:
-    return PlatformPayload(await blob.arrayBuffer())
+    return PlatformPayload(await blob.arrayBuffer(), blob.name, blob.type.partition(";")[0])
 
 
 def _to_js_response(response: Response) -> js.Response:
     head = _to_js_object(json.dumps({"status": response.status, "headers": response.headers}))
-    return js.Response.new(jsnull if response.body is None else response.body, head)
+    return js.Response.new(_to_js_body(response.body), head)
+
+
+def _to_js_body(body: Any) -> Any:
+    if isinstance(body, list):
+        return js.Blob.new(js.Array.of(*body))
+    return jsnull if body is None else body
 
 
 def _text_or_none(value: str | JsNull) -> str | None:
@@ -171,13 +236,22 @@ class PlatformAi:
 
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "PlatformResponse":
         to_js = _to_js_object(json.dumps(options))
-        to_js.signal = js.AbortSignal.timeout(round(seconds * 1000))
+        to_js.signal = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
         try:
             return PlatformResponse(await self._binding.run(model, _to_js_inputs(inputs), to_js))
         except JsException as error:
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} has not begun to answer in time.") from error
             raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
+
+    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+        document = _to_js_object(json.dumps({"name": name}))
+        document.blob = js.Blob.new(js.Array.of(file.body), _to_js_object(json.dumps({"type": media_type})))
+        try:
+            found = json.loads(js.JSON.stringify(await self._binding.toMarkdown(document)))
+        except JsException as error:
+            raise ApiError("upstream_error", f"Workers AI could not convert the file: {error}") from error
+        return Converted(found.get("data") or "", found.get("error"))
 
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         with _log_found(log_id):
@@ -200,16 +274,33 @@ class PlatformResponse:
         return _text_or_none(self._response.headers.get(name))
 
     async def text(self) -> str:
-        return await self._response.text()
+        try:
+            return await self._response.text()
+        except JsException as error:
+            raise ApiError("upstream_error", f"The model's answer broke off: {error}") from error
 
     async def payload(self) -> Payload:
-        return PlatformPayload(await self._response.arrayBuffer())
+        try:
+            return PlatformPayload(await self._response.arrayBuffer())
+        except JsException as error:
+            raise ApiError("upstream_error", f"The model's answer broke off: {error}") from error
 
     async def base64_payload(self, name: str) -> Payload:
-        found = getattr(await self._response.json(), name, None)
-        if not isinstance(found, str):
+        try:
+            data = await self._response.json()
+            held = next((entry.slice(1) for entry in js.Object.entries(data) if entry[0] == name), js.Array.new())
+            return PlatformPayload(_apply(js.Uint8Array.fromBase64, js.Uint8Array, held).buffer)
+        except JsException as error:  # no JSON, no such property, no string, no base64
+            raise ApiError("upstream_error", f"The model's answer has no {name}: {error}") from error
+
+    async def value(self, name: str) -> Opaque:
+        try:
+            found = getattr(await self._response.json(), name, None)
+        except JsException as error:
+            raise ApiError("upstream_error", f"The model's answer is no JSON: {error}") from error
+        if found is None or isinstance(found, JsNull):
             raise ApiError("upstream_error", f"The model's answer has no {name}.")
-        return PlatformPayload(js.Uint8Array.fromBase64(found).buffer)
+        return Opaque(found)
 
     async def chunks(self) -> AsyncIterator[bytes]:
         if isinstance(self._response.body, JsNull):
@@ -221,28 +312,33 @@ class PlatformResponse:
         except JsException as error:
             raise ApiError("upstream_error", f"The model's answer broke off: {error}") from error
         finally:
-            await reader.cancel()  # of a stream that has been read to its end, nothing is left to cancel
+            # cancels the model if it is still writing; a stream that broke repeats its error
+            with contextlib.suppress(JsException):
+                await reader.cancel()
 
 
 def _to_js_inputs(inputs: Inputs) -> Any:
     to_js = _to_js_object(json.dumps(inputs.fields, ensure_ascii=False))
     for name, binary in inputs.binary.items():
-        setattr(to_js, name, _to_js_binary(binary))
+        _set_binary(to_js, name, binary)
     if inputs.form:
         to_js.multipart = _to_js_form(inputs.form)
     return to_js
 
 
-def _to_js_binary(binary: Binary) -> Any:
+def _set_binary(to_js: Any, name: str, binary: Binary) -> None:
     payload = binary.payload
     assert isinstance(payload, PlatformPayload)
+    if binary.part:
+        payload = payload.part(binary.part)
     if binary.written_as == "base64":
-        return payload.base64()
-    if binary.written_as == "numbers":
-        return payload.numbers()
-    stream = _to_js_object(json.dumps({"contentType": binary.content_type}))
-    stream.body = js.Response.new(payload.body).body
-    return stream
+        payload.set_base64(to_js, name)
+    elif binary.written_as == "numbers":
+        setattr(to_js, name, payload.numbers())
+    else:
+        stream = _to_js_object(json.dumps({"contentType": binary.content_type}))
+        stream.body = js.Response.new(payload.body).body
+        setattr(to_js, name, stream)
 
 
 def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
@@ -277,9 +373,14 @@ class PlatformStreams:
     def __init__(self, execution: Any) -> None:
         self._execution = execution
 
-    def relay(self, body: Opaque, failed: Callable[[str], str]) -> Opaque:
+    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
         pipe = js.IdentityTransformStream.new()
-        self._run(_relayed(body, pipe.writable, failed))
+        self._run(_relayed(body, pipe.writable, failed, before))
+        return Opaque(pipe.readable)
+
+    def translated(self, body: Opaque, translation: Translation) -> Opaque:
+        pipe = js.IdentityTransformStream.new()
+        self._run(_translated(body, pipe.writable, translation))
         return Opaque(pipe.readable)
 
     def written(self, parts: AsyncGenerator[str | bytes]) -> Opaque:
@@ -292,22 +393,58 @@ class PlatformStreams:
         self._execution.waitUntil(asyncio.ensure_future(work))
 
 
-async def _relayed(body: Any, writable: Any, failed: Callable[[str], str]) -> None:
+async def _relayed(body: Any, writable: Any, failed: Callable[[str], str], before: str) -> None:
     last = ""
     try:
+        if before:
+            writer = writable.getWriter()
+            await writer.write(_encoded(before))
+            writer.releaseLock()
         await body.pipeTo(writable, preventAbort=True, preventClose=True)
     except JsException as error:  # the model's connection broke, its time is over, or the client has left
         last = failed(str(error))
     await _end(writable.getWriter(), last)
 
 
+async def _translated(body: Any, writable: Any, translation: Translation) -> None:
+    """By a callback for each chunk, which costs a fraction of what awaiting each of them would."""
+
+    def pass_on(translated: Callable[[], bytes], controller: Any) -> None:
+        try:
+            if last := translated():
+                controller.enqueue(to_js(last))
+        except Exception:  # a defect of ours: the stream must break off, without telling what only the log may know
+            print(f"a translation failed\n{traceback.format_exc()}")  # noqa: T201 - the Worker's log
+            controller.error(js.Error.new("a defect of the server"))
+
+    def transform(chunk: Any, controller: Any) -> None:
+        pass_on(lambda: translation.transform(chunk.to_bytes()), controller)
+
+    def flush(controller: Any) -> None:
+        pass_on(translation.finish, controller)
+
+    callbacks = {"transform": create_proxy(transform), "flush": create_proxy(flush)}
+    transformer = js.Object.new()
+    for name, callback in callbacks.items():
+        setattr(transformer, name, callback)
+    try:
+        translated = body.pipeThrough(js.TransformStream.new(transformer))
+        await _relayed(translated, writable, translation.failed, "")
+    finally:
+        for callback in callbacks.values():
+            callback.destroy()
+
+
 async def _written(parts: AsyncGenerator[str | bytes], writer: Any) -> None:
     async with contextlib.aclosing(parts):
-        async for part in parts:
-            try:
+        try:
+            async for part in parts:
                 await writer.write(_encoded(part))
-            except JsException:  # the client has left
-                return
+        except JsException:  # the client has left
+            return
+        except Exception as error:  # a defect of ours: the client must not take what it has for the whole
+            await writer.abort(str(error))
+            raise
     await _end(writer)
 
 
@@ -336,47 +473,61 @@ class PlatformBucket:
     def __init__(self, binding: Any) -> None:
         self._binding = binding
 
-    async def put(self, key: str, payload: Payload, content_type: str, metadata: Mapping[str, str]) -> None:
+    async def put(self, key: str, content: str | Payload, content_type: str, metadata: Mapping[str, str]) -> None:
         options = {"httpMetadata": {"contentType": content_type}, "customMetadata": metadata}
-        await self._binding.put(key, payload.body, _to_js_object(json.dumps(options)))
+        body = content if isinstance(content, str) else content.body
+        await _from_bucket(self._binding.put(key, body, _to_js_object(json.dumps(options))))
 
     async def get(self, key: str, request: Request) -> StoredObject | None:
-        assert isinstance(request, PlatformRequest)
-        options = _to_js_object("{}")
-        options.onlyIf = options.range = request.headers
-        try:
-            found = await self._binding.get(key, options)
-        except JsException as error:
-            if "range" not in str(error).lower():
-                raise ApiError("upstream_error", f"The bucket could not answer: {error}") from error
-            return await self._unsatisfied(key)
-        return None if isinstance(found, JsNull) else _stored(found, request)
-
-    async def _unsatisfied(self, key: str) -> StoredObject | None:
-        """416: the object is shorter than the range asked for."""
-        head = await self._binding.head(key)
-        if isinstance(head, JsNull):
+        # what is wanted of it can depend on what it is
+        looks_first = request.method != "GET" or any(request.header(name) for name in preconditions.HEADERS)
+        found = await _from_bucket(self._binding.head(key) if looks_first else self._binding.get(key))
+        if isinstance(found, JsNull):
             return None
-        return StoredObject(None, 416, {"content-range": f"bytes */{head.size}"})
+        size: int = found.size
+        modified = datetime.fromtimestamp(found.uploaded.getTime() // 1000, UTC)
+        wants = preconditions.wanted(request, found.httpEtag, modified, size)
+        headers = _stored_headers(found, preconditions.http_date(modified), wants)
+        if wants.status in (200, 206) and request.method == "GET" and looks_first:
+            found = await _from_bucket(self._binding.get(key, _to_js_object(json.dumps(_part(wants)))))
+            if isinstance(found, JsNull):  # erased in this moment
+                return None
+        return StoredObject(Opaque(found.body) if hasattr(found, "body") else None, wants.status, headers)
+
+    async def payload(self, key: str) -> Payload | None:
+        found = await _from_bucket(self._binding.get(key))
+        return None if isinstance(found, JsNull) else PlatformPayload(await found.arrayBuffer())
+
+    async def delete_folder(self, prefix: str) -> None:
+        while True:
+            listed = await _from_bucket(self._binding.list(_to_js_object(json.dumps({"prefix": prefix}))))
+            keys = [each.key for each in listed.objects]
+            if not keys:
+                return
+            await _from_bucket(self._binding.delete(_to_js_object(json.dumps(keys))))
 
 
-def _stored(found: Any, request: Request) -> StoredObject:
-    headers = {
-        "content-type": getattr(found.httpMetadata, "contentType", None) or "application/octet-stream",
-        "etag": found.httpEtag,
-        "last-modified": found.uploaded.toUTCString(),
-        "accept-ranges": "bytes",
-    }
-    if not hasattr(found, "body"):
-        status = 304 if request.header("if-none-match") or request.header("if-modified-since") else 412
-        return StoredObject(None, status, headers)
-    size: int = found.size
-    if request.header("range") is None or not hasattr(found, "range"):
-        return StoredObject(Opaque(found.body), 200, headers | {"content-length": str(size)})
-    start: int = getattr(found.range, "offset", None) or 0
-    length: int = getattr(found.range, "length", None) or size - start
-    part = {"content-range": f"bytes {start}-{start + length - 1}/{size}", "content-length": str(length)}
-    return StoredObject(Opaque(found.body), 206, headers | part)
+async def _from_bucket(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except JsException as error:
+        raise ApiError("upstream_error", f"The bucket could not answer: {error}") from error
+
+
+def _part(wants: preconditions.Wanted) -> dict[str, Any]:
+    return {"range": {"offset": wants.start, "length": wants.length}} if wants.status == 206 else {}
+
+
+def _stored_headers(found: Any, modified: str, wants: preconditions.Wanted) -> dict[str, str]:
+    if wants.status == 416:
+        return {"content-range": f"bytes */{found.size}"}
+    headers = {"etag": found.httpEtag, "last-modified": modified, "accept-ranges": "bytes"}
+    if wants.status in (200, 206):
+        headers["content-type"] = getattr(found.httpMetadata, "contentType", None) or "application/octet-stream"
+        headers["content-length"] = str(wants.length)
+    if wants.status == 206:
+        headers["content-range"] = f"bytes {wants.start}-{wants.start + wants.length - 1}/{found.size}"
+    return headers
 
 
 # ---- conversations -----------------------------------------------------------------------------------------------
@@ -430,6 +581,153 @@ class PlatformStorage:
         await self._storage.deleteAll()
 
 
+# ---- D1, Vectorize, Workflows ------------------------------------------------------------------------------------
+
+
+class PlatformDatabase:
+    """aiworker.bindings.Database over D1."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
+        found = await _from_database(self._prepared((query, *values)).all())
+        # as text: one crossing, however many rows
+        return json.loads(js.JSON.stringify(found.results))
+
+    async def run(self, *statements: Statement) -> None:
+        await _from_database(self._binding.batch(js.Array.of(*map(self._prepared, statements))))
+
+    def _prepared(self, statement: Statement) -> Any:
+        query, *values = statement
+        return self._binding.prepare(query).bind(*(jsnull if value is None else value for value in values))
+
+
+async def _from_database(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except JsException as error:
+        raise ApiError("upstream_error", f"The database could not answer: {error}") from error
+
+
+class PlatformVectorIndex:
+    """aiworker.bindings.VectorIndex over Vectorize."""
+
+    MOST_DELETED = 100
+    """Ids in one call."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def upsert(self, rows: Any, records: Sequence[VectorRecord]) -> None:
+        if rows.length != len(records):
+            raise ApiError("upstream_error", f"The model has answered {rows.length} vectors for {len(records)} texts.")
+        vectors = _to_js_object(
+            json.dumps(
+                [{"id": each.id, "namespace": each.namespace, "metadata": dict(each.metadata)} for each in records]
+            )
+        )
+        for number in range(len(records)):
+            vectors[number].values = rows[number]
+        await _from_vectorize(self._binding.upsert(vectors))
+
+    async def query(self, rows: Any, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
+        options = {"topK": count, "namespace": namespace, "returnValues": False, "returnMetadata": "none"}
+        given = _to_js_object(json.dumps({**options, "filter": filter} if filter else options))
+        found = await _from_vectorize(self._binding.query(rows[0], given))
+        matches: list[dict[str, Any]] = json.loads(js.JSON.stringify(found.matches))
+        return {match["id"]: match["score"] for match in matches}
+
+    async def present(self, ids: Sequence[str]) -> set[str]:
+        found = await _from_vectorize(self._binding.getByIds(_to_js_object(json.dumps(list(ids)))))
+        return {each.id for each in found}
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        for start in range(0, len(ids), self.MOST_DELETED):
+            batch = list(ids[start : start + self.MOST_DELETED])
+            await _from_vectorize(self._binding.deleteByIds(_to_js_object(json.dumps(batch))))
+
+
+async def _from_vectorize(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except JsException as error:
+        raise ApiError("upstream_error", f"Vectorize could not answer: {error}") from error
+
+
+class PlatformIngestions:
+    """aiworker.bindings.Ingestions over a Workflow."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def start(self, version_id: str) -> None:
+        instance = _to_js_object(json.dumps({"id": version_id, "params": {"version": version_id}}))
+        try:
+            await self._binding.create(instance)
+        except JsException as error:
+            if "already_exists" not in str(error):
+                raise ApiError("upstream_error", f"The workflow could not be started: {error}") from error
+
+    async def wake(self, version_id: str) -> None:
+        try:
+            instance = await self._binding.get(version_id)
+        except JsException:  # a crash came before it was started
+            await self.start(version_id)
+            return
+        with contextlib.suppress(JsException):  # it has ended meanwhile
+            # the local engine has no alarm: an event, of whatever type, wakes it. Steps that are done stay done
+            await instance.sendEvent(_to_js_object('{"type": "wake", "payload": {}}'))
+
+
+_resumed = False
+
+
+def _resume_once(execution: Any) -> None:
+    """With the first request of an isolate, look after documents that a crash has left."""
+    global _resumed
+    if _resumed or _database() is None or _ingestions() is None:
+        return
+    _resumed = True
+    execution.waitUntil(asyncio.ensure_future(ingest.resume(_resources())))
+
+
+async def run_ingestion(event: Any, step: Any) -> None:
+    """What the Workflow does for one version of a document."""
+    await ingest.ingest(_resources(), PlatformSteps(step), event["payload"]["version"])
+
+
+class PlatformSteps:
+    """aiworker.rag.ingest.Steps over those of the SDK."""
+
+    ORDINARY: Mapping[str, Any] = {
+        "retries": {"limit": 6, "delay": "1 second", "backoff": "exponential"},
+        "timeout": "10 minutes",
+    }
+    PATIENT: Mapping[str, Any] = {
+        "retries": {"limit": 90, "delay": "2 seconds", "backoff": "constant"},
+        "timeout": "1 minute",
+    }
+
+    def __init__(self, step: Any) -> None:
+        self._step = step
+
+    async def do(self, name: str, work: Callable[[], Awaitable[Any]], *, patiently: bool = False) -> Any:
+        # what is hopeless counts as done, so that it is not tried again; every replay then says the same
+        async def attempt() -> str:
+            try:
+                return json.dumps({"result": await work()})
+            except ingest.Hopeless as error:
+                return json.dumps({"hopeless": str(error)})
+            except ApiError as error:
+                raise RuntimeError(error.message) from error
+
+        done = json.loads(await self._step.do(name, config=self.PATIENT if patiently else self.ORDINARY)(attempt)())
+        if "hopeless" in done:
+            raise ingest.Hopeless(done["hopeless"])
+        return done["result"]
+
+
 # ---- what stays the same for as long as this isolate lives -------------------------------------------------------
 
 
@@ -449,6 +747,22 @@ def _present() -> Mapping[str, bool]:
     return {name: hasattr(_env(), name) for name in BINDINGS}
 
 
+def _resources() -> Resources:
+    return Resources(settings=_settings(), **_bound())
+
+
+@functools.cache
+def _bound() -> dict[str, Any]:
+    return {
+        "ai": _ai(),
+        "bucket": _bucket(),
+        "conversations": _conversations(),
+        "database": _database(),
+        "vectors": _vectors(),
+        "ingestions": _ingestions(),
+    }
+
+
 @functools.cache
 def _ai() -> PlatformAi | None:
     return PlatformAi(_env().AI) if hasattr(_env(), "AI") else None
@@ -457,6 +771,21 @@ def _ai() -> PlatformAi | None:
 @functools.cache
 def _bucket() -> PlatformBucket | None:
     return PlatformBucket(_env().BUCKET) if hasattr(_env(), "BUCKET") else None
+
+
+@functools.cache
+def _database() -> PlatformDatabase | None:
+    return PlatformDatabase(_env().DB) if hasattr(_env(), "DB") else None
+
+
+@functools.cache
+def _vectors() -> PlatformVectorIndex | None:
+    return PlatformVectorIndex(_env().VECTORIZE) if hasattr(_env(), "VECTORIZE") else None
+
+
+@functools.cache
+def _ingestions() -> PlatformIngestions | None:
+    return PlatformIngestions(_env().INGESTIONS) if hasattr(_env(), "INGESTIONS") else None
 
 
 @functools.cache

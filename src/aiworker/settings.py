@@ -1,6 +1,7 @@
 """The Worker's variables (`vars` of wrangler.jsonc), checked once."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,14 @@ MODEL_VARIABLES: Mapping[str, tuple[str, ...]] = {
 }
 """Variable that names the model of requests that name none → the tasks it may be for."""
 
+ALIASES = (
+    "gpt-4o-mini=CHAT_MODEL gpt-4o=@cf/meta/llama-3.3-70b-instruct-fp8-fast "
+    "gpt-5-mini=@cf/openai/gpt-oss-20b gpt-5=@cf/openai/gpt-oss-120b gpt-3.5-turbo-instruct=CHAT_MODEL "
+    "text-embedding-3-small=@cf/baai/bge-m3 text-embedding-3-large=@cf/qwen/qwen3-embedding-0.6b "
+    "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL whisper-1=TRANSCRIBE_MODEL "
+    "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en"
+)
+
 DEFAULTS: Mapping[str, Any] = {
     "AUTH_MODE": "closed",
     "ALLOWED_ORIGINS": "",
@@ -39,6 +48,7 @@ DEFAULTS: Mapping[str, Any] = {
     "CLASSIFY_MODEL": "@cf/huggingface/distilbert-sst-2-int8",
     "SUMMARIZE_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
     "EXTRACT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
+    "MODEL_ALIASES": ALIASES,
     "GATEWAY_ID": "",
     "MAX_BODY_BYTES": 1_048_576,
     "MAX_UPLOAD_BYTES": 26_214_400,
@@ -46,6 +56,7 @@ DEFAULTS: Mapping[str, Any] = {
     "MODEL_ATTEMPTS": 3,
     "TOOL_ROUNDS": 5,
     "CONVERSATION_DAYS": 30,
+    "RAG_PROPERTIES": "",
     "SIMULATED": "",
 }
 """Every variable that the Worker reads, with what holds where it is not set."""
@@ -61,6 +72,8 @@ class Settings:
     """Variable of MODEL_VARIABLES → model id."""
     chat_fallbacks: tuple[str, ...]
     """Models that answer for CHAT_MODEL, in this order, when it cannot."""
+    model_aliases: Mapping[str, str]
+    """Names under which OpenAI's clients may ask for a model → model id."""
     gateway_id: str | None
     """The AI Gateway that every model call goes through."""
     max_body_bytes: int
@@ -73,6 +86,8 @@ class Settings:
     """How often a model may call tools of the Worker in one request."""
     conversation_days: int
     """After so many without a new message a conversation is erased."""
+    rag_properties: Mapping[str, str]
+    """Metadata of documents by which searches can be narrowed → `string`, `number` or `boolean`."""
     simulated: tuple[str, ...]
     """Names of the bindings that a simulator answers; set by scripts/dev."""
 
@@ -88,6 +103,7 @@ class Settings:
                 _model("CHAT_FALLBACKS", each, MODEL_VARIABLES["CHAT_MODEL"])
                 for each in str(given["CHAT_FALLBACKS"]).split()
             ),
+            model_aliases=dict(_aliases(given)),
             gateway_id=str(given["GATEWAY_ID"]) or None,
             max_body_bytes=_whole_number(given, "MAX_BODY_BYTES", 0),
             max_upload_bytes=_whole_number(given, "MAX_UPLOAD_BYTES", 0),
@@ -95,6 +111,7 @@ class Settings:
             model_attempts=_whole_number(given, "MODEL_ATTEMPTS", 1),
             tool_rounds=_whole_number(given, "TOOL_ROUNDS", 1),
             conversation_days=_whole_number(given, "CONVERSATION_DAYS", 1),
+            rag_properties=_properties(str(given["RAG_PROPERTIES"])),
             simulated=tuple(str(given["SIMULATED"]).split()),
         )
 
@@ -103,6 +120,28 @@ def _model(name: str, model_id: str, tasks: tuple[str, ...]) -> str:
     if getattr(catalogue.MODELS.get(model_id), "task", None) not in tasks:
         raise _misconfigured(name, f"the id of a model for {' or '.join(tasks)} (see GET /models)")
     return model_id
+
+
+def _properties(text: str) -> Mapping[str, str]:
+    """`language:string year:number` → the two; Vectorize indexes ten at most."""
+    found = {name: kind for name, _, kind in (each.partition(":") for each in text.split())}
+    if len(found) > 10 or not all(
+        re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) and kind in ("string", "number", "boolean")
+        for name, kind in found.items()
+    ):
+        raise _misconfigured("RAG_PROPERTIES", "a list of at most ten, such as language:string year:number")
+    return found
+
+
+def _aliases(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for pair in str(given["MODEL_ALIASES"]).replace(",", " ").split():
+        alias, _, target = pair.partition("=")
+        model_id = str(given[target]) if target in MODEL_VARIABLES else target
+        if not alias or alias in catalogue.MODELS or model_id not in catalogue.MODELS:
+            variables = "a variable such as CHAT_MODEL"
+            expected = f"a list of alias=model with ids of GET /models or {variables}: {pair[:100]} is none"
+            raise _misconfigured("MODEL_ALIASES", expected)
+        yield alias, model_id
 
 
 def _whole_number(given: Mapping[str, Any], name: str, least: int) -> int:

@@ -169,6 +169,21 @@ def test_a_dry_run_shows_what_would_run() -> None:
     assert plan["commands"]["simulator"]
 
 
+def test_a_variable_of_the_command_line_takes_the_place_of_the_configuration_s() -> None:
+    plan = dry_run("--var", "CHAT_MODEL=a=b", "--var", "AUTH_MODE=closed", "--var", "EMPTY=")
+    variables = plan["configuration"]["vars"]
+    assert (variables["CHAT_MODEL"], variables["AUTH_MODE"], variables["EMPTY"]) == ("a=b", "closed", "")  # type: ignore[index]
+    assert variables["SIMULATED"] == "AI VECTORIZE"  # type: ignore[index]
+
+
+@pytest.mark.parametrize("variable", ["CHAT_MODEL", "=value", "", "CHAT MODEL=a"])
+def test_a_variable_without_a_name_or_a_value_is_refused(variable: str) -> None:
+    command = [*DEV, "--dry-run", "--var", variable]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "is not NAME=VALUE" in done.stderr
+
+
 def test_the_official_runtime_has_the_project_s_own_main_module_and_the_simulators() -> None:
     plan = dry_run("--official")
     configuration = plan["configuration"]

@@ -1,72 +1,29 @@
 """A request's way through the Worker, on CPython with a stand-in for the platform."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from aiworker import app
-from aiworker.context import Ai, Context, UpstreamResponse
+from aiworker.bindings import Ai
+from aiworker.context import Context
 from aiworker.cors import is_allowed
 from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
-from aiworker.http import Opaque, Response
+from aiworker.http import Response
 from aiworker.routing import ROUTES
 from aiworker.settings import Settings
-
-VARIABLES: Mapping[str, Any] = {
-    "AUTH_MODE": "public",
-    "ALLOWED_ORIGINS": "https://app.example",
-    "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
-    "MAX_BODY_BYTES": 1000,
-}
-
-
-class FakeRequest:
-    def __init__(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-        self.method = method
-        self.path = path
-        self.query: dict[str, str] = {}
-        self._body = body
-        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
-
-    def header(self, name: str) -> str | None:
-        return self._headers.get(name)
-
-    async def read(self, limit: int) -> bytes:
-        return self._body
-
-
-class FakeAnswer:
-    body = Opaque(object())
-
-    def __init__(self, status: int, text: str) -> None:
-        self.status = status
-        self._text = text
-
-    def header(self, name: str) -> str | None:
-        return {"content-type": "text/event-stream", "cf-aig-log-id": "log"}.get(name)
-
-    async def text(self) -> str:
-        return self._text
-
-
-class FakeAi:
-    def __init__(self, answer: UpstreamResponse) -> None:
-        self._answer = answer
-
-    async def run(self, model: str, inputs: str, options: str) -> UpstreamResponse:
-        return self._answer
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, posted
 
 
 async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -> Response:
     def context(request_id: str, settings: Settings) -> Context:
-        return Context(request, request_id, settings, bindings={"AI": ai is not None}, ai=ai, versions={})
+        return a_context(request, request_id, settings, ai)
 
     return await app.handle(request, lambda: Settings.read({**VARIABLES, **variables}), context)
 
 
-def chat_request(body: bytes = b'{"prompt": "Hello"}') -> FakeRequest:
-    return FakeRequest("POST", "/chat", body, content_type="application/json")
+def chat_request() -> FakeRequest:
+    return posted("/chat", {"prompt": "Hello"})
 
 
 async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
@@ -99,7 +56,7 @@ async def test_a_worker_without_the_binding_says_what_to_add() -> None:
 
 
 async def test_the_model_s_body_is_handed_on_and_not_read() -> None:
-    answer = FakeAnswer(200, "never read")
+    answer = FakeAnswer(200, "never read", content_type="text/event-stream", cf_aig_log_id="log")
     response = await handle(chat_request(), FakeAi(answer))
     assert response.body is answer.body
     assert response.headers["content-type"] == "text/event-stream"
@@ -118,7 +75,7 @@ async def test_the_model_s_body_is_handed_on_and_not_read() -> None:
     ],
 )
 async def test_an_upstream_error_of_any_shape_is_understood(body: str, code: int | None, words: str) -> None:
-    response = await handle(chat_request(), FakeAi(FakeAnswer(500, body)))
+    response = await handle(chat_request(), FakeAi(FakeAnswer(500, body)), MODEL_ATTEMPTS=1)
     assert response.status == (429 if code else 502)
     assert f'"upstream_code":{code or "null"}' in str(response.body)
     assert words.replace('"', '\\"') in str(response.body)

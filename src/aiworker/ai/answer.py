@@ -32,8 +32,8 @@ class Answer:
         self.usage = data.get("usage") or self.usage
         for choice in data.get("choices") or [data]:
             said: dict[str, Any] = choice.get("delta") or choice.get("message") or choice
-            text = said.get("content") or said.get("response") or ""
-            # in JSON mode, native models answer an object in place of a text
+            # in JSON mode, native models answer an object in place of a text, which may be an empty one
+            text = next((said[name] for name in ("content", "response") if said.get(name) not in (None, "")), "")
             self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
             for number, call in enumerate(cast("list[dict[str, Any]]", said.get("tool_calls") or [])):
                 self._add_call(number, call)

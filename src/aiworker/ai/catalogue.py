@@ -4,7 +4,7 @@ Sources: the model pages, pricing and limits of developers.cloudflare.com/worker
 npm package @cloudflare/workers-types 5.20261117.1. What they do not say is left out here rather than guessed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
@@ -31,6 +31,8 @@ NARROWED: Mapping[str, Range] = {
     "presence_penalty": (-2, 2),
 }
 """As the models of 2026 with a native schema take them."""
+
+POOLINGS = ("mean", "cls")
 
 COMPLETIONS: Mapping[str, Range] = {
     "temperature": (0, 2),
@@ -59,6 +61,12 @@ class Model:
     dialect: Literal["native", "openai"] = "native"
     """The shape of its answers and streams: `{"response": …}`, or OpenAI's `choices`."""
     deprecated: bool = False
+    texts_a_call: int = 100
+    """Of an embeddings model: so many it takes at once."""
+    longest_text: int | None = None
+    """Tokens, of an embeddings model; None where it is not known whether a longer text is refused or cut."""
+    pooling: tuple[str, ...] = ()
+    """What an embeddings model can be asked for; vectors of one kind are not comparable with those of the other."""
 
     def to_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -74,6 +82,10 @@ class Model:
         if self.task == "text-generation":
             shown["dialect"] = self.dialect
             shown["sampling"] = {name: list(bounds) for name, bounds in self.sampling.items()}
+        if self.task == "embeddings":
+            shown["texts_a_call"] = self.texts_a_call
+            shown["longest_text"] = self.longest_text
+            shown["pooling"] = list(self.pooling)
         return shown
 
 
@@ -84,9 +96,7 @@ def find(model_id: str, task: str) -> Model:
     """
     model = MODELS.get(model_id)
     if model is None:
-        near = get_close_matches(model_id, [each.id for each in MODELS.values() if each.task == task], n=3)
-        hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models?task={task} lists what there is."
-        raise ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
+        raise unknown(model_id, [each.id for each in MODELS.values() if each.task == task], f"?task={task}")
     if model.task != task:
         raise ApiError(
             "invalid_request",
@@ -94,6 +104,13 @@ def find(model_id: str, task: str) -> Model:
             param="model",
         )
     return model
+
+
+def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
+    """The error for an id that is none of the known ones."""
+    near = get_close_matches(model_id, known, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models{query} lists what there is."
+    return ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
 
 
 def check_sampling(model: Model, given: Mapping[str, float]) -> None:
@@ -190,12 +207,12 @@ _TABLE = (
     # ---- guard
     Model("@cf/meta/llama-guard-3-8b", "guard", 300, "json lora", context_window=131_072, neurons=_tokens(44_003, 2_730)),
     # ---- embeddings
-    Model("@cf/baai/bge-small-en-v1.5", "embeddings", 3_000, dimensions=384, neurons={"million_input_tokens": 1_841}),
-    Model("@cf/baai/bge-base-en-v1.5", "embeddings", 3_000, context_window=153_600, dimensions=768, neurons={"million_input_tokens": 6_058}),
-    Model("@cf/baai/bge-large-en-v1.5", "embeddings", 1_500, dimensions=1_024, neurons={"million_input_tokens": 18_582}),
-    Model("@cf/baai/bge-m3", "embeddings", 3_000, context_window=60_000, dimensions=1_024, neurons={"million_input_tokens": 1_075}),
+    Model("@cf/baai/bge-small-en-v1.5", "embeddings", 3_000, dimensions=384, neurons={"million_input_tokens": 1_841}, pooling=POOLINGS),
+    Model("@cf/baai/bge-base-en-v1.5", "embeddings", 3_000, context_window=153_600, dimensions=768, neurons={"million_input_tokens": 6_058}, pooling=POOLINGS),
+    Model("@cf/baai/bge-large-en-v1.5", "embeddings", 1_500, dimensions=1_024, neurons={"million_input_tokens": 18_582}, pooling=POOLINGS),
+    Model("@cf/baai/bge-m3", "embeddings", 3_000, context_window=60_000, dimensions=1_024, neurons={"million_input_tokens": 1_075}, longest_text=8_192),
     Model("@cf/google/embeddinggemma-300m", "embeddings", 3_000, dimensions=768),
-    Model("@cf/qwen/qwen3-embedding-0.6b", "embeddings", 3_000, context_window=8_192, dimensions=1_024, neurons={"million_input_tokens": 1_075}),
+    Model("@cf/qwen/qwen3-embedding-0.6b", "embeddings", 3_000, context_window=8_192, dimensions=1_024, neurons={"million_input_tokens": 1_075}, texts_a_call=32, longest_text=8_192),
     Model("@cf/pfnet/plamo-embedding-1b", "embeddings", 3_000, dimensions=2_048, neurons={"million_input_tokens": 1_689}),
     # ---- reranking
     Model("@cf/baai/bge-reranker-base", "reranking", 2_000, neurons={"million_input_tokens": 283}),
@@ -219,6 +236,7 @@ _TABLE = (
     Model("@cf/openai/whisper-large-v3-turbo", "speech-to-text", 720, neurons={"audio_minute": 46.63}),
     Model("@cf/deepgram/nova-3", "speech-to-text", 720, "streaming", neurons={"audio_minute": 472.73, "websocket_audio_minute": 836.36}),
     Model("@cf/deepgram/flux", "speech-to-text", 720, "streaming", neurons={"audio_minute": 700.0}),
+    Model("@cf/nvidia/nemotron-speech-streaming-en-0.6b", "speech-to-text", 720),
     # ---- text to speech
     Model("@cf/myshell-ai/melotts", "text-to-speech", 720, neurons={"audio_minute": 18.63}),
     Model("@cf/deepgram/aura-1", "text-to-speech", 720, "streaming", neurons={"thousand_characters": 1363.64}),

@@ -6,17 +6,19 @@ here, unless the route asks.
 
 import asyncio
 import json
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from aiworker.ai import catalogue
 from aiworker.ai.catalogue import Model
 from aiworker.bindings import Inputs, UpstreamResponse
-from aiworker.context import Context
+from aiworker.context import Resources
 from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError
-from aiworker.http import Response
+from aiworker.http import Opaque, Response
 from aiworker.schemas.gateway import GatewayOptions
 
 HANDED_ON = {
@@ -90,39 +92,48 @@ class Answer:
         return Response(body, 200, {**kind, **self.headers})
 
 
-async def run(context: Context, candidates: Sequence[Candidate], gateway: GatewayOptions | None = None) -> Answer:
+async def run(resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None = None) -> Answer:
     """The answer of the first candidate that gives one.
 
     Raises ApiError of the last, as UPSTREAM_CODES and UPSTREAM_STATUSES have it; `timeout` when MODEL_SECONDS are over.
     """
     began = time.monotonic()
-    options = _options(context, gateway)
+    options = _options(resources, gateway)
     for number, candidate in enumerate(candidates):
         has_spare = number + 1 < len(candidates)
         try:
-            return await _ask(context, candidate, options, began, has_spare=has_spare)
+            return await _ask(resources, candidate, options, began, has_spare=has_spare)
         except _Refused as refused:
-            if not (has_spare and refused.may_pass):
+            if not (has_spare and refused.may_pass and _left(resources, began) > 0):
                 raise refused.error from None
     raise AssertionError("no candidate")
 
 
 async def run_all(
-    context: Context,
+    resources: Resources,
     candidates: Sequence[Candidate],
     read: Callable[[Answer], Awaitable[Read]],
     gateway: GatewayOptions | None = None,
 ) -> list[Read]:
     """What `read` makes of each candidate's answer, in their order; a few are asked at a time.
 
-    Raises ApiError of the first that fails; the others are given up.
+    Raises ApiError of the first that fails; the others are given up. Raises `invalid_request` for a `cache_key` of
+    several calls: the gateway would give the first one's answer to them all.
     """
+    if gateway and gateway.cache_key and len(candidates) > 1:
+        raise ApiError(
+            "invalid_request",
+            f"cache_key stands for one answer, and this request takes {len(candidates)} model calls.",
+            param="gateway.cache_key",
+        )
+    if len(candidates) == 1:  # as most are: without the tasks, each of which is a turn of JavaScript's event loop
+        return [await read(await run(resources, candidates, gateway))]
     results: dict[int, Read] = {}
     waiting = iter(enumerate(candidates))
 
     async def work() -> None:
         for number, candidate in waiting:
-            results[number] = await read(await run(context, [candidate], gateway))
+            results[number] = await read(await run(resources, [candidate], gateway))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -133,42 +144,63 @@ async def run_all(
     return [results[number] for number in range(len(candidates))]
 
 
+def neurons(answers: Sequence[Answer], usage: Mapping[str, Any]) -> float | None:
+    """What answers of one model have cost together: as upstream says, else by the price of `usage`; None if unknown."""
+    said = [answer.headers.get("x-neurons") for answer in answers]
+    if all(said):
+        return sum(float(each) for each in said if each)
+    return catalogue.neurons(answers[0].model, usage)
+
+
+def response(answers: Sequence[Answer], body: str | list[str | Opaque], neurons: float | None) -> Response:
+    """A JSON `body` made of answers of one model, with the headers of them all and what they have cost together."""
+    headers: dict[str, dict[str, None]] = {}
+    for answer in answers:
+        for name, value in answer.headers.items():
+            headers.setdefault(name, {})[value] = None
+    joined = {name: ", ".join(values) for name, values in headers.items()}
+    if neurons is not None:
+        joined["x-neurons"] = f"{neurons:.4g}"
+    return Response(body, 200, {"content-type": "application/json", "cache-control": "no-store", **joined})
+
+
 async def _ask(
-    context: Context, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
+    resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
 ) -> Answer:
     """One model, as often as it is worth it. Raises _Refused with its last error."""
-    waits = _waits(context.settings.model_attempts)
+    waits = _waits(resources.settings.model_attempts)
     while True:
-        left = context.settings.model_seconds - (time.monotonic() - began)
         try:
-            return await _attempt(context, candidate, options, left, began, has_spare=has_spare)
+            return await _attempt(resources, candidate, options, began, has_spare=has_spare)
         except _Refused as refused:
-            wait = max(next(waits, left), refused.error.retry_after or 0)
+            wait = max(next(waits, math.inf), refused.error.retry_after or 0)
             # rather another model at once than this one later
             is_busy = refused.error.upstream_code == CAPACITY and has_spare
-            if not refused.may_pass or is_busy or wait >= left:
+            if not refused.may_pass or is_busy or wait >= _left(resources, began):
                 raise
         await asyncio.sleep(wait)
 
 
 async def _attempt(
-    context: Context, candidate: Candidate, options: dict[str, Any], left: float, began: float, *, has_spare: bool
+    resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
 ) -> Answer:
     model = candidate.model
     sent = {**options, "rejectIfBusy": True} if has_spare else options
     try:
-        raw = await context.the_ai().run(model.id, candidate.inputs, sent, left)
+        raw = await resources.the_ai().run(model.id, candidate.inputs, sent, _left(resources, began))
     except ApiError as error:
+        error.headers |= _told(model, began)
         # a time-out of ours ends it; a connection that broke may do better the next time
         raise _Refused(error, may_pass=error.type == "upstream_error") from None
-    facts = {
-        "x-model": model.id,
-        "server-timing": f"model;dur={(time.monotonic() - began) * 1000:.0f}",
-        **_handed_on(raw),
-    }
+    facts = _told(model, began) | _handed_on(raw)
     if not 200 <= raw.status < 300:
         raise await _refusal(raw, facts)
     return Answer(model, raw, facts)
+
+
+def _left(resources: Resources, began: float) -> float:
+    """Seconds that the call may still take; below 0 if it has taken too many."""
+    return resources.settings.model_seconds - (time.monotonic() - began)
 
 
 def _waits(attempts: int) -> Iterator[float]:
@@ -177,14 +209,18 @@ def _waits(attempts: int) -> Iterator[float]:
         yield FIRST_WAIT * 2**number * random.uniform(0.5, 1)
 
 
-def _options(context: Context, gateway: GatewayOptions | None) -> dict[str, Any]:
+def _options(resources: Resources, gateway: GatewayOptions | None) -> dict[str, Any]:
     # the Response itself, whatever its status: its body need not pass through Python
     options: dict[str, Any] = {"returnRawResponse": True}
-    if context.settings.gateway_id:
-        options["gateway"] = {"id": context.settings.gateway_id, **(gateway.options() if gateway else {})}
+    if resources.settings.gateway_id:
+        options["gateway"] = {"id": resources.settings.gateway_id, **(gateway.options() if gateway else {})}
     elif gateway:
         raise ApiError("invalid_request", "This Worker has no gateway: set its variable GATEWAY_ID.", param="gateway")
     return options
+
+
+def _told(model: Model, began: float) -> dict[str, str]:
+    return {"x-model": model.id, "server-timing": f"model;dur={(time.monotonic() - began) * 1000:.0f}"}
 
 
 def _handed_on(raw: UpstreamResponse) -> dict[str, str]:

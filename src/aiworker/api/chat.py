@@ -5,6 +5,7 @@ conversation that keeps it, the Worker's own tools.
 """
 
 import json
+import re
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from aiworker.conversations import recent
 from aiworker.errors import ApiError
 from aiworker.http import Response, json_response
 from aiworker.schemas import parse_json
-from aiworker.schemas.chat import ChatRequest
+from aiworker.schemas.chat import NAME, ChatRequest
 
 ANSWER_TOKENS = 1024
 """Left free for the answer when a conversation is cut to the context and the request does not say `max_tokens`."""
@@ -28,7 +29,7 @@ EVENT_STREAM = "text/event-stream"
 
 async def chat(context: Context) -> Response:
     asked = await parse_json(ChatRequest, context.request, context.settings.max_body_bytes)
-    models = _models(context, asked)
+    models = models_for(context, asked)
     conversation = _conversation(context, asked)
     history = await conversation.history() if conversation else []
     if asked.worker_tools:
@@ -41,25 +42,31 @@ async def chat(context: Context) -> Response:
     if conversation:
         await conversation.append([*asked.turn(), _message(whole)])
     response = answer.response(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
-    return _priced(response, answer.model, whole)
+    return priced(response, answer.model, whole)
 
 
 async def read(context: Context, conversation_id: str) -> Response:
-    """`GET /conversations/{id}`."""
-    messages = await context.the_conversations().find(conversation_id).history()
+    """`GET /conversations/{id}`: empty for one that there never was."""
+    messages = await _named(context, conversation_id).history()
     return json_response({"conversation": conversation_id, "messages": messages})
 
 
 async def erase(context: Context, conversation_id: str) -> Response:
     """`DELETE /conversations/{id}`; the same for one that there never was."""
-    await context.the_conversations().find(conversation_id).erase()
+    await _named(context, conversation_id).erase()
     return Response(status=204)
+
+
+def _named(context: Context, conversation_id: str) -> Conversation:
+    if not re.fullmatch(NAME, conversation_id):
+        raise ApiError("not_found", "A conversation's id has up to 64 letters, digits, - and _.")
+    return context.the_conversations().find(conversation_id)
 
 
 # ---- who answers, and what it is sent ----------------------------------------------------------------------------
 
 
-def _models(context: Context, asked: ChatRequest) -> list[Model]:
+def models_for(context: Context, asked: ChatRequest) -> list[Model]:
     """The model asked for; if none was, CHAT_MODEL and those of CHAT_FALLBACKS that can do the same."""
     first = catalogue.find(asked.model or context.settings.models["CHAT_MODEL"], "text-generation")
     _check(asked, first)
@@ -118,7 +125,7 @@ async def _streamed(
         whole = await answer.json()
         if conversation:
             await conversation.append([*asked.turn(), _message(whole)])
-        return _priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer.model, whole)
+        return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer.model, whole)
     failed = _failed(context)
     if conversation:
         kept = context.streams.written(_kept(answer, asked.turn(), conversation, failed))
@@ -158,7 +165,7 @@ async def _with_tools(
     whole = await loop.run()
     if conversation:
         await conversation.append([*asked.turn(), *loop.said])
-    return _priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), models[0], whole)
+    return priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), models[0], whole)
 
 
 async def _looped(
@@ -191,7 +198,7 @@ def _message(whole: Mapping[str, Any]) -> dict[str, Any]:
     return said.message()
 
 
-def _priced(response: Response, model: Model, whole: Mapping[str, Any]) -> Response:
+def priced(response: Response, model: Model, whole: Mapping[str, Any]) -> Response:
     """The response with `x-neurons`, what the answer has cost, where usage and prices are known."""
     neurons = catalogue.neurons(model, whole.get("usage") or {})
     if neurons is not None:

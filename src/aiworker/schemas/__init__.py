@@ -1,6 +1,7 @@
 """Requests and responses as pydantic models."""
 
 import re
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -13,7 +14,8 @@ JSON = "application/json"
 FORM = "multipart/form-data"
 
 
-BRANCH = re.compile(r"str|int|float|bool|constrained-\w+|[\w-]+\[.*\]")
+BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
+"""Names that pydantic gives to the branches of a union."""
 
 
 class Schema(BaseModel):
@@ -31,15 +33,25 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
     Raises ApiError: `unsupported_media_type`, `payload_too_large` (over `limit` bytes), or `invalid_request` with the
     first field at fault and what it takes.
     """
-    sent = media_type(request)
-    if sent != JSON:
-        raise ApiError(
-            "unsupported_media_type",
-            f"Send the body as JSON, with the header content-type: {JSON} (not {sent or 'none'}).",
-        )
+    _check_json(request)
     body = await request.read(limit)
     try:
         return schema.model_validate_json(body)
+    except ValidationError as error:
+        raise _explained(schema, error) from None
+
+
+async def parse_json_with_files(
+    schema: type[SomeSchema], request: Request, limit: int, files: tuple[str, ...]
+) -> tuple[SomeSchema, Mapping[str, Payload]]:
+    """As `parse_json`, of a body in which some fields may be files as base64: their bytes never are in Python.
+
+    In the schema they are strings, and what stands there is their name.
+    """
+    _check_json(request)
+    body, found = await request.read_with_files(limit, files)
+    try:
+        return schema.model_validate_json(body), found
     except ValidationError as error:
         raise _explained(schema, error) from None
 
@@ -60,11 +72,37 @@ async def parse_form(
         raise ApiError(
             "invalid_request", f"{name} is no file that is taken here: send {' or '.join(files)}.", param=name
         )
+    return _from_texts(schema, texts), found
+
+
+def parse_query(schema: type[SomeSchema], request: Request) -> SomeSchema:
+    """The parameters behind `?` as the schema has them. Raises ApiError `invalid_request` as `parse_json` does."""
+    return _from_texts(schema, request.query)
+
+
+def parse_object(schema: type[SomeSchema], given: dict[str, Any]) -> SomeSchema:
+    """What has been put together from several parts of a request. Raises ApiError `invalid_request` as `parse_json`."""
     try:
-        # a form knows only texts: here "5" is a number
-        return schema.model_validate_strings(texts, strict=False), found
+        return schema.model_validate(given)
     except ValidationError as error:
         raise _explained(schema, error) from None
+
+
+def _from_texts(schema: type[SomeSchema], texts: Mapping[str, str]) -> SomeSchema:
+    """Of what knows only texts: here "5" is a number."""
+    try:
+        return schema.model_validate_strings(texts, strict=False)
+    except ValidationError as error:
+        raise _explained(schema, error) from None
+
+
+def _check_json(request: Request) -> None:
+    sent = media_type(request)
+    if sent != JSON:
+        raise ApiError(
+            "unsupported_media_type",
+            f"Send the body as JSON, with the header content-type: {JSON} (not {sent or 'none'}).",
+        )
 
 
 def media_type(request: Request) -> str:
@@ -79,7 +117,9 @@ def clipped(text: str) -> str:
 
 def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
     errors = error.errors(include_url=False, include_input=False)
-    first = errors[0]
+    # of a value that fits no branch of a union, the error that lies deepest says most
+    same_field = [each for each in errors if (_path(each) or "").startswith(_path(errors[0]) or "")]
+    first = max(same_field, key=lambda each: len(each["loc"]))
     param = _path(first)
     reason = _reason(schema, first)
     others = len({_path(each) for each in errors} - {param})
@@ -88,7 +128,7 @@ def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
 
 
 def _path(detail: ErrorDetails) -> str | None:
-    """`messages.0.content`, without the names that pydantic gives to the branches of a union."""
+    """`messages.0.content`, without the branches of unions."""
     parts = [str(part) for part in detail["loc"]]
     return clipped(".".join(part for part in parts if not BRANCH.fullmatch(part))) or None
 
@@ -104,7 +144,7 @@ def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            known = ", ".join(schema.model_fields)
+            known = ", ".join(field.alias or name for name, field in schema.model_fields.items())
             return "is not known here" + (f": the fields are {known}" if len(detail["loc"]) == 1 else "")
         case "greater_than_equal" | "less_than_equal":
             return f"must be {_range(schema, detail)}"

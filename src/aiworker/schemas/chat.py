@@ -14,8 +14,9 @@ LONGEST_PROMPT = 131_072
 MOST_TOOLS = 128
 
 Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """Of a tool, or of a conversation."""
+Name = Annotated[str, StringConstraints(pattern=NAME)]
 JsonSchema = dict[str, Any]
 
 
@@ -75,7 +76,7 @@ class Message(Schema):
 
     def to_json(self) -> dict[str, Any]:
         # native models refuse null
-        return {**self.model_dump(exclude_none=True), "content": self.model_dump()["content"] or ""}
+        return {"content": "", **self.model_dump(exclude_none=True)}
 
     @property
     def texts(self) -> list[str]:

@@ -2,11 +2,15 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from aiworker.schemas import Schema
 
 MetadataValue = str | int | float | bool | None
+Metadata = Annotated[dict[str, MetadataValue], Field(max_length=5)]
+"""At most five entries, as AI Gateway takes them."""
+LogId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+"""It becomes a part of an address."""
 
 
 class GatewayOptions(Schema):
@@ -15,10 +19,38 @@ class GatewayOptions(Schema):
     """Seconds for which an answer may be given again, from a minute to a month (AI Gateway's own bounds)."""
     cache_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
     """Requests with the same key share one answer, whatever they ask."""
-    metadata: Annotated[dict[str, MetadataValue] | None, Field(max_length=5)] = None
+    metadata: Metadata | None = None
 
     def options(self) -> dict[str, Any]:
         """As `options.gateway` of `env.AI.run` takes them."""
         given = self.model_dump(exclude_none=True)
         names = {"skip_cache": "skipCache", "cache_ttl": "cacheTtl", "cache_key": "cacheKey"}
         return {names.get(name, name): value for name, value in given.items()}
+
+
+class FeedbackRequest(Schema):
+    """The body of `POST /feedback`: what is given replaces what the log has, null takes it away."""
+
+    log_id: LogId
+    """`x-gateway-log-id` of the answer that is rated."""
+    feedback: int | None = None
+    """1: good, -1: bad."""
+    score: Annotated[float | None, Field(ge=0, le=100)] = None
+    metadata: Metadata | None = None
+
+    @field_validator("feedback")
+    @classmethod
+    def _is_good_or_bad(cls, feedback: int | None) -> int | None:
+        if feedback not in (None, 1, -1):
+            raise ValueError("must be 1, -1 or null")
+        return feedback
+
+    @model_validator(mode="after")
+    def _says_something(self) -> "FeedbackRequest":
+        if not self.model_fields_set & {"feedback", "score", "metadata"}:
+            raise ValueError("Give feedback, score or metadata")
+        return self
+
+    def rating(self) -> dict[str, Any]:
+        """As `patchLog` of the gateway takes it."""
+        return self.model_dump(include=self.model_fields_set - {"log_id"})

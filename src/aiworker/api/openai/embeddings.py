@@ -1,0 +1,56 @@
+"""`POST /v1/embeddings`. The numbers stay in JavaScript, as JSON text or as base64."""
+
+import json
+from collections.abc import Iterable
+
+from aiworker.ai import model_call
+from aiworker.ai.catalogue import Model
+from aiworker.api import embed
+from aiworker.api.openai import models
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http import Opaque, Response
+from aiworker.schemas import parse_json
+from aiworker.schemas.openai.embeddings import EmbeddingsRequest
+
+
+async def embeddings(context: Context) -> Response:
+    asked = await parse_json(EmbeddingsRequest, context.request, context.settings.max_body_bytes)
+    model = models.find(context, asked.model, "embeddings")
+    _check(asked, model)
+    try:
+        found, usage = await embed.found_for(context, asked.to_embed(), model)
+    except ApiError as error:
+        raise _named(error, asked) from None
+    if asked.encoding_format == "base64":
+        vectors = [vector for each in found for vector in await each.each_base64()]
+        body = _body(vectors, model, usage["prompt_tokens"], '"')
+    else:
+        body = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
+    return model_call.response([each.answer for each in found], body, usage["neurons"])
+
+
+def _check(asked: EmbeddingsRequest, model: Model) -> None:
+    if asked.dimensions not in (None, model.dimensions):
+        raise ApiError(
+            "invalid_request",
+            f"dimensions must be {model.dimensions}, or left out: {model.id} makes no others.",
+            param="dimensions",
+        )
+
+
+def _named(error: ApiError, asked: EmbeddingsRequest) -> ApiError:
+    """What `POST /embed` calls `text` is here `input`."""
+    if error.param and error.param.startswith("text"):
+        error.param = "input" if isinstance(asked.input, str) else f"input{error.param.removeprefix('text')}"
+        error.message = error.message.replace("text must", "input must")
+    return error
+
+
+def _body(vectors: Iterable[Opaque], model: Model, tokens: int, quote: str = "") -> list[str | Opaque]:
+    parts: list[str | Opaque] = ['{"object":"list","data":[']
+    for number, vector in enumerate(vectors):
+        comma = "," if number else ""
+        parts += [f'{comma}{{"object":"embedding","index":{number},"embedding":{quote}', vector, f"{quote}}}"]
+    rest = {"model": model.id, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    return [*parts, f"],{json.dumps(rest)[1:]}"]

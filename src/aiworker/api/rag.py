@@ -1,0 +1,325 @@
+"""`/rag`: answers from documents, with their sources; and the documents themselves."""
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from aiworker.ai import catalogue, model_call
+from aiworker.ai.answer import DONE, Answer, frame
+from aiworker.ai.catalogue import Model
+from aiworker.ai.model_call import Candidate
+from aiworker.bindings import Inputs
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http import Payload, Response, json_response
+from aiworker.rag import filters, prompt, store
+from aiworker.rag.ingest import EXTENSIONS, ORIGINAL, PLAIN, now, remove_document
+from aiworker.rag.passage import Passage
+from aiworker.rag.retrieve import Search, retrieve
+from aiworker.rag.store import Version
+from aiworker.schemas import FORM, media_type, parse_form, parse_json, parse_object, parse_query
+from aiworker.schemas.rag import (
+    NAME,
+    DocumentFields,
+    DocumentForm,
+    DocumentRequest,
+    ListQuery,
+    RagRequest,
+    SearchOptions,
+    SearchRequest,
+    TenantQuery,
+)
+
+NOTHING_FOUND = "I have found nothing about this in the documents."
+ANSWER_TOKENS = 1024
+"""Left free for the answer when a request does not say `max_tokens`."""
+MOST_CONTEXT = 6_000
+"""Tokens of passages, also where a model's context would hold more: a model that reads more finds less in it."""
+OTHER_EXTENSIONS = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".txt": "text/plain",
+    ".htm": "text/html",
+    ".jpg": "image/jpeg",
+}
+FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
+
+
+# ---- answers -----------------------------------------------------------------------------------------------------
+
+
+async def answer(context: Context) -> Response:
+    asked = await parse_json(RagRequest, context.request, context.settings.max_body_bytes)
+    model = catalogue.find(asked.model or context.settings.models["CHAT_MODEL"], "text-generation")
+    catalogue.check_sampling(model, asked.sampling())
+    filters.check(asked.filter, context.settings.rag_properties)
+    query = await _search_query(context, asked, model)
+    found = await retrieve(context, _search(asked, query))
+    if not found and not asked.answer_anyway:
+        return _nothing_found(asked, model)
+    messages, used = prompt.messages(asked.question, asked.history(), found, _room(asked, model))
+    inputs = {**asked.sampling(), "messages": messages, "stream": asked.stream}
+    said = await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)
+    if not asked.stream:
+        return await _whole(said, used)
+    sources = frame({"sources": [_source(number, each) for number, each in enumerate(used, 1)]}, "sources")
+    # behind the sources, the model's stream goes from one JavaScript stream to the other
+    body = context.streams.relay(said.raw.body, _failed(context), before=sources)
+    return said.response(body)
+
+
+async def search(context: Context) -> Response:
+    asked = await parse_json(SearchRequest, context.request, context.settings.max_body_bytes)
+    filters.check(asked.filter, context.settings.rag_properties)
+    found = await retrieve(context, _search(asked, asked.query))
+    return json_response({"passages": [{**_source(n, each), "text": each.text} for n, each in enumerate(found, 1)]})
+
+
+def _search(asked: SearchOptions, query: str) -> Search:
+    return Search(
+        query, asked.tenant, asked.top_k, asked.min_score, asked.filter,
+        by_meaning=asked.stages.vector, by_words=asked.stages.text, rerank=asked.stages.rerank,
+    )  # fmt: skip
+
+
+async def _search_query(context: Context, asked: RagRequest, model: Model) -> str:
+    """What to look for: a follow-up question says too little without what came before it."""
+    history = asked.history()
+    if not any(message["role"] == "user" for message in history):
+        return asked.question
+    inputs = {"messages": prompt.search_query_messages(history, asked.question), "max_tokens": 100, "stream": False}
+    said = Answer()
+    said.add(await (await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)).json())
+    return said.text.strip()[:1000] or asked.question
+
+
+def _room(asked: RagRequest, model: Model) -> int:
+    """Tokens that the prompt may take."""
+    window = model.context_window or MOST_CONTEXT * 2
+    return max(500, min(MOST_CONTEXT, window - (asked.max_tokens or ANSWER_TOKENS)))
+
+
+def _source(number: int, passage: Passage) -> dict[str, Any]:
+    snippet = " ".join(passage.text.split())
+    return {
+        "number": number,
+        "id": passage.chunk_id,
+        "document": passage.document_id,
+        "title": passage.title,
+        "url": passage.url,
+        "heading": passage.heading,
+        "snippet": snippet if len(snippet) <= 240 else f"{snippet[:239]}…",
+        "score": passage.score,
+        "scores": passage.scores,
+    }
+
+
+async def _whole(said: model_call.Answer, used: list[Passage]) -> Response:
+    answer = Answer()
+    answer.add(await said.json())
+    body = {
+        "answer": answer.text,
+        "sources": [_source(number, each) for number, each in enumerate(used, 1)],
+        "citations": prompt.cited(answer.text, len(used)),
+        "usage": answer.usage or None,
+    }
+    return said.response(json.dumps(body, ensure_ascii=False, separators=(",", ":")), "application/json")
+
+
+def _nothing_found(asked: RagRequest, model: Model) -> Response:
+    """Said without asking the model, in the shape in which it would have answered."""
+    if not asked.stream:
+        return json_response({"answer": NOTHING_FOUND, "sources": [], "citations": [], "usage": None})
+    said: dict[str, Any] = {"response": NOTHING_FOUND}
+    if model.dialect == "openai":
+        said = {
+            "choices": [{"index": 0, "delta": {"role": "assistant", "content": NOTHING_FOUND}, "finish_reason": "stop"}]
+        }
+    body = frame({"sources": []}, "sources") + frame(said) + frame(DONE)
+    return Response(body, 200, {"content-type": "text/event-stream", "cache-control": "no-store"})
+
+
+def _failed(context: Context) -> Any:
+    def written(reason: str) -> str:
+        error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
+        return "\n\n" + frame(error.to_json(context.request_id), "error")
+
+    return written
+
+
+# ---- documents ---------------------------------------------------------------------------------------------------
+
+
+async def add(context: Context) -> Response:
+    """Take a document: keep it, and have it ingested. The same again is no work."""
+    upload = await _received(context)
+    version = _version(upload)
+    same = await _already_there(context, version)
+    if same:
+        return _shown(context, same, 200 if same.state == "indexed" else 202)
+    database, bucket = context.the_database(), context.the_bucket()
+    await bucket.put(version.folder + ORIGINAL, upload.content, upload.kind, {})
+    try:
+        await store.add(database, version)
+    except ApiError:
+        await bucket.delete_folder(version.folder)
+        raise
+    # should this fail, or the Worker die here: resume() starts it
+    await context.the_ingestions().start(version.id)
+    return _shown(context, version, 202)
+
+
+async def listed(context: Context) -> Response:
+    asked = parse_query(ListQuery, context.request)
+    found = await store.page(context.the_database(), asked.tenant, asked.cursor, asked.limit + 1)
+    page = found[: asked.limit]
+    cursor = page[-1].document_id if len(found) > asked.limit else None
+    return json_response({"documents": [_document(each) for each in page], "cursor": cursor})
+
+
+async def state(context: Context, document_id: str) -> Response:
+    asked = parse_query(TenantQuery, context.request)
+    found = await store.versions_of(context.the_database(), asked.tenant, _checked(document_id))
+    if not found:
+        raise ApiError("not_found", f"There is no document {document_id} of {asked.tenant}.")
+    live = await store.live_version(context.the_database(), asked.tenant, document_id)
+    return json_response({**_document(found[0]), "searchable": live is not None})
+
+
+async def delete(context: Context, document_id: str) -> Response:
+    asked = parse_query(TenantQuery, context.request)
+    if not await remove_document(context, asked.tenant, _checked(document_id)):
+        raise ApiError("not_found", f"There is no document {document_id} of {asked.tenant}.")
+    return Response(status=204)
+
+
+# ---- a document as it comes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Upload:
+    fields: DocumentFields
+    kind: str
+    """Its media type."""
+    content: str | Payload
+    digest: str
+    """SHA-256 of the content."""
+    size: int
+    """Bytes."""
+    head: str
+    """How its text begins; empty for what is no text yet."""
+
+
+async def _received(context: Context) -> Upload:
+    if media_type(context.request) == FORM:
+        return await _received_file(context)
+    asked = await parse_json(DocumentRequest, context.request, context.settings.max_upload_bytes)
+    if not asked.text.strip():
+        raise ApiError("unprocessable", "The document is empty.", param="text")
+    fields = DocumentFields.model_validate(asked.model_dump(exclude={"text", "format"}))
+    content = asked.text.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return Upload(fields, FORMATS[asked.format], asked.text, digest, len(content), asked.text[:4096])
+
+
+async def _received_file(context: Context) -> Upload:
+    form, files = await parse_form(DocumentForm, context.request, context.settings.max_upload_bytes, ("file",))
+    file = files.get("file")
+    if file is None:
+        raise ApiError("invalid_request", "The form must bring the document as file.", param="file")
+    if not file.size:
+        raise ApiError("unprocessable", "The document is empty.", param="file")
+    kind = _kind_of(file.name, file.media_type)
+    fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
+    if fields.title is None and file.name:
+        fields = fields.model_copy(update={"title": file.name[:500]})
+    head = file.read(0, min(file.size, 4096)).decode(errors="ignore") if kind in PLAIN else ""
+    return Upload(fields, kind, file, await file.sha256(), file.size, head)
+
+
+def _metadata(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
+
+
+def _kind_of(name: str, kind: str) -> str:
+    """The media type by the file's name, else by what the client says.
+
+    Raises ApiError `unsupported_media_type` for what cannot be converted.
+    """
+    by_name = {**{extension: known for known, extension in EXTENSIONS.items()}, **OTHER_EXTENSIONS}
+    extension = re.search(r"\.\w+$", name.lower())
+    found = by_name.get(extension[0]) if extension else None
+    found = found or (kind if kind in EXTENSIONS or kind in PLAIN else None)
+    if found is None:
+        raise ApiError(
+            "unsupported_media_type",
+            f"Files of this kind cannot be read. Those that can end in {', '.join(sorted(by_name))}.",
+            param="file",
+        )
+    return found
+
+
+def _version(upload: Upload) -> Version:
+    fields = upload.fields
+    said = json.dumps([upload.digest, upload.kind, fields.title, fields.url, fields.metadata], sort_keys=True)
+    heading = re.search(r"^#{1,3} +(.{1,200}?) *#*$", upload.head, re.MULTILINE)
+    at = now()
+    return Version(
+        id=secrets.token_hex(12),
+        tenant=fields.tenant,
+        document_id=fields.id or f"doc_{upload.digest[:24]}",
+        state="queued",
+        reason=None,
+        title=fields.title or (heading[1] if heading else None) or fields.id or "Untitled",
+        url=fields.url,
+        metadata=dict(fields.metadata),
+        media_type=upload.kind,
+        size=upload.size,
+        fingerprint=hashlib.sha256(said.encode()).hexdigest(),
+        chunks=0,
+        created_at=at,
+        updated_at=at,
+    )
+
+
+async def _already_there(context: Context, version: Version) -> Version | None:
+    """The newest version, if it is the same and has not failed."""
+    found = await store.versions_of(context.the_database(), version.tenant, version.document_id)
+    newest = found[0] if found else None
+    return newest if newest and newest.fingerprint == version.fingerprint and newest.state != "failed" else None
+
+
+def _checked(document_id: str) -> str:
+    if not re.fullmatch(NAME, document_id):
+        raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
+    return document_id
+
+
+def _document(version: Version) -> dict[str, Any]:
+    return {
+        "id": version.document_id,
+        "state": version.state,
+        "reason": version.reason,
+        "title": version.title,
+        "url": version.url,
+        "metadata": version.metadata,
+        "media_type": version.media_type,
+        "size": version.size,
+        "chunks": version.chunks,
+        "created_at": version.created_at,
+        "updated_at": version.updated_at,
+    }
+
+
+def _shown(context: Context, version: Version, status: int) -> Response:
+    tenant = "" if version.tenant == "default" else f"?tenant={version.tenant}"
+    status_url = f"{context.request.origin}/rag/documents/{version.document_id}{tenant}"
+    response = json_response({**_document(version), "status_url": status_url}, status)
+    response.headers["location"] = status_url
+    return response

@@ -1,0 +1,172 @@
+"""The API as OpenAPI 3.1, made from the pydantic models and one table of operations."""
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from aiworker import __version__
+from aiworker.errors import KINDS
+from aiworker.operations import OPERATIONS, Operation
+from aiworker.schemas.answers import ErrorAnswer
+
+DESCRIPTION = """\
+Text, vectors, images, speech, translation and structured output from Workers AI.
+
+Every response carries `x-request-id`. Those of model calls also carry `x-model`, `server-timing` and `x-ai-request-id`,
+`x-gateway-log-id` when AI Gateway has logged them, and `x-neurons` where it is known what they have cost.
+"""
+
+REFERENCE = "#/components/schemas/{model}"
+
+
+def document() -> dict[str, Any]:
+    """The whole description, as `GET /openapi.json` answers it."""
+    paths: dict[str, dict[str, Any]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "aiworker",
+            "version": __version__,
+            "summary": "An AI backend for web front ends",
+            "description": DESCRIPTION,
+        },
+        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "paths": paths,
+        "components": {"schemas": _schemas()},
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "operationId": operation.name,
+        "tags": [operation.tag],
+        "summary": operation.summary,
+        "description": operation.description,
+        "responses": {**_answers(operation), **_errors(operation)},
+    }
+    parameters = [*_path_parameters(operation.path), *_query_parameters(operation)]
+    if parameters:
+        described["parameters"] = parameters
+    if operation.takes:
+        described["requestBody"] = {"required": True, "content": dict(_bodies(operation))}
+    return described
+
+
+def _bodies(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
+    for media_type, schema in operation.takes.items():
+        content: dict[str, Any] = {"schema": _reference(schema)}
+        if media_type == "application/json" and operation.example is not None:
+            content["example"] = operation.example
+        if media_type == "multipart/form-data":
+            files = {
+                name: {"type": "string", "contentMediaType": "application/octet-stream"} for name in operation.files
+            }
+            content["schema"] = {"allOf": [_reference(schema), {"type": "object", "properties": files}]}
+        yield media_type, content
+
+
+def _answers(operation: Operation) -> dict[str, Any]:
+    return {
+        str(answer.status): {
+            "description": answer.description,
+            **(
+                {"content": {kind: {"schema": _reference(each)} for kind, each in answer.gives.items()}}
+                if answer.gives
+                else {}
+            ),
+        }
+        for answer in operation.answers
+    }
+
+
+def _errors(operation: Operation) -> dict[str, Any]:
+    """One response a status: several kinds of errors may share one."""
+    by_status: dict[int, list[str]] = {}
+    for kind in operation.errors:
+        by_status.setdefault(KINDS[kind].status, []).append(kind)
+    return {
+        str(status): {
+            "description": ", ".join(f"`{kind}`" for kind in kinds),
+            "content": {"application/json": {"schema": _reference(ErrorAnswer)}},
+        }
+        for status, kinds in sorted(by_status.items())
+    }
+
+
+def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"{(\w+)}", path):
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+
+
+def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
+    if operation.query is None:
+        return
+    schema = operation.query.model_json_schema(ref_template=REFERENCE)
+    described = _docstrings(operation.query)
+    for name, each in schema["properties"].items():
+        parameter = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": each}
+        yield {**parameter, "description": described[name]} if name in described else parameter
+
+
+def _reference(schema: type[BaseModel] | Mapping[str, Any]) -> Mapping[str, Any]:
+    return schema if isinstance(schema, Mapping) else {"$ref": REFERENCE.format(model=schema.__name__)}
+
+
+def _schemas() -> dict[str, Any]:
+    """Every model that a request or an answer has, and those that these have in them."""
+    used = [each for operation in OPERATIONS for each in operation.models()]
+    models = list(dict.fromkeys([*used, ErrorAnswer]))
+    _, found = models_json_schema([(each, "validation") for each in models], ref_template=REFERENCE)
+    definitions: dict[str, Any] = found["$defs"]
+    for definition in definitions.values():
+        properties: dict[str, Any] = definition.get("properties", {})
+        definition["properties"] = {name: _plain(each) for name, each in properties.items()}
+    for model in _all_models(BaseModel):
+        for name, text in _docstrings(model).items() if model.__name__ in definitions else ():
+            definitions[model.__name__].get("properties", {}).get(name, {}).setdefault("description", text)
+    return definitions
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """A field as people read it: "a number, or left out" rather than "any of a number and null"."""
+    others = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    rest = {name: each for name, each in schema.items() if name not in ("anyOf", "title")}
+    if len(others) == len(schema.get("anyOf", ())):
+        return {name: each for name, each in schema.items() if name != "title"}
+    is_optional = "default" in rest and rest["default"] is None
+    if is_optional:
+        del rest["default"]
+        return {**others[0], **rest} if len(others) == 1 else {"anyOf": others, **rest}
+    return {"anyOf": schema["anyOf"], **rest}
+
+
+def _all_models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    for model in base.__subclasses__():
+        if model.__module__.startswith("aiworker."):
+            yield model
+        yield from _all_models(model)
+
+
+def _docstrings(model: type[BaseModel]) -> dict[str, str]:
+    """The texts that stand below the fields of a model and of those it inherits from."""
+    found: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        if not each.__module__.startswith("aiworker."):
+            continue
+        [body] = ast.parse(textwrap.dedent(inspect.getsource(each))).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            match field, text:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
+                    found[name] = inspect.cleandoc(words)
+                case _:
+                    pass
+    return found

@@ -1,0 +1,67 @@
+"""Filters on documents' metadata, as Vectorize has them, for full text search too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiworker.errors import ApiError
+
+COMPARISONS = {"$eq": "=", "$ne": "IS NOT", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
+LISTS = {"$in": "IN", "$nin": "NOT IN"}
+Scalar = str | int | float | bool
+
+
+def check(wanted: Mapping[str, Any], properties: Mapping[str, str]) -> None:
+    """Raises ApiError `invalid_request`, naming the property, for what cannot be asked.
+
+    properties: those that are indexed → `string`, `number` or `boolean`.
+    """
+    for name, value in wanted.items():
+        if name not in properties:
+            known = ", ".join(properties) or "none: set the Worker's variable RAG_PROPERTIES"
+            raise _wrong(name, f"{name} is not indexed. The indexed properties are {known}.")
+        for operator, operand in _conditions(name, value):
+            _check_operand(name, operator, operand, properties[name])
+
+
+def condition(wanted: Mapping[str, Any], first: int) -> tuple[str, list[Any]]:
+    """The filter as SQL on `v.metadata` (`AND …`), and its values, which are the parameters from number `first`."""
+    parts: list[str] = []
+    values: list[Any] = []
+    for name, value in wanted.items():
+        for operator, operand in _conditions(name, value):
+            operands: list[Any] = operand if operator in LISTS else [operand]
+            marks = [f"?{first + len(values) + place}" for place in range(len(operands))]
+            field = f"json_extract(v.metadata, '$.{name}')"
+            if operator in LISTS:
+                test = f"{field} {LISTS[operator]} ({', '.join(marks)})"
+                # as in Vectorize, what is missing differs from everything
+                parts.append(f"AND ({field} IS NULL OR {test})" if operator == "$nin" else f"AND {test}")
+            else:
+                parts.append(f"AND {field} {COMPARISONS[operator]} {marks[0]}")
+            values += operands
+    return " ".join(parts), values
+
+
+def _conditions(name: str, value: Any) -> list[tuple[str, Any]]:
+    if not isinstance(value, Mapping):
+        return [("$eq", value)]
+    conditions: list[tuple[str, Any]] = list(value.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
+    unknown = [operator for operator, _ in conditions if operator not in COMPARISONS and operator not in LISTS]
+    if unknown or not conditions:
+        known = ", ".join([*COMPARISONS, *LISTS])
+        raise _wrong(name, f"{name} must be a value or have conditions of {known}.")
+    return conditions
+
+
+def _check_operand(name: str, operator: str, operand: Any, kind: str) -> None:
+    operands: list[Any] = operand if operator in LISTS and isinstance(operand, list) else [operand]
+    if (operator in LISTS) != isinstance(operand, list) or not operands:
+        raise _wrong(name, f"{operator} of {name} takes {'a list' if operator in LISTS else 'one value'}.")
+    types = {"string": (str,), "number": (int, float), "boolean": (bool,)}[kind]
+    for each in operands:
+        if not isinstance(each, types) or (isinstance(each, bool) and kind != "boolean"):
+            raise _wrong(name, f"{name} is a {kind}, and so must be what it is compared with.")
+
+
+def _wrong(name: str, message: str) -> ApiError:
+    return ApiError("invalid_request", message, param=f"filter.{name[:80]}")

@@ -1,0 +1,189 @@
+"""Documents survive what machines do: kills at every step, services that fail, and large numbers.
+
+Through scripts/dev, whose state outlives it; the simulator holds the ingestion where the kill shall come.
+"""
+
+import contextlib
+import os
+import signal
+import sqlite3
+from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import DevServer, Simulator, until
+
+EMBEDDING = "@cf/baai/bge-base-en-v1.5"
+INDEX = "/client/v4/accounts/any/vectorize/v2/indexes/aiworker-passages"
+
+
+class Machine:
+    """scripts/dev on one state, killed and started again."""
+
+    def __init__(self, state: Path) -> None:
+        self._state = state
+        self.start()
+
+    def start(self) -> None:
+        self._server = DevServer.start("--persist-to", self._state)
+        self.http = httpx.Client(base_url=self._server.url, timeout=60)
+        self.simulator = Simulator(self._server.simulator)
+
+    def kill(self) -> None:
+        os.kill(self._server.process.pid, signal.SIGKILL)
+        self._server.process.wait(10)
+
+    def stop(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._server.stop()
+
+    def put(self, text: str, **fields: Any) -> None:
+        self.http.post("/rag/documents", json={"text": text, **fields}).raise_for_status()
+
+    def state(self, document_id: str) -> dict[str, Any]:
+        return self.http.get(f"/rag/documents/{document_id}").json()
+
+    def settled(self, document_id: str) -> dict[str, Any]:
+        return until(lambda: self.state(document_id), lambda it: it["state"] in ("indexed", "failed"), seconds=60)
+
+    def documents(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        cursor: str | None = ""
+        while cursor is not None:
+            page = self.http.get("/rag/documents", params={"cursor": cursor, "limit": 100}).json()
+            found += page["documents"]
+            cursor = page["cursor"]
+        return found
+
+    def search(self, query: str, **options: Any) -> list[dict[str, Any]]:
+        response = self.http.post("/rag/search", json={"query": query, **options})
+        return response.raise_for_status().json()["passages"]
+
+    def vector_ids(self) -> list[str]:
+        """Of all vectors that show, asked of the simulator itself."""
+        headers = {"authorization": "Bearer any"}
+        url = f"{self._server.simulator}{INDEX}/list"
+        listed = httpx.get(url, params={"count": 1000}, headers=headers).json()["result"]
+        return [vector["id"] for vector in listed["vectors"]]
+
+    def rows(self) -> dict[str, int]:
+        """Of the Worker's tables, and of the bucket's, as they lie on the disk."""
+        counted: dict[str, int] = {}
+        for file in (self._state / "v3").glob("*/**/*.sqlite"):
+            with contextlib.closing(sqlite3.connect(file)) as database:
+                tables = [name for [name] in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+                for table in {"documents", "versions", "chunks", "_mf_objects"} & set(tables):
+                    [[count]] = database.execute(f"SELECT count(*) FROM {table}")
+                    counted[table] = counted.get(table, 0) + count
+        return counted
+
+    def hold(self, **what: Any) -> None:
+        """Let the next such call hang."""
+        self.simulator.set_fault(hold_response=True, **what)
+
+    def wait_until_held(self, **what: str) -> None:
+        until(lambda: self.simulator.requests(**what), lambda found: any(e["state"] == "received" for e in found))
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Generator[Machine]:
+    machine = Machine(tmp_path)
+    yield machine
+    machine.stop()
+
+
+STEPS: list[dict[str, str]] = [
+    {"binding": "AI", "operation": "toMarkdown"},
+    {"binding": "AI", "operation": "run", "model": EMBEDDING},
+    {"binding": "VECTORIZE", "operation": "upsert"},
+    {"binding": "VECTORIZE", "operation": "getByIds"},
+]
+"""What an ingestion calls, in this order: while it is held there, the machine is killed."""
+
+
+@pytest.mark.timeout(300)
+def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
+    html = "".join(f"<h2>Part {n}</h2><p>The word of part {n} is token{n}.</p>" for n in range(150))
+    machine.hold(**STEPS[0])
+    machine.put(html, id="manual", format="html")
+    for number, step in enumerate(STEPS):
+        machine.wait_until_held(**step)
+        machine.kill()
+        machine.start()
+        if number + 1 < len(STEPS):
+            machine.hold(**STEPS[number + 1])
+        # the first request lets the Worker look after what was cut off
+        assert machine.state("manual")["searchable"] is False
+    assert machine.settled("manual")["state"] == "indexed"
+    chunks = machine.state("manual")["chunks"]
+    ids = until(machine.vector_ids, lambda found: len(found) >= chunks)
+    assert len(ids) == len(set(ids)) == chunks
+    for number in (0, 75, 149):
+        [best, *_] = machine.search(f"token{number}", stages={"vector": False})
+        assert f"token{number}." in best["text"]
+
+    # and while the version before is being removed
+    machine.hold(binding="VECTORIZE", operation="deleteByIds")
+    machine.put("# Manual\n\nThe only word is newtoken.", id="manual")
+    machine.wait_until_held(binding="VECTORIZE", operation="deleteByIds")
+    assert "newtoken" in machine.search("newtoken")[0]["text"]
+    machine.kill()
+    machine.start()
+    assert machine.state("manual")["state"] == "indexed"
+    until(machine.vector_ids, lambda found: len(found) == 1)
+    assert machine.search("token75", stages={"vector": False}) == []
+
+    # and amidst the deletion of the document
+    machine.hold(binding="VECTORIZE", operation="deleteByIds")
+    with pytest.raises(httpx.HTTPError):
+        machine.http.delete("/rag/documents/manual", timeout=2)
+    machine.kill()
+    machine.start()
+    assert machine.documents() == []
+    until(machine.vector_ids, lambda found: found == [])
+    assert machine.search("newtoken") == []
+
+
+@pytest.mark.timeout(300)
+def test_services_that_fail_one_call_in_five_do_not_keep_a_document_out(machine: Machine) -> None:
+    for binding, status, code in (("AI", 500, 8007), ("VECTORIZE", 500, 40000)):
+        machine.simulator.set_fault(
+            binding=binding, probability=0.2, seed=7, count=None, status=status, code=code, description="simulated"
+        )
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: machine.put(f"# Doc {n}\n\nHere stands token{n}.", id=f"d{n}"), range(25)))
+    states = [machine.settled(f"d{n}") for n in range(25)]
+    assert [state["state"] for state in states] == ["indexed"] * 25, states
+    befallen = [fault["befallen"] for fault in machine.simulator.faults()]
+    assert all(count > 5 for count in befallen), befallen
+    machine.simulator.clear_faults()
+    ids = until(machine.vector_ids, lambda found: len(found) >= 25)
+    assert len(ids) == 25
+
+
+@pytest.mark.timeout(600)
+def test_a_thousand_documents_come_and_go(machine: Machine) -> None:
+    count = 1000
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda n: machine.put(f"# Doc {n}\n\nHere stands token{n}.", id=f"d{n:04}"), range(count)))
+        until(
+            lambda: {document["state"] for document in machine.documents()},
+            lambda states: states <= {"indexed", "failed"},
+            seconds=300,
+        )
+        documents = machine.documents()
+        assert [document["id"] for document in documents] == [f"d{n:04}" for n in range(count)]
+        assert {document["state"] for document in documents} == {"indexed"}
+        for number in (0, 499, 999):
+            assert machine.search(f"token{number}", top_k=1)[0]["document"] == f"d{number:04}"
+        assert len(machine.vector_ids()) == count
+        list(pool.map(lambda n: machine.http.delete(f"/rag/documents/d{n:04}").raise_for_status(), range(count)))
+    assert machine.documents() == []
+    assert machine.search("token499") == []
+    until(machine.vector_ids, lambda found: found == [])
+    machine.stop()
+    assert machine.rows() == {"documents": 0, "versions": 0, "chunks": 0, "_mf_objects": 0}

@@ -1,0 +1,136 @@
+"""Stand-ins for the platform, with which the Worker's code runs on CPython."""
+
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from typing import Any
+
+from aiworker.bindings import Ai, Converted, Inputs, Translation, UpstreamResponse
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http import Opaque, Payload
+from aiworker.settings import Settings
+
+VARIABLES: Mapping[str, Any] = {
+    "AUTH_MODE": "public",
+    "ALLOWED_ORIGINS": "https://app.example",
+    "MAX_BODY_BYTES": 100_000,
+}
+
+
+class FakeRequest:
+    origin = "https://worker.example"
+
+    def __init__(self, method: str, path: str, body: bytes = b"", **headers: str) -> None:
+        self.method = method
+        self.path = path
+        self.query: dict[str, str] = {}
+        self._body = body
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name)
+
+    async def read(self, limit: int) -> bytes:
+        return self._body
+
+    async def read_with_files(self, limit: int, names: Any) -> tuple[bytes, Mapping[str, Payload]]:
+        return self._body, {}
+
+    async def read_payload(self, limit: int) -> Payload:
+        raise NotImplementedError
+
+    async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
+        return {}
+
+
+def posted(path: str, body: Any) -> FakeRequest:
+    return FakeRequest("POST", path, json.dumps(body).encode(), content_type="application/json")
+
+
+class FakeAnswer:
+    def __init__(self, status: int, text: str, **headers: str) -> None:
+        self.status = status
+        self.body = Opaque(object())
+        self._text = text
+        self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def header(self, name: str) -> str | None:
+        return self._headers.get(name)
+
+    async def text(self) -> str:
+        return self._text
+
+    async def payload(self) -> Payload:
+        raise NotImplementedError
+
+    async def base64_payload(self, name: str) -> Payload:
+        raise NotImplementedError
+
+    async def value(self, name: str) -> Opaque:
+        raise NotImplementedError
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        yield self._text.encode()
+
+
+def answered(data: Any) -> FakeAnswer:
+    return FakeAnswer(200, json.dumps(data), content_type="application/json")
+
+
+def refused(status: int, code: int, **headers: str) -> FakeAnswer:
+    words = {"internalCode": code, "name": "", "description": f"words of {code}"}
+    return FakeAnswer(status, json.dumps(words), **headers)
+
+
+class FakeAi:
+    """Gives these answers in turn, the last one over and over; raises those that are errors."""
+
+    def __init__(self, *answers: UpstreamResponse | ApiError) -> None:
+        self._answers = list(answers)
+        self.calls: list[tuple[str, Mapping[str, Any], Mapping[str, Any], float]] = []
+        """Model, inputs, options and seconds of each call."""
+
+    async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> UpstreamResponse:
+        self.calls.append((model, inputs.fields, options, seconds))
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, ApiError):
+            raise answer
+        return answer
+
+    @property
+    def models(self) -> list[str]:
+        return [call[0] for call in self.calls]
+
+    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+        raise NotImplementedError
+
+    async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
+        raise NotImplementedError
+
+    async def rate_log(self, gateway: str, log_id: str, rating: Mapping[str, Any]) -> None:
+        raise NotImplementedError
+
+
+class FakeStreams:
+    """Hands bodies on as they are."""
+
+    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
+        return body
+
+    def translated(self, body: Opaque, translation: Translation) -> Opaque:
+        raise NotImplementedError
+
+    def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
+        return Opaque(parts)
+
+
+def a_context(request: FakeRequest, request_id: str, settings: Settings, ai: Ai | None) -> Context:
+    return Context(
+        request=request,
+        request_id=request_id,
+        settings=settings,
+        bindings={"AI": ai is not None},
+        ai=ai,
+        streams=FakeStreams(),
+        versions={},
+    )

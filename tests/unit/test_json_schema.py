@@ -1,0 +1,177 @@
+"""JSON Schema, against the `jsonschema` package as the one that is right."""
+
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from aiworker.json_schema import MOST_STEPS, InvalidSchema, JsonSchema
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 1.5, "", "a", "ab", "b1", "a\n"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abc"), inner, max_size=3),
+    max_leaves=8,
+)
+COUNTS = st.integers(0, 3)
+NAMES = st.lists(st.sampled_from("abc"), max_size=2, unique=True)
+PATTERNS = st.sampled_from(["^a", "b$", "[0-9]", "^a$", "a+b"])
+TYPES = st.sampled_from(["string", "integer", "number", "boolean", "null", "array", "object"])
+
+
+def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
+    some = st.lists(inner, min_size=1, max_size=3)
+    named = st.dictionaries(st.sampled_from("abc"), inner, max_size=3)
+    numbers = st.integers(-2, 2) | st.sampled_from([0.5, 1.5])
+    wanted: dict[str, st.SearchStrategy[Any]] = {
+        "type": TYPES | st.lists(TYPES, min_size=1, max_size=3, unique=True),
+        "const": VALUES,
+        "enum": st.lists(VALUES, min_size=1, max_size=4),
+        "multipleOf": st.sampled_from([1, 2, 0.5, 1.5]),
+        "pattern": PATTERNS,
+        "uniqueItems": st.booleans(),
+        "required": NAMES,
+        "dependentRequired": st.dictionaries(st.sampled_from("abc"), NAMES, max_size=2),
+        "patternProperties": st.dictionaries(PATTERNS, inner, max_size=2),
+        "prefixItems": some,
+        "minContains": COUNTS,
+        "maxContains": COUNTS,
+        "$ref": st.just("#/$defs/x"),
+        **dict.fromkeys(["allOf", "anyOf", "oneOf"], some),
+        **dict.fromkeys(["properties", "dependentSchemas"], named),
+        **dict.fromkeys(["minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"], numbers),
+        **dict.fromkeys(["minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"], COUNTS),
+        **dict.fromkeys(["not", "if", "then", "else", "items", "contains", "additionalProperties"], inner),
+        **dict.fromkeys(["propertyNames", "unevaluatedItems", "unevaluatedProperties"], inner),
+    }
+    return st.sets(st.sampled_from(sorted(wanted)), max_size=4).flatmap(
+        lambda names: st.fixed_dictionaries({name: wanted[name] for name in sorted(names)})
+    )
+
+
+SCHEMAS = st.recursive(st.booleans(), keywords, max_leaves=6)
+
+
+@settings(max_examples=400, deadline=None)
+@given(schema=SCHEMAS, inner=keywords(st.booleans()), value=VALUES)
+def test_the_same_values_fit_as_for_jsonschema(schema: Any, inner: dict[str, Any], value: Any) -> None:
+    inner.pop("$ref", None)  # to itself, for ever
+    whole = {"allOf": [schema], "$defs": {"x": inner}}
+    reference: Any = Draft202012Validator(whole)
+    assert (not JsonSchema(whole).faults(value)) == reference.is_valid(value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value", "faults"),
+    [
+        (
+            {"properties": {"a": {"items": {"minimum": 3}}}},
+            {"a": [3, 2, 1]},
+            ["a.1 must be at least 3", "a.2 must be at least 3"],
+        ),
+        ({"required": ["a", "b"]}, {}, ["the whole must have a, b"]),
+        ({"additionalProperties": False, "properties": {"a": True}}, {"a": 1, "b": 2}, ["b is not allowed"]),
+        ({"enum": ["x", 1]}, "y", ['the whole must be one of ["x", 1]']),
+        ({"type": ["string", "null"]}, 1, ['the whole must be ["string", "null"]']),
+        (
+            {"anyOf": [{"type": "string"}, {"minimum": 5}]},
+            1,
+            ["the whole fits none of anyOf: the whole must be string; or the whole must be at least 5"],
+        ),
+        ({"oneOf": [True, True]}, 1, ["the whole must fit only one of oneOf, and fits 2"]),
+        (
+            {"contains": {"const": 1}, "maxContains": 1},
+            [1, 1],
+            ['the whole must hold 1 to 1 items that fit {"const": 1}, and holds 2'],
+        ),
+        ({"propertyNames": {"maxLength": 1}}, {"ab": 1}, ["ab has a name that must have at most 1 characters"]),
+        (
+            {"unevaluatedProperties": False, "allOf": [{"properties": {"a": True}}]},
+            {"a": 1, "b": 1},
+            ["b is not allowed"],
+        ),
+    ],
+)  # fmt: skip
+def test_all_that_is_wrong_is_told_and_where(schema: Any, value: Any, faults: list[str]) -> None:
+    assert [str(fault) for fault in JsonSchema(schema).faults(value)] == faults
+
+
+REFUSED: list[tuple[Any, str, str]] = [
+    ({"type": "text"}, "type", "one or a list of string"),
+    ({"type": []}, "type", "one or a list of string"),
+    ({"properties": {"a": 5}}, "properties.a", "a schema"),
+    ({"properties": []}, "properties", "an object"),
+    ({"items": [{}]}, "items", "a schema"),
+    ({"anyOf": []}, "anyOf", "a list of schemas"),
+    ({"required": "a"}, "required", "a list of names"),
+    ({"minLength": -1}, "minLength", "a whole number from 0"),
+    ({"multipleOf": 0}, "multipleOf", "above 0"),
+    ({"maximum": True}, "maximum", "a number"),
+    ({"enum": []}, "enum", "1 to 1,000 values"),
+    ({"enum": list(range(1001))}, "enum", "1 to 1,000 values"),
+    ({"pattern": "("}, "pattern", "a regular expression"),
+    ({"pattern": "(?=a)"}, "pattern", "without look-around"),
+    ({"pattern": "a{1000}{1000}{1000}"}, "pattern", "not too large"),
+    ({"patternProperties": {"[": True}}, "patternProperties", "a regular expression"),
+    ({"$ref": "https://example.com/schema"}, "$ref", "within this one"),
+    ({"$ref": "#/$defs/a"}, "$ref", "within this one"),
+    ({"properties": {"a": {"$ref": "other.json"}}}, "properties.a.$ref", "within this one"),
+    ({"$defs": {"a": {"$id": "https://example.com/"}}}, "$defs.a.$id", "at the top"),
+    ({"$dynamicRef": "#a"}, "$dynamicRef", "use $ref"),
+    ({"dependencies": {}}, "dependencies", "older draft"),
+    ({"description": "a" * 70_000}, "", "longer than"),
+    ({"minimum": float("inf")}, "", "too large"),
+]
+
+
+@pytest.mark.parametrize(("schema", "where", "words"), REFUSED)
+def test_what_is_no_schema_is_refused_where_it_is_none(schema: Any, where: str, words: str) -> None:
+    with pytest.raises(InvalidSchema) as raised:
+        JsonSchema(schema)
+    assert ".".join(map(str, raised.value.where)) == where
+    assert words in raised.value.reason
+
+
+def test_a_schema_may_not_be_nested_without_end() -> None:
+    schema: Any = True
+    for _ in range(60):
+        schema = {"properties": {"a": schema}}
+    with pytest.raises(InvalidSchema, match="deeper"):
+        JsonSchema(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"anyOf": [{"$ref": "#"}, {"$ref": "#"}]},
+        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    ],
+)
+def test_a_schema_that_refers_to_itself_for_ever_ends(schema: Any) -> None:
+    with pytest.raises(InvalidSchema, match="too often"):
+        JsonSchema(schema).faults({})
+
+
+def test_a_schema_may_refer_to_itself_for_values_that_end() -> None:
+    tree = JsonSchema({"properties": {"left": {"$ref": "#"}, "size": {"type": "integer"}}})
+    assert tree.faults({"left": {"left": {"size": 1}}}) == []
+    assert [str(fault) for fault in tree.faults({"left": {"left": {"size": "1"}}})] == [
+        "left.left.size must be integer"
+    ]
+
+
+def test_the_steps_of_a_check_are_bounded() -> None:
+    schema = JsonSchema({"items": {"type": "integer"}})
+    assert schema.faults([1] * (MOST_STEPS - 1)) == []
+    with pytest.raises(InvalidSchema, match="too many steps"):
+        schema.faults([1] * MOST_STEPS)
+
+
+def test_a_pattern_takes_no_longer_than_its_text_is_long() -> None:
+    began = time.perf_counter()
+    assert JsonSchema({"pattern": "^(a+)+$"}).faults("a" * 50_000 + "b")
+    assert JsonSchema({"pattern": "^(a|a)*$"}).faults("a" * 50_000 + "b")
+    assert time.perf_counter() - began < 1

@@ -1,0 +1,84 @@
+"""GET /openapi.json and the page that shows it."""
+
+import copy
+from typing import Any
+
+import httpx
+import jsonschema
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from aiworker.operations import OPERATIONS, Operation
+from aiworker.routing import ROUTES
+
+
+@pytest.fixture(scope="module")
+def document(base_url: str) -> dict[str, Any]:
+    response = httpx.get(f"{base_url}/openapi.json", timeout=30)
+    assert response.headers["content-type"] == "application/json"
+    return response.json()
+
+
+def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
+    assert document["openapi"].startswith("3.1")
+    OpenAPIV31SpecValidator(document).validate()
+
+
+def test_it_describes_every_route_and_no_other(document: dict[str, Any]) -> None:
+    routes = {(path, method.lower()) for path, methods in ROUTES.items() for method in methods}
+    described = {(path, method) for path, methods in document["paths"].items() for method in methods}
+    assert described == routes - {("/openapi.json", "get")}
+
+
+def test_every_field_of_a_request_that_needs_words_has_them(document: dict[str, Any]) -> None:
+    chat = document["components"]["schemas"]["ChatRequest"]["properties"]
+    assert "conversation" in chat["worker_tools"]["description"] or "Worker" in chat["worker_tools"]["description"]
+    assert chat["temperature"] == {"type": "number", "minimum": 0, "maximum": 5}
+
+
+EXAMPLES = [operation for operation in OPERATIONS if operation.example is not None]
+
+
+@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda operation: operation.name)
+def test_an_example_works_and_its_answer_is_as_described(
+    client: httpx.Client, document: dict[str, Any], operation: Operation
+) -> None:
+    streams = operation.name == "chat"
+    body = {**operation.example, "stream": False} if streams else operation.example
+    response = client.request(operation.method, operation.path, json=body)
+    described = document["paths"][operation.path][operation.method.lower()]
+    answers = described["responses"][str(response.status_code)]["content"]
+    content_type = response.headers["content-type"].partition(";")[0]
+    known = answers.get(content_type) or answers[f"{content_type.partition('/')[0]}/*"]
+    if content_type == "application/json":
+        check(response.json(), known["schema"], document)
+
+
+@pytest.mark.parametrize("path", ["/health", "/models"])
+def test_an_answer_to_a_get_is_as_described(client: httpx.Client, document: dict[str, Any], path: str) -> None:
+    schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    check(client.get(path).json(), schema, document)
+
+
+def test_an_error_is_as_described(client: httpx.Client, document: dict[str, Any]) -> None:
+    schema = document["paths"]["/chat"]["post"]["responses"]["400"]["content"]["application/json"]["schema"]
+    check(client.post("/chat", json={}).json(), schema, document)
+
+
+def check(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
+    """Raises if the instance is not valid; what is described is also said: an undescribed answer would be."""
+    whole = {**copy.deepcopy(document), **schema}
+    jsonschema.Draft202012Validator(whole).validate(instance)
+    required = jsonschema.Draft202012Validator({**whole, "required": ["no such property"]})
+    assert isinstance(instance, list) or not required.is_valid(instance)
+
+
+def test_the_page_needs_no_other_host(client: httpx.Client) -> None:
+    page = client.get("/docs", follow_redirects=True)
+    assert page.status_code == 200
+    assert 'spec-url="/openapi.json"' in page.text
+    assert "//" not in page.text.replace("<!doctype", "")
+    policy = page.headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'")
+    assert policy.count("default-src") == 1
+    assert client.get("/docs/rapidoc-min.js").status_code == 200
