@@ -24,7 +24,7 @@ export async function getJson(path) {
 /**
  * Ask a model.
  *
- * `parts` yields `{text, usage}` as they arrive, of a stream and of an answer in one piece alike. It throws ApiError when
+ * `parts` yields `{text, reasoning, usage}` as they arrive, of a stream and of an answer in one piece alike. It throws ApiError when
  * the model fails on its way, CutOff when the stream ends without its end mark, and AbortError after an abort.
  */
 export async function postChat(body, signal) {
@@ -78,5 +78,6 @@ function part(answer, event) {
   const choice = answer.choices?.[0];
   const content = choice?.delta?.content ?? choice?.message?.content ?? answer.response ?? "";
   // an answer that reads as JSON, even a lone digit, comes from Workers AI as that value instead of as text
-  return { text: typeof content === "string" ? content : JSON.stringify(content), usage: answer.usage };
+  const reasoning = choice?.delta?.reasoning_content ?? choice?.message?.reasoning_content ?? "";
+  return { text: typeof content === "string" ? content : JSON.stringify(content), reasoning, usage: answer.usage };
 }

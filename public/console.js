@@ -172,15 +172,19 @@ async function receive(body, signal, turn) {
   const seconds = () => (performance.now() - began) / 1000;
   const answer = { text: "", error: null };
   const shown = turn.querySelector(".text").appendChild(new Text());
+  const thought = turn.querySelector(".reasoning").appendChild(new Text());
   turn.setAttribute("aria-busy", "true"); // a screen reader waits for the end instead of reading out fragments
   try {
     const { parts, ...facts } = await postChat(body, signal);
     Object.assign(answer, facts);
-    for await (const { text, usage } of parts) {
+    for await (const { text, reasoning, usage } of parts) {
       if (text) answer.firstText ??= seconds();
       answer.text += text;
       answer.usage = usage ?? answer.usage;
-      keepingPlace(() => shown.appendData(text));
+      keepingPlace(() => {
+        thought.appendData(reasoning);
+        shown.appendData(text);
+      });
     }
   } catch (error) {
     answer.error = error;

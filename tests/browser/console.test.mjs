@@ -208,7 +208,11 @@ test("under the answer stand its model, tokens, times and request", NEEDS_SIMULA
 test("a model of the OpenAI dialect streams too", NEEDS_SIMULATOR, async (t) => {
   const page = await openReady(t);
   await page.getByLabel("Model").selectOption("@cf/openai/gpt-oss-20b");
-  await askHeld(page, "Hello");
+  await fault({ hold_after_frames: 3 });
+  await ask(page, "Hello");
+  // this model thinks aloud first: that is shown, but is not the answer
+  await shown(answers(page).last().locator(".reasoning"), /^Simulated/);
+  assert.equal(await lastText(page).textContent(), "");
   await clearFaults();
   await shown(lastFacts(page), /gpt-oss-20b.* tokens in, .* out/);
   assert.match(
