@@ -13,8 +13,7 @@ STAMP = "migrations-applied.json"
 
 def due(configuration: Configuration, state: Path) -> dict[str, str]:
     """Databases whose migrations have changed since they were applied to this state → their fingerprints."""
-    stamp = state / STAMP
-    applied = json.loads(stamp.read_text()) if stamp.exists() else {}
+    applied = _applied(state)
     wanted = {
         database["database_name"]: _fingerprint(Path(database["migrations_dir"]))
         for database in configuration.get("d1_databases", [])
@@ -29,10 +28,13 @@ def command(database: str, file: Path, state: Path) -> list[str]:
 
 
 def note(applied: dict[str, str], state: Path) -> None:
-    stamp = state / STAMP
-    before = json.loads(stamp.read_text()) if stamp.exists() else {}
     state.mkdir(parents=True, exist_ok=True)
-    stamp.write_text(json.dumps({**before, **applied}))
+    (state / STAMP).write_text(json.dumps({**_applied(state), **applied}))
+
+
+def _applied(state: Path) -> dict[str, str]:
+    stamp = state / STAMP
+    return json.loads(stamp.read_text()) if stamp.exists() else {}
 
 
 def _fingerprint(folder: Path) -> str:

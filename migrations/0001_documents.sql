@@ -11,6 +11,9 @@ CREATE TABLE documents (
   PRIMARY KEY (tenant, id)
 ) WITHOUT ROWID;
 
+CREATE INDEX documents_by_version ON documents (live_version);
+CREATE INDEX deleted_documents ON documents (tenant, id) WHERE deleted = 1;
+
 -- One upload. Its id is also that of the workflow that ingests it.
 CREATE TABLE versions (
   id TEXT PRIMARY KEY,
@@ -31,6 +34,8 @@ CREATE TABLE versions (
 
 CREATE INDEX versions_of_document ON versions (tenant, document_id, created_at);
 CREATE INDEX unfinished_versions ON versions (updated_at) WHERE state IN ('queued', 'converting', 'embedding');
+
+CREATE INDEX replaced_versions ON versions (updated_at) WHERE state = 'replaced';
 
 CREATE TABLE chunks (
   row INTEGER PRIMARY KEY,

@@ -4,7 +4,7 @@ Large things stay in JavaScript. A `Payload` is bytes of which Python reads only
 handed on unread.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -76,7 +76,7 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes]:
         """The body as it arrives. Leaving the loop early cancels the model."""
         ...
 

@@ -10,8 +10,14 @@ from typing import Any, Protocol
 from aiworker.ai.tokens import estimate
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY AUTOINCREMENT, messages TEXT NOT NULL)"
+TOO_MUCH = """
+DELETE FROM turns WHERE id <> ?1 AND id IN (
+  SELECT id FROM (SELECT id, sum(length(messages)) OVER (ORDER BY id DESC) AS size FROM turns) WHERE size > ?2)
+"""
+"""The oldest turns, beyond so many characters in all; but never the newest."""
 MOST_TURNS = 500
-"""Older ones are forgotten: no model's context holds so many."""
+MOST_CHARACTERS = 4_000_000
+"""Of JSON in all turns that are kept: no model's context holds so much, and an isolate has to. Older ones go."""
 
 
 class Storage(Protocol):
@@ -34,21 +40,22 @@ class KeptConversation:
 
     def history(self) -> str:
         """The messages of all turns, oldest first, as a JSON array."""
-        rows = self._rows("SELECT messages FROM turns ORDER BY id")
+        # reading makes nothing: else every id that someone tries would leave an object behind
+        if not self._storage.execute("SELECT name FROM sqlite_master WHERE name = 'turns'"):
+            return "[]"
+        rows = self._storage.execute("SELECT messages FROM turns ORDER BY id")
         return json.dumps([message for [messages] in rows for message in json.loads(messages)])
 
     async def append(self, messages: str) -> None:
         """Keep one more turn, a JSON array of messages."""
-        [[turn]] = self._rows("INSERT INTO turns (messages) VALUES (?) RETURNING id", messages)
-        self._rows("DELETE FROM turns WHERE id <= ?", turn - MOST_TURNS)
+        self._storage.execute(SCHEMA)  # erasing takes the table too
+        [[turn]] = self._storage.execute("INSERT INTO turns (messages) VALUES (?) RETURNING id", messages)
+        self._storage.execute("DELETE FROM turns WHERE id <= ?", turn - MOST_TURNS)
+        self._storage.execute(TOO_MUCH, turn, MOST_CHARACTERS)
         await self._storage.wake_in(self._seconds)
 
     async def erase(self) -> None:
         await self._storage.erase()
-
-    def _rows(self, query: str, *values: str | float) -> list[list[Any]]:
-        self._storage.execute(SCHEMA)  # erasing takes the table too
-        return self._storage.execute(query, *values)
 
 
 def recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ back-references). Nothing is ever fetched. `format` and `content…` are annotat
 import json
 import math
 import operator
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -31,6 +32,8 @@ MOST_STEPS = 50_000
 """Schemas that are held against values in one check; anyOf and references may multiply them without end."""
 MOST_CHOICES = 1_000
 """Values of one enum."""
+HEAVIEST_PATTERNS = 2_000
+"""Characters of all patterns and numbers of their repetitions together: these, some tenths of a second compile."""
 LONGEST_SHOWN = 200
 """Characters of a schema's value in a sentence about it."""
 
@@ -61,6 +64,7 @@ class JsonSchema:
         if len(_written(schema)) > LARGEST:
             raise InvalidSchema((), f"is longer than {LARGEST:,} characters")
         self._schema = schema
+        self._patterns = 0
         self._targets: dict[str, Schema] = {}
         """What a `$ref` may point to, by its text."""
         references: dict[Path, str] = {}
@@ -85,6 +89,7 @@ class JsonSchema:
             return
         for keyword, wanted in cast("dict[str, Any]", schema).items():
             at: Path = (*where, keyword)
+            self._weigh_patterns(keyword, wanted, at)
             _check_keyword(keyword, wanted, at)
             if keyword == "$ref":
                 references[at] = wanted
@@ -92,6 +97,17 @@ class JsonSchema:
                 self._targets[f"#{wanted}"] = schema
             for step, inner in _schemas_in(keyword, wanted):
                 self._learn(inner, at + step, references)
+
+    def _weigh_patterns(self, keyword: str, wanted: Any, at: Path) -> None:
+        """Before any of them is compiled: each letter costs time, and a repetition as many times."""
+        patterns = [wanted] if keyword == "pattern" else list(wanted) if keyword == "patternProperties" else []
+        for pattern in patterns:
+            repeats = re.findall(r"\{(\d+)?(?:,(\d+)?)?\}", str(pattern))
+            self._patterns += len(str(pattern)) + sum(int(number) for pair in repeats for number in pair if number)
+        if self._patterns > HEAVIEST_PATTERNS:
+            raise InvalidSchema(
+                at, f"makes all patterns together larger than {HEAVIEST_PATTERNS:,}, repetitions counted"
+            )
 
 
 def _written(schema: Schema) -> str:
@@ -417,7 +433,7 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "const": ("any", _must(lambda value, wanted: _canonical(value) == _canonical(wanted), "must be {}")),
     "enum": (
         "any",
-        _must(lambda value, wanted: _canonical(value) in map(_canonical, wanted), "must be one of {}"),
+        _must(lambda value, wanted: _canonical(value) in _canonical_choices(_canonical(wanted)), "must be one of {}"),
     ),
     "allOf": ("any", _each),
     "anyOf": ("any", _some),
@@ -471,6 +487,11 @@ def _expression(pattern: str) -> SchemaValidator:
 def _canonical(value: Any) -> str:
     """The same text for values that JSON Schema holds to be equal: 1 and 1.0 are, 1 and true are not."""
     return json.dumps(_whole(value), sort_keys=True)
+
+
+@lru_cache(64)
+def _canonical_choices(choices: str) -> frozenset[str]:
+    return frozenset(map(_canonical, json.loads(choices)))
 
 
 def _whole(value: Any) -> Any:

@@ -102,7 +102,7 @@ def _errors(operation: Operation) -> dict[str, Any]:
 
 
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"{(\w+)}", path):
+    for name in re.findall(r"{([\w.]+)}", path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 

@@ -32,6 +32,23 @@ Shape = type[BaseModel] | Mapping[str, Any]
 
 TEXT: Mapping[str, Any] = {"type": "string"}
 BYTES: Mapping[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+OPENAI: Mapping[str, Any] = {"type": "object", "description": "As OpenAI's reference has it."}
+OPENAI_ERROR: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+            "required": ["message", "type", "param", "code"],
+        }
+    },
+    "required": ["error"],
+}
 LABEL: Mapping[str, Any] = {"$ref": "#/components/schemas/Label"}
 LABELS: Mapping[str, Any] = {"type": "array", "items": {"anyOf": [LABEL, {"type": "array", "items": LABEL}]}}
 
@@ -274,5 +291,27 @@ OPERATIONS = (
         (Answer(204, "It is noted."),),
         takes={JSON: FeedbackRequest},
         errors=(*OF_A_BODY, "not_found", "upstream_error"),
+    ),
+    *(
+        Operation(
+            method, path, name, "OpenAI", summary,
+            "For OpenAI's clients; docs/openai.md says what becomes of each parameter.",
+            (
+                Answer(200, "The answer.", {kind: OPENAI if kind == JSON else BYTES for kind in gives}),
+                Answer(400, "This and any other error.", {JSON: OPENAI_ERROR}),
+            ),
+            takes={takes: OPENAI} if takes else {},
+        )
+        for method, path, name, summary, takes, gives in (
+            ("GET", "/v1/models", "openai_models", "Models and aliases", "", (JSON,)),
+            ("GET", "/v1/models/{model_id...}", "openai_model", "One of them", "", (JSON,)),
+            ("POST", "/v1/chat/completions", "openai_chat", "Chat completions", JSON, (JSON, EVENT_STREAM)),
+            ("POST", "/v1/completions", "openai_completions", "The older completions", JSON, (JSON, EVENT_STREAM)),
+            ("POST", "/v1/responses", "openai_responses", "Responses", JSON, (JSON, EVENT_STREAM)),
+            ("POST", "/v1/embeddings", "openai_embeddings", "Embeddings", JSON, (JSON,)),
+            ("POST", "/v1/images/generations", "openai_images", "Images", JSON, (JSON,)),
+            ("POST", "/v1/audio/transcriptions", "openai_transcriptions", "Transcripts", FORM, (JSON, "text/plain")),
+            ("POST", "/v1/audio/speech", "openai_speech", "Speech", JSON, ("audio/*",)),
+        )
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -302,7 +302,7 @@ class PlatformResponse:
             raise ApiError("upstream_error", f"The model's answer has no {name}.")
         return Opaque(found)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         if isinstance(self._response.body, JsNull):
             return
         reader = self._response.body.getReader()
@@ -395,11 +395,14 @@ class PlatformStreams:
 
 async def _relayed(body: Any, writable: Any, failed: Callable[[str], str], before: str) -> None:
     last = ""
+    if before:
+        writer = writable.getWriter()
+        is_there = await _is_written(writer, before)
+        writer.releaseLock()
+        if not is_there:
+            await body.cancel()
+            return
     try:
-        if before:
-            writer = writable.getWriter()
-            await writer.write(_encoded(before))
-            writer.releaseLock()
         await body.pipeTo(writable, preventAbort=True, preventClose=True)
     except JsException as error:  # the model's connection broke, its time is over, or the client has left
         last = failed(str(error))
@@ -439,13 +442,20 @@ async def _written(parts: AsyncGenerator[str | bytes], writer: Any) -> None:
     async with contextlib.aclosing(parts):
         try:
             async for part in parts:
-                await writer.write(_encoded(part))
-        except JsException:  # the client has left
-            return
+                if not await _is_written(writer, part):
+                    return  # the client has left
         except Exception as error:  # a defect of ours: the client must not take what it has for the whole
             await writer.abort(str(error))
             raise
     await _end(writer)
+
+
+async def _is_written(writer: Any, part: str | bytes) -> bool:
+    try:
+        await writer.write(_encoded(part))
+    except JsException:
+        return False
+    return True
 
 
 async def _end(writer: Any, last: str = "") -> None:
@@ -550,13 +560,20 @@ class PlatformConversation:
     _stub: Any
 
     async def history(self) -> list[dict[str, Any]]:
-        return json.loads(await self._stub.history())
+        return json.loads(await _from_object(self._stub.history()))
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
-        await self._stub.append(json.dumps(messages))
+        await _from_object(self._stub.append(json.dumps(messages)))
 
     async def erase(self) -> None:
-        await self._stub.erase()
+        await _from_object(self._stub.erase())
+
+
+async def _from_object(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except JsException as error:
+        raise ApiError("upstream_error", f"The conversation could not be reached: {error}") from error
 
 
 def kept_conversation(storage: Any) -> KeptConversation:
@@ -689,7 +706,11 @@ def _resume_once(execution: Any) -> None:
     if _resumed or _database() is None or _ingestions() is None:
         return
     _resumed = True
-    execution.waitUntil(asyncio.ensure_future(ingest.resume(_resources())))
+    execution.waitUntil(asyncio.ensure_future(_resume()))
+
+
+async def _resume() -> None:
+    await ingest.resume(_resources())
 
 
 async def run_ingestion(event: Any, step: Any) -> None:

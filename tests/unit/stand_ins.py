@@ -1,7 +1,7 @@
 """Stand-ins for the platform, with which the Worker's code runs on CPython."""
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
 from aiworker.bindings import Ai, Converted, Inputs, Translation, UpstreamResponse
@@ -69,7 +69,7 @@ class FakeAnswer:
     async def value(self, name: str) -> Opaque:
         raise NotImplementedError
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes]:
         yield self._text.encode()
 
 

@@ -39,6 +39,10 @@ async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
     [
         ({"CHAT_MODEL": "@cf/no/such-model"}, "CHAT_MODEL"),
         ({"CHAT_MODEL": "@cf/baai/bge-m3"}, "CHAT_MODEL"),
+        ({"MODEL_ALIASES": "gpt-4o=@cf/no/such-model"}, "MODEL_ALIASES"),
+        ({"MODEL_ALIASES": "gpt-4o"}, "MODEL_ALIASES"),
+        ({"MODEL_ALIASES": "gpt-4o=AUTH_MODE"}, "MODEL_ALIASES"),
+        ({"MODEL_ALIASES": "@cf/baai/bge-m3=CHAT_MODEL"}, "MODEL_ALIASES"),
         ({"MAX_BODY_BYTES": "1 MB"}, "MAX_BODY_BYTES"),
         ({"MAX_BODY_BYTES": -1}, "MAX_BODY_BYTES"),
     ],

@@ -4,7 +4,7 @@ import itertools
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiworker.rag.chunk import Chunk, chunks
@@ -256,6 +256,7 @@ LINES = st.sampled_from(
 
 
 @settings(max_examples=300, deadline=None)
+@example("x" * 300 + "\n---\n```", (16, 0))
 @given(
     st.lists(LINES | st.text(max_size=80), max_size=40).map("\n".join), st.sampled_from([(16, 0), (40, 0), (60, 20)])
 )

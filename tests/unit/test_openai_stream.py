@@ -1,6 +1,7 @@
 """A model's stream becomes OpenAI's chunks, wherever the network has cut it."""
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from aiworker.ai.responses_stream import ResponsesWriter
 from aiworker.errors import ApiError
 
 HEAD = Head("chatcmpl-1", 1_700_000_000, "@cf/some/model")
+UNLIMITED = Limits()
 DONE = "data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 WRITERS = {
@@ -30,7 +32,7 @@ def said(*texts: str) -> str:
     return "".join(frames) + native({"response": "", "usage": USAGE}) + DONE
 
 
-def translated(stream: str | bytes, limits: Limits = Limits(), **options: Any) -> bytes:
+def translated(stream: str | bytes, limits: Limits = UNLIMITED, **options: Any) -> bytes:
     translation = Translation(ChatWriter(HEAD, **options), limits, HEAD.id)
     return translation.transform(stream.encode() if isinstance(stream, str) else stream) + translation.finish()
 
@@ -65,20 +67,20 @@ native_frames = st.one_of(
 openai_frames = st.one_of(
     pieces.map(lambda text: {"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}),
     pieces.map(lambda text: {"choices": [{"index": 0, "delta": {"reasoning_content": text}}]}),
-    st.just({"choices": [], "usage": USAGE}),
+    st.just({"choices": list[Any](), "usage": USAGE}),
 )
-streams = st.builds(
-    lambda frames, ascii_only, end: (
-        "".join(f"data: {json.dumps(each, ensure_ascii=ascii_only)}{end}" for each in frames) + f"data: [DONE]{end}"
-    ),
-    st.lists(st.one_of(native_frames, openai_frames), max_size=12),
-    st.booleans(),
-    st.sampled_from(["\n\n", "\r\n\r\n"]),
-)
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> str:
+    end = draw(st.sampled_from(["\n\n", "\r\n\r\n"]))
+    is_ascii = draw(st.booleans())
+    frames: list[Any] = draw(st.lists(st.one_of(native_frames, openai_frames), max_size=12))
+    return "".join(f"data: {json.dumps(each, ensure_ascii=is_ascii)}{end}" for each in frames) + f"data: [DONE]{end}"
 
 
 @given(
-    stream=streams,
+    stream=streams(),
     cuts=st.lists(st.integers(0, 2000), max_size=30),
     stop=st.lists(st.text("ab\n👋", min_size=1, max_size=3), max_size=2),
     writer=st.sampled_from(sorted(WRITERS)),
@@ -93,7 +95,7 @@ def test_frames_split_or_merged_anywhere_give_the_same_chunks(
     expected = at_once.transform(data) + at_once.finish()
     in_pieces = Translation(WRITERS[writer](), Limits(stop=stop), HEAD.id)
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    found = b"".join(in_pieces.transform(data[start:end]) for start, end in zip(places, places[1:], strict=False))
+    found = b"".join(in_pieces.transform(data[start:end]) for start, end in pairwise(places))
     assert found + in_pieces.finish() == expected
 
 
@@ -103,6 +105,10 @@ def test_byte_by_byte_it_is_the_same() -> None:
     found = b"".join(translation.transform(bytes([byte])) for byte in stream.encode()) + translation.finish()
     assert found == translated(stream)
     assert text_of(found) == 'Grüße 👋🏽"\\\n'
+
+
+def test_lines_may_end_in_either_way() -> None:
+    assert translated(said("Hel", "lo").replace("\n", "\r\n")) == translated(said("Hel", "lo"))
 
 
 # ---- what OpenAI's clients expect --------------------------------------------------------------------------------
@@ -194,7 +200,8 @@ def test_a_token_that_is_written_as_a_number_is_text() -> None:
 def test_an_answer_ends_before_the_first_stop_sequence_and_no_part_of_one_slips_through(
     text: str, sizes: list[int], stop: list[str]
 ) -> None:
-    cut, at = [], 0
+    cut: list[str] = []
+    at = 0
     for size in sizes:
         cut.append(text[at : at + size])
         at += size
@@ -268,7 +275,7 @@ def test_comments_and_empty_frames_are_passed_over() -> None:
 # ---- whole answers -----------------------------------------------------------------------------------------------
 
 
-def whole(answer: dict[str, Any], limits: Limits = Limits()) -> dict[str, Any]:
+def whole(answer: dict[str, Any], limits: Limits = UNLIMITED) -> dict[str, Any]:
     found = Said()
     Translation(found, limits, HEAD.id).whole(answer)
     return chat_completion(found, HEAD)
@@ -313,7 +320,7 @@ def events(written: bytes) -> list[dict[str, Any]]:
     return found
 
 
-def responded(stream: str, limits: Limits = Limits()) -> list[dict[str, Any]]:
+def responded(stream: str, limits: Limits = UNLIMITED) -> list[dict[str, Any]]:
     translation = Translation(ResponsesWriter({"id": "resp_1", "model": "m"}), limits, "resp_1")
     return events(translation.transform(stream.encode()) + translation.finish())
 

@@ -152,6 +152,14 @@ def test_a_stream_shows_the_calls_and_then_the_answer(client: httpx.Client, mode
     assert frames[-1] == ("message", "[DONE]")
 
 
+def test_json_mode_goes_with_tools_of_the_worker(client: httpx.Client) -> None:
+    response_format = {"type": "json_schema", "json_schema": PERSON}
+    body = {"prompt": "I am Ada", "worker_tools": True, "response_format": response_format, "model": NATIVE}
+    frames = events(ask(client, **body, stream=True).text)
+    assert "name" in json.loads(text_of(frames))
+    assert frames[-1] == ("message", "[DONE]")
+
+
 def test_without_a_call_a_stream_with_tools_is_the_plain_answer(client: httpx.Client) -> None:
     frames = events(ask(client, prompt="Hello", worker_tools=True, model=NATIVE, stream=True).text)
     assert {event for event, _ in frames} == {"message"}

@@ -68,9 +68,10 @@ def test_an_error_is_as_described(client: httpx.Client, document: dict[str, Any]
 def check(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> None:
     """Raises if the instance is not valid; what is described is also said: an undescribed answer would be."""
     whole = {**copy.deepcopy(document), **schema}
-    jsonschema.Draft202012Validator(whole).validate(instance)
-    required = jsonschema.Draft202012Validator({**whole, "required": ["no such property"]})
-    assert isinstance(instance, list) or not required.is_valid(instance)
+    jsonschema.validate(instance, whole, jsonschema.Draft202012Validator)
+    if not isinstance(instance, list):  # the check can fail
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(instance, {**whole, "required": ["no such"]}, jsonschema.Draft202012Validator)
 
 
 def test_the_page_needs_no_other_host(client: httpx.Client) -> None:

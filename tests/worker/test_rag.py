@@ -220,6 +220,7 @@ def test_a_file_that_cannot_be_converted_fails_with_the_reason(documents: Docume
         ({"text": "a", "metadata": {"a.b": 1}}, 400, "metadata.a.b.[key]"),
         ({"text": "a", "metadata": {"a": [1]}}, 400, "metadata.a"),
         ({"text": "a", "author": "me"}, 400, "author"),
+        ({"text": "a", "metadata": {"year": "1999"}}, 400, "metadata.year"),
     ],
 )
 def test_a_wrong_document_is_refused_and_not_kept(
@@ -245,6 +246,23 @@ def test_a_wrong_file_is_refused_and_not_kept(documents: Documents, error_of: Er
     assert response.status_code == status, response.text
     assert error_of(response)["message"]
     assert documents.all() == []
+
+
+@pytest.mark.parametrize("metadata", ["[" * 8000, "{", "[]", "5", '{"a": [1]}', '{"a": NaN}'])
+def test_wrong_metadata_of_a_form_is_refused_and_the_server_still_serves(
+    documents: Documents, error_of: ErrorOf, metadata: str
+) -> None:
+    files = {"file": ("a.md", b"# A\n\nText.")}
+    response = documents.client.post("/rag/documents", files=files, data={"tenant": TENANT, "metadata": metadata})
+    assert response.status_code == 400, response.text
+    assert error_of(response)["message"]
+    assert documents.all() == []
+
+
+def test_a_heading_of_spaces_costs_nothing(documents: Documents) -> None:
+    response = documents.put("# a" + " " * 4000 + "b\n\nText.", id="spaces")
+    assert response.status_code == 202
+    documents.settled("spaces")
 
 
 def test_a_file_over_25_mb_is_refused(documents: Documents, error_of: ErrorOf) -> None:
@@ -281,6 +299,9 @@ def test_a_document_that_there_is_not(client: httpx.Client, error_of: ErrorOf, p
         ({"query": "a", "filter": {"year": "new"}}, "filter.year"),
         ({"query": "a", "stages": {"vector": False, "text": False}}, "stages"),
         ({"query": "a", "stages": {"magic": True}}, "stages.magic"),
+        ({"query": "a", "min_score": 0.1, "stages": {"vector": False, "rerank": False}}, None),
+        ({"query": "a", "filter": {"year": 2**53}}, "filter.year"),
+        ({"query": "a", "filter": {"kind": {"$in": ["a"] * 51}}}, "filter.kind"),
     ],
 )
 def test_a_wrong_search_is_refused(client: httpx.Client, error_of: ErrorOf, body: dict[str, Any], param: str) -> None:

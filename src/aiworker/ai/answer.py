@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 DONE = "[DONE]"
+TEXTS = ("content", "response", "text")
+"""Where a text stands: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
 
 
 @dataclass
@@ -33,7 +35,10 @@ class Answer:
         for choice in data.get("choices") or [data]:
             said: dict[str, Any] = choice.get("delta") or choice.get("message") or choice
             # in JSON mode, native models answer an object in place of a text, which may be an empty one
-            text = next((said[name] for name in ("content", "response") if said.get(name) not in (None, "")), "")
+            # (`text` is what completions of raw prompts have)
+            text = next(
+                (said[name] for name in ("content", "response", "text") if said.get(name) not in (None, "")), ""
+            )
             self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
             for number, call in enumerate(cast("list[dict[str, Any]]", said.get("tool_calls") or [])):
                 self._add_call(number, call)

@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from aiworker.ai import catalogue
 from aiworker.ai.catalogue import Model
@@ -85,6 +85,13 @@ class Answer:
         except ValueError:
             shown = text[:100] or "nothing"
             raise ApiError("upstream_error", f"{self.model.id} has answered what is no JSON: {shown}") from None
+
+    async def object(self) -> dict[str, Any]:
+        """Raises ApiError `upstream_error` if the body is no JSON object."""
+        found = await self.json()
+        if not isinstance(found, dict):
+            raise ApiError("upstream_error", f"{self.model.id} has answered no JSON object.")
+        return cast("dict[str, Any]", found)
 
     def response(self, body: Any, content_type: str | None = None) -> Response:
         """`body` with this answer's headers; never to be kept by a cache."""
@@ -237,7 +244,10 @@ class _Refused(Exception):  # noqa: N818 - what a model did, not yet an error of
 
 
 async def _refusal(raw: UpstreamResponse, facts: Mapping[str, str]) -> _Refused:
-    code, description = _upstream_words(await raw.text())
+    try:
+        code, description = _upstream_words(await raw.text())
+    except ApiError:  # the error itself has broken off: its status still tells something
+        code, description = None, ""
     codes, key = (UPSTREAM_CODES, code) if code else (UPSTREAM_STATUSES, raw.status)
     kind = codes.get(key, "upstream_error")
     sentence = SENTENCES.get(kind)

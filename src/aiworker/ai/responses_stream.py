@@ -41,7 +41,7 @@ class ResponsesWriter:
         return self._event("response.created", begun) + self._event("response.in_progress", begun)
 
     def text(self, literal: bytes) -> bytes:
-        body = {"type": "message", "role": "assistant", "content": []}
+        body: Json = {"type": "message", "role": "assistant", "content": []}
         return self._opened("msg", body, "output_text") + self._delta(literal, {"logprobs": []})
 
     def reasoning(self, literal: bytes) -> bytes:

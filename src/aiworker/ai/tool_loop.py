@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from aiworker.ai import model_call
-from aiworker.ai.answer import DONE, Answer, Frames, frame, frame_data
+from aiworker.ai.answer import DONE, Answer, Frames, as_frames, frame, frame_data
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs
@@ -35,6 +36,7 @@ class ToolLoop:
         self._tools = tools
         self._messages = asked.turn() if messages is None else messages
         self._rounds = context.settings.tool_rounds
+        self._gateway = asked.gateway
         self.said: list[dict[str, Any]] = []
         """What the model and the tools have said so far, as messages."""
 
@@ -45,14 +47,16 @@ class ToolLoop:
             inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
         self._rounds -= 1
         candidate = Candidate(self._model, Inputs(inputs))
-        self.answer = await model_call.run(self._context, [candidate], self._asked.gateway)
+        self.answer = await model_call.run(self._context, [candidate], self._gateway)
+        # a cache key stands for one answer: the next round must not get this one's
+        self._gateway = self._gateway.without_cache_key() if self._gateway else None
         return self.answer
 
     async def run(self) -> dict[str, Any]:
         """All rounds; the last whole answer."""
         while True:
             await self.begin()
-            whole: dict[str, Any] = await self.answer.json()
+            whole = await self.answer.object()
             answer = Answer()
             answer.add(whole)
             if not await self._follow(answer):
@@ -65,11 +69,11 @@ class ToolLoop:
         """
         while True:
             answer = Answer()
-            async for block in self._blocks():
-                data = frame_data(block) or {}
-                answer.add(data)
-                if not (answer.tool_calls or _is_done(block)):
-                    yield f"{block}\n\n"
+            async with aclosing(self._blocks()) as blocks:
+                async for block in blocks:
+                    answer.add(frame_data(block) or {})
+                    if not (answer.tool_calls or _is_done(block)):
+                        yield f"{block}\n\n"
             results = await self._follow(answer)
             if not results:
                 yield frame(DONE)
@@ -79,15 +83,21 @@ class ToolLoop:
             await self.begin()
 
     async def _blocks(self) -> AsyncGenerator[str]:
+        if not self.answer.is_stream:  # JSON mode of native models does not stream
+            for block in as_frames(await self.answer.object()):
+                yield block.strip()
+            return
         frames = Frames()
-        async for chunk in self.answer.raw.chunks():
-            for block in frames.feed(chunk):
-                yield block
+        async with aclosing(self.answer.raw.chunks()) as chunks:
+            async for chunk in chunks:
+                for block in frames.feed(chunk):
+                    yield block
 
     async def _follow(self, answer: Answer) -> list[dict[str, Any]]:
         """Do what the model has called, all at once, and note it; empty if it has called nothing."""
         self.said.append(answer.message())
-        calls = list(answer.tool_calls.values())
+        # after the last round nothing is called any more, whatever the model says
+        calls = list(answer.tool_calls.values()) if self._rounds >= 0 else []
         results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))
         for call, result in zip(calls, results, strict=True):
             self.said.append({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result})

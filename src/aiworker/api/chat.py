@@ -7,6 +7,7 @@ conversation that keeps it, the Worker's own tools.
 import json
 import re
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from typing import Any
 
 from aiworker import tools
@@ -38,7 +39,7 @@ async def chat(context: Context) -> Response:
     answer = await model_call.run(context, candidates, asked.gateway)
     if asked.stream:
         return await _streamed(context, asked, answer, conversation)
-    whole = await answer.json()
+    whole = await answer.object()
     if conversation:
         await conversation.append([*asked.turn(), _message(whole)])
     response = answer.response(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
@@ -122,7 +123,7 @@ async def _streamed(
     context: Context, asked: ChatRequest, answer: model_call.Answer, conversation: Conversation | None
 ) -> Response:
     if not answer.is_stream:  # a model that ignores `stream`, or JSON mode
-        whole = await answer.json()
+        whole = await answer.object()
         if conversation:
             await conversation.append([*asked.turn(), _message(whole)])
         return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer.model, whole)
@@ -140,14 +141,14 @@ async def _kept(
     """The stream as it comes; once it is whole, the conversation has it too."""
     frames, said = Frames(), Answer()
     try:
-        async for chunk in answer.raw.chunks():
-            for block in frames.feed(chunk):
-                said.add(frame_data(block) or {})
-            yield chunk
+        async with aclosing(answer.raw.chunks()) as chunks:
+            async for chunk in chunks:
+                for block in frames.feed(chunk):
+                    said.add(frame_data(block) or {})
+                yield chunk
+        await conversation.append([*turn, said.message()])
     except ApiError as error:
         yield failed(error.message)
-        return
-    await conversation.append([*turn, said.message()])
 
 
 async def _with_tools(
@@ -172,13 +173,13 @@ async def _looped(
     context: Context, loop: tool_loop.ToolLoop, asked: ChatRequest, conversation: Conversation | None
 ) -> AsyncGenerator[str | bytes]:
     try:
-        async for part in loop.stream():
-            yield part
+        async with aclosing(loop.stream()) as parts:
+            async for part in parts:
+                yield part
+        if conversation:
+            await conversation.append([*asked.turn(), *loop.said])
     except ApiError as error:
         yield frame(error.to_json(context.request_id), "error")
-        return
-    if conversation:
-        await conversation.append([*asked.turn(), *loop.said])
 
 
 def _failed(context: Context) -> Any:

@@ -6,7 +6,8 @@ from typing import Any
 
 from aiworker.ai import catalogue, model_call, tokens, vectors
 from aiworker.ai.catalogue import Model
-from aiworker.ai.model_call import Answer, Candidate
+from aiworker.ai.model_call import Candidate
+from aiworker.ai.ranking import ranking
 from aiworker.ai.vectors import Vectors
 from aiworker.bindings import Inputs
 from aiworker.context import Context
@@ -146,24 +147,8 @@ async def rerank(context: Context) -> Response:
     if asked.top_k:
         inputs["top_k"] = asked.top_k
     answer = await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)
-    ranked = await _ranked(answer)
+    ranked = await ranking(answer, len(asked.contexts))
     # the model reads the query again with each text
     read = sum(map(tokens.estimate_text, asked.contexts)) + len(asked.contexts) * tokens.estimate_text(asked.query)
     neurons = model_call.neurons([answer], {"prompt_tokens": read})
     return model_call.response([answer], json.dumps({"response": ranked}, separators=(",", ":")), neurons)
-
-
-async def _ranked(answer: Answer) -> list[dict[str, Any]]:
-    match await answer.json():
-        case {"response": [*ranked]} if all(_is_rank(each) for each in ranked):
-            return sorted(ranked, key=lambda each: -each["score"])
-        case _:
-            raise ApiError("upstream_error", f"{answer.model.id} has answered no ranking.")
-
-
-def _is_rank(each: Any) -> bool:
-    match each:
-        case {"id": int(), "score": float() | int()}:
-            return True
-        case _:
-            return False

@@ -6,9 +6,10 @@ is no answer.
 
 import hashlib
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import from_json
 
 from aiworker.ai import catalogue, model_call, tokens
 from aiworker.ai.answer import Answer
@@ -42,9 +43,6 @@ REPAIR = """\
 This does not fit the JSON Schema:
 {faults}
 Answer with the whole JSON value again, mended. The rest of it stays as it is."""
-
-FENCE = re.compile(r"```(?:json)?\s*\n(.*)\n\s*```", re.DOTALL)
-"""Some models wrap JSON for Markdown."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +128,18 @@ def _inputs(asked: ExtractRequest, model: Model, messages: list[dict[str, Any]])
 # ---- what it has answered ----------------------------------------------------------------------------------------
 
 
+def _unfenced(text: str) -> str:
+    """Some models wrap JSON for Markdown."""
+    text = text.strip()
+    return text.partition("\n")[2][:-3] if text.startswith("```") and text.endswith("```") else text
+
+
 def _attempt(answer: model_call.Answer, said: Answer, schema: JsonSchema) -> Attempt:
-    fenced = FENCE.fullmatch(said.text.strip())
     try:
-        value = json.loads(fenced[1] if fenced else said.text)
-        json.dumps(value, allow_nan=False)
-    except (ValueError, RecursionError) as error:
+        # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
+        value = from_json(_unfenced(said.text), allow_inf_nan=False)
+        json.dumps(value, allow_nan=False)  # 1e999 is infinite too
+    except ValueError as error:
         return Attempt(answer, said, None, [Fault("", f"is no JSON: {error}")])
     try:
         return Attempt(answer, said, value, schema.faults(value)[:MOST_FAULTS])

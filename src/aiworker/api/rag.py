@@ -7,8 +7,10 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic_core import from_json
+
 from aiworker.ai import catalogue, model_call
-from aiworker.ai.answer import DONE, Answer, frame
+from aiworker.ai.answer import DONE, Answer, as_frames, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs
@@ -45,6 +47,7 @@ OTHER_EXTENSIONS = {
     ".htm": "text/html",
     ".jpg": "image/jpeg",
 }
+EVENT_STREAM = "text/event-stream"
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -61,12 +64,16 @@ async def answer(context: Context) -> Response:
     if not found and not asked.answer_anyway:
         return _nothing_found(asked, model)
     messages, used = prompt.messages(asked.question, asked.history(), found, _room(asked, model))
+    if found and not used:
+        raise ApiError("context_exceeded", f"The question leaves no room for passages in {model.id}.", param="query")
     inputs = {**asked.sampling(), "messages": messages, "stream": asked.stream}
     said = await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)
     if not asked.stream:
         return await _whole(said, used)
     sources = frame({"sources": [_source(number, each) for number, each in enumerate(used, 1)]}, "sources")
     # behind the sources, the model's stream goes from one JavaScript stream to the other
+    if not said.is_stream:  # a model that ignores `stream`
+        return said.response(sources + "".join(as_frames(await said.object())), EVENT_STREAM)
     body = context.streams.relay(said.raw.body, _failed(context), before=sources)
     return said.response(body)
 
@@ -92,7 +99,9 @@ async def _search_query(context: Context, asked: RagRequest, model: Model) -> st
         return asked.question
     inputs = {"messages": prompt.search_query_messages(history, asked.question), "max_tokens": 100, "stream": False}
     said = Answer()
-    said.add(await (await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)).json())
+    # a cache key stands for the answer, not for this
+    gateway = asked.gateway.without_cache_key() if asked.gateway else None
+    said.add(await (await model_call.run(context, [Candidate(model, Inputs(inputs))], gateway)).object())
     return said.text.strip()[:1000] or asked.question
 
 
@@ -119,7 +128,7 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
 
 async def _whole(said: model_call.Answer, used: list[Passage]) -> Response:
     answer = Answer()
-    answer.add(await said.json())
+    answer.add(await said.object())
     body = {
         "answer": answer.text,
         "sources": [_source(number, each) for number, each in enumerate(used, 1)],
@@ -139,7 +148,7 @@ def _nothing_found(asked: RagRequest, model: Model) -> Response:
             "choices": [{"index": 0, "delta": {"role": "assistant", "content": NOTHING_FOUND}, "finish_reason": "stop"}]
         }
     body = frame({"sources": []}, "sources") + frame(said) + frame(DONE)
-    return Response(body, 200, {"content-type": "text/event-stream", "cache-control": "no-store"})
+    return Response(body, 200, {"content-type": EVENT_STREAM, "cache-control": "no-store"})
 
 
 def _failed(context: Context) -> Any:
@@ -156,9 +165,12 @@ def _failed(context: Context) -> Any:
 async def add(context: Context) -> Response:
     """Take a document: keep it, and have it ingested. The same again is no work."""
     upload = await _received(context)
+    filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
     version = _version(upload)
     same = await _already_there(context, version)
     if same:
+        if same.state == "queued":  # its workflow may never have been started
+            await context.the_ingestions().start(same.id)
         return _shown(context, same, 200 if same.state == "indexed" else 202)
     database, bucket = context.the_database(), context.the_bucket()
     await bucket.put(version.folder + ORIGINAL, upload.content, upload.kind, {})
@@ -242,7 +254,8 @@ async def _received_file(context: Context) -> Upload:
 
 def _metadata(text: str) -> Any:
     try:
-        return json.loads(text)
+        # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
+        return from_json(text)
     except ValueError:
         raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
 
@@ -268,7 +281,7 @@ def _kind_of(name: str, kind: str) -> str:
 def _version(upload: Upload) -> Version:
     fields = upload.fields
     said = json.dumps([upload.digest, upload.kind, fields.title, fields.url, fields.metadata], sort_keys=True)
-    heading = re.search(r"^#{1,3} +(.{1,200}?) *#*$", upload.head, re.MULTILINE)
+    heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
     at = now()
     return Version(
         id=secrets.token_hex(12),
@@ -276,7 +289,7 @@ def _version(upload: Upload) -> Version:
         document_id=fields.id or f"doc_{upload.digest[:24]}",
         state="queued",
         reason=None,
-        title=fields.title or (heading[1] if heading else None) or fields.id or "Untitled",
+        title=fields.title or heading[:200] or fields.id or "Untitled",
         url=fields.url,
         metadata=dict(fields.metadata),
         media_type=upload.kind,

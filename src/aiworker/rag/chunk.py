@@ -118,7 +118,8 @@ class _Packer:
             return
         # a lead that leaves too little room stands alone
         room = self._size - self._leading if self._leading <= self._size / 2 else self._size
-        for text in _lines(block, room, self._size):
+        # of a fence without lines, the fence itself is left
+        for text in [*_lines(block, room, self._size)] or [block.text]:
             self._add(Piece(text, tokens(text)))
 
     # ---- filling ---------------------------------------------------------------------------------------------------

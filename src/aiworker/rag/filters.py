@@ -1,11 +1,15 @@
 """Filters on documents' metadata, as Vectorize has them, for full text search too."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from aiworker.errors import ApiError
 
 COMPARISONS = {"$eq": "=", "$ne": "IS NOT", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
+MOST_OPERANDS = 50
+"""In one list: D1 takes 100 values in a statement."""
+LARGEST = 2**53 - 1
+"""Beyond, JavaScript's numbers, and so D1's, are not exact."""
 LISTS = {"$in": "IN", "$nin": "NOT IN"}
 Scalar = str | int | float | bool
 
@@ -21,6 +25,13 @@ def check(wanted: Mapping[str, Any], properties: Mapping[str, str]) -> None:
             raise _wrong(name, f"{name} is not indexed. The indexed properties are {known}.")
         for operator, operand in _conditions(name, value):
             _check_operand(name, operator, operand, properties[name])
+
+
+def check_metadata(metadata: Mapping[str, Any], properties: Mapping[str, str]) -> None:
+    """Raises ApiError `invalid_request` for an indexed property of another type than it is indexed as."""
+    for name, kind in properties.items():
+        if name in metadata and not _is(kind, metadata[name]):
+            raise ApiError("invalid_request", f"{name} must be a {kind}.", param=f"metadata.{name}")
 
 
 def condition(wanted: Mapping[str, Any], first: int) -> tuple[str, list[Any]]:
@@ -54,13 +65,22 @@ def _conditions(name: str, value: Any) -> list[tuple[str, Any]]:
 
 
 def _check_operand(name: str, operator: str, operand: Any, kind: str) -> None:
-    operands: list[Any] = operand if operator in LISTS and isinstance(operand, list) else [operand]
-    if (operator in LISTS) != isinstance(operand, list) or not operands:
+    is_list = operator in LISTS and isinstance(operand, list)
+    operands: list[Any] = cast("list[Any]", operand) if is_list else [operand]
+    if is_list != (operator in LISTS) or (isinstance(operand, list) and not is_list) or not operands:
         raise _wrong(name, f"{operator} of {name} takes {'a list' if operator in LISTS else 'one value'}.")
-    types = {"string": (str,), "number": (int, float), "boolean": (bool,)}[kind]
+    if len(operands) > MOST_OPERANDS:
+        raise _wrong(name, f"{operator} of {name} may have {MOST_OPERANDS} values.")
     for each in operands:
-        if not isinstance(each, types) or (isinstance(each, bool) and kind != "boolean"):
+        if not _is(kind, each):
             raise _wrong(name, f"{name} is a {kind}, and so must be what it is compared with.")
+        if isinstance(each, int | float) and not abs(each) <= LARGEST:
+            raise _wrong(name, f"{name} must be compared with numbers between -{LARGEST} and {LARGEST}.")
+
+
+def _is(kind: str, value: Any) -> bool:
+    types = {"string": (str,), "number": (int, float), "boolean": (bool,)}[kind]
+    return isinstance(value, types) and (kind == "boolean" or not isinstance(value, bool))
 
 
 def _wrong(name: str, message: str) -> ApiError:

@@ -72,8 +72,9 @@ class Hopeless(Exception):  # noqa: N818 - what a document is
 
 async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
     """Convert, chunk, embed, publish; then remove the version before."""
-    count = 0
+    folder, count = "", 0
     try:
+        folder = await steps.do("begin", lambda: begin(resources, version_id))
         await steps.do("convert", lambda: convert(resources, version_id))
         count = await steps.do("chunk", lambda: chunk(resources, version_id))
         for start in range(0, count, _texts_a_call(resources)):
@@ -82,13 +83,18 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
         is_live = await steps.do("publish", lambda: publish(resources, version_id))
     except Exception as error:
         reason = str(error)
-        await steps.do("give up", lambda: give_up(resources, version_id, count, reason))
+        await steps.do("give up", lambda: give_up(resources, version_id, folder, count, reason), patiently=True)
         return
     clear = remove_earlier if is_live else remove_version
     await steps.do("remove what is replaced", lambda: clear(resources, version_id))
 
 
 # ---- the steps ---------------------------------------------------------------------------------------------------
+
+
+async def begin(resources: Resources, version_id: str) -> str:
+    """Where its files lie: known even when the version has been deleted."""
+    return (await _version(resources, version_id)).folder
 
 
 async def convert(resources: Resources, version_id: str) -> str:
@@ -174,11 +180,13 @@ async def remove_version(resources: Resources, version_id: str) -> int:
     return 1
 
 
-async def give_up(resources: Resources, version_id: str, count: int, reason: str) -> bool:
+async def give_up(resources: Resources, version_id: str, folder: str, count: int, reason: str) -> bool:
     """Remove the passages that were made of it, and note why; what it was made from stays."""
     await resources.the_vectors().delete([f"{version_id}-{number}" for number in range(count)])
     version = await store.find(resources.the_database(), version_id)
-    if version is None:  # the document was deleted meanwhile
+    if version is None:  # the document was deleted meanwhile, and a step may have written after that
+        await store.forget(resources.the_database(), version_id)
+        await resources.the_bucket().delete_folder(folder)
         return False
     await store.put_chunks(resources.the_database(), version, [])
     await store.set_state(resources.the_database(), version_id, "failed", now(), reason=reason[:1000], chunks=0)
@@ -198,7 +206,7 @@ async def resume(resources: Resources) -> None:
     still_under_work = datetime.timedelta() if resources.settings.simulated else STALE
     before = (datetime.datetime.now(datetime.UTC) - still_under_work).isoformat(timespec="microseconds")
     for tenant, document_id in await store.deleted_documents(database):
-        await remove_document(resources, tenant, document_id)
+        await finish_deletion(resources, tenant, document_id)
     for version in await store.replaced(database, before):
         await remove(resources, version)
     for version_id in await store.unfinished(database, before):
@@ -220,14 +228,17 @@ async def remove_document(resources: Resources, tenant: str, document_id: str) -
 
     Its rows go last: what a crash has cut off is done by the next call, or by `resume`.
     """
-    left = await store.mark_deleted(resources.the_database(), tenant, document_id)
-    if left is None:
+    if not await store.mark_deleted(resources.the_database(), tenant, document_id):
         return False
-    for version in left:
-        await remove(resources, version)
-    await resources.the_bucket().delete_folder(store.document_folder(tenant, document_id))
-    await store.forget_document(resources.the_database(), tenant, document_id)
+    await finish_deletion(resources, tenant, document_id)
     return True
+
+
+async def finish_deletion(resources: Resources, tenant: str, document_id: str) -> None:
+    """Remove the versions of a document that is marked as deleted. One that is uploaded meanwhile unmarks it."""
+    for version in await store.versions_of_deleted(resources.the_database(), tenant, document_id):
+        await remove(resources, version)
+    await store.forget_document(resources.the_database(), tenant, document_id)
 
 
 def now() -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiworker.ai import catalogue, model_call
 from aiworker.ai.model_call import Candidate
+from aiworker.ai.ranking import ranking
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
 from aiworker.rag import filters, store
@@ -95,11 +96,11 @@ async def _by_meaning(resources: Resources, search: Search) -> dict[str, float]:
 
 def _words(query: str) -> list[str]:
     """What to look for: words that say something, and before them codes such as `H-118` whole, as phrases."""
-    terms = list(dict.fromkeys(TERM.findall(query.lower())))
+    terms = TERM.findall(query.lower())
     codes = [each for each in terms if not each.isalnum()]
-    parts = dict.fromkeys(part for each in terms for part in re.findall(r"\w+", each))
-    telling = [each for each in parts if each not in STOP_WORDS]
-    return [*codes, *(telling or parts)][:MOST_WORDS]
+    words = [word for each in terms for word in re.findall(r"\w+", each)]
+    telling = [each for each in words if each not in STOP_WORDS]
+    return list(dict.fromkeys([*codes, *(telling or words)]))[:MOST_WORDS]
 
 
 async def _by_words(resources: Resources, search: Search) -> list[dict[str, Any]]:
@@ -113,8 +114,8 @@ async def _by_words(resources: Resources, search: Search) -> list[dict[str, Any]
 def _fused(rankings: Sequence[list[str]]) -> dict[str, float]:
     """Vector id → its score by reciprocal rank fusion, the best first."""
     scores: dict[str, float] = {}
-    for ranking in rankings:
-        for rank, vector_id in enumerate(ranking, 1):
+    for found in rankings:
+        for rank, vector_id in enumerate(found, 1):
             scores[vector_id] = scores.get(vector_id, 0) + 1 / (FUSION + rank)
     return dict(sorted(scores.items(), key=lambda each: -each[1]))
 
@@ -123,12 +124,12 @@ async def _reranked(resources: Resources, query: str, found: list[Passage]) -> l
     model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
     contexts = [{"text": f"{each.title}\n{each.heading}\n{each.text}"} for each in found]
     answer = await model_call.run(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))])
-    ranked = (await answer.json())["response"]
-    scored = [
-        replace(found[each["id"]], score=each["score"], scores={**found[each["id"]].scores, "rerank": each["score"]})
-        for each in ranked
-    ]
-    return sorted(scored, key=lambda each: -each.score)
+    ranked = await ranking(answer, len(found))
+    return [_scored(found[int(each["id"])], float(each["score"])) for each in ranked]
+
+
+def _scored(passage: Passage, score: float) -> Passage:
+    return replace(passage, score=score, scores={**passage.scores, "rerank": score})
 
 
 def _passage(row: Mapping[str, Any], scores: dict[str, float], fusion: float) -> Passage:

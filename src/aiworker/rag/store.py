@@ -44,17 +44,13 @@ class Version:
     @property
     def folder(self) -> str:
         """Where its files lie in the bucket."""
-        return f"{document_folder(self.tenant, self.document_id)}{self.id}/"
+        return f"documents/{self.tenant}/{self.document_id}/{self.id}/"
 
     def vector_id(self, number: int) -> str:
         return f"{self.id}-{number}"
 
     def vector_ids(self, start: int = 0) -> list[str]:
         return [self.vector_id(number) for number in range(start, self.chunks)]
-
-
-def document_folder(tenant: str, document_id: str) -> str:
-    return f"documents/{tenant}/{document_id}/"
 
 
 def scope(tenant: str) -> str:
@@ -186,19 +182,28 @@ async def page(database: Database, tenant: str, after: str, limit: int) -> list[
     return [Version.of(row) for row in await database.rows(query, tenant, after, limit)]
 
 
-async def mark_deleted(database: Database, tenant: str, document_id: str) -> list[Version] | None:
-    """Hide the document from readers at once. Gives the versions that are left of it; None for no such document."""
+async def mark_deleted(database: Database, tenant: str, document_id: str) -> bool:
+    """Hide the document from readers at once; False if there is none."""
     found = await database.rows("SELECT 1 FROM documents WHERE tenant = ? AND id = ?", tenant, document_id)
     if not found:
-        return None
+        return False
     await database.run(
         (
             "UPDATE documents SET deleted = 1, live_version = NULL WHERE tenant = ? AND id = ?",
             tenant, document_id,
         )
     )  # fmt: skip
-    query = "SELECT * FROM versions WHERE tenant = ? AND document_id = ?"
-    return [Version.of(row) for row in await database.rows(query, tenant, document_id)]
+    return True
+
+
+async def versions_of_deleted(database: Database, tenant: str, document_id: str) -> list[Version]:
+    """What is left of a document that is marked as deleted; nothing of one that came back meanwhile."""
+    rows = await database.rows(
+        "SELECT v.* FROM versions v JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id "
+        "WHERE d.tenant = ? AND d.id = ? AND d.deleted = 1",
+        tenant, document_id,
+    )  # fmt: skip
+    return [Version.of(row) for row in rows]
 
 
 async def deleted_documents(database: Database) -> list[tuple[str, str]]:

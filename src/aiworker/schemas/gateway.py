@@ -21,6 +21,10 @@ class GatewayOptions(Schema):
     """Requests with the same key share one answer, whatever they ask."""
     metadata: Metadata | None = None
 
+    def without_cache_key(self) -> "GatewayOptions":
+        """For further calls of one request: a key stands for one answer."""
+        return self.model_copy(update={"cache_key": None})
+
     def options(self) -> dict[str, Any]:
         """As `options.gateway` of `env.AI.run` takes them."""
         given = self.model_dump(exclude_none=True)

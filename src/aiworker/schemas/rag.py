@@ -45,7 +45,7 @@ class DocumentForm(Schema):
     id: Name | None = None
     title: Annotated[str, Field(max_length=500)] | None = None
     url: Annotated[str, Field(max_length=2_000)] | None = None
-    metadata: str = "{}"
+    metadata: Annotated[str, Field(max_length=20_000)] = "{}"
     """A JSON object."""
     tenant: Name = "default"
 
@@ -87,6 +87,12 @@ class SearchOptions(Schema):
     """On metadata: `{"language": "en", "year": {"$gte": 2020}}`, with `$eq $ne $in $nin $lt $lte $gt $gte`."""
     stages: Stages = Stages()
 
+    @model_validator(mode="after")
+    def _a_score_to_compare(self) -> "SearchOptions":
+        if self.min_score is not None and not (self.stages.vector or self.stages.rerank):
+            raise ValueError("min_score needs a score of vector or rerank: words alone have none to compare")
+        return self
+
 
 class SearchRequest(SearchOptions):
     query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
@@ -112,6 +118,8 @@ class RagRequest(SearchOptions):
             raise ValueError("Give either query or messages")
         if self.messages and (self.messages[-1].role != "user" or not self.question.strip()):
             raise ValueError("messages must end with the user's question")
+        if len(self.question) > LONGEST_QUESTION:
+            raise ValueError(f"The question may have {LONGEST_QUESTION:,} characters")
         return self
 
     @property

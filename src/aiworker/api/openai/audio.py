@@ -1,7 +1,7 @@
 """`POST /v1/audio/transcriptions` and `/v1/audio/speech`."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from aiworker.ai import model_call, transcript
@@ -54,7 +54,14 @@ def _verbose_json(asked: TranscriptionRequest, hearing: Hearing) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-UNTOLD = {"seek": 0, "tokens": [], "temperature": 0, "avg_logprob": 0, "compression_ratio": 0, "no_speech_prob": 0}
+UNTOLD: Mapping[str, Any] = {
+    "seek": 0,
+    "tokens": [],
+    "temperature": 0,
+    "avg_logprob": 0,
+    "compression_ratio": 0,
+    "no_speech_prob": 0,
+}
 """Of a segment, what clients expect and no model here tells."""
 
 FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, Hearing], str]]] = {

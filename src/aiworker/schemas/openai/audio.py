@@ -7,7 +7,7 @@ from pydantic import Field
 
 from aiworker.ai.catalogue import Model
 from aiworker.errors import ApiError
-from aiworker.schemas import Schema
+from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.openai import Ignored, only
 from aiworker.schemas.speech import SPEAKERS, Language, SpeakRequest, TranscribeRequest
@@ -86,8 +86,8 @@ class SpeechRequest(Schema):
             if voice not in VOICES:
                 message = f"voice must be one of {', '.join(VOICES)}: {model.id} has but one voice."
                 raise ApiError("invalid_request", message, param="voice")
-            return SpeakRequest.model_validate(given)
+            return parse_object(SpeakRequest, given)
         own = voice if voice in speaker.voices else VOICES.get(voice, voice)
         if voice in VOICES and own not in speaker.voices:
             own = speaker.voices[list(VOICES).index(voice) % len(speaker.voices)]
-        return SpeakRequest.model_validate({**given, "voice": own, **ENCODED[self.response_format]})
+        return parse_object(SpeakRequest, {**given, "voice": own, **ENCODED[self.response_format]})

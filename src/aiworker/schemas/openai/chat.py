@@ -6,7 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from aiworker.ai import catalogue, tokens
 from aiworker.ai.catalogue import Model
-from aiworker.schemas import Schema
+from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.chat import (
     MOST_TOOLS,
     CalledFunction,
@@ -265,7 +265,7 @@ class ChatCompletionRequest(Sampled):
         if self.response_format:
             # only what was given: an envelope with "strict": null is refused upstream
             given["response_format"] = self.response_format.model_dump(by_alias=True, exclude_none=True)
-        return ChatRequest.model_validate(given)
+        return parse_object(ChatRequest, given)
 
     def schema_only(self) -> list[str]:
         """The fields that only models with OpenAI's schema of chat completions take."""
@@ -317,7 +317,7 @@ class CompletionRequest(Sampled):
 
     def to_chat(self) -> ChatRequest:
         given = {**self.sampling(), "prompt": self.prompt, "raw": self.raw, "stream": bool(self.stream)}
-        return ChatRequest.model_validate({**given, "gateway": self.gateway})
+        return parse_object(ChatRequest, {**given, "gateway": self.gateway})
 
     def extra_inputs(self, model: Model) -> Json:
         return {"stop": self.stops} if self.stops and model.dialect == "openai" else {}

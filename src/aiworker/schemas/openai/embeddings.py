@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, field_validator
 
-from aiworker.schemas import Schema
+from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.embed import EmbedRequest, Texts, as_list
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.openai import Ignored
@@ -26,10 +26,11 @@ class EmbeddingsRequest(Schema):
     @field_validator("input", mode="before")
     @classmethod
     def _no_tokens(cls, given: Any) -> Any:
-        if isinstance(given, list) and any(isinstance(each, int | list) for each in cast("list[Any]", given)):
+        items = cast("list[Any]", given) if isinstance(given, list) else []
+        if any(isinstance(each, int | list) for each in items):
             raise ValueError(NO_TOKENIZER)
-        return given
+        return cast("Any", given)
 
     def to_embed(self) -> EmbedRequest:
         """The same as a request to `POST /embed`."""
-        return EmbedRequest.model_validate({"text": as_list(self.input), "gateway": self.gateway})
+        return parse_object(EmbedRequest, {"text": as_list(self.input), "gateway": self.gateway})

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from aiworker.ai.catalogue import Model
-from aiworker.schemas import Schema
+from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.chat import MOST_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.openai import Ignored, only
@@ -243,7 +243,7 @@ class ResponsesRequest(Schema):
             given["tool_choice"] = {"type": "function", "function": {"name": chosen.name}} if is_named else chosen
         if self.text and self.text.format:
             given["response_format"] = self.text.format.to_chat()
-        return ChatRequest.model_validate(given)
+        return parse_object(ChatRequest, given)
 
     def _messages(self) -> Iterator[Json]:
         if self.instructions:
