@@ -20,7 +20,8 @@ class SimulatorProcess:
 
     def __init__(self, *arguments: str | Path) -> None:
         command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0", *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
+        path = [str(ROOT / "local/simulator/src"), *os.environ.get("EXTRA_PYTHONPATH", "").split()]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         self._process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=end_with_parent
         )

@@ -148,9 +148,9 @@ def test_documents_are_listed_by_pages(documents: Documents) -> None:
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def pdf(text: str) -> bytes:
+def pdf(text: str, password: str | None = None) -> bytes:
     file = io.BytesIO()
-    canvas = Canvas(file)
+    canvas = Canvas(file, encrypt=password)
     canvas.drawString(72, 720, text)
     canvas.save()
     return file.getvalue()
@@ -238,6 +238,7 @@ def test_a_wrong_document_is_refused_and_not_kept(
         ({"file": ("a.exe", b"MZ")}, 415),
         ({"file": ("a", b"what", "application/x-unknown")}, 415),
         ({"file": ("a.pdf", b"")}, 422),
+        ({"file": ("secret.pdf", pdf("A secret.", password="swordfish"))}, 422),
         ({"picture": ("a.pdf", b"%PDF")}, 400),
     ],
 )

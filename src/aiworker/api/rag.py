@@ -38,6 +38,8 @@ from aiworker.schemas.rag import (
 NOTHING_FOUND = "I have found nothing about this in the documents."
 ANSWER_TOKENS = 1024
 """Left free for the answer when a request does not say `max_tokens`."""
+TRAILER = 65_536
+"""Bytes at the end of a PDF, in which it says that it is encrypted."""
 MOST_CONTEXT = 6_000
 """Tokens of passages, also where a model's context would hold more: a model that reads more finds less in it."""
 OTHER_EXTENSIONS = {
@@ -245,6 +247,8 @@ async def _received_file(context: Context) -> Upload:
     if not file.size:
         raise ApiError("unprocessable", "The document is empty.", param="file")
     kind = _kind_of(file.name, file.media_type)
+    if kind == "application/pdf" and b"/Encrypt" in file.read(max(0, file.size - TRAILER), file.size):
+        raise ApiError("unprocessable", "The PDF is encrypted: send it without its password.", param="file")
     fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
     if fields.title is None and file.name:
         fields = fields.model_copy(update={"title": file.name[:500]})

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import uvicorn
 
     from workers_ai_simulator.local_embeddings import LocalEmbeddings
+    from workers_ai_simulator.local_speech import LocalSpeech
     from workers_ai_simulator.real_models import RealModels
     from workers_ai_simulator.upstream.server import ChatUpstream
 
@@ -87,6 +88,10 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="where their weights are kept (default: $FASTEMBED_CACHE_PATH, else a folder for temporary files)",
     )  # fmt: skip
     parser.add_argument(
+        "--speech", metavar="MODEL",
+        help="recognise recordings with faster-whisper: base.en, large-v3-turbo, or the folder of a model",
+    )  # fmt: skip
+    parser.add_argument(
         "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
         help="give an index of vectors this metadata index when its first write makes it (may be repeated)",
     )  # fmt: skip
@@ -142,7 +147,7 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
     from workers_ai_simulator.real_models import RealModels
 
     try:
-        return RealModels(_chat_upstream(options), _local_embeddings(options))
+        return RealModels(_chat_upstream(options), _local_embeddings(options), _local_speech(options))
     except ValueError as error:
         print(error, file=sys.stderr)
         sys.exit(MISUSE)
@@ -156,6 +161,7 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
 EXTRAS: dict[str | None, tuple[str, str]] = {
     "httpx": ("--chat-upstream", "chat"),
     "fastembed": ("--embeddings", "embeddings"),
+    "faster_whisper": ("--speech", "speech"),
 }
 """Modules → the options that need them, and the extras that bring them."""
 
@@ -183,6 +189,14 @@ def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
     from workers_ai_simulator.local_embeddings import LocalEmbeddings, chosen
 
     return LocalEmbeddings(chosen(options.embeddings), options.embeddings_cache)
+
+
+def _local_speech(options: argparse.Namespace) -> "LocalSpeech | None":
+    if not options.speech:
+        return None
+    from workers_ai_simulator.local_speech import LocalSpeech
+
+    return LocalSpeech(options.speech)
 
 
 def _is_unforeseen(record: logging.LogRecord) -> bool:

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workers_ai_simulator import embeddings
+from workers_ai_simulator import embeddings, speech
 from workers_ai_simulator.answers import Answer
 from workers_ai_simulator.models import Model
 
 if TYPE_CHECKING:  # what each of them needs is an extra, which those who do not use it need not install
     from workers_ai_simulator.local_embeddings import LocalEmbeddings
+    from workers_ai_simulator.local_speech import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
 
@@ -19,17 +20,24 @@ class RealModels:
     chat: "ChatUpstream | None" = None
     """Answers all models of text generation."""
     embeddings: "LocalEmbeddings | None" = None
+    speech: "LocalSpeech | None" = None
 
     @property
     def answers(self) -> dict[str, Callable[[Model, dict[str, Any]], Answer]]:
         """In the place of those of answers.py."""
-        return {"embeddings": partial(embeddings.embed, vectors=self.embeddings.vectors)} if self.embeddings else {}
+        found: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {}
+        if self.embeddings:
+            found["embeddings"] = partial(embeddings.embed, vectors=self.embeddings.vectors)
+        if self.speech:
+            found["speech-to-text"] = partial(speech.transcribe, hear=self.speech.heard)
+        return found
 
     def about(self) -> dict[str, Any]:
-        """`{chat_upstream: {url, models}, local_embeddings: {id: name}}`, None for what is simulated."""
+        """`{chat_upstream: {url, models}, local_embeddings: {id: name}, local_speech: name}`; None: simulated."""
         return {
             "chat_upstream": self.chat.about() if self.chat else None,
             "local_embeddings": self.embeddings.about() if self.embeddings else None,
+            "local_speech": self.speech.name if self.speech else None,
         }
 
     async def close(self) -> None:

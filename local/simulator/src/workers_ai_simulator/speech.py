@@ -1,8 +1,8 @@
 """Speech: text read aloud as soft tones, and recordings written down.
 
 What each model takes is in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its page) and in
-`AiModels` of `@cloudflare/workers-types`. No engine listens here: only what this simulator itself has spoken is
-recognised, because the file carries its text.
+`AiModels` of `@cloudflare/workers-types`. What this simulator itself has spoken is recognised, because the file carries
+its text; anything else only by an engine (local_speech.py).
 """
 
 import base64
@@ -14,6 +14,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -209,13 +210,17 @@ def _digest(text: str) -> bytes:
 class Recording:
     seconds: float
     text: str | None = None
-    """What is said in it, if this simulator has spoken it."""
+    """What is said in it, if this simulator has spoken it, or an engine has heard it."""
 
 
 Word = dict[str, Any]
 
 
-def transcribe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
+_ear: ContextVar[Callable[[bytes], str] | None] = ContextVar("ear", default=None)
+"""The engine that hears what this simulator has not spoken, in the call under way."""
+
+
+def transcribe(model: Model, inputs: dict[str, Any], hear: Callable[[bytes], str] | None = None) -> dict[str, Any]:
     """Answer speech-to-text: what this simulator has spoken word for word, of other sounds their true length.
 
     `audio` is [bytes], bytes, base64 or `{body, contentType}` with one of these. The words are spread over the length
@@ -225,10 +230,16 @@ def transcribe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     `prefix` and others → `{transcription_info, text, word_count, segments, vtt}`; nova-3 → `{results}`; flux →
     the event `EndOfTurn`; nemotron-speech, with `encoding`, `sample_rate`, `channels` → `{text, duration}`.
 
+    hear: an engine that tells what is said in a recording; without one, other sounds get a sentence in its place.
+
     Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for a sound that
     cannot be read.
     """
-    return LISTENERS[model.id](inputs)
+    before = _ear.set(hear)
+    try:
+        return LISTENERS[model.id](inputs)
+    finally:
+        _ear.reset(before)
 
 
 def _whisper(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -458,7 +469,8 @@ def _listen(audio: bytes) -> Recording:
         raise _unreadable("the data is broken") from error
     if not 0 < recording.seconds < math.inf:
         raise _unreadable("it holds no sound")
-    return recording
+    hear = _ear.get()
+    return recording if hear is None or recording.text else Recording(recording.seconds, hear(audio))
 
 
 def _recording(audio: bytes) -> Recording:

@@ -1,0 +1,97 @@
+"""--speech: recordings recognised by faster-whisper, for which a stand-in is put here."""
+
+import base64
+import importlib.util
+import os
+import struct
+import subprocess
+import sys
+from collections.abc import Generator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local import ROOT
+from tests.simulator.conftest import SimulatorProcess
+
+ENGINE = """
+class Segment:
+    def __init__(self, text):
+        self.text = text
+
+class WhisperModel:
+    def __init__(self, name):
+        self.name = name
+
+    def transcribe(self, audio):
+        content = audio.read()
+        if self.name == "broken":
+            raise RuntimeError("no such weights")
+        return (Segment(text) for text in (" Heard by " + self.name, f" in {len(content)} bytes. ")), None
+"""
+FORMAT = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, 8000, 16_000, 2, 16)
+DATA = struct.pack("<4sI", b"data", 8192) + bytes(8192)
+RECORDING = b"RIFF" + struct.pack("<I", 4 + len(FORMAT) + len(DATA)) + b"WAVE" + FORMAT + DATA
+"""Half a second of silence."""
+
+
+@pytest.fixture
+def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "faster_whisper.py").write_text(ENGINE)
+    monkeypatch.setenv("EXTRA_PYTHONPATH", str(tmp_path))
+
+
+def start(model: str) -> Generator[httpx.Client]:
+    simulator = SimulatorProcess("--speech", model)
+    with simulator.client() as client:
+        yield client
+    simulator.stop()
+
+
+@pytest.fixture
+def hearing(engine: None) -> Generator[httpx.Client]:
+    yield from start("base.en")
+
+
+@pytest.fixture
+def broken(engine: None) -> Generator[httpx.Client]:
+    yield from start("broken")
+
+
+def run(client: httpx.Client, model: str, inputs: object) -> httpx.Response:
+    return client.post(f"/client/v4/accounts/any/ai/run/{model}", json=inputs)
+
+
+def test_a_recording_is_what_the_engine_hears(hearing: httpx.Client) -> None:
+    heard = run(hearing, "@cf/openai/whisper", {"audio": list(RECORDING)}).json()["result"]
+    assert heard["text"] == f"Heard by base.en in {len(RECORDING)} bytes."
+    assert heard["words"][0]["word"] == "Heard"
+    audio = base64.b64encode(RECORDING).decode()
+    turbo = run(hearing, "@cf/openai/whisper-large-v3-turbo", {"audio": audio}).json()["result"]
+    assert turbo["text"] == heard["text"]
+    assert hearing.get("/simulator").json()["local_speech"] == "base.en"
+
+
+def test_what_the_simulator_has_spoken_needs_no_engine(hearing: httpx.Client) -> None:
+    spoken = run(hearing, "@cf/deepgram/aura-1", {"text": "Hello there", "container": "wav"}).content
+    heard = hearing.post("/client/v4/accounts/any/ai/run/@cf/openai/whisper", content=spoken)
+    assert heard.json()["result"]["text"] == "Hello there"
+
+
+def test_an_engine_that_fails_is_an_error_with_its_reason(broken: httpx.Client) -> None:
+    response = run(broken, "@cf/openai/whisper", {"audio": list(RECORDING)})
+    assert response.status_code == 502
+    [error] = response.json()["errors"]
+    assert error["code"] == 8007
+    assert "no such weights" in error["message"]
+
+
+def test_without_the_extra_the_start_says_what_to_install() -> None:
+    if importlib.util.find_spec("faster_whisper"):
+        pytest.skip("faster-whisper is installed")
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
+    command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--speech", "base.en"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "pip install 'workers-ai-simulator[speech]'" in done.stderr
