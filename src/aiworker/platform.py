@@ -672,6 +672,10 @@ async def _from_vectorize(answer: Awaitable[Any]) -> Any:
         raise ApiError("upstream_error", f"Vectorize could not answer: {error}") from error
 
 
+ENDED = ("complete", "errored", "terminated")
+"""States of a workflow that does nothing any more."""
+
+
 class PlatformIngestions:
     """aiworker.bindings.Ingestions over a Workflow."""
 
@@ -692,7 +696,10 @@ class PlatformIngestions:
         except JsException:  # a crash came before it was started
             await self.start(version_id)
             return
-        with contextlib.suppress(JsException):  # it has ended meanwhile
+        with contextlib.suppress(JsException):  # it ends in this moment
+            if (await instance.status()).status in ENDED:  # not even giving up has worked
+                await instance.restart()
+                return
             # the local engine has no alarm: an event, of whatever type, wakes it. Steps that are done stay done
             await instance.sendEvent(_to_js_object('{"type": "wake", "payload": {}}'))
 

@@ -1,9 +1,11 @@
 """What a model has answered, put together from whatever it came in: both dialects, whole or in frames."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
+
+from aiworker.errors import ApiError
 
 DONE = "[DONE]"
 TEXTS = ("content", "response", "text")
@@ -86,6 +88,17 @@ def frame_data(block: str) -> dict[str, Any] | None:
 def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"
+
+
+def broken_off(request_id: str) -> Callable[[str], str]:
+    """What makes the end of a stream that has broken off, of the reason."""
+
+    def end(reason: str) -> str:
+        error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
+        # what came before may end in the middle of a frame
+        return "\n\n" + frame(error.to_json(request_id), "error")
+
+    return end
 
 
 def as_frames(whole: dict[str, Any]) -> Iterator[str]:

@@ -4,11 +4,12 @@ Sources: the model pages, pricing and limits of developers.cloudflare.com/worker
 npm package @cloudflare/workers-types 5.20261117.1. What they do not say is left out here rather than guessed.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, Literal
 
+from aiworker.ai import tokens
 from aiworker.errors import ApiError
 
 Range = tuple[float, float]
@@ -132,6 +133,21 @@ def check_ability(model: Model, ability: str, param: str) -> None:
     """Raises ApiError `invalid_request` for the field that asks for what the model cannot do."""
     if ability not in model.abilities.split():
         raise ApiError("invalid_request", f"{model.id} does not take {param}.", param=param)
+
+
+def check_window(model: Model, texts: Iterable[str], answer: int, param: str) -> None:
+    """Raises ApiError `context_exceeded` if the texts and so many tokens of answer are too much for certain.
+
+    Other texts may be too much all the same: only the model can count exactly.
+    """
+    needed = sum(map(tokens.at_least, texts)) + answer
+    if model.context_window and needed > model.context_window:
+        raise ApiError(
+            "context_exceeded",
+            f"{param} and the answer take at least {needed:,} tokens, "
+            f"and the context of {model.id} holds {model.context_window:,}.",
+            param=param,
+        )
 
 
 def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:

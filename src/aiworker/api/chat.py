@@ -12,7 +12,7 @@ from typing import Any
 
 from aiworker import tools
 from aiworker.ai import catalogue, model_call, tokens, tool_loop
-from aiworker.ai.answer import Answer, Frames, as_frames, frame, frame_data
+from aiworker.ai.answer import Answer, Frames, as_frames, broken_off, frame, frame_data
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Conversation, Inputs
@@ -82,14 +82,8 @@ def _check(asked: ChatRequest, model: Model) -> None:
     catalogue.check_sampling(model, asked.sampling())
     for ability, param in asked.abilities().items():
         catalogue.check_ability(model, ability, param)
-    needed = sum(tokens.at_least(text) for text in asked.texts()) + (asked.max_tokens or 0)
-    if model.context_window and needed > model.context_window:
-        raise ApiError(
-            "context_exceeded",
-            f"The prompt and max_tokens take at least {needed:,} tokens, "
-            f"and the context of {model.id} holds {model.context_window:,}.",
-            param="prompt" if asked.messages is None else "messages",
-        )
+    param = "prompt" if asked.messages is None else "messages"
+    catalogue.check_window(model, asked.texts(), asked.max_tokens or 0, param)
 
 
 def _can(asked: ChatRequest, model: Model) -> bool:
@@ -127,7 +121,7 @@ async def _streamed(
         if conversation:
             await conversation.append([*asked.turn(), _message(whole)])
         return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer.model, whole)
-    failed = _failed(context)
+    failed = broken_off(context.request_id)
     if conversation:
         kept = context.streams.written(_kept(answer, asked.turn(), conversation, failed))
         return answer.response(kept)
@@ -180,17 +174,6 @@ async def _looped(
             await conversation.append([*asked.turn(), *loop.said])
     except ApiError as error:
         yield frame(error.to_json(context.request_id), "error")
-
-
-def _failed(context: Context) -> Any:
-    """Writes the end of a stream that has broken off."""
-
-    def written(reason: str) -> str:
-        error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
-        # what came before may end in the middle of a frame
-        return "\n\n" + frame(error.to_json(context.request_id), "error")
-
-    return written
 
 
 def _message(whole: Mapping[str, Any]) -> dict[str, Any]:

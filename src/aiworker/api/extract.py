@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from aiworker.ai import catalogue, model_call, tokens
+from aiworker.ai import catalogue, model_call
 from aiworker.ai.answer import Answer
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
@@ -96,14 +96,8 @@ def _check(asked: ExtractRequest, model: Model) -> None:
     catalogue.check_sampling(model, asked.sampling())
     for ability, param in asked.abilities().items():
         catalogue.check_ability(model, ability, param)
-    needed = sum(tokens.at_least(text) for text in asked.texts()) + (asked.max_tokens or 0)
-    if model.context_window and needed > model.context_window:
-        raise ApiError(
-            "context_exceeded",
-            f"The text and max_tokens take at least {needed:,} tokens, "
-            f"and the context of {model.id} holds {model.context_window:,}.",
-            param="messages" if asked.text is None else "text",
-        )
+    param = "messages" if asked.text is None else "text"
+    catalogue.check_window(model, asked.texts(), asked.max_tokens or 0, param)
 
 
 def _messages(asked: ExtractRequest) -> list[dict[str, Any]]:

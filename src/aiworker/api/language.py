@@ -98,7 +98,7 @@ def _is_label(each: Any) -> bool:
 async def summarize(context: Context) -> Response:
     asked = await parse_json(SummarizeRequest, context.request, context.settings.max_body_bytes)
     model = _summarizer(asked.model or context.settings.models["SUMMARIZE_MODEL"])
-    _check_window(asked, model)
+    catalogue.check_window(model, [asked.text], asked.max_length, "text")
     if model.task == "summarization":
         inputs: dict[str, Any] = {"input_text": asked.text, "max_length": asked.max_length}
     else:
@@ -112,17 +112,6 @@ def _summarizer(model_id: str) -> Model:
     found = catalogue.MODELS.get(model_id)
     is_made_for_it = found is not None and found.task == "summarization"
     return catalogue.find(model_id, "summarization" if is_made_for_it else "text-generation")
-
-
-def _check_window(asked: SummarizeRequest, model: Model) -> None:
-    needed = tokens.at_least(asked.text) + asked.max_length
-    if model.context_window and needed > model.context_window:
-        raise ApiError(
-            "context_exceeded",
-            f"The text and max_length take at least {needed:,} tokens, "
-            f"and the context of {model.id} holds {model.context_window:,}.",
-            param="text",
-        )
 
 
 def _messages(asked: SummarizeRequest) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from aiworker.ai import catalogue, model_call
-from aiworker.ai.answer import DONE, Answer, as_frames, frame
+from aiworker.ai.answer import DONE, Answer, as_frames, broken_off, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs
@@ -76,7 +76,7 @@ async def answer(context: Context) -> Response:
     # behind the sources, the model's stream goes from one JavaScript stream to the other
     if not said.is_stream:  # a model that ignores `stream`
         return said.response(sources + "".join(as_frames(await said.object())), EVENT_STREAM)
-    body = context.streams.relay(said.raw.body, _failed(context), before=sources)
+    body = context.streams.relay(said.raw.body, broken_off(context.request_id), before=sources)
     return said.response(body)
 
 
@@ -151,14 +151,6 @@ def _nothing_found(asked: RagRequest, model: Model) -> Response:
         }
     body = frame({"sources": []}, "sources") + frame(said) + frame(DONE)
     return Response(body, 200, {"content-type": EVENT_STREAM, "cache-control": "no-store"})
-
-
-def _failed(context: Context) -> Any:
-    def written(reason: str) -> str:
-        error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
-        return "\n\n" + frame(error.to_json(context.request_id), "error")
-
-    return written
 
 
 # ---- documents ---------------------------------------------------------------------------------------------------
