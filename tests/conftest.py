@@ -153,6 +153,20 @@ KEYS = {"code", "type", "message", "param", "upstream_code", "request_id", "retr
 DETAILED = {"unprocessable"}
 """Types of errors that may have `details`."""
 
+
+class NewCalls:
+    """What the simulator is asked from now on. (Its log keeps a thousand requests: their number tells nothing.)"""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self._simulator = simulator
+        self._before = {entry["id"] for entry in simulator.requests()}
+
+    def of(self, **wanted: str) -> list[dict[str, Any]]:
+        """Those that have all of that."""
+        entries = [dict(entry) for entry in self._simulator.requests() if entry["id"] not in self._before]
+        return [entry for entry in entries if wanted.items() <= entry.items()]
+
+
 ErrorOf = Callable[[httpx.Response], dict[str, Any]]
 
 

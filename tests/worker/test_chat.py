@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import ErrorOf, Simulator
+from tests.conftest import ErrorOf, NewCalls, Simulator
 
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"
@@ -343,13 +343,13 @@ def test_a_prompt_longer_than_the_model_s_context_is_refused(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf
 ) -> None:
     # so many words are too many tokens for certain: nothing is spent on a call
-    before = len(simulator.requests())
+    calls = NewCalls(simulator)
     response = ask(client, prompt="word " * 26_000, model="@cf/qwen/qwq-32b")
     assert response.status_code == 413
     error = error_of(response)
     assert (error["type"], error["code"], error["upstream_code"]) == ("context_exceeded", 7506, None)
     assert "24,000" in error["message"]
-    assert len(simulator.requests()) == before
+    assert calls.of() == []
     # words that are several tokens each, only the model can count
     response = ask(client, prompt="incomprehensibilities " * 5_000, max_tokens=15_000, model="@cf/qwen/qwq-32b")
     assert response.status_code == 413

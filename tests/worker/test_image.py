@@ -16,7 +16,7 @@ from PIL import Image
 from aiworker.api import image as route
 from aiworker.errors import ApiError
 from aiworker.settings import Settings
-from tests.conftest import ErrorOf, Simulator
+from tests.conftest import ErrorOf, NewCalls, Simulator
 
 SDXL = "@cf/stabilityai/stable-diffusion-xl-base-1.0"
 LIGHTNING = "@cf/bytedance/stable-diffusion-xl-lightning"
@@ -303,13 +303,13 @@ RED = encoded(picture())
 def test_a_bad_request_is_refused_with_the_field_at_fault_and_costs_nothing(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, body: dict[str, Any], param: str, words: str
 ) -> None:
-    calls = len(simulator.requests(binding="AI"))
+    calls = NewCalls(simulator)
     response = ask(client, **body)
     assert response.status_code == 400
     error = error_of(response)
     assert (error["code"], error["type"], error["param"]) == (7504, "invalid_request", param)
     assert words in error["message"]
-    assert len(simulator.requests(binding="AI")) == calls
+    assert calls.of(binding="AI") == []
 
 
 def test_without_a_prompt_there_is_no_image(client: httpx.Client, error_of: ErrorOf) -> None:

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.conftest import ErrorOf, Simulator, until
+from tests.conftest import ErrorOf, NewCalls, Simulator, until
 
 PENGUINS = "# Penguins\n\nPenguins live in the southern hemisphere. They cannot fly, but swim at 30 km/h."
 BEARS = "# Bears\n\nPolar bears live in the Arctic. They eat seals. Brown bears sleep through the winter."
@@ -94,10 +94,10 @@ def test_a_document_is_taken_and_later_found(documents: Documents) -> None:
 
 def test_the_same_again_is_no_work(documents: Documents, simulator: Simulator) -> None:
     documents.add("penguins", PENGUINS)
-    calls = len(simulator.requests())
+    calls = NewCalls(simulator)
     again = documents.put(PENGUINS, id="penguins")
     assert (again.status_code, again.json()["state"]) == (200, "indexed")
-    assert len(simulator.requests()) == calls
+    assert calls.of() == []
     # without an id, the content itself is what it is known by
     first, second = documents.put(BEARS).json(), documents.put(BEARS).json()
     assert first["id"] == second["id"]
@@ -415,17 +415,17 @@ def test_an_answer_as_json_cites_its_sources(documents: Documents) -> None:
 
 @pytest.mark.parametrize("model", ["@cf/meta/llama-3.1-8b-instruct-fast", "@cf/openai/gpt-oss-20b"])
 def test_with_nothing_relevant_the_model_is_not_asked(documents: Documents, simulator: Simulator, model: str) -> None:
-    before = len(simulator.requests(model=model))
+    calls = NewCalls(simulator)
     whole = ask(documents, query="Who won the cup in 1974?", stream=False, model=model).json()
     assert whole["sources"] == []
     assert "found nothing" in whole["answer"]
     (event, data), (_, said), (_, done) = events(ask(documents, query="Who won?", model=model).text)
     assert (event, data, done) == ("sources", {"sources": []}, "[DONE]")
     assert "found nothing" in json.dumps(said)
-    assert len(simulator.requests(model=model)) == before
+    assert calls.of(model=model) == []
     anyway = ask(documents, query="Who won?", stream=False, model=model, answer_anyway=True)
     assert anyway.json()["sources"] == []
-    assert len(simulator.requests(model=model)) == before + 1
+    assert len(calls.of(model=model)) == 1
 
 
 def test_a_follow_up_question_is_understood(documents: Documents) -> None:
