@@ -1,0 +1,312 @@
+"""Ingestion on a machine that crashes: before and after every single thing that it does to the outside.
+
+The database is real (the project's migrations on SQLite); bucket, vectors, model and workflow are stand-ins that last.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from aiworker.bindings import Converted, Inputs, VectorRecord
+from aiworker.context import Resources
+from aiworker.http import Opaque
+from aiworker.rag import ingest, store
+from aiworker.rag.store import Version
+from aiworker.settings import Settings
+from local import ROOT
+from tests.unit.stand_ins import FakeAi, FakeAnswer
+
+PASSAGES = 120
+"""More than the model embeds in one call."""
+
+
+class Crash(BaseException):
+    """No Exception: nothing of the Worker can catch it."""
+
+
+async def crash() -> None:
+    raise Crash
+
+
+class Machine:
+    """What outlives a crash, and the counter that brings it about."""
+
+    def __init__(self) -> None:
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.database.row_factory = sqlite3.Row
+        for migration in sorted((ROOT / "migrations").glob("*.sql")):
+            self.database.executescript(migration.read_text())
+        self.files: dict[str, str] = {}
+        self.vectors: dict[str, VectorRecord] = {}
+        self.done: dict[str, Any] = {}
+        self.moment = -1
+        self.event: Callable[[], Awaitable[None]] = crash
+        """What happens after so many effects."""
+        self.resources = Resources(
+            settings=Settings.read({"SIMULATED": "AI"}),
+            ai=Model(self),
+            bucket=Files(self),  # pyright: ignore[reportArgumentType] - as much of it as ingestion needs
+            database=Rows(self),
+            vectors=Index(self),
+            ingestions=Workflows(self),
+        )
+
+    async def touch(self) -> None:
+        """Called before and after each effect."""
+        self.moment -= 1
+        if self.moment == -1:
+            await self.event()
+
+    async def upload(self, version_id: str, text: str, created: str) -> None:
+        version = Version(
+            version_id, "default", "doc", "queued", None, "Title", None, {}, "text/html",
+            len(text), version_id, 0, created, created,
+        )  # fmt: skip
+        self.files[version.folder + ingest.ORIGINAL] = text
+        await store.add(self.resources.the_database(), version)
+
+    async def ingest(self, version_id: str) -> None:
+        await ingest.ingest(self.resources, Steps(self, version_id), version_id)
+
+    def rows(self, query: str) -> list[Any]:
+        return [row[0] for row in self.database.execute(query)]
+
+
+class Steps:
+    def __init__(self, machine: Machine, version_id: str) -> None:
+        self._machine = machine
+        self._version = version_id
+
+    async def do(self, name: str, work: Callable[[], Awaitable[Any]], *, patiently: bool = False) -> Any:
+        key = f"{self._version} {name}"
+        if key not in self._machine.done:
+            result = await work()
+            await self._machine.touch()
+            self._machine.done[key] = result
+        return self._machine.done[key]
+
+
+class Rows:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
+        return [dict(row) for row in self._machine.database.execute(query, values)]
+
+    async def run(self, *statements: tuple[str | float | None, ...]) -> None:
+        await self._machine.touch()
+        self._machine.database.execute("BEGIN")
+        for query, *values in statements:
+            self._machine.database.execute(str(query), values)
+        self._machine.database.execute("COMMIT")
+        await self._machine.touch()
+
+
+class File:
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def read(self) -> bytes:
+        return self._text.encode()
+
+
+class Files:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def put(self, key: str, content: str, content_type: str, metadata: Mapping[str, str]) -> None:
+        await self._machine.touch()
+        self._machine.files[key] = content
+        await self._machine.touch()
+
+    async def payload(self, key: str) -> File | None:
+        text = self._machine.files.get(key)
+        return None if text is None else File(text)
+
+    async def delete_folder(self, prefix: str) -> None:
+        for key in [key for key in self._machine.files if key.startswith(prefix)]:
+            await self._machine.touch()
+            del self._machine.files[key]
+        await self._machine.touch()
+
+
+class Index:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def upsert(self, rows: Opaque, records: Sequence[VectorRecord]) -> None:
+        await self._machine.touch()
+        self._machine.vectors |= {record.id: record for record in records}
+        await self._machine.touch()
+
+    async def query(self, rows: Any, count: int, namespace: str, filter: Any) -> dict[str, float]:  # noqa: A002
+        raise NotImplementedError
+
+    async def present(self, ids: Sequence[str]) -> set[str]:
+        return {each for each in ids if each in self._machine.vectors}
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        await self._machine.touch()
+        for each in ids:
+            self._machine.vectors.pop(each, None)
+        await self._machine.touch()
+
+
+class Embedded(FakeAnswer):
+    async def value(self, name: str) -> Opaque:
+        return Opaque([])
+
+
+class Model(FakeAi):
+    def __init__(self, machine: Machine) -> None:
+        super().__init__()
+        self._machine = machine
+
+    async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> Embedded:
+        await self._machine.touch()
+        return Embedded(200, "")
+
+    async def to_markdown(self, name: str, media_type: str, file: Any) -> Converted:
+        await self._machine.touch()
+        return Converted(file.read().decode(), None)
+
+
+class Workflows:
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+
+    async def start(self, version_id: str) -> None:
+        await self._machine.ingest(version_id)
+
+    async def wake(self, version_id: str) -> None:
+        await self._machine.ingest(version_id)
+
+
+def document(word: str) -> str:
+    return "".join(f"# Part {number}\n\nThe {word} of part {number}.\n\n" for number in range(PASSAGES))
+
+
+def check_what_readers_see(machine: Machine) -> None:
+    """One version, whole: its passages and its vectors."""
+    [live] = machine.rows("SELECT live_version FROM documents WHERE deleted = 0") or [None]
+    if live:
+        numbers = machine.rows(f"SELECT number FROM chunks WHERE version = '{live}' ORDER BY number")
+        assert numbers == list(range(PASSAGES))
+        assert {f"{live}-{number}" for number in numbers} <= set(machine.vectors)
+
+
+async def moments(
+    work: Callable[[Machine], Awaitable[Any]],
+    ready: Callable[[], Awaitable[Machine]],
+    event: Callable[[Machine], Awaitable[None]] = lambda _: crash(),
+) -> list[Machine]:
+    """A machine for every moment of the work, at which the event has come."""
+    found: list[Machine] = []
+    while True:
+        machine = await ready()
+        machine.moment, machine.event = len(found), partial(event, machine)
+        with contextlib.suppress(Crash):
+            await work(machine)
+        if machine.moment >= 0:
+            return found
+        if machine.database.in_transaction:
+            machine.database.execute("ROLLBACK")
+        found.append(machine)
+
+
+async def with_one_version() -> Machine:
+    machine = Machine()
+    await machine.upload("aaaa", document("old"), "2026-01-01")
+    await machine.ingest("aaaa")
+    assert machine.rows("SELECT live_version FROM documents") == ["aaaa"]
+    return machine
+
+
+async def with_two_versions() -> Machine:
+    machine = await with_one_version()
+    await machine.upload("bbbb", document("new"), "2026-01-02")
+    return machine
+
+
+@pytest.mark.timeout(120)
+async def test_after_a_crash_at_any_moment_nothing_is_lost_or_doubled() -> None:
+    machines = await moments(lambda machine: machine.ingest("bbbb"), with_two_versions)
+    assert len(machines) > 25
+    for number, machine in enumerate(machines):
+        check_what_readers_see(machine)
+        await ingest.resume(machine.resources)
+        # the platform itself goes on with a workflow whose last step was cut off
+        await machine.ingest("bbbb")
+        check_what_readers_see(machine)
+        assert machine.rows("SELECT id FROM versions") == ["bbbb"], number
+        assert machine.rows("SELECT live_version FROM documents") == ["bbbb"], number
+        assert len(machine.rows("SELECT number FROM chunks")) == PASSAGES, number
+        assert set(machine.vectors) == {f"bbbb-{each}" for each in range(PASSAGES)}, number
+        assert {key.split("/")[3] for key in machine.files} == {"bbbb"}, number
+
+
+@pytest.mark.timeout(120)
+async def test_a_deletion_that_crashed_at_any_moment_is_finished() -> None:
+    machines = await moments(
+        lambda machine: ingest.remove_document(machine.resources, "default", "doc"), with_one_version
+    )
+    assert len(machines) > 5
+    for machine in machines:
+        await ingest.resume(machine.resources)
+        if machine.rows("SELECT id FROM documents"):  # it had not begun
+            check_what_readers_see(machine)
+            await ingest.remove_document(machine.resources, "default", "doc")
+        for table in ("documents", "versions", "chunks"):
+            assert machine.rows(f"SELECT count(*) FROM {table}") == [0]
+        assert (machine.vectors, machine.files) == ({}, {})
+
+
+async def delete(machine: Machine) -> None:
+    await ingest.remove_document(machine.resources, "default", "doc")
+
+
+async def resume(machine: Machine) -> None:
+    await ingest.resume(machine.resources)
+
+
+async def upload_new(machine: Machine) -> None:
+    await machine.upload("bbbb", document("new"), "2026-01-02")
+
+
+async def with_one_upload() -> Machine:
+    machine = Machine()
+    await machine.upload("aaaa", document("old"), "2026-01-01")
+    return machine
+
+
+@pytest.mark.timeout(120)
+async def test_a_deletion_amidst_an_ingestion_leaves_nothing() -> None:
+    machines = await moments(lambda machine: machine.ingest("aaaa"), with_one_upload, delete)
+    assert len(machines) > 20
+    for number, machine in enumerate(machines):
+        await ingest.resume(machine.resources)
+        assert machine.rows("SELECT count(*) FROM chunks") == [0], number
+        assert (machine.vectors, machine.files) == ({}, {}), number
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("work", [delete, resume])
+async def test_what_is_uploaded_amidst_a_deletion_stays(work: Callable[[Machine], Awaitable[Any]]) -> None:
+    async def ready() -> Machine:
+        machine = await with_one_version()
+        if work is not delete:  # a deletion that was cut off
+            await store.mark_deleted(machine.resources.the_database(), "default", "doc")
+        return machine
+
+    machines = await moments(work, ready, upload_new)
+    assert len(machines) > 5
+    # before its first statement the deletion has not begun, and takes the upload too
+    for number, machine in list(enumerate(machines))[1 if work is delete else 0 :]:
+        await machine.ingest("bbbb")
+        check_what_readers_see(machine)
+        assert machine.rows("SELECT live_version FROM documents") == ["bbbb"], number
+        assert set(machine.vectors) == {f"bbbb-{each}" for each in range(PASSAGES)}, number
