@@ -1,6 +1,7 @@
 """`scripts/dev`: the simulator and wrangler side by side, one Ready line, reload on an edit."""
 
 import asyncio
+import contextlib
 import json
 import os
 import re
@@ -22,6 +23,8 @@ from local.processes import Child, Children, adopt_orphans, end_orphans, stoppin
 from local.runtime import stage
 
 READY = re.compile(r"Ready on (http://\S+)")
+NUDGE_SECONDS = 8
+"""Several times as long as a reload takes."""
 RELOADED = re.compile(r"Local server updated and ready")
 NOISE = re.compile(
     r"""^\s*$                                       # wrangler spaces its paragraphs
@@ -82,9 +85,10 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
         return 0 if stop.is_set() else 1
     tables.result()
     wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
-    tasks.add(asyncio.create_task(_show_wrangler(wrangler, host)))
+    reloaded = asyncio.Event()
+    tasks.add(asyncio.create_task(_show_wrangler(wrangler, host, reloaded)))
     if not made.is_official:
-        tasks.add(asyncio.create_task(_restage_on_edit(made)))
+        tasks.add(asyncio.create_task(_restage_on_edit(made, reloaded)))
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
         task.cancel()
@@ -132,14 +136,15 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _show_wrangler(wrangler: Child, host: str) -> None:
-    """Print what wrangler and the Worker say, without the noise; ends when wrangler does."""
+async def _show_wrangler(wrangler: Child, host: str, reloaded: asyncio.Event) -> None:
+    """Print what wrangler and the Worker say, without the noise; ends when wrangler does. Sets `reloaded` with each."""
     unshown: list[str] | None = []
     async for line in wrangler.lines():
         if ready := READY.search(line):
             unshown = None
             print(f"Ready on {_address(ready[1], host)}", flush=True)
         elif RELOADED.search(line):
+            reloaded.set()
             print("Reloaded", flush=True)
         elif unshown is not None and NOISE.search(line):
             unshown.append(line)
@@ -191,7 +196,18 @@ def _remove(run: Path) -> None:
         run.unlink(missing_ok=True)
 
 
-async def _restage_on_edit(made: Plan) -> None:
+async def _restage_on_edit(made: Plan, reloaded: asyncio.Event) -> None:
     async for changes in watchfiles.awatch(made.main.parent):  # pyright: ignore[reportUnknownMemberType]
+        reloaded.clear()
         if stage.update(made.file.parent, made.main, made.classes):
             print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
+            await _make_sure_of(reloaded, made)
+
+
+async def _make_sure_of(reloaded: asyncio.Event, made: Plan) -> None:
+    """Wrangler's watcher misses a change now and then: what it has not taken up after a while is shown to it again."""
+    for _ in range(2):
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(reloaded.wait(), NUDGE_SECONDS)
+            return
+        (made.file.parent / stage.PROJECT).touch()

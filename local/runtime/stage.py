@@ -42,6 +42,9 @@ KINDS = {
 }
 """Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
 
+PROJECT = "project.pack"
+"""The file of the Worker's own modules: wrangler reloads when it changes."""
+
 
 def lay_out(folder: Path, main: Path, configured: dict[str, str], runtime: Path, packages: Path) -> None:
     """Fill the new `folder` for the Worker of the module `main`, from what local/install.py left in the last two.
@@ -66,7 +69,7 @@ def update(folder: Path, main: Path, configured: dict[str, str]) -> bool:
 
     Returns whether one did.
     """
-    changed = _write(folder / "project.pack", pack(main.parent, _project_files(main.parent)))
+    changed = _write(folder / PROJECT, pack(main.parent, _project_files(main.parent)))
     exports, exported = folder / "main.mjs", exported_classes(main)
     if exported is None and exports.exists():
         return changed  # while a file is broken, its classes are still bound to: those of before stay
