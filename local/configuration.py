@@ -116,10 +116,11 @@ def with_remote(configuration: Configuration) -> Configuration:
 
 
 def open_on_localhost(configuration: Configuration) -> Configuration:
-    """Without keys, and for pages of this machine too: a local run listens on localhost unless told otherwise."""
+    """Without keys, for pages of this machine too, and with what defects say in the log: for a run on localhost."""
     origins = configuration.get("vars", {}).get("ALLOWED_ORIGINS", "")
     local_origins = f"{origins} http://localhost:* http://127.0.0.1:*".strip()
-    return with_variables(configuration, AUTH_MODE="public", ALLOWED_ORIGINS=local_origins)
+    open_to_all = {"AUTH_MODE": "public", "PUBLIC_SCOPES": "admin", "ALLOWED_ORIGINS": local_origins}
+    return with_variables(configuration, **open_to_all, LOG_PROMPTS="errors")
 
 
 def with_variables(configuration: Configuration, **variables: str) -> Configuration:

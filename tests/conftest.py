@@ -45,7 +45,8 @@ class DevServer:
 
     @classmethod
     def start(cls, *arguments: str | Path, seconds: float = 120) -> "DevServer":
-        command = [sys.executable, ROOT / "scripts/dev", "--port", "0", "--tokens-per-second", "0", *arguments]
+        open_to_load = ("--tokens-per-second", "0", "--var", "RATE_LIMITS=off")
+        command = [sys.executable, ROOT / "scripts/dev", "--port", "0", *open_to_load, *arguments]
         # a closed standard input and a session of its own: nothing of this terminal reaches it
         server = cls(
             subprocess.Popen(

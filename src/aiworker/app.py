@@ -1,41 +1,49 @@
-"""A request's way through: id → CORS → access → route → response or error."""
+"""A request's way through: id → CORS → route → access → limits → the route's story → response or error."""
 
+import functools
 import secrets
-import traceback
+import time
 from collections.abc import Callable
 
-from aiworker import cors
+from aiworker import access, cors, limits
+from aiworker.bindings import Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Request, Response
+from aiworker.request_log import RequestLog
 from aiworker.routing import find
 from aiworker.settings import Settings
 
-OPEN_PATHS = frozenset({"/health"})
-"""Served whatever the access mode: they tell nothing private and cost nothing."""
 
-
-async def handle(request: Request, read_settings: Callable[[], Settings], context: Callable[..., Context]) -> Response:
+async def handle(
+    request: Request, streams: Streams, read_settings: Callable[[], Settings], context: Callable[..., Context]
+) -> Response:
     """Answer one request; whatever goes wrong becomes an error response of the API.
 
-    read_settings: may raise ApiError. context: makes the route's Context from `request_id` and `settings`.
+    read_settings: may raise ApiError. context: makes the route's Context from the request's `settings`, `caller` and
+    `log`.
     """
-    request_id = f"req_{secrets.token_hex(12)}"
-    shared: dict[str, str] = {"x-request-id": request_id}
+    log = RequestLog(f"req_{secrets.token_hex(12)}", request.method)
+    shared: dict[str, str] = {"x-request-id": log.request_id, "x-content-type-options": "nosniff"}
     try:
         settings = read_settings()
+        log.repeats = settings.log_prompts
         shared |= cors.headers(request, settings.allowed_origins)
         if cors.is_preflight(request):
             response = cors.answer_preflight(request, settings.allowed_origins)
         else:
-            response = await _route(context(request_id=request_id, settings=settings))
+            response = await _routed(request, settings, log, functools.partial(context, settings=settings, log=log))
     except ApiError as error:
-        response = _refusal(error, request, request_id)
-    except Exception:  # the one place where a defect of ours becomes a response
-        print(f"{request_id} failed\n{traceback.format_exc()}")  # noqa: T201 - the Worker's log
-        defect = ApiError("internal_error", f"This is a defect of the server; it is logged under {request_id}.")
-        response = _refusal(defect, request, request_id)
+        log.error, log.upstream_code = error.type, error.upstream_code
+        response = _refusal(error, request, log.request_id)
+    except Exception as error:  # the one place where a defect of ours becomes a response
+        log.error = "internal_error"
+        log.write_defect(error)
+        defect = ApiError("internal_error", f"This is a defect of the server; it is logged under {log.request_id}.")
+        response = _refusal(defect, request, log.request_id)
     response.headers |= shared
+    log.status = response.status
+    streams.when_over(log.write)
     return response  # to a HEAD, the platform sends it without its body
 
 
@@ -44,12 +52,10 @@ def _refusal(error: ApiError, request: Request, request_id: str) -> Response:
     return error.to_openai_response() if is_openai else error.to_response(request_id)
 
 
-async def _route(context: Context) -> Response:
-    route, parameters = find(context.request.method, context.request.path)
-    if not context.settings.is_public and context.request.path not in OPEN_PATHS:
-        raise ApiError(
-            "unavailable",
-            "This Worker is closed: nothing says who may call it. "
-            'To serve everybody, at your cost, set the variable AUTH_MODE to "public".',
-        )
-    return await route(context, **parameters)
+async def _routed(request: Request, settings: Settings, log: RequestLog, context: Callable[..., Context]) -> Response:
+    route, log.route, parameters = find(request.method, request.path)
+    caller = access.identify(request, settings.policy, route.scope, time.time())
+    log.caller = caller.name
+    served = context(caller=caller)
+    await limits.admit(served, route.rate)
+    return await route.handler(served, **parameters)

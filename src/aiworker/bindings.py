@@ -126,11 +126,23 @@ class Translation(Protocol):
         ...
 
 
+class StreamEnd(Protocol):
+    """What follows a stream that has gone to its client untouched."""
+
+    async def whole(self, body: bytes) -> str:
+        """It has closed, and `body` is all of it."""
+        ...
+
+    def failed(self, reason: str) -> str:
+        """It has broken off."""
+        ...
+
+
 class Streams(Protocol):
     """Bodies that are written while the client already reads them."""
 
-    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
-        """`before`, then the body, untouched and unread; should it break off, `failed` makes its end of the reason."""
+    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
+        """`before`, then the body, untouched and unread, then what `end` makes of it."""
         ...
 
     def translated(self, body: Opaque, translation: Translation) -> Opaque:
@@ -139,6 +151,16 @@ class Streams(Protocol):
 
     def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
         """A body of these parts, written as they come. The generator is closed when the client leaves."""
+        ...
+
+    def when_over(self, work: Callable[[bool], None]) -> None:
+        """Call it when all of these bodies are written, at once if there are none; with whether the client has left."""
+        ...
+
+
+class RateLimiter(Protocol):
+    async def admits(self, key: str) -> bool:
+        """Count one more request of that key; whether it is within the limit."""
         ...
 
 

@@ -1,11 +1,13 @@
 """What a route is given: the request, the Worker's settings, and what it is bound to. (A workflow has no request.)"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from aiworker.bindings import Ai, Bucket, Conversations, Database, Ingestions, Streams, VectorIndex
+from aiworker.access import Caller
+from aiworker.bindings import Ai, Bucket, Conversations, Database, Ingestions, RateLimiter, Streams, VectorIndex
 from aiworker.errors import ApiError
 from aiworker.http import Request
+from aiworker.request_log import RequestLog
 from aiworker.settings import Settings
 
 
@@ -20,6 +22,7 @@ class Resources:
     database: Database | None = None
     vectors: VectorIndex | None = None
     ingestions: Ingestions | None = None
+    log: RequestLog = field(default_factory=RequestLog)
 
     def the_ai(self) -> Ai:
         """Raises ApiError `unavailable` if the Worker has no AI binding."""
@@ -63,12 +66,18 @@ class Resources:
 @dataclass(frozen=True, kw_only=True)
 class Context(Resources):
     request: Request
-    request_id: str
+    caller: Caller
     bindings: Mapping[str, bool]
     """Every binding of wrangler.jsonc → whether this Worker has it."""
     streams: Streams
+    rate_limiters: Mapping[str, RateLimiter]
+    """By what a route costs; those that wrangler.jsonc does not have are missing."""
     versions: Mapping[str, str]
     """Of the platform, for /health."""
+
+    @property
+    def request_id(self) -> str:
+        return self.log.request_id
 
 
 def _unbound(name: str, configuration: str) -> ApiError:

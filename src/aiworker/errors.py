@@ -24,7 +24,9 @@ KINDS: dict[str, Kind] = {
     "context_exceeded": Kind(413, 7506),
     "unsupported_media_type": Kind(415),
     "unprocessable": Kind(422),
+    "content_blocked": Kind(422),
     "rate_limited": Kind(429, 7505),
+    "budget_exceeded": Kind(429),
     "internal_error": Kind(500),
     "upstream_error": Kind(502),
     "unavailable": Kind(503),
@@ -81,6 +83,8 @@ class OpenAIKind(NamedTuple):
     code: str | None = None
 
 
+OUT_OF_QUOTA = OpenAIKind(429, "insufficient_quota", "insufficient_quota")
+
 OPENAI_KINDS: dict[str, OpenAIKind] = {
     "invalid_request": OpenAIKind(400, "invalid_request_error"),
     "unauthorized": OpenAIKind(401, "invalid_request_error", "invalid_api_key"),
@@ -92,7 +96,9 @@ OPENAI_KINDS: dict[str, OpenAIKind] = {
     "context_exceeded": OpenAIKind(400, "invalid_request_error", "context_length_exceeded"),
     "unsupported_media_type": OpenAIKind(415, "invalid_request_error", "unsupported_media_type"),
     "unprocessable": OpenAIKind(422, "invalid_request_error", "unprocessable"),
+    "content_blocked": OpenAIKind(400, "invalid_request_error", "content_policy_violation"),
     "rate_limited": OpenAIKind(429, "requests", "rate_limit_exceeded"),
+    "budget_exceeded": OUT_OF_QUOTA,
     "timeout": OpenAIKind(504, "server_error", "timeout"),
     "internal_error": OpenAIKind(500, "server_error"),
     "upstream_error": OpenAIKind(502, "server_error"),
@@ -101,7 +107,6 @@ OPENAI_KINDS: dict[str, OpenAIKind] = {
 """`error.type` here → status, `type` and `code` under /v1, by which OpenAI's clients choose the exception that they
 raise, and whether they try again. Where OpenAI's reference has no such error, its code here is invented."""
 
-OUT_OF_QUOTA = OpenAIKind(429, "insufficient_quota", "insufficient_quota")
 QUOTA_CODES = {3036, 4006}
 """Upstream's codes of what does not pass before the next day."""
 LASTING = {"unavailable", "unprocessable"}
@@ -168,7 +173,8 @@ class ApiError(Exception):
         response.headers |= self.headers
         if self.retry_after is not None:
             response.headers["retry-after"] = str(self.retry_after)
-        if self.type in LASTING or self._openai_kind() is OUT_OF_QUOTA:
+        is_lasting = self.type in LASTING and self.retry_after is None
+        if is_lasting or self._openai_kind() is OUT_OF_QUOTA:
             response.headers["x-should-retry"] = "false"  # OpenAI's clients obey it
         return response
 

@@ -6,7 +6,7 @@ import functools
 import json
 import sys
 import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -19,15 +19,26 @@ from workers import Request as WorkersRequest
 from workers import import_from_javascript
 
 from aiworker import app, preconditions
-from aiworker.bindings import Binary, Converted, Inputs, Part, Statement, StoredObject, Translation, VectorRecord
+from aiworker.bindings import (
+    Binary,
+    Converted,
+    Inputs,
+    Part,
+    Statement,
+    StoredObject,
+    StreamEnd,
+    Translation,
+    VectorRecord,
+)
 from aiworker.context import Context, Resources
 from aiworker.conversations import KeptConversation
 from aiworker.errors import ApiError
 from aiworker.http import Opaque, Payload, Request, Response
+from aiworker.limits import RATES
 from aiworker.rag import ingest
 from aiworker.settings import VARIABLES, Settings
 
-BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "ASSETS", "RATE_LIMIT")
+BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "ASSETS", *RATES.values())
 
 LINGER = 16
 """A body up to so many times too large is received to its end before it is refused: a client that is still sending
@@ -43,16 +54,17 @@ _call = functools.partial(_apply, js.Function.prototype.call)
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request of the platform; `execution` is its context, whose waitUntil keeps work alive."""
     _resume_once(execution)
-    asked = PlatformRequest(request.js_object)
+    asked, streams = PlatformRequest(request.js_object), PlatformStreams(execution)
     context = functools.partial(
         Context,
         **_bound(),
         request=asked,
         bindings=_present(),
-        streams=PlatformStreams(execution),
+        streams=streams,
+        rate_limiters=_rate_limiters(),
         versions=_versions(),
     )
-    return _to_js_response(await app.handle(asked, _settings, context))
+    return _to_js_response(await app.handle(asked, streams, _settings, context))
 
 
 # ---- requests and responses --------------------------------------------------------------------------------------
@@ -365,59 +377,99 @@ def _log_found(log_id: str) -> Generator[None]:
 
 
 class PlatformStreams:
-    """aiworker.bindings.Streams, over IdentityTransformStreams.
+    """aiworker.bindings.Streams of one request, over IdentityTransformStreams.
 
     (With a TransformStream, a client's leaving would not be noticed.)
     """
 
     def __init__(self, execution: Any) -> None:
         self._execution = execution
+        self._open = 0
+        self._has_left = False
+        self._when_over: Callable[[bool], None] | None = None
 
-    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
+    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
         pipe = js.IdentityTransformStream.new()
-        self._run(_relayed(body, pipe.writable, failed, before))
-        return Opaque(pipe.readable)
+        return self._run(pipe, _relayed(body, pipe.writable, end, before))
 
     def translated(self, body: Opaque, translation: Translation) -> Opaque:
         pipe = js.IdentityTransformStream.new()
-        self._run(_translated(body, pipe.writable, translation))
-        return Opaque(pipe.readable)
+        return self._run(pipe, _translated(body, pipe.writable, translation))
 
     def written(self, parts: AsyncGenerator[str | bytes]) -> Opaque:
         pipe = js.IdentityTransformStream.new()
-        self._run(_written(parts, pipe.writable.getWriter()))
+        return self._run(pipe, _written(parts, pipe.writable.getWriter()))
+
+    def when_over(self, work: Callable[[bool], None]) -> None:
+        self._when_over = work
+        self._tell()
+
+    def _run(self, pipe: Any, work: Coroutine[Any, Any, bool]) -> Opaque:
+        self._open += 1
+        # without waitUntil, what comes behind the response would never run
+        self._execution.waitUntil(asyncio.ensure_future(self._follow(pipe.writable, work)))
         return Opaque(pipe.readable)
 
-    def _run(self, work: Any) -> None:
-        # without waitUntil, what comes behind the response would never run
-        self._execution.waitUntil(asyncio.ensure_future(work))
+    async def _follow(self, writable: Any, work: Coroutine[Any, Any, bool]) -> None:
+        _isolate.open_streams += 1
+        try:
+            self._has_left = not await work
+        except Exception:  # a defect of ours: the client must not take what it has for the whole
+            with contextlib.suppress(JsException):
+                await writable.abort("a defect of the server")
+            raise
+        finally:
+            _isolate.open_streams -= 1
+            self._open -= 1
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._when_over and not self._open:
+            self._when_over(self._has_left)
 
 
-async def _relayed(body: Any, writable: Any, failed: Callable[[str], str], before: str) -> None:
-    last = ""
-    if before:
-        writer = writable.getWriter()
-        is_there = await _is_written(writer, before)
-        writer.releaseLock()
-        if not is_there:
-            await body.cancel()
-            return
+async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> bool:
+    """Whether the client has waited for the end.
+
+    The stream has two branches: one for the client, and one in which JavaScript keeps what has gone by. (To read that
+    one at the same time would hold back the other, until enough of it has come.)
+    """
+    passed_on, kept = body.tee()
     try:
-        await body.pipeTo(writable, preventAbort=True, preventClose=True)
+        if before:
+            await _send(writable, before)
+        await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
+        last = await end.whole((await js.Response.new(kept).arrayBuffer()).to_bytes())
     except JsException as error:  # the model's connection broke, its time is over, or the client has left
-        last = failed(str(error))
-    await _end(writable.getWriter(), last)
+        last = end.failed(str(error))
+        for branch in (passed_on, kept):  # only both stop the model
+            with contextlib.suppress(JsException):
+                await branch.cancel()
+    return await _end(writable.getWriter(), last)
 
 
-async def _translated(body: Any, writable: Any, translation: Translation) -> None:
-    """By a callback for each chunk, which costs a fraction of what awaiting each of them would."""
+async def _translated(body: Any, writable: Any, translation: Translation) -> bool:
+    """Whether the client has waited for the end."""
+    with _transformer(translation) as transformer:
+        try:
+            translated = body.pipeThrough(js.TransformStream.new(transformer))
+            await translated.pipeTo(writable, preventAbort=True, preventClose=True)
+            last = ""
+        except JsException as error:
+            last = translation.failed(str(error))
+    return await _end(writable.getWriter(), last)
+
+
+@contextlib.contextmanager
+def _transformer(translation: Translation) -> Generator[Any]:
+    """A callback for each chunk, which costs a fraction of what awaiting each of them would."""
 
     def pass_on(translated: Callable[[], bytes], controller: Any) -> None:
         try:
             if last := translated():
                 controller.enqueue(to_js(last))
-        except Exception:  # a defect of ours: the stream must break off, without telling what only the log may know
-            print(f"a translation failed\n{traceback.format_exc()}")  # noqa: T201 - the Worker's log
+        except Exception as error:  # a defect of ours: the stream must break off, and only the log may know why
+            print(f"a translation failed\n{''.join(traceback.format_tb(error.__traceback__))}")  # noqa: T201
             controller.error(js.Error.new("a defect of the server"))
 
     def transform(chunk: Any, controller: Any) -> None:
@@ -431,23 +483,31 @@ async def _translated(body: Any, writable: Any, translation: Translation) -> Non
     for name, callback in callbacks.items():
         setattr(transformer, name, callback)
     try:
-        translated = body.pipeThrough(js.TransformStream.new(transformer))
-        await _relayed(translated, writable, translation.failed, "")
+        yield transformer
     finally:
         for callback in callbacks.values():
             callback.destroy()
 
 
-async def _written(parts: AsyncGenerator[str | bytes], writer: Any) -> None:
+async def _written(parts: AsyncGenerator[str | bytes], writer: Any) -> bool:
+    """Whether the client has waited for the end."""
     async with contextlib.aclosing(parts):
         try:
             async for part in parts:
                 if not await _is_written(writer, part):
-                    return  # the client has left
-        except Exception as error:  # a defect of ours: the client must not take what it has for the whole
-            await writer.abort(str(error))
+                    return False
+        except Exception:
+            writer.releaseLock()
             raise
-    await _end(writer)
+    return await _end(writer)
+
+
+async def _send(writable: Any, part: str) -> None:
+    writer = writable.getWriter()
+    try:
+        await writer.write(_encoded(part))
+    finally:
+        writer.releaseLock()
 
 
 async def _is_written(writer: Any, part: str | bytes) -> bool:
@@ -458,11 +518,15 @@ async def _is_written(writer: Any, part: str | bytes) -> bool:
     return True
 
 
-async def _end(writer: Any, last: str = "") -> None:
-    with contextlib.suppress(JsException):  # nobody reads any more
+async def _end(writer: Any, last: str = "") -> bool:
+    """Whether somebody still reads."""
+    try:
         if last:
             await writer.write(_encoded(last))
         await writer.close()
+    except JsException:
+        return False
+    return True
 
 
 def _encoded(part: str | bytes) -> Any:
@@ -759,6 +823,16 @@ class PlatformSteps:
 # ---- what stays the same for as long as this isolate lives -------------------------------------------------------
 
 
+@dataclass
+class Isolate:
+    """What goes on in this isolate now."""
+
+    open_streams: int = 0
+
+
+_isolate = Isolate()
+
+
 @functools.cache
 def _env() -> Any:
     """The bindings as JavaScript has them: the SDK's own `env` converts whatever passes through it."""
@@ -777,6 +851,22 @@ def _present() -> Mapping[str, bool]:
 
 def _resources() -> Resources:
     return Resources(settings=_settings(), **_bound())
+
+
+class PlatformRateLimiter:
+    """aiworker.bindings.RateLimiter over a rate limiting binding."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def admits(self, key: str) -> bool:
+        return (await self._binding.limit(_to_js_object(json.dumps({"key": key})))).success
+
+
+@functools.cache
+def _rate_limiters() -> Mapping[str, PlatformRateLimiter]:
+    names = {rate: name for rate, name in RATES.items() if hasattr(_env(), name)}
+    return {rate: PlatformRateLimiter(getattr(_env(), name)) for rate, name in names.items()}
 
 
 @functools.cache

@@ -4,8 +4,10 @@ import re
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
 from functools import cache
+from typing import NamedTuple
 from urllib.parse import unquote
 
+from aiworker.access import ADMIN, ANY, OPEN
 from aiworker.api import chat, description, embed, extract, gateway, health, image, language, models, rag, speech
 from aiworker.api.openai import audio as openai_audio
 from aiworker.api.openai import chat as openai_chat
@@ -19,37 +21,52 @@ from aiworker.http import Response
 Handler = Callable[..., Awaitable[Response]]
 """Takes the Context, and by name what its path says in braces."""
 
-ROUTES: dict[str, dict[str, Handler]] = {
-    "/health": {"GET": health.health},
-    "/openapi.json": {"GET": description.openapi},
-    "/models": {"GET": models.models},
-    "/image": {"POST": image.create},
-    "/images/{key}": {"GET": image.read},
-    "/chat": {"POST": chat.chat},
-    "/embed": {"POST": embed.embed},
-    "/rerank": {"POST": embed.rerank},
-    "/transcribe": {"POST": speech.transcribe},
-    "/speak": {"POST": speech.speak},
-    "/translate": {"POST": language.translate},
-    "/classify": {"POST": language.classify},
-    "/summarize": {"POST": language.summarize},
-    "/extract": {"POST": extract.extract},
-    "/feedback": {"POST": gateway.feedback},
-    "/logs/{log_id}": {"GET": gateway.log},
-    "/rag": {"POST": rag.answer},
-    "/rag/search": {"POST": rag.search},
-    "/rag/documents": {"GET": rag.listed, "POST": rag.add},
-    "/rag/documents/{document_id}": {"GET": rag.state, "DELETE": rag.delete},
-    "/conversations/{conversation_id}": {"GET": chat.read, "DELETE": chat.erase},
-    "/v1/models": {"GET": openai_models.listed},
-    "/v1/models/{model_id...}": {"GET": openai_models.one},
-    "/v1/chat/completions": {"POST": openai_chat.chat_completions},
-    "/v1/completions": {"POST": openai_chat.completions},
-    "/v1/responses": {"POST": openai_responses.responses},
-    "/v1/embeddings": {"POST": openai_embeddings.embeddings},
-    "/v1/images/generations": {"POST": openai_images.generations},
-    "/v1/audio/transcriptions": {"POST": openai_audio.transcriptions},
-    "/v1/audio/speech": {"POST": openai_audio.speech},
+
+class Route(NamedTuple):
+    handler: Handler
+    scope: str
+    """What callers must have: one of access.SCOPES, ANY or OPEN."""
+    rate: str
+    """What a request costs, as limits.RATES has it: `read`, `model` or `heavy`."""
+
+
+ROUTES: dict[str, dict[str, Route]] = {
+    "/health": {"GET": Route(health.health, OPEN, "read")},
+    "/openapi.json": {"GET": Route(description.openapi, OPEN, "read")},
+    "/models": {"GET": Route(models.models, ANY, "read")},
+    "/image": {"POST": Route(image.create, "image", "heavy")},
+    "/images/{key}": {"GET": Route(image.read, OPEN, "read")},
+    "/chat": {"POST": Route(chat.chat, "chat", "model")},
+    "/embed": {"POST": Route(embed.embed, "embed", "model")},
+    "/rerank": {"POST": Route(embed.rerank, "embed", "model")},
+    "/transcribe": {"POST": Route(speech.transcribe, "audio", "heavy")},
+    "/speak": {"POST": Route(speech.speak, "audio", "heavy")},
+    "/translate": {"POST": Route(language.translate, "text", "model")},
+    "/classify": {"POST": Route(language.classify, "text", "model")},
+    "/summarize": {"POST": Route(language.summarize, "text", "model")},
+    "/extract": {"POST": Route(extract.extract, "text", "model")},
+    "/feedback": {"POST": Route(gateway.feedback, "feedback", "read")},
+    "/logs/{log_id}": {"GET": Route(gateway.log, ADMIN, "read")},
+    "/rag": {"POST": Route(rag.answer, "rag:read", "model")},
+    "/rag/search": {"POST": Route(rag.search, "rag:read", "model")},
+    "/rag/documents": {"GET": Route(rag.listed, "rag:read", "read"), "POST": Route(rag.add, "rag:write", "heavy")},
+    "/rag/documents/{document_id}": {
+        "GET": Route(rag.state, "rag:read", "read"),
+        "DELETE": Route(rag.delete, "rag:write", "read"),
+    },
+    "/conversations/{conversation_id}": {
+        "GET": Route(chat.read, "chat", "read"),
+        "DELETE": Route(chat.erase, "chat", "read"),
+    },
+    "/v1/models": {"GET": Route(openai_models.listed, ANY, "read")},
+    "/v1/models/{model_id...}": {"GET": Route(openai_models.one, ANY, "read")},
+    "/v1/chat/completions": {"POST": Route(openai_chat.chat_completions, "chat", "model")},
+    "/v1/completions": {"POST": Route(openai_chat.completions, "chat", "model")},
+    "/v1/responses": {"POST": Route(openai_responses.responses, "chat", "model")},
+    "/v1/embeddings": {"POST": Route(openai_embeddings.embeddings, "embed", "model")},
+    "/v1/images/generations": {"POST": Route(openai_images.generations, "image", "heavy")},
+    "/v1/audio/transcriptions": {"POST": Route(openai_audio.transcriptions, "audio", "heavy")},
+    "/v1/audio/speech": {"POST": Route(openai_audio.speech, "audio", "heavy")},
 }
 """Path → method → handler; `{name...}` may have slashes in it.
 
@@ -57,25 +74,26 @@ ROUTES: dict[str, dict[str, Handler]] = {
 """
 
 
-def find(method: str, path: str) -> tuple[Handler, dict[str, str]]:
-    """The handler of a request and the values of its path; HEAD is answered as GET.
+def find(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
+    """The route of a request, its pattern, and the values of its path; HEAD is answered as GET.
 
     Raises ApiError `not_found` or, with the header `Allow`, `method_not_allowed`.
     """
-    methods, parameters = _match(path)
-    handler = methods.get("GET" if method == "HEAD" else method)
-    if handler is None:
+    pattern, parameters = _match(path)
+    methods = ROUTES[pattern]
+    route = methods.get("GET" if method == "HEAD" else method)
+    if route is None:
         allowed = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
         raise ApiError("method_not_allowed", f"{path} takes {allowed}, not {method}.", headers={"allow": allowed})
-    return handler, parameters
+    return route, pattern, parameters
 
 
-def _match(path: str) -> tuple[dict[str, Handler], dict[str, str]]:
+def _match(path: str) -> tuple[str, dict[str, str]]:
     if path in ROUTES:
-        return ROUTES[path], {}
-    for pattern, methods in ROUTES.items():
+        return path, {}
+    for pattern in ROUTES:
         if "{" in pattern and (found := _expression(pattern).fullmatch(path)):
-            return methods, {name: unquote(value) for name, value in found.groupdict().items()}
+            return pattern, {name: unquote(value) for name, value in found.groupdict().items()}
     near = get_close_matches(path, ROUTES, n=1)
     hint = f" Did you mean {near[0]}?" if near else f" The routes are {', '.join(ROUTES)}."
     raise ApiError("not_found", f"There is no route {path}.{hint}")

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from aiworker.access import SCOPES, Policy, parse_keys
 from aiworker.ai import catalogue
 from aiworker.errors import ApiError
 
@@ -33,7 +34,10 @@ ALIASES = (
 )
 
 DEFAULTS: Mapping[str, Any] = {
-    "AUTH_MODE": "closed",
+    "AUTH_MODE": "keys",
+    "API_KEYS": "",
+    "TOKEN_SECRET": "",
+    "PUBLIC_SCOPES": "chat embed text image audio rag:read feedback",
     "ALLOWED_ORIGINS": "",
     "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
     "CHAT_FALLBACKS": "",
@@ -50,6 +54,7 @@ DEFAULTS: Mapping[str, Any] = {
     "EXTRACT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
     "MODEL_ALIASES": ALIASES,
     "GATEWAY_ID": "",
+    "RATE_LIMITS": "on",
     "MAX_BODY_BYTES": 1_048_576,
     "MAX_UPLOAD_BYTES": 26_214_400,
     "MODEL_SECONDS": 120,
@@ -57,6 +62,7 @@ DEFAULTS: Mapping[str, Any] = {
     "TOOL_ROUNDS": 5,
     "CONVERSATION_DAYS": 30,
     "RAG_PROPERTIES": "",
+    "LOG_PROMPTS": "off",
     "SIMULATED": "",
 }
 """Every variable that the Worker reads, with what holds where it is not set."""
@@ -66,7 +72,8 @@ VARIABLES = tuple(DEFAULTS)
 
 @dataclass(frozen=True)
 class Settings:
-    is_public: bool
+    policy: Policy
+    """Whom the Worker serves."""
     allowed_origins: tuple[str, ...]
     models: Mapping[str, str]
     """Variable of MODEL_VARIABLES → model id."""
@@ -76,6 +83,7 @@ class Settings:
     """Names under which OpenAI's clients may ask for a model → model id."""
     gateway_id: str | None
     """The AI Gateway that every model call goes through."""
+    limits_rates: bool
     max_body_bytes: int
     max_upload_bytes: int
     model_seconds: int
@@ -88,6 +96,8 @@ class Settings:
     """After so many without a new message a conversation is erased."""
     rag_properties: Mapping[str, str]
     """Metadata of documents by which searches can be narrowed → `string`, `number` or `boolean`."""
+    log_prompts: str
+    """What lines of the log may repeat of requests: nothing (`off`), what defects say (`errors`), or all (`on`)."""
     simulated: tuple[str, ...]
     """Names of the bindings that a simulator answers; set by scripts/dev."""
 
@@ -96,7 +106,7 @@ class Settings:
         """Raises ApiError `unavailable`, naming the variable, for a value that cannot be meant."""
         given = {**DEFAULTS, **variables}
         return cls(
-            is_public=given["AUTH_MODE"] == "public",
+            policy=_policy(given),
             allowed_origins=tuple(str(given["ALLOWED_ORIGINS"]).split()),
             models={name: _model(name, str(given[name]), tasks) for name, tasks in MODEL_VARIABLES.items()},
             chat_fallbacks=tuple(
@@ -105,6 +115,7 @@ class Settings:
             ),
             model_aliases=dict(_aliases(given)),
             gateway_id=str(given["GATEWAY_ID"]) or None,
+            limits_rates=_one_of(given, "RATE_LIMITS", "on", "off") == "on",
             max_body_bytes=_whole_number(given, "MAX_BODY_BYTES", 0),
             max_upload_bytes=_whole_number(given, "MAX_UPLOAD_BYTES", 0),
             model_seconds=_whole_number(given, "MODEL_SECONDS", 1),
@@ -112,8 +123,22 @@ class Settings:
             tool_rounds=_whole_number(given, "TOOL_ROUNDS", 1),
             conversation_days=_whole_number(given, "CONVERSATION_DAYS", 1),
             rag_properties=_properties(str(given["RAG_PROPERTIES"])),
+            log_prompts=_one_of(given, "LOG_PROMPTS", "off", "errors", "on"),
             simulated=tuple(str(given["SIMULATED"]).split()),
         )
+
+
+def _policy(given: Mapping[str, Any]) -> Policy:
+    mode, public_scopes = given["AUTH_MODE"], frozenset(str(given["PUBLIC_SCOPES"]).split())
+    if mode not in ("keys", "public"):
+        raise _misconfigured("AUTH_MODE", "keys, or public to serve everybody at your cost")
+    if not public_scopes <= SCOPES.keys():
+        raise _misconfigured("PUBLIC_SCOPES", f"a list of some of {' '.join(SCOPES)}")
+    try:
+        keys = parse_keys(str(given["API_KEYS"]))
+    except ValueError:  # whatever it says, the log need not know
+        raise _misconfigured("API_KEYS", "what scripts/keys writes") from None
+    return Policy(keys, str(given["TOKEN_SECRET"]), public_scopes if mode == "public" else None)
 
 
 def _model(name: str, model_id: str, tasks: tuple[str, ...]) -> str:
@@ -142,6 +167,12 @@ def _aliases(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             expected = f"a list of alias=model with ids of GET /models or {variables}: {pair[:100]} is none"
             raise _misconfigured("MODEL_ALIASES", expected)
         yield alias, model_id
+
+
+def _one_of(given: Mapping[str, Any], name: str, *allowed: str) -> str:
+    if given[name] not in allowed:
+        raise _misconfigured(name, " or ".join(allowed))
+    return str(given[name])
 
 
 def _whole_number(given: Mapping[str, Any], name: str, least: int) -> int:

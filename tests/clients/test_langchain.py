@@ -1,6 +1,7 @@
 """LangChain, with `langchain-openai`."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import openai as sdk
@@ -10,8 +11,9 @@ from langchain_core.tools import tool  # pyright: ignore[reportUnknownVariableTy
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel, SecretStr
 
+from tests import tiktoken_cache
 from tests.clients.conftest import NATIVE
-from tests.conftest import Simulator
+from tests.conftest import NewCalls, Simulator
 
 
 class Person(BaseModel):
@@ -79,11 +81,31 @@ def test_a_stream_that_is_cut_raises(chat: ChatOpenAI, simulator: Simulator) -> 
         list(chat.stream("Hello"))
 
 
-def test_embeddings(base_url: str) -> None:
-    # without this, it sends tokens of OpenAI's models in place of texts
+@pytest.fixture
+def tokens_made_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in tiktoken_cache.fill(tmp_path).items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("tokens_made_offline")
+@pytest.mark.parametrize("model", ["text-embedding-3-small", "@cf/baai/bge-m3"])
+def test_embeddings_of_tokens_are_those_of_texts(base_url: str, model: str) -> None:
+    texts = ["one river of ice", "Die Straße führt über die Brücke. 👋🏽"]
+    given: Any = {"model": model, "base_url": f"{base_url}/v1", "api_key": "unused"}
+    of_tokens = OpenAIEmbeddings(**given)
+    of_texts = OpenAIEmbeddings(**given, check_embedding_ctx_length=False)
+    found = of_tokens.embed_documents(texts)
+    assert [len(each) for each in found] == [1024, 1024]
+    assert found == of_texts.embed_documents(texts)
+    assert of_tokens.embed_query(texts[1]) == found[1]
+
+
+@pytest.mark.usefixtures("tokens_made_offline")
+def test_a_long_text_is_embedded_in_parts(base_url: str, simulator: Simulator) -> None:
+    calls = NewCalls(simulator)
     embeddings = OpenAIEmbeddings(
-        model="text-embedding-3-small", base_url=f"{base_url}/v1", api_key=SecretStr("unused"),
-        check_embedding_ctx_length=False,
-    )  # fmt: skip
-    assert [len(each) for each in embeddings.embed_documents(["one", "two"])] == [1024, 1024]
-    assert len(embeddings.embed_query("one")) == 1024
+        model="text-embedding-3-small", base_url=f"{base_url}/v1", api_key=SecretStr("unused"), embedding_ctx_length=5
+    )
+    assert len(embeddings.embed_query("one two three four five six seven")) == 1024
+    [call] = calls.of(operation="run")
+    assert simulator.request(call["id"])["inputs"] == {"text": ["one two three four five", " six seven"]}

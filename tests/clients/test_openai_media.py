@@ -60,8 +60,6 @@ async def test_more_texts_than_one_call_takes(async_openai: AsyncOpenAI, simulat
         ({"input": ""}, "input"),
         ({"input": []}, "input"),
         ({"input": ["a", ""]}, "input.1"),
-        ({"input": [1, 2, 3]}, "input"),
-        ({"input": [[1, 2], [3]]}, "input"),
         ({"dimensions": 256}, "dimensions"),
         ({"encoding_format": "hex"}, "encoding_format"),
         ({"input": "word " * 70_000, "model": "@cf/baai/bge-m3"}, "input"),

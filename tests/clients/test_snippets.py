@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
+from tests import tiktoken_cache
 
 EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/clients.md").read_text(), re.DOTALL | re.MULTILINE)
 EXPECTED = ["Worker?", "Worker?", "name='Ann' age=30\n2 vectors of 1024\nhttp", "Worker?", "Worker?", "1024", "Worker?"]
@@ -29,8 +30,8 @@ def test_an_example_runs(base_url: str, tmp_path: Path, number: int) -> None:
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     done = subprocess.run(
         [*commands[language], code.replace("http://localhost:8787", base_url)],
-        cwd=tmp_path, env={**os.environ, "PATH": path, "LLM_USER_PATH": str(tmp_path)}, text=True,
-        capture_output=True, timeout=60, check=False,
+        cwd=tmp_path, env={**os.environ, "PATH": path, "LLM_USER_PATH": str(tmp_path), **tiktoken_cache.fill(tmp_path)},
+        text=True, capture_output=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert EXPECTED[number] in done.stdout

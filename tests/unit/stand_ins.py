@@ -4,10 +4,12 @@ import json
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any
 
-from aiworker.bindings import Ai, Converted, Inputs, Translation, UpstreamResponse
+from aiworker.access import ANYBODY, Caller
+from aiworker.bindings import Ai, Converted, Inputs, StreamEnd, Translation, UpstreamResponse
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Opaque, Payload
+from aiworker.request_log import RequestLog
 from aiworker.settings import Settings
 
 VARIABLES: Mapping[str, Any] = {
@@ -114,7 +116,7 @@ class FakeAi:
 class FakeStreams:
     """Hands bodies on as they are."""
 
-    def relay(self, body: Opaque, failed: Callable[[str], str], before: str = "") -> Opaque:
+    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
         return body
 
     def translated(self, body: Opaque, translation: Translation) -> Opaque:
@@ -123,11 +125,18 @@ class FakeStreams:
     def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
         return Opaque(parts)
 
+    def when_over(self, work: Callable[[bool], None]) -> None:
+        work(False)
 
-def a_context(request: FakeRequest, request_id: str, settings: Settings, ai: Ai | None) -> Context:
+
+def a_context(
+    request: FakeRequest, settings: Settings, ai: Ai | None, caller: Caller = ANYBODY, log: RequestLog | None = None
+) -> Context:
     return Context(
         request=request,
-        request_id=request_id,
+        caller=caller,
+        log=log or RequestLog(),
+        rate_limiters={},
         settings=settings,
         bindings={"AI": ai is not None},
         ai=ai,

@@ -5,21 +5,23 @@ from typing import Any
 import pytest
 
 from aiworker import app
+from aiworker.access import OPEN, Caller
 from aiworker.bindings import Ai
 from aiworker.context import Context
 from aiworker.cors import is_allowed
 from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
 from aiworker.http import Response
-from aiworker.routing import ROUTES
+from aiworker.request_log import RequestLog
+from aiworker.routing import ROUTES, Route
 from aiworker.settings import Settings
-from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, posted
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, FakeStreams, a_context, posted
 
 
 async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -> Response:
-    def context(request_id: str, settings: Settings) -> Context:
-        return a_context(request, request_id, settings, ai)
+    def context(settings: Settings, caller: Caller, log: RequestLog) -> Context:
+        return a_context(request, settings, ai, caller, log)
 
-    return await app.handle(request, lambda: Settings.read({**VARIABLES, **variables}), context)
+    return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
 
 
 def chat_request() -> FakeRequest:
@@ -27,11 +29,11 @@ def chat_request() -> FakeRequest:
 
 
 async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
-    for mode in ("", "closed", "Public", "true"):
+    for mode in ("keys", "", "closed", "Public", "true"):
         response = await handle(chat_request(), AUTH_MODE=mode)
         assert response.status == 503
         assert "AUTH_MODE" in str(response.body)
-    assert (await handle(FakeRequest("GET", "/health"), AUTH_MODE="closed")).status == 200
+    assert (await handle(FakeRequest("GET", "/health"), AUTH_MODE="keys")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -85,18 +87,19 @@ async def test_an_upstream_error_of_any_shape_is_understood(body: str, code: int
     assert words.replace('"', '\\"') in str(response.body)
 
 
+@pytest.mark.parametrize(("repeats", "words"), [("off", "ZeroDivisionError\n"), ("errors", "Error: a secret of")])
 async def test_a_defect_becomes_an_error_with_the_id_under_which_it_is_logged(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], repeats: str, words: str
 ) -> None:
     async def defect(context: Context) -> Response:
         raise ZeroDivisionError("a secret of the server")
 
-    monkeypatch.setitem(ROUTES, "/health", {"GET": defect})
-    response = await handle(FakeRequest("GET", "/health"))
+    monkeypatch.setitem(ROUTES, "/health", {"GET": Route(defect, OPEN, "read")})
+    response = await handle(FakeRequest("GET", "/health"), LOG_PROMPTS=repeats)
     assert response.status == 500
     assert "secret" not in str(response.body)
     logged = capsys.readouterr().out
-    assert "ZeroDivisionError: a secret of the server" in logged
+    assert words in logged
     assert response.headers["x-request-id"] in logged
 
 

@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 from aiworker import app
+from aiworker.access import Caller
 from aiworker.context import Context
 from aiworker.http import Response
+from aiworker.request_log import RequestLog
 from aiworker.settings import Settings
-from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, a_context, answered, posted
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeStreams, a_context, answered, posted
 
 SCHEMA = {
     "type": "object",
@@ -29,10 +31,10 @@ def completion(text: str) -> FakeAnswer:
 async def extract(ai: FakeAi, body: dict[str, Any] | None = None, **variables: Any) -> Response:
     request = posted("/extract", {"text": "Ada is 36.", "schema": SCHEMA, **(body or {})})
 
-    def context(request_id: str, settings: Settings) -> Context:
-        return a_context(request, request_id, settings, ai)
+    def context(settings: Settings, caller: Caller, log: RequestLog) -> Context:
+        return a_context(request, settings, ai, caller, log)
 
-    return await app.handle(request, lambda: Settings.read({**VARIABLES, **variables}), context)
+    return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
 
 
 async def test_an_answer_that_does_not_fit_goes_back_with_all_that_is_wrong() -> None:

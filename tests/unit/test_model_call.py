@@ -44,7 +44,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 async def run(ai: FakeAi, *models: str, gateway: GatewayOptions | None = None, **variables: Any) -> Answer:
     settings = Settings.read({**VARIABLES, **variables})
-    context = a_context(FakeRequest("POST", "/chat"), "req_1", settings, ai)
+    context = a_context(FakeRequest("POST", "/chat"), settings, ai)
     candidates = [Candidate(catalogue.MODELS[each], Inputs({"prompt": each})) for each in models or (FIRST,)]
     return await model_call.run(context, candidates, gateway)
 
@@ -209,14 +209,14 @@ async def test_a_gateway_is_asked_only_where_there_is_one(clock: Clock) -> None:
 
 async def test_several_answers_come_in_the_order_of_their_questions() -> None:
     ai = FakeAi(*(answered(number) for number in range(10)))
-    context = a_context(FakeRequest("POST", "/embed"), "req_1", Settings.read(VARIABLES), ai)
+    context = a_context(FakeRequest("POST", "/embed"), Settings.read(VARIABLES), ai)
     candidate = Candidate(catalogue.MODELS[FIRST], Inputs({}))
     assert await model_call.run_all(context, [candidate] * 10, Answer.json) == list(range(10))
 
 
 async def test_the_first_of_several_that_fails_is_the_error_and_no_more_are_asked() -> None:
     ai = FakeAi(ANSWER, refused(400, 5006))
-    context = a_context(FakeRequest("POST", "/embed"), "req_1", Settings.read(VARIABLES), ai)
+    context = a_context(FakeRequest("POST", "/embed"), Settings.read(VARIABLES), ai)
     candidate = Candidate(catalogue.MODELS[FIRST], Inputs({}))
     with pytest.raises(ApiError) as raised:
         await model_call.run_all(context, [candidate] * 50, Answer.json)
@@ -226,7 +226,7 @@ async def test_the_first_of_several_that_fails_is_the_error_and_no_more_are_aske
 
 async def test_an_answer_that_is_no_json_says_what_it_is_instead() -> None:
     broken: UpstreamResponse = refused(200, 0)
-    context = a_context(FakeRequest("POST", "/chat"), "req_1", Settings.read(VARIABLES), FakeAi(broken))
+    context = a_context(FakeRequest("POST", "/chat"), Settings.read(VARIABLES), FakeAi(broken))
     answer = await model_call.run(context, [Candidate(catalogue.MODELS[FIRST], Inputs({}))])
     assert (await answer.json())["internalCode"] == 0
     for text in ("<html>", ""):

@@ -13,6 +13,7 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Response
+from aiworker.request_log import RequestLog
 from aiworker.settings import Settings
 
 TURBO = "@cf/openai/whisper-large-v3-turbo"
@@ -77,7 +78,7 @@ class FakeAi:
 
 def context(ai: FakeAi, request: FakeRequest, **variables: str) -> Context:
     parts: dict[str, Any] = {field.name: None for field in fields(Context)}  # most are not needed here
-    parts |= {"ai": ai, "request": request, "settings": Settings.read(variables)}
+    parts |= {"ai": ai, "request": request, "settings": Settings.read(variables), "log": RequestLog()}
     return Context(**parts)
 
 

@@ -19,6 +19,7 @@ from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.context import Resources
 from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError
 from aiworker.http import Opaque, Response
+from aiworker.request_log import RequestLog
 from aiworker.schemas.gateway import GatewayOptions
 
 HANDED_ON = {
@@ -68,6 +69,8 @@ class Answer:
     raw: UpstreamResponse
     headers: dict[str, str] = field(default_factory=dict[str, str])
     """What a response tells of it: x-model, server-timing, ids."""
+    log: RequestLog = field(default_factory=RequestLog)
+    """Of the request that it is for."""
 
     @property
     def content_type(self) -> str:
@@ -92,6 +95,13 @@ class Answer:
         if not isinstance(found, dict):
             raise ApiError("upstream_error", f"{self.model.id} has answered no JSON object.")
         return cast("dict[str, Any]", found)
+
+    def used(self, usage: Mapping[str, Any]) -> float | None:
+        """Note the tokens that it has taken; what it has cost in neurons, where that is known."""
+        said = self.headers.get("x-neurons")
+        cost = float(said) if said else catalogue.neurons(self.model, usage)
+        self.log.used(usage, cost)
+        return cost
 
     def response(self, body: Any, content_type: str | None = None) -> Response:
         """`body` with this answer's headers; never to be kept by a cache."""
@@ -154,9 +164,9 @@ async def run_all(
 def neurons(answers: Sequence[Answer], usage: Mapping[str, Any]) -> float | None:
     """What answers of one model have cost together: as upstream says, else by the price of `usage`; None if unknown."""
     said = [answer.headers.get("x-neurons") for answer in answers]
-    if all(said):
-        return sum(float(each) for each in said if each)
-    return catalogue.neurons(answers[0].model, usage)
+    cost = sum(float(each) for each in said if each) if all(said) else catalogue.neurons(answers[0].model, usage)
+    answers[0].log.used(usage, cost)
+    return cost
 
 
 def response(answers: Sequence[Answer], body: str | list[str | Opaque], neurons: float | None) -> Response:
@@ -192,6 +202,7 @@ async def _attempt(
     resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
 ) -> Answer:
     model = candidate.model
+    resources.log.calls += 1
     sent = {**options, "rejectIfBusy": True} if has_spare else options
     try:
         raw = await resources.the_ai().run(model.id, candidate.inputs, sent, _left(resources, began))
@@ -202,7 +213,8 @@ async def _attempt(
     facts = _told(model, began) | _handed_on(raw)
     if not 200 <= raw.status < 300:
         raise await _refusal(raw, facts)
-    return Answer(model, raw, facts)
+    resources.log.answered(model.id, time.monotonic() - began, facts.get("x-gateway-cache"))
+    return Answer(model, raw, facts, resources.log)
 
 
 def _left(resources: Resources, began: float) -> float:

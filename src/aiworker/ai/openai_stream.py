@@ -6,7 +6,7 @@ bit of text and nothing else; its JSON string is put between two constants as it
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
@@ -56,6 +56,9 @@ class Limits:
 
 class Translation:
     """One answer on its way from a model of either dialect to a Writer."""
+
+    told: Callable[[Json], object] | None = None
+    """Is called with the tokens of the whole answer."""
 
     def __init__(self, writer: Writer, limits: Limits = Limits(), answer_id: str = "") -> None:
         """answer_id: makes ids for tool calls that the model gives none."""
@@ -168,6 +171,8 @@ class Translation:
         written = self._begun() + (self._writer.text(_literal(held)) if held else b"")
         self._is_over = True
         usage = self._whole_usage()
+        if self.told:
+            self.told(usage)
         return written + self._writer.end(self._reason(usage), usage)
 
     def _whole_usage(self) -> Json:

@@ -12,9 +12,10 @@ from typing import Any
 
 from aiworker import tools
 from aiworker.ai import catalogue, model_call, tokens, tool_loop
-from aiworker.ai.answer import Answer, Frames, as_frames, broken_off, frame, frame_data
+from aiworker.ai.answer import Answer, as_frames, broken_off, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
+from aiworker.ai.stream_end import StreamEnd
 from aiworker.bindings import Conversation, Inputs
 from aiworker.context import Context
 from aiworker.conversations import recent
@@ -43,7 +44,7 @@ async def chat(context: Context) -> Response:
     if conversation:
         await conversation.append([*asked.turn(), _message(whole)])
     response = answer.response(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
-    return priced(response, answer.model, whole)
+    return priced(response, answer, whole)
 
 
 async def read(context: Context, conversation_id: str) -> Response:
@@ -61,7 +62,7 @@ async def erase(context: Context, conversation_id: str) -> Response:
 def _named(context: Context, conversation_id: str) -> Conversation:
     if not re.fullmatch(NAME, conversation_id):
         raise ApiError("not_found", "A conversation's id has up to 64 letters, digits, - and _.")
-    return context.the_conversations().find(conversation_id)
+    return context.the_conversations().find(context.caller.conversation(conversation_id))
 
 
 # ---- who answers, and what it is sent ----------------------------------------------------------------------------
@@ -95,7 +96,7 @@ def _can(asked: ChatRequest, model: Model) -> bool:
 
 
 def _conversation(context: Context, asked: ChatRequest) -> Conversation | None:
-    return context.the_conversations().find(asked.conversation) if asked.conversation else None
+    return _named(context, asked.conversation) if asked.conversation else None
 
 
 def _said(asked: ChatRequest, model: Model, history: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -120,29 +121,15 @@ async def _streamed(
         whole = await answer.object()
         if conversation:
             await conversation.append([*asked.turn(), _message(whole)])
-        return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer.model, whole)
-    failed = broken_off(context.request_id)
-    if conversation:
-        kept = context.streams.written(_kept(answer, asked.turn(), conversation, failed))
-        return answer.response(kept)
+        return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer, whole)
+
+    async def keep(said: Answer) -> None:
+        if conversation:
+            await conversation.append([*asked.turn(), said.message()])
+
     # the answer's body goes from one JavaScript stream to the other; should the client leave, the model is cancelled
-    return answer.response(context.streams.relay(answer.raw.body, failed))
-
-
-async def _kept(
-    answer: model_call.Answer, turn: list[dict[str, Any]], conversation: Conversation, failed: Any
-) -> AsyncGenerator[str | bytes]:
-    """The stream as it comes; once it is whole, the conversation has it too."""
-    frames, said = Frames(), Answer()
-    try:
-        async with aclosing(answer.raw.chunks()) as chunks:
-            async for chunk in chunks:
-                for block in frames.feed(chunk):
-                    said.add(frame_data(block) or {})
-                yield chunk
-        await conversation.append([*turn, said.message()])
-    except ApiError as error:
-        yield failed(error.message)
+    end = StreamEnd(answer, broken_off(context.request_id), keep if conversation else None)
+    return answer.response(context.streams.relay(answer.raw.body, end))
 
 
 async def _with_tools(
@@ -160,7 +147,7 @@ async def _with_tools(
     whole = await loop.run()
     if conversation:
         await conversation.append([*asked.turn(), *loop.said])
-    return priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), models[0], whole)
+    return priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
 
 
 async def _looped(
@@ -182,9 +169,9 @@ def _message(whole: Mapping[str, Any]) -> dict[str, Any]:
     return said.message()
 
 
-def priced(response: Response, model: Model, whole: Mapping[str, Any]) -> Response:
+def priced(response: Response, answer: model_call.Answer, whole: Mapping[str, Any]) -> Response:
     """The response with `x-neurons`, what the answer has cost, where usage and prices are known."""
-    neurons = catalogue.neurons(model, whole.get("usage") or {})
+    neurons = answer.used(whole.get("usage") or {})
     if neurons is not None:
         response.headers["x-neurons"] = f"{neurons:.4g}"
     return response

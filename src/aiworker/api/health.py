@@ -14,6 +14,6 @@ async def health(context: Context) -> Response:
             "platform": dict(context.versions),
             "bindings": bindings,
             "simulated": list(context.settings.simulated),
-            "access": "public" if context.settings.is_public else "closed",
+            "access": context.settings.policy.mode,
         }
     )

@@ -13,6 +13,7 @@ from aiworker.ai import catalogue, model_call
 from aiworker.ai.answer import DONE, Answer, as_frames, broken_off, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
+from aiworker.ai.stream_end import StreamEnd
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -62,7 +63,7 @@ async def answer(context: Context) -> Response:
     catalogue.check_sampling(model, asked.sampling())
     filters.check(asked.filter, context.settings.rag_properties)
     query = await _search_query(context, asked, model)
-    found = await retrieve(context, _search(asked, query))
+    found = await retrieve(context, _search(context, asked, query))
     if not found and not asked.answer_anyway:
         return _nothing_found(asked, model)
     messages, used = prompt.messages(asked.question, asked.history(), found, _room(asked, model))
@@ -76,20 +77,20 @@ async def answer(context: Context) -> Response:
     # behind the sources, the model's stream goes from one JavaScript stream to the other
     if not said.is_stream:  # a model that ignores `stream`
         return said.response(sources + "".join(as_frames(await said.object())), EVENT_STREAM)
-    body = context.streams.relay(said.raw.body, broken_off(context.request_id), before=sources)
-    return said.response(body)
+    end = StreamEnd(said, broken_off(context.request_id))
+    return said.response(context.streams.relay(said.raw.body, end, before=sources))
 
 
 async def search(context: Context) -> Response:
     asked = await parse_json(SearchRequest, context.request, context.settings.max_body_bytes)
     filters.check(asked.filter, context.settings.rag_properties)
-    found = await retrieve(context, _search(asked, asked.query))
+    found = await retrieve(context, _search(context, asked, asked.query))
     return json_response({"passages": [{**_source(n, each), "text": each.text} for n, each in enumerate(found, 1)]})
 
 
-def _search(asked: SearchOptions, query: str) -> Search:
+def _search(context: Context, asked: SearchOptions, query: str) -> Search:
     return Search(
-        query, asked.tenant, asked.top_k, asked.min_score, asked.filter,
+        query, context.caller.the_tenant(asked.tenant), asked.top_k, asked.min_score, asked.filter,
         by_meaning=asked.stages.vector, by_words=asked.stages.text, rerank=asked.stages.rerank,
     )  # fmt: skip
 
@@ -131,6 +132,7 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
 async def _whole(said: model_call.Answer, used: list[Passage]) -> Response:
     answer = Answer()
     answer.add(await said.object())
+    said.used(answer.usage)
     body = {
         "answer": answer.text,
         "sources": [_source(number, each) for number, each in enumerate(used, 1)],
@@ -160,7 +162,7 @@ async def add(context: Context) -> Response:
     """Take a document: keep it, and have it ingested. The same again is no work."""
     upload = await _received(context)
     filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
-    version = _version(upload)
+    version = _version(upload, context.caller.the_tenant(upload.fields.tenant))
     same = await _already_there(context, version)
     if same:
         if same.state == "queued":  # its workflow may never have been started
@@ -180,7 +182,8 @@ async def add(context: Context) -> Response:
 
 async def listed(context: Context) -> Response:
     asked = parse_query(ListQuery, context.request)
-    found = await store.page(context.the_database(), asked.tenant, asked.cursor, asked.limit + 1)
+    tenant = context.caller.the_tenant(asked.tenant)
+    found = await store.page(context.the_database(), tenant, asked.cursor, asked.limit + 1)
     page = found[: asked.limit]
     cursor = page[-1].document_id if len(found) > asked.limit else None
     return json_response({"documents": [_document(each) for each in page], "cursor": cursor})
@@ -188,17 +191,19 @@ async def listed(context: Context) -> Response:
 
 async def state(context: Context, document_id: str) -> Response:
     asked = parse_query(TenantQuery, context.request)
-    found = await store.versions_of(context.the_database(), asked.tenant, _checked(document_id))
+    tenant = context.caller.the_tenant(asked.tenant)
+    found = await store.versions_of(context.the_database(), tenant, _checked(document_id))
     if not found:
-        raise ApiError("not_found", f"There is no document {document_id} of {asked.tenant}.")
-    live = await store.live_version(context.the_database(), asked.tenant, document_id)
+        raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
+    live = await store.live_version(context.the_database(), tenant, document_id)
     return json_response({**_document(found[0]), "searchable": live is not None})
 
 
 async def delete(context: Context, document_id: str) -> Response:
     asked = parse_query(TenantQuery, context.request)
-    if not await remove_document(context, asked.tenant, _checked(document_id)):
-        raise ApiError("not_found", f"There is no document {document_id} of {asked.tenant}.")
+    tenant = context.caller.the_tenant(asked.tenant)
+    if not await remove_document(context, tenant, _checked(document_id)):
+        raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     return Response(status=204)
 
 
@@ -274,14 +279,14 @@ def _kind_of(name: str, kind: str) -> str:
     return found
 
 
-def _version(upload: Upload) -> Version:
+def _version(upload: Upload, tenant: str) -> Version:
     fields = upload.fields
     said = json.dumps([upload.digest, upload.kind, fields.title, fields.url, fields.metadata], sort_keys=True)
     heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
     at = now()
     return Version(
         id=secrets.token_hex(12),
-        tenant=fields.tenant,
+        tenant=tenant,
         document_id=fields.id or f"doc_{upload.digest[:24]}",
         state="queued",
         reason=None,

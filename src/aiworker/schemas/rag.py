@@ -30,8 +30,8 @@ class DocumentFields(Schema):
     """Where people find it; given back with each passage."""
     metadata: Metadata = Field(default_factory=dict[str, Scalar])
     """By the properties of RAG_PROPERTIES searches can be narrowed."""
-    tenant: Name = "default"
-    """Whose it is: searches of one tenant never see documents of another."""
+    tenant: Name | None = None
+    """Whose it is: searches of one tenant never see documents of another. The key's own if it is left out."""
 
 
 class DocumentRequest(DocumentFields):
@@ -47,11 +47,11 @@ class DocumentForm(Schema):
     url: Annotated[str, Field(max_length=2_000)] | None = None
     metadata: Annotated[str, Field(max_length=20_000)] = "{}"
     """A JSON object."""
-    tenant: Name = "default"
+    tenant: Name | None = None
 
 
 class TenantQuery(Schema):
-    tenant: Name = "default"
+    tenant: Name | None = None
 
 
 class ListQuery(TenantQuery):
@@ -78,7 +78,7 @@ class Stages(Schema):
 
 
 class SearchOptions(Schema):
-    tenant: Name = "default"
+    tenant: Name | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     """So many passages at most."""
     min_score: Annotated[float | None, Field(ge=-1, le=1)] = None

@@ -3,14 +3,15 @@
 import json
 from collections.abc import Iterable
 
-from aiworker.ai import model_call
+from aiworker.ai import cl100k, model_call
 from aiworker.ai.catalogue import Model
 from aiworker.api import embed
 from aiworker.api.openai import models
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Opaque, Response
-from aiworker.schemas import parse_json
+from aiworker.schemas import parse_json, parse_object
+from aiworker.schemas.embed import EmbedRequest
 from aiworker.schemas.openai.embeddings import EmbeddingsRequest
 
 
@@ -18,10 +19,12 @@ async def embeddings(context: Context) -> Response:
     asked = await parse_json(EmbeddingsRequest, context.request, context.settings.max_body_bytes)
     model = models.find(context, asked.model, "embeddings")
     _check(asked, model)
+    texts = _texts(asked, context.settings.max_body_bytes)
+    to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": asked.gateway})
     try:
-        found, usage = await embed.found_for(context, asked.to_embed(), model)
+        found, usage = await embed.found_for(context, to_embed, model)
     except ApiError as error:
-        raise _named(error, asked) from None
+        raise _named(error, list(texts)) from None
     if asked.encoding_format == "base64":
         vectors = [vector for each in found for vector in await each.each_base64()]
         body = _body(vectors, model, usage["prompt_tokens"], '"')
@@ -39,10 +42,21 @@ def _check(asked: EmbeddingsRequest, model: Model) -> None:
         )
 
 
-def _named(error: ApiError, asked: EmbeddingsRequest) -> ApiError:
+def _texts(asked: EmbeddingsRequest, limit: int) -> dict[str, str]:
+    """The texts of `input` by field, those too that are given as tokens: these may stand for `limit` bytes in all, as a
+    short body may hold tokens of 128 spaces each."""
+    given = asked.by_field()
+    size = sum(cl100k.size(each, field) for field, each in given.items() if isinstance(each, list))
+    if size > limit:
+        raise ApiError("payload_too_large", f"input must stand for at most {limit:,} bytes of text.", param="input")
+    return {field: each if isinstance(each, str) else cl100k.decode(each) for field, each in given.items()}
+
+
+def _named(error: ApiError, fields: list[str]) -> ApiError:
     """What `POST /embed` calls `text` is here `input`."""
     if error.param and error.param.startswith("text"):
-        error.param = "input" if isinstance(asked.input, str) else f"input{error.param.removeprefix('text')}"
+        _, _, number = error.param.partition(".")
+        error.param = fields[int(number)] if number else "input"
         error.message = error.message.replace("text must", "input must")
     return error
 

@@ -10,6 +10,7 @@ from aiworker.ai.answer import as_frames
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Answer, Candidate
 from aiworker.ai.openai_stream import Head, Json, Limits, Translation, broken_off, error_frame
+from aiworker.ai.stream_end import StreamEnd
 from aiworker.api.chat import EVENT_STREAM, models_for, priced
 from aiworker.bindings import Inputs
 from aiworker.context import Context
@@ -69,11 +70,12 @@ def head(context: Context, answer: Answer, prefix: str) -> Head:
 
 async def streamed(context: Context, answer: Answer, translation: Translation) -> Response:
     if answer.is_stream:
+        translation.told = answer.used
         return answer.response(context.streams.translated(answer.raw.body, translation))
     # a model that ignores `stream`, or JSON mode of a native one
     said = await whole(answer)
     body = translation.transform("".join(as_frames(said)).encode())
-    return priced(answer.response(body.decode(), EVENT_STREAM), answer.model, said)
+    return priced(answer.response(body.decode(), EVENT_STREAM), answer, said)
 
 
 def untouched(context: Context, answer: Answer) -> Response:
@@ -83,7 +85,7 @@ def untouched(context: Context, answer: Answer) -> Response:
         # what came before may end in the middle of a frame
         return "\n\n" + error_frame(broken_off(reason)).decode()
 
-    return answer.response(context.streams.relay(answer.raw.body, failed))
+    return answer.response(context.streams.relay(answer.raw.body, StreamEnd(answer, failed)))
 
 
 async def whole(answer: Answer) -> Json:
@@ -96,4 +98,4 @@ async def whole(answer: Answer) -> Json:
 
 def responded(answer: Answer, body: Json, whole: Json) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return priced(answer.response(text, JSON), answer.model, whole)
+    return priced(answer.response(text, JSON), answer, whole)

@@ -1,20 +1,44 @@
 """The body of `POST /v1/embeddings`."""
 
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Literal, cast
 
-from pydantic import Field, field_validator
+from pydantic import Discriminator, Field, Tag
 
-from aiworker.schemas import Schema, parse_object
-from aiworker.schemas.embed import EmbedRequest, Texts, as_list
+from aiworker.schemas import Schema
+from aiworker.schemas.embed import Text
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.openai import Ignored
-from aiworker.schemas.openai.chat import NO_TOKENIZER
+
+Tokens = Annotated[list[int], Field(min_length=1, fail_fast=True)]
+"""Of one text, in the encoding cl100k_base."""
+
+
+def _kind(value: object) -> str:
+    """Of a list, as its first item has it: then it is the others that are at fault."""
+    if not isinstance(value, list):
+        return "str"
+    match next(iter(cast("list[object]", value)), None):
+        case int() | float():
+            return "list[int]"
+        case list():
+            return "list[list[int]]"
+        case _:
+            return "list[str]"
+
+
+Input = Annotated[
+    Annotated[Text, Tag("str")]
+    | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("list[str]")]
+    | Annotated[Tokens, Tag("list[int]")]
+    | Annotated[list[Tokens], Field(min_length=1, fail_fast=True), Tag("list[list[int]]")],
+    Discriminator(_kind),
+]
+"""One text or many, each of them as text or as tokens."""
 
 
 class EmbeddingsRequest(Schema):
     model: Annotated[str, Field(min_length=1)]
-    input: Texts
-    """One text or many. Lists of tokens are refused: nobody here knows what they stand for."""
+    input: Input
     encoding_format: Literal["float", "base64"] | None = None
     """float, if it is left out."""
     dimensions: Annotated[int | None, Field(ge=1)] = None
@@ -23,14 +47,10 @@ class EmbeddingsRequest(Schema):
     """Not OpenAI's, but as in `POST /embed`."""
     user: Ignored = None
 
-    @field_validator("input", mode="before")
-    @classmethod
-    def _no_tokens(cls, given: Any) -> Any:
-        items = cast("list[Any]", given) if isinstance(given, list) else []
-        if any(isinstance(each, int | list) for each in items):
-            raise ValueError(NO_TOKENIZER)
-        return cast("Any", given)
-
-    def to_embed(self) -> EmbedRequest:
-        """The same as a request to `POST /embed`."""
-        return parse_object(EmbedRequest, {"text": as_list(self.input), "gateway": self.gateway})
+    def by_field(self) -> dict[str, str | list[int]]:
+        """Each text, or its tokens, under the name of the field that it is."""
+        match self.input:
+            case [str() | list(), *_] as many:
+                return {f"input.{number}": each for number, each in enumerate(many)}
+            case one:
+                return {"input": cast("str | list[int]", one)}
