@@ -144,11 +144,13 @@ def stream_of(openai: OpenAI, api: str, model: str) -> Any:
 
 
 @pytest.mark.parametrize("api", ["chat", "completions", "responses"])
+@pytest.mark.parametrize("fault", ["cut_after_frames", "end_after_frames"])
 @pytest.mark.parametrize("frames", [0, 1, 7])
 def test_a_stream_that_is_cut_raises_and_is_no_short_answer(
-    openai: OpenAI, simulator: Simulator, model: str, api: str, frames: int
+    openai: OpenAI, simulator: Simulator, model: str, api: str, frames: int, fault: str
 ) -> None:
-    simulator.set_fault(cut_after_frames=frames)
+    broken: dict[str, Any] = {fault: frames}
+    simulator.set_fault(**broken)
     stream = stream_of(openai, api, model)
     with pytest.raises(sdk.APIError, match="broke off"):
         list(stream)

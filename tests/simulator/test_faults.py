@@ -135,6 +135,17 @@ def test_a_cut_stream_is_a_broken_connection_after_exactly_so_many_frames(
 
 
 @pytest.mark.parametrize(("path", "body"), STREAMS)
+def test_a_stream_that_ends_early_ends_cleanly_and_without_done(
+    http: httpx.Client, simulator: SimulatorClient, path: str, body: dict[str, Any]
+) -> None:
+    simulator.set_fault(end_after_frames=2)
+    frames: list[str] = []
+    request_id = stream(http, path, body, frames)
+    assert len([json.loads(frame) for frame in frames]) == 2
+    assert simulator.request(request_id)["state"] == "finished"
+
+
+@pytest.mark.parametrize(("path", "body"), STREAMS)
 def test_a_broken_frame_is_no_json_and_those_around_it_are(
     http: httpx.Client, simulator: SimulatorClient, path: str, body: dict[str, Any]
 ) -> None:

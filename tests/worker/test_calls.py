@@ -87,12 +87,14 @@ def test_an_answer_without_a_body_is_an_error(client: httpx.Client, simulator: S
 # ---- streams that break --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("fault", ["cut_after_frames", "end_after_frames"])
 @pytest.mark.parametrize("frames", [0, 3])
 def test_a_stream_that_breaks_off_ends_with_an_error_behind_what_has_come(
-    client: httpx.Client, simulator: Simulator, frames: int
+    client: httpx.Client, simulator: Simulator, frames: int, fault: str
 ) -> None:
     whole = deltas(ask(client, stream=True).text)
-    simulator.set_fault(cut_after_frames=frames)
+    broken: dict[str, Any] = {fault: frames}
+    simulator.set_fault(**broken)
     # a clean end: httpx raises for a body that is cut
     response = ask(client, stream=True)
     assert response.status_code == 200

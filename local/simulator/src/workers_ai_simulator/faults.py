@@ -60,6 +60,9 @@ class Fault:
     cut_after_frames: Annotated[
         int | None, About("break the connection after so many frames of the stream", 0, effect=True)
     ] = None
+    end_after_frames: Annotated[
+        int | None, About("end the stream after so many frames as if that were all", 0, effect=True)
+    ] = None
     broken_frame: Annotated[
         int | None, About("cut the stream's frame of this number, from 0, in half: no JSON any more", 0, effect=True)
     ] = None

@@ -79,6 +79,8 @@ class Traffic:
                 async for frame in frames:
                     if entry.frames == fault.hold_after_frames:
                         await fault.released.wait()
+                    if entry.frames == fault.end_after_frames:
+                        break
                     if entry.frames == fault.cut_after_frames:
                         raise ConnectionAbortedError(f"cut after {entry.frames} frames, as a fault has it")
                     yield f"{frame[: len(frame) // 2]}\n\n" if entry.frames == fault.broken_frame else frame
