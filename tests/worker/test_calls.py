@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Generator, Iterator
+from typing import Any
 
 import httpx
 import pytest
