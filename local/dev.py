@@ -9,13 +9,13 @@ import shutil
 import socket
 import sys
 from argparse import Namespace
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import watchfiles
 
-from local import ROOT, migrations, plan
+from local import ROOT, migrations, plan, request_line
 from local.configuration import ConfigurationError
 from local.install import BUILT, RUNTIME, WORKER_PACKAGES
 from local.plan import ENVIRONMENT, Plan
@@ -71,10 +71,10 @@ async def _serve(options: Namespace) -> int:
     made = plan.make(options, port, simulator_port, str(os.getpid()))
     with _laid_out(made):
         async with Children() as children:
-            return await _run_until_one_ends(made, children, stop, options.host)
+            return await _run_until_one_ends(made, children, stop, options)
 
 
-async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Event, host: str) -> int:
+async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Event, options: Namespace) -> int:
     tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
     if made.simulator:
         simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
@@ -86,7 +86,9 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     tables.result()
     wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
     reloaded = asyncio.Event()
-    tasks.add(asyncio.create_task(_show_wrangler(wrangler, host, reloaded)))
+    # another project's Worker writes no lines of its own, so wrangler's are all there is to see
+    show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
+    tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloaded, show)))
     if not made.is_official:
         tasks.add(asyncio.create_task(_restage_on_edit(made, reloaded)))
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -136,8 +138,13 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _show_wrangler(wrangler: Child, host: str, reloaded: asyncio.Event) -> None:
-    """Print what wrangler and the Worker say, without the noise; ends when wrangler does. Sets `reloaded` with each."""
+async def _show_wrangler(
+    wrangler: Child, host: str, reloaded: asyncio.Event, show: Callable[[str], str | None]
+) -> None:
+    """Print what wrangler and the Worker say, without the noise; ends when wrangler does. Sets `reloaded` with each.
+
+    show: makes of a line what is printed, or None.
+    """
     unshown: list[str] | None = []
     async for line in wrangler.lines():
         if ready := READY.search(line):
@@ -148,11 +155,23 @@ async def _show_wrangler(wrangler: Child, host: str, reloaded: asyncio.Event) ->
             print("Reloaded", flush=True)
         elif unshown is not None and NOISE.search(line):
             unshown.append(line)
-        elif not NOISE.search(line):
-            print(re.sub(r"^\[wrangler:info\] ", "", line), flush=True)
+        elif not NOISE.search(line) and (shown := show(line)) is not None:
+            print(shown, flush=True)
     if unshown:  # it never got ready: what is noise otherwise may say why
         print("\n".join(unshown), file=sys.stderr)
     print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
+
+
+def _shown(line: str) -> str:
+    return re.sub(r"^\[wrangler:info\] ", "", line)
+
+
+def _shown_as_json(line: str) -> str | None:
+    return None if request_line.WRANGLERS.match(line) else _shown(line)
+
+
+def _shown_readably(line: str) -> str | None:
+    return request_line.readable(line) or _shown_as_json(line)
 
 
 def _address(announced: str, host: str) -> str:

@@ -80,6 +80,8 @@ def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: 
     command = [str(VENV / "bin/pywrangler")] if options.official else ["node", "--no-warnings", str(WRANGLER)]
     command += ["dev", "--config", str(file), "--ip", options.host, "--port", str(port)]
     command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
+    # said once more: in the configuration alone, the files below would win over what was asked for by hand
+    command += [f"--var={name}:{value}" for name, value in options.var]
     # the configuration lies elsewhere, so wrangler does not find these by itself; as it would, it gets the first only
     secrets = next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
     return [*command, "--env-file", str(secrets)] if secrets else command

@@ -40,6 +40,10 @@ class Child:
         )
         return cls(process)
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     async def lines(self) -> AsyncIterator[str]:
         """What the program prints, until it closes its output. A line longer than a mebibyte is cut."""
         assert self._process.stdout

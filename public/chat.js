@@ -10,6 +10,13 @@ export class ApiError extends Error {
   }
 }
 
+let key = null;
+
+/** Send this API key with every request from now on; null for none. */
+export function useKey(given) {
+  key = given;
+}
+
 /** Nothing came back that this Worker could have sent. */
 export class Unreachable extends Error {}
 
@@ -38,16 +45,18 @@ export async function postChat(body, signal) {
   };
 }
 
-/** The same request for a POSIX shell. */
+/** The same request for a POSIX shell; the key is in a variable there, so that it can be shown to others. */
 export function asCurl(body) {
   const quoted = body.replaceAll("'", "'\\''");
-  return `curl -N ${location.origin}/chat \\\n  -H 'content-type: application/json' \\\n  -d '${quoted}'`;
+  const access = key ? ` \\\n  -H "authorization: Bearer $AIWORKER_KEY"` : "";
+  return `curl -N ${location.origin}/chat${access} \\\n  -H 'content-type: application/json' \\\n  -d '${quoted}'`;
 }
 
 async function request(path, options) {
   let response;
+  const access = key ? { authorization: `Bearer ${key}` } : {};
   try {
-    response = await fetch(path, options);
+    response = await fetch(path, { ...options, headers: { ...options?.headers, ...access } });
   } catch (error) {
     if (options?.signal?.aborted) throw error;
     throw new Unreachable("The Worker does not answer.", { cause: error });

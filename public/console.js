@@ -1,12 +1,13 @@
 // The console: one page that talks to POST /chat. What the API says is read in chat.js; here it is shown.
 
-import { ApiError, asCurl, CutOff, getJson, postChat, Unreachable } from "./chat.js";
+import { ApiError, asCurl, CutOff, getJson, postChat, Unreachable, useKey } from "./chat.js";
 
 const ADVICE = {
   unreachable: "If it runs on this machine, start it with scripts/dev; otherwise check your connection.",
   closed:
-    "This Worker is closed: it answers nobody yet. " +
-    'To serve everybody, at your cost, set the variable AUTH_MODE to "public" in wrangler.jsonc and deploy again.',
+    "This Worker is closed: it has no keys yet. Make one with scripts/keys new and upload it with scripts/keys push. " +
+    'To serve everybody instead, at your cost, set the variable AUTH_MODE to "public" in wrangler.jsonc and deploy again.',
+  forbidden: 'To use another key, choose "Forget the key" above.',
   noModels:
     "This Worker has no models: its binding AI is missing. Add it in wrangler.jsonc (see README.md) and deploy again.",
   simulated: "Answers are simulated on this machine: no model reads what you write.",
@@ -14,6 +15,9 @@ const ADVICE = {
 
 const page = Object.fromEntries(Array.from(document.querySelectorAll("[id]"), (each) => [each.id, each]));
 const scroller = document.querySelector("main");
+/** In the tab's own storage, where the key is kept if the user wants that. */
+const KEPT_KEY = "aiworker-key";
+const tab = tabStorage();
 
 let models = [];
 /** The conversation as the API takes it. */
@@ -33,14 +37,68 @@ async function connect() {
     showModels(await getJson("/models?task=text-generation"));
     showReady(health);
   } catch (error) {
+    if (wantsKey(error)) return askForKey(error);
     showTrouble(explained(error));
   }
+}
+
+function wantsKey(error) {
+  return error instanceof ApiError && error.details.type === "unauthorized";
 }
 
 function troubleOf(health) {
   if (health.access === "closed") return ADVICE.closed;
   if (!health.bindings.AI) return ADVICE.noModels;
   return null;
+}
+
+// ---- the key, where the Worker wants one -------------------------------------------------------
+
+/** The Worker's own words say why the last one did not do; to somebody who has sent none, the field says enough. */
+function askForKey(error) {
+  const hadOne = !page["forget-key"].hidden;
+  forgetKey();
+  setUsable(false);
+  page["status-text"].textContent = hadOne ? error.message : "";
+  page.status.className = hadOne ? "trouble" : "";
+  page.entry.hidden = false;
+  page.key.focus();
+}
+
+function takeKey(event) {
+  event.preventDefault();
+  const given = page.key.value.trim();
+  if (page["keep-key"].checked) tab?.setItem(KEPT_KEY, given);
+  holdKey(given);
+  connect();
+}
+
+function holdKey(given) {
+  useKey(given);
+  page.key.value = "";
+  page.entry.hidden = true;
+  page["forget-key"].hidden = false;
+}
+
+function forgetKey() {
+  tab?.removeItem(KEPT_KEY);
+  useKey(null);
+  page["forget-key"].hidden = true;
+}
+
+async function leave() {
+  await startOver();
+  forgetKey();
+  connect();
+}
+
+/** Null where the browser lets pages keep nothing. */
+function tabStorage() {
+  try {
+    return sessionStorage;
+  } catch {
+    return null;
+  }
 }
 
 function showReady(health) {
@@ -200,6 +258,7 @@ function withdraw(turns, question, error, isStopped) {
   page.question.value = [question, page.question.value].filter(Boolean).join("\n\n");
   page.welcome.hidden = messages.length > 0;
   if (isStopped) return;
+  if (wantsKey(error)) return askForKey(error);
   page.notice.replaceChildren(failure(error));
   if (error instanceof ApiError) markField(error.details.param);
 }
@@ -262,8 +321,14 @@ async function startOver() {
 
 function explained(error) {
   if (error instanceof Unreachable) return `${error.message} ${ADVICE.unreachable}`;
+  if (isForbidden(error)) return `${error.message} ${ADVICE.forbidden}`;
   if (error instanceof ApiError || error instanceof CutOff) return error.message;
   return `The answer could not be read to its end (${error.message}).`;
+}
+
+/** The key lacks a scope. (What Workers AI itself forbids has its code, and another key would not help.) */
+function isForbidden(error) {
+  return error instanceof ApiError && error.details.type === "forbidden" && !error.details.upstream_code;
 }
 
 function failure(error) {
@@ -346,6 +411,8 @@ page.model.addEventListener("change", showModel);
 page["start-over"].addEventListener("click", startOver);
 page["connect-again"].addEventListener("click", connect);
 page.copy.addEventListener("click", copyCurl);
+page.entry.addEventListener("submit", takeKey);
+page["forget-key"].addEventListener("click", leave);
 page.curl.addEventListener("toggle", () => page.curl.scrollIntoView({ block: "nearest" }));
 page.examples.addEventListener("click", (event) => {
   if (!event.target.matches("button")) return;
@@ -355,4 +422,6 @@ page.examples.addEventListener("click", (event) => {
 
 // the width from which console.css puts the panel beside the conversation
 page.panel.open = matchMedia("(min-width: 62rem)").matches;
+const kept = tab?.getItem(KEPT_KEY);
+if (kept) holdKey(kept);
 connect();

@@ -1,5 +1,6 @@
 """What the platform loads: the Worker's classes, and nothing else."""
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
@@ -34,6 +35,23 @@ class Conversation(DurableObject):
 
     async def alarm(self) -> None:
         await self._kept.erase()
+
+
+class Budget(DurableObject):
+    """What one key has spent of its daily neurons; JSON comes and goes as text."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
+        self._kept = platform.kept_budget(ctx.storage)
+
+    async def reserve(self, charges: str, daily: float) -> str:
+        return json.dumps(self._kept.reserve(json.loads(charges), daily))
+
+    async def settle(self, costs: str) -> None:
+        self._kept.settle(json.loads(costs))
+
+    async def today(self) -> str:
+        return json.dumps(self._kept.today())
 
 
 class Ingestion(WorkflowEntrypoint):

@@ -29,6 +29,7 @@ class Request:
     url: str
     headers: Headers
     body: ReadableStream | JsNull
+    signal: Any
     async def arrayBuffer(self) -> JsBuffer: ...
 
 class Response:

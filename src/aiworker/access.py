@@ -6,6 +6,7 @@ Of a key the Worker knows only the SHA-256; `scripts/keys` makes both.
 import hashlib
 import hmac
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -55,6 +56,11 @@ class Key:
     daily_neurons: float | None = None
     """What its calls may cost in a day of UTC; None for as much as they like."""
 
+    @property
+    def mark(self) -> str:
+        """What tokens carry of it, so that they end with it and not with its name, which the next key may have."""
+        return self.sha256[:16]
+
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Key":
         """Raises ValueError or KeyError for what is no key."""
@@ -80,16 +86,25 @@ class Key:
 def parse_keys(text: str) -> tuple[Key, ...]:
     """The variable API_KEYS, a JSON array. Raises ValueError for what `scripts/keys` would not write."""
     try:
-        keys = tuple(Key.from_json(each) for each in json.loads(text or "[]"))
+        records = json.loads(text or "[]")
+        keys = tuple(Key.from_json(each) for each in records)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(str(error)) from None
-    if len({key.name for key in keys}) < len(keys):
-        raise ValueError("two keys of one name")
+    if not isinstance(records, list):
+        raise ValueError("no array")
+    for name in ("name", "sha256"):
+        if len({getattr(key, name) for key in keys}) < len(keys):
+            raise ValueError(f"two keys of one {name}")
     return keys
 
 
 def _number_or_none(value: Any) -> float | None:
-    return None if value is None else float(value)
+    """Raises ValueError for what is none: before "not a number", nothing ever expires."""
+    if value is None:
+        return None
+    if isinstance(value, (str, bool)) or not math.isfinite(value) or value < 0:
+        raise ValueError(str(value))
+    return float(value)
 
 
 @dataclass(frozen=True)
@@ -100,7 +115,7 @@ class Caller:
     """Of the key; `public` without one."""
     scopes: frozenset[str]
     tenant: str | None = None
-    """The only tenant that they may name; None for any."""
+    """The only tenant that they may name; None for any, as `admin` may."""
     subject: str = ""
     """A user of whoever has the key, as the token says."""
     key: Key | None = None
@@ -119,7 +134,11 @@ class Caller:
 
     def conversation(self, conversation_id: str) -> str:
         """A name for the conversation that no other tenant's and no other user's can have."""
-        return f"{self.tenant}/{self.subject}/{conversation_id}" if self.tenant else conversation_id
+        if self.tenant is None:
+            return conversation_id
+        # no name of a subject: those without a key never read what those with one have said
+        user = self.subject if self.key else "*"
+        return f"{self.tenant}/{user}/{conversation_id}"
 
 
 @dataclass(frozen=True)
@@ -161,9 +180,7 @@ ANYBODY = Caller("public", frozenset())
 def _known(request: Request, policy: Policy, now: float) -> Caller:
     credential = _credential(request)
     if policy.public_scopes is not None:
-        known = _by_key(credential, policy.keys, now) if credential else None
-        # clients that insist on a key send any
-        return known or Caller("public", policy.public_scopes)
+        return _proven(credential, request, policy, now) or _anybody(policy.public_scopes)
     if not policy.keys:
         raise ApiError(
             "unavailable",
@@ -178,6 +195,20 @@ def _known(request: Request, policy: Policy, now: float) -> Caller:
     if known is None:
         raise _unauthorized("This API key is not known: it may have been revoked.")
     return known
+
+
+def _proven(credential: str | None, request: Request, policy: Policy, now: float) -> Caller | None:
+    """Who it is, where nobody has to say. None for a key that is none: clients that insist on one send any."""
+    if not credential:
+        return None
+    if signed_tokens.is_ours(credential, policy.token_secret):
+        return _by_token(credential, request, policy, now)
+    return _by_key(credential, policy.keys, now)
+
+
+def _anybody(scopes: frozenset[str]) -> Caller:
+    # without `admin`, what is kept for a tenant's keys is not for everybody
+    return Caller("public", scopes, None if ADMIN in scopes else DEFAULT_TENANT)
 
 
 def _credential(request: Request) -> str | None:
@@ -214,14 +245,16 @@ def _by_token(credential: str, request: Request, policy: Policy, now: float) -> 
         token = signed_tokens.read(credential, policy.token_secret, request.origin, now)
     except signed_tokens.InvalidToken as error:
         raise _unauthorized(str(error)) from None
-    key = next((each for each in policy.keys if each.name == token.key), None)
+    key = next((each for each in policy.keys if each.name == token.key and each.mark == token.mark), None)
     if key is None:
         raise _unauthorized("The API key that has made this token was revoked.")
     if token.origin and not _is_from(request, token.origin):
         raise _unauthorized(f"This token is for pages of {token.origin}.")
     owner = _caller(key, now)
+    if owner.tenant not in (None, token.tenant):
+        raise _unauthorized(f"The API key that has made this token is for another tenant than {token.tenant} by now.")
     # a key that has been given less since then has no more to give
-    scopes = token.scopes if owner.may(ADMIN) else token.scopes & owner.scopes
+    scopes = token.scopes - {ADMIN} if owner.may(ADMIN) else token.scopes & owner.scopes
     return Caller(key.name, scopes, token.tenant, token.subject, key, has_token=True)
 
 

@@ -4,9 +4,11 @@ import functools
 import secrets
 import time
 from collections.abc import Callable
+from typing import Any
 
 from aiworker import access, cors, limits
-from aiworker.bindings import Streams
+from aiworker.bindings import Analytics, End, Streams
+from aiworker.budget import Spending
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Request, Response
@@ -14,17 +16,30 @@ from aiworker.request_log import RequestLog
 from aiworker.routing import find
 from aiworker.settings import Settings
 
+NO_PAGE = {
+    "x-content-type-options": "nosniff",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of all that is served here: a browser that opens it shall neither guess what it is nor run any of it."""
+
 
 async def handle(
-    request: Request, streams: Streams, read_settings: Callable[[], Settings], context: Callable[..., Context]
+    request: Request,
+    streams: Streams,
+    read_settings: Callable[[], Settings],
+    context: Callable[..., Context],
+    analytics: Analytics | None = None,
 ) -> Response:
     """Answer one request; whatever goes wrong becomes an error response of the API.
 
-    read_settings: may raise ApiError. context: makes the route's Context from the request's `settings`, `caller` and
-    `log`.
+    read_settings: may raise ApiError. context: makes the route's Context from the request's `settings`, `caller`,
+    `log` and `spending`.
     """
-    log = RequestLog(f"req_{secrets.token_hex(12)}", request.method)
-    shared: dict[str, str] = {"x-request-id": log.request_id, "x-content-type-options": "nosniff"}
+    log = RequestLog(f"req_{secrets.token_hex(12)}", request.method, analytics)
+    spending = Spending()
+    served: dict[str, Any] = {"log": log, "spending": spending}
+    streams.when_left(log.left)
+    shared: dict[str, str] = {"x-request-id": log.request_id, **NO_PAGE}
     try:
         settings = read_settings()
         log.repeats = settings.log_prompts
@@ -32,18 +47,24 @@ async def handle(
         if cors.is_preflight(request):
             response = cors.answer_preflight(request, settings.allowed_origins)
         else:
-            response = await _routed(request, settings, log, functools.partial(context, settings=settings, log=log))
+            response = await _routed(request, settings, log, functools.partial(context, settings=settings, **served))
     except ApiError as error:
-        log.error, log.upstream_code = error.type, error.upstream_code
+        log.refused(error)
         response = _refusal(error, request, log.request_id)
     except Exception as error:  # the one place where a defect of ours becomes a response
-        log.error = "internal_error"
-        log.write_defect(error)
+        log.failed(error)
         defect = ApiError("internal_error", f"This is a defect of the server; it is logged under {log.request_id}.")
         response = _refusal(defect, request, log.request_id)
-    response.headers |= shared
-    log.status = response.status
-    streams.when_over(log.write)
+    response.headers = {**shared, **response.headers}
+    timings = response.headers.get("server-timing")
+    response.headers["server-timing"] = ", ".join(filter(None, (timings, f"total;dur={log.begins(response.status)}")))
+
+    def ended(end: End) -> None:
+        log.ended(end)
+        if spending.charges:
+            streams.work_on(spending.settle())
+
+    streams.when_over(ended)
     return response  # to a HEAD, the platform sends it without its body
 
 
@@ -58,4 +79,6 @@ async def _routed(request: Request, settings: Settings, log: RequestLog, context
     log.caller = caller.name
     served = context(caller=caller)
     await limits.admit(served, route.rate)
+    if caller.key and caller.key.daily_neurons is not None:
+        served.spending.of(caller.key, served.the_budgets().find(caller.key.name), log.request_id)
     return await route.handler(served, **parameters)

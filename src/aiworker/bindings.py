@@ -4,7 +4,7 @@ Large things stay in JavaScript. A `Payload` is bytes of which Python reads only
 handed on unread.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -41,6 +41,11 @@ class Inputs:
     binary: Mapping[str, Binary] = field(default_factory=dict[str, Binary])
     form: Mapping[str, str | Payload] = field(default_factory=dict[str, str | Payload])
     """For models that take a form, as their input `multipart`."""
+
+    @property
+    def fit_a_gateway(self) -> bool:
+        """Whether the call may go through AI Gateway: the binding refuses forms and streams that would."""
+        return not self.form and all(each.written_as != "stream" for each in self.binary.values())
 
 
 class UpstreamResponse(Protocol):
@@ -129,13 +134,28 @@ class Translation(Protocol):
 class StreamEnd(Protocol):
     """What follows a stream that has gone to its client untouched."""
 
+    @property
+    def reads(self) -> int | None:
+        """So many bytes of it, the last ones, are asked for; None for all."""
+        ...
+
     async def whole(self, body: bytes) -> str:
-        """It has closed, and `body` is all of it."""
+        """It has closed, and `body` is what was asked for of it."""
         ...
 
     def failed(self, reason: str) -> str:
         """It has broken off."""
         ...
+
+
+@dataclass(frozen=True)
+class End:
+    """How a body that was streamed has ended."""
+
+    has_left: bool
+    """The client did not wait for it."""
+    defect: Exception | None = None
+    """Of ours, for which it has broken off."""
 
 
 class Streams(Protocol):
@@ -153,9 +173,55 @@ class Streams(Protocol):
         """A body of these parts, written as they come. The generator is closed when the client leaves."""
         ...
 
-    def when_over(self, work: Callable[[bool], None]) -> None:
-        """Call it when all of these bodies are written, at once if there are none; with whether the client has left."""
+    def when_over(self, work: Callable[[End], None]) -> None:
+        """Call it when all of these bodies are written, at once if there are none."""
         ...
+
+    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let it run on when the response has been sent."""
+        ...
+
+    def when_left(self, work: Callable[[], None]) -> None:
+        """Call it if the client leaves: the platform may then cut off everything else."""
+        ...
+
+
+class Analytics(Protocol):
+    def write(self, index: str, texts: Sequence[str], numbers: Sequence[float]) -> None:
+        """One data point. index: by which it is sampled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a key has spent of its day."""
+
+    day: str
+    """`2026-11-21`, of UTC."""
+    neurons: float
+    """What is reserved included."""
+    seconds_left: int
+    """Of the day."""
+    is_admitted: bool = True
+    """Whether what was to be reserved is."""
+
+
+class Budget(Protocol):
+    """What one key spends, whichever isolate it is spent in. All raise ApiError `unavailable` if it cannot be asked."""
+
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+        """Take these, id → neurons, if the day then costs at most `daily`; none of them otherwise."""
+        ...
+
+    async def settle(self, costs: Mapping[str, float]) -> None:
+        """What they have cost in truth. Hearing of a cost twice changes nothing."""
+        ...
+
+    async def today(self) -> Spent: ...
+
+
+class Budgets(Protocol):
+    def find(self, key_name: str) -> Budget: ...
 
 
 class RateLimiter(Protocol):

@@ -1,10 +1,22 @@
 """What a route is given: the request, the Worker's settings, and what it is bound to. (A workflow has no request.)"""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiworker.access import Caller
-from aiworker.bindings import Ai, Bucket, Conversations, Database, Ingestions, RateLimiter, Streams, VectorIndex
+from aiworker.ai.breaker import Breaker
+from aiworker.bindings import (
+    Ai,
+    Bucket,
+    Budgets,
+    Conversations,
+    Database,
+    Ingestions,
+    RateLimiter,
+    Streams,
+    VectorIndex,
+)
+from aiworker.budget import Spending
 from aiworker.errors import ApiError
 from aiworker.http import Request
 from aiworker.request_log import RequestLog
@@ -18,11 +30,20 @@ class Resources:
     settings: Settings
     ai: Ai | None = None
     bucket: Bucket | None = None
+    budgets: Budgets | None = None
     conversations: Conversations | None = None
     database: Database | None = None
     vectors: VectorIndex | None = None
     ingestions: Ingestions | None = None
+    breaker: Breaker = field(default_factory=Breaker)
+    """What the isolate knows of models that keep failing."""
     log: RequestLog = field(default_factory=RequestLog)
+    spending: Spending = field(default_factory=Spending)
+
+    @property
+    def cache_owner(self) -> str:
+        """Who shares answers that the gateway's cache has under a key of the client's choice."""
+        return ""
 
     def the_ai(self) -> Ai:
         """Raises ApiError `unavailable` if the Worker has no AI binding."""
@@ -35,6 +56,13 @@ class Resources:
         if self.bucket is None:
             raise _unbound("BUCKET", '"r2_buckets": [{"binding": "BUCKET", "bucket_name": "aiworker"}]')
         return self.bucket
+
+    def the_budgets(self) -> Budgets:
+        """Raises ApiError `unavailable` if the Worker has no Durable Objects for them."""
+        if self.budgets is None:
+            objects = '"durable_objects": {"bindings": [{"name": "BUDGETS", "class_name": "Budget"}]}'
+            raise _unbound("BUDGETS", objects)
+        return self.budgets
 
     def the_conversations(self) -> Conversations:
         """Raises ApiError `unavailable` if the Worker has no Durable Objects for them."""
@@ -74,6 +102,12 @@ class Context(Resources):
     """By what a route costs; those that wrangler.jsonc does not have are missing."""
     versions: Mapping[str, str]
     """Of the platform, for /health."""
+    isolate: Callable[[], Mapping[str, int]]
+    """What goes on in this isolate now, likewise."""
+
+    @property
+    def cache_owner(self) -> str:
+        return self.caller.tenant or ""
 
     @property
     def request_id(self) -> str:

@@ -1,8 +1,9 @@
 """How much a caller may ask for in a time, counted by the platform."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+from ipaddress import IPv6Address, ip_address
 
-from aiworker.context import Context
+from aiworker.context import Context, Resources
 from aiworker.errors import ApiError
 
 RATES: Mapping[str, str] = {"read": "RATE_LIMIT_READ", "model": "RATE_LIMIT_MODEL", "heavy": "RATE_LIMIT_HEAVY"}
@@ -25,10 +26,36 @@ async def admit(context: Context, rate: str) -> None:
         )
 
 
+def check_prompt(context: Resources, texts: Iterable[str], param: str) -> None:
+    """Raises ApiError `payload_too_large` if a model for text would be given more to read than the owner wants."""
+    most = context.settings.max_prompt_characters
+    size = sum(map(len, texts))
+    if size > most:
+        raise ApiError(
+            "payload_too_large", f"{param} has {size:,} characters, and a request may have {most:,}.", param=param
+        )
+
+
+def check_count(context: Resources, texts: Collection[str], param: str) -> None:
+    """Raises ApiError `invalid_request` for more texts than the owner wants in one request."""
+    most = context.settings.max_texts
+    if len(texts) > most:
+        raise ApiError("invalid_request", f"{param} must have at most {most:,} items, not {len(texts):,}.", param=param)
+
+
 def _counted_by(context: Context) -> str:
     """Each key for itself; of tokens, which many share, each user; of those without, each address."""
     caller = context.caller
     if caller.key and not caller.has_token:
         return f"key {caller.name}"
-    address = context.request.header("cf-connecting-ip") or "unknown"
-    return f"{caller.name} {caller.subject or address}"
+    network = _network(context.request.header("cf-connecting-ip") or "")
+    return f"token {caller.name} {caller.subject or network}" if caller.key else f"address {network}"
+
+
+def _network(address: str) -> str:
+    """Whoever has one IPv6 address has 2^64 of them: these count as one."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return "unknown"
+    return str(IPv6Address(int(found) >> 64 << 64)) if found.version == 6 else str(found)

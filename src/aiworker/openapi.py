@@ -11,8 +11,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aiworker import __version__
-from aiworker.errors import KINDS
-from aiworker.operations import OPERATIONS, Operation
+from aiworker.access import ADMIN, ANY, OPEN, SCOPES
+from aiworker.errors import KINDS, OPENAI_KINDS
+from aiworker.operations import OPENAI_ERROR, OPERATIONS, Operation
+from aiworker.routing import ROUTES
 from aiworker.schemas.answers import ErrorAnswer
 
 DESCRIPTION = """\
@@ -20,7 +22,18 @@ Text, vectors, images, speech, translation and structured output from Workers AI
 
 Every response carries `x-request-id`. Those of model calls also carry `x-model`, `server-timing` and `x-ai-request-id`,
 `x-gateway-log-id` when AI Gateway has logged them, and `x-neurons` where it is known what they have cost.
+
+Unless the Worker is open to all, requests bring an API key or a token, with the scope that the route takes.
 """
+
+SECURITY_SCHEMES = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a token that `POST /tokens` has made with one.",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in a header of its own."},
+}
 
 REFERENCE = "#/components/schemas/{model}"
 
@@ -29,7 +42,7 @@ def document() -> dict[str, Any]:
     """The whole description, as `GET /openapi.json` answers it."""
     paths: dict[str, dict[str, Any]] = {}
     for operation in OPERATIONS:
-        paths.setdefault(operation.path, {})[operation.method.lower()] = _operation(operation)
+        paths.setdefault(operation.path.replace("...}", "}"), {})[operation.method.lower()] = _operation(operation)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -40,7 +53,7 @@ def document() -> dict[str, Any]:
         },
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
         "paths": paths,
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES},
     }
 
 
@@ -49,7 +62,8 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": operation.name,
         "tags": [operation.tag],
         "summary": operation.summary,
-        "description": operation.description,
+        "description": f"{operation.description} {_access(operation)}",
+        "security": [] if _scope(operation) == OPEN else [{name: _roles(operation)} for name in SECURITY_SCHEMES],
         "responses": {**_answers(operation), **_errors(operation)},
     }
     parameters = [*_path_parameters(operation.path), *_query_parameters(operation)]
@@ -87,22 +101,39 @@ def _answers(operation: Operation) -> dict[str, Any]:
     }
 
 
+def _scope(operation: Operation) -> str:
+    return ROUTES[operation.path][operation.method].scope
+
+
+def _roles(operation: Operation) -> list[str]:
+    return [scope] if (scope := _scope(operation)) in SCOPES else []
+
+
+def _access(operation: Operation) -> str:
+    scope = _scope(operation)
+    others = {OPEN: "Needs no key.", ANY: "Takes any key.", ADMIN: f"Needs the scope `{ADMIN}`."}
+    return others.get(scope, f"Needs the scope `{scope}` or `{ADMIN}`.")
+
+
 def _errors(operation: Operation) -> dict[str, Any]:
     """One response a status: several kinds of errors may share one."""
+    is_openai = operation.path.startswith("/v1/")
+    kinds: Mapping[str, Any] = OPENAI_KINDS if is_openai else KINDS
+    of_access = ("rate_limited",) if _scope(operation) == OPEN else ("unauthorized", "forbidden", "rate_limited")
     by_status: dict[int, list[str]] = {}
-    for kind in operation.errors:
-        by_status.setdefault(KINDS[kind].status, []).append(kind)
+    for kind in dict.fromkeys((*operation.errors, *of_access)):
+        by_status.setdefault(kinds[kind].status, []).append(kind)
     return {
         str(status): {
             "description": ", ".join(f"`{kind}`" for kind in kinds),
-            "content": {"application/json": {"schema": _reference(ErrorAnswer)}},
+            "content": {"application/json": {"schema": OPENAI_ERROR if is_openai else _reference(ErrorAnswer)}},
         }
         for status, kinds in sorted(by_status.items())
     }
 
 
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
-    for name in re.findall(r"{([\w.]+)}", path):
+    for name in re.findall(r"{(\w+)[.]*}", path):
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 

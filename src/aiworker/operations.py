@@ -22,6 +22,7 @@ from aiworker.schemas.rag import (
     TenantQuery,
 )
 from aiworker.schemas.speech import SpeakRequest, TranscribeRequest
+from aiworker.schemas.tokens import TokenRequest
 
 JSON = "application/json"
 FORM = "multipart/form-data"
@@ -30,9 +31,11 @@ EVENT_STREAM = "text/event-stream"
 Shape = type[BaseModel] | Mapping[str, Any]
 """A model of schemas/, or a JSON Schema."""
 
-TEXT: Mapping[str, Any] = {"type": "string"}
+EVENTS: Mapping[str, Any] = {"description": "Server-sent events."}
+"""Without a type: some readers hold it against the whole stream, others against each event."""
 BYTES: Mapping[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
 OPENAI: Mapping[str, Any] = {"type": "object", "description": "As OpenAI's reference has it."}
+OPENAI_ANSWERS: Mapping[str, Mapping[str, Any]] = {JSON: OPENAI, EVENT_STREAM: EVENTS}
 OPENAI_ERROR: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -97,6 +100,7 @@ OF_A_MODEL = (
     "timeout",
     "context_exceeded",
     "rate_limited",
+    "budget_exceeded",
     "upstream_error",
 )
 
@@ -115,26 +119,40 @@ OPERATIONS = (
         errors=("invalid_request", *OF_ANY),
     ),
     Operation(
+        "GET", "/usage", "usage", "About", "What a key has spent today",
+        "Neurons of the day, and how many the key may spend. Calls that are under way count as what they may cost.",
+        (Answer(200, "Of the key that asks; null where nothing is counted.", {JSON: answers.UsageAnswer}),),
+        errors=OF_ANY,
+    ),
+    Operation(
+        "POST", "/tokens", "create_token", "About", "A token for a browser",
+        "Made with an API key, on your own server: it can do less than the key, only for a while, and, where `origin` "
+        "is given, only for pages of that origin.",
+        (Answer(201, "The token.", {JSON: answers.TokenAnswer}),),
+        takes={JSON: TokenRequest},
+        errors=OF_A_BODY,
+    ),
+    Operation(
         "POST", "/chat", "chat", "Text", "Text from a prompt or a conversation",
         "A stream unless `stream` is false, in the model's own dialect: frames with `response`, or with OpenAI's "
         "`choices`. `event: tool` tells of each call of a tool of the Worker's own, `event: error` of an answer that "
         "broke off.",
-        (Answer(200, "The answer.", {EVENT_STREAM: TEXT, JSON: answers.ChatAnswer}),),
+        (Answer(200, "The answer.", {EVENT_STREAM: EVENTS, JSON: answers.ChatAnswer}),),
         takes={JSON: ChatRequest},
         example={"messages": [{"role": "user", "content": "What is a Worker?"}]},
-        errors=OF_A_MODEL,
+        errors=(*OF_A_MODEL, "content_blocked"),
     ),
     Operation(
         "GET", "/conversations/{conversation_id}", "read_conversation", "Text", "What was said in a conversation",
         "Empty for one that there never was, or that has been erased.",
         (Answer(200, "The messages, oldest first.", {JSON: answers.ConversationAnswer}),),
-        errors=("not_found", *OF_ANY),
+        errors=("not_found", "upstream_error", *OF_ANY),
     ),
     Operation(
         "DELETE", "/conversations/{conversation_id}", "erase_conversation", "Text", "Forget a conversation",
         "At once, and for good.",
         (Answer(204, "It is gone."),),
-        errors=("not_found", *OF_ANY),
+        errors=("not_found", "upstream_error", *OF_ANY),
     ),
     Operation(
         "POST", "/embed", "embed", "Text", "Vectors for texts",
@@ -192,10 +210,10 @@ OPERATIONS = (
         "POST", "/rag", "rag", "Documents", "An answer from the documents, with its sources",
         "A stream unless `stream` is false: `event: sources` first, then the model's own frames. The answer cites the "
         "sources as `[n]`. With nothing relevant it says so, and no model is asked.",
-        (Answer(200, "The answer.", {EVENT_STREAM: TEXT, JSON: answers.RagAnswer}),),
+        (Answer(200, "The answer.", {EVENT_STREAM: EVENTS, JSON: answers.RagAnswer}),),
         takes={JSON: RagRequest},
         example={"query": "Where do penguins live?", "stream": False},
-        errors=OF_A_MODEL,
+        errors=(*OF_A_MODEL, "content_blocked"),
     ),
     Operation(
         "POST", "/rag/search", "search", "Documents", "The passages that fit a question best",
@@ -215,7 +233,7 @@ OPERATIONS = (
         ),
         takes={JSON: DocumentRequest, FORM: DocumentForm},
         files=("file",),
-        errors=(*OF_A_BODY, "unprocessable", "upstream_error"),
+        errors=(*OF_A_BODY, "unprocessable", "upstream_error", "budget_exceeded"),
     ),
     Operation(
         "GET", "/rag/documents", "list_documents", "Documents", "The documents of a tenant",
@@ -296,11 +314,9 @@ OPERATIONS = (
         Operation(
             method, path, name, "OpenAI", summary,
             "For OpenAI's clients; docs/openai.md says what becomes of each parameter.",
-            (
-                Answer(200, "The answer.", {kind: OPENAI if kind == JSON else BYTES for kind in gives}),
-                Answer(400, "This and any other error.", {JSON: OPENAI_ERROR}),
-            ),
+            (Answer(200, "The answer.", {kind: OPENAI_ANSWERS.get(kind, BYTES) for kind in gives}),),
             takes={takes: OPENAI} if takes else {},
+            errors=(*OF_A_MODEL, "unprocessable") if takes else ("model_not_found", *OF_ANY),
         )
         for method, path, name, summary, takes, gives in (
             ("GET", "/v1/models", "openai_models", "Models and aliases", "", (JSON,)),

@@ -3,10 +3,22 @@
 import asyncio
 import contextlib
 import functools
+import gc
 import json
+import re
 import sys
-import traceback
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Coroutine, Generator, Mapping, Sequence
+import time
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Generator,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,31 +26,45 @@ from urllib.parse import parse_qsl, urlsplit
 
 import js
 import pyodide
-from pyodide.ffi import JsException, JsNull, JsProxy, create_proxy, jsnull, to_js
+import pyodide_js
+from pyodide.ffi import JsException, JsNull, JsProxy, create_once_callable, create_proxy, jsnull, to_js
 from workers import Request as WorkersRequest
 from workers import import_from_javascript
 
 from aiworker import app, preconditions
+from aiworker.ai.breaker import Breaker
 from aiworker.bindings import (
     Binary,
     Converted,
+    End,
     Inputs,
     Part,
+    Spent,
     Statement,
     StoredObject,
     StreamEnd,
     Translation,
     VectorRecord,
 )
+from aiworker.budget import KeptBudget
 from aiworker.context import Context, Resources
 from aiworker.conversations import KeptConversation
-from aiworker.errors import ApiError
+from aiworker.errors import ApiError, ClientLeft
 from aiworker.http import Opaque, Payload, Request, Response
 from aiworker.limits import RATES
 from aiworker.rag import ingest
 from aiworker.settings import VARIABLES, Settings
 
-BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "ASSETS", *RATES.values())
+BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "BUDGETS", "ASSETS", *RATES.values())
+
+MOST_FIELDS = 100
+"""Of a query string, a form, or a JSON body with files: each is at least one call between Python and JavaScript."""
+MOST_MARKS = 20_000
+"""Quotation marks, commas, colons and opening brackets in a JSON body with files: base64 has none of them."""
+GLANCE = 262_144
+"""Bytes of a payload that Python looks at a time, so that its memory need not grow, as it never shrinks again."""
+MOST_TEXT = 1_048_576
+"""Characters of JSON in a body with files, beside the files."""
 
 LINGER = 16
 """A body up to so many times too large is received to its end before it is refused: a client that is still sending
@@ -54,17 +80,20 @@ _call = functools.partial(_apply, js.Function.prototype.call)
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request of the platform; `execution` is its context, whose waitUntil keeps work alive."""
     _resume_once(execution)
-    asked, streams = PlatformRequest(request.js_object), PlatformStreams(execution)
+    _isolate.requests += 1
+    received: js.Request = request.js_object
+    asked, streams = PlatformRequest(received), PlatformStreams(execution, received.signal)
     context = functools.partial(
         Context,
-        **_bound(),
+        **{**_bound(), "ai": _ai(received.signal)},
         request=asked,
         bindings=_present(),
         streams=streams,
         rate_limiters=_rate_limiters(),
         versions=_versions(),
+        isolate=_isolate.told,
     )
-    return _to_js_response(await app.handle(asked, streams, _settings, context))
+    return _to_js_response(await app.handle(asked, streams, _settings, context, _analytics()))
 
 
 # ---- requests and responses --------------------------------------------------------------------------------------
@@ -85,7 +114,10 @@ class PlatformRequest:
 
     @property
     def query(self) -> Mapping[str, str]:
-        return dict(parse_qsl(self._url.query, keep_blank_values=True))
+        try:
+            return dict(parse_qsl(self._url.query, keep_blank_values=True, max_num_fields=MOST_FIELDS))
+        except ValueError:
+            raise _too_many("The query string") from None
 
     @property
     def headers(self) -> Any:
@@ -97,34 +129,40 @@ class PlatformRequest:
 
     async def read(self, limit: int) -> bytes:
         if self._fits(limit):
-            return (await self._request.arrayBuffer()).to_bytes()
+            return (await _sent(self._request.arrayBuffer())).to_bytes()
         return b"".join([part.to_bytes() for part in await self._received(limit)])
 
     async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
         payload = await self.read_payload(limit)
+        _check_marks(payload)
         try:
             data = await js.Response.new(payload.body).json()
         except JsException:
-            return payload.read(), {}
-        if not isinstance(data, JsProxy):
-            return payload.read(), {}
+            return _small(payload), {}
+        if not isinstance(data, JsProxy) or js.Array.isArray(data):
+            return _small(payload), {}
+        entries = js.Object.entries(data)
+        if entries.length > MOST_FIELDS:
+            raise _too_many("The body")
         files: dict[str, Payload] = {}
-        for entry in js.Object.entries(data):
+        for entry in entries:
             name, text = entry[0], entry.slice(1)
             if name in names and _call(js.Object.prototype.toString, text) == "[object String]":
                 files[name] = _from_base64(name, text)
                 setattr(data, name, name)
-        return js.JSON.stringify(data).encode(), files
+        return _written_again(data), files
 
     async def read_payload(self, limit: int) -> Payload:
         if self._fits(limit):
-            return PlatformPayload(await self._request.arrayBuffer())
+            return PlatformPayload(await _sent(self._request.arrayBuffer()))
         parts = js.Array.new(*await self._received(limit))
         return PlatformPayload(await js.Blob.new(parts).arrayBuffer())
 
     async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
         payload = await self.read_payload(limit)
-        head = _to_js_object(json.dumps({"headers": {"content-type": self.header("content-type") or ""}}))
+        content_type = self.header("content-type") or ""
+        _check_parts(payload, content_type)
+        head = _to_js_object(json.dumps({"headers": {"content-type": content_type}}))
         try:
             entries = await js.Response.new(payload.body, head).formData()
         except JsException:
@@ -145,7 +183,7 @@ class PlatformRequest:
         reader = self._request.body.getReader()
         parts: list[Any] = []
         size = 0
-        while size <= LINGER * limit and not (part := await reader.read()).done:
+        while size <= LINGER * limit and not (part := await _sent(reader.read())).done:
             size += part.value.byteLength
             if size <= limit:
                 parts.append(part.value)
@@ -153,6 +191,13 @@ class PlatformRequest:
             await reader.cancel()
             raise _too_large(limit)
         return parts
+
+
+async def _sent(body: Awaitable[Any]) -> Any:
+    try:
+        return await body
+    except JsException as error:  # it has broken off: whoever sent it is gone
+        raise ClientLeft from error
 
 
 class PlatformPayload:
@@ -233,6 +278,48 @@ def _text_or_none(value: str | JsNull) -> str | None:
     return value if isinstance(value, str) else None
 
 
+def _glances(payload: Payload, overlap: int = 0) -> Iterator[bytes]:
+    """The payload, a part at a time, each beginning so many bytes before the last one's end."""
+    for start in range(0, payload.size, GLANCE):
+        yield payload.read(max(0, start - overlap), min(payload.size, start + GLANCE))
+
+
+def _check_marks(payload: Payload) -> None:
+    """Raises ApiError `payload_too_large` for JSON of which JavaScript would make objects without end."""
+    marks = sum(len(part) - len(part.translate(None, b'",:[{')) for part in _glances(payload))
+    if marks > MOST_MARKS:
+        raise ApiError("payload_too_large", f"The body has more than {MOST_MARKS:,} of the signs that JSON is made of.")
+
+
+def _check_parts(payload: Payload, content_type: str) -> None:
+    """Raises ApiError `invalid_request` for a form of too many parts, each of which would be an object."""
+    found = re.search(r"boundary=(?:\"([^\"]+)\"|([^\s;]+))", content_type, re.IGNORECASE)
+    boundary = f"\r\n--{found[1] or found[2]}".encode() if found else b""
+    if boundary and sum(part.count(boundary) for part in _glances(payload, len(boundary) - 1)) > MOST_FIELDS + 1:
+        raise _too_many("The form")
+
+
+def _small(payload: Payload) -> bytes:
+    """What is no object with files in it is not wanted: Python need only find out what is wrong with it."""
+    if payload.size > MOST_TEXT:
+        raise _too_large(MOST_TEXT)
+    return payload.read()
+
+
+def _written_again(data: Any) -> bytes:
+    try:
+        text: str = js.JSON.stringify(data)
+    except JsException:  # JavaScript has read what it cannot write
+        raise ApiError("invalid_request", "The body is nested too deep.") from None
+    if len(text) > MOST_TEXT:
+        raise ApiError("payload_too_large", f"Beside its files, the body has more than {MOST_TEXT:,} characters.")
+    return text.encode()
+
+
+def _too_many(what: str) -> ApiError:
+    return ApiError("invalid_request", f"{what} has more than {MOST_FIELDS} fields.")
+
+
 def _too_large(limit: int) -> ApiError:
     return ApiError("payload_too_large", f"The body is larger than {limit:,} bytes.")
 
@@ -243,15 +330,21 @@ def _too_large(limit: int) -> ApiError:
 class PlatformAi:
     """aiworker.bindings.Ai over the binding `AI`."""
 
-    def __init__(self, binding: Any) -> None:
+    def __init__(self, binding: Any, client: Any = None) -> None:
+        """client: the signal of the request that it is for, which aborts when nobody waits for it any more."""
         self._binding = binding
+        self._client = client
 
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "PlatformResponse":
         to_js = _to_js_object(json.dumps(options))
-        to_js.signal = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
+        deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
+        # the platform gives up what a request that nobody waits for has begun, but not while waitUntil keeps it
+        to_js.signal = js.AbortSignal.any(js.Array.of(deadline, self._client)) if self._client else deadline
         try:
             return PlatformResponse(await self._binding.run(model, _to_js_inputs(inputs), to_js))
         except JsException as error:
+            if self._client and self._client.aborted:
+                raise ClientLeft from error
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} has not begun to answer in time.") from error
             raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
@@ -382,11 +475,14 @@ class PlatformStreams:
     (With a TransformStream, a client's leaving would not be noticed.)
     """
 
-    def __init__(self, execution: Any) -> None:
+    def __init__(self, execution: Any, client: Any) -> None:
+        """client: the request's signal."""
         self._execution = execution
+        self._client = client
         self._open = 0
-        self._has_left = False
-        self._when_over: Callable[[bool], None] | None = None
+        self._end = End(has_left=False)
+        self._when_over: Callable[[End], None] | None = None
+        self._when_left: Any = None
 
     def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
         pipe = js.IdentityTransformStream.new()
@@ -400,9 +496,20 @@ class PlatformStreams:
         pipe = js.IdentityTransformStream.new()
         return self._run(pipe, _written(parts, pipe.writable.getWriter()))
 
-    def when_over(self, work: Callable[[bool], None]) -> None:
+    def when_over(self, work: Callable[[End], None]) -> None:
         self._when_over = work
         self._tell()
+
+    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+        self._execution.waitUntil(asyncio.ensure_future(work))
+
+    def when_left(self, work: Callable[[], None]) -> None:
+        def leave(_event: Any) -> None:
+            self._when_left = None
+            work()
+
+        self._when_left = create_once_callable(leave)
+        self._client.addEventListener("abort", self._when_left)
 
     def _run(self, pipe: Any, work: Coroutine[Any, Any, bool]) -> Opaque:
         self._open += 1
@@ -413,11 +520,11 @@ class PlatformStreams:
     async def _follow(self, writable: Any, work: Coroutine[Any, Any, bool]) -> None:
         _isolate.open_streams += 1
         try:
-            self._has_left = not await work
-        except Exception:  # a defect of ours: the client must not take what it has for the whole
+            self._end = End(has_left=not await work)
+        except Exception as error:  # a defect of ours: the client must not take what it has for the whole
+            self._end = End(has_left=False, defect=error)
             with contextlib.suppress(JsException):
                 await writable.abort("a defect of the server")
-            raise
         finally:
             _isolate.open_streams -= 1
             self._open -= 1
@@ -425,7 +532,11 @@ class PlatformStreams:
 
     def _tell(self) -> None:
         if self._when_over and not self._open:
-            self._when_over(self._has_left)
+            self._when_over(self._end)
+            if self._when_left:
+                self._client.removeEventListener("abort", self._when_left)
+                self._when_left.destroy()
+                self._when_left = None
 
 
 async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> bool:
@@ -439,7 +550,8 @@ async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> boo
         if before:
             await _send(writable, before)
         await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
-        last = await end.whole((await js.Response.new(kept).arrayBuffer()).to_bytes())
+        all_of_it = js.Uint8Array.new(await js.Response.new(kept).arrayBuffer())
+        last = await end.whole((all_of_it.slice(-end.reads) if end.reads else all_of_it).to_bytes())
     except JsException as error:  # the model's connection broke, its time is over, or the client has left
         last = end.failed(str(error))
         for branch in (passed_on, kept):  # only both stop the model
@@ -450,26 +562,33 @@ async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> boo
 
 async def _translated(body: Any, writable: Any, translation: Translation) -> bool:
     """Whether the client has waited for the end."""
-    with _transformer(translation) as transformer:
+    defects: list[Exception] = []
+    with _transformer(translation, defects) as transformer:
         try:
             translated = body.pipeThrough(js.TransformStream.new(transformer))
             await translated.pipeTo(writable, preventAbort=True, preventClose=True)
             last = ""
         except JsException as error:
             last = translation.failed(str(error))
-    return await _end(writable.getWriter(), last)
+    has_waited = await _end(writable.getWriter(), last)
+    if defects:
+        raise defects[0]
+    return has_waited
 
 
 @contextlib.contextmanager
-def _transformer(translation: Translation) -> Generator[Any]:
-    """A callback for each chunk, which costs a fraction of what awaiting each of them would."""
+def _transformer(translation: Translation, defects: list[Exception]) -> Generator[Any]:
+    """A callback for each chunk, which costs a fraction of what awaiting each of them would.
+
+    defects: of ours, which break the stream off.
+    """
 
     def pass_on(translated: Callable[[], bytes], controller: Any) -> None:
         try:
             if last := translated():
                 controller.enqueue(to_js(last))
-        except Exception as error:  # a defect of ours: the stream must break off, and only the log may know why
-            print(f"a translation failed\n{''.join(traceback.format_tb(error.__traceback__))}")  # noqa: T201
+        except Exception as error:  # only the log may know why
+            defects.append(error)
             controller.error(js.Error.new("a defect of the server"))
 
     def transform(chunk: Any, controller: Any) -> None:
@@ -662,6 +781,48 @@ class PlatformStorage:
         await self._storage.deleteAll()
 
 
+# ---- budgets of keys ---------------------------------------------------------------------------------------------
+
+
+class PlatformBudgets:
+    """aiworker.bindings.Budgets over a namespace of Durable Objects."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    def find(self, key_name: str) -> "PlatformBudget":
+        return PlatformBudget(self._binding.getByName(key_name))
+
+
+@dataclass(frozen=True)
+class PlatformBudget:
+    """aiworker.bindings.Budget over the stub of one object."""
+
+    _stub: Any
+
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+        return Spent(**json.loads(await _from_budget(self._stub.reserve(json.dumps(charges), daily))))
+
+    async def settle(self, costs: Mapping[str, float]) -> None:
+        await _from_budget(self._stub.settle(json.dumps(costs)))
+
+    async def today(self) -> Spent:
+        return Spent(**json.loads(await _from_budget(self._stub.today())))
+
+
+async def _from_budget(answer: Awaitable[Any]) -> Any:
+    try:
+        return await answer
+    except JsException as error:
+        text = f"The key's budget could not be asked: {error}"
+        raise ApiError("unavailable", text, retry_after=1) from error
+
+
+def kept_budget(storage: Any) -> KeptBudget:
+    """What the Durable Object keeps, over its `ctx.storage`."""
+    return KeptBudget(PlatformStorage(storage), time.time)
+
+
 # ---- D1, Vectorize, Workflows ------------------------------------------------------------------------------------
 
 
@@ -827,7 +988,17 @@ class PlatformSteps:
 class Isolate:
     """What goes on in this isolate now."""
 
+    requests: int = 0
     open_streams: int = 0
+
+    def told(self) -> dict[str, int]:
+        return {
+            "requests": self.requests,
+            "open_streams": self.open_streams,
+            "objects": len(gc.get_objects()),  # Pyodide has no pymalloc, and so no count of its blocks
+            # Emscripten has no other name for it
+            "memory_bytes": pyodide_js._module.HEAPU8.byteLength,  # pyright: ignore[reportPrivateUsage]
+        }
 
 
 _isolate = Isolate()
@@ -863,6 +1034,22 @@ class PlatformRateLimiter:
         return (await self._binding.limit(_to_js_object(json.dumps({"key": key})))).success
 
 
+class PlatformAnalytics:
+    """aiworker.bindings.Analytics over an Analytics Engine data set."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    def write(self, index: str, texts: Sequence[str], numbers: Sequence[float]) -> None:
+        point = {"indexes": [index], "blobs": list(texts), "doubles": list(numbers)}
+        self._binding.writeDataPoint(_to_js_object(json.dumps(point)))
+
+
+@functools.cache
+def _analytics() -> PlatformAnalytics | None:
+    return PlatformAnalytics(_env().ANALYTICS) if hasattr(_env(), "ANALYTICS") else None
+
+
 @functools.cache
 def _rate_limiters() -> Mapping[str, PlatformRateLimiter]:
     names = {rate: name for rate, name in RATES.items() if hasattr(_env(), name)}
@@ -873,7 +1060,9 @@ def _rate_limiters() -> Mapping[str, PlatformRateLimiter]:
 def _bound() -> dict[str, Any]:
     return {
         "ai": _ai(),
+        "breaker": Breaker(),
         "bucket": _bucket(),
+        "budgets": _budgets(),
         "conversations": _conversations(),
         "database": _database(),
         "vectors": _vectors(),
@@ -881,9 +1070,8 @@ def _bound() -> dict[str, Any]:
     }
 
 
-@functools.cache
-def _ai() -> PlatformAi | None:
-    return PlatformAi(_env().AI) if hasattr(_env(), "AI") else None
+def _ai(client: Any = None) -> PlatformAi | None:
+    return PlatformAi(_env().AI, client) if _present()["AI"] else None
 
 
 @functools.cache
@@ -904,6 +1092,11 @@ def _vectors() -> PlatformVectorIndex | None:
 @functools.cache
 def _ingestions() -> PlatformIngestions | None:
     return PlatformIngestions(_env().INGESTIONS) if hasattr(_env(), "INGESTIONS") else None
+
+
+@functools.cache
+def _budgets() -> PlatformBudgets | None:
+    return PlatformBudgets(_env().BUDGETS) if hasattr(_env(), "BUDGETS") else None
 
 
 @functools.cache

@@ -1,4 +1,8 @@
-"""What a request was about, as one JSON line in the Worker's log. Never what was said in it, nor who proved how."""
+"""What a request was about, as one JSON line in the Worker's log. Never who proved how that they may send it, and what
+was said in it only if the variable LOG_PROMPTS says so.
+
+The line is written when the response is over: for a stream, behind its last byte.
+"""
 
 import json
 import time
@@ -7,6 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiworker.bindings import Analytics, End
+from aiworker.errors import ApiError, ClientLeft
+
+CLIPPED_AT = 2_000
+"""Characters of what models are asked, with LOG_PROMPTS `on`."""
+
 
 @dataclass
 class RequestLog:
@@ -14,20 +24,29 @@ class RequestLog:
 
     request_id: str = ""
     method: str = ""
+    analytics: Analytics | None = None
+    """Where a data point goes beside the line."""
     route: str | None = None
-    """As the table of routes has it, such as `/images/{key}`."""
+    """As the table of routes has it, such as `/images/{key}`: a path may say something."""
     caller: str | None = None
     """Name of the key."""
     status: int | None = None
     error: str | None = None
     """Type of the error."""
     upstream_code: int | None = None
+    defect: str | None = None
+    """Where the code has failed."""
+    prompt: str | None = None
+    """What the first model was asked, as JSON."""
     models: list[str] = field(default_factory=list[str])
     """Those that have answered, in order."""
     calls: int = 0
     """To models, retries included."""
+    retries: int = 0
     model_seconds: float = 0
     """Until models have begun to answer."""
+    first_byte_ms: int | None = None
+    """From the request to the head of its response."""
     input_tokens: int | None = None
     output_tokens: int | None = None
     neurons: float | None = None
@@ -35,10 +54,19 @@ class RequestLog:
     cache: str | None = None
     """What AI Gateway's cache has said: HIT or MISS."""
     has_left: bool = False
-    """The client did not wait for the end of a stream."""
+    """The client did not wait for the end."""
     repeats: str = "off"
     """What lines may repeat of requests: the variable LOG_PROMPTS."""
     began: float = field(default_factory=time.monotonic)
+    is_written: bool = False
+
+    # ---- while it is served --------------------------------------------------------------------------------------
+
+    def asks(self, inputs: Mapping[str, Any]) -> None:
+        """inputs: what a model is sent, without bytes."""
+        self.calls += 1
+        if self.repeats == "on" and self.prompt is None:
+            self.prompt = json.dumps(inputs, ensure_ascii=False)[:CLIPPED_AT]
 
     def answered(self, model: str, seconds: float, cache: str | None) -> None:
         self.models.append(model)
@@ -51,15 +79,44 @@ class RequestLog:
         self.output_tokens = _sum(self.output_tokens, usage.get("completion_tokens"))
         self.neurons = _sum(self.neurons, neurons)
 
-    def write(self, has_left: bool) -> None:
-        self.has_left = has_left
-        print(self.line())  # noqa: T201 - the Worker's log
+    def refused(self, error: ApiError) -> None:
+        self.has_left = isinstance(error, ClientLeft)
+        if not self.has_left:
+            self.error, self.upstream_code = error.type, error.upstream_code
 
-    def write_defect(self, error: Exception) -> None:
-        """Where the code has failed; its message may repeat what the request has said."""
+    def failed(self, error: Exception) -> None:
+        """A defect of the server; its message may repeat what the request has said."""
         where = "".join(traceback.format_tb(error.__traceback__))
         message = "" if self.repeats == "off" else f": {error}"
-        print(f"{self.request_id} failed\n{where}{type(error).__name__}{message}")  # noqa: T201 - the Worker's log
+        self.error = "internal_error"
+        self.defect = f"{where}{type(error).__name__}{message}"
+
+    def begins(self, status: int) -> int:
+        """The response's head is ready; after how many milliseconds."""
+        self.status, self.first_byte_ms = status, self._ms
+        return self.first_byte_ms
+
+    # ---- when it is over -----------------------------------------------------------------------------------------
+
+    def left(self) -> None:
+        """The client is gone: what is still to come may never come."""
+        self.ended(End(has_left=True))
+
+    def ended(self, end: End) -> None:
+        """Write the line; once, whatever ends it first."""
+        if self.is_written:
+            return
+        self.is_written = True
+        self.has_left |= end.has_left
+        if end.defect:
+            self.failed(end.defect)
+        print(self.line())  # noqa: T201 - the Worker's log
+        if self.analytics:
+            self.analytics.write(self.caller or "", self._texts(), self._numbers())
+
+    @property
+    def _ms(self) -> int:
+        return round((time.monotonic() - self.began) * 1000)
 
     def line(self) -> str:
         told: dict[str, Any] = {
@@ -67,12 +124,14 @@ class RequestLog:
             "method": self.method,
             "route": self.route,
             "status": self.status,
-            "ms": round((time.monotonic() - self.began) * 1000),
+            "ms": self._ms,
+            "first_byte_ms": self.first_byte_ms,
             "caller": self.caller,
             "error": self.error,
             "upstream_code": self.upstream_code,
             "models": self.models,
             "calls": self.calls,
+            "retries": self.retries,
             "model_ms": round(self.model_seconds * 1000),
             "input_tokens": self.input_tokens,
             "output_tokens": self.output_tokens,
@@ -80,7 +139,19 @@ class RequestLog:
             "cache": self.cache,
             "client_left": self.has_left,
         }
+        said = {"defect": self.defect, "prompt": self.prompt}
+        told |= {name: value for name, value in said.items() if value is not None}
         return json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+
+    def _texts(self) -> tuple[str, ...]:
+        """The data point's blobs: route, status, error, model, cache."""
+        status = "" if self.status is None else str(self.status)
+        return (self.route or "", status, self.error or "", "".join(self.models[-1:]), self.cache or "")
+
+    def _numbers(self) -> tuple[float, ...]:
+        """Its doubles: milliseconds in all and of models, tokens, neurons, calls."""
+        tokens = (self.input_tokens or 0) + (self.output_tokens or 0)
+        return (self._ms, self.model_seconds * 1000, tokens, self.neurons or 0, self.calls)
 
 
 def _sum(one: Any, other: Any) -> Any:

@@ -8,7 +8,21 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from aiworker.access import ADMIN, ANY, OPEN
-from aiworker.api import chat, description, embed, extract, gateway, health, image, language, models, rag, speech
+from aiworker.api import (
+    chat,
+    description,
+    embed,
+    extract,
+    gateway,
+    health,
+    image,
+    language,
+    models,
+    rag,
+    speech,
+    tokens,
+    usage,
+)
 from aiworker.api.openai import audio as openai_audio
 from aiworker.api.openai import chat as openai_chat
 from aiworker.api.openai import embeddings as openai_embeddings
@@ -45,6 +59,8 @@ ROUTES: dict[str, dict[str, Route]] = {
     "/classify": {"POST": Route(language.classify, "text", "model")},
     "/summarize": {"POST": Route(language.summarize, "text", "model")},
     "/extract": {"POST": Route(extract.extract, "text", "model")},
+    "/usage": {"GET": Route(usage.usage, ANY, "read")},
+    "/tokens": {"POST": Route(tokens.create, ANY, "model")},
     "/feedback": {"POST": Route(gateway.feedback, "feedback", "read")},
     "/logs/{log_id}": {"GET": Route(gateway.log, ADMIN, "read")},
     "/rag": {"POST": Route(rag.answer, "rag:read", "model")},
@@ -94,7 +110,7 @@ def _match(path: str) -> tuple[str, dict[str, str]]:
     for pattern in ROUTES:
         if "{" in pattern and (found := _expression(pattern).fullmatch(path)):
             return pattern, {name: unquote(value) for name, value in found.groupdict().items()}
-    near = get_close_matches(path, ROUTES, n=1)
+    near = get_close_matches(path[:100], ROUTES, n=1)
     hint = f" Did you mean {near[0]}?" if near else f" The routes are {', '.join(ROUTES)}."
     raise ApiError("not_found", f"There is no route {path}.{hint}")
 

@@ -8,6 +8,7 @@ from typing import Any
 from aiworker.access import SCOPES, Policy, parse_keys
 from aiworker.ai import catalogue
 from aiworker.errors import ApiError
+from aiworker.signed_tokens import SHORTEST_SECRET
 
 MODEL_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "CHAT_MODEL": ("text-generation",),
@@ -53,10 +54,18 @@ DEFAULTS: Mapping[str, Any] = {
     "SUMMARIZE_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
     "EXTRACT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
     "MODEL_ALIASES": ALIASES,
+    "GUARD_MODEL": "",
+    "GUARD": "both",
     "GATEWAY_ID": "",
     "RATE_LIMITS": "on",
+    "BREAKER": "on",
     "MAX_BODY_BYTES": 1_048_576,
     "MAX_UPLOAD_BYTES": 26_214_400,
+    "MAX_IMAGE_BYTES": 26_214_400,
+    "MAX_AUDIO_BYTES": 26_214_400,
+    "MAX_DOCUMENT_BYTES": 26_214_400,
+    "MAX_PROMPT_CHARACTERS": 1_048_576,
+    "MAX_TEXTS": 2_048,
     "MODEL_SECONDS": 120,
     "MODEL_ATTEMPTS": 3,
     "TOOL_ROUNDS": 5,
@@ -68,6 +77,9 @@ DEFAULTS: Mapping[str, Any] = {
 """Every variable that the Worker reads, with what holds where it is not set."""
 
 VARIABLES = tuple(DEFAULTS)
+
+GUARDED: Mapping[str, tuple[str, ...]] = {"both": ("input", "output"), "input": ("input",), "output": ("output",)}
+"""The variable GUARD → what GUARD_MODEL judges."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +93,24 @@ class Settings:
     """Models that answer for CHAT_MODEL, in this order, when it cannot."""
     model_aliases: Mapping[str, str]
     """Names under which OpenAI's clients may ask for a model → model id."""
+    guard_model: str | None
+    """Judges what is safe; None for nobody."""
+    guarded: frozenset[str]
+    """What it judges: `input`, `output`."""
     gateway_id: str | None
     """The AI Gateway that every model call goes through."""
     limits_rates: bool
+    spares_models: bool
+    """Whether models that keep failing are left alone for a while."""
     max_body_bytes: int
-    max_upload_bytes: int
+    max_image_bytes: int
+    max_audio_bytes: int
+    max_document_bytes: int
+    """Bodies with files in them; none above MAX_UPLOAD_BYTES."""
+    max_prompt_characters: int
+    """Of all that a request gives a model for text to read."""
+    max_texts: int
+    """Of one request, where it takes many."""
     model_seconds: int
     """After so many a model call is given up, retries and its stream included."""
     model_attempts: int
@@ -114,10 +139,17 @@ class Settings:
                 for each in str(given["CHAT_FALLBACKS"]).split()
             ),
             model_aliases=dict(_aliases(given)),
+            guard_model=_model("GUARD_MODEL", str(given["GUARD_MODEL"]), ("guard",)) if given["GUARD_MODEL"] else None,
+            guarded=frozenset(GUARDED[_one_of(given, "GUARD", *GUARDED)] if given["GUARD_MODEL"] else ()),
             gateway_id=str(given["GATEWAY_ID"]) or None,
             limits_rates=_one_of(given, "RATE_LIMITS", "on", "off") == "on",
+            spares_models=_one_of(given, "BREAKER", "on", "off") == "on",
             max_body_bytes=_whole_number(given, "MAX_BODY_BYTES", 0),
-            max_upload_bytes=_whole_number(given, "MAX_UPLOAD_BYTES", 0),
+            max_image_bytes=_upload(given, "MAX_IMAGE_BYTES"),
+            max_audio_bytes=_upload(given, "MAX_AUDIO_BYTES"),
+            max_document_bytes=_upload(given, "MAX_DOCUMENT_BYTES"),
+            max_prompt_characters=_whole_number(given, "MAX_PROMPT_CHARACTERS", 1),
+            max_texts=_whole_number(given, "MAX_TEXTS", 1),
             model_seconds=_whole_number(given, "MODEL_SECONDS", 1),
             model_attempts=_whole_number(given, "MODEL_ATTEMPTS", 1),
             tool_rounds=_whole_number(given, "TOOL_ROUNDS", 1),
@@ -138,7 +170,10 @@ def _policy(given: Mapping[str, Any]) -> Policy:
         keys = parse_keys(str(given["API_KEYS"]))
     except ValueError:  # whatever it says, the log need not know
         raise _misconfigured("API_KEYS", "what scripts/keys writes") from None
-    return Policy(keys, str(given["TOKEN_SECRET"]), public_scopes if mode == "public" else None)
+    secret = str(given["TOKEN_SECRET"])
+    if 0 < len(secret) < SHORTEST_SECRET:
+        raise _misconfigured("TOKEN_SECRET", f"at least {SHORTEST_SECRET} characters, as scripts/keys makes it")
+    return Policy(keys, secret, public_scopes if mode == "public" else None)
 
 
 def _model(name: str, model_id: str, tasks: tuple[str, ...]) -> str:
@@ -180,6 +215,10 @@ def _whole_number(given: Mapping[str, Any], name: str, least: int) -> int:
     if not value.isdecimal() or int(value) < least:
         raise _misconfigured(name, f"a whole number from {least}")
     return int(value)
+
+
+def _upload(given: Mapping[str, Any], name: str) -> int:
+    return min(_whole_number(given, "MAX_UPLOAD_BYTES", 0), _whole_number(given, name, 0))
 
 
 def _misconfigured(name: str, expected: str) -> ApiError:

@@ -17,6 +17,8 @@ LONGEST = 4_096
 """Characters."""
 LEEWAY = 30
 """Seconds by which the clocks of two machines may differ."""
+SHORTEST_SECRET = 32
+"""Characters. Whoever has a token can try secrets at home: it must not be one that people make up (RFC 7518, 3.2)."""
 
 
 class InvalidToken(Exception):  # noqa: N818 - a sentence for the client
@@ -27,6 +29,8 @@ class InvalidToken(Exception):  # noqa: N818 - a sentence for the client
 class Token:
     key: str
     """Name of the key that has made it."""
+    mark: str
+    """`Key.mark` of it."""
     audience: str
     """Origin of the Worker that it is for."""
     scopes: frozenset[str]
@@ -47,6 +51,7 @@ def looks_like_one(credential: str) -> bool:
 def write(token: Token, secret: str) -> str:
     claims: dict[str, Any] = {
         "iss": token.key,
+        "key": token.mark,
         "aud": token.audience,
         "scope": " ".join(sorted(token.scopes)),
         "tenant": token.tenant,
@@ -59,28 +64,27 @@ def write(token: Token, secret: str) -> str:
     return f"{HEADER}.{payload}.{_signature(payload, secret)}"
 
 
+def is_ours(text: str, secret: str) -> bool:
+    """Whether it was signed with the secret, whatever it says."""
+    if not (secret and looks_like_one(text) and len(text) <= LONGEST):
+        return False
+    header, payload, signature = text.split(".")
+    return header == HEADER and hmac.compare_digest(signature.encode(), _signature(payload, secret).encode())
+
+
 def read(text: str, secret: str, audience: str, now: float) -> Token:
     """Raises InvalidToken if it was not signed with the secret for that audience, or is over. now: as `expires`."""
-    header, payload, signature = text.split(".") if len(text) <= LONGEST else ("", "", "")
-    if (
-        not secret
-        or header != HEADER
-        or not hmac.compare_digest(signature.encode(), _signature(payload, secret).encode())
-    ):
+    if not is_ours(text, secret):
         raise InvalidToken("This token was not made by this Worker.")
     try:
-        claims: dict[str, Any] = json.loads(_decoded(payload))
-        token = Token(
-            key=claims["iss"],
-            audience=claims["aud"],
-            scopes=frozenset(claims["scope"].split()),
-            tenant=claims["tenant"],
-            issued=claims["iat"],
-            expires=claims["exp"],
-            origin=claims["origin"],
-            subject=claims["sub"],
-        )
-    except (binascii.Error, ValueError, KeyError) as error:  # signed by somebody else who has the secret
+        token = _claimed(json.loads(_decoded(text.split(".")[1])))
+    except (
+        binascii.Error,
+        ValueError,
+        KeyError,
+        TypeError,
+        OverflowError,
+    ) as error:  # signed by somebody else who has the secret
         raise InvalidToken("This token lacks what the tokens of this Worker say.") from error
     if token.audience != audience:
         raise InvalidToken(f"This token is for {token.audience}.")
@@ -89,6 +93,27 @@ def read(text: str, secret: str, audience: str, now: float) -> Token:
     if token.issued > now + LEEWAY:
         raise InvalidToken("This token is not valid yet.")
     return token
+
+
+def _claimed(claims: dict[str, Any]) -> Token:
+    """Raises KeyError or TypeError for the claims of a token that is not one of these."""
+    return Token(
+        key=_text(claims["iss"]),
+        mark=_text(claims["key"]),
+        audience=_text(claims["aud"]),
+        scopes=frozenset(_text(claims["scope"]).split()),
+        tenant=_text(claims["tenant"]),
+        issued=int(claims["iat"]),
+        expires=int(claims["exp"]),
+        origin=_text(claims["origin"]),
+        subject=_text(claims["sub"]),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _signature(payload: str, secret: str) -> str:

@@ -99,6 +99,13 @@ async function answerWith(page, body, contentType = "text/event-stream") {
   await page.route("**/chat", (route) => route.fulfill({ contentType, body }));
 }
 
+/** What scrolls sideways. */
+function tooWide(page) {
+  return page
+    .locator("html, main, #composer, #panel")
+    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
+}
+
 async function shown(locator, text) {
   await locator.filter({ hasText: text }).waitFor();
 }
@@ -177,6 +184,88 @@ test("an example goes into the message, to be sent or changed", async (t) => {
   const page = await openReady(t);
   await page.getByRole("button", { name: "Write a haiku" }).click();
   assert.match(await question(page).inputValue(), /^Write a haiku/);
+});
+
+// ---- a Worker that wants a key ----------------------------------------------------------------
+
+const KEY = "aiw_right";
+const WANTS_KEY = { type: "unauthorized", message: "Send an API key." };
+const UNKNOWN_KEY = { type: "unauthorized", message: "This API key is not known." };
+
+/** Have the server refuse whoever does not send that key. */
+async function lock(page) {
+  await page.route(/\/(models|chat)(\?|$)/, (route) => {
+    const sent = route.request().headers().authorization;
+    if (sent === `Bearer ${KEY}`) return route.continue();
+    return route.fulfill({ status: 401, json: { error: sent ? UNKNOWN_KEY : WANTS_KEY } });
+  });
+}
+
+const openLocked = (t, options) => open(t, { refused: "/models", prepare: lock, ...options });
+const keyField = (page) => page.getByLabel("API key");
+
+async function giveKey(page, key) {
+  await keyField(page).fill(key);
+  await keyField(page).press("Enter");
+}
+
+test("a Worker that wants a key: the page asks for one, and sends it", async (t) => {
+  const page = await openLocked(t);
+  await keyField(page).waitFor();
+  await page.setViewportSize({ width: 360, height: 740 });
+  assert.deepEqual(await tooWide(page), []);
+  await page.setViewportSize({ width: 1280, height: 800 });
+  assert.ok(await question(page).isDisabled());
+  await giveKey(page, "aiw_wrong");
+  await shown(page.getByRole("status"), "This API key is not known.");
+  assert.equal(await keyField(page).inputValue(), "");
+  await giveKey(page, ` ${KEY} `); // as pasted
+  await page.locator("#writing:enabled").waitFor();
+  assert.ok(await keyField(page).isHidden());
+  await keepShort(page);
+  await askAndWait(page, "Hello?");
+  await page.getByText("Request as curl").click();
+  const curl = await page.locator("#curl-text").textContent();
+  assert.match(curl, /-H "authorization: Bearer \$AIWORKER_KEY"/);
+  assert.ok(!(await page.content()).includes(KEY), "the key is shown nowhere");
+});
+
+test("a key is kept only if the user wants that, and in this tab", async (t) => {
+  const page = await openLocked(t);
+  const kept = () => page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }, document.cookie]));
+  await giveKey(page, KEY);
+  await page.locator("#writing:enabled").waitFor();
+  assert.ok(!(await kept()).includes(KEY));
+  await page.reload();
+  await keyField(page).waitFor();
+  await page.getByLabel("Keep it until this tab is closed").check();
+  await giveKey(page, KEY);
+  await page.locator("#writing:enabled").waitFor();
+  await page.reload();
+  await page.locator("#writing:enabled").waitFor();
+  await page.getByRole("button", { name: "Forget the key" }).click();
+  await keyField(page).waitFor();
+  assert.ok(!(await kept()).includes(KEY));
+});
+
+test("a key that is revoked meanwhile is asked for again, and the question is not lost", async (t) => {
+  const page = await openLocked(t, { refused: "/chat", prepare: undefined });
+  await page.locator("#writing:enabled").waitFor();
+  await page.route("**/chat", (route) => route.fulfill({ status: 401, json: { error: UNKNOWN_KEY } }));
+  await ask(page, "Hello?");
+  await keyField(page).waitFor();
+  assert.equal(await question(page).inputValue(), "Hello?");
+});
+
+test("a key that may not chat: the page says what it lacks, and how to use another", async (t) => {
+  const page = await openReady(t);
+  const message = "This takes the scope chat. The key web has here: image.";
+  await page.route("**/chat", (route) =>
+    route.fulfill({ status: 403, json: { error: { type: "forbidden", message } } }),
+  );
+  await ask(page, "Hello?");
+  await shown(notice(page), "This takes the scope chat.");
+  await shown(notice(page), "Forget the key");
 });
 
 // ---- answers ----------------------------------------------------------------------------------
@@ -447,17 +536,13 @@ test("the request as curl can be copied, and gets the same answer", NEEDS_SIMULA
 
 test("nothing scrolls sideways at 360 pixels", async (t) => {
   const page = await openReady(t, { viewport: { width: 360, height: 740 } });
-  const tooWide = () =>
-    page
-      .locator("html, main, #composer, #panel")
-      .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
-  assert.deepEqual(await tooWide(), []);
+  assert.deepEqual(await tooWide(page), []);
   await askAndWait(page, `${"unbroken".repeat(20)} https://example.com/${"path/".repeat(20)}`);
   await page.getByText("Request as curl").click();
-  assert.deepEqual(await tooWide(), []);
+  assert.deepEqual(await tooWide(page), []);
   await page.getByText("Settings").click();
   await setting(page, "temperature", "9");
   await ask(page, "Hello?");
   await page.locator("[name=temperature][aria-invalid]").waitFor();
-  assert.deepEqual(await tooWide(), []);
+  assert.deepEqual(await tooWide(page), []);
 });

@@ -3,7 +3,9 @@
 from collections.abc import AsyncGenerator, Generator
 
 import pytest
-from openai import AsyncOpenAI, OpenAI
+from openai import AsyncOpenAI, DefaultAsyncHttpxClient, DefaultHttpxClient, OpenAI
+
+from tests.conftest import TLS
 
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 """Its answers and streams are translated."""
@@ -13,14 +15,18 @@ OPENAI = "@cf/openai/gpt-oss-20b"
 
 @pytest.fixture
 def openai(base_url: str) -> Generator[OpenAI]:
-    with OpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30) as client:
+    http = DefaultHttpxClient(verify=TLS)
+    with OpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30, http_client=http) as client:
         yield client
 
 
 @pytest.fixture
 async def async_openai(base_url: str) -> AsyncGenerator[AsyncOpenAI]:
-    async with AsyncOpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30) as client:
-        yield client
+    http = DefaultAsyncHttpxClient(verify=TLS)
+    async with AsyncOpenAI(
+        base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30, http_client=http
+    ) as it:
+        yield it
 
 
 @pytest.fixture(params=[NATIVE, OPENAI], ids=["native", "openai"])

@@ -412,8 +412,30 @@ def test_a_bad_request_for_a_response_names_the_field(
     assert caught.value.param == param
 
 
-@pytest.mark.parametrize("prompt", ["", [], ["a", "b"], [1, 2], [[1, 2]]])
-def test_prompts_that_are_not_one_text_are_refused(openai: OpenAI, prompt: Any) -> None:
+NO_PROMPTS: list[tuple[Any, str]] = [
+    ("", "prompt"),
+    ([], "prompt"),
+    ([""], "prompt"),
+    (["a", "b"], "prompt"),
+    ([[1, 2], [3]], "prompt"),
+    ([[]], "prompt"),
+    ([1, -1], "prompt.1"),
+    ([[1, 100_256]], "prompt.1"),
+    ([1, "a"], "prompt.1"),
+    ([1.5], "prompt.0"),
+    ([58_040] * 40_000, "prompt"),  # 128 spaces each: more letters than a prompt may have
+    ([58_040] * 1_025, "prompt"),
+]
+
+
+@pytest.mark.parametrize(("prompt", "param"), NO_PROMPTS)
+def test_prompts_that_are_not_one_text_are_refused(openai: OpenAI, prompt: Any, param: str) -> None:
     with pytest.raises(sdk.BadRequestError) as caught:
         openai.completions.create(model=NATIVE, prompt=prompt)
-    assert caught.value.param == "prompt"
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("prompt", [[9906, 1917], [[9906, 1917]], ["Hello world"]])
+def test_a_prompt_may_be_tokens_of_cl100k_base(openai: OpenAI, simulator: Simulator, prompt: Any) -> None:
+    response = openai.completions.with_raw_response.create(model=NATIVE, prompt=prompt)
+    assert simulator.request(response.headers["x-ai-request-id"])["inputs"]["prompt"] == "Hello world"

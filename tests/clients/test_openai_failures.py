@@ -98,7 +98,7 @@ def test_errors_elsewhere_keep_their_own_shape(client: httpx.Client) -> None:
 def test_a_closed_worker_says_so_and_is_not_asked_again(tmp_path_factory: pytest.TempPathFactory) -> None:
     server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--var", "AUTH_MODE=closed")
     try:
-        response = httpx.post(f"{server.url}/v1/chat/completions", json={})
+        response = httpx.post(f"{server.url}/v1/chat/completions", json={}, timeout=30)
     finally:
         server.stop()
     assert response.status_code == 503

@@ -10,7 +10,7 @@ import pytest
 from openai import AsyncOpenAI, OpenAI
 from openai.types.audio import TranscriptionVerbose
 
-from tests.conftest import Simulator
+from tests.conftest import NewCalls, Simulator
 
 TEXT = "Good morning. The train leaves at nine."
 BGE = "@cf/baai/bge-base-en-v1.5"
@@ -45,11 +45,11 @@ def test_base64_is_little_endian_float32(client: httpx.Client) -> None:
 
 
 async def test_more_texts_than_one_call_takes(async_openai: AsyncOpenAI, simulator: Simulator) -> None:
-    simulator.forget_requests()
+    calls = NewCalls(simulator)
     texts = [f"text number {number}" for number in range(205)]
     found = await async_openai.embeddings.create(model=BGE, input=texts)
     assert len(found.data) == 205
-    assert len(simulator.requests(operation="run")) == 3
+    assert len(calls.of(operation="run")) == 3
     last = await async_openai.embeddings.create(model=BGE, input=texts[-1])
     assert found.data[-1].embedding == last.data[0].embedding
 

@@ -6,13 +6,14 @@ import signal
 import socket
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from local import ROOT
-from tests.conftest import DevServer, until
+from tests.conftest import TLS, DevServer, until
 
 DEV = [sys.executable, str(ROOT / "scripts/dev")]
 
@@ -100,25 +101,26 @@ def test_an_edit_is_served(tmp_path: Path) -> None:
     )
     entry.write_text(worker)
     server = DevServer.start("--project", project)
+    get = partial(httpx.get, server.url, timeout=30, verify=TLS)
     try:
-        assert httpx.get(server.url).text == "first"
+        assert get().text == "first"
         with server.reload():
             entry.write_text(worker.replace("first", "second"))
-        assert httpx.get(server.url).text == "second"
+        assert get().text == "second"
         with server.reload():
             (project / "src/added.py").write_text("TEXT = 'third'\n")
         with server.reload():
             entry.write_text("import added\n" + worker.replace("'first'", "added.TEXT"))
-        assert httpx.get(server.url).text == "third"
+        assert get().text == "third"
         with server.reload():
             entry.unlink()
-        assert httpx.get(server.url).status_code == 500
+        assert get().status_code == 500
         with server.reload():
             entry.write_bytes(b"\xe9")
-        assert "SyntaxError" in httpx.get(server.url).text
+        assert "SyntaxError" in get().text
         with server.reload():
             entry.write_text(worker.replace("first", "mended"))
-        assert httpx.get(server.url).text == "mended"
+        assert get().text == "mended"
     finally:
         server.stop()
 

@@ -13,6 +13,7 @@ import pytest
 from local import ROOT
 from local.install import WRANGLER
 from local.processes import end_with_parent
+from tests.conftest import TLS
 
 
 class SimulatorProcess:
@@ -22,14 +23,18 @@ class SimulatorProcess:
         command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0", *arguments]
         path = [str(ROOT / "local/simulator/src"), *os.environ.get("EXTRA_PYTHONPATH", "").split()]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+        # a session of its own: a signal for all of pytest's group, as `timeout` sends, does not end it amidst a test
         self._process = subprocess.Popen(
-            command, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=end_with_parent
-        )
+            command, env=environment, text=True, stdout=subprocess.PIPE, start_new_session=True,
+            preexec_fn=end_with_parent,
+        )  # fmt: skip
         assert self._process.stdout
         self.url = self._process.stdout.readline().removeprefix("Ready on ").strip()
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, headers={"authorization": "Bearer any"}, timeout=10)
+        status = self._process.poll()
+        assert status is None, f"the simulator has ended with status {status}"
+        return httpx.Client(base_url=self.url, headers={"authorization": "Bearer any"}, timeout=10, verify=TLS)
 
     def stop(self) -> None:
         self._process.terminate()

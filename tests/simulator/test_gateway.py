@@ -711,6 +711,18 @@ async def test_sounds_and_pictures_are_sent_as_they_are(http: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize(
+    ("body", "code"), [(b"{", 3003), (b'{"a": ' * 100_000, 3003), (b"[]", 5006), (b'{"prompt": 5}', 5006)]
+)
+async def test_the_endpoint_of_workers_ai_refuses_as_workers_ai_does(
+    http: httpx.AsyncClient, body: bytes, code: int
+) -> None:
+    json_type = {"content-type": "application/json"}
+    refused = await http.post(f"{MINE}/workers-ai/{LLAMA}", content=body, headers=json_type)
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (400, code)
+    assert refused.json()["errors"][0]["message"].startswith("AiError: ")
+
+
+@pytest.mark.parametrize(
     ("path", "sent", "status", "code"),
     [
         ("openai/chat/completions", {**QUESTION, "model": "gpt"}, 501, 501),
@@ -777,7 +789,8 @@ async def test_a_step_has_headers_and_config_of_its_own(
 async def test_a_universal_request_without_sense_is_refused(http: httpx.AsyncClient, sent: Any) -> None:
     refused = await http.post(MINE, json=sent)
     assert (refused.status_code, refused.json()["internalCode"]) == (400, 7001)
-    assert (await http.post(MINE, content=b"{")).status_code == 400
+    for body in (b"{", b"[" * 100_000):
+        assert (await http.post(MINE, content=body)).status_code == 400
 
 
 # ---- the REST API --------------------------------------------------------------------------------------------------

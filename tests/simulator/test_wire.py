@@ -109,12 +109,15 @@ def test_an_unknown_model_is_5007(http: httpx.Client) -> None:
     assert response.json()["description"] == "No such model @cf/no/such-model or task"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": {}, "options": 5}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": {}, "options": 5}', b"[" * 100_000]
+)
 def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: bytes) -> None:
     headers = {"cf-consn-model-id": NATIVE, "content-type": "application/json"}
     response = http.post("/run", content=body, headers=headers)
     assert response.status_code == 400
     assert response.json()["internalCode"] == 3003
+    assert response.json()["description"].startswith("Request is missing headers or body: the body must be JSON")
 
 
 def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:

@@ -1,11 +1,11 @@
 """Stand-ins for the platform, with which the Worker's code runs on CPython."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
 from aiworker.access import ANYBODY, Caller
-from aiworker.bindings import Ai, Converted, Inputs, StreamEnd, Translation, UpstreamResponse
+from aiworker.bindings import Ai, Converted, End, Inputs, StreamEnd, Translation, UpstreamResponse
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Opaque, Payload
@@ -125,8 +125,14 @@ class FakeStreams:
     def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
         return Opaque(parts)
 
-    def when_over(self, work: Callable[[bool], None]) -> None:
-        work(False)
+    def when_over(self, work: Callable[[End], None]) -> None:
+        work(End(has_left=False))
+
+    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+        raise NotImplementedError
+
+    def when_left(self, work: Callable[[], None]) -> None:
+        """Nobody ever leaves."""
 
 
 def a_context(
@@ -142,4 +148,5 @@ def a_context(
         ai=ai,
         streams=FakeStreams(),
         versions={},
+        isolate=dict,
     )

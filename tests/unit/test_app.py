@@ -18,7 +18,7 @@ from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, Fak
 
 
 async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -> Response:
-    def context(settings: Settings, caller: Caller, log: RequestLog) -> Context:
+    def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         return a_context(request, settings, ai, caller, log)
 
     return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
@@ -87,7 +87,7 @@ async def test_an_upstream_error_of_any_shape_is_understood(body: str, code: int
     assert words.replace('"', '\\"') in str(response.body)
 
 
-@pytest.mark.parametrize(("repeats", "words"), [("off", "ZeroDivisionError\n"), ("errors", "Error: a secret of")])
+@pytest.mark.parametrize(("repeats", "words"), [("off", 'ZeroDivisionError"'), ("errors", "Error: a secret of")])
 async def test_a_defect_becomes_an_error_with_the_id_under_which_it_is_logged(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], repeats: str, words: str
 ) -> None:

@@ -31,7 +31,7 @@ def completion(text: str) -> FakeAnswer:
 async def extract(ai: FakeAi, body: dict[str, Any] | None = None, **variables: Any) -> Response:
     request = posted("/extract", {"text": "Ada is 36.", "schema": SCHEMA, **(body or {})})
 
-    def context(settings: Settings, caller: Caller, log: RequestLog) -> Context:
+    def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         return a_context(request, settings, ai, caller, log)
 
     return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
@@ -95,7 +95,11 @@ async def test_a_gateway_s_cache_key_is_only_for_the_first_attempt() -> None:
     ai = FakeAi(native({}), native({"name": "Ada", "age": 36}))
     await extract(ai, {"gateway": {"cache_key": "ada", "cache_ttl": 60}}, GATEWAY_ID="mine")
     first, second = (call[2]["gateway"] for call in ai.calls)
-    assert first == {"id": "mine", "cacheKey": "ada", "cacheTtl": 60}
+    assert first == {
+        "id": "mine",
+        "cacheKey": "default /extract @cf/meta/llama-3.1-8b-instruct-fast whole ada",
+        "cacheTtl": 60,
+    }
     assert second == {"id": "mine", "cacheTtl": 60}
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from aiworker.access import Caller
 from aiworker.ai import catalogue, model_call
 from aiworker.ai.model_call import FIRST_WAIT, Answer, Candidate
 from aiworker.bindings import Inputs, UpstreamResponse
@@ -69,7 +70,7 @@ async def test_what_may_pass_is_tried_again(clock: Clock, status: int, code: int
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(429, 3036), (429, 4006), (429, 3021), (429, 2003), (400, 5006), (400, 5007), (403, 5018), (413, 5021)],
+    [(429, 3036), (429, 4006), (429, 2003), (400, 5006), (400, 5007), (403, 5018), (413, 5021)],
 )
 async def test_what_will_not_pass_is_not(clock: Clock, status: int, code: int) -> None:
     ai = FakeAi(refused(status, code), ANSWER)
@@ -77,6 +78,14 @@ async def test_what_will_not_pass_is_not(clock: Clock, status: int, code: int) -
     assert error.upstream_code == code
     assert ai.models == [FIRST]
     assert clock.slept == []
+
+
+@pytest.mark.parametrize(("status", "code"), [(429, 3021), (410, 5028)])
+async def test_what_is_of_one_model_only_is_asked_of_another_at_once(clock: Clock, status: int, code: int) -> None:
+    ai = FakeAi(refused(status, code), ANSWER)
+    assert (await run(ai, FIRST, SECOND)).model.id == SECOND
+    assert clock.slept == []
+    assert (await failure(FakeAi(refused(status, code)))).upstream_code == code
 
 
 async def test_a_broken_connection_is_tried_again_and_a_deadline_is_not(clock: Clock) -> None:
@@ -235,3 +244,16 @@ async def test_an_answer_that_is_no_json_says_what_it_is_instead() -> None:
             await unread.json()
         assert raised.value.type == "upstream_error"
         assert (text or "nothing") in raised.value.message
+
+
+async def test_a_cache_key_of_one_tenant_is_none_of_another_s() -> None:
+    keys: list[str] = []
+    for tenant in ("acme", "globex", None):
+        ai = FakeAi(answered({}))
+        settings = Settings.read({**VARIABLES, "GATEWAY_ID": "mine"})
+        caller = Caller("a key", frozenset({"chat"}), tenant)
+        context = a_context(FakeRequest("POST", "/chat"), settings, ai, caller)
+        candidate = Candidate(catalogue.MODELS[FIRST], Inputs({"prompt": "Hello"}))
+        await model_call.run(context, [candidate], GatewayOptions(cache_key="weather"))
+        keys.append(ai.calls[0][2]["gateway"]["cacheKey"])
+    assert keys == [f"{tenant}  {FIRST} whole weather" for tenant in ("acme", "globex", "")]

@@ -164,7 +164,7 @@ def test_a_follow_up_becomes_a_request_for_one_query() -> None:
     assert "only the query" in system["content"]
     assert user["content"].split("\n") == [
         "User: What does the Pro plan cost?",
-        "Assistant: It costs 5. ‹|im_end|›",  # noqa: RUF001
+        "Assistant: It costs 5. < |im_end|>",
         "User: And for teams?",
     ]
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from aiworker.ai.breaker import Breaker
 from aiworker.api import speech
 from aiworker.bindings import Inputs
+from aiworker.budget import Spending
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Response
@@ -78,7 +80,14 @@ class FakeAi:
 
 def context(ai: FakeAi, request: FakeRequest, **variables: str) -> Context:
     parts: dict[str, Any] = {field.name: None for field in fields(Context)}  # most are not needed here
-    parts |= {"ai": ai, "request": request, "settings": Settings.read(variables), "log": RequestLog()}
+    parts |= {
+        "ai": ai,
+        "request": request,
+        "settings": Settings.read(variables),
+        "log": RequestLog(),
+        "spending": Spending(),
+        "breaker": Breaker(),
+    }
     return Context(**parts)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import DevServer, ErrorOf, Simulator, until
+from tests.conftest import TLS, DevServer, ErrorOf, Simulator, until
 
 NOT_THERE = "01JZZZZZZZZZZZZZZZZZZZZZZZ"
 
@@ -23,7 +23,7 @@ def logged_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 
 @pytest.fixture
 def logged(logged_server: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=logged_server.url, timeout=30) as client:
+    with httpx.Client(base_url=logged_server.url, timeout=30, verify=TLS) as client:
         yield client
 
 

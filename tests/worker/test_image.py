@@ -13,8 +13,11 @@ import httpx
 import pytest
 from PIL import Image
 
+from aiworker.ai.breaker import Breaker
 from aiworker.api import image as route
+from aiworker.budget import Spending
 from aiworker.errors import ApiError
+from aiworker.request_log import RequestLog
 from aiworker.settings import Settings
 from tests.conftest import ErrorOf, NewCalls, Simulator
 
@@ -704,8 +707,9 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
 
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
-        request=request, settings=Settings.read({}), the_ai=lambda: model, the_bucket=the_bucket
-    )
+        request=request, settings=Settings.read({}), the_ai=lambda: model, the_bucket=the_bucket, log=RequestLog(),
+        breaker=Breaker(), spending=Spending(),
+    )  # fmt: skip
     with pytest.raises(ApiError) as caught:
         asyncio.run(route.create(context))
     return caught.value

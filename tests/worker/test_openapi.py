@@ -25,7 +25,7 @@ def test_it_is_valid_openapi_3_1(document: dict[str, Any]) -> None:
 
 
 def test_it_describes_every_route_and_no_other(document: dict[str, Any]) -> None:
-    routes = {(path, method.lower()) for path, methods in ROUTES.items() for method in methods}
+    routes = {(path.replace("...}", "}"), method.lower()) for path, methods in ROUTES.items() for method in methods}
     described = {(path, method) for path, methods in document["paths"].items() for method in methods}
     assert described == routes - {("/openapi.json", "get")}
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 from aiworker.errors import ApiError
 
 DONE = "[DONE]"
+EVENT_STREAM = "text/event-stream"
 TEXTS = ("content", "response", "text")
 """Where a text stands: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
 
@@ -28,36 +29,43 @@ class Answer:
     """Fed with the data of a stream's frames, or once with a whole answer."""
 
     text: str = ""
+    reasoning: str = ""
+    """What the model has thought, where it says so apart."""
     tool_calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
     """By their index in the answer."""
     usage: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def add(self, data: dict[str, Any]) -> None:
-        self.usage = data.get("usage") or self.usage
-        for choice in data.get("choices") or [data]:
-            said: dict[str, Any] = choice.get("delta") or choice.get("message") or choice
+        """What is of another shape than an answer's is passed over."""
+        self.usage = _object(data.get("usage")) or self.usage
+        for choice in objects(data.get("choices")) or [data]:
+            said = _object(choice.get("delta")) or _object(choice.get("message")) or choice
             # in JSON mode, native models answer an object in place of a text, which may be an empty one
             # (`text` is what completions of raw prompts have)
             text = next(
                 (said[name] for name in ("content", "response", "text") if said.get(name) not in (None, "")), ""
             )
             self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-            for number, call in enumerate(cast("list[dict[str, Any]]", said.get("tool_calls") or [])):
+            reasoning = said.get("reasoning_content") or said.get("reasoning")
+            self.reasoning += reasoning if isinstance(reasoning, str) else ""
+            for number, call in enumerate(objects(said.get("tool_calls"))):
                 self._add_call(number, call)
 
     def _add_call(self, number: int, call: dict[str, Any]) -> None:
-        function: dict[str, Any] = call.get("function") or call
+        function = _object(call.get("function")) or call
         index: int = call["index"] if isinstance(call.get("index"), int) else number
         if index not in self.tool_calls and function.get("name"):
-            self.tool_calls[index] = ToolCall(call.get("id") or f"call_{index}", function["name"])
+            self.tool_calls[index] = ToolCall(str(call.get("id") or f"call_{index}"), str(function["name"]))
         arguments = function.get("arguments")
         if arguments and index in self.tool_calls:
             # native models answer an object where OpenAI's dialect has its text
             self.tool_calls[index].arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
-    def message(self) -> dict[str, Any]:
+    def message(self, *, with_reasoning: bool = False) -> dict[str, Any]:
         """As the assistant's message in what is sent next; `content` is never null, which native models refuse."""
         said: dict[str, Any] = {"role": "assistant", "content": self.text}
+        if with_reasoning and self.reasoning:
+            said["content"] = f"{self.reasoning}\n\n{self.text}"
         if self.tool_calls:
             said["tool_calls"] = [call.to_json() for call in self.tool_calls.values()]
         return said
@@ -72,7 +80,7 @@ class Frames:
     def feed(self, chunk: bytes) -> list[str]:
         """The frames that are whole now, without the empty line that ends each."""
         *whole, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
-        return [block.decode() for block in whole]
+        return [block.decode(errors="replace") for block in whole]
 
 
 def frame_data(block: str) -> dict[str, Any] | None:
@@ -80,9 +88,22 @@ def frame_data(block: str) -> dict[str, Any] | None:
     lines = [line[5:].strip() for line in block.splitlines() if line.startswith("data:")]
     try:
         data = json.loads("\n".join(lines))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", data) if isinstance(data, dict) else None
+
+
+def objects(given: Any) -> list[dict[str, Any]]:
+    """Those of a list, if it is one: what models answer may be anything."""
+    return (
+        [_object(each) for each in cast("list[Any]", given) if isinstance(each, dict)]
+        if isinstance(given, list)
+        else []
+    )
+
+
+def _object(given: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
 
 
 def frame(data: dict[str, Any] | str, event: str | None = None) -> str:

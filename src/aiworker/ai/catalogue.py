@@ -109,7 +109,7 @@ def find(model_id: str, task: str) -> Model:
 
 def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
     """The error for an id that is none of the known ones."""
-    near = get_close_matches(model_id, known, n=3)
+    near = get_close_matches(model_id[:100], known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models{query} lists what there is."
     return ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
 

@@ -48,6 +48,6 @@ def _found(language: str, codes: dict[str, str], param: str, allowed: str) -> st
     wanted = language.casefold().strip()
     if wanted in codes:
         return codes[wanted]
-    near = get_close_matches(wanted, codes, n=1)
+    near = get_close_matches(wanted[:100], codes, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ApiError("invalid_request", f"{param} must be {allowed}.{hint}", param=param)

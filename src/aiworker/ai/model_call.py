@@ -10,14 +10,15 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
 
-from aiworker.ai import catalogue
+from aiworker.ai import catalogue, control_tokens, estimate
 from aiworker.ai.catalogue import Model
 from aiworker.bindings import Inputs, UpstreamResponse
+from aiworker.budget import Charge
 from aiworker.context import Resources
-from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError
+from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError, ClientLeft
 from aiworker.http import Opaque, Response
 from aiworker.request_log import RequestLog
 from aiworker.schemas.gateway import GatewayOptions
@@ -42,6 +43,8 @@ PASSING = {CAPACITY, 3007, 3008}
 
 Not among them: 3036 and 4006 (the day's neurons are used up), 3021 and 2003 (a minute's requests).
 """
+OF_ONE_MODEL = {3021, 5028}
+"""Codes that another model need not have: the requests a minute of this one, and that it is retired."""
 
 AT_ONCE = 4
 """Calls that one request makes at the same time. (A Worker may have 6 connections open.)"""
@@ -71,6 +74,10 @@ class Answer:
     """What a response tells of it: x-model, server-timing, ids."""
     log: RequestLog = field(default_factory=RequestLog)
     """Of the request that it is for."""
+    charge: Charge = field(default_factory=Charge)
+    """Of the key's budget."""
+    held: str | None = None
+    """Its whole body, where that was read before anything of it is sent: then there is none left in `raw`."""
 
     @property
     def content_type(self) -> str:
@@ -82,7 +89,7 @@ class Answer:
 
     async def json(self) -> Any:
         """Raises ApiError `upstream_error` if the body is no JSON."""
-        text = await self.raw.text()
+        text = await self.raw.text() if self.held is None else self.held
         try:
             return json.loads(text)
         except ValueError:
@@ -101,6 +108,7 @@ class Answer:
         said = self.headers.get("x-neurons")
         cost = float(said) if said else catalogue.neurons(self.model, usage)
         self.log.used(usage, cost)
+        self.charge.cost = cost
         return cost
 
     def response(self, body: Any, content_type: str | None = None) -> Response:
@@ -112,16 +120,44 @@ class Answer:
 async def run(resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None = None) -> Answer:
     """The answer of the first candidate that gives one.
 
-    Raises ApiError of the last, as UPSTREAM_CODES and UPSTREAM_STATUSES have it; `timeout` when MODEL_SECONDS are over.
+    Raises ApiError of the last, as UPSTREAM_CODES and UPSTREAM_STATUSES have it; `timeout` when MODEL_SECONDS are over;
+    `budget_exceeded` before any is asked.
     """
+    [charge] = await _reserved(resources, [candidates])
+    return await _first(resources, candidates, gateway, charge)
+
+
+async def _reserved(resources: Resources, calls: Sequence[Sequence[Candidate]]) -> list[Charge]:
+    """What each call may cost, whichever of its candidates answers, taken from the key's budget."""
+    if not resources.spending.is_counted:
+        return [Charge() for _ in calls]
+    return await resources.spending.reserve(
+        [max(estimate.neurons(each.model, each.inputs) for each in candidates) for candidates in calls]
+    )
+
+
+async def _first(
+    resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None, charge: Charge
+) -> Answer:
+    """As `run`, for what has been reserved; a call that fails gives it back."""
+    try:
+        return replace(await _first_that_answers(resources, candidates, gateway), charge=charge)
+    except ApiError:
+        charge.cost = 0
+        raise
+
+
+async def _first_that_answers(
+    resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None
+) -> Answer:
     began = time.monotonic()
-    options = _options(resources, gateway)
-    for number, candidate in enumerate(candidates):
+    for number, candidate in enumerate(map(_harmless, candidates)):
         has_spare = number + 1 < len(candidates)
+        options = _options(resources, gateway, candidate)
         try:
-            return await _ask(resources, candidate, options, began, has_spare=has_spare)
+            return await _guarded(resources, candidate, options, began, has_spare=has_spare)
         except _Refused as refused:
-            if not (has_spare and refused.may_pass and _left(resources, began) > 0):
+            if not (has_spare and refused.is_of_model and _left(resources, began) > 0):
                 raise refused.error from None
     raise AssertionError("no candidate")
 
@@ -146,26 +182,37 @@ async def run_all(
     if len(candidates) == 1:  # as most are: without the tasks, each of which is a turn of JavaScript's event loop
         return [await read(await run(resources, candidates, gateway))]
     results: dict[int, Read] = {}
-    waiting = iter(enumerate(candidates))
+    charges = await _reserved(resources, [[candidate] for candidate in candidates])
+    waiting = iter(enumerate(charges))
 
     async def work() -> None:
-        for number, candidate in waiting:
-            results[number] = await read(await run(resources, [candidate], gateway))
+        for number, charge in waiting:
+            results[number] = await read(await _first(resources, [candidates[number]], gateway, charge))
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(work())
     except ExceptionGroup as failures:
+        for _, charge in waiting:  # of those that are not asked any more
+            charge.cost = 0
         raise failures.exceptions[0] from None
     return [results[number] for number in range(len(candidates))]
 
 
-def neurons(answers: Sequence[Answer], usage: Mapping[str, Any]) -> float | None:
-    """What answers of one model have cost together: as upstream says, else by the price of `usage`; None if unknown."""
+def neurons(answers: Sequence[Answer], usage: Mapping[str, Any], priced: float | None = None) -> float | None:
+    """What answers of one model have cost together: as upstream says, else by the price of `usage`, else `priced`.
+
+    priced: neurons by what the route knows (minutes, pixels); None if nobody knows.
+    """
     said = [answer.headers.get("x-neurons") for answer in answers]
     cost = sum(float(each) for each in said if each) if all(said) else catalogue.neurons(answers[0].model, usage)
+    if cost is None:
+        cost = priced
     answers[0].log.used(usage, cost)
+    if cost is not None:
+        for number, answer in enumerate(answers):
+            answer.charge.cost = 0 if number else cost
     return cost
 
 
@@ -179,6 +226,35 @@ def response(answers: Sequence[Answer], body: str | list[str | Opaque], neurons:
     if neurons is not None:
         joined["x-neurons"] = f"{neurons:.4g}"
     return Response(body, 200, {"content-type": "application/json", "cache-control": "no-store", **joined})
+
+
+def _harmless(candidate: Candidate) -> Candidate:
+    """With texts that are nothing but text, whoever wrote them."""
+    if candidate.model.task not in control_tokens.TEMPLATED:
+        return candidate
+    plain = control_tokens.plain_inputs(candidate.inputs.fields)
+    return replace(candidate, inputs=replace(candidate.inputs, fields=plain))
+
+
+async def _guarded(
+    resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
+) -> Answer:
+    """One model, unless it keeps failing. Raises _Refused."""
+    if not resources.settings.spares_models:
+        return await _ask(resources, candidate, options, began, has_spare=has_spare)
+    model, breaker = candidate.model.id, resources.breaker
+    try:
+        breaker.admit(model)
+    except ApiError as error:
+        raise _Refused(error, may_pass=True) from None
+    try:
+        answer = await _ask(resources, candidate, options, began, has_spare=has_spare)
+    except _Refused as refused:
+        if refused.has_failed:
+            breaker.failed(model)
+        raise
+    breaker.succeeded(model)
+    return answer
 
 
 async def _ask(
@@ -195,6 +271,7 @@ async def _ask(
             is_busy = refused.error.upstream_code == CAPACITY and has_spare
             if not refused.may_pass or is_busy or wait >= _left(resources, began):
                 raise
+        resources.log.retries += 1
         await asyncio.sleep(wait)
 
 
@@ -202,14 +279,16 @@ async def _attempt(
     resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
 ) -> Answer:
     model = candidate.model
-    resources.log.calls += 1
+    resources.log.asks(candidate.inputs.fields)
     sent = {**options, "rejectIfBusy": True} if has_spare else options
     try:
         raw = await resources.the_ai().run(model.id, candidate.inputs, sent, _left(resources, began))
     except ApiError as error:
         error.headers |= _told(model, began)
         # a time-out of ours ends it; a connection that broke may do better the next time
-        raise _Refused(error, may_pass=error.type == "upstream_error") from None
+        is_late = error.type == "timeout" and not isinstance(error, ClientLeft)
+        is_broken = error.type == "upstream_error"
+        raise _Refused(error, may_pass=is_broken, has_failed=is_broken or is_late) from None
     facts = _told(model, began) | _handed_on(raw)
     if not 200 <= raw.status < 300:
         raise await _refusal(raw, facts)
@@ -228,14 +307,26 @@ def _waits(attempts: int) -> Iterator[float]:
         yield FIRST_WAIT * 2**number * random.uniform(0.5, 1)
 
 
-def _options(resources: Resources, gateway: GatewayOptions | None) -> dict[str, Any]:
+def _options(resources: Resources, gateway: GatewayOptions | None, candidate: Candidate) -> dict[str, Any]:
     # the Response itself, whatever its status: its body need not pass through Python
     options: dict[str, Any] = {"returnRawResponse": True}
-    if resources.settings.gateway_id:
-        options["gateway"] = {"id": resources.settings.gateway_id, **(gateway.options() if gateway else {})}
+    if not candidate.inputs.fit_a_gateway:
+        if gateway:
+            raise ApiError(
+                "invalid_request", "AI Gateway takes no forms and no streams: leave it out.", param="gateway"
+            )
+    elif resources.settings.gateway_id:
+        said = gateway.options(_shared_by(resources, candidate)) if gateway else {}
+        options["gateway"] = {"id": resources.settings.gateway_id, **said}
     elif gateway:
         raise ApiError("invalid_request", "This Worker has no gateway: set its variable GATEWAY_ID.", param="gateway")
     return options
+
+
+def _shared_by(resources: Resources, candidate: Candidate) -> str:
+    """Answers of one shape: the gateway's cache gives whatever it has under a key, whoever asks for whatever."""
+    shape = "stream" if candidate.inputs.fields.get("stream") else "whole"
+    return f"{resources.cache_owner} {resources.log.route or ''} {candidate.model.id} {shape}"
 
 
 def _told(model: Model, began: float) -> dict[str, str]:
@@ -248,11 +339,20 @@ def _handed_on(raw: UpstreamResponse) -> dict[str, str]:
 
 
 class _Refused(Exception):  # noqa: N818 - what a model did, not yet an error of ours
-    def __init__(self, error: ApiError, *, may_pass: bool) -> None:
-        """may_pass: the same call may succeed in a moment, or with another model."""
+    def __init__(self, error: ApiError, *, may_pass: bool, has_failed: bool | None = None) -> None:
+        """
+        may_pass: the same call may succeed in a moment, or with another model.
+        has_failed: the model is to blame, not the call; as `may_pass` if it is not said.
+        """
         super().__init__(error.message)
         self.error = error
         self.may_pass = may_pass
+        self.has_failed = may_pass if has_failed is None else has_failed
+
+    @property
+    def is_of_model(self) -> bool:
+        """Whether another model may answer."""
+        return self.may_pass or self.error.upstream_code in OF_ONE_MODEL
 
 
 async def _refusal(raw: UpstreamResponse, facts: Mapping[str, str]) -> _Refused:

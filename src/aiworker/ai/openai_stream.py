@@ -12,8 +12,12 @@ from typing import Any, Protocol, cast
 
 from aiworker.errors import ApiError
 
-PLAIN = re.compile(rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\.)*+")(?:, ?"p": ?"[^"\\]*+")?\}')
+PLAIN = re.compile(
+    rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")(?:, ?"p": ?"[^"\\]*+")?\}'
+)
 """A native frame with text only; `p` is padding."""
+UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
+"""What reading raises if a frame is no JSON, of endless depth, or of another shape than an answer."""
 
 Json = dict[str, Any]
 
@@ -94,7 +98,7 @@ class Translation:
 
     def _frame(self, block: bytes) -> bytes:
         plain = PLAIN.fullmatch(block)
-        if plain and self._has_begun and self._until is None and not self._is_over:
+        if plain and self._has_begun and self._until is None and not self._is_over and _is_utf8(plain[1]):
             self._pieces += 1
             return self._writer.text(plain[1])
         lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
@@ -106,29 +110,31 @@ class Translation:
         if text == b"[DONE]":
             return self._end()
         try:
-            data = json.loads(text)
-        except ValueError:
+            return self._read(json.loads(text))
+        except UNREADABLE:
             return self._broken("a frame of it cannot be read")
+
+    def _read(self, data: Any) -> bytes:
         match data:
             case {"error": error} | {"errors": [error, *_]} if error:
                 return self._broken(error["message"] if isinstance(error, dict) and "message" in error else str(error))  # pyright: ignore[reportUnknownArgumentType]
             case dict():
                 return b"".join(self._said(cast("Json", data)))
             case _:
-                return self._broken("a frame of it cannot be read")
+                raise TypeError
 
     def _said(self, data: Json) -> Iterator[bytes]:
         """What a frame or a whole answer says, in either dialect."""
-        self._usage = data.get("usage") or self._usage
+        self._usage = _counts(data.get("usage")) or self._usage
         choices: list[Json] = data.get("choices", [data])
         for choice in choices[:1]:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             said: Json = choice.get("delta") or choice.get("message") or choice
             if reasoning := said.get("reasoning_content") or said.get("reasoning"):
-                yield self._begun() + self._counted(self._writer.reasoning(_literal(reasoning)))
+                yield self._begun() + self._counted(self._writer.reasoning(_literal(_text(reasoning))))
             text = next((said[name] for name in ("content", "response") if said.get(name) not in (None, "")), "")
             # JSON mode of native models answers the object itself, and some write a token that is a number as one
-            yield self._text(text if isinstance(text, str) else json.dumps(text, ensure_ascii=False))
+            yield self._text(_text(text))
             for number, call in enumerate(cast("list[Json]", said.get("tool_calls") or [])):
                 yield from self._call(number, call)
 
@@ -150,8 +156,7 @@ class Translation:
         arguments = function.get("arguments")
         if arguments not in (None, "") and index in self._calls:
             # native models answer an object where OpenAI's dialect has its text
-            text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-            yield self._counted(self._writer.arguments(index, _literal(text)))
+            yield self._counted(self._writer.arguments(index, _literal(_text(arguments))))
 
     def _call_id(self, call: Json, index: int) -> str:
         return call.get("id") or f"call_{self._answer_id.rpartition('-')[2].rpartition('_')[2]}{index}"
@@ -230,6 +235,30 @@ def _overlap(text: str, sequence: str) -> int:
     """How many letters at the end of the text may begin the sequence."""
     longest = min(len(text), len(sequence) - 1)
     return next((size for size in range(longest, 0, -1) if sequence.startswith(text[-size:])), 0)
+
+
+def _text(said: Any) -> str:
+    return said if isinstance(said, str) else json.dumps(said, ensure_ascii=False)
+
+
+def _is_utf8(literal: bytes) -> bool:
+    if literal.isascii():
+        return True
+    try:
+        literal.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _counts(usage: Any) -> Json:
+    """Of what a model says of its tokens, what has the type that clients expect."""
+    given = cast("Json", usage) if isinstance(usage, dict) else {}
+    return {
+        name: value
+        for name, value in given.items()
+        if isinstance(value, dict if name.endswith("_details") else int | float)
+    }
 
 
 def _literal(text: str) -> bytes:

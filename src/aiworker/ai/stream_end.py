@@ -2,11 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiworker.ai import model_call
 from aiworker.ai.answer import DONE, Answer, Frames, frame_data
+from aiworker.bindings import Streams
 from aiworker.errors import ApiError
+from aiworker.http import Opaque
 
 TAIL = 16_384
 """Bytes at the end of a stream among which its last frames are."""
@@ -20,14 +21,19 @@ class StreamEnd:
     keep: Callable[[Answer], Awaitable[None]] | None = None
     """Is given the answer if it is whole; may raise ApiError."""
 
+    @property
+    def reads(self) -> int | None:
+        return None if self.keep else TAIL
+
     async def whole(self, body: bytes) -> str:
         # `[DONE]` ends a stream in either dialect: without it, what has come is not the whole
         if not body.rstrip().endswith(DONE.encode()):
             return self.broken_off("it ended early")
-        self.answer.used(last_usage(body))
+        said = said_in(body)
+        self.answer.used(said.usage)
         if self.keep:
             try:
-                await self.keep(said_in(body))
+                await self.keep(said)
             except ApiError as error:
                 return self.broken_off(error.message)
         return ""
@@ -36,13 +42,17 @@ class StreamEnd:
         return self.broken_off(reason)
 
 
-def last_usage(body: bytes) -> dict[str, Any]:
-    """The tokens that a stream reports at its end; empty if it does not."""
-    _, _, tail = body[-TAIL:].partition(b"\n\n") if len(body) > TAIL else (b"", b"", body)
-    return said_in(tail).usage
+async def relayed(streams: Streams, end: StreamEnd, before: str = "") -> str | Opaque:
+    """`before`, the answer's own stream, and what follows it; all at once of an answer that was held."""
+    answer = end.answer
+    if answer.held is None:
+        # from one JavaScript stream to the other; should the client leave, the model is cancelled
+        return streams.relay(answer.raw.body, end, before)
+    return before + answer.held + await end.whole(answer.held.encode())
 
 
 def said_in(body: bytes) -> Answer:
+    """What a stream says, or its end, of which a frame that has lost its beginning says nothing."""
     said = Answer()
     for block in Frames().feed(body):
         said.add(frame_data(block) or {})

@@ -6,6 +6,8 @@ from typing import Any, cast
 BYTES_A_TOKEN = 3
 """Of UTF-8, and fewer than the models' tokenizers put into one on average (about 4 in English): estimates come out
 rather too high."""
+ANSWER_TOKENS = 1024
+"""Left free for an answer where the request does not say `max_tokens`."""
 IMAGE_TOKENS = 2_000
 """What an image takes at most, about; models do not say, and scale large ones down."""
 TEMPLATE_TOKENS = 4

@@ -1,7 +1,7 @@
 """Answers for which the Worker calls tools of its own: ask the model, do what it calls, tell it the results, again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -25,32 +25,40 @@ class ToolLoop:
         self,
         context: Context,
         asked: ChatRequest,
-        model: Model,
+        models: Sequence[Model],
         tools: Mapping[str, WorkerTool],
-        messages: list[dict[str, Any]] | None,
+        messages: Mapping[str, list[dict[str, Any]]],
     ) -> None:
-        """messages: what the model is sent first, if not the request's own."""
+        """models: the first answers; should it fail, the next. messages: what each model is sent first, by its id."""
         self._context = context
         self._asked = asked
-        self._model = model
+        self._models = models
         self._tools = tools
-        self._messages = asked.turn() if messages is None else messages
+        self._messages = messages
         self._rounds = context.settings.tool_rounds
         self._gateway = asked.gateway
         self.said: list[dict[str, Any]] = []
         """What the model and the tools have said so far, as messages."""
+        self.spoken: list[dict[str, Any]] = []
+        """What the model has, and what it has thought."""
 
     async def begin(self) -> model_call.Answer:
-        """Ask the model for the next round."""
-        inputs = self._asked.inputs(self._model, [*self._messages, *self.said])
-        if self._rounds > 0:
-            inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
+        """Ask a model for the next round: the one of the last round first, and no other dialect than its."""
+        candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
-        candidate = Candidate(self._model, Inputs(inputs))
-        self.answer = await model_call.run(self._context, [candidate], self._gateway)
+        self.answer = await model_call.run(self._context, candidates, self._gateway)
+        asked = [model.id for model in self._models]
+        later = self._models[asked.index(self.answer.model.id) :]
+        self._models = [model for model in later if model.dialect == self.answer.model.dialect]
         # a cache key stands for one answer: the next round must not get this one's
         self._gateway = self._gateway.without_cache_key() if self._gateway else None
         return self.answer
+
+    def _inputs(self, model: Model) -> dict[str, Any]:
+        inputs = self._asked.inputs(model, [*self._messages[model.id], *self.said])
+        if self._rounds > 0:
+            inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
+        return inputs
 
     async def run(self) -> dict[str, Any]:
         """All rounds; the last whole answer."""
@@ -61,6 +69,7 @@ class ToolLoop:
             answer.add(whole)
             if not await self._follow(answer):
                 return whole
+            self.answer.used(answer.usage)
 
     async def stream(self) -> AsyncGenerator[str]:
         """The rounds after `begin` as one stream: text as it comes, and an `event: tool` for every call.
@@ -74,6 +83,7 @@ class ToolLoop:
                     answer.add(frame_data(block) or {})
                     if not (answer.tool_calls or _is_done(block)):
                         yield f"{block}\n\n"
+            self.answer.used(answer.usage)
             results = await self._follow(answer)
             if not results:
                 yield frame(DONE)
@@ -96,6 +106,7 @@ class ToolLoop:
     async def _follow(self, answer: Answer) -> list[dict[str, Any]]:
         """Do what the model has called, all at once, and note it; empty if it has called nothing."""
         self.said.append(answer.message())
+        self.spoken.append(answer.message(with_reasoning=True))
         # after the last round nothing is called any more, whatever the model says
         calls = list(answer.tool_calls.values()) if self._rounds >= 0 else []
         results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))

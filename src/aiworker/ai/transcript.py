@@ -4,9 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from aiworker.ai.answer import objects
+
 SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
 LONGEST_SEGMENT = 20
 """Words, where a model gives no segments and sentences do not end: two lines of a subtitle."""
+LONGEST = 1e9
+"""Seconds: what is more is none."""
 PAUSE = 1.0
 """Seconds of silence that end a segment."""
 
@@ -75,31 +79,33 @@ def of_english_whisper(answer: Mapping[str, Any]) -> Transcript:
 
 
 def of_whisper_turbo(answer: Mapping[str, Any]) -> Transcript:
-    info: Mapping[str, Any] = answer.get("transcription_info") or {}
-    segments: list[Mapping[str, Any]] = answer.get("segments") or []
+    info = _first([answer.get("transcription_info")])
+    segments = objects(answer.get("segments"))
     return Transcript(
         _text(answer.get("text")),
         [{**_times(each), "text": _text(each.get("text"))} for each in segments if _is_timed(each)],
         [word for each in segments for word in _words(each.get("words"))],
-        info.get("language"),
-        info.get("duration"),
+        _text(info.get("language")) or None,
+        info["duration"] if _is_time(info.get("duration")) else None,
     )
 
 
 def of_nova(answer: Mapping[str, Any]) -> Transcript:
-    results: Mapping[str, Any] = answer.get("results") or {}
+    results = _first([answer.get("results")])
     channel = _first(results.get("channels"))
     best = _first(channel.get("alternatives"))
     words = _words(best.get("words"))
-    return Transcript(_text(best.get("transcript")), _segments(words), words, channel.get("detected_language"))
+    return Transcript(
+        _text(best.get("transcript")), _segments(words), words, _text(channel.get("detected_language")) or None
+    )
 
 
-def _first(given: Sequence[Mapping[str, Any]] | None) -> Mapping[str, Any]:
-    return given[0] if given else {}
+def _first(given: object) -> Mapping[str, Any]:
+    return next(iter(objects(given)), dict[str, Any]())
 
 
-def _words(given: Iterable[Mapping[str, Any]] | None) -> list[Timed]:
-    return [_word(each) for each in given or [] if _is_timed(each)]
+def _words(given: object) -> list[Timed]:
+    return [_word(each) for each in objects(given) if _is_timed(each)]
 
 
 def _word(given: Mapping[str, Any]) -> Timed:
@@ -136,7 +142,11 @@ def _text(given: object) -> str:
 
 
 def _is_timed(given: Mapping[str, Any]) -> bool:
-    return all(isinstance(given.get(name), int | float) for name in ("start", "end"))
+    return all(_is_time(given.get(name)) for name in ("start", "end"))
+
+
+def _is_time(given: object) -> bool:
+    return isinstance(given, int | float) and -LONGEST < given < LONGEST
 
 
 def _times(given: Mapping[str, Any]) -> Timed:

@@ -4,18 +4,19 @@ Where it can, the model's body goes to the client unread. It is read where somet
 conversation that keeps it, the Worker's own tools.
 """
 
+import functools
 import json
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import Any
 
-from aiworker import tools
-from aiworker.ai import catalogue, model_call, tokens, tool_loop
-from aiworker.ai.answer import Answer, as_frames, broken_off, frame
+from aiworker import limits, tools
+from aiworker.ai import catalogue, guard, model_call, tokens, tool_loop
+from aiworker.ai.answer import EVENT_STREAM, Answer, as_frames, broken_off, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
-from aiworker.ai.stream_end import StreamEnd
+from aiworker.ai.stream_end import StreamEnd, relayed
 from aiworker.bindings import Conversation, Inputs
 from aiworker.context import Context
 from aiworker.conversations import recent
@@ -24,20 +25,19 @@ from aiworker.http import Response, json_response
 from aiworker.schemas import parse_json
 from aiworker.schemas.chat import NAME, ChatRequest
 
-ANSWER_TOKENS = 1024
-"""Left free for the answer when a conversation is cut to the context and the request does not say `max_tokens`."""
-EVENT_STREAM = "text/event-stream"
-
 
 async def chat(context: Context) -> Response:
     asked = await parse_json(ChatRequest, context.request, context.settings.max_body_bytes)
     models = models_for(context, asked)
     conversation = _conversation(context, asked)
     history = await conversation.history() if conversation else []
+    told = [*history, *asked.turn()]
+    await guard.check_input(context, told, asked.gateway)
     if asked.worker_tools:
         return await _with_tools(context, asked, models, conversation, history)
     candidates = [Candidate(model, Inputs(asked.inputs(model, _said(asked, model, history)))) for model in models]
     answer = await model_call.run(context, candidates, asked.gateway)
+    answer = await guard.held(context, told, answer, asked.gateway)
     if asked.stream:
         return await _streamed(context, asked, answer, conversation)
     whole = await answer.object()
@@ -69,13 +69,21 @@ def _named(context: Context, conversation_id: str) -> Conversation:
 
 
 def models_for(context: Context, asked: ChatRequest) -> list[Model]:
-    """The model asked for; if none was, CHAT_MODEL and those of CHAT_FALLBACKS that can do the same."""
-    first = catalogue.find(asked.model or context.settings.models["CHAT_MODEL"], "text-generation")
-    _check(asked, first)
-    if asked.model:
+    limits.check_prompt(context, asked.texts(), "prompt" if asked.messages is None else "messages")
+    return able_models(context, asked.model, functools.partial(_check, asked))
+
+
+def able_models(context: Context, named: str | None, check: Callable[[Model], None]) -> list[Model]:
+    """The model that a request names; if it names none, CHAT_MODEL and those of CHAT_FALLBACKS that can do the same.
+
+    check: raises ApiError for what a model is known not to take.
+    """
+    first = catalogue.find(named or context.settings.models["CHAT_MODEL"], "text-generation")
+    check(first)
+    if named:
         return [first]
     others = (catalogue.MODELS[each] for each in context.settings.chat_fallbacks)
-    return [first, *(model for model in others if _can(asked, model))]
+    return [first, *(model for model in others if _passes(model, check))]
 
 
 def _check(asked: ChatRequest, model: Model) -> None:
@@ -87,9 +95,9 @@ def _check(asked: ChatRequest, model: Model) -> None:
     catalogue.check_window(model, asked.texts(), asked.max_tokens or 0, param)
 
 
-def _can(asked: ChatRequest, model: Model) -> bool:
+def _passes(model: Model, check: Callable[[Model], None]) -> bool:
     try:
-        _check(asked, model)
+        check(model)
     except ApiError:
         return False
     return True
@@ -104,7 +112,7 @@ def _said(asked: ChatRequest, model: Model, history: list[dict[str, Any]]) -> li
     if not history:
         return None
     turn = asked.turn()
-    room = (model.context_window or 1_000_000) - (asked.max_tokens or ANSWER_TOKENS)
+    room = (model.context_window or 1_000_000) - (asked.max_tokens or tokens.ANSWER_TOKENS)
     kept = recent(history, room - sum(tokens.estimate(message) for message in turn))
     # what the client says of the system holds for the whole conversation
     system = [message for message in turn if message["role"] == "system"]
@@ -127,9 +135,8 @@ async def _streamed(
         if conversation:
             await conversation.append([*asked.turn(), said.message()])
 
-    # the answer's body goes from one JavaScript stream to the other; should the client leave, the model is cancelled
     end = StreamEnd(answer, broken_off(context.request_id), keep if conversation else None)
-    return answer.response(context.streams.relay(answer.raw.body, end))
+    return answer.response(await relayed(context.streams, end))
 
 
 async def _with_tools(
@@ -140,14 +147,19 @@ async def _with_tools(
     history: list[dict[str, Any]],
 ) -> Response:
     names = None if asked.worker_tools is True else asked.worker_tools
-    loop = tool_loop.ToolLoop(context, asked, models[0], tools.chosen(names), _said(asked, models[0], history))
+    sent = {model.id: _said(asked, model, history) or asked.turn() for model in models}
+    loop = tool_loop.ToolLoop(context, asked, models, tools.chosen(names), sent)
+    if asked.stream and "output" in context.settings.guarded:
+        return await _looped_at_once(context, loop, asked, conversation, history)
     if asked.stream:
         first = await loop.begin()
         return first.response(context.streams.written(_looped(context, loop, asked, conversation)))
     whole = await loop.run()
+    response = priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
+    await guard.check_output(context, [*history, *asked.turn()], loop.spoken, asked.gateway)
     if conversation:
         await conversation.append([*asked.turn(), *loop.said])
-    return priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
+    return response
 
 
 async def _looped(
@@ -161,6 +173,22 @@ async def _looped(
             await conversation.append([*asked.turn(), *loop.said])
     except ApiError as error:
         yield frame(error.to_json(context.request_id), "error")
+
+
+async def _looped_at_once(
+    context: Context,
+    loop: tool_loop.ToolLoop,
+    asked: ChatRequest,
+    conversation: Conversation | None,
+    history: list[dict[str, Any]],
+) -> Response:
+    """All that `_looped` would send, once it is whole and judged."""
+    await loop.begin()
+    parts = [part async for part in loop.stream()]
+    await guard.check_output(context, [*history, *asked.turn()], loop.spoken, asked.gateway)
+    if conversation:
+        await conversation.append([*asked.turn(), *loop.said])
+    return loop.answer.response("".join(parts), EVENT_STREAM)
 
 
 def _message(whole: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from aiworker import limits
 from aiworker.ai import catalogue, model_call, tokens, vectors
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
@@ -37,6 +38,7 @@ async def embed(context: Context) -> Response:
 async def found_for(context: Context, asked: EmbedRequest, model: Model) -> tuple[list[Vectors], dict[str, Any]]:
     """The vectors of the texts, as many at a time as the model takes, and `usage`."""
     texts = as_list(asked.text)
+    limits.check_count(context, texts, "text")
     _check(asked, model, texts)
     pooling = {"pooling": asked.pooling} if asked.pooling else {}
     batches = list(_batches(model, texts))
@@ -143,6 +145,7 @@ def _body(found: list[Vectors], usage: dict[str, Any]) -> list[str | Opaque]:
 async def rerank(context: Context) -> Response:
     asked = await parse_json(RerankRequest, context.request, context.settings.max_body_bytes)
     model = catalogue.find(asked.model or context.settings.models["RERANK_MODEL"], "reranking")
+    limits.check_count(context, asked.contexts, "contexts")
     inputs: dict[str, Any] = {"query": asked.query, "contexts": [{"text": text} for text in asked.contexts]}
     if asked.top_k:
         inputs["top_k"] = asked.top_k

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from aiworker import limits
 from aiworker.ai import catalogue, model_call
 from aiworker.ai.answer import Answer
 from aiworker.ai.catalogue import Model
@@ -60,12 +61,13 @@ async def extract(context: Context) -> Response:
     schema = _schema(asked)
     model = catalogue.find(asked.model or context.settings.models["EXTRACT_MODEL"], "text-generation")
     _check(asked, model)
+    limits.check_prompt(context, asked.texts(), "messages" if asked.text is None else "text")
     messages, gateway = _messages(asked), asked.gateway
     attempts: list[Attempt] = []
     while len(attempts) < ATTEMPTS:
         answer = await model_call.run(context, [Candidate(model, _inputs(asked, model, messages))], gateway)
         said = Answer()
-        said.add(await answer.json())
+        said.add(await answer.object())
         attempt = _attempt(answer, said, schema)
         attempts.append(attempt)
         if not attempt.faults:

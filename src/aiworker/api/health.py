@@ -15,5 +15,6 @@ async def health(context: Context) -> Response:
             "bindings": bindings,
             "simulated": list(context.settings.simulated),
             "access": context.settings.policy.mode,
+            "isolate": {**context.isolate(), "open_circuits": context.breaker.open_circuits},
         }
     )

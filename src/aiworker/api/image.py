@@ -5,7 +5,6 @@ An image's bytes stay in JavaScript: Python reads how they begin, and no more.
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 
 from aiworker import media
@@ -22,6 +21,7 @@ from aiworker.schemas.image import FILES, ImageRequest
 TASKS = ("text-to-image", "image-to-image", "inpainting")
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
+TYPES = {extension: content_type for content_type, extension in EXTENSIONS.items()}
 KEY = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(EXTENSIONS.values())})")
 """Of a stored image: the SHA-256 of its bytes, and the extension of its type."""
 
@@ -31,6 +31,12 @@ UNREADABLE = 3030
 PROMPT_BYTES = 7_000
 """Of the prompt that are kept beside an image. R2 has 8,192 for all metadata of an object (developers.cloudflare.com/
 r2/platform/limits); the other values take less than 200."""
+
+ONLY_AN_IMAGE = {
+    "content-security-policy": "default-src 'none'; sandbox",
+    "cross-origin-resource-policy": "cross-origin",
+}
+"""Pages of any origin may show it; opened by itself, it can do nothing."""
 
 FOREVER = "public, max-age=31536000, immutable"
 """Under its key, an image never changes."""
@@ -57,14 +63,16 @@ async def read(context: Context, key: str) -> Response:
     if found is None:
         raise ApiError("not_found", "There is no image of that key.")
     cached = {"cache-control": FOREVER} if found.status in (200, 206, 304) else {}
-    return Response(found.body, found.status, {**found.headers, **cached, "x-content-type-options": "nosniff"})
+    # by its name, which only `kept` gives: whatever else may have been written to the bucket, it is served as an image
+    kind = {"content-type": TYPES[key.rpartition(".")[2]]} if "content-type" in found.headers else {}
+    return Response(found.body, found.status, {**found.headers, **kind, **cached, **ONLY_AN_IMAGE})
 
 
 # ---- the request -------------------------------------------------------------------------------------------------
 
 
 async def _received(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]:
-    limit = context.settings.max_upload_bytes
+    limit = context.settings.max_image_bytes
     if media_type(context.request) != FORM:
         return await parse_json_with_files(ImageRequest, context.request, limit, FILES)
     asked, files = await parse_form(ImageRequest, context.request, limit, FILES)
@@ -93,15 +101,14 @@ def _check_images(files: Mapping[str, Payload]) -> None:
 
 
 async def made(context: Context, asked: ImageRequest, model: Model, files: Mapping[str, Payload]) -> Answer:
-    inputs = asked.inputs(model, files)
-    if inputs.form:  # the binding refuses forms through a gateway
-        context = replace(context, settings=replace(context.settings, gateway_id=None))
     try:
-        return await model_call.run(context, [Candidate(model, inputs)], asked.gateway)
+        answer = await model_call.run(context, [Candidate(model, asked.inputs(model, files))], asked.gateway)
     except ApiError as error:
         if error.upstream_code == UNREADABLE and len(files) == 1:  # of several, upstream does not say which
             error.param = next(iter(files))
         raise
+    model_call.neurons([answer], {}, asked.neurons(model))
+    return answer
 
 
 # ---- the answer --------------------------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from aiworker import limits
 from aiworker.ai import answer as answers
 from aiworker.ai import catalogue, languages, model_call, tokens
 from aiworker.ai.catalogue import Model
@@ -30,7 +31,7 @@ WORDS_A_TOKEN = 0.75
 async def translate(context: Context) -> Response:
     asked = await parse_json(TranslateRequest, context.request, context.settings.max_body_bytes)
     model = catalogue.find(asked.model or context.settings.models["TRANSLATE_MODEL"], "translation")
-    texts = _not_too_many(as_list(asked.text))
+    texts = _not_too_many(context, as_list(asked.text))
     inputs = _indic_inputs if "indictrans2" in model.id else _m2m100_inputs
     calls = [Candidate(model, Inputs(fields)) for fields in inputs(asked, texts)]
     found = await model_call.run_all(context, calls, _translated, asked.gateway)
@@ -69,7 +70,7 @@ async def _translated(answer: Answer) -> tuple[Answer, list[str]]:
 async def classify(context: Context) -> Response:
     asked = await parse_json(ClassifyRequest, context.request, context.settings.max_body_bytes)
     model = catalogue.find(asked.model or context.settings.models["CLASSIFY_MODEL"], "text-classification")
-    texts = _not_too_many(as_list(asked.text))
+    texts = _not_too_many(context, as_list(asked.text))
     calls = [Candidate(model, Inputs({"text": text})) for text in texts]
     found = await model_call.run_all(context, calls, _classified, asked.gateway)
     labels = _as_asked(asked.text, [part for _, part in found])
@@ -99,6 +100,7 @@ async def summarize(context: Context) -> Response:
     asked = await parse_json(SummarizeRequest, context.request, context.settings.max_body_bytes)
     model = _summarizer(asked.model or context.settings.models["SUMMARIZE_MODEL"])
     catalogue.check_window(model, [asked.text], asked.max_length, "text")
+    limits.check_prompt(context, [asked.text], "text")
     if model.task == "summarization":
         inputs: dict[str, Any] = {"input_text": asked.text, "max_length": asked.max_length}
     else:
@@ -147,7 +149,8 @@ def _summary(answer: Answer, whole: Any) -> tuple[str, Mapping[str, Any]]:
 # ---- what they share ---------------------------------------------------------------------------------------------
 
 
-def _not_too_many(texts: list[str]) -> list[str]:
+def _not_too_many(context: Context, texts: list[str]) -> list[str]:
+    limits.check_count(context, texts, "text")
     if len(texts) > MOST_TEXTS:
         raise ApiError(
             "invalid_request", f"text must have at most {MOST_TEXTS} items, not {len(texts):,}.", param="text"

@@ -9,11 +9,13 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from aiworker.ai import catalogue, model_call
-from aiworker.ai.answer import DONE, Answer, as_frames, broken_off, frame
+from aiworker import limits
+from aiworker.ai import catalogue, estimate, guard, model_call, tokens
+from aiworker.ai.answer import DONE, EVENT_STREAM, Answer, as_frames, broken_off, frame
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
-from aiworker.ai.stream_end import StreamEnd
+from aiworker.ai.stream_end import StreamEnd, relayed
+from aiworker.api.chat import able_models
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -37,8 +39,6 @@ from aiworker.schemas.rag import (
 )
 
 NOTHING_FOUND = "I have found nothing about this in the documents."
-ANSWER_TOKENS = 1024
-"""Left free for the answer when a request does not say `max_tokens`."""
 TRAILER = 65_536
 """Bytes at the end of a PDF, in which it says that it is encrypted."""
 MOST_CONTEXT = 6_000
@@ -50,7 +50,6 @@ OTHER_EXTENSIONS = {
     ".htm": "text/html",
     ".jpg": "image/jpeg",
 }
-EVENT_STREAM = "text/event-stream"
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -59,26 +58,31 @@ FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html
 
 async def answer(context: Context) -> Response:
     asked = await parse_json(RagRequest, context.request, context.settings.max_body_bytes)
-    model = catalogue.find(asked.model or context.settings.models["CHAT_MODEL"], "text-generation")
-    catalogue.check_sampling(model, asked.sampling())
+    models = able_models(context, asked.model, lambda model: catalogue.check_sampling(model, asked.sampling()))
     filters.check(asked.filter, context.settings.rag_properties)
-    query = await _search_query(context, asked, model)
+    limits.check_prompt(context, asked.texts(), "query" if asked.messages is None else "messages")
+    told = [*asked.history(), {"role": "user", "content": asked.question}]
+    await guard.check_input(context, told, asked.gateway)
+    query = await _search_query(context, asked, models)
     found = await retrieve(context, _search(context, asked, query))
     if not found and not asked.answer_anyway:
-        return _nothing_found(asked, model)
-    messages, used = prompt.messages(asked.question, asked.history(), found, _room(asked, model))
-    if found and not used:
-        raise ApiError("context_exceeded", f"The question leaves no room for passages in {model.id}.", param="query")
-    inputs = {**asked.sampling(), "messages": messages, "stream": asked.stream}
-    said = await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)
+        return _nothing_found(asked, models[0])
+    prompts = _prompts(asked, models, found)
+    candidates = [
+        Candidate(model, Inputs({**asked.sampling(), "messages": prompts[model.id][0], "stream": asked.stream}))
+        for model in models
+        if model.id in prompts
+    ]
+    said = await model_call.run(context, candidates, asked.gateway)
+    said = await guard.held(context, told, said, asked.gateway)
+    used = prompts[said.model.id][1]
     if not asked.stream:
         return await _whole(said, used)
     sources = frame({"sources": [_source(number, each) for number, each in enumerate(used, 1)]}, "sources")
-    # behind the sources, the model's stream goes from one JavaScript stream to the other
     if not said.is_stream:  # a model that ignores `stream`
         return said.response(sources + "".join(as_frames(await said.object())), EVENT_STREAM)
     end = StreamEnd(said, broken_off(context.request_id))
-    return said.response(context.streams.relay(said.raw.body, end, before=sources))
+    return said.response(await relayed(context.streams, end, before=sources))
 
 
 async def search(context: Context) -> Response:
@@ -95,23 +99,40 @@ def _search(context: Context, asked: SearchOptions, query: str) -> Search:
     )  # fmt: skip
 
 
-async def _search_query(context: Context, asked: RagRequest, model: Model) -> str:
+async def _search_query(context: Context, asked: RagRequest, models: list[Model]) -> str:
     """What to look for: a follow-up question says too little without what came before it."""
     history = asked.history()
     if not any(message["role"] == "user" for message in history):
         return asked.question
     inputs = {"messages": prompt.search_query_messages(history, asked.question), "max_tokens": 100, "stream": False}
-    said = Answer()
+    candidates = [Candidate(model, Inputs(inputs)) for model in models]
     # a cache key stands for the answer, not for this
     gateway = asked.gateway.without_cache_key() if asked.gateway else None
-    said.add(await (await model_call.run(context, [Candidate(model, Inputs(inputs))], gateway)).object())
+    given = await model_call.run(context, candidates, gateway)
+    said = Answer()
+    said.add(await given.object())
+    given.used(said.usage)
     return said.text.strip()[:1000] or asked.question
+
+
+Prompt = tuple[list[dict[str, Any]], list[Passage]]
+"""What a model is sent, and the passages in it."""
+
+
+def _prompts(asked: RagRequest, models: list[Model], found: list[Passage]) -> dict[str, Prompt]:
+    """By the ids of the models whose context has room for passages. Raises ApiError if the first has none."""
+    made = {model.id: prompt.messages(asked.question, asked.history(), found, _room(asked, model)) for model in models}
+    fitting = {model_id: each for model_id, each in made.items() if each[1] or not found}
+    if models[0].id not in fitting:
+        no_room = f"The question leaves no room for passages in {models[0].id}."
+        raise ApiError("context_exceeded", no_room, param="query")
+    return fitting
 
 
 def _room(asked: RagRequest, model: Model) -> int:
     """Tokens that the prompt may take."""
     window = model.context_window or MOST_CONTEXT * 2
-    return max(500, min(MOST_CONTEXT, window - (asked.max_tokens or ANSWER_TOKENS)))
+    return max(500, min(MOST_CONTEXT, window - (asked.max_tokens or tokens.ANSWER_TOKENS)))
 
 
 def _source(number: int, passage: Passage) -> dict[str, Any]:
@@ -169,10 +190,13 @@ async def add(context: Context) -> Response:
             await context.the_ingestions().start(same.id)
         return _shown(context, same, 200 if same.state == "indexed" else 202)
     database, bucket = context.the_database(), context.the_bucket()
-    await bucket.put(version.folder + ORIGINAL, upload.content, upload.kind, {})
+    model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
+    [charge] = await context.spending.reserve([estimate.ingestion(model, upload.size)])
     try:
+        await bucket.put(version.folder + ORIGINAL, upload.content, upload.kind, {})
         await store.add(database, version)
     except ApiError:
+        charge.cost = 0
         await bucket.delete_folder(version.folder)
         raise
     # should this fail, or the Worker die here: resume() starts it
@@ -227,7 +251,7 @@ class Upload:
 async def _received(context: Context) -> Upload:
     if media_type(context.request) == FORM:
         return await _received_file(context)
-    asked = await parse_json(DocumentRequest, context.request, context.settings.max_upload_bytes)
+    asked = await parse_json(DocumentRequest, context.request, context.settings.max_document_bytes)
     if not asked.text.strip():
         raise ApiError("unprocessable", "The document is empty.", param="text")
     fields = DocumentFields.model_validate(asked.model_dump(exclude={"text", "format"}))
@@ -237,7 +261,7 @@ async def _received(context: Context) -> Upload:
 
 
 async def _received_file(context: Context) -> Upload:
-    form, files = await parse_form(DocumentForm, context.request, context.settings.max_upload_bytes, ("file",))
+    form, files = await parse_form(DocumentForm, context.request, context.settings.max_document_bytes, ("file",))
     file = files.get("file")
     if file is None:
         raise ApiError("invalid_request", "The form must bring the document as file.", param="file")

@@ -5,7 +5,7 @@ A recording's bytes stay in JavaScript. Of a long WAV file, Python reads the hea
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from aiworker import media
@@ -105,8 +105,8 @@ class Hearing:
     def neurons(self) -> float | None:
         """As upstream says, else by the length of the sound; None where one or the other is not known."""
         price = self.answers[0].model.neurons.get("audio_minute")
-        said = model_call.neurons(self.answers, {})
-        return price * self.seconds / 60 if said is None and price and self.seconds else said
+        by_length = price * self.seconds / 60 if price and self.seconds else None
+        return model_call.neurons(self.answers, {}, by_length)
 
 
 async def transcribe(context: Context) -> Response:
@@ -124,7 +124,7 @@ async def hear(context: Context, asked: TranscribeRequest, model: Model, recordi
         calls = [Candidate(model, _cut(inputs, recording, listener, piece)) for piece in pieces]
     else:
         calls = [Candidate(model, _whole(inputs, recording, listener, model))]
-    answers = await model_call.run_all(_streaming(context, calls), calls, _heard)
+    answers = await model_call.run_all(context, calls, _heard)
     begins = [piece.begins for piece in pieces] or [0.0]
     parts = [heard.transcript.later(begin) for heard, begin in zip(answers, begins, strict=True)]
     heard = parts[0] if len(parts) == 1 else transcript.joined(parts)
@@ -134,7 +134,7 @@ async def hear(context: Context, asked: TranscribeRequest, model: Model, recordi
 
 async def _received(context: Context) -> tuple[TranscribeRequest, Recording]:
     """Raises ApiError for parameters that cannot be meant, and for what is no sound."""
-    request, limit = context.request, context.settings.max_upload_bytes
+    request, limit = context.request, context.settings.max_audio_bytes
     sent = media_type(request)
     if sent == FORM:
         if request.query:
@@ -210,13 +210,6 @@ def _inputs(fields: Mapping[str, Any], recording: Recording, written_as: Writing
     return Inputs(fields, {"audio": Binary(recording.payload, written_as, recording.content_type, part)})
 
 
-def _streaming(context: Context, calls: list[Candidate]) -> Context:
-    """Without the gateway, if a call streams: the binding refuses streams through a gateway."""
-    if all(binary.written_as != "stream" for call in calls for binary in call.inputs.binary.values()):
-        return context
-    return replace(context, settings=replace(context.settings, gateway_id=None))
-
-
 # ---- what the client is told -------------------------------------------------------------------------------------
 
 
@@ -280,9 +273,8 @@ def _sound_type(asked: SpeakRequest, answer: Answer) -> str:
 
 
 def _priced(response: Response, answer: Answer, price: float | None, amount: float | None) -> Response:
-    neurons = model_call.neurons([answer], {})
-    if neurons is None and price is not None and amount is not None:
-        neurons = price * amount
+    by_amount = None if price is None or amount is None else price * amount
+    neurons = model_call.neurons([answer], {}, by_amount)
     if neurons is not None:
         response.headers["x-neurons"] = f"{neurons:.4g}"
     return response

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+from aiworker.ai import control_tokens
 from aiworker.ai.tokens import estimate, estimate_text
 from aiworker.conversations import recent
 from aiworker.rag.passage import Passage
@@ -39,18 +40,8 @@ INVISIBLE = re.compile(
 )
 """Control and format characters, with which text can be hidden from a reader and shown to a model. Joiners stay: emoji
 and the scripts of India and Persia need them."""
-CONTROL = re.compile(
-    r"[<＜][|｜][^<>＜＞|｜\n]{1,64}[|｜][>＞]"  # noqa: RUF001 - ChatML, Llama 3 and 4, Phi, Command, DeepSeek
-    r"|\[/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|ARGS|CALL_ID|IMG\w*|THINK)\]"
-    r"|<</?SYS>>"  # Llama 2
-    r"|</?(?:s|bos|eos|pad|unk|mask|think|tools?|tool_calls?|tool_response|unused\d+)>"
-    r"|<(?:start|end)_of_(?:turn|image|audio)>"  # Gemma
-    r"|<(?:bos|eos|pad)_token>"
-    r"|<[\s/]*passage[^<>\n]{0,64}>?|passages?\s*>",  # the delimiters
-    re.IGNORECASE,
-)
-"""What chat templates and this prompt are made of."""
-PLAIN_BRACKETS = str.maketrans("<＜>＞[]", "‹‹››()")  # noqa: RUF001
+DELIMITER = re.compile(r"<[\s/]*passage[^<>\n]{0,64}>?|passages?\s*>", re.IGNORECASE)
+PLAIN_BRACKETS = str.maketrans("<>", "‹›")  # noqa: RUF001
 """Taken out, such a mark could leave another one behind; with other brackets it is none, and can still be read."""
 ROLE_HEADING = re.compile(r"^[ \t]*#[ \t#]*([A-Za-z]+)", re.MULTILINE)
 ROLE_WORDS = frozenset(("assistant", "human", "input", "instruction", "instructions", "response", "system", "user"))
@@ -106,7 +97,8 @@ def cited(text: str, count: int) -> list[int]:
 
 def plain(text: str) -> str:
     """The text without power over the prompt: without hidden characters, marks of chat templates and delimiters."""
-    text = CONTROL.sub(lambda mark: mark[0].translate(PLAIN_BRACKETS), INVISIBLE.sub("", text))
+    text = control_tokens.plain(INVISIBLE.sub("", text))
+    text = DELIMITER.sub(lambda mark: mark[0].translate(PLAIN_BRACKETS), text)
     return ROLE_HEADING.sub(lambda mark: mark[1] if mark[1].lower() in ROLE_WORDS else mark[0], text)
 
 

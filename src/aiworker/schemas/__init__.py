@@ -16,6 +16,19 @@ FORM = "multipart/form-data"
 
 BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
 """Names that pydantic gives to the branches of a union."""
+LONGEST_BRANCH = 100
+"""Characters. Names that a client gives can be long, and the expression above is slow with those."""
+
+MOST_STRINGS = 10_000
+"""Of a JSON body: texts, and names of fields. What there can be without end costs Python some microseconds each."""
+MOST_STRUCTURE = 1_048_576
+"""Bytes of a JSON body outside of its texts: numbers, brackets and commas. Parsed, a byte can take 16."""
+MOST_CONTAINERS = 50_000
+"""Lists and objects of a JSON body, each of which becomes one of Python's."""
+STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""One that has no end reaches to the body's."""
+MOST_ERRORS = 100
+"""So many are looked at: to explain one takes as long as to find a hundred."""
 
 
 class Schema(BaseModel):
@@ -35,6 +48,7 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
     """
     _check_json(request)
     body = await request.read(limit)
+    _check_structure(body)
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
@@ -50,6 +64,7 @@ async def parse_json_with_files(
     """
     _check_json(request)
     body, found = await request.read_with_files(limit, files)
+    _check_structure(body)
     try:
         return schema.model_validate_json(body), found
     except ValidationError as error:
@@ -105,6 +120,27 @@ def _check_json(request: Request) -> None:
         )
 
 
+def _check_structure(body: bytes) -> None:
+    """Raises ApiError `payload_too_large` for JSON that would take long to understand, before it is tried.
+
+    How deep it is nested, the parser itself limits (to about 200).
+    """
+    # inside of a text, a quotation mark has a backslash before it; a text's last one seldom has
+    if body.count(b'"') - body.count(b'\\"') > 2 * MOST_STRINGS:
+        raise ApiError("payload_too_large", f"The body has more than {MOST_STRINGS:,} texts and names of fields.")
+    if len(body) <= MOST_STRUCTURE and _containers(body) <= MOST_CONTAINERS:
+        return
+    bare = STRING.sub(b"", body)
+    if len(bare) > MOST_STRUCTURE:
+        raise ApiError("payload_too_large", f"The body has more than {MOST_STRUCTURE:,} bytes outside of its texts.")
+    if _containers(bare) > MOST_CONTAINERS:
+        raise ApiError("payload_too_large", f"The body has more than {MOST_CONTAINERS:,} lists and objects.")
+
+
+def _containers(body: bytes) -> int:
+    return body.count(b"[") + body.count(b"{")
+
+
 def media_type(request: Request) -> str:
     """Of the body, without parameters and in small letters; empty if the request does not say."""
     return (request.header("content-type") or "").partition(";")[0].strip().lower()
@@ -116,6 +152,9 @@ def clipped(text: str) -> str:
 
 
 def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
+    if error.error_count() > MOST_ERRORS:
+        text = f"More than {MOST_ERRORS} fields are at fault: the fields are {_known(schema)}."
+        return ApiError("invalid_request", text)
     errors = error.errors(include_url=False, include_input=False)
     # of a value that fits no branch of a union, the error that lies deepest says most
     same_field = [each for each in errors if (_path(each) or "").startswith(_path(errors[0]) or "")]
@@ -130,7 +169,15 @@ def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
 def _path(detail: ErrorDetails) -> str | None:
     """`messages.0.content`, without the branches of unions."""
     parts = [str(part) for part in detail["loc"]]
-    return clipped(".".join(part for part in parts if not BRANCH.fullmatch(part))) or None
+    return clipped(".".join(part for part in parts if not _is_branch(part))) or None
+
+
+def _is_branch(part: str) -> bool:
+    return len(part) <= LONGEST_BRANCH and BRANCH.fullmatch(part) is not None
+
+
+def _known(schema: type[Schema]) -> str:
+    return ", ".join(field.alias or name for name, field in schema.model_fields.items())
 
 
 def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
@@ -144,8 +191,7 @@ def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            known = ", ".join(field.alias or name for name, field in schema.model_fields.items())
-            return "is not known here" + (f": the fields are {known}" if len(detail["loc"]) == 1 else "")
+            return "is not known here" + (f": the fields are {_known(schema)}" if len(detail["loc"]) == 1 else "")
         case "greater_than_equal" | "less_than_equal":
             return f"must be {_range(schema, detail)}"
         case "value_error":

@@ -33,6 +33,21 @@ class ErrorAnswer(BaseModel):
     error: ErrorDetail
 
 
+class Isolate(BaseModel):
+    """Of the one that has answered: a Worker has several at a time."""
+
+    requests: int
+    """Since it has started."""
+    open_streams: int
+    """Bodies that are being written."""
+    objects: int
+    """That Python's collector knows, with garbage that it has yet to collect: what grows for ever leaks."""
+    memory_bytes: int
+    """Of WebAssembly's memory, which never shrinks."""
+    open_circuits: list[str]
+    """Models that are not asked for a while because they keep failing."""
+
+
 class Health(Answer):
     status: str
     """`ok`, or `degraded` if a binding is missing."""
@@ -42,6 +57,18 @@ class Health(Answer):
     simulated: list[str]
     """Bindings that a simulator answers."""
     access: str
+    isolate: Isolate
+
+
+class TokenAnswer(BaseModel):
+    token: str
+    """Goes where a key would: `authorization: Bearer TOKEN`."""
+    expires_at: str
+    """ISO 8601, in UTC."""
+    scopes: list[str]
+    tenant: str
+    origin: str | None
+    subject: str | None
 
 
 class ModelsQuery(BaseModel):
@@ -83,6 +110,16 @@ class ChatAnswer(Answer):
     tool_calls: list[dict[str, Any]] | None = None
     choices: list[dict[str, Any]] | None = None
     usage: Usage | None = None
+
+
+class UsageAnswer(BaseModel):
+    key: str
+    daily_neurons: float | None
+    """What it may spend in a day of UTC; null for as much as it likes."""
+    day: str | None
+    """`2026-11-21`."""
+    neurons: float | None
+    """Spent, or reserved for calls that are under way."""
 
 
 class ConversationAnswer(Answer):

@@ -43,6 +43,7 @@ class ImagePart(Schema):
 
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
+Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
 
 
 class CalledFunction(Schema):
@@ -60,11 +61,11 @@ class MessageToolCall(Schema):
 class Message(Schema):
     role: Literal["system", "user", "assistant", "tool"]
     name: str | None = None
-    tool_calls: Annotated[list[MessageToolCall] | None, Field(min_length=1)] = None
+    tool_calls: Annotated[list[MessageToolCall] | None, Field(min_length=1, fail_fast=True)] = None
     """What the assistant has called."""
     tool_call_id: str | None = None
     """The call that a message of role `tool` answers."""
-    content: Annotated[Text | Annotated[list[Part], Field(min_length=1)] | None, Field(validate_default=True)] = None
+    content: Annotated[Text | Parts | None, Field(validate_default=True)] = None
     """Missing or null only beside `tool_calls`."""
 
     @field_validator("content")
@@ -163,12 +164,12 @@ class ChatRequest(Sampling):
     model: str | None = None
     """Any text-generation model of GET /models. CHAT_MODEL, or one of CHAT_FALLBACKS, if it is left out."""
     stream: bool = True
-    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS)] = None
+    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
     """Functions of the client's, which the model may ask it to call."""
-    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS)] = None
+    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
     """The older form of `tools`."""
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
-    worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1)] | None = None
+    worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
     """Functions of the Worker's own that it calls itself when the model asks: their names, or true for all."""
     response_format: ResponseFormat | None = None
     conversation: Name | None = None

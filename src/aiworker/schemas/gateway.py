@@ -18,16 +18,18 @@ class GatewayOptions(Schema):
     cache_ttl: Annotated[int | None, Field(ge=60, le=2_592_000)] = None
     """Seconds for which an answer may be given again, from a minute to a month (AI Gateway's own bounds)."""
     cache_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    """Requests with the same key share one answer, whatever they ask."""
+    """Requests of one tenant to one route and model share one answer under it, whatever they ask."""
     metadata: Metadata | None = None
 
     def without_cache_key(self) -> "GatewayOptions":
         """For further calls of one request: a key stands for one answer."""
         return self.model_copy(update={"cache_key": None})
 
-    def options(self) -> dict[str, Any]:
-        """As `options.gateway` of `env.AI.run` takes them."""
+    def options(self, shared_by: str) -> dict[str, Any]:
+        """As `options.gateway` of `env.AI.run` takes them. shared_by: whose requests of which kind share a cache key."""
         given = self.model_dump(exclude_none=True)
+        if self.cache_key:
+            given["cache_key"] = f"{shared_by} {self.cache_key}"
         names = {"skip_cache": "skipCache", "cache_ttl": "cacheTtl", "cache_key": "cacheKey"}
         return {names.get(name, name): value for name, value in given.items()}
 

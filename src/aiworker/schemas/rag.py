@@ -130,5 +130,9 @@ class RagRequest(SearchOptions):
         """The sampling parameters that were given. (Not `top_k`: here it counts passages.)"""
         return self.model_dump(include={"temperature", "seed", "max_tokens"}, exclude_none=True)
 
+    def texts(self) -> list[str]:
+        """All that the client gives the model to read."""
+        return [self.query or "", *(text for message in self.messages or [] for text in message.texts)]
+
     def history(self) -> list[dict[str, Any]]:
         return [message.to_json() for message in (self.messages or [])[:-1]]

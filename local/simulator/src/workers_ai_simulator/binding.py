@@ -1,16 +1,15 @@
 """The wire of the `AI` binding: what the `Ai` class of workerd sends, and what it reads."""
 
-import json
-from typing import Any, cast
+from typing import Any
 
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator import catalogue
+from workers_ai_simulator.bodies import form_fields, json_object, media_type
 from workers_ai_simulator.calls import ModelCall, Result
-from workers_ai_simulator.errors import NotSimulated, UpstreamError
+from workers_ai_simulator.errors import NotSimulated, UpstreamError, incomplete
 from workers_ai_simulator.inference import Inference
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.traffic import Traffic
@@ -65,39 +64,26 @@ async def _asked(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
 
     Raises UpstreamError 3003 for a body that it would not send.
     """
-    media_type = request.headers.get("content-type", "").partition(";")[0]
-    if media_type == "application/json":
+    sent_as = media_type(request)
+    if sent_as == "application/json":
         return _asked_as_json(await request.body())
     inputs = _query_object(request, "userInputs")
-    if media_type == "multipart/form-data":
+    if sent_as == "multipart/form-data":
         return {**inputs, **await form_fields(request)}, {}
     # one input is a stream, and the class does not say which: of the models that take one, it is the audio
     return {**inputs, "audio": await request.body()}, {}
 
 
-async def form_fields(request: Request) -> dict[str, Any]:
-    """The fields of a form: strings, and the bytes of files."""
-    async with request.form() as form:
-        return {name: await value.read() if isinstance(value, UploadFile) else value for name, value in form.items()}
-
-
 def _asked_as_json(body: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
-    try:
-        match json.loads(body):
-            case {"inputs": {**inputs}, "options": {**options}}:
-                return inputs, options
-            case _:
-                pass
-    except ValueError:
-        pass
-    raise UpstreamError(400, 3003, "Incomplete request: the body must be JSON with objects `inputs` and `options`")
+    match json_object(body):
+        case {"inputs": {**inputs}, "options": {**options}}:
+            return inputs, options
+        case _:
+            raise incomplete("the body must be JSON with objects `inputs` and `options`")
 
 
 def _query_object(request: Request, name: str) -> dict[str, Any]:
-    try:
-        found = json.loads(request.query_params.get(name, "{}"))
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UpstreamError(400, 3003, f"Incomplete request: the query's {name} must be a JSON object")
-    return cast("dict[str, Any]", found)
+    found = json_object(request.query_params.get(name, "{}"))
+    if found is None:
+        raise incomplete(f"the query's {name} must be a JSON object")
+    return found

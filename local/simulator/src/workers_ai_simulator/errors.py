@@ -28,6 +28,11 @@ class UpstreamError(Exception):
         return JSONResponse(body, self.status, self.headers)
 
 
+def incomplete(what: str) -> UpstreamError:
+    """A request that lacks what its call needs, in the words of Cloudflare's table of Workers AI's errors."""
+    return UpstreamError(400, 3003, f"Request is missing headers or body: {what}")
+
+
 class NotSimulated(UpstreamError):  # noqa: N818 - a statement about this simulator, not about the request
     """A call that this simulator does not answer; nothing like it exists upstream."""
 

@@ -1,7 +1,6 @@
 """Cloudflare's REST API for Workers AI, under `/client/v4/accounts/{account}/ai`."""
 
 import base64
-import json
 import struct
 from typing import Any, cast
 
@@ -11,9 +10,10 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers_ai_simulator import catalogue
-from workers_ai_simulator.binding import form_fields, written
-from workers_ai_simulator.calls import Dialect, ModelCall
-from workers_ai_simulator.errors import UpstreamError, enveloped
+from workers_ai_simulator.binding import written
+from workers_ai_simulator.bodies import form_fields, json_object, media_type
+from workers_ai_simulator.calls import Dialect, ModelCall, Result
+from workers_ai_simulator.errors import UpstreamError, enveloped, incomplete
 from workers_ai_simulator.inference import Inference
 from workers_ai_simulator.models import find
 from workers_ai_simulator.text import tokens
@@ -21,6 +21,8 @@ from workers_ai_simulator.traffic import Traffic
 
 ACCOUNT = "/client/v4/accounts/{account}"
 INVALID_INPUT = 5006
+MAY_BE_JSON = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
+"""curl says "form" of any data for which nothing is said, and Cloudflare's own examples leave it at that."""
 CREDENTIALS = {b"authorization", b"x-auth-key"}
 
 
@@ -56,16 +58,12 @@ class Rest:
     async def _run(self, request: Request) -> Response:
         """Any model, with its inputs as JSON, as a form, or as the bytes of one sound or image."""
         try:
-            inputs = await _inputs(request)
+            model = request.path_params["model"]
+            inputs = await inputs_for(model, request)
             options = {"queueRequest": True} if request.query_params.get("queueRequest") == "true" else {}
-            result = await self._inference.run(request, ModelCall(request.path_params["model"], inputs, options))
+            return in_envelope(await self._inference.run(request, ModelCall(model, inputs, options)))
         except UpstreamError as error:
             return refused(error)
-        if isinstance(result.answer, dict | list):
-            response = enveloped(result.answer)
-            response.headers.update(result.headers)
-            return response
-        return written(result)
 
     # ---- OpenAI's dialect ------------------------------------------------------------------------
 
@@ -122,38 +120,43 @@ def refused(error: UpstreamError) -> Response:
     return response
 
 
-async def _inputs(request: Request) -> dict[str, Any]:
-    media_type = request.headers.get("content-type", "").partition(";")[0]
-    if media_type == "multipart/form-data":
+def in_envelope(result: Result) -> Response:
+    """The answer as this API has it: what is not JSON goes without an envelope."""
+    if not isinstance(result.answer, dict | list):
+        return written(result)
+    response = enveloped(result.answer)
+    response.headers.update(result.headers)
+    return response
+
+
+async def inputs_for(model: str, request: Request) -> dict[str, Any]:
+    """What a request brings for that model: JSON, a form, or the bytes of one sound or image.
+
+    Raises UpstreamError 3003 for what begins as a JSON object and is none, 5007 for bytes if there is no such model.
+    """
+    sent_as = media_type(request)
+    if sent_as == "multipart/form-data":
         return await form_fields(request)
     body = await request.body()
-    # curl says "form" of any data for which nothing is said, and Cloudflare's own examples leave it at that
-    if media_type in ("", "application/json", "application/x-www-form-urlencoded", "text/plain"):
-        try:
-            return _as_object(body)
-        except UpstreamError:
-            if body.lstrip().startswith(b"{"):
-                raise
-    model = find(request.path_params["model"])
-    return {"audio" if model.task == "speech-to-text" else "image": body}
+    if sent_as in MAY_BE_JSON and body.lstrip().startswith(b"{"):
+        return await sent_object(request)
+    return {"audio" if find(model).task == "speech-to-text" else "image": body}
+
+
+async def sent_object(request: Request) -> dict[str, Any]:
+    """The JSON object that a request brings. Raises UpstreamError 3003 for any other body."""
+    found = json_object(await request.body())
+    if found is None:
+        raise incomplete("the body must be a JSON object")
+    return found
 
 
 async def _model_and_inputs(request: Request, needed: str) -> tuple[str, dict[str, Any]]:
-    inputs = _as_object(await request.body())
+    inputs = await sent_object(request)
     missing = [name for name in ("model", needed) if name not in inputs]
     if missing:
         raise UpstreamError(400, INVALID_INPUT, f"Error: required properties at '/' are '{','.join(missing)}'")
     return str(inputs.pop("model")), inputs
-
-
-def _as_object(body: bytes) -> dict[str, Any]:
-    try:
-        found = json.loads(body)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UpstreamError(400, 3003, "Incomplete request: the body must be a JSON object")
-    return cast("dict[str, Any]", found)
 
 
 def _as_base64(vector: list[float]) -> str:

@@ -22,7 +22,7 @@ async def transcriptions(context: Context) -> Response:
     if media_type(context.request) != FORM:
         sent = media_type(context.request) or "a body without content-type"
         raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {sent}.")
-    asked, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_upload_bytes, ("file",))
+    asked, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
     if "file" not in files:
         raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
     model = models.find(context, asked.model, "speech-to-text")

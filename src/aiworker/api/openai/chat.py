@@ -25,7 +25,7 @@ async def chat_completions(context: Context) -> Response:
     is_legacy = asked.functions is not None
     if asked.stream:
         if answer.is_stream and answer.model.dialect == "openai" and not is_legacy:
-            return text.untouched(context, answer)
+            return await text.untouched(context, answer)
         writer = ChatWriter(head, include_usage=asked.wants_usage, is_legacy=is_legacy)
         return await text.streamed(context, answer, Translation(writer, limits, head.id))
     whole = await text.whole(answer)

@@ -5,13 +5,13 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from aiworker.ai import model_call
-from aiworker.ai.answer import as_frames
+from aiworker.ai import guard, model_call
+from aiworker.ai.answer import EVENT_STREAM, as_frames
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Answer, Candidate
 from aiworker.ai.openai_stream import Head, Json, Limits, Translation, broken_off, error_frame
-from aiworker.ai.stream_end import StreamEnd
-from aiworker.api.chat import EVENT_STREAM, models_for, priced
+from aiworker.ai.stream_end import StreamEnd, relayed
+from aiworker.api.chat import models_for, priced
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.http import Response
@@ -47,7 +47,9 @@ async def ask(
     candidates = [
         Candidate(model, Inputs({**sent[model.id].inputs(model), **asked.extra_inputs(model)})) for model in models
     ]
+    await guard.check_input(context, chat.turn(), chat.gateway)
     answer = await model_call.run(context, candidates, chat.gateway)
+    answer = await guard.held(context, chat.turn(), answer, chat.gateway)
     is_native = answer.model.dialect == "native"
     return answer, Limits(
         stop=asked.stops if is_native else (),
@@ -71,6 +73,8 @@ def head(context: Context, answer: Answer, prefix: str) -> Head:
 async def streamed(context: Context, answer: Answer, translation: Translation) -> Response:
     if answer.is_stream:
         translation.told = answer.used
+        if answer.held is not None:
+            return answer.response((translation.transform(answer.held.encode()) + translation.finish()).decode())
         return answer.response(context.streams.translated(answer.raw.body, translation))
     # a model that ignores `stream`, or JSON mode of a native one
     said = await whole(answer)
@@ -78,14 +82,14 @@ async def streamed(context: Context, answer: Answer, translation: Translation) -
     return priced(answer.response(body.decode(), EVENT_STREAM), answer, said)
 
 
-def untouched(context: Context, answer: Answer) -> Response:
+async def untouched(context: Context, answer: Answer) -> Response:
     """The stream of a model that speaks OpenAI's dialect."""
 
     def failed(reason: str) -> str:
         # what came before may end in the middle of a frame
         return "\n\n" + error_frame(broken_off(reason)).decode()
 
-    return answer.response(context.streams.relay(answer.raw.body, StreamEnd(answer, failed)))
+    return answer.response(await relayed(context.streams, StreamEnd(answer, failed)))
 
 
 async def whole(answer: Answer) -> Json:

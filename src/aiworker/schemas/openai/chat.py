@@ -2,12 +2,14 @@
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
-from aiworker.ai import catalogue, tokens
+from aiworker.ai import catalogue, cl100k, tokens
 from aiworker.ai.catalogue import Model
+from aiworker.errors import ApiError
 from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.chat import (
+    LONGEST_PROMPT,
     MOST_TOOLS,
     CalledFunction,
     ChatRequest,
@@ -24,6 +26,7 @@ from aiworker.schemas.chat import (
 )
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.openai import Ignored, only
+from aiworker.schemas.openai.embeddings import Tokens
 
 ANSWER_TOKENS = 4096
 """Of an answer, if the request sets no limit and the model's own would be 256 or 2,000: OpenAI's models have none."""
@@ -48,7 +51,7 @@ class Sampled(Schema):
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
     seed: int | None = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
-    stop: str | list[str] | None = None
+    stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[Any, only(1, because="ask several times for several answers")] = None
@@ -111,7 +114,7 @@ class GivenCall(MessageToolCall):
 class OpenAIMessage(Schema):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     name: str | None = None
-    tool_calls: list[GivenCall] | None = None
+    tool_calls: Annotated[list[GivenCall] | None, Field(fail_fast=True)] = None
     function_call: CalledFunction | None = None
     """The older form of `tool_calls`."""
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
@@ -121,7 +124,9 @@ class OpenAIMessage(Schema):
     reasoning: Ignored = None
     annotations: Ignored = None
     audio: Annotated[Any, only(because="there is no sound in conversations")] = None
-    content: Annotated[Text | Annotated[list[Part], Field(min_length=1)] | None, Field(validate_default=True)] = None
+    content: Annotated[
+        Text | Annotated[list[Part], Field(min_length=1, fail_fast=True)] | None, Field(validate_default=True)
+    ] = None
 
     @field_validator("content")
     @classmethod
@@ -205,10 +210,10 @@ class JsonFormat(Schema):
 class ChatCompletionRequest(Sampled):
     messages: Annotated[list[OpenAIMessage], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
-    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS)] = None
+    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
-    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS)] = None
+    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
     function_call: Literal["auto", "none"] | ChosenName | None = None
     response_format: JsonFormat | None = None
     reasoning_effort: Effort | None = None
@@ -291,9 +296,15 @@ class ChatCompletionRequest(Sampled):
 # ---- completions -------------------------------------------------------------------------------------------------
 
 
+def _kind(prompt: object) -> str:
+    return "list[int]" if isinstance(prompt, list) else "str"
+
+
 class CompletionRequest(Sampled):
-    prompt: Annotated[Text, Field(min_length=1)]
-    """One text, also in a list."""
+    prompt: Annotated[
+        Annotated[Text, Field(min_length=1), Tag("str")] | Annotated[Tokens, Tag("list[int]")], Discriminator(_kind)
+    ]
+    """One text or its tokens, also in a list."""
     raw: bool = False
     """Not OpenAI's: do not put the prompt into the model's chat template."""
     best_of: Annotated[Any, only(1)] = None
@@ -305,25 +316,31 @@ class CompletionRequest(Sampled):
     @field_validator("prompt", mode="before")
     @classmethod
     def _one_text(cls, prompt: Any) -> Any:
-        if not isinstance(prompt, list):
-            return prompt
-        match cast("list[Any]", prompt):
-            case [str(text)]:
-                return text
-            case [str(), *_]:
-                raise ValueError("must be one text: ask once for each")
-            case _:
-                raise ValueError(NO_TOKENIZER)
+        given = cast("list[Any]", prompt) if isinstance(prompt, list) else []
+        if not given or not isinstance(given[0], (str, list)):
+            return cast("Any", prompt)
+        if len(given) > 1:
+            raise ValueError("must be one text: ask once for each")
+        return cast("Any", given[0])
 
     def to_chat(self) -> ChatRequest:
-        given = {**self.sampling(), "prompt": self.prompt, "raw": self.raw, "stream": bool(self.stream)}
+        given = {**self.sampling(), "prompt": self._text(), "raw": self.raw, "stream": bool(self.stream)}
         return parse_object(ChatRequest, {**given, "gateway": self.gateway})
+
+    def _text(self) -> str:
+        if isinstance(self.prompt, str):
+            return self.prompt
+        # before they are decoded: a short body may hold tokens of 128 spaces each
+        if cl100k.size(self.prompt, "prompt") > LONGEST_PROMPT * BYTES_A_CHARACTER:
+            raise ApiError("invalid_request", f"prompt must have at most {LONGEST_PROMPT} characters.", param="prompt")
+        return cl100k.decode(self.prompt)
 
     def extra_inputs(self, model: Model) -> Json:
         return {"stop": self.stops} if self.stops and model.dialect == "openai" else {}
 
 
-NO_TOKENIZER = "must be text: this server does not know the tokens of OpenAI's models"
+BYTES_A_CHARACTER = 4
+"""Of UTF-8, at most."""
 
 
 def prompt_tokens(asked: ChatRequest) -> int:

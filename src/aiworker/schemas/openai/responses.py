@@ -55,7 +55,7 @@ class ImagePart(Given):
 
 
 Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
-Parts = Annotated[list[Part], Field(min_length=1)]
+Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
 
 
 def _content(content: str | list[Any]) -> str | list[Json]:
@@ -179,7 +179,7 @@ class ResponsesRequest(Schema):
     model: Annotated[str, Field(min_length=1)]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
     instructions: Text | None = None
-    tools: Annotated[list[FunctionTool] | None, Field(max_length=MOST_TOOLS)] = None
+    tools: Annotated[list[FunctionTool] | None, Field(max_length=MOST_TOOLS, fail_fast=True)] = None
     tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None

@@ -1,6 +1,5 @@
 """Cloudflare's REST API for gateways and their logs, and what the binding's `AiGateway` class asks for."""
 
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -9,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from workers_ai_simulator.bodies import json_object
 from workers_ai_simulator.errors import UpstreamError, enveloped
 from workers_ai_simulator.gateway.errors import invalid, not_found
 from workers_ai_simulator.gateway.filters import page_of, search
@@ -67,13 +67,13 @@ class Rest:
         return _paged([_shown(gateway) for gateway in part], len(found), page, per_page)
 
     async def create(self, request: Request) -> Response:
-        return enveloped(_shown(self._gateways.settings.create(await _object(request), self._gateways.now_ms)))
+        return enveloped(_shown(self._gateways.settings.create(await sent_object(request), self._gateways.now_ms)))
 
     async def show(self, request: Request) -> Response:
         return enveloped(_shown(self._gateways.settings.get(_gateway(request))))
 
     async def update(self, request: Request) -> Response:
-        gateway = self._gateways.settings.update(_gateway(request), await _object(request), self._gateways.now_ms)
+        gateway = self._gateways.settings.update(_gateway(request), await sent_object(request), self._gateways.now_ms)
         if gateway.settings["cache_invalidate_on_update"]:
             self._gateways.forget(gateway.id)
         return enveloped(_shown(gateway))
@@ -110,7 +110,7 @@ class Rest:
     async def patch_log(self, request: Request) -> Response:
         """Feedback, score and metadata of a log; what is not named stays."""
         log = self._log(request)
-        sent = await _object(request)
+        sent = await sent_object(request)
         self._gateways.logs.patch(log, {name: read(sent[name]) for name, read in PATCHED.items() if name in sent})
         return enveloped(self._log(request).to_json())
 
@@ -181,14 +181,12 @@ def _url(request: Request, account: str) -> str:
     return address if provider == "universal" else f"{address}/{provider}"
 
 
-async def _object(request: Request) -> dict[str, Any]:
-    try:
-        found = json.loads(await request.body())
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
+async def sent_object(request: Request) -> dict[str, Any]:
+    """The JSON object that a request to a gateway brings. Raises GatewayError 7001 for any other body."""
+    found = json_object(await request.body())
+    if found is None:
         raise invalid("The body must be a JSON object")
-    return cast("dict[str, Any]", found)
+    return found
 
 
 def _shown(gateway: Gateway) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.binding import form_fields, written
+from workers_ai_simulator.binding import written
+from workers_ai_simulator.bodies import json_value
 from workers_ai_simulator.calls import Dialect, ModelCall, Result
-from workers_ai_simulator.errors import NotSimulated, UpstreamError, enveloped
+from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.gateway import rest
 from workers_ai_simulator.gateway.errors import GatewayError, invalid, unauthorized, unknown_provider
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
 from workers_ai_simulator.inference import Inference
-from workers_ai_simulator.models import find
-from workers_ai_simulator.rest import refused
+from workers_ai_simulator.rest import in_envelope, inputs_for, refused
 from workers_ai_simulator.traffic import Traffic
 
 WORKERS_AI = "workers-ai"
@@ -102,7 +102,7 @@ class Endpoints:
 
     async def compat(self, request: Request) -> Response:
         """OpenAI's chat completions, with models named `provider/model`."""
-        query = _object(await request.body())
+        query = await rest.sent_object(request)
         provider, _, model = str(query.get("model", "")).partition("/")
         step = Step(provider, "v1/chat/completions", query | {"model": model}, {})
         return await self._answer(request, step, 0)
@@ -110,7 +110,10 @@ class Endpoints:
     async def direct(self, request: Request) -> Response:
         """An endpoint of one provider."""
         provider, endpoint = request.path_params["provider"], request.path_params["endpoint"]
-        query = await _query(request, endpoint) if provider == WORKERS_AI else _object(await request.body())
+        if provider == WORKERS_AI:
+            query = await inputs_for(_model_or_dialect(endpoint), request)
+        else:
+            query = await rest.sent_object(request)
         return await self._answer(request, Step(provider, endpoint, query, {}), 0)
 
     async def _answer(self, request: Request, step: Step, number: int) -> Response:
@@ -119,12 +122,12 @@ class Endpoints:
         options = from_headers(request.path_params["gateway"], headers) | of_step
         if step.provider != WORKERS_AI:
             return written(await self._elsewhere(options, step))
-        endpoint = step.endpoint.strip("/").removeprefix("run/")
+        endpoint = _model_or_dialect(step.endpoint)
         dialect = DIALECTS.get(endpoint)
         inputs = dict(step.query)
         model = str(inputs.pop("model", "")) if dialect else endpoint
         result = await self._inference.run(request, ModelCall(model, inputs, {"gateway": options}, dialect))
-        return written(result) if dialect else _in_envelope(result)
+        return written(result) if dialect else in_envelope(result)
 
     async def _elsewhere(self, options: dict[str, Any], step: Step) -> Result:
         """Log that another provider was asked for, and refuse."""
@@ -150,17 +153,16 @@ def _refusing(answer: Call) -> Call:
     return handler
 
 
-def _in_envelope(result: Result) -> Response:
-    """As Workers AI's own REST API answers, whose place the gateway takes."""
-    if not isinstance(result.answer, dict | list):
-        return written(result)
-    response = enveloped(result.answer)
-    response.headers.update(result.headers)
-    return response
+def _model_or_dialect(endpoint: str) -> str:
+    """A model's id, or a key of DIALECTS, of an endpoint of Workers AI."""
+    return endpoint.strip("/").removeprefix("run/")
 
 
 def _steps(body: bytes) -> list[Step]:
-    sent: Any = _json(body)
+    try:
+        sent: Any = json_value(body)
+    except ValueError:
+        raise invalid("The body must be JSON") from None
     steps = cast("list[Any]", sent) if isinstance(sent, list) else [sent]
     if not steps:
         raise invalid("Expected at least one request")
@@ -184,28 +186,3 @@ def _step_headers(headers: dict[str, Any], config: dict[str, Any]) -> dict[str, 
     named = {CONFIG_HEADERS[name]: value for name, value in config.items() if name in CONFIG_HEADERS}
     given = {name.lower(): value for name, value in headers.items()} | named
     return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}
-
-
-async def _query(request: Request, endpoint: str) -> dict[str, Any]:
-    """The inputs for Workers AI: JSON, a form, or the bytes of one sound or image."""
-    media_type = request.headers.get("content-type", "").partition(";")[0]
-    if media_type == "multipart/form-data":
-        return await form_fields(request)
-    body = await request.body()
-    if not media_type.startswith(("audio/", "image/")) and media_type != "application/octet-stream":
-        return _object(body)
-    return {"audio" if find(endpoint.removeprefix("run/")).task == "speech-to-text" else "image": body}
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    found = _json(body)
-    if not isinstance(found, dict):
-        raise invalid("The body must be a JSON object")
-    return cast("dict[str, Any]", found)
-
-
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except ValueError:
-        raise invalid("The body must be JSON") from None

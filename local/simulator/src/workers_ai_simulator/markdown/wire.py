@@ -1,6 +1,5 @@
 """`toMarkdown()` over HTTP: as the `ToMarkdownService` class asks, and as Cloudflare's REST API has it."""
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -11,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.errors import UpstreamError, enveloped
+from workers_ai_simulator.bodies import json_object
+from workers_ai_simulator.errors import UpstreamError, enveloped, incomplete
 from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
 from workers_ai_simulator.markdown.source import SentFile
 from workers_ai_simulator.traffic import Handler as Watched
@@ -48,14 +48,14 @@ async def transform_request(request: Request) -> list[dict[str, Any]]:
 
     Raises UpstreamError 3003 for another body, 5004 for `data` that is no base64.
     """
-    match _object(await request.body()):
+    match json_object(await request.body()):
         case {"files": [*entries], **rest}:
             files = [_sent(entry, place) for place, entry in enumerate(cast("list[object]", entries))]
         case _:
-            raise _incomplete("the body must be JSON with an array `files`")
+            raise incomplete("the body must be JSON with an array `files`")
     options = rest.get("options")
     if options is not None and not isinstance(options, dict):
-        raise _incomplete("`options` must be an object")
+        raise incomplete("`options` must be an object")
     return await run_in_threadpool(transform, files, cast("dict[str, Any]", options or {}))
 
 
@@ -73,34 +73,22 @@ async def transform_upload(request: Request) -> list[dict[str, Any]]:
             ]
             text = form.get("conversionOptions", "{}")
     except HTTPException as error:
-        raise _incomplete(error.detail) from None
+        raise incomplete(error.detail) from None
     if not files:
-        raise _incomplete("the form must have at least one file named `files`")
-    options = _object(text) if isinstance(text, str) else None
+        raise incomplete("the form must have at least one file named `files`")
+    options = json_object(text) if isinstance(text, str) else None
     if options is None:
-        raise _incomplete("`conversionOptions` must be a JSON object")
+        raise incomplete("`conversionOptions` must be a JSON object")
     return await run_in_threadpool(transform, files, {"conversionOptions": options})
 
 
 def _sent(entry: object, place: int) -> SentFile:
     sent = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
     if not isinstance(sent.get("name"), str):
-        raise _incomplete(f"files[{place}] must have a name and data")
+        raise incomplete(f"files[{place}] must have a name and data")
     return SentFile(
         sent["name"], str(sent.get("mimeType") or ""), base64_input(sent.get("data"), f"/files/{place}/data")
     )
-
-
-def _object(text: bytes | str) -> dict[str, Any] | None:
-    try:
-        found: Any = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return cast("dict[str, Any]", found) if isinstance(found, dict) else None
-
-
-def _incomplete(reason: str) -> UpstreamError:
-    return UpstreamError(400, 3003, f"Incomplete request: {reason}")
 
 
 def _enveloped(handler: Handler) -> Watched:

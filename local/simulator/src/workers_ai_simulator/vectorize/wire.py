@@ -1,6 +1,5 @@
 """Vectorize over HTTP: as the `VectorizeIndexImpl` class asks, and as Cloudflare's REST API has it."""
 
-import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Route, Router
 
+from workers_ai_simulator.bodies import json_value
 from workers_ai_simulator.errors import UpstreamError, enveloped
 from workers_ai_simulator.traffic import Handler, Traffic
 from workers_ai_simulator.vectorize import limits
@@ -230,7 +230,7 @@ def _index_name(request: Request) -> str:
 
 async def _object(request: Request) -> dict[str, Any]:
     try:
-        found = json.loads(await request.body())
+        found = json_value(await request.body())
     except ValueError as error:
         raise VectorizeError(limits.PARSE_BODY, f"Failed to parse the request body as JSON: {error}") from None
     if not isinstance(found, dict):
@@ -256,7 +256,7 @@ async def _sent_lines(request: Request) -> bytes:
 
 def _lines(body: bytes) -> list[Any]:
     try:
-        return [json.loads(line) for line in body.splitlines() if line.strip()]
+        return [json_value(line) for line in body.splitlines() if line.strip()]
     except ValueError:
         raise VectorizeError(limits.PARSE_VECTORS, "failed to parse vectors request in json format") from None
 

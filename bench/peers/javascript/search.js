@@ -1,0 +1,75 @@
+// The retrieval that `POST /rag/search` of aiworker does, with the same calls: embedding, Vectorize, the same statements
+// to D1, reranker.
+
+const EMBED = "@cf/baai/bge-base-en-v1.5";
+const RERANK = "@cf/baai/bge-reranker-base";
+const PREFIX = "Represent this sentence for searching relevant passages: ";
+const TENANT = "default";
+const CANDIDATES = 50;
+const RERANKED = 25;
+const FUSION = 60;
+
+const LIVE = (source, columns = "") => `
+SELECT ${columns} c.version || '-' || c.number AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata
+FROM ${source} JOIN versions v ON v.id = c.version
+JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id AND d.live_version = v.id
+WHERE v.tenant = ?1
+`;
+const BY_ID = LIVE(
+  "json_each(?2) wanted JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) " +
+    "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)",
+);
+const BY_WORDS =
+  LIVE("chunk_words JOIN chunks c ON c.row = chunk_words.rowid", "-bm25(chunk_words, 0, 2, 1) AS score,") +
+  " AND chunk_words MATCH ?2 ORDER BY score DESC LIMIT ?3";
+
+export async function search(request, env) {
+  const { query, top_k = 5 } = await request.json();
+  if (typeof query !== "string") return Response.json({ error: "query must be a string" }, { status: 400 });
+  const [nearest, worded] = await Promise.all([byMeaning(env, query), byWords(env, query)]);
+  const rows = new Map(worded.map((row) => [row.vector_id, row]));
+  const fused = fuse([nearest.map((match) => match.id), [...rows.keys()]]);
+  const missing = fused.filter((id) => !rows.has(id));
+  if (missing.length) {
+    const { results } = await env.DB.prepare(BY_ID).bind(TENANT, JSON.stringify(missing)).all();
+    for (const row of results) rows.set(row.vector_id, row);
+  }
+  const found = fused.flatMap((id) => rows.get(id) ?? []).slice(0, RERANKED);
+  return Response.json({ passages: await reranked(env, query, found, top_k) });
+}
+
+async function byMeaning(env, query) {
+  const { data } = await env.AI.run(EMBED, { text: [PREFIX + query] });
+  const options = { topK: CANDIDATES, namespace: TENANT, returnValues: false, returnMetadata: "none" };
+  return (await env.VECTORIZE.query(data[0], options)).matches;
+}
+
+async function byWords(env, query) {
+  const words = [...new Set(query.toLowerCase().match(/\w+/g))].filter((word) => word.length > 3);
+  const match = `scope : ${await scope(TENANT)} AND {heading text} : (${words.map((word) => `"${word}"`).join(" OR ")})`;
+  return (await env.DB.prepare(BY_WORDS).bind(TENANT, match, CANDIDATES).all()).results;
+}
+
+async function scope(tenant) {
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(tenant)));
+  return `t${digest.toHex().slice(0, 32)}`;
+}
+
+function fuse(rankings) {
+  const scores = new Map();
+  for (const ids of rankings)
+    ids.forEach((id, rank) => {
+      scores.set(id, (scores.get(id) ?? 0) + 1 / (FUSION + rank + 1));
+    });
+  return [...scores.keys()].sort((one, other) => scores.get(other) - scores.get(one));
+}
+
+async function reranked(env, query, found, top_k) {
+  const contexts = found.map(({ title, heading, text }) => ({ text: `${title}\n${heading}\n${text}` }));
+  const { response } = await env.AI.run(RERANK, { query, contexts });
+  response.sort((one, other) => other.score - one.score);
+  return response.slice(0, top_k).map(({ id, score }) => {
+    const { document_id, title, url, heading, text } = found[id];
+    return { document: document_id, title, url, heading, text, score };
+  });
+}

@@ -1,0 +1,1 @@
+"""`scripts/bench`: aiworker beside Workers that do the same, measured in one run. docs/performance.md tells more."""

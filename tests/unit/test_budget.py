@@ -1,0 +1,284 @@
+"""What a key may spend in a day: the object that counts, over a real SQLite, and the requests that ask it."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from aiworker.access import Key
+from aiworker.ai import catalogue, estimate, model_call
+from aiworker.ai.model_call import Candidate
+from aiworker.bindings import Inputs, Spent
+from aiworker.budget import DAY, KeptBudget, Spending
+from aiworker.errors import ApiError
+from aiworker.settings import Settings
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
+
+NOON = 1_000 * DAY + DAY / 2
+CHAT = catalogue.MODELS["@cf/meta/llama-3.1-8b-instruct-fast"]
+OTHER = catalogue.MODELS["@cf/openai/gpt-oss-120b"]
+
+
+class Rows:
+    """aiworker.budget.Storage over SQLite in memory."""
+
+    def __init__(self) -> None:
+        self._connection = sqlite3.connect(":memory:")
+
+    def execute(self, query: str, *values: str | float) -> list[list[Any]]:
+        return [list(row) for row in self._connection.execute(query, values).fetchall()]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOON
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def kept(clock: Clock) -> KeptBudget:
+    return KeptBudget(Rows(), clock)
+
+
+def spent(kept: KeptBudget) -> float:
+    return kept.today()["neurons"]
+
+
+# ---- the object ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_reserved_counts_until_it_is_settled(kept: KeptBudget) -> None:
+    assert kept.reserve({"a": 10, "b": 5}, daily=100)["is_admitted"]
+    assert spent(kept) == 15
+    kept.settle({"a": 2.5})
+    assert spent(kept) == 7.5
+    kept.settle({"b": 8})  # more than was reserved
+    assert spent(kept) == 10.5
+
+
+def test_a_day_holds_its_budget_and_not_a_millionth_more(kept: KeptBudget) -> None:
+    assert kept.reserve({"a": 100}, daily=100)["is_admitted"]
+    refusal = kept.reserve({"b": 0.000001}, daily=100)
+    assert not refusal["is_admitted"]
+    assert refusal["neurons"] == 100
+    assert kept.reserve({"b": 1}, daily=101)["is_admitted"]  # the owner has given more
+
+
+def test_all_of_a_request_is_reserved_or_nothing(kept: KeptBudget) -> None:
+    assert not kept.reserve({"a": 60, "b": 60}, daily=100)["is_admitted"]
+    assert spent(kept) == 0
+    kept.settle({"a": 60, "b": 60})
+    assert spent(kept) == 0
+
+
+def test_hearing_of_something_twice_changes_nothing(kept: KeptBudget) -> None:
+    for _ in range(2):
+        assert kept.reserve({"a": 60}, daily=100)["is_admitted"]
+    assert spent(kept) == 60
+    for _ in range(2):
+        kept.settle({"a": 20})
+    assert spent(kept) == 20
+
+
+def test_a_new_day_begins_at_midnight_utc(kept: KeptBudget, clock: Clock) -> None:
+    kept.reserve({"a": 100}, daily=100)
+    clock.now = 1_001 * DAY - 1
+    last = kept.reserve({"b": 1}, daily=100)
+    assert (last["is_admitted"], last["seconds_left"]) == (False, 1)
+    clock.now = 1_001 * DAY
+    first = kept.reserve({"b": 1}, daily=100)
+    assert (first["is_admitted"], first["neurons"], first["seconds_left"]) == (True, 1, DAY)
+
+
+def test_a_cost_belongs_to_the_day_on_which_it_was_reserved(kept: KeptBudget, clock: Clock) -> None:
+    kept.reserve({"a": 10}, daily=100)
+    clock.now += DAY
+    kept.settle({"a": 90})
+    assert spent(kept) == 0
+    clock.now += DAY * 2
+    assert spent(kept) == 0
+    kept.settle({"a": 90})  # so long after, nobody remembers
+    assert spent(kept) == 0
+
+
+def test_a_hundred_thousand_costs_add_up_exactly(kept: KeptBudget) -> None:
+    chance = random.Random(7)
+    costs = {str(number): chance.randrange(1, 10_000_000) / 1e6 for number in range(2_000)}
+    for name, cost in costs.items():
+        kept.reserve({name: cost}, daily=1e9)
+        kept.settle({name: cost / 2})
+    assert spent(kept) == sum(round(cost / 2 * 1e6) for cost in costs.values()) / 1e6
+
+
+# ---- a request -----------------------------------------------------------------------------------------------------
+
+
+class FakeBudget:
+    """aiworker.bindings.Budget over the object itself, with the turns of an event loop in between; fails when told."""
+
+    def __init__(self, kept: KeptBudget) -> None:
+        self.kept = kept
+        self.failures = 0
+
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+        await asyncio.sleep(0)
+        return Spent(**self.kept.reserve(charges, daily))
+
+    async def settle(self, costs: Mapping[str, float]) -> None:
+        await asyncio.sleep(0)
+        self.kept.settle(costs)
+        if self.failures:  # the answer is lost on its way
+            self.failures -= 1
+            raise ApiError("unavailable", "gone")
+
+    async def today(self) -> Spent:
+        return Spent(**self.kept.today())
+
+
+def spending(kept: KeptBudget, daily: float, request_id: str = "req_1") -> Spending:
+    found = Spending()
+    found.of(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(kept), request_id)
+    return found
+
+
+async def ask(ai: FakeAi, spends: Spending, *candidates: Candidate) -> model_call.Answer:
+    context = a_context(FakeRequest("POST", "/chat"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), ai)
+    object.__setattr__(context, "spending", spends)
+    return await model_call.run(context, candidates or [Candidate(CHAT, Inputs({"prompt": "Hello"}))])
+
+
+async def test_an_answer_costs_what_its_tokens_cost(kept: KeptBudget) -> None:
+    spends = spending(kept, daily=100)
+    usage = {"prompt_tokens": 1_000, "completion_tokens": 100}
+    answer = await ask(FakeAi(answered({"response": "Hi", "usage": usage})), spends)
+    assert spent(kept) == pytest.approx(estimate.neurons(CHAT, Inputs({"prompt": "Hello"})), abs=1e-6)
+    answer.used((await answer.object())["usage"])
+    await spends.settle()
+    assert spent(kept) == pytest.approx((1_000 * 4_119 + 100 * 34_868) / 1e6, abs=1e-6)
+
+
+async def test_an_answer_that_says_nothing_of_its_cost_costs_the_estimate(kept: KeptBudget) -> None:
+    spends = spending(kept, daily=100)
+    await ask(FakeAi(answered({"response": "Hi"})), spends)
+    before = spent(kept)
+    await spends.settle()
+    assert spent(kept) == before > 0
+
+
+async def test_a_call_that_fails_costs_nothing(kept: KeptBudget) -> None:
+    spends = spending(kept, daily=100)
+    with pytest.raises(ApiError):
+        await ask(FakeAi(refused(400, 5006)), spends)
+    await spends.settle()
+    assert spent(kept) == 0
+
+
+async def test_without_budget_no_model_is_asked(kept: KeptBudget) -> None:
+    ai = FakeAi(answered({"response": "Hi"}))
+    with pytest.raises(ApiError) as raised:
+        await ask(ai, spending(kept, daily=1))
+    assert raised.value.type == "budget_exceeded"
+    assert raised.value.retry_after == DAY / 2
+    assert "The key site has 1 neurons a day" in raised.value.message
+    assert "12 h 00 min" in raised.value.message
+    assert ai.calls == []
+    assert spent(kept) == 0
+
+
+async def test_the_dearest_of_the_models_that_may_answer_is_reserved(kept: KeptBudget) -> None:
+    spends = spending(kept, daily=1_000)
+    both = [Candidate(model, Inputs({"prompt": "Hello", "max_tokens": 1_000})) for model in (CHAT, OTHER)]
+    await ask(FakeAi(answered({"response": "Hi"})), spends, *both)
+    assert spent(kept) == pytest.approx(estimate.neurons(OTHER, both[1].inputs), abs=1e-6)
+
+
+async def test_of_many_calls_those_that_are_given_up_cost_nothing(kept: KeptBudget) -> None:
+    context = a_context(
+        FakeRequest("POST", "/classify"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), FakeAi(refused(400, 5006))
+    )
+    spends = spending(kept, daily=1_000)
+    object.__setattr__(context, "spending", spends)
+    calls = [Candidate(CHAT, Inputs({"prompt": str(number)})) for number in range(20)]
+
+    async def read(answer: model_call.Answer) -> None:
+        raise AssertionError(answer)
+
+    with pytest.raises(ApiError):
+        await model_call.run_all(context, calls, read)
+    assert spent(kept) > 100
+    await spends.settle()
+    # the three that were under way beside the first that failed may have cost something
+    assert spent(kept) <= 3 * estimate.neurons(CHAT, calls[0].inputs)
+
+
+async def test_a_settlement_whose_answer_is_lost_is_made_once(
+    kept: KeptBudget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def at_once(_: float) -> None: ...
+
+    spends = spending(kept, daily=100)
+    [charge] = await spends.reserve([50])
+    charge.cost = 20
+    assert isinstance(spends.budget, FakeBudget)
+    spends.budget.failures = 2
+    monkeypatch.setattr("aiworker.budget.asyncio.sleep", at_once)
+    await spends.settle()
+    assert spent(kept) == 20
+    assert spends.budget.failures == 0
+
+
+async def test_concurrent_requests_never_spend_more_than_there_is(kept: KeptBudget) -> None:
+    async def one(number: int) -> int:
+        try:
+            [charge] = await spending(kept, 100, f"req_{number}").reserve([1])
+        except ApiError:
+            return 0
+        return round(charge.reserved)
+
+    admitted = await asyncio.gather(*(one(number) for number in range(250)))
+    assert sum(admitted) == 100 == spent(kept)
+
+
+async def test_a_key_without_a_budget_is_not_counted() -> None:
+    spends = Spending()
+    await ask(FakeAi(answered({"response": "Hi"})), spends)
+    assert spends.charges == []
+
+
+# ---- estimates -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "inputs", "least", "most"),
+    [
+        ("@cf/meta/llama-3.1-8b-instruct-fast", {"prompt": "a" * 3_000}, 4.119 + 8.9, 4.2 + 9),
+        ("@cf/meta/llama-3.1-8b-instruct-fast", {"prompt": "a", "max_tokens": 1_000}, 34.868, 35),
+        ("@cf/zai-org/glm-4.7-flash", {"messages": [{"role": "user", "content": "a"}]}, 149, 150),
+        ("@cf/baai/bge-base-en-v1.5", {"text": ["a" * 3_000] * 10}, 60, 65),
+        ("@cf/baai/bge-reranker-base", {"query": "a" * 300, "contexts": [{"text": "a"}] * 1_000}, 28.3, 36),
+        ("@cf/meta/m2m100-1.2b", {"text": "a" * 3_000, "target_lang": "de"}, 62.1, 65),
+        ("@cf/black-forest-labs/flux-1-schnell", {"prompt": "a", "steps": 4}, 57.5, 57.7),
+        ("@cf/leonardo/lucid-origin", {"prompt": "a", "width": 512, "height": 513, "num_steps": 1}, 1284, 1284),
+        ("@cf/deepgram/aura-1", {"text": "a" * 2_000}, 2727, 2728),
+        ("@cf/myshell-ai/melotts", {"prompt": "a" * 600}, 18.6, 18.7),
+        ("@cf/stabilityai/stable-diffusion-xl-base-1.0", {"prompt": "a"}, estimate.UNPRICED, estimate.UNPRICED),
+    ],
+)
+def test_an_estimate_is_about_what_it_will_cost(model: str, inputs: Any, least: float, most: float) -> None:
+    assert least <= estimate.neurons(catalogue.MODELS[model], Inputs(inputs)) <= most
+
+
+@pytest.mark.parametrize("model", catalogue.MODELS.values(), ids=lambda model: model.id)
+def test_every_model_has_an_estimate(model: catalogue.Model) -> None:
+    inputs = {"prompt": "Hello", "text": "Hello", "messages": [{"role": "user", "content": "Hello"}]}
+    assert estimate.neurons(model, Inputs(inputs)) > 0

@@ -1,0 +1,333 @@
+"""Whatever bytes come, from a model or from a client: nothing is raised but ApiError, and no text is lost or doubled.
+
+HYPOTHESIS_EXAMPLES says how many examples each test takes (scripts/soak: many).
+"""
+
+import asyncio
+import json
+import os
+import struct
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+from aiworker import media
+from aiworker.ai import transcript, wav
+from aiworker.ai.answer import Answer, Frames, frame_data
+from aiworker.ai.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Translation
+from aiworker.ai.responses_stream import ResponsesWriter
+from aiworker.ai.stream_end import said_in
+from aiworker.errors import ApiError
+from aiworker.json_schema import Fault, InvalidSchema, JsonSchema
+from aiworker.schemas import Schema, parse_form, parse_json, parse_object, parse_query
+from aiworker.schemas.chat import ChatRequest
+from aiworker.schemas.embed import EmbedRequest, RerankRequest
+from aiworker.schemas.extract import ExtractRequest
+from aiworker.schemas.gateway import FeedbackRequest
+from aiworker.schemas.image import ImageRequest
+from aiworker.schemas.language import ClassifyRequest, SummarizeRequest, TranslateRequest
+from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
+from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
+from aiworker.schemas.openai.embeddings import EmbeddingsRequest
+from aiworker.schemas.openai.images import ImagesRequest
+from aiworker.schemas.openai.responses import ResponsesRequest
+from aiworker.schemas.rag import DocumentForm, DocumentRequest, ListQuery, RagRequest, SearchRequest
+from aiworker.schemas.speech import SpeakRequest, TranscribeRequest
+from aiworker.schemas.tokens import TokenRequest
+from tests.unit.stand_ins import FakeRequest
+
+fuzzed = settings(
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "30")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+HEAD = Head("chatcmpl-1", 1_700_000_000, "@cf/some/model")
+WRITERS: dict[str, Callable[[], Any]] = {
+    "chat": lambda: ChatWriter(HEAD, include_usage=True),
+    "legacy": lambda: ChatWriter(HEAD, is_legacy=True),
+    "completion": lambda: CompletionWriter(HEAD),
+    "responses": lambda: ResponsesWriter({"id": "resp_1", "model": HEAD.model}),
+}
+
+# ---- what may come -----------------------------------------------------------------------------------------------
+
+NAMES = [
+    *("response", "p", "usage", "choices", "delta", "message", "content", "reasoning", "reasoning_content", "text"),
+    *("tool_calls", "function", "name", "arguments", "index", "id", "type", "finish_reason", "error", "errors"),
+    *("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "role"),
+    *("messages", "prompt", "model", "stream", "tools", "input", "image_url", "schema", "query", "gateway", "file"),
+    *("words", "segments", "start", "end", "word", "speaker", "results", "channels", "alternatives", "transcript"),
+    *("transcription_info", "language", "duration", "punctuated_word", "detected_language"),
+]
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=12)
+    | st.sampled_from(NAMES)
+)
+ANYTHING = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+OBJECTS = st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=5)
+"""Of the names that are read here, with values of any shape."""
+
+
+def as_json(data: Any) -> bytes:
+    return json.dumps(data, ensure_ascii=False).encode(errors="surrogatepass")
+
+
+def deep(depth: int) -> bytes:
+    return b"[" * depth + b"]" * depth
+
+
+def deep_object(depth: int) -> bytes:
+    return b'{"response":' * depth + b"1" + b"}" * depth
+
+
+DEPTHS = st.integers(1, 3000)
+DATA = st.one_of(
+    (OBJECTS | ANYTHING).map(as_json),
+    st.binary(max_size=30),
+    st.just(b"[DONE]"),
+    DEPTHS.map(deep),
+    DEPTHS.map(deep_object),
+)
+FIELDS = st.sampled_from([b"data: ", b"data:", b"", b": "])
+ENDS = st.sampled_from([b"\n\n", b"\r\n\r\n", b"\n", b"\r", b""])
+LINE = st.tuples(FIELDS, DATA, ENDS).map(b"".join)
+STREAMS = st.one_of(st.lists(LINE, max_size=8).map(b"".join), st.binary(max_size=200))
+CUTS = st.lists(st.integers(0, 400), max_size=12)
+
+
+def pieces(data: bytes, cuts: list[int]) -> list[bytes]:
+    places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
+    return [data[start:end] for start, end in pairwise(places)]
+
+
+# ---- a model's stream --------------------------------------------------------------------------------------------
+
+
+@fuzzed
+@given(
+    stream=STREAMS, cuts=CUTS, writer=st.sampled_from(sorted(WRITERS)), stop=st.lists(st.text(min_size=1), max_size=2)
+)
+def test_any_stream_is_translated_alike_however_it_is_cut(
+    stream: bytes, cuts: list[int], writer: str, stop: list[str]
+) -> None:
+    assume(b"\r\r\n" not in stream)
+
+    def translated(parts: list[bytes]) -> bytes:
+        translation = Translation(WRITERS[writer](), Limits(stop=stop), HEAD.id)
+        return b"".join(
+            [*map(translation.transform, parts), translation.finish(), translation.failed("reset").encode()]
+        )
+
+    written = translated([stream])
+    assert translated(pieces(stream, cuts)) == written
+    for block in written.split(b"\n\n")[:-1]:  # what a client reads is JSON, whatever the model has sent
+        [data] = [line.removeprefix(b"data: ") for line in block.split(b"\n") if line.startswith(b"data: ")]
+        assert data == b"[DONE]" or isinstance(json.loads(data), dict)
+    ends = written.count(b"data: [DONE]") + written.count(b'"error":{') + written.count(b'"type":"response.completed"')
+    assert ends >= 1
+
+
+@fuzzed
+@given(stream=STREAMS, cuts=CUTS)
+def test_any_stream_is_cut_into_the_same_frames(stream: bytes, cuts: list[int]) -> None:
+    assume(b"\r\r\n" not in stream)  # nobody ends lines like this; how it is read depends on the cut
+    frames = Frames()
+    found = [block for part in pieces(stream, cuts) for block in frames.feed(part)]
+    assert found == Frames().feed(stream)
+    even = stream.replace(b"\r\n", b"\n").decode(errors="replace")
+    whole = "".join(f"{block}\n\n" for block in found)
+    assert even.startswith(whole)
+    assert "\n\n" not in even[len(whole) :]
+
+
+@fuzzed
+@given(stream=STREAMS)
+def test_of_any_stream_an_answer_is_kept_and_usage_read(stream: bytes) -> None:
+    said = said_in(stream)
+    assert isinstance(said.text, str)
+    assert isinstance(said.usage, dict)
+    assert isinstance(said_in(stream[3:]).usage, dict)  # as of the end of a stream
+    json.dumps(said.message())
+
+
+@fuzzed
+@given(texts=st.lists(st.text(max_size=8), max_size=10), cuts=CUTS, is_openai=st.booleans())
+def test_no_text_is_lost_or_doubled(texts: list[str], cuts: list[int], *, is_openai: bool) -> None:
+    def frame(text: str) -> bytes:
+        data: Any = {"choices": [{"index": 0, "delta": {"content": text}}]} if is_openai else {"response": text}
+        return b"data: " + json.dumps(data).encode() + b"\n\n"
+
+    stream = b"".join(map(frame, texts)) + b"data: [DONE]\n\n"
+    frames, kept = Frames(), Answer()
+    for part in pieces(stream, cuts):
+        for block in frames.feed(part):
+            kept.add(frame_data(block) or {})
+    assert kept.text == "".join(texts)
+    translation = Translation(ChatWriter(HEAD), Limits(), HEAD.id)
+    written = b"".join(map(translation.transform, pieces(stream, cuts))) + translation.finish()
+    assert said_in(written).text == "".join(texts)
+
+
+# ---- what a model has heard --------------------------------------------------------------------------------------
+
+
+@fuzzed
+@given(answer=OBJECTS, read=st.sampled_from([transcript.of_whisper, transcript.of_whisper_turbo, transcript.of_nova]))
+def test_any_answer_of_a_model_that_listens_is_a_transcript_or_an_error(
+    answer: dict[str, Any], read: Callable[[Any], transcript.Transcript]
+) -> None:
+    heard = read(answer)
+    transcript.vtt(heard.segments)
+    transcript.srt(heard.segments)
+    assert heard.later(1.5).text == heard.text
+    assert transcript.joined([heard, heard]).text.count(heard.text) >= 2 or not heard.text
+
+
+# ---- files -------------------------------------------------------------------------------------------------------
+
+
+class Upload:
+    """Of a Payload what is read of it in Python."""
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self.size = len(content)
+        self.read_bytes = 0
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        part = self.content[start:end]
+        self.read_bytes += len(part)
+        return part
+
+
+MAGIC = st.sampled_from(
+    [b"", b"RIFF", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF89a", b"fLaC", b"OggS", b"ID3", b"\xff"]
+)
+
+
+@fuzzed
+@given(content=st.builds(bytes.__add__, MAGIC, st.binary(max_size=80)))
+def test_any_bytes_are_a_known_kind_of_file_or_none(content: bytes) -> None:
+    assert media.image_type(content[: media.HEAD]) in {*media.IMAGES, None}
+    assert media.sound_type(content[: media.HEAD]) in {*media.SOUNDS, None}
+
+
+NUMBERS = st.integers(0, 0xFFFF) | st.sampled_from([1, 2, 3, 8, 16, 0xFFFE])
+LENGTHS = st.integers(0, 0xFFFFFFFF) | st.integers(0, 60) | st.sampled_from([0, 16, 18, 40, 0xFFFFFFFF])
+
+
+def form(coding: int, channels: int, rate: int, bytes_a_second: int, frame: int, rest: bytes) -> bytes:
+    return struct.pack("<HHIIH", coding, channels, rate, bytes_a_second, frame) + rest
+
+
+def chunk(name: bytes, length: int, content: bytes) -> bytes:
+    return name + struct.pack("<I", length) + content
+
+
+def riff(chunks: list[bytes]) -> bytes:
+    return b"RIFF\0\0\0\0WAVE" + b"".join(chunks)
+
+
+RATES = LENGTHS | st.sampled_from([8_000, 44_100])
+FORMS = st.builds(form, NUMBERS, NUMBERS, RATES, LENGTHS, NUMBERS, st.binary(max_size=26))
+CHUNK_NAMES = st.sampled_from([b"fmt ", b"data", b"LIST", b"    "])
+CHUNKS = st.builds(chunk, CHUNK_NAMES, LENGTHS, FORMS | st.binary(max_size=60))
+WAVES = st.lists(CHUNKS, max_size=5).map(riff) | st.binary()
+
+
+@fuzzed
+@given(content=WAVES, most_bytes=st.integers(64_000, 1 << 20))
+def test_any_bytes_are_a_recording_that_is_cut_without_loss_or_none(content: bytes, most_bytes: int) -> None:
+    payload: Any = Upload(content)
+    wave = wav.read(payload)
+    assert payload.read_bytes <= 12 + wav.MOST_CHUNKS * 48
+    if wave is None:
+        return
+    assert 0 <= wave.start <= len(content)
+    assert wave.end <= len(content)
+    assert wave.seconds >= 0 or wave.end < wave.start
+    parts = wav.pieces(payload, wave, most_bytes)
+    assert [part.part.end for part in parts][:-1] == [part.part.start for part in parts][1:]
+
+
+# ---- requests ----------------------------------------------------------------------------------------------------
+
+BODIES: list[type[Schema]] = [
+    *(ChatRequest, EmbedRequest, RerankRequest, ExtractRequest, FeedbackRequest, ImageRequest, ClassifyRequest),
+    *(SummarizeRequest, TranslateRequest, DocumentRequest, RagRequest, SearchRequest, SpeakRequest, TokenRequest),
+    *(ChatCompletionRequest, CompletionRequest, EmbeddingsRequest, ImagesRequest, ResponsesRequest, SpeechRequest),
+]
+FORMS_OF_TEXTS: list[type[Schema]] = [ImageRequest, DocumentForm, TranscribeRequest, TranscriptionRequest, ListQuery]
+
+
+def checked(error: ApiError) -> None:
+    """What is said of a refused body can be sent, and is not as long as the body."""
+    json.dumps(error.to_json("req_1")).encode()
+    assert len(error.param or "") <= 100
+
+
+@pytest.mark.parametrize("schema", BODIES, ids=lambda schema: schema.__name__)
+@fuzzed
+@given(body=DATA, more=OBJECTS)
+def test_any_body_is_read_or_refused(schema: type[Schema], body: bytes, more: dict[str, Any]) -> None:
+    fields = {name: value for name, value in more.items() if name in schema.model_fields}
+    for sent in (body, json.dumps(fields).encode()):
+        request: Any = FakeRequest("POST", "/", sent, content_type="application/json")
+        try:
+            asyncio.run(parse_json(schema, request, 1_000_000))
+        except ApiError as error:
+            checked(error)
+
+
+@pytest.mark.parametrize("schema", FORMS_OF_TEXTS, ids=lambda schema: schema.__name__)
+@fuzzed
+@given(texts=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), st.text(max_size=20), max_size=5))
+def test_any_form_is_read_or_refused(schema: type[Schema], texts: dict[str, str]) -> None:
+    class Form(FakeRequest):
+        async def read_form(self, limit: int) -> Any:
+            return {**texts, "extra": Upload(b"")} if len(texts) > 3 else texts
+
+    request: Any = Form("POST", "/")
+    request.query = texts
+    for read in (
+        lambda: asyncio.run(parse_form(schema, request, 1000, ("file",))),
+        lambda: parse_query(schema, request),
+    ):
+        try:
+            read()
+        except ApiError as error:
+            checked(error)
+
+
+@fuzzed
+@given(schema=ANYTHING | OBJECTS, value=ANYTHING)
+def test_anything_is_a_schema_or_refused_as_one(schema: Any, value: Any) -> None:
+    try:
+        faults = JsonSchema(schema).faults(value)
+    except InvalidSchema as error:
+        faults = [Fault("", error.reason)]
+    assert all(fault.message for fault in faults)
+
+
+@fuzzed
+@given(given_object=OBJECTS)
+def test_any_object_is_read_or_refused(given_object: dict[str, Any]) -> None:
+    try:
+        parse_object(ChatRequest, given_object)
+    except ApiError as error:
+        checked(error)

@@ -1,0 +1,236 @@
+"""What a guard is asked, and what becomes of its verdict."""
+
+import json
+from typing import Any
+
+import pytest
+
+from aiworker.ai import catalogue, guard
+from aiworker.ai.guard import Verdict, read, turns
+from aiworker.ai.model_call import Answer
+from aiworker.errors import ApiError
+from aiworker.http import Opaque
+from aiworker.schemas.gateway import GatewayOptions
+from aiworker.settings import Settings
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
+
+MODEL = "@cf/meta/llama-guard-3-8b"
+CHAT = catalogue.MODELS["@cf/openai/gpt-oss-20b"]
+ASKED = [{"role": "user", "content": "Hello"}]
+SAFE, UNSAFE = answered({"response": "\n\nsafe"}), answered({"response": "\n\nunsafe\nS1,S10"})
+
+
+def context(ai: FakeAi, **variables: Any) -> Any:
+    return a_context(FakeRequest("POST", "/chat"), Settings.read({**VARIABLES, "GUARD_MODEL": MODEL, **variables}), ai)
+
+
+async def refusal(check: Any) -> ApiError:
+    with pytest.raises(ApiError) as raised:
+        await check
+    return raised.value
+
+
+def user(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+def assistant(text: str) -> dict[str, str]:
+    return {"role": "assistant", "content": text}
+
+
+# ---- what it is asked ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("messages", "judged"),
+    [
+        ([user("a")], [user("a")]),
+        ([{"role": "system", "content": "s"}, user("a")], [user("s\n\na")]),
+        ([user("a"), assistant("b"), user("c")], [user("a"), assistant("b"), user("c")]),
+        ([user("a"), user("b"), assistant("c"), assistant("d")], [user("a\n\nb"), assistant("c\n\nd")]),
+        ([assistant("a"), user("b")], [user("a\n\nb")]),
+        ([user("a"), assistant("b"), {"role": "tool", "content": "c"}], [user("a"), assistant("b"), user("c")]),
+        ([user(""), user("  "), assistant("")], []),
+        ([{"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "image_url"}]}], [user("a")]),
+    ],
+)
+def test_a_conversation_becomes_turns_that_begin_with_the_user(messages: Any, judged: Any) -> None:
+    assert turns(messages) == judged
+
+
+def test_what_tools_are_called_with_is_said_too() -> None:
+    calls = [{"function": {"name": "mail", "arguments": '{"text":"x"}'}}]
+    said = {"role": "assistant", "content": "", "tool_calls": calls}
+    assert turns([user("a"), said]) == [user("a"), assistant('mail {"text":"x"}')]
+
+
+async def test_it_is_asked_once_with_the_gateway_s_options_but_the_key() -> None:
+    ai = FakeAi(SAFE)
+    options = GatewayOptions(cache_key="k", skip_cache=True)
+    await guard.check_input(context(ai, GATEWAY_ID="g"), ASKED, options)
+    [(model, fields, sent, _)] = ai.calls
+    assert model == MODEL
+    assert fields["messages"] == ASKED
+    assert sent["gateway"] == {"id": "g", "skipCache": True}
+
+
+async def test_what_came_long_before_gives_way_to_the_last_turn() -> None:
+    ai = FakeAi(SAFE)
+    await guard.check_input(context(ai), [user("long " * 80_000), assistant("ok"), user("last")], None)
+    [(_, fields, _, _)] = ai.calls
+    assert fields["messages"] == [user("last")]
+
+
+@pytest.mark.parametrize(
+    ("variables", "calls"),
+    [({"GUARD_MODEL": ""}, 0), ({"GUARD": "output"}, 0), ({"GUARD": "input"}, 1), ({}, 1)],
+)
+async def test_it_judges_what_it_is_set_to(variables: dict[str, str], calls: int) -> None:
+    ai = FakeAi(SAFE)
+    await guard.check_input(context(ai, **variables), ASKED, None)
+    assert len(ai.calls) == calls
+
+
+@pytest.mark.parametrize("name", ["@cf/openai/gpt-oss-20b", "none"])
+def test_a_model_that_is_no_guard_is_a_setting_that_cannot_be_meant(name: str) -> None:
+    with pytest.raises(ApiError, match="GUARD_MODEL"):
+        Settings.read({"GUARD_MODEL": name})
+
+
+def test_nor_is_a_side_that_there_is_not() -> None:
+    with pytest.raises(ApiError, match="GUARD is not both or input or output"):
+        Settings.read({"GUARD_MODEL": MODEL, "GUARD": "on"})
+
+
+# ---- its verdict ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("response", "verdict"),
+    [
+        ("safe", Verdict(True, [])),
+        ("\n\nsafe", Verdict(True, [])),
+        ("unsafe\nS1", Verdict(False, ["S1"])),
+        ("\n\nunsafe\nS1, S14", Verdict(False, ["S1", "S14"])),
+        ("unsafe", Verdict(False, [])),
+        ({"safe": True}, Verdict(True, [])),
+        ({"safe": True, "categories": []}, Verdict(True, [])),
+        ({"safe": False, "categories": ["S3"]}, Verdict(False, ["S3"])),
+        ("I think it is safe", None),
+        ("safe, but", None),
+        ("", None),
+        (None, None),
+        ({"safe": "yes"}, None),
+        ({}, None),
+    ],
+)
+def test_its_answers(response: Any, verdict: Verdict | None) -> None:
+    assert read(response) == verdict
+
+
+async def test_what_is_unsafe_is_refused_with_its_categories_by_name() -> None:
+    error = await refusal(guard.check_input(context(FakeAi(UNSAFE)), ASKED, None))
+    assert error.type == "content_blocked"
+    assert error.details == {
+        "of": "input",
+        "categories": [{"code": "S1", "name": "Violent Crimes"}, {"code": "S10", "name": "Hate"}],
+    }
+    assert "Violent Crimes, Hate" in error.message
+
+
+async def test_a_category_of_another_guard_is_told_as_it_is() -> None:
+    ai = FakeAi(answered({"response": "unsafe\nS99"}))
+    error = await refusal(guard.check_input(context(ai), ASKED, None))
+    assert error.details == {"of": "input", "categories": [{"code": "S99", "name": None}]}
+    assert "S99" in error.message
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (answered({"response": "perhaps"}), "upstream_error"),
+        (answered(["safe"]), "upstream_error"),
+        (FakeAnswer(200, "safe"), "upstream_error"),
+        (refused(429, 3036), "rate_limited"),
+        (ApiError("timeout", "too late"), "timeout"),
+    ],
+)
+async def test_nothing_goes_past_a_guard_that_fails(answer: Any, kind: str) -> None:
+    error = await refusal(guard.check_input(context(FakeAi(answer)), ASKED, None))
+    assert error.type == kind
+
+
+async def test_what_it_costs_counts_as_the_request_s() -> None:
+    ai = FakeAi(answered({"response": "safe", "usage": {"prompt_tokens": 1000, "completion_tokens": 2}}))
+    asked = context(ai)
+    await guard.check_input(asked, ASKED, None)
+    assert asked.log.input_tokens == 1000
+    assert asked.log.neurons == pytest.approx(44.008, abs=0.001)
+
+
+# ---- answers -------------------------------------------------------------------------------------------------------
+
+
+class Body(FakeAnswer):
+    """Which can be read once."""
+
+    def __init__(self, text: str, kind: str) -> None:
+        super().__init__(200, text, content_type=kind)
+        self.body = Opaque(text)
+        self.reads = 0
+
+    async def text(self) -> str:
+        self.reads += 1
+        assert self.reads == 1
+        return self._text
+
+
+def whole(**said: Any) -> Answer:
+    return Answer(CHAT, Body(json.dumps({"choices": [{"message": said}]}), "application/json"))
+
+
+def stream(*deltas: dict[str, Any], end: str = "data: [DONE]\n\n") -> Answer:
+    frames = [f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in deltas]
+    return Answer(CHAT, Body("".join(frames) + end, "text/event-stream"))
+
+
+CALL = {"index": 0, "id": "c", "function": {"name": "mail", "arguments": '{"to":1}'}}
+
+
+@pytest.mark.parametrize(
+    ("given", "judged"),
+    [
+        (whole(content="Hi"), "Hi"),
+        (whole(content="Hi", reasoning_content="Hm"), "Hm\n\nHi"),
+        (whole(content=None, tool_calls=[CALL]), 'mail {"to":1}'),
+        (stream({"content": "H"}, {"content": "i"}), "Hi"),
+        (stream({"reasoning_content": "H"}, {"reasoning_content": "m"}, {"content": "Hi"}), "Hm\n\nHi"),
+        (stream({"tool_calls": [CALL]}), 'mail {"to":1}'),
+    ],
+)
+async def test_all_that_a_model_has_said_is_judged_and_then_given_as_it_came(given: Answer, judged: str) -> None:
+    ai = FakeAi(SAFE)
+    held = await guard.held(context(ai), ASKED, given, None)
+    [(_, fields, _, _)] = ai.calls
+    assert fields["messages"] == [*ASKED, assistant(judged)]
+    assert held.held == given.raw.body
+    if not held.is_stream:
+        assert (await held.object())["choices"]
+
+
+@pytest.mark.parametrize("given", [whole(content="Hi"), stream({"content": "Hi"})])
+async def test_an_unsafe_answer_is_refused(given: Answer) -> None:
+    error = await refusal(guard.held(context(FakeAi(UNSAFE)), ASKED, given, None))
+    assert (error.type, (error.details or {})["of"]) == ("content_blocked", "output")
+
+
+async def test_a_stream_that_breaks_off_is_no_answer_to_be_judged() -> None:
+    ai = FakeAi(SAFE)
+    error = await refusal(guard.held(context(ai), ASKED, stream({"content": "Hi"}, end=""), None))
+    assert error.type == "upstream_error"
+    assert ai.calls == []
+
+
+async def test_where_no_output_is_judged_the_answer_is_not_even_read() -> None:
+    given = stream({"content": "Hi"})
+    assert await guard.held(context(FakeAi(SAFE), GUARD="input"), ASKED, given, None) is given

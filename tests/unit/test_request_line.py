@@ -1,0 +1,99 @@
+"""What scripts/dev shows of a request, made of the Worker's own log line."""
+
+import json
+from typing import Any
+
+import pytest
+
+from aiworker.bindings import End
+from aiworker.request_log import RequestLog
+from local.request_line import WRANGLERS, readable
+
+
+def line(**known: Any) -> str:
+    given: dict[str, Any] = {"request_id": "req_1", "method": "POST", "route": "/chat", "status": 200, **known}
+    log = RequestLog(**given)
+    return json.dumps({**json.loads(log.line()), "ms": 213}, separators=(",", ":"))
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        ({}, "POST /chat 200 · 213 ms"),
+        (
+            {"models": ["@cf/meta/llama-3.1-8b-instruct"], "input_tokens": 5, "output_tokens": 40},
+            "POST /chat 200 · 213 ms · llama-3.1-8b-instruct · 45 tokens",
+        ),
+        ({"models": ["@cf/a/b", "@cf/a/b", "@cf/a/c"]}, "POST /chat 200 · 213 ms · b · c"),
+        ({"retries": 2, "cache": "HIT"}, "POST /chat 200 · 213 ms · tried again 2 times · from the gateway's cache"),
+        ({"route": None, "status": 404, "error": "not_found"}, "POST (no such route) 404 · not found · 213 ms"),
+        (
+            {"status": 429, "error": "rate_limited", "upstream_code": 3040},
+            "POST /chat 429 · rate limited (Workers AI's 3040) · 213 ms",
+        ),
+        ({"method": "OPTIONS", "route": None, "status": 204}, "OPTIONS 204 · 213 ms"),
+        ({"status": None, "has_left": True}, "POST /chat … · 213 ms · the client has left"),
+        (
+            {"status": 500, "error": "internal_error", "defect": "  File x\nKeyError"},
+            "POST /chat 500 · internal error · 213 ms\n      File x\n    KeyError",
+        ),
+    ],
+)
+def test_a_request_becomes_a_readable_line(known: dict[str, Any], shown: str) -> None:
+    assert readable(line(**known)) == shown
+
+
+@pytest.mark.parametrize(
+    "other", ["", "Traceback", '{"id":"mine"}', '{"id":"req_1","method', "POST /chat 200 OK (1ms)"]
+)
+def test_other_lines_stay_as_they_are(other: str) -> None:
+    assert readable(other) is None
+
+
+@pytest.mark.parametrize(
+    ("said", "is_one"),
+    [
+        ("[wrangler:info] POST /chat 200 OK (12ms)", True),
+        ("GET / 304 Not Modified (3ms)", True),
+        ("POST /chat is what was asked", False),
+        ("Reloaded", False),
+    ],
+)
+def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> None:
+    assert bool(WRANGLERS.match(said)) is is_one
+
+
+def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    log = RequestLog("req_1", "POST")
+    log.left()
+    log.ended(End(has_left=False))
+    [written] = capsys.readouterr().out.splitlines()
+    assert json.loads(written)["client_left"] is True
+
+
+def test_a_defect_of_a_stream_is_in_its_line_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
+    for repeats, message in (("off", "KeyError"), ("errors", "KeyError: 'a secret'")):
+        RequestLog("req_1", "POST", repeats=repeats).ended(End(has_left=False, defect=KeyError("a secret")))
+        told = json.loads(capsys.readouterr().out)
+        assert told["error"] == "internal_error"
+        assert told["defect"].endswith(message)
+
+
+def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[str]) -> None:
+    written: list[tuple[str, list[str], list[float]]] = []
+
+    class Written:
+        def write(self, index: str, texts: Any, numbers: Any) -> None:
+            written.append((index, list(texts), list(numbers)))
+
+    log = RequestLog("req_1", "POST", Written(), route="/chat", caller="shop")
+    log.asks({})
+    log.answered("@cf/a/b", 0.25, "MISS")
+    log.used({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)
+    log.begins(200)
+    log.ended(End(has_left=False))
+    [(index, texts, numbers)] = written
+    assert (index, texts) == ("shop", ["/chat", "200", "", "@cf/a/b", "MISS"])
+    assert numbers[1:] == [250, 7, 0.5, 1]
+    RequestLog(analytics=Written()).left()
+    assert written[1] == ("", ["", "", "", "", ""], [written[1][2][0], 0, 0, 0, 0])

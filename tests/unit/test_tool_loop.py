@@ -1,0 +1,52 @@
+"""Which model answers a request with tools of the Worker's own when the first cannot."""
+
+import json
+from typing import Any
+
+from aiworker import tools
+from aiworker.ai import catalogue
+from aiworker.ai.tool_loop import ToolLoop
+from aiworker.schemas.chat import ChatRequest
+from aiworker.settings import Settings
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
+
+FIRST = "@cf/zai-org/glm-4.7-flash"
+NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
+SECOND = "@cf/openai/gpt-oss-20b"
+FUNCTION = {"name": "current_time", "arguments": "{}"}
+CALLS = answered({"choices": [{"message": {"tool_calls": [{"index": 0, "id": "c", "function": FUNCTION}]}}]})
+ANSWER = answered({"choices": [{"message": {"content": "Now"}}]})
+BUSY = refused(429, 3040)
+
+
+async def run(ai: FakeAi, *models: str) -> tuple[dict[str, Any], ToolLoop]:
+    settings = Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1})
+    context = a_context(FakeRequest("POST", "/chat"), settings, ai)
+    asked = ChatRequest(prompt="What time is it?", worker_tools=True, stream=False)
+    messages = {each: [{"role": "user", "content": f"for {each}"}] for each in models}
+    loop = ToolLoop(context, asked, [catalogue.MODELS[each] for each in models], tools.TOOLS, messages)
+    return await loop.run(), loop
+
+
+async def test_the_next_model_answers_with_what_was_meant_for_it() -> None:
+    ai = FakeAi(BUSY, ANSWER)
+    await run(ai, FIRST, SECOND)
+    assert ai.models == [FIRST, SECOND]
+    assert ai.calls[1][1]["messages"] == [{"role": "user", "content": f"for {SECOND}"}]
+
+
+async def test_and_goes_on_with_what_it_has_begun() -> None:
+    ai = FakeAi(BUSY, CALLS, ANSWER)
+    whole, loop = await run(ai, FIRST, SECOND)
+    assert ai.models == [FIRST, SECOND, SECOND]
+    assert whole["choices"][0]["message"]["content"] == "Now"
+    assert [message["role"] for message in loop.said] == ["assistant", "tool", "assistant"]
+
+
+async def test_should_it_fail_later_a_model_of_its_dialect_goes_on() -> None:
+    ai = FakeAi(CALLS, BUSY, ANSWER)
+    await run(ai, FIRST, NATIVE, SECOND)
+    assert ai.models == [FIRST, FIRST, SECOND]
+    said = ai.calls[2][1]["messages"]
+    assert said[0]["content"] == f"for {SECOND}"
+    assert json.loads(said[1]["tool_calls"][0]["function"]["arguments"]) == {}

@@ -1,0 +1,493 @@
+"""The door, as a deployment has it: keys that scripts/keys has made, and every way around them."""
+
+import contextlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Generator, Iterable, Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import openai as sdk
+import pytest
+
+from aiworker.access import ADMIN, ANY, OPEN, SCOPES
+from aiworker.routing import ROUTES
+from local import ROOT, keys
+from tests.conftest import TLS, DevServer, ErrorOf, until
+
+KEYS = [sys.executable, str(ROOT / "scripts/keys")]
+HELLO = {"prompt": "Hello", "stream": False}
+ORIGIN = "http://localhost:3000"
+
+
+class Door:
+    """A Worker that wants keys, and some that it has."""
+
+    def __init__(self, project: Path, server: DevServer, keys: dict[str, str]) -> None:
+        self.project, self.server, self.keys = project, server, keys
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+
+def scripts_keys(project: Path, *arguments: str) -> str:
+    done = subprocess.run([*KEYS, "--project", str(project), *arguments], text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def new_key(project: Path, name: str, scopes: Iterable[str], tenant: str | None = None) -> str:
+    """As `scripts/keys new`, without a process for each."""
+    options = Namespace(project=project, name=name, scopes=list(scopes), tenant=tenant, days=None, daily_neurons=None)
+    with contextlib.redirect_stdout(io.StringIO()) as printed:
+        assert keys.new(options) == 0
+    return printed.getvalue().strip()
+
+
+@pytest.fixture(scope="module")
+def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    if request.config.getoption("--url"):
+        pytest.skip("the server of --url has keys of its own")
+    project = tmp_path_factory.mktemp("project")
+    for name in ("src", "public", "migrations"):
+        (project / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "wrangler.jsonc", project)
+    # what is asked for by --var wins over this file
+    (project / ".dev.vars").write_text("# mine\nAUTH_MODE=public\n")
+    made = {"revoked": scripts_keys(project, "new", "revoked")}
+    scripts_keys(project, "revoke", "revoked")
+    made["expired"] = scripts_keys(project, "new", "expired", "--days", "1")
+    for scope in SCOPES:
+        name = scope.replace(":", "-")
+        made[f"only-{name}"] = new_key(project, f"only-{name}", [scope])
+        made[f"not-{name}"] = new_key(project, f"not-{name}", SCOPES.keys() - {scope, ADMIN})
+    for tenant in ("acme", "other"):
+        made[tenant] = new_key(project, tenant, ["chat", "rag:read", "rag:write"], tenant)
+    text = (project / ".dev.vars").read_text()
+    [record] = [each for each in api_keys(text) if each["name"] == "expired"]
+    (project / ".dev.vars").write_text(text.replace(f'"expires":{record["expires"]}', '"expires":1'))
+    server = DevServer.start(
+        "--project", project, "--persist-to", tmp_path_factory.mktemp("state"), "--var", "AUTH_MODE=keys"
+    )
+    yield Door(project, server, made)
+    server.stop()
+
+
+def api_keys(text: str) -> list[dict[str, Any]]:
+    line = next(line for line in text.splitlines() if line.startswith("API_KEYS="))
+    return json.loads(line.removeprefix("API_KEYS=").strip("'"))
+
+
+@pytest.fixture
+def client(door: Door) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=door.url, timeout=30, verify=TLS) as client:
+        yield client
+
+
+def bearer(credential: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {credential}"}
+
+
+@pytest.fixture
+def token(client: httpx.Client, door: Door) -> Callable[..., str]:
+    def make(key: str = "acme", **body: Any) -> str:
+        response = client.post("/tokens", json={"scopes": ["chat"], **body}, headers=bearer(door.keys[key]))
+        assert response.status_code == 201, response.text
+        return response.json()["token"]
+
+    return make
+
+
+# ---- every route -------------------------------------------------------------------------------------------------
+
+CLOSED = [
+    (path, method, route.scope)
+    for path, methods in ROUTES.items()
+    for method, route in methods.items()
+    if route.scope != OPEN
+]
+
+
+def filled(path: str) -> str:
+    return path.replace("{", "").replace("...}", "").replace("}", "")
+
+
+def ask(client: httpx.Client, method: str, path: str, credential: str | None) -> httpx.Response:
+    headers = {} if credential is None else bearer(credential)
+    return client.request(method, filled(path), headers=headers, json={} if method == "POST" else None)
+
+
+def assert_unauthorized(response: httpx.Response) -> None:
+    assert response.status_code == 401
+    assert response.headers["www-authenticate"] == "Bearer"
+    assert response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(("path", "method", "scope"), CLOSED)
+def test_a_route_is_reached_with_its_scope_and_in_no_other_way(
+    client: httpx.Client, door: Door, path: str, method: str, scope: str
+) -> None:
+    right = door.keys["only-chat" if scope == ANY else f"only-{scope.replace(':', '-')}"]
+    off_by_one = right[:-1] + ("A" if right[-1] != "A" else "B")
+    for wrong in (None, "nothing", off_by_one, right[:-1], right + "A", right.upper(), door.keys["revoked"]):
+        assert_unauthorized(ask(client, method, path, wrong))
+    assert_unauthorized(ask(client, method, path, door.keys["expired"]))
+    if method == "GET":
+        assert_unauthorized(client.head(filled(path)))
+    if scope != ANY:
+        for name in (f"not-{scope.replace(':', '-')}", "only-image" if scope != "image" else "only-chat"):
+            refused = ask(client, method, path, door.keys[name])
+            assert refused.status_code == 403
+            assert scope in refused.json()["error"]["message"]
+    for name in (right, door.keys["only-admin"]):
+        assert ask(client, method, path, name).status_code not in (401, 403, 500)
+
+
+def test_the_open_routes_are_open(client: httpx.Client) -> None:
+    assert client.get("/health").json()["access"] == "keys"
+    assert client.get("/openapi.json").status_code == 200
+    assert client.get("/images/none.png").status_code == 404
+    assert client.get("/").status_code == 200
+
+
+# ---- ways around -------------------------------------------------------------------------------------------------
+
+
+def raw(door: Door, method: str, target: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, bytes]:
+    """A request as it stands: no client puts the path or the headers right."""
+    connection = HTTPConnection(urlsplit(door.url).netloc, timeout=30)
+    try:
+        connection.putrequest(method, target, skip_host=False, skip_accept_encoding=True)
+        for name, value in [*headers, ("content-length", str(len(body)))]:
+            connection.putheader(name, value.encode("utf-8"))
+        connection.endheaders(body)
+        response = connection.getresponse()
+        return response.status, response.read()
+    finally:
+        connection.close()
+
+
+JSON = ("content-type", "application/json")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("authorization", "Basic {key}")],
+        [("authorization", "{key}")],
+        [("authorization", "Token {key}")],
+        [("authorization", "Bearer")],
+        [("authorization", "Bearer "), ("x-api-key", "{key}")],
+        [("x-api-key", "")],
+        [("authorization", "Bearer nothing"), ("authorization", "Bearer {key}")],
+        [("authorization", "Bearer {key}"), ("authorization", "Bearer nothing")],
+        [("authorization", "Bearer {key}"), ("authorization", "Bearer {key}")],
+        [("authorization", "Bearer {key}"), ("x-api-key", "{other}")],
+        [("authorization", "Bearer nothing"), ("x-api-key", "{key}")],
+        [("x-api-key", "{key}"), ("x-api-key", "{key}")],
+        [("authorization", "Bearer {key}é")],
+        [("authorization", "Bearer \u200b{key}")],
+        [("authorization", f"Bearer {'{key}' * 300}")],
+        [("x-forwarded-for", "127.0.0.1"), ("cf-connecting-ip", "127.0.0.1"), ("x-real-ip", "127.0.0.1")],
+        [
+            ("x-forwarded-host", "localhost"),
+            ("x-forwarded-proto", "https"),
+            ("forwarded", "for=127.0.0.1;host=localhost"),
+        ],
+        [("x-original-url", "/health"), ("x-rewrite-url", "/health")],
+        [("x-http-method-override", "GET"), ("x-http-method", "OPTIONS"), ("x-method-override", "HEAD")],
+        [("x-original-authorization", "Bearer {key}"), ("proxy-authorization", "Bearer {key}")],
+        [("cookie", "authorization=Bearer {key}; x-api-key={key}; token={key}")],
+        [("cf-access-jwt-assertion", "{key}"), ("x-auth-token", "{key}"), ("api-key", "{key}")],
+    ],
+    ids=lambda headers: " ".join(name for name, _ in headers),
+)
+def test_no_header_leads_around_the_key(door: Door, headers: list[tuple[str, str]]) -> None:
+    names = {"key": door.keys["only-chat"], "other": door.keys["acme"]}
+    sent = [(name, text.format(**names)) for name, text in headers]
+    status, body = raw(door, "POST", "/chat", [JSON, *sent], json.dumps(HELLO).encode())
+    assert status == 401
+    assert json.loads(body)["error"]["type"] == "unauthorized"
+    assert names["key"].encode() not in body
+
+
+def test_a_null_in_a_key_is_refused(door: Door) -> None:
+    for credential in (f"{door.keys['only-chat']}\0", f"\0{door.keys['only-chat']}"):
+        connection = HTTPConnection(urlsplit(door.url).netloc, timeout=30)
+        connection.putrequest("POST", "/chat")
+        connection._output(f"authorization: Bearer {credential}".encode())  # type: ignore[attr-defined]
+        connection.putheader("content-length", "0")
+        connection.endheaders()
+        assert connection.getresponse().status in (400, 401)
+        connection.close()
+
+
+@pytest.mark.parametrize("name", ["key", "api_key", "x-api-key", "authorization", "access_token", "token"])
+def test_a_key_in_the_address_is_none(client: httpx.Client, door: Door, name: str) -> None:
+    key = door.keys["only-chat"]
+    assert_unauthorized(client.get("/models", params={name: key}))
+    assert_unauthorized(client.post("/chat", params={name: f"Bearer {key}"}, json=HELLO))
+    assert_unauthorized(client.post("/chat", json={**HELLO, name: key}))
+
+
+SPELLINGS = r"""
+//chat ///chat /./chat /../chat /x/../chat /%2e/chat /%2e%2e/chat /health/../chat /health/%2e%2e/chat /health/..%2fchat
+/%63hat /%2563hat /CHAT /Chat /chat. /chat/ /chat// /chat;x /chat;/health /chat%20 /chat%00 /chat%0a /chat?x=/health
+/chat#/health /chat? /\chat /chat%2f /chat%5c /health;/../chat /health%3f/../chat /docs/../chat /docs//../../chat
+/chat.json /chat/. /chat/..%2fhealth /images/../chat /v1//chat/completions //v1/chat/completions /v1/./chat/completions
+/V1/chat/completions /v1/models/../chat/completions /v1/models// /v1/models/.. /rag/documents/..%2f..%2f
+/rag/documents/%2e%2e /rag/documents/..%2f..%2fhealth /rag/documents/ /rag//documents /images/..%2flogs%2fx
+/logs/..%2fhealth /models/ /models%2f /tokens/ //tokens http://localhost/chat http://localhost/models
+"""
+FULL_WIDTH = ["/\uff43hat", "/\uff0fchat", "\uff0fchat", "/chat\u2028", "/\u202echat", "/ch\u0430t"]
+PATHS = [*SPELLINGS.split(), *FULL_WIDTH]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_no_spelling_of_a_path_leads_around_the_key(door: Door, path: str) -> None:
+    target = "".join(each if " " < each < "\x7f" else "".join(f"%{b:02x}" for b in each.encode()) for each in path)
+    for method in ("POST", "GET", "HEAD", "PUT", "OPTIONS", "DELETE", "QUERY"):
+        body = json.dumps({**HELLO, "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}).encode()
+        status, said = raw(door, method, target, [JSON], body if method in ("POST", "PUT", "QUERY") else b"")
+        # a page of public/ is for everybody, and a redirect leads to where the key is asked for
+        is_page = method in ("GET", "HEAD") and (b"<!doctype html>" in said[:100].lower() or not said)
+        assert status in (301, 307, 308, 400, 401, 403, 404, 405, 501) or (status == 200 and is_page), (
+            method,
+            said[:300],
+        )
+        assert b'"models":' not in said
+        assert b"simulated" not in said
+
+
+def test_a_preflight_tells_nothing_and_does_nothing(client: httpx.Client) -> None:
+    asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    response = client.options("/chat", headers=asked)
+    assert response.status_code == 204
+    assert response.content == b""
+    assert client.options("/chat").status_code == 405
+    assert_unauthorized(client.post("/chat", headers=asked, json=HELLO))
+
+
+def test_a_page_can_read_why_it_was_refused(client: httpx.Client) -> None:
+    response = client.post("/chat", headers={"origin": ORIGIN}, json=HELLO)
+    assert_unauthorized(response)
+    assert response.headers["access-control-allow-origin"] == ORIGIN
+    assert "access-control-allow-credentials" not in response.headers
+
+
+def test_openai_s_client_raises_what_its_users_expect(door: Door) -> None:
+    http = sdk.DefaultHttpxClient(verify=TLS)
+    asked: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    with sdk.OpenAI(base_url=f"{door.url}/v1", api_key="sk-wrong", max_retries=2, http_client=http) as wrong:
+        with pytest.raises(sdk.AuthenticationError) as unknown:
+            wrong.chat.completions.create(**asked)
+        assert unknown.value.code == "invalid_api_key"
+        with pytest.raises(sdk.PermissionDeniedError):
+            wrong.with_options(api_key=door.keys["only-embed"]).chat.completions.create(**asked)
+        right: Any = wrong.with_options(api_key=door.keys["only-chat"])
+        assert right.chat.completions.create(**asked).choices
+        assert right.models.list().data
+
+
+# ---- tokens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_token_opens_what_it_was_made_for(client: httpx.Client, door: Door) -> None:
+    body = {"scopes": ["chat"], "seconds": 60, "subject": "ada", "origin": ORIGIN}
+    response = client.post("/tokens", json=body, headers=bearer(door.keys["acme"]))
+    assert response.status_code == 201
+    assert response.headers["cache-control"] == "no-store"
+    made = response.json()
+    assert (made["scopes"], made["tenant"], made["subject"], made["origin"]) == (["chat"], "acme", "ada", ORIGIN)
+    page = {**bearer(made["token"]), "origin": ORIGIN}
+    assert client.post("/chat", json=HELLO, headers=page).status_code == 200
+    assert client.get("/rag/documents", headers=page).status_code == 403
+    for origin in ({}, {"origin": "https://evil.example"}, {"origin": "null"}, {"referer": f"{ORIGIN}/"}):
+        assert_unauthorized(client.post("/chat", json=HELLO, headers={**bearer(made["token"]), **origin}))
+
+
+def test_a_token_makes_no_tokens(client: httpx.Client, token: Callable[..., str]) -> None:
+    response = client.post("/tokens", json={"scopes": ["chat"]}, headers=bearer(token()))
+    assert response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        ({}, 400, "scopes"),
+        ({"scopes": []}, 400, "scopes"),
+        ({"scopes": "chat"}, 400, "scopes"),
+        ({"scopes": ["admin"]}, 400, "scopes"),
+        ({"scopes": ["chat", "all"]}, 400, "scopes"),
+        ({"scopes": ["image"]}, 403, "scopes"),
+        ({"scopes": ["chat"], "seconds": 59}, 400, "seconds"),
+        ({"scopes": ["chat"], "seconds": 86_401}, 400, "seconds"),
+        ({"scopes": ["chat"], "seconds": "60"}, 400, "seconds"),
+        ({"scopes": ["chat"], "tenant": "other"}, 403, "tenant"),
+        ({"scopes": ["chat"], "tenant": "a/b"}, 400, "tenant"),
+        ({"scopes": ["chat"], "subject": ""}, 400, "subject"),
+        ({"scopes": ["chat"], "subject": "a/b"}, 400, "subject"),
+        ({"scopes": ["chat"], "subject": "*"}, 400, "subject"),
+        ({"scopes": ["chat"], "key": "boss"}, 400, "key"),
+        *(
+            ({"scopes": ["chat"], "origin": origin}, 400, "origin")
+            for origin in (
+                "*", "null", "", "https://", "page.example", "https://page.example/", "https://page.example/path",
+                "http://page.example", "https://Page.example", "https://user@page.example", "https://a.example b",
+                "https://page.example\n", "http://localhost.evil.example", "file://", "https://*.example", "https://é.example",
+            )
+        ),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_token_that_cannot_be_given_is_refused(
+    client: httpx.Client, door: Door, error_of: ErrorOf, body: dict[str, Any], status: int, param: str
+) -> None:
+    response = client.post("/tokens", json=body, headers=bearer(door.keys["acme"]))
+    assert response.status_code == status
+    assert error_of(response)["param"] == param
+    assert "eyJ" not in response.text
+
+
+def test_an_admin_key_gives_tokens_for_any_tenant_but_never_its_own_power(client: httpx.Client, door: Door) -> None:
+    boss = bearer(door.keys["only-admin"])
+    response = client.post("/tokens", json={"scopes": ["rag:read"], "tenant": "acme"}, headers=boss)
+    assert response.status_code == 201
+    given = bearer(response.json()["token"])
+    assert client.get("/rag/documents", headers=given).status_code == 200
+    assert client.get("/rag/documents?tenant=other", headers=given).status_code == 403
+    assert client.get("/logs/x", headers=given).status_code == 403
+    assert client.post("/tokens", json={"scopes": ["admin"]}, headers=boss).status_code == 400
+
+
+# ---- tenants -----------------------------------------------------------------------------------------------------
+
+CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
+    ("POST", "/rag", {"query": "Where is it?", "stream": False}),
+    ("POST", "/rag/search", {"query": "Where is it?"}),
+    ("POST", "/rag/documents", {"id": "plan", "text": "A plan."}),
+    ("GET", "/rag/documents", None),
+    ("GET", "/rag/documents/plan", None),
+    ("DELETE", "/rag/documents/plan", None),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), CALLS, ids=[f"{method} {path}" for method, path, _ in CALLS])
+def test_no_route_reaches_another_tenant(
+    client: httpx.Client, door: Door, token: Callable[..., str], method: str, path: str, body: dict[str, Any] | None
+) -> None:
+    for credential in (door.keys["acme"], token(scopes=["rag:read", "rag:write"])):
+        for tenant in ("other", "default", "Acme"):
+            query = None if body else {"tenant": tenant}
+            sent = {**body, "tenant": tenant} if body else None
+            response = client.request(method, path, json=sent, params=query, headers=bearer(credential))
+            assert response.status_code == 403
+            assert response.json()["error"]["param"] == "tenant"
+
+
+def test_every_route_of_documents_is_tried_above() -> None:
+    routes = {(method, path) for path, methods in ROUTES.items() if path.startswith("/rag") for method in methods}
+    assert {(method, path.replace("/plan", "/{document_id}")) for method, path, _ in CALLS} == routes
+
+
+def test_a_form_reaches_no_other_tenant_either(client: httpx.Client, door: Door) -> None:
+    files = {"file": ("plan.md", b"# A plan", "text/markdown")}
+    response = client.post("/rag/documents", files=files, data={"tenant": "other"}, headers=bearer(door.keys["acme"]))
+    assert response.status_code == 403
+
+
+def test_what_one_tenant_keeps_the_other_does_not_find(client: httpx.Client, door: Door) -> None:
+    acme, other = bearer(door.keys["acme"]), bearer(door.keys["other"])
+    text = "# Treasure\n\nThe treasure of acme lies under the old oak."
+    assert client.post("/rag/documents", json={"id": "map", "text": text}, headers=acme).status_code == 202
+    until(
+        lambda: client.get("/rag/documents/map", headers=acme).json()["state"],
+        lambda state: state in ("indexed", "failed"),
+        60,
+    )
+    question = {"query": "Where does the treasure of acme lie?", "min_score": 0}
+    own = client.post("/rag/search", json=question, headers=acme).json()["passages"]
+    assert own
+    assert "old oak" in own[0]["text"]
+    assert client.post("/rag/search", json=question, headers=other).json()["passages"] == []
+    assert client.get("/rag/documents/map", headers=other).status_code == 404
+    assert client.delete("/rag/documents/map", headers=other).status_code == 404
+    assert client.get("/rag/documents", headers=other).json()["documents"] == []
+    assert client.delete("/rag/documents/map", headers=acme).status_code == 204
+
+
+def test_conversations_of_one_id_do_not_mix(client: httpx.Client, door: Door, token: Callable[..., str]) -> None:
+    callers = {
+        "acme": door.keys["acme"],
+        "other": door.keys["other"],
+        "admin": door.keys["only-admin"],
+        "ada": token(subject="ada"),
+        "bob": token(subject="bob"),
+        "ada of other": token("other", subject="ada"),
+    }
+    for name, credential in callers.items():
+        body = {"prompt": f"I am {name}.", "conversation": "same", "stream": False}
+        assert client.post("/chat", json=body, headers=bearer(credential)).status_code == 200
+    for name, credential in callers.items():
+        said = client.get("/conversations/same", headers=bearer(credential)).json()["messages"]
+        assert [each["content"] for each in said if each["role"] == "user"] == [f"I am {name}."]
+    assert client.delete("/conversations/same", headers=bearer(callers["ada"])).status_code == 204
+    assert client.get("/conversations/same", headers=bearer(callers["bob"])).json()["messages"]
+
+
+def test_no_id_of_a_conversation_leads_out_of_its_tenant(client: httpx.Client, door: Door) -> None:
+    body = {"prompt": "A secret.", "conversation": "ours", "stream": False}
+    assert client.post("/chat", json=body, headers=bearer(door.keys["acme"])).status_code == 200
+    for key in ("other", "only-admin"):
+        for name in ("acme//ours", "../acme//ours", "acme%2F%2Fours", "..%2Facme%2F%2Fours"):
+            response = client.get(f"/conversations/{name}", headers=bearer(door.keys[key]))
+            assert response.status_code == 404
+            assert "A secret." not in response.text
+
+
+# ---- what is left of it ------------------------------------------------------------------------------------------
+
+
+def test_no_credential_is_in_the_log(client: httpx.Client, door: Door, token: Callable[..., str]) -> None:
+    made = token()
+    assert client.post("/chat", json=HELLO, headers=bearer(made)).status_code == 200
+    deadline = time.monotonic() + 10
+    while not any("POST /chat" in line or '"/chat"' in line for line in door.server.lines):
+        assert time.monotonic() < deadline
+    printed = "\n".join(door.server.lines)
+    assert made.split(".")[2] not in printed
+    assert not [name for name, key in door.keys.items() if key in printed]
+
+
+# ---- docs/access.md ----------------------------------------------------------------------------------------------
+
+
+def test_the_example_of_a_token_works_as_pasted(door: Door, tmp_path: Path) -> None:
+    text = (ROOT / "docs/access.md").read_text()
+    [script] = re.findall(r"^```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+    script = script.replace("http://localhost:8787", door.url)
+    script = script.replace("KEY=aiw_… # of scripts/keys new", f"KEY={door.keys['acme']}")
+    command = ["bash", "-euc", f'curl() {{ command curl --fail-with-body --no-progress-meter "$@"; }}\n{script}']
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["response"]
+
+
+def test_the_scopes_and_their_routes_are_those_of_the_worker() -> None:
+    rows = re.findall(r"^\| `([a-z:]+)` +\| (.*?) +\|$", (ROOT / "docs/access.md").read_text(), re.MULTILINE)
+    documented = {scope: text for scope, text in rows if scope in SCOPES}
+    assert documented.keys() == SCOPES.keys()
+    for path, methods in ROUTES.items():
+        for route in methods.values():
+            if route.scope in SCOPES:
+                assert re.sub(r"\{\w+\}", "{id}", path).removesuffix("/{id}") in documented[route.scope]

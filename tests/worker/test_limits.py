@@ -1,0 +1,469 @@
+"""Limits: how often a caller may ask, what its key may spend in a day, and how large a request may be."""
+
+import hashlib
+import itertools
+import json
+import math
+import os
+import re
+import subprocess
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import openai
+import pytest
+
+from aiworker.limits import RATES
+from local import ROOT
+from local.install import VENV, WRANGLER
+from local.plan import ENVIRONMENT
+from local.processes import end_with_parent
+from tests.conftest import DevServer, ErrorOf, Simulator, until
+
+SCOPES = ("chat", "embed", "text", "image", "audio", "rag:read", "rag:write")
+MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
+SETTLED = 10
+"""Seconds in which a request's cost is known at the latest, after its answer."""
+
+
+def key(name: str, **more: Any) -> dict[str, Any]:
+    digest = hashlib.sha256(f"aiw_{name}".encode()).hexdigest()
+    return {"name": name, "sha256": digest, "scopes": [*SCOPES], **more}
+
+
+def bearer(name: str) -> dict[str, str]:
+    return {"authorization": f"Bearer aiw_{name}"}
+
+
+KEYS = (
+    *(key(f"rate-{number}") for number in range(5)),
+    key("poor", daily_neurons=1),
+    *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
+    key("crowd", daily_neurons=200),
+)
+UNDER_KEYS = ("--var", "AUTH_MODE=keys", "--var", f"API_KEYS={json.dumps(KEYS)}")
+FEW = {"read": 8, "model": 6, "heavy": 4}
+"""Requests in ten seconds, in place of those of wrangler.jsonc: a slow machine must be able to send more."""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project with narrower rate limits."""
+    project = tmp_path_factory.mktemp("project")
+    for name in ("src", "public", "migrations"):
+        (project / name).symlink_to(ROOT / name)
+    text = (ROOT / "wrangler.jsonc").read_text()
+    for rate, few in FEW.items():
+        text, found = re.subn(rf'("{RATES[rate]}", .*"limit": )\d+', rf"\g<1>{few}", text)
+        assert found == 1
+    (project / "wrangler.jsonc").write_text(text)
+    return project
+
+
+@pytest.fixture(scope="module")
+def rated(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, project: Path
+) -> Iterator[DevServer]:
+    """Counts how often."""
+    if request.config.getoption("--url"):
+        pytest.skip("needs a server of its own")
+    state = tmp_path_factory.mktemp("state")
+    server = DevServer.start("--persist-to", state, "--project", project, "--var", "RATE_LIMITS=on", *UNDER_KEYS)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where runs of wrangler find each other's Durable Objects; only those of this module."""
+    with pytest.MonkeyPatch.context() as environment:
+        folder = tmp_path_factory.mktemp("registry")
+        environment.setenv("WRANGLER_REGISTRY_PATH", str(folder))
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def server(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, registry: Path
+) -> Iterator[DevServer]:
+    """Counts neurons, and takes only small requests."""
+    if request.config.getoption("--url"):
+        pytest.skip("needs a server of its own")
+    small = {
+        "MAX_PROMPT_CHARACTERS": 1_000,
+        "MAX_TEXTS": 10,
+        "MAX_IMAGE_BYTES": 1_500,
+        "MAX_AUDIO_BYTES": 2_000,
+        "MAX_DOCUMENT_BYTES": 3_000,
+    }
+    variables = itertools.chain.from_iterable(("--var", f"{name}={value}") for name, value in small.items())
+    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *UNDER_KEYS, *variables)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def crowded(rated: DevServer) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=rated.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def limited(server: DevServer) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def its_simulator(server: DevServer) -> Generator[Simulator]:
+    simulator = Simulator(server.simulator)
+    yield simulator
+    simulator.close()
+
+
+# ---- how often -----------------------------------------------------------------------------------------------------
+
+
+def until_refused(ask: Callable[[], httpx.Response], rate: str) -> httpx.Response:
+    """The first refusal. A window of ten seconds may end in between, and another begin."""
+    for _ in range(2 * FEW[rate] + 1):
+        response = ask()
+        if response.status_code == 429:
+            return response
+    raise AssertionError(f"never refused in {2 * FEW[rate] + 1} requests")
+
+
+def test_who_asks_too_often_is_told_when_to_come_back(crowded: httpx.Client, error_of: ErrorOf) -> None:
+    origin = {"origin": "http://localhost:3000"}
+    # a body that is refused counts too: it is work all the same
+    refused = until_refused(lambda: crowded.post("/image", json={}, headers=bearer("rate-0") | origin), "heavy")
+    error = error_of(refused)
+    assert (error["type"], error["code"], error["retry_after"]) == ("rate_limited", 7505, 10)
+    assert refused.headers["retry-after"] == "10"
+    # a page of another origin can read it
+    assert refused.headers["access-control-allow-origin"] == origin["origin"]
+    assert "retry-after" in refused.headers["access-control-expose-headers"].lower()
+
+
+def test_keys_do_not_share_and_classes_of_routes_are_counted_apart(crowded: httpx.Client) -> None:
+    until_refused(lambda: crowded.post("/image", json={}, headers=bearer("rate-1")), "heavy")
+    assert crowded.post("/image", json={}, headers=bearer("rate-2")).status_code == 400
+    assert crowded.post("/chat", json={}, headers=bearer("rate-1")).status_code == 400
+    assert crowded.get("/models", headers=bearer("rate-1")).status_code == 200
+
+
+def test_all_routes_of_a_class_count_together(crowded: httpx.Client) -> None:
+    paths = itertools.cycle(["/image", "/speak", "/v1/images/generations"])
+    until_refused(lambda: crowded.post(next(paths), json={}, headers=bearer("rate-3")), "heavy")
+
+
+def test_callers_without_a_key_are_counted_by_their_address(crowded: httpx.Client) -> None:
+    """(A client can name its address only in a local run: on Cloudflare, the platform says it.)"""
+    first, second = ({"cf-connecting-ip": f"203.0.113.{number}"} for number in (1, 2))
+    until_refused(lambda: crowded.get("/health", headers=first), "read")
+    assert crowded.get("/health", headers=second).status_code == 200
+
+
+def test_the_addresses_of_one_ipv6_network_are_one(crowded: httpx.Client) -> None:
+    addresses = ({"cf-connecting-ip": f"2001:db8::1:{number:x}"} for number in itertools.count())
+    until_refused(lambda: crowded.get("/health", headers=next(addresses)), "read")
+    assert crowded.get("/health", headers={"cf-connecting-ip": "2001:db8:0:1::1"}).status_code == 200
+
+
+def test_a_preflight_is_never_refused(crowded: httpx.Client) -> None:
+    asks = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
+    for _ in range(2 * FEW["heavy"] + 1):
+        assert crowded.options("/image", headers=asks).status_code == 204
+
+
+def test_openai_s_client_knows_the_error_and_tries_again(rated: DevServer) -> None:
+    def ask(retries: int) -> Any:
+        client = openai.OpenAI(base_url=f"{rated.url}/v1", api_key="aiw_rate-4", max_retries=retries)
+        return client.embeddings.create(model="text-embedding-3-small", input="Hello")
+
+    with pytest.raises(openai.RateLimitError) as raised:
+        [ask(0) for _ in range(2 * FEW["model"] + 1)]
+    assert raised.value.code == "rate_limit_exceeded"
+    assert raised.value.response.headers["retry-after"] == "10"
+    # it waits for as long as it is told, and then is served
+    assert ask(2).data
+
+
+# ---- what a key may spend ------------------------------------------------------------------------------------------
+
+
+def usage(client: httpx.Client, name: str) -> dict[str, Any]:
+    return client.get("/usage", headers=bearer(name)).json()
+
+
+def cost_of(response: httpx.Response, price_read: int, price_written: int) -> float:
+    """By the tokens that the answer says it has taken, and prices of a million of them."""
+    read, written = re.findall(r'"prompt_tokens":(\d+),"completion_tokens":(\d+)', response.text.replace(" ", ""))[-1]
+    return round(int(read) * price_read + int(written) * price_written) / 1e6
+
+
+def settled(client: httpx.Client, name: str, neurons: float) -> None:
+    until(lambda: usage(client, name)["neurons"], lambda found: found == pytest.approx(neurons, abs=1e-6), SETTLED)
+
+
+def test_a_call_that_the_day_s_budget_does_not_hold_is_not_made(
+    limited: httpx.Client, its_simulator: Simulator, error_of: ErrorOf
+) -> None:
+    before = {entry["id"] for entry in its_simulator.requests()}
+    response = limited.post("/chat", json={"prompt": "Hello"}, headers=bearer("poor"))
+    assert response.status_code == 429
+    error = error_of(response)
+    assert (error["type"], error["upstream_code"]) == ("budget_exceeded", None)
+    assert 0 < error["retry_after"] <= 86_400
+    assert response.headers["retry-after"] == str(error["retry_after"])
+    assert "The key poor has 1 neurons a day, of which 0 are spent" in error["message"]
+    assert "midnight UTC" in error["message"]
+    assert {entry["id"] for entry in its_simulator.requests()} == before
+    assert usage(limited, "poor")["neurons"] == 0
+    # what costs little still fits
+    assert limited.post("/embed", json={"text": "Hello"}, headers=bearer("poor")).status_code == 200
+
+
+def test_openai_s_client_does_not_try_again_before_the_next_day(server: DevServer) -> None:
+    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="aiw_poor", max_retries=5)
+    with pytest.raises(openai.RateLimitError) as raised:
+        client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
+    assert raised.value.code == "insufficient_quota"
+    assert raised.value.response.headers["x-should-retry"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("rich-0", "/chat", {"prompt": "Hello", "stream": False}),
+        ("rich-1", "/summarize", {"text": "A long story about a Worker."}),
+        ("rich-2", "/translate", {"text": ["Hello", "World"], "target_lang": "de"}),
+        ("rich-3", "/image", {"prompt": "A bridge", "steps": 3}),
+        ("rich-4", "/speak", {"text": "Hello", "model": "@cf/deepgram/aura-1"}),
+        ("rich-5", "/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}),
+    ],
+)
+def test_what_an_answer_says_it_has_cost_is_what_it_costs(
+    limited: httpx.Client, name: str, path: str, body: dict[str, Any]
+) -> None:
+    response = limited.post(path, json=body, headers=bearer(name))
+    assert response.status_code == 200
+    # the header is rounded to four digits
+    cost = float(response.headers["x-neurons"])
+    until(
+        lambda: usage(limited, name)["neurons"],
+        lambda found: math.isclose(found, cost, rel_tol=1e-3),
+        SETTLED,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "body"),
+    [
+        ("rich-6", "/chat", {"prompt": "Hello"}),
+        ("rich-7", "/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}),
+    ],
+)
+def test_a_stream_is_settled_when_it_is_over(limited: httpx.Client, name: str, path: str, body: dict[str, Any]) -> None:
+    if path.startswith("/v1/"):
+        body |= {"stream_options": {"include_usage": True}}
+    response = limited.post(path, json={**body, "stream": True}, headers=bearer(name))
+    prices = {"/chat": (4_119, 34_868), "/v1/chat/completions": (26_668, 204_805)}
+    settled(limited, name, cost_of(response, *prices[path]))
+
+
+def test_a_failed_call_costs_nothing(limited: httpx.Client, its_simulator: Simulator) -> None:
+    its_simulator.set_fault(status=400, code=5006)
+    response = limited.post("/chat", json={"prompt": "Hello", "stream": False}, headers=bearer("rich-8"))
+    assert response.status_code == 400
+    settled(limited, "rich-8", 0)
+
+
+def test_a_document_costs_what_its_size_may_cost_when_it_is_taken(limited: httpx.Client) -> None:
+    document = {"id": "limits", "text": "# Bridges\n\n" + "They carry. " * 200}
+    assert limited.post("/rag/documents", json=document, headers=bearer("rich-9")).status_code == 202
+    size = len(document["text"])
+    assert usage(limited, "rich-9")["neurons"] == pytest.approx(2 * (size // 3 + 1) * 6_058 / 1e6, abs=1e-5)
+    # the same again is no work, and costs nothing
+    limited.post("/rag/documents", json=document, headers=bearer("rich-9"))
+    assert usage(limited, "rich-9")["neurons"] == pytest.approx(2 * (size // 3 + 1) * 6_058 / 1e6, abs=1e-5)
+
+
+def test_concurrent_requests_are_all_counted(server: DevServer) -> None:
+    """What the simulator has counted, answer by answer, is what the day has cost: to the millionth."""
+
+    def ask(number: int) -> float:
+        body = {"prompt": f"Question {number}", "stream": number % 2 == 0, "max_tokens": 5 + number}
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            response = client.post("/chat", json=body, headers=bearer("rich-10"))
+        assert response.status_code == 200
+        return cost_of(response, 4_119, 34_868)
+
+    with ThreadPoolExecutor(10) as at_once:
+        costs = list(at_once.map(ask, range(40)))
+    with httpx.Client(base_url=server.url) as client:
+        settled(client, "rich-10", sum(costs))
+
+
+def test_a_crowd_does_not_spend_more_than_there_is(server: DevServer) -> None:
+    def ask(number: int) -> tuple[int, float]:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            body = {"prompt": f"Question {number}", "stream": False, "max_tokens": 300}
+            response = client.post("/chat", json=body, headers=bearer("crowd"))
+        return response.status_code, float(response.headers.get("x-neurons", 0))
+
+    with ThreadPoolExecutor(10) as at_once:
+        seen = list(at_once.map(ask, range(45)))
+    # each may cost 10.5 neurons, and the budget is 200
+    assert {status for status, _ in seen} == {200, 429}
+    with httpx.Client(base_url=server.url) as client:
+        spent = until(lambda: usage(client, "crowd")["neurons"], lambda found: found <= 200, SETTLED)
+    assert spent == pytest.approx(sum(cost for _, cost in seen), rel=1e-2)
+
+
+OTHER = """
+export default {
+  async fetch(request, env) {
+    const budget = env.BUDGETS.getByName("rich-11");
+    const spend = async (id) => {
+      await budget.reserve(JSON.stringify({ [id]: 3 }), 1_000_000);
+      await budget.settle(JSON.stringify({ [id]: 0.25 }));
+    };
+    const ids = Array.from({ length: 50 }, () => crypto.randomUUID());
+    await Promise.all(ids.map(spend));
+    return new Response("spent");
+  },
+};
+"""
+"""A Worker of its own, in a process of its own, that spends of the same budget."""
+OTHER_CONFIGURATION = {
+    "name": "other",
+    "main": "other.mjs",
+    "compatibility_date": "2026-11-01",
+    "no_bundle": True,
+    "durable_objects": {"bindings": [{"name": "BUDGETS", "class_name": "Budget", "script_name": "aiworker"}]},
+}
+
+
+@pytest.fixture
+def other(server: DevServer, tmp_path: Path) -> Iterator[str]:
+    """The address of a second isolate, which reaches the first one's Durable Objects."""
+    (tmp_path / "other.mjs").write_text(OTHER)
+    (tmp_path / "wrangler.json").write_text(json.dumps(OTHER_CONFIGURATION))
+    arguments = ("--config", tmp_path / "wrangler.json", "--port", "0", "--inspector-port=0")
+    environment = {**os.environ, **ENVIRONMENT, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    process = subprocess.Popen(
+        ["node", "--no-warnings", WRANGLER, "dev", *arguments, "--show-interactive-dev-session=false"],
+        env=environment, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        preexec_fn=end_with_parent,
+    )  # fmt: skip
+    assert process.stdout
+    found = (re.search(r"Ready on (\S+)", line) for line in process.stdout)
+    ready = next(filter(None, found), None)
+    assert ready, "wrangler has not started"
+    yield ready[1]
+    process.terminate()
+    process.wait(10)
+
+
+def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None:
+    def ask(number: int) -> float:
+        with httpx.Client(base_url=server.url, timeout=60) as client:
+            body = {"prompt": f"Question {number}", "stream": False}
+            return cost_of(client.post("/chat", json=body, headers=bearer("rich-11")), 4_119, 34_868)
+
+    def spend(_: int) -> float:
+        assert httpx.post(other, timeout=60).text == "spent"
+        return 50 * 0.25
+
+    with ThreadPoolExecutor(8) as at_once:
+        asked, spent = at_once.map(ask, range(20)), at_once.map(spend, range(4))
+        costs = [*asked, *spent]
+    with httpx.Client(base_url=server.url) as client:
+        settled(client, "rich-11", sum(costs))
+
+
+def test_a_key_sees_its_own_use_and_nobody_else_does(limited: httpx.Client, error_of: ErrorOf) -> None:
+    assert usage(limited, "rich-11")["daily_neurons"] == 1_000_000
+    assert usage(limited, "rate-0") == {"key": "rate-0", "daily_neurons": None, "day": None, "neurons": None}
+    assert error_of(limited.get("/usage"))["type"] == "unauthorized"
+
+
+# ---- how large -----------------------------------------------------------------------------------------------------
+
+
+LONG = "a " * 600
+FORM = "multipart/form-data; boundary=xxxxxxxx"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param"),
+    [
+        ("/chat", {"prompt": LONG}, 413, "prompt"),
+        ("/chat", {"messages": [{"role": "user", "content": LONG[:600]}] * 2}, 413, "messages"),
+        ("/extract", {"text": LONG, "schema": {}}, 413, "text"),
+        ("/summarize", {"text": LONG}, 413, "text"),
+        ("/rag", {"query": LONG}, 413, "query"),
+        ("/embed", {"text": ["a"] * 11}, 400, "text"),
+        ("/rerank", {"query": "a", "contexts": ["a"] * 11}, 400, "contexts"),
+        ("/translate", {"text": ["a"] * 11, "target_lang": "de"}, 400, "text"),
+        ("/classify", {"text": ["a"] * 11}, 400, "text"),
+        ("/rag/documents", {"text": "a" * 4_000}, 413, None),
+        ("/image", {"prompt": "a", "image": "a" * 2_000}, 413, None),
+    ],
+)
+def test_an_owner_can_narrow_what_a_request_may_have(
+    limited: httpx.Client, error_of: ErrorOf, path: str, body: dict[str, Any], status: int, param: str | None
+) -> None:
+    response = limited.post(path, json=body, headers=bearer("rich-11"))
+    assert (response.status_code, error_of(response)["param"]) == (status, param)
+
+
+def test_a_recording_too(limited: httpx.Client, error_of: ErrorOf) -> None:
+    headers = bearer("rich-11") | {"content-type": "audio/wav"}
+    response = limited.post("/transcribe", content=bytes(3_000), headers=headers)
+    assert response.status_code == 413
+    assert "2,000" in error_of(response)["message"]
+
+
+JSON = "application/json"
+MANY = ",".join(f'"k{number:05}":1' for number in range(70_000))
+GPT = '{"model":"gpt-4o","messages":['
+ENDLESS: dict[str, tuple[str, str, str]] = {
+    "unknown fields": ("/chat", JSON, "{" + MANY + "}"),
+    "unknown fields further in": ("/chat", JSON, '{"messages":[{"role":"user","content":"a",' + MANY + "}]}"),
+    "items of the wrong type": ("/chat", JSON, '{"messages":[' + "1," * 500_000 + "1]}"),
+    "parts of the wrong type": ("/chat", JSON, '{"messages":[{"role":"user","content":[' + "1," * 500_000 + "1]}]}"),
+    "calls of the wrong type": (
+        "/v1/chat/completions", JSON, GPT + '{"role":"assistant","tool_calls":[' + "{}," * 300_000 + "1]}]}"
+    ),
+    "messages": ("/chat", JSON, '{"messages":[' + '{"role":"user","content":"a"},' * 30_000 + "1]}"),
+    "texts": ("/rerank", JSON, '{"query":"a","contexts":[' + '"a",' * 200_000 + '"a"]}'),
+    "lists of tokens": ("/v1/embeddings", JSON, '{"model":"gpt","input":[' + "[1]," * 200_000 + "1]}"),
+    "depth": ("/chat", JSON, '{"messages":' + "[" * 500_000),
+    "digits": ("/chat", JSON, '{"prompt":"a","seed":' + "1" * 900_000 + "}"),
+    "a name": ("/chat", JSON, '{"' + "-" * 900_000 + '!":1}'),
+    "a model": ("/chat", JSON, '{"prompt":"a","model":"' + "ab" * 400_000 + '"}'),
+    "fields beside an image": ("/image", JSON, "{" + MANY + "}"),
+    "depth beside an image": ("/image", JSON, '{"prompt":' + "[" * 19_000 + "]" * 19_000 + "}"),
+    "fields of a form": (
+        "/transcribe", FORM,
+        '--xxxxxxxx\r\ncontent-disposition: form-data; name="vtt"\r\n\r\n1\r\n' * 10_000 + "--xxxxxxxx--\r\n",
+    ),
+    "fields of a query": ("/transcribe?" + "a=1&" * 1_000, "audio/wav", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ENDLESS)
+def test_a_body_without_end_is_refused_before_it_costs_much(client: httpx.Client, error_of: ErrorOf, case: str) -> None:
+    path, content_type, body = ENDLESS[case]
+    response = client.post(path, content=body.encode(), headers={"content-type": content_type})
+    assert response.status_code in (400, 404, 413)
+    told = response.json()["error"]
+    assert len(told["message"]) < 1_000
+    assert path.startswith("/v1/") or error_of(response)
+    # before there were bounds, the worst of these took seconds of the isolate; it is busy with nothing else now
+    assert client.get("/health", timeout=5).status_code == 200

@@ -1,0 +1,291 @@
+"""The Worker's log: one JSON line a request, with what it was about and nothing of what was said in it."""
+
+import hashlib
+import json
+import socket
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+
+from aiworker.routing import ROUTES
+from tests.conftest import DevServer, Simulator, until
+
+CANARY = "canary-7f3a"
+KEY = f"sk-{CANARY}-key"
+NAMES = {
+    "id", "method", "route", "status", "ms", "first_byte_ms", "caller", "error", "upstream_code", "models", "calls",
+    "retries", "model_ms", "input_tokens", "output_tokens", "neurons", "cache", "client_left",
+}  # fmt: skip
+"""Of every line."""
+NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
+CHAT = {"prompt": "What is a Worker?", "stream": False}
+LOG_SECONDS = 60
+
+
+class Logged(NamedTuple):
+    server: DevServer
+    client: httpx.Client
+    simulator: Simulator
+
+    def line(self, response: httpx.Response) -> dict[str, Any]:
+        """The one line of the request that has been answered so."""
+        id_ = response.headers["x-request-id"]
+        self.server.wait_for(id_, LOG_SECONDS)
+        [line] = [each for each in self.server.lines if id_ in each]
+        return json.loads(line)
+
+    def told(self) -> str:
+        """All lines so far, those of a request that ends here too."""
+        self.line(self.client.get("/health"))
+        return "\n".join(self.server.lines)
+
+
+@contextmanager
+def a_server(request: pytest.FixtureRequest, state: Any, *variables: str) -> Generator[Logged]:
+    if request.config.getoption("--url"):
+        pytest.skip("reads what a server of its own prints")
+    keys = [{"name": "shop", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": ["admin"]}]
+    given = [
+        "AUTH_MODE=keys",
+        f"API_KEYS={json.dumps(keys)}",
+        f"TOKEN_SECRET={CANARY * 4}",
+        "GATEWAY_ID=test",
+        *variables,
+    ]
+    server = DevServer.start("--persist-to", state, "--log", "json", *(f"--var={each}" for each in given))
+    with httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=30) as client:
+        yield Logged(server, client, Simulator(server.simulator))
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def quiet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+    """A Worker with a key, that logs as one that is deployed."""
+    with a_server(request, tmp_path_factory.mktemp("state"), "LOG_PROMPTS=off") as logged:
+        yield logged
+
+
+@pytest.fixture
+def logged(quiet: Logged) -> Logged:
+    quiet.simulator.clear_faults()
+    return quiet
+
+
+# ---- what a line says --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "options", "expected"),
+    [
+        ("GET", "/health", {}, {"route": "/health", "status": 200, "caller": "public", "calls": 0}),
+        ("HEAD", "/models", {}, {"method": "HEAD", "route": "/models", "status": 200, "caller": "shop"}),
+        ("POST", "/chat", {"json": CHAT}, {"route": "/chat", "status": 200, "models": [NATIVE], "calls": 1}),
+        ("POST", "/chat", {"json": {"prompt": "Hi"}}, {"status": 200, "models": [NATIVE], "client_left": False}),
+        ("POST", "/chat", {"json": {}}, {"status": 400, "error": "invalid_request", "models": [], "calls": 0}),
+        ("GET", f"/{CANARY}", {}, {"route": None, "status": 404, "error": "not_found", "caller": None}),
+        ("PUT", "/chat", {}, {"status": 405, "error": "method_not_allowed"}),
+        ("GET", f"/images/{'0' * 64}.png", {}, {"route": "/images/{key}", "status": 404, "error": "not_found"}),
+        ("POST", "/chat", {"content": b"Hi"}, {"status": 415, "error": "unsupported_media_type", "caller": "shop"}),
+        (
+            "POST", "/chat", {"content": b" " * 1_100_000, "headers": {"content-type": "application/json"}},
+            {"status": 413, "error": "payload_too_large"},
+        ),
+        (
+            "POST", "/v1/chat/completions", {"json": CHAT, "headers": {"x-api-key": f"{CANARY}-wrong"}},
+            {"route": "/v1/chat/completions", "status": 401, "error": "unauthorized", "caller": None},
+        ),
+        (
+            "OPTIONS", "/chat", {"headers": {"origin": "http://localhost:1", "access-control-request-method": "POST"}},
+            {"method": "OPTIONS", "route": None, "status": 204, "error": None},
+        ),
+    ],
+)  # fmt: skip
+def test_every_request_has_one_line(
+    logged: Logged, method: str, path: str, options: dict[str, Any], expected: dict[str, Any]
+) -> None:
+    response = logged.client.request(method, path, **options)
+    line = logged.line(response)
+    assert set(line) == NAMES
+    assert {name: line[name] for name in expected} == expected
+    assert line["status"] == response.status_code
+    assert 0 <= line["first_byte_ms"] <= line["ms"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_it_says_what_the_answer_has_cost(logged: Logged, stream: bool) -> None:
+    response = logged.client.post("/chat", json={**CHAT, "stream": stream})
+    if stream:
+        usage = json.loads(response.text.strip().split("\n\n")[-2].removeprefix("data: "))["usage"]
+    else:
+        usage = response.json()["usage"]
+    line = logged.line(response)
+    assert (line["input_tokens"], line["output_tokens"]) == (usage["prompt_tokens"], usage["completion_tokens"])
+    assert line["neurons"] > 0
+    assert line["model_ms"] <= line["ms"]
+
+
+def test_it_says_how_often_it_was_tried_and_what_upstream_said(logged: Logged) -> None:
+    logged.simulator.set_fault(status=500, code=8007, description=CANARY, count=2)
+    line = logged.line(logged.client.post("/chat", json=CHAT))
+    assert (line["status"], line["calls"], line["retries"], line["upstream_code"]) == (200, 3, 2, None)
+    logged.simulator.set_fault(status=429, code=3036, description=CANARY)
+    line = logged.line(logged.client.post("/chat", json=CHAT))
+    assert (line["status"], line["error"], line["upstream_code"]) == (429, "rate_limited", 3036)
+    assert (line["calls"], line["retries"], line["models"]) == (1, 0, [])
+
+
+def test_a_client_that_leaves_a_stream_has_its_line_too(logged: Logged) -> None:
+    logged.simulator.set_fault(tokens_per_second=20)
+    with logged.client.stream("POST", "/chat", json={"prompt": "Hello"}) as response:
+        next(response.iter_lines())
+    line = logged.line(response)
+    assert (line["status"], line["client_left"]) == (200, True)
+
+
+def test_a_stream_that_breaks_off_has_its_line_too(logged: Logged) -> None:
+    logged.simulator.set_fault(cut_after_frames=2)
+    line = logged.line(logged.client.post("/chat", json={"prompt": "Hello"}))
+    assert (line["status"], line["client_left"]) == (200, False)
+
+
+def test_of_an_upload_whose_client_leaves_nothing_is_kept(logged: Logged) -> None:
+    before = len(logged.server.lines)
+    url = logged.client.base_url
+    with socket.create_connection((url.host, url.port)) as half_sent:
+        head = f"POST /rag/documents HTTP/1.1\r\nhost: {url.host}\r\nx-api-key: {KEY}\r\n"
+        head += "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+        half_sent.sendall(f"{head}4000\r\n{CANARY.ljust(0x4000)}\r\n".encode())
+    shown = logged.server.wait_for(r'^\{"id":"req_.*"route":"/rag/documents".*', LOG_SECONDS, after=before)
+    line = json.loads(shown[0])
+    assert (line["client_left"], line["error"]) == (True, None)
+    assert logged.client.get("/rag/documents").json()["documents"] == []
+
+
+# ---- what none says ----------------------------------------------------------------------------------------------
+
+JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
+    ("/chat", {"prompt": CANARY}),
+    ("/chat", {"messages": [{"role": "user", "content": CANARY}], "stream": False, "conversation_id": CANARY}),
+    ("/chat", {"messages": [{"role": CANARY, "content": "Hi"}]}),
+    ("/chat", {"prompt": "Hi", CANARY: 1}),
+    ("/chat", {"prompt": "Hi", "model": CANARY}),
+    ("/v1/chat/completions", {"model": NATIVE, "messages": [{"role": "user", "content": CANARY}]}),
+    ("/v1/completions", {"model": NATIVE, "prompt": CANARY}),
+    ("/v1/responses", {"model": NATIVE, "input": CANARY}),
+    ("/v1/embeddings", {"model": "text-embedding-3-small", "input": CANARY}),
+    ("/v1/images/generations", {"prompt": CANARY}),
+    ("/v1/audio/speech", {"model": "tts-1", "input": CANARY, "voice": "alloy"}),
+    ("/embed", {"text": CANARY}),
+    ("/rerank", {"query": CANARY, "documents": [CANARY, "other"]}),
+    ("/image", {"prompt": CANARY}),
+    ("/image", {"prompt": "a fox", "image": CANARY}),
+    ("/speak", {"text": CANARY}),
+    ("/translate", {"text": CANARY, "source": "en", "target": "de"}),
+    ("/classify", {"text": CANARY}),
+    ("/summarize", {"text": CANARY}),
+    ("/extract", {"text": CANARY, "schema": {"type": "object", "properties": {CANARY: {"type": "string"}}}}),
+    ("/rag/search", {"query": CANARY}),
+    ("/rag", {"query": CANARY}),
+    ("/feedback", {"log_id": CANARY, "rating": 1}),
+    ("/tokens", {"subject": CANARY, "scopes": ["chat"]}),
+]
+
+
+def test_no_line_repeats_what_a_request_has_said_or_who_it_was(logged: Logged) -> None:
+    for path, body in JSON_ROUTES:
+        response = logged.client.post(path, json=body)
+        assert response.status_code < 500, (path, response.text)
+    others = {"/transcribe", "/v1/audio/transcriptions", "/rag/documents"}
+    assert {path for path, route in ROUTES.items() if "POST" in route} == {path for path, _ in JSON_ROUTES} | others
+    for path in (f"/rag/documents/{CANARY}", f"/conversations/{CANARY}", f"/logs/{CANARY}", f"/images/{CANARY}"):
+        logged.client.get(path, params={"tenant": CANARY, CANARY: CANARY})
+    for headers in (
+        {"authorization": f"Bearer {CANARY}"},
+        {"authorization": f"Bearer eyJ{CANARY}.{CANARY}.{CANARY}"},
+        {"cookie": CANARY, "user-agent": CANARY, "origin": f"https://{CANARY}.example"},
+    ):
+        logged.client.post("/chat", json=CHAT, headers=headers)
+    sound = (f"{CANARY}.wav", CANARY.encode(), "audio/wav")
+    logged.client.post("/v1/audio/transcriptions", files={"file": sound}, data={"model": "whisper-1", "prompt": CANARY})
+    logged.client.post("/transcribe", files={"file": sound}, data={"prompt": CANARY})
+    logged.client.post("/transcribe", params={"prompt": CANARY}, content=b"RIFF", headers={"content-type": "audio/wav"})
+    logged.client.post("/image", data={"prompt": CANARY}, files={"image": (CANARY, b"no image", "image/png")})
+    told = logged.told()
+    assert CANARY not in told
+    assert KEY not in told
+
+
+def test_no_line_repeats_what_upstream_says_of_a_request(logged: Logged) -> None:
+    faults: list[dict[str, Any]] = [{"status": 400, "code": 5006}, {"status": 500, "code": 8007}, {"empty_body": True}]
+    for fault in faults:
+        for path, body in (("/chat", CHAT), ("/rag/search", {"query": "fox"}), ("/embed", {"text": "fox"})):
+            logged.simulator.clear_faults()
+            logged.simulator.set_fault(**fault, description=f"bad input: {CANARY}", count=None)
+            assert logged.client.post(path, json=body).status_code >= 400
+    logged.simulator.clear_faults()
+    assert CANARY not in logged.told()
+
+
+def test_no_line_repeats_a_document(logged: Logged) -> None:
+    def state(document: str) -> str:
+        return logged.client.get(f"/rag/documents/{document}").json()["state"]
+
+    def is_over(state: str) -> bool:
+        return state in ("indexed", "failed")
+
+    page = (f"{CANARY}.pdf", f"%PDF {CANARY}".encode(), "application/pdf")
+    documents = [
+        logged.client.post("/rag/documents", json={"text": f"# {CANARY}\n\n{CANARY} foxes", "title": CANARY}),
+        logged.client.post("/rag/documents", files={"file": page}, data={"metadata": f'{{"a": "{CANARY}"}}'}),
+    ]
+    for response in documents:
+        assert response.status_code == 202, response.text
+        until(lambda response=response: state(response.json()["id"]), is_over, seconds=60)
+    assert CANARY not in logged.told()
+
+
+# ---- with LOG_PROMPTS ----------------------------------------------------------------------------------------------
+
+
+def test_with_log_prompts_a_line_says_what_the_model_was_asked_but_not_the_key(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with a_server(request, tmp_path_factory.mktemp("state"), "LOG_PROMPTS=on") as logged:
+        line = logged.line(logged.client.post("/chat", json={"prompt": f"Who is {CANARY}?", "stream": False}))
+        assert f"Who is {CANARY}?" in line["prompt"]
+        line = logged.line(logged.client.post("/chat", json={"prompt": "é" * 10_000, "stream": False}))
+        assert len(line["prompt"]) == 2_000
+        assert "ééé" in line["prompt"]
+        assert "prompt" not in logged.line(logged.client.get("/health"))
+        assert KEY not in logged.told()
+        assert CANARY * 4 not in logged.told()
+
+
+# ---- what scripts/dev shows of it ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def since(dev_server: DevServer | None) -> Callable[[str], str]:
+    if not dev_server:
+        pytest.skip("reads what a server of its own prints")
+    before = len(dev_server.lines)
+
+    def shown(pattern: str) -> str:
+        return dev_server.wait_for(pattern, LOG_SECONDS, after=before)[0]
+
+    return shown
+
+
+def test_a_person_sees_a_readable_line_in_place_of_json_and_of_wrangler_s(
+    client: httpx.Client, dev_server: DevServer, since: Callable[[str], str]
+) -> None:
+    before = len(dev_server.lines)
+    tokens = client.post("/chat", json=CHAT).json()["usage"]["total_tokens"]
+    assert since(rf"^POST /chat 200 · \d+ ms · llama-3\.1-8b-instruct-fast · {tokens} tokens$")
+    client.get("/nowhere/secret")
+    assert since(r"^GET \(no such route\) 404 · not found · \d+ ms$")
+    lines = dev_server.lines[before:]
+    assert not [line for line in lines if "OK (" in line or line.startswith("{") or "secret" in line]

@@ -1,0 +1,5 @@
+"""Pyodide's own JavaScript module; `_module` is Emscripten's."""
+
+from typing import Any
+
+_module: Any
