@@ -59,4 +59,6 @@ String: Any
 TextEncoder: Any
 TransformStream: Any
 Uint8Array: Any
+console: Any
 crypto: Any
+scheduler: Any

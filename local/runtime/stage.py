@@ -143,5 +143,8 @@ def _write(path: Path, content: bytes) -> bool:
     """Write what the file does not hold yet; returns whether it had to."""
     if path.exists() and path.read_bytes() == content:
         return False
-    path.write_bytes(content)
+    # wrangler reads whenever it likes: never half a file, and it looks at what is new in the folder, too
+    whole = path.parent.with_suffix(".new")
+    whole.write_bytes(content)
+    whole.replace(path)
     return True

@@ -1,13 +1,12 @@
 """A request's way through: id → CORS → route → access → limits → the route's story → response or error."""
 
 import functools
-import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
 from aiworker import access, cors, limits
-from aiworker.bindings import Analytics, End, Streams
+from aiworker.bindings import End, Streams
 from aiworker.budget import Spending
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -28,14 +27,13 @@ async def handle(
     streams: Streams,
     read_settings: Callable[[], Settings],
     context: Callable[..., Context],
-    analytics: Analytics | None = None,
+    log: RequestLog,
 ) -> Response:
     """Answer one request; whatever goes wrong becomes an error response of the API.
 
     read_settings: may raise ApiError. context: makes the route's Context from the request's `settings`, `caller`,
     `log` and `spending`.
     """
-    log = RequestLog(f"req_{secrets.token_hex(12)}", request.method, analytics)
     spending = Spending()
     served: dict[str, Any] = {"log": log, "spending": spending}
     streams.when_left(log.left)

@@ -36,6 +36,7 @@ SECURITY_SCHEMES = {
 }
 
 REFERENCE = "#/components/schemas/{model}"
+NULL = {"type": "null"}
 
 
 def document() -> dict[str, Any]:
@@ -167,16 +168,23 @@ def _schemas() -> dict[str, Any]:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A field as people read it: "a number, or left out" rather than "any of a number and null"."""
-    others = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
+    """A field as people read it: where that can be said, a "number or null" rather than any of two schemas."""
     rest = {name: each for name, each in schema.items() if name not in ("anyOf", "title")}
-    if len(others) == len(schema.get("anyOf", ())):
-        return {name: each for name, each in schema.items() if name != "title"}
-    is_optional = "default" in rest and rest["default"] is None
-    if is_optional:
-        del rest["default"]
-        return {**others[0], **rest} if len(others) == 1 else {"anyOf": others, **rest}
-    return {"anyOf": schema["anyOf"], **rest}
+    branches = schema.get("anyOf", ())
+    if not branches:
+        return rest
+    if NULL in branches and rest.get("default", ...) is None:
+        del rest["default"]  # as null is: left out
+    others = [each for each in branches if each != NULL]
+    if len(branches) == 2 and len(others) == 1 and isinstance(others[0].get("type"), str):
+        return {**_or_null(others[0]), **rest}
+    return {"anyOf": branches, **rest}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    values = schema.get("enum", [schema["const"]] if "const" in schema else [])
+    rest = {name: each for name, each in schema.items() if name != "const"}
+    return {**rest, "type": [schema["type"], "null"], **({"enum": [*values, None]} if values else {})}
 
 
 def _all_models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:

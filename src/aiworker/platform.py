@@ -53,6 +53,7 @@ from aiworker.errors import ApiError, ClientLeft
 from aiworker.http import Opaque, Payload, Request, Response
 from aiworker.limits import RATES
 from aiworker.rag import ingest
+from aiworker.request_log import RequestLog
 from aiworker.settings import VARIABLES, Settings
 
 BINDINGS = ("AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "BUDGETS", "ASSETS", *RATES.values())
@@ -93,7 +94,17 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
         versions=_versions(),
         isolate=_isolate.told,
     )
-    return _to_js_response(await app.handle(asked, streams, _settings, context, _analytics()))
+    log = RequestLog(asked.method, _analytics(), functools.partial(_write_line, execution))
+    return _to_js_response(await app.handle(asked, streams, _settings, context, log))
+
+
+def _write_line(execution: Any, line: str, is_last_chance: bool) -> None:
+    """Into the Worker's log: behind the response, unless nothing may run any more. (print() writes byte by byte.)"""
+    write = js.console.log.bind(js.console, line)
+    if is_last_chance:
+        write()
+    else:
+        execution.waitUntil(js.scheduler.wait(0).then(write))
 
 
 # ---- requests and responses --------------------------------------------------------------------------------------

@@ -5,9 +5,10 @@ The line is written when the response is over: for a stream, behind its last byt
 """
 
 import json
+import secrets
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,10 +23,12 @@ CLIPPED_AT = 2_000
 class RequestLog:
     """Filled while the request is served; what stays None is not known."""
 
-    request_id: str = ""
     method: str = ""
     analytics: Analytics | None = None
     """Where a data point goes beside the line."""
+    write: Callable[[str, bool], object] = lambda line, is_last_chance: print(line)  # noqa: ARG005, T201
+    """Takes the line, and whether it has to be written before anything else."""
+    request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
     route: str | None = None
     """As the table of routes has it, such as `/images/{key}`: a path may say something."""
     caller: str | None = None
@@ -100,9 +103,9 @@ class RequestLog:
 
     def left(self) -> None:
         """The client is gone: what is still to come may never come."""
-        self.ended(End(has_left=True))
+        self.ended(End(has_left=True), is_last_chance=True)
 
-    def ended(self, end: End) -> None:
+    def ended(self, end: End, *, is_last_chance: bool = False) -> None:
         """Write the line; once, whatever ends it first."""
         if self.is_written:
             return
@@ -110,7 +113,7 @@ class RequestLog:
         self.has_left |= end.has_left
         if end.defect:
             self.failed(end.defect)
-        print(self.line())  # noqa: T201 - the Worker's log
+        self.write(self.line(), is_last_chance)
         if self.analytics:
             self.analytics.write(self.caller or "", self._texts(), self._numbers())
 

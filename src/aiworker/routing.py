@@ -110,7 +110,9 @@ def _match(path: str) -> tuple[str, dict[str, str]]:
     for pattern in ROUTES:
         if "{" in pattern and (found := _expression(pattern).fullmatch(path)):
             return pattern, {name: unquote(value) for name, value in found.groupdict().items()}
-    near = get_close_matches(path[:100], ROUTES, n=1)
+    # of one letter: to compare with all would make an unknown path the dearest request
+    alike = [route for route in ROUTES if route[:2] == path[:2]]
+    near = get_close_matches(path[:100], alike, n=1)
     hint = f" Did you mean {near[0]}?" if near else f" The routes are {', '.join(ROUTES)}."
     raise ApiError("not_found", f"There is no route {path}.{hint}")
 

@@ -89,11 +89,26 @@ def test_what_is_no_list_of_tokens_is_a_bad_request_that_names_it(
     assert openai.embeddings.create(model=BGE, input=TOKENS[0]).data
 
 
-@pytest.mark.parametrize(("given", "param"), [([WORD] * 70_000, "input"), ([[WORD], [WORD] * 70_000], "input.1")])
-def test_more_tokens_than_the_model_takes(openai: OpenAI, given: Any, param: str) -> None:
+@pytest.mark.parametrize(("given", "param"), [([WORD] * 8_193, "input"), ([[WORD], [WORD] * 8_193], "input.1")])
+def test_more_tokens_than_a_text_may_have(openai: OpenAI, simulator: Simulator, given: Any, param: str) -> None:
+    calls = NewCalls(simulator)
     with pytest.raises(sdk.BadRequestError) as caught:
         openai.embeddings.create(model=LONG, input=given)
-    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", param)
+    assert caught.value.param == param
+    assert "at most 8192 items" in caught.value.message
+    assert not calls.of(operation="run")
+
+
+def test_a_text_of_more_tokens_than_the_model_takes(openai: OpenAI, simulator: Simulator) -> None:
+    calls = NewCalls(simulator)
+    with pytest.raises(sdk.BadRequestError) as caught:
+        openai.embeddings.create(model=LONG, input=["word", "word " * 8_193])
+    assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "input.1")
+    assert not calls.of(operation="run")
+
+
+def test_as_many_tokens_as_the_model_takes(openai: OpenAI) -> None:
+    assert len(openai.embeddings.create(model=LONG, input=[[WORD] * 8_192, [WORD]]).data) == 2
 
 
 def test_a_short_body_cannot_become_a_long_text(openai: OpenAI, client: httpx.Client, simulator: Simulator) -> None:

@@ -190,7 +190,7 @@ def test_the_official_runtime_has_the_project_s_own_main_module_and_the_simulato
     plan = dry_run("--official")
     configuration = plan["configuration"]
     assert configuration["main"] == "src/entry.py"
-    assert configuration["compatibility_flags"] == ["python_workers"]
+    assert configuration["compatibility_flags"] == ["python_workers", "enable_request_signal"]
     assert [binding["name"] for binding in configuration["unsafe"]["bindings"]] == ["AI", "VECTORIZE"]  # type: ignore[index]
     assert plan["commands"]["wrangler"][0].endswith("pywrangler")  # type: ignore[union-attr]
     assert Path(str(plan["configuration_file"])).parent == ROOT

@@ -18,6 +18,7 @@ from aiworker.access import ADMIN, ANY, OPEN, SCOPES, Caller, Key, Policy, ident
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import Response
+from aiworker.request_log import RequestLog
 from aiworker.routing import ROUTES
 from aiworker.settings import Settings
 from aiworker.signed_tokens import InvalidToken, Token
@@ -111,7 +112,9 @@ async def answer(path: str, method: str, credential: str | None) -> Response:
     def context(**_: Any) -> Context:
         raise ApiError("unprocessable", "Let in.")
 
-    return await app.handle(request, FakeStreams(), lambda: Settings.read(variables), context)
+    return await app.handle(
+        request, FakeStreams(), lambda: Settings.read(variables), context, RequestLog(request.method)
+    )
 
 
 @pytest.mark.parametrize(("path", "method"), CLOSED)

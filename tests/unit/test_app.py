@@ -21,7 +21,9 @@ async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -
     def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         return a_context(request, settings, ai, caller, log)
 
-    return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
+    return await app.handle(
+        request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context, RequestLog(request.method)
+    )
 
 
 def chat_request() -> FakeRequest:

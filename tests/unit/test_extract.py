@@ -34,7 +34,9 @@ async def extract(ai: FakeAi, body: dict[str, Any] | None = None, **variables: A
     def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         return a_context(request, settings, ai, caller, log)
 
-    return await app.handle(request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context)
+    return await app.handle(
+        request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context, RequestLog(request.method)
+    )
 
 
 async def test_an_answer_that_does_not_fit_goes_back_with_all_that_is_wrong() -> None:

@@ -92,6 +92,25 @@ def test_a_pack_holds_every_file_in_the_order_of_its_index(tmp_path: Path) -> No
     assert rest == b""
 
 
+def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
+    source, run = tmp_path / "src", tmp_path / "run-1"
+    source.mkdir()
+    run.mkdir()
+    main = source / "entry.py"
+    main.write_text("class Default(WorkerEntrypoint): pass\n" * 1_000)
+    assert stage.update(run, main, {})
+    before = (run / stage.PROJECT).read_bytes()
+    with (run / stage.PROJECT).open("rb") as being_read:
+        start = being_read.read(100)
+        main.write_text("class Default(WorkerEntrypoint): pass\n")
+        assert stage.update(run, main, {})
+        assert start + being_read.read() == before
+    assert (run / stage.PROJECT).read_bytes() != before
+    assert not stage.update(run, main, {})
+    assert {each.name for each in tmp_path.iterdir()} == {"src", "run-1"}
+    assert {each.name for each in run.iterdir()} == {"main.mjs", stage.PROJECT}
+
+
 def test_a_step_is_done_again_only_when_what_it_is_made_from_has_changed(tmp_path: Path) -> None:
     runs: list[str] = []
 

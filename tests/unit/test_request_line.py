@@ -64,7 +64,7 @@ def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> 
 
 
 def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
-    log = RequestLog("req_1", "POST")
+    log = RequestLog("POST", request_id="req_1")
     log.left()
     log.ended(End(has_left=False))
     [written] = capsys.readouterr().out.splitlines()
@@ -73,7 +73,7 @@ def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixtu
 
 def test_a_defect_of_a_stream_is_in_its_line_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     for repeats, message in (("off", "KeyError"), ("errors", "KeyError: 'a secret'")):
-        RequestLog("req_1", "POST", repeats=repeats).ended(End(has_left=False, defect=KeyError("a secret")))
+        RequestLog("POST", request_id="req_1", repeats=repeats).ended(End(has_left=False, defect=KeyError("a secret")))
         told = json.loads(capsys.readouterr().out)
         assert told["error"] == "internal_error"
         assert told["defect"].endswith(message)
@@ -86,7 +86,7 @@ def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[st
         def write(self, index: str, texts: Any, numbers: Any) -> None:
             written.append((index, list(texts), list(numbers)))
 
-    log = RequestLog("req_1", "POST", Written(), route="/chat", caller="shop")
+    log = RequestLog("POST", Written(), route="/chat", caller="shop")
     log.asks({})
     log.answered("@cf/a/b", 0.25, "MISS")
     log.used({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)

@@ -257,7 +257,7 @@ MESSAGE = {"role": "user", "content": "Hello"}
         ({"prompt": "a", "temprature": 1}, "temprature", "the fields are temperature, "),
         ({"prompt": "a", "seed": 10**30}, "seed", "between 1 and 9999999999"),
         ({"prompt": "a", "x" * 1000: 1}, "x" * 99 + "…", "is not known"),
-        ({"messages": [{"wrong": 1}] * 50_000}, "messages.0.role", "is required"),
+        ({"messages": [{"wrong": 1}] * 9_000}, "messages.0.role", "is required"),
     ],
 )  # fmt: skip
 def test_a_field_at_fault_is_named(

@@ -182,7 +182,7 @@ def test_a_field_at_fault_is_named_and_no_model_is_asked(
     error = error_of(response)
     assert (error["code"], error["type"], error["param"]) == (7504, "invalid_request", param)
     assert words in error["message"]
-    assert simulator.requests() == []
+    assert simulator.requests(binding="AI") == []
 
 
 def test_a_schema_is_never_fetched(client: httpx.Client, simulator: Simulator, error_of: ErrorOf) -> None:
@@ -236,7 +236,7 @@ def test_what_never_fits_is_told_with_the_last_attempt(
     assert "is no JSON" in error["message"]
     assert error["details"]["last_attempt"]
     assert error["details"]["faults"][0]["path"] == ""
-    first, second = (entry["inputs"]["messages"] for entry in simulator.requests())
+    first, second = (entry["inputs"]["messages"] for entry in simulator.requests(binding="AI"))
     assert second[: len(first)] == first
     assert [message["role"] for message in second[len(first) :]] == ["assistant", "user"]
     assert second[-2]["content"].startswith('{"number"')

@@ -78,6 +78,31 @@ def test_an_answer_may_come_from_the_cache_if_the_request_says_so(
     assert fresh.json() != first.json()
 
 
+AURA = "@cf/deepgram/aura-1"
+LIGHTNING = "@cf/bytedance/stable-diffusion-xl-lightning"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type"),
+    [
+        ("/chat", {"prompt": "Hello", "stream": False}, "application/json"),
+        ("/chat", {"prompt": "Hello"}, "text/event-stream; charset=utf-8"),
+        ("/embed", {"text": "Hello"}, "application/json"),
+        ("/image", {"prompt": "Hello"}, "image/jpeg"),
+        ("/image", {"prompt": "Hello", "model": LIGHTNING}, "image/png"),
+        ("/speak", {"text": "Hello"}, "audio/wav"),
+        ("/speak", {"text": "Hello", "model": AURA}, "audio/wav"),
+    ],
+)
+def test_a_cache_key_of_one_route_and_model_is_none_of_another_s(
+    logged: httpx.Client, path: str, body: dict[str, Any], content_type: str
+) -> None:
+    for cached in ("MISS", "HIT"):
+        response = logged.post(path, json={**body, "gateway": {"cache_ttl": 60, "cache_key": "of them all"}})
+        assert response.is_success, response.text
+        assert (response.headers["x-gateway-cache"], response.headers["content-type"]) == (cached, content_type)
+
+
 @pytest.mark.parametrize(
     ("options", "param"),
     [

@@ -30,7 +30,7 @@ def sent(simulator: Simulator, response: httpx.Response) -> list[dict[str, Any]]
 
 def calls(simulator: Simulator) -> set[str]:
     """The ids of the last thousand model calls."""
-    return {entry["id"] for entry in simulator.requests()}
+    return {entry["id"] for entry in simulator.requests(binding="AI")}
 
 
 # ---- translation ---------------------------------------------------------------------------------------------------

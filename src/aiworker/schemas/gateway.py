@@ -25,11 +25,11 @@ class GatewayOptions(Schema):
         """For further calls of one request: a key stands for one answer."""
         return self.model_copy(update={"cache_key": None})
 
-    def options(self, shared_by: str) -> dict[str, Any]:
-        """As `options.gateway` of `env.AI.run` takes them. shared_by: whose requests of which kind share a cache key."""
+    def options(self, sharing: str) -> dict[str, Any]:
+        """As `options.gateway` of `env.AI.run` takes them. sharing: whose requests of which kind share a cache key."""
         given = self.model_dump(exclude_none=True)
         if self.cache_key:
-            given["cache_key"] = f"{shared_by} {self.cache_key}"
+            given["cache_key"] = f"{sharing} {self.cache_key}"
         names = {"skip_cache": "skipCache", "cache_ttl": "cacheTtl", "cache_key": "cacheKey"}
         return {names.get(name, name): value for name, value in given.items()}
 

@@ -1,0 +1,35 @@
+"""What the API's description says of its fields."""
+
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from aiworker import openapi
+from aiworker.operations import OPERATIONS
+
+SCHEMAS: dict[str, Any] = openapi.document()["components"]["schemas"]
+REQUESTS = {
+    each.__name__: each for operation in OPERATIONS for each in operation.takes.values() if isinstance(each, type)
+}
+
+
+def takes_null(described: dict[str, Any]) -> bool:
+    return "null" in described.get("type", ()) or {"type": "null"} in described.get("anyOf", ())
+
+
+@pytest.mark.parametrize("model", REQUESTS.values(), ids=REQUESTS)
+def test_a_field_of_a_request_is_described_with_null_where_null_is_taken(model: type[BaseModel]) -> None:
+    described = SCHEMAS[model.__name__]["properties"]
+    taken = {
+        field.alias or name: type(None) in get_args(field.annotation) for name, field in model.model_fields.items()
+    }
+    assert {name: takes_null(each) for name, each in described.items()} == taken
+
+
+def test_a_type_and_null_are_one_line_for_people() -> None:
+    image = SCHEMAS["ImageRequest"]["properties"]
+    assert image["width"] == {"type": ["integer", "null"], "minimum": 256, "maximum": 2048}
+    assert image["prompt"] == {"type": "string", "minLength": 1, "maxLength": image["prompt"]["maxLength"]}
+    encoding = SCHEMAS["SpeakRequest"]["properties"]["encoding"]
+    assert (encoding["type"], encoding["enum"][-1]) == (["string", "null"], None)
