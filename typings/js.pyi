@@ -61,4 +61,4 @@ TransformStream: Any
 Uint8Array: Any
 console: Any
 crypto: Any
-scheduler: Any
+queueMicrotask: Any

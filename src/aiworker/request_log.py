@@ -26,8 +26,8 @@ class RequestLog:
     method: str = ""
     analytics: Analytics | None = None
     """Where a data point goes beside the line."""
-    write: Callable[[str, bool], object] = lambda line, is_last_chance: print(line)  # noqa: ARG005, T201
-    """Takes the line, and whether it has to be written before anything else."""
+    write: Callable[[str], object] = print
+    """Where the line goes."""
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
     route: str | None = None
     """As the table of routes has it, such as `/images/{key}`: a path may say something."""
@@ -103,9 +103,9 @@ class RequestLog:
 
     def left(self) -> None:
         """The client is gone: what is still to come may never come."""
-        self.ended(End(has_left=True), is_last_chance=True)
+        self.ended(End(has_left=True))
 
-    def ended(self, end: End, *, is_last_chance: bool = False) -> None:
+    def ended(self, end: End) -> None:
         """Write the line; once, whatever ends it first."""
         if self.is_written:
             return
@@ -113,7 +113,7 @@ class RequestLog:
         self.has_left |= end.has_left
         if end.defect:
             self.failed(end.defect)
-        self.write(self.line(), is_last_chance)
+        self.write(self.line())
         if self.analytics:
             self.analytics.write(self.caller or "", self._texts(), self._numbers())
 
