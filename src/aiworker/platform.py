@@ -590,11 +590,16 @@ def _transformer(translation: Translation, defects: list[Exception]) -> Generato
 
     defects: of ours, which break the stream off.
     """
+    enqueue: Any = None
+
+    def start(controller: Any) -> None:
+        nonlocal enqueue
+        enqueue = controller.enqueue.bind(controller)  # once, not for each chunk
 
     def pass_on(translated: Callable[[], bytes], controller: Any) -> None:
         try:
             if last := translated():
-                controller.enqueue(to_js(last))
+                enqueue(to_js(last))
         except Exception as error:  # only the log may know why
             defects.append(error)
             controller.error(js.Error.new("a defect of the server"))
@@ -605,15 +610,19 @@ def _transformer(translation: Translation, defects: list[Exception]) -> Generato
     def flush(controller: Any) -> None:
         pass_on(translation.finish, controller)
 
-    callbacks = {"transform": create_proxy(transform), "flush": create_proxy(flush)}
-    transformer = js.Object.new()
-    for name, callback in callbacks.items():
-        setattr(transformer, name, callback)
+    callbacks = {each.__name__: create_proxy(each) for each in (start, transform, flush)}
     try:
-        yield transformer
+        yield _object_of(callbacks)
     finally:
         for callback in callbacks.values():
             callback.destroy()
+
+
+def _object_of(members: Mapping[str, Any]) -> Any:
+    made = js.Object.new()
+    for name, member in members.items():
+        setattr(made, name, member)
+    return made
 
 
 async def _written(parts: AsyncGenerator[str | bytes], writer: Any) -> bool:
