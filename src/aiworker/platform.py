@@ -559,7 +559,7 @@ async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> boo
             await _send(writable, before)
         await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
         all_of_it = js.Uint8Array.new(await js.Response.new(kept).arrayBuffer())
-        last = await end.whole((all_of_it.slice(-end.reads) if end.reads else all_of_it).to_bytes())
+        last = await end.whole((all_of_it.subarray(-end.reads) if end.reads else all_of_it).to_bytes())
     except JsException as error:  # the model's connection broke, its time is over, or the client has left
         last = end.failed(str(error))
         for branch in (passed_on, kept):  # only both stop the model
@@ -674,6 +674,19 @@ def _encoder() -> Any:
     return js.TextEncoder.new()
 
 
+# ---- bindings that may fail --------------------------------------------------------------------------------------
+
+
+async def _answered(
+    sentence: str, answer: Awaitable[Any], *, kind: str = "upstream_error", retry_after: int | None = None
+) -> Any:
+    """What a binding answers. Raises ApiError of that kind, with the sentence and the binding's own words."""
+    try:
+        return await answer
+    except JsException as error:
+        raise ApiError(kind, f"{sentence}: {error}", retry_after=retry_after) from error
+
+
 # ---- R2 ----------------------------------------------------------------------------------------------------------
 
 
@@ -717,11 +730,7 @@ class PlatformBucket:
             await _from_bucket(self._binding.delete(_to_js_object(json.dumps(keys))))
 
 
-async def _from_bucket(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
-    except JsException as error:
-        raise ApiError("upstream_error", f"The bucket could not answer: {error}") from error
+_from_bucket = functools.partial(_answered, "The bucket could not answer")
 
 
 def _part(wants: preconditions.Wanted) -> dict[str, Any]:
@@ -769,11 +778,7 @@ class PlatformConversation:
         await _from_object(self._stub.erase())
 
 
-async def _from_object(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
-    except JsException as error:
-        raise ApiError("upstream_error", f"The conversation could not be reached: {error}") from error
+_from_object = functools.partial(_answered, "The conversation could not be reached")
 
 
 def kept_conversation(storage: Any) -> KeptConversation:
@@ -827,12 +832,7 @@ class PlatformBudget:
         return Spent(**json.loads(await _from_budget(self._stub.today())))
 
 
-async def _from_budget(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
-    except JsException as error:
-        text = f"The key's budget could not be asked: {error}"
-        raise ApiError("unavailable", text, retry_after=1) from error
+_from_budget = functools.partial(_answered, "The key's budget could not be asked", kind="unavailable", retry_after=1)
 
 
 def kept_budget(storage: Any) -> KeptBudget:
@@ -862,11 +862,7 @@ class PlatformDatabase:
         return self._binding.prepare(query).bind(*(jsnull if value is None else value for value in values))
 
 
-async def _from_database(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
-    except JsException as error:
-        raise ApiError("upstream_error", f"The database could not answer: {error}") from error
+_from_database = functools.partial(_answered, "The database could not answer")
 
 
 class PlatformVectorIndex:
@@ -907,11 +903,7 @@ class PlatformVectorIndex:
             await _from_vectorize(self._binding.deleteByIds(_to_js_object(json.dumps(batch))))
 
 
-async def _from_vectorize(answer: Awaitable[Any]) -> Any:
-    try:
-        return await answer
-    except JsException as error:
-        raise ApiError("upstream_error", f"Vectorize could not answer: {error}") from error
+_from_vectorize = functools.partial(_answered, "Vectorize could not answer")
 
 
 ENDED = ("complete", "errored", "terminated")
@@ -952,7 +944,7 @@ _resumed = False
 def _resume_once(execution: Any) -> None:
     """With the first request of an isolate, look after documents that a crash has left."""
     global _resumed
-    if _resumed or _database() is None or _ingestions() is None:
+    if _resumed or _bound()["database"] is None or _bound()["ingestions"] is None:
         return
     _resumed = True
     execution.waitUntil(asyncio.ensure_future(_resume()))
@@ -1064,7 +1056,7 @@ class PlatformAnalytics:
 
 @functools.cache
 def _analytics() -> PlatformAnalytics | None:
-    return PlatformAnalytics(_env().ANALYTICS) if hasattr(_env(), "ANALYTICS") else None
+    return _adapted("ANALYTICS", PlatformAnalytics)
 
 
 @functools.cache
@@ -1073,52 +1065,32 @@ def _rate_limiters() -> Mapping[str, PlatformRateLimiter]:
     return {rate: PlatformRateLimiter(getattr(_env(), name)) for rate, name in names.items()}
 
 
+ADAPTERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
+    "ai": ("AI", PlatformAi),
+    "bucket": ("BUCKET", PlatformBucket),
+    "budgets": ("BUDGETS", PlatformBudgets),
+    "conversations": ("CONVERSATIONS", PlatformConversations),
+    "database": ("DB", PlatformDatabase),
+    "vectors": ("VECTORIZE", PlatformVectorIndex),
+    "ingestions": ("INGESTIONS", PlatformIngestions),
+}
+"""Field of Resources → the binding it is over, and what makes the one of the other."""
+
+
 @functools.cache
 def _bound() -> dict[str, Any]:
-    return {
-        "ai": _ai(),
-        "breaker": Breaker(),
-        "bucket": _bucket(),
-        "budgets": _budgets(),
-        "conversations": _conversations(),
-        "database": _database(),
-        "vectors": _vectors(),
-        "ingestions": _ingestions(),
-    }
+    bound = {field: _adapted(name, adapter) for field, (name, adapter) in ADAPTERS.items()}
+    return {**bound, "breaker": Breaker()}
 
 
-def _ai(client: Any = None) -> PlatformAi | None:
+def _adapted(name: str, adapter: Callable[[Any], Any]) -> Any:
+    """None for a binding that wrangler.jsonc does not have."""
+    return adapter(getattr(_env(), name)) if hasattr(_env(), name) else None
+
+
+def _ai(client: Any) -> PlatformAi | None:
+    """The binding for one request. client: its signal."""
     return PlatformAi(_env().AI, client) if _present()["AI"] else None
-
-
-@functools.cache
-def _bucket() -> PlatformBucket | None:
-    return PlatformBucket(_env().BUCKET) if hasattr(_env(), "BUCKET") else None
-
-
-@functools.cache
-def _database() -> PlatformDatabase | None:
-    return PlatformDatabase(_env().DB) if hasattr(_env(), "DB") else None
-
-
-@functools.cache
-def _vectors() -> PlatformVectorIndex | None:
-    return PlatformVectorIndex(_env().VECTORIZE) if hasattr(_env(), "VECTORIZE") else None
-
-
-@functools.cache
-def _ingestions() -> PlatformIngestions | None:
-    return PlatformIngestions(_env().INGESTIONS) if hasattr(_env(), "INGESTIONS") else None
-
-
-@functools.cache
-def _budgets() -> PlatformBudgets | None:
-    return PlatformBudgets(_env().BUDGETS) if hasattr(_env(), "BUDGETS") else None
-
-
-@functools.cache
-def _conversations() -> PlatformConversations | None:
-    return PlatformConversations(_env().CONVERSATIONS) if hasattr(_env(), "CONVERSATIONS") else None
 
 
 @functools.cache
