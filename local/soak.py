@@ -35,7 +35,7 @@ QUIET_SECONDS = 30.0
 CALM_SHARE = 0.1
 """Of the time at the end, when no faults are set any more and no 5xx is excused."""
 MOST_GROWTH = 0.03
-"""Of the heap, from its first half to its second. What is kept on purpose (tables made at first use) is there early."""
+"""Of the heap, from its second third to its last. What is kept on purpose (tables made at first use) is there early."""
 SHOWN_EVERY = 5.0
 PACE = 300
 """Tokens a second of the simulated models: streams last a moment, so that clients can leave in the middle."""
@@ -312,15 +312,15 @@ async def _until(is_there: Callable[[], Awaitable[bool]], seconds: float) -> Non
 
 
 def _growth(samples: list[Sample]) -> float:
-    """Of the heap, from the first half of the samples to the second; the very first, still warming up, is left out.
+    """Of the heap, from the second third of the samples to the last; in the first it warms up.
 
-    Each half counts as its lowest: what a request leaves in cycles stays until Python next looks for them.
+    Each third counts as its lowest: what a request leaves in cycles stays until Python next looks for them.
     """
-    objects = [sample.objects for sample in samples[1:]]
-    if len(objects) < 4:
+    objects = [sample.objects for sample in samples]
+    third = len(objects) // 3
+    if not third:
         return 0
-    half = len(objects) // 2
-    return min(objects[half:]) / min(objects[:half]) - 1
+    return min(objects[-third:]) / min(objects[third:-third]) - 1
 
 
 def _wrong_with_load(

@@ -22,6 +22,7 @@ PART = 262_144
 """Bytes that are received at a time, at most."""
 SECONDS = 60
 """So long the client waits for a part of an answer."""
+END_OF_HEAD = b"\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
 STAMP = re.compile(rb'"t(\d+)"')
 """The text of a frame of bench/model_server that says when it was written."""
@@ -140,9 +141,9 @@ class Connection:
 
     def _head(self) -> tuple[bytes, bytes]:
         received = b""
-        while b"\r\n\r\n" not in received:
+        while END_OF_HEAD not in received:
             received += self._received()
-        head, _, body = received.partition(b"\r\n\r\n")
+        head, _, body = received.partition(END_OF_HEAD)
         return head.lower(), body
 
     def _received(self) -> bytes:
@@ -252,7 +253,8 @@ class Stream:
         self.body += part
         self.ends.append(len(self.body))
         self.times.append(time.monotonic_ns())
-        return not self.body.endswith(END_OF_CHUNKS)
+        begins = self.body.find(END_OF_HEAD) + len(END_OF_HEAD)  # a head may end like the chunks do: "dur=20"
+        return not self.body.endswith(END_OF_CHUNKS, begins)
 
     def delays(self, since: int = 0, until: int = 2**63) -> list[float]:
         """Milliseconds of each frame that says it was written in that time (nanoseconds)."""
@@ -268,7 +270,7 @@ def all_at_once(target: Target, expected: Expected, job: Job) -> list[float]:
     """The delays of the frames that the job's clients get at the same time."""
     streams = _received(target, job.clients)
     for stream in streams:
-        head, _, body = bytes(stream.body).partition(b"\r\n\r\n")
+        head, _, body = bytes(stream.body).partition(END_OF_HEAD)
         expected.check(target.name, Answer(int(head[9:12]), body, 0, 0))
     if job.settle_ms is None:
         return [delay for stream in streams for delay in stream.delays()]

@@ -7,14 +7,14 @@ from typing import Any
 
 from local.bench.client import Expected, Job, Target
 from local.bench.documents import QUERY
-from local.bench.servers import AIWORKER, FASTAPI, HEADERS, HONO, JAVASCRIPT, MODELS, SDK, Server
+from local.bench.servers import AIWORKER, FASTAPI, GUARDED, HEADERS, HONO, JAVASCRIPT, MODELS, SDK, Server
 
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"
 IMAGE_MODEL = "@cf/lykon/dreamshaper-8-lcm"
 
-ALL = (JAVASCRIPT, HONO, SDK, FASTAPI, AIWORKER)
-JAVASCRIPT_ONLY = (JAVASCRIPT, AIWORKER)
+ALL = (JAVASCRIPT, GUARDED, HONO, SDK, FASTAPI, AIWORKER)
+JAVASCRIPT_ONLY = (JAVASCRIPT, GUARDED, AIWORKER)
 
 TEXTS = [
     f"Text {number} of a hundred: in winter the valves of the greenhouses stay closed until the sun has warmed them."
@@ -134,7 +134,7 @@ def rows(image_key: str) -> list[Row]:
         ),
         Row(
             "chat", "chat, JSON", [chat("Why?", stream=False)], ALL,
-            {"total": [Goal(1.35)]}, 300, 80,
+            {"total": [Goal(1.35), Goal(1.35, GUARDED)]}, 300, 80,
         ),
         Row(
             "stream", "stream of 2,000 frames", [chat("frames=2000", stream=True, frames=2000)], ALL,

@@ -29,7 +29,7 @@ STARTING_SECONDS = 90
 TICKS = os.sysconf("SC_CLK_TCK")
 """In which /proc counts processor time, a second."""
 
-AIWORKER, JAVASCRIPT, HONO = "aiworker", "javascript", "hono"
+AIWORKER, JAVASCRIPT, GUARDED, HONO = "aiworker", "javascript", "javascript-guarded", "hono"
 SDK, FASTAPI, EMPTY = "python-sdk", "python-fastapi", "python-empty"
 MODELS = "models"
 """The model server itself, asked without a Worker: what of a figure is not a Worker's at all."""
@@ -224,6 +224,18 @@ def _javascript(run: Path, name: str) -> Configuration:
     return _peer(name)
 
 
+def _guarded(run: Path, _: str) -> Configuration:
+    made = _javascript(run, JAVASCRIPT) | {"name": f"bench-{GUARDED}", "main": "guarded.js"}
+    return configuration.with_variables(
+        {**made, "ratelimits": _uncut(configuration.read(ROOT / "wrangler.jsonc"))}, **VARIABLES
+    )
+
+
+def _uncut(own: Configuration) -> list[Configuration]:
+    """aiworker's rate limits, which refuse nothing here."""
+    return [{**each, "simple": {**each["simple"], "limit": UNREACHED}} for each in own.get("ratelimits", [])]
+
+
 def _python(run: Path, name: str, installed: Path = WORKER_PACKAGES) -> Configuration:
     project = PEERS / name
     own = configuration.read(project / "wrangler.jsonc")
@@ -238,10 +250,9 @@ def _fastapi(run: Path, name: str) -> Configuration:
 def _aiworker(run: Path, _: str) -> Configuration:
     own = configuration.read(ROOT / "wrangler.jsonc")
     stage.lay_out(run, ROOT / own["main"], configuration.configured_classes(own), RUNTIME, WORKER_PACKAGES)
-    limits = [{**each, "simple": {**each["simple"], "limit": UNREACHED}} for each in own.get("ratelimits", [])]
     # the console's files: wrangler asks two Workers of its own about them before each request, and the peers have none
     own.pop("assets", None)
-    made = configuration.on_local_runtime({**own, "ratelimits": limits}, ROOT)
+    made = configuration.on_local_runtime({**own, "ratelimits": _uncut(own)}, ROOT)
     return configuration.with_variables(made, **VARIABLES)
 
 
@@ -253,6 +264,7 @@ def _peer(name: str) -> Configuration:
 LAY_OUTS = {
     AIWORKER: _aiworker,
     JAVASCRIPT: _javascript,
+    GUARDED: _guarded,
     HONO: _javascript,
     SDK: _python,
     FASTAPI: _fastapi,

@@ -570,52 +570,63 @@ async def _relayed(body: Any, writable: Any, end: StreamEnd, before: str) -> boo
 
 async def _translated(body: Any, writable: Any, translation: Translation) -> bool:
     """Whether the client has waited for the end."""
-    defects: list[Exception] = []
-    with _transformer(translation, defects) as transformer:
+    transformer = _Transformer(translation)
+    with transformer.callbacks() as callbacks:
         try:
-            translated = body.pipeThrough(js.TransformStream.new(transformer))
+            translated = body.pipeThrough(js.TransformStream.new(callbacks))
             await translated.pipeTo(writable, preventAbort=True, preventClose=True)
             last = ""
         except JsException as error:
             last = translation.failed(str(error))
     has_waited = await _end(writable.getWriter(), last)
-    if defects:
-        raise defects[0]
+    if transformer.defect:
+        raise transformer.defect
     return has_waited
 
 
-@contextlib.contextmanager
-def _transformer(translation: Translation, defects: list[Exception]) -> Generator[Any]:
-    """A callback for each chunk, which costs a fraction of what awaiting each of them would.
+class _Transformer:
+    """Is called for each chunk, which costs a fraction of what awaiting each of them would."""
 
-    defects: of ours, which break the stream off.
-    """
-    enqueue: Any = None
+    def __init__(self, translation: Translation) -> None:
+        self.defect: Exception | None = None
+        """Of ours, which has broken the stream off."""
+        self._translation = translation
+        self._new_bytes = js.Uint8Array.new
+        self._enqueue: Any = None
 
-    def start(controller: Any) -> None:
-        nonlocal enqueue
-        enqueue = controller.enqueue.bind(controller)  # once, not for each chunk
-
-    def pass_on(translated: Callable[[], bytes], controller: Any) -> None:
+    @contextlib.contextmanager
+    def callbacks(self) -> Generator[Any]:
+        made = {each.__name__: create_proxy(each) for each in (self.start, self.transform, self.flush)}
         try:
-            if last := translated():
-                enqueue(to_js(last))
-        except Exception as error:  # only the log may know why
-            defects.append(error)
-            controller.error(js.Error.new("a defect of the server"))
+            yield _object_of(made)
+        finally:
+            for callback in made.values():
+                callback.destroy()
 
-    def transform(chunk: Any, controller: Any) -> None:
-        pass_on(lambda: translation.transform(chunk.to_bytes()), controller)
+    def start(self, controller: Any) -> None:
+        self._enqueue = controller.enqueue.bind(controller)  # once, not for each chunk
 
-    def flush(controller: Any) -> None:
-        pass_on(translation.finish, controller)
+    def transform(self, chunk: Any, controller: Any) -> None:
+        try:
+            self._pass_on(self._translation.transform(chunk.to_bytes()))
+        except Exception as error:
+            self._break_off(error, controller)
 
-    callbacks = {each.__name__: create_proxy(each) for each in (start, transform, flush)}
-    try:
-        yield _object_of(callbacks)
-    finally:
-        for callback in callbacks.values():
-            callback.destroy()
+    def flush(self, controller: Any) -> None:
+        try:
+            self._pass_on(self._translation.finish())
+        except Exception as error:
+            self._break_off(error, controller)
+
+    def _pass_on(self, translated: bytes) -> None:
+        if translated:
+            chunk = self._new_bytes(len(translated))
+            chunk.assign(translated)  # half of what to_js takes
+            self._enqueue(chunk)
+
+    def _break_off(self, defect: Exception, controller: Any) -> None:
+        self.defect = defect
+        controller.error(js.Error.new("a defect of the server"))  # only the log may know why
 
 
 def _object_of(members: Mapping[str, Any]) -> Any:

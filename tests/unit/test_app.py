@@ -1,11 +1,13 @@
 """A request's way through the Worker, on CPython with a stand-in for the platform."""
 
+from inspect import iscoroutinefunction
 from typing import Any
 
 import pytest
 
 from aiworker import app
 from aiworker.access import OPEN, Caller
+from aiworker.api import health
 from aiworker.bindings import Ai
 from aiworker.context import Context
 from aiworker.cors import is_allowed
@@ -24,6 +26,12 @@ async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -
     return await app.handle(
         request, FakeStreams(), lambda: Settings.read({**VARIABLES, **variables}), context, RequestLog(request.method)
     )
+
+
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_route_has_its_story(path: str) -> None:
+    for route in ROUTES[path].values():
+        assert iscoroutinefunction(route.handler)
 
 
 def chat_request() -> FakeRequest:
@@ -96,7 +104,8 @@ async def test_a_defect_becomes_an_error_with_the_id_under_which_it_is_logged(
     async def defect(context: Context) -> Response:
         raise ZeroDivisionError("a secret of the server")
 
-    monkeypatch.setitem(ROUTES, "/health", {"GET": Route(defect, OPEN, "read")})
+    monkeypatch.setattr(health, "failing", defect, raising=False)
+    monkeypatch.setitem(ROUTES, "/health", {"GET": Route("health.failing", OPEN, "read")})
     response = await handle(FakeRequest("GET", "/health"), LOG_PROMPTS=repeats)
     assert response.status == 500
     assert "secret" not in str(response.body)

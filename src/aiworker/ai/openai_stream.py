@@ -13,9 +13,11 @@ from typing import Any, Protocol, cast
 from aiworker.errors import ApiError
 
 PLAIN = re.compile(
-    rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")(?:, ?"p": ?"[^"\\]*+")?\}'
+    rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
+    rb'(?:, ?"p": ?"[^"\\\x00-\x1f]*+")?\}'
 )
 """A native frame with text only; `p` is padding."""
+ONE_PLAIN = re.compile(PLAIN.pattern + rb"\n\n")
 UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
 """What reading raises if a frame is no JSON, of endless depth, or of another shape than an answer."""
 
@@ -81,6 +83,9 @@ class Translation:
 
     def transform(self, chunk: bytes) -> bytes:
         """What becomes of the next piece of the model's stream, however the network has cut it."""
+        # a model at its pace writes frame by frame, and so the network brings them
+        if self._takes_plain and not self._rest and (plain := ONE_PLAIN.fullmatch(chunk)) and chunk.isascii():
+            return self._counted(self._writer.text(plain[1]))
         *blocks, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         return b"".join([self._frame(block) for block in blocks])
 
@@ -96,11 +101,14 @@ class Translation:
         """What becomes of an answer that has come at once."""
         return b"".join(self._said(answer)) + self._end()
 
+    @property
+    def _takes_plain(self) -> bool:
+        return self._has_begun and self._until is None and not self._is_over
+
     def _frame(self, block: bytes) -> bytes:
         plain = PLAIN.fullmatch(block)
-        if plain and self._has_begun and self._until is None and not self._is_over and _is_utf8(plain[1]):
-            self._pieces += 1
-            return self._writer.text(plain[1])
+        if plain and self._takes_plain and _is_utf8(plain[1]):
+            return self._counted(self._writer.text(plain[1]))
         lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
         if self._is_over or not lines:
             return b""

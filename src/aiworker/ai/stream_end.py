@@ -29,7 +29,7 @@ class StreamEnd:
         # `[DONE]` ends a stream in either dialect: without it, what has come is not the whole
         if not body.rstrip().endswith(DONE.encode()):
             return self.broken_off("it ended early")
-        said = said_in(body)
+        said = said_in(body) if self.keep else said_in(body, '"usage"')
         self.answer.used(said.usage)
         if self.keep:
             try:
@@ -51,9 +51,13 @@ async def relayed(streams: Streams, end: StreamEnd, before: str = "") -> str | O
     return before + answer.held + await end.whole(answer.held.encode())
 
 
-def said_in(body: bytes) -> Answer:
-    """What a stream says, or its end, of which a frame that has lost its beginning says nothing."""
+def said_in(body: bytes, mark: str = "") -> Answer:
+    """What a stream says, or its end, of which a frame that has lost its beginning says nothing.
+
+    mark: frames without this text are not looked into.
+    """
     said = Answer()
     for block in Frames().feed(body):
-        said.add(frame_data(block) or {})
+        if mark in block:
+            said.add(frame_data(block) or {})
     return said
