@@ -24,6 +24,7 @@ class Child:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
+        self._has_left_nothing = False
 
     @classmethod
     async def start(cls, command: Sequence[str], environment: Mapping[str, str], cwd: Path) -> "Child":
@@ -59,10 +60,14 @@ class Child:
             yield line.decode(errors="replace").rstrip("\r\n")
 
     async def wait(self) -> int:
-        return await self._process.wait()
+        status = await self._process.wait()
+        self._has_left_nothing = not self._is_group_alive()
+        return status
 
     async def stop(self) -> None:
         """End the program and all it has started: SIGTERM to itself, then to the rest of its group, then SIGKILL."""
+        if self._process.returncode is not None and self._has_left_nothing:
+            return  # by now the number may be somebody else's
         with contextlib.suppress(TimeoutError, ProcessLookupError):
             async with asyncio.timeout(SECONDS_TO_STOP):
                 self._process.terminate()

@@ -98,7 +98,10 @@ async def _soak(options: Namespace) -> int:
             site = await _site(options, children, Path(folder))
             for name in chosen:
                 _say(f"\n{name}\n")
-                figures, wrong = await PARTS[name](options, site, children, Path(folder))
+                try:
+                    figures, wrong = await PARTS[name](options, site, children, Path(folder))
+                except Exception as error:  # what the other parts have found is to be read all the same
+                    figures, wrong = {}, [f"it broke off: {error!r}"]
                 report["parts"][name] = figures
                 faults += [f"{name}: {each}" for each in wrong]
     report["faults"] = faults
@@ -221,7 +224,8 @@ async def _load(options: Namespace, site: Site, _: Children, __: Path) -> tuple[
         finally:
             for task in (*loops, shown):
                 task.cancel()
-            await asyncio.gather(*loops, shown, return_exceptions=True)
+            ends = await asyncio.gather(*loops, shown, return_exceptions=True)
+        dead = [repr(end) for end in ends if not isinstance(end, asyncio.CancelledError)]
         active = await _active(site)
     figures = soak_load.to_json(load.counts) | {
         "minutes": options.minutes, "concurrency": options.concurrency, "seed": options.seed,
@@ -229,7 +233,7 @@ async def _load(options: Namespace, site: Site, _: Children, __: Path) -> tuple[
         "heap": [sample.__dict__ for sample in samples], "heap_growth": round(_growth(samples), 4),
         "calls_of_models_still_under_way": active, "defects": site.log,
     }  # fmt: skip
-    return figures, _wrong_with_load(load.counts, samples, active, site.log)
+    return figures, _wrong_with_load(load.counts, samples, active, site.log, dead)
 
 
 def _headers(site: Site) -> dict[str, str]:
@@ -324,9 +328,9 @@ def _growth(samples: list[Sample]) -> float:
 
 
 def _wrong_with_load(
-    counts: soak_load.Counts, samples: list[Sample], active: list[str], defects: list[str]
+    counts: soak_load.Counts, samples: list[Sample], active: list[str], defects: list[str], dead: list[str]
 ) -> list[str]:
-    growth, open_streams = _growth(samples), samples[-1].open_streams
+    growth, open_streams = _growth(samples), max(sample.open_streams for sample in samples)
     checks = [
         (
             counts.unexplained,
@@ -335,9 +339,11 @@ def _wrong_with_load(
         (counts.hung, f"{len(counts.hung)} requests had no end: {counts.hung[:5]}"),
         (counts.cut, f"{len(counts.cut)} answers broke off without saying so, such as {counts.cut[:3]}"),
         (growth > MOST_GROWTH, f"the Python heap has grown by {growth:.1%} between its lowest points"),
-        (open_streams, f"{open_streams} streams are still open"),
+        (open_streams, f"{open_streams} streams were open though nobody sent anything"),
         (active, f"{len(active)} calls of models are still under way: {active[:5]}"),
         (defects, f"{len(defects)} lines of the log tell of defects, such as {defects[:2]}"),
+        (counts.misunderstood, f"requests that are right were refused: {counts.misunderstood[:3]}"),
+        (dead, f"{len(dead)} clients of the soak itself have failed, such as {dead[:1]}"),
         (counts.requests < 10, "hardly anything was sent"),
     ]
     return [message for is_wrong, message in checks if is_wrong]

@@ -57,6 +57,8 @@ class Counts:
     cut: list[str] = field(default_factory=list[str])
     """Answers that ended without saying whether they were whole."""
     explained: int = 0
+    misunderstood: list[str] = field(default_factory=list[str])
+    """Right requests that were refused, and wrong ones that were not."""
     slowest: float = 0
     """Seconds."""
 
@@ -111,12 +113,14 @@ class Load:
         except TimeoutError:
             self.counts.hung.append(name)
             seen = "hung"
-        except httpx.TransportError as error:
+        except httpx.HTTPError as error:
             self.counts.cut.append(f"{name}: {type(error).__name__} {error}")
             seen = "connection broken"
         self.counts.requests += 1
         self.counts.slowest = max(self.counts.slowest, time.monotonic() - began)
         self.counts.add(name, seen)
+        if seen.startswith("4") != (name == WRONG) and seen not in (*WORK[name].refusals, *NO_STATUS):
+            self.counts.misunderstood.append(f"{name}: {seen}")
 
     # ---- requests --------------------------------------------------------------------------------------------------
 
@@ -143,7 +147,7 @@ class Load:
         last = text.rstrip().rpartition("\n\n")[2]
         if last.endswith("data: [DONE]") or "event: response.completed" in last or "event: response.incomplete" in last:
             return "200"
-        if "error" in last:
+        if _is_error(last):
             if not self.has_faults:
                 self.counts.unexplained.append(f"{path}: {last[:300]}")
             return "broken off"
@@ -161,6 +165,16 @@ class Load:
 
     def name(self, kind: str) -> str:
         return f"{kind}-{self.random.randrange(IDS)}"
+
+
+def _is_error(block: str) -> bool:
+    """Whether a stream's last frame says that it has failed."""
+    data = next((line[5:] for line in block.split("\n") if line.startswith("data:")), "")
+    try:
+        said = json.loads(data)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and bool(said.get("error") or said.get("type") == "error")  # pyright: ignore[reportUnknownMemberType]
 
 
 def is_explained(response: httpx.Response) -> bool:
@@ -224,6 +238,13 @@ BAD: tuple[tuple[str, str, Json], ...] = (
 class Work:
     weight: int
     send: Callable[[Load], Awaitable[str]]
+    refusals: tuple[str, ...] = ()
+    """Statuses from 400 that it may meet, as where what it names may be gone."""
+
+
+WRONG = "bad requests"
+NO_STATUS = ("left", "hung", "connection broken", "broken off", "cut", "nothing to rate", "502", "503", "504")
+"""What is judged elsewhere."""
 
 
 def _json(method: str, path: str, body: Json) -> Callable[[Load], Awaitable[str]]:
@@ -354,7 +375,7 @@ WORK: Mapping[str, Work] = {
         1, _json("POST", "/v1/audio/speech", {"model": "tts-1", "input": "Hello", "voice": "alloy"})
     ),
     "POST /v1/audio/transcriptions": Work(1, _transcribe_form),
-    "bad requests": Work(8, _bad),
+    WRONG: Work(8, _bad),
 }
 """What is sent → how often, relative to the rest."""
 
@@ -366,5 +387,6 @@ def table(counts: Counts) -> list[Json]:
 def to_json(counts: Counts) -> Json:
     return json.loads(json.dumps({
         "requests": counts.requests, "hung": counts.hung, "unexplained": counts.unexplained, "cut": counts.cut,
+        "misunderstood": counts.misunderstood,
         "explained_5xx": counts.explained, "slowest_seconds": round(counts.slowest, 1), "routes": table(counts),
     }))  # fmt: skip

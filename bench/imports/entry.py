@@ -43,4 +43,4 @@ def imported(module):
         importlib.import_module(module)
     finally:
         bootstrap._find_and_load = original
-    return [{**row, "own": row["whole"] - row.pop("inner")} for row in rows]
+    return [{**row, "own": row["whole"] - inner} for row in rows for inner in [row.pop("inner")]]

@@ -7,6 +7,7 @@ machine does falls on all of them.
 """
 
 import json
+import random
 import re
 import select
 import socket
@@ -14,8 +15,9 @@ import struct
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import accumulate
 from pathlib import Path
 
 PART = 262_144
@@ -196,14 +198,16 @@ def fetched(port: int, path: str) -> bytes:
 
 
 def _without_chunks(body: bytes) -> bytes:
-    parts: list[bytes] = []
-    at = 0
+    return b"".join([body[begin:end] for begin, end in _chunks(body)])
+
+
+def _chunks(body: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
+    """Where each chunk's content begins and ends; the first one's size stands at `at`."""
     while at < len(body):
         begin = body.index(b"\r\n", at) + 2
         end = begin + int(body[at : begin - 2], 16)
-        parts.append(body[begin:end])
+        yield begin, end
         at = end + 2
-    return b"".join(parts)
 
 
 def take_turns(job: Job) -> dict[str, Samples]:
@@ -212,7 +216,7 @@ def take_turns(job: Job) -> dict[str, Samples]:
     samples = {target.name: Samples() for target in job.targets}
     for number in range(-job.warm_up, job.rounds):
         for target in _in_turn(job.targets, number):
-            if number % target.every:
+            if number >= 0 and number % target.every:
                 continue
             answers = [connections[target.name].ask(request.encode()) for request in target.requests]
             for expected, answer in zip(job.expected, answers, strict=True):
@@ -226,9 +230,8 @@ def take_turns(job: Job) -> dict[str, Samples]:
 
 
 def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
-    """Each round begins with another: nobody always comes behind the same neighbour."""
-    start = number % len(targets)
-    return [*targets[start:], *targets[:start]]
+    """In another order each round: what a server still does after its answer falls on all the others alike."""
+    return random.Random(number).sample(targets, len(targets))
 
 
 # ---- many at once ----------------------------------------------------------------------------------------------------
@@ -258,12 +261,17 @@ class Stream:
 
     def delays(self, since: int = 0, until: int = 2**63) -> list[float]:
         """Milliseconds of each frame that says it was written in that time (nanoseconds)."""
-        stamps = ((found.end(), int(found[1])) for found in STAMP.finditer(self.body))
-        return [
-            (self.times[bisect_left(self.ends, end)] - written) / 1e6
-            for end, written in stamps
-            if since <= written <= until
-        ]
+        chunks = list(_chunks(self.body, self.body.index(END_OF_HEAD) + len(END_OF_HEAD)))
+        ends = list(accumulate(end - begin for begin, end in chunks))
+        whole = b"".join([self.body[begin:end] for begin, end in chunks])
+
+        def received(end: int) -> int:
+            """When the bytes before that place of the body were there."""
+            number = bisect_left(ends, end)
+            return self.times[bisect_left(self.ends, chunks[number][1] - (ends[number] - end))]
+
+        stamps = ((found.end(), int(found[1])) for found in STAMP.finditer(whole))
+        return [(received(end) - written) / 1e6 for end, written in stamps if since <= written <= until]
 
 
 def all_at_once(target: Target, expected: Expected, job: Job) -> list[float]:

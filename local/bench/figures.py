@@ -107,9 +107,10 @@ def table(found: Sequence[Result], servers: Sequence[str]) -> str:
 
 def _line(result: Result, servers: Sequence[str]) -> list[str]:
     cells = [_shown(result, name) for name in servers]
-    runs = result.figures[AIWORKER].runs
+    counts = {figure.runs for figure in result.figures.values()}
+    runs = "–".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
     goals = "; ".join(_goal(result, goal) for goal in result.goals) or "–"
-    return [f"{result.row.title}, {UNITS[result.measure]}", *cells, f"{runs:,}", f"{result.ratio():.2f}", goals]
+    return [f"{result.row.title}, {UNITS[result.measure]}", *cells, runs, f"{result.ratio():.2f}", goals]
 
 
 def _shown(result: Result, server: str) -> str:
@@ -143,9 +144,15 @@ def ratios(found: Iterable[Result]) -> dict[str, float]:
 
 
 def worse(found: Mapping[str, float], recorded: Mapping[str, float]) -> dict[str, str]:
-    """Ratios that are more than ALLOWED times the recorded ones → a sentence about each."""
+    """Ratios that are more than ALLOWED times the recorded ones, or were never recorded → a sentence about each."""
     return {
-        name: f"{name}: {ratio:.2f}, recorded {recorded[name]:.2f}: {ratio / recorded[name]:.2f} times as much"
+        name: _sentence(name, ratio, recorded.get(name))
         for name, ratio in found.items()
-        if name in recorded and ratio > ALLOWED * recorded[name]
+        if name not in recorded or ratio > ALLOWED * recorded[name]
     }
+
+
+def _sentence(name: str, ratio: float, recorded: float | None) -> str:
+    if recorded is None:
+        return f"{name}: {ratio:.2f}, and none is recorded to compare it with: scripts/bench --quick --record"
+    return f"{name}: {ratio:.2f}, recorded {recorded:.2f}: {ratio / recorded:.2f} times as much"

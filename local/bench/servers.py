@@ -7,8 +7,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Mapping
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,7 +127,7 @@ class Site:
     """Where the servers of one run of the bench are laid out and started."""
 
     def __init__(self, children: Children, folder: Path) -> None:
-        """folder: for what the servers keep; gone with the run."""
+        """To be made by `laid_out`. folder: for what the servers keep; gone with the run."""
         self._children = children
         self._folder = folder
         self._drains: set[asyncio.Task[None]] = set()
@@ -170,6 +170,7 @@ class Site:
     def _run_folder(self, name: str) -> Path:
         # by its last part, which is our process id, scripts/dev knows whether such a folder is in use
         run = BUILT / f"run-bench-{name}-{os.getpid()}"
+        shutil.rmtree(run, ignore_errors=True)  # of an earlier process of our number
         self._laid_out.append(run)
         return run
 
@@ -186,6 +187,18 @@ class Site:
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
         return Server(name, port, child.pid)
+
+
+@asynccontextmanager
+async def laid_out(folder: Path) -> AsyncGenerator[Site]:
+    """A site whose servers end with the block, and then what was laid out for them."""
+    children = Children()
+    site = Site(children, folder)
+    try:
+        async with children:
+            yield site
+    finally:
+        site.clear()
 
 
 def _wrangler(file: Path, state: Path) -> list[str]:

@@ -18,7 +18,7 @@ from local.bench import figures, packages, rows
 from local.bench.client import Job, Samples, fetched
 from local.bench.figures import Result
 from local.bench.rows import Row
-from local.bench.servers import MODELS, CannotStart, Server, Site
+from local.bench.servers import MODELS, CannotStart, Server, Site, laid_out
 from local.processes import Children, adopt_orphans, end_orphans, stopping
 
 RECORDED = ROOT / "bench/recorded.json"
@@ -36,6 +36,7 @@ class Session:
 
     options: Namespace
     children: Children
+    """Its clients."""
     site: Site
     folder: Path
     servers: dict[str, Server] = field(default_factory=dict[str, Server])
@@ -92,12 +93,8 @@ async def _run(options: Namespace, work: Callable[[Session], Awaitable[int]]) ->
     stop = stopping()
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as name:
         folder = Path(name)
-        async with Children() as children:
-            site = Site(children, folder)
-            try:
-                return await _unless_stopped(work(Session(options, children, site, folder)), stop)
-            finally:
-                site.clear()
+        async with laid_out(folder) as site, Children() as children:
+            return await _unless_stopped(work(Session(options, children, site, folder)), stop)
 
 
 async def _unless_stopped(work: Awaitable[int], stop: asyncio.Event) -> int:
@@ -124,11 +121,18 @@ async def compare(session: Session) -> int:
     key = session.image_key()
     chosen = [row for row in rows.rows(key) if row.name in {each.name for each in chosen}]
     found: list[Result] = []
-    for row in chosen:
-        found += await measured(session, row)
-    worse = await _guarded(session, found) if options.guard else {}
-    memory = [] if options.quick or options.only else await _memory(session)
-    _show(session, found, memory)
+    memory: list[dict[str, Any]] = []
+    worse: dict[str, str] = {}
+    try:
+        for row in chosen:
+            found += await measured(session, row)
+        worse = await _guarded(session, found) if options.guard else {}
+        if not options.quick and not options.only:
+            memory = await _memory(session)
+    finally:  # what has been measured is worth something, whatever comes of the rest
+        _show(session, found, memory)
+    if options.record:
+        _record(found)
     for sentence in worse.values():
         print(f"WORSE  {sentence}")
     return 1 if worse else 0
@@ -174,19 +178,15 @@ async def _memory(session: Session) -> list[dict[str, Any]]:
 
 
 def _show(session: Session, found: list[Result], memory: list[dict[str, Any]]) -> None:
-    options = session.options
     servers = [name for name in (MODELS, *rows.ALL) if any(name in each.figures for each in found)]
     print(figures.table(found, servers))
     for each in memory:
         print(f"after {each['requests']:,} requests: {each}")
     session.write({"rows": [each.to_json() for each in found], "memory": memory})
-    if options.record:
-        _record(found)
 
 
 def _record(found: Sequence[Result]) -> None:
-    kept: dict[str, float] = json.loads(RECORDED.read_text())["ratios"] if RECORDED.exists() else {}
-    record: dict[str, Any] = {"machine": machine(), "ratios": {**kept, **figures.ratios(found)}}
+    record: dict[str, Any] = {"machine": machine(), "ratios": figures.ratios(found)}
     RECORDED.write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -9,9 +9,8 @@ from typing import Any
 
 from local import ROOT
 from local.bench.client import fetched
-from local.bench.servers import AIWORKER, EMPTY, Site, cpu_seconds
+from local.bench.servers import AIWORKER, EMPTY, cpu_seconds, laid_out
 from local.bench.session import Session
-from local.processes import Children
 
 STARTS = 5
 """Of each Worker."""
@@ -38,11 +37,9 @@ async def measure(session: Session) -> int:
 
 async def _tree(session: Session, number: int) -> Imported:
     """In a Worker that has the code of aiworker, and has imported nothing of it."""
-    async with Children() as children:
-        site = Site(children, session.folder)
+    async with laid_out(session.folder) as site:
         server = await site.start_importing(_with_entry(session.folder / f"imports-{number}"))
         found: Imported = json.loads(fetched(server.port, f"/?module={MODULE}"))
-        site.clear()
     return found
 
 
@@ -57,13 +54,11 @@ async def _starts(session: Session) -> dict[str, list[dict[str, float]]]:
     found: dict[str, list[dict[str, float]]] = {EMPTY: [], AIWORKER: []}
     for number in range(2 * STARTS):
         name = (EMPTY, AIWORKER)[number % 2]
-        async with Children() as children:
-            site = Site(children, session.folder)
+        async with laid_out(session.folder) as site:
             began = time.monotonic()
             server = await site.start(name)
             took = time.monotonic() - began
             found[name].append({"seconds": took, "cpu_seconds": cpu_seconds(server.worker_pid())})
-            site.clear()
     return found
 
 

@@ -107,7 +107,7 @@ class Context(Resources):
 
     @property
     def cache_owner(self) -> str:
-        return self.caller.tenant or ""
+        return self.caller.conversation("")  # as of conversations: nobody plants an answer for another user
 
     @property
     def request_id(self) -> str:

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import gc
 import json
+import math
 import re
 import sys
 import time
@@ -344,12 +345,13 @@ class PlatformAi:
         self._client = client
 
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "PlatformResponse":
-        to_js = _to_js_object(json.dumps(options))
+        given = _to_js_inputs(inputs)
+        how = _to_js_object(json.dumps(options))
         deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
         # the platform gives up what a request that nobody waits for has begun, but not while waitUntil keeps it
-        to_js.signal = js.AbortSignal.any(js.Array.of(deadline, self._client)) if self._client else deadline
+        how.signal = js.AbortSignal.any(js.Array.of(deadline, self._client)) if self._client else deadline
         try:
-            return PlatformResponse(await self._binding.run(model, _to_js_inputs(inputs), to_js))
+            return PlatformResponse(await self._binding.run(model, given, how))
         except JsException as error:
             if self._client and self._client.aborted:
                 raise ClientLeft from error
@@ -431,27 +433,27 @@ class PlatformResponse:
 
 
 def _to_js_inputs(inputs: Inputs) -> Any:
-    to_js = _to_js_object(json.dumps(inputs.fields, ensure_ascii=False))
+    made = _to_js_object(json.dumps(inputs.fields, ensure_ascii=False))
     for name, binary in inputs.binary.items():
-        _set_binary(to_js, name, binary)
+        _set_binary(made, name, binary)
     if inputs.form:
-        to_js.multipart = _to_js_form(inputs.form)
-    return to_js
+        made.multipart = _to_js_form(inputs.form)
+    return made
 
 
-def _set_binary(to_js: Any, name: str, binary: Binary) -> None:
+def _set_binary(made: Any, name: str, binary: Binary) -> None:
     payload = binary.payload
     assert isinstance(payload, PlatformPayload)
     if binary.part:
         payload = payload.part(binary.part)
     if binary.written_as == "base64":
-        payload.set_base64(to_js, name)
+        payload.set_base64(made, name)
     elif binary.written_as == "numbers":
-        setattr(to_js, name, payload.numbers())
+        setattr(made, name, payload.numbers())
     else:
         stream = _to_js_object(json.dumps({"contentType": binary.content_type}))
         stream.body = js.Response.new(payload.body).body
-        setattr(to_js, name, stream)
+        setattr(made, name, stream)
 
 
 def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
@@ -1004,18 +1006,28 @@ class PlatformSteps:
 # ---- what stays the same for as long as this isolate lives -------------------------------------------------------
 
 
+COUNT_EVERY = 10
+"""Seconds for which a count of objects is told again."""
+
+
 @dataclass
 class Isolate:
     """What goes on in this isolate now."""
 
     requests: int = 0
     open_streams: int = 0
+    _objects: int = 0
+    _counted: float = -math.inf
 
     def told(self) -> dict[str, int]:
+        # whoever asks again and again shall not keep it busy with that: to look for cycles takes some 50 ms
+        if time.monotonic() - self._counted > COUNT_EVERY:
+            gc.collect()
+            self._counted, self._objects = time.monotonic(), len(gc.get_objects())
         return {
             "requests": self.requests,
             "open_streams": self.open_streams,
-            "objects": len(gc.get_objects()),  # Pyodide has no pymalloc, and so no count of its blocks
+            "objects": self._objects,  # Pyodide has no pymalloc, and so no count of its blocks
             # Emscripten has no other name for it
             "memory_bytes": pyodide_js._module.HEAPU8.byteLength,  # pyright: ignore[reportPrivateUsage]
         }
@@ -1051,7 +1063,10 @@ class PlatformRateLimiter:
         self._binding = binding
 
     async def admits(self, key: str) -> bool:
-        return (await self._binding.limit(_to_js_object(json.dumps({"key": key})))).success
+        return (await _from_limiter(self._binding.limit(_to_js_object(json.dumps({"key": key}))))).success
+
+
+_from_limiter = functools.partial(_answered, "The rate limit could not be asked", kind="unavailable", retry_after=1)
 
 
 class PlatformAnalytics:

@@ -98,12 +98,12 @@ def find(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
 
 
 def _match(path: str) -> tuple[str, dict[str, str]]:
-    if path in ROUTES:
+    if path in ROUTES and "{" not in path:
         return path, {}
     for pattern in ROUTES:
         if "{" in pattern and (found := _expression(pattern).fullmatch(path)):
             return pattern, {name: unquote(value) for name, value in found.groupdict().items()}
-    # of one letter: to compare with all would make an unknown path the dearest request
+    # only with those that begin with the same letter: with all, an unknown path would be the dearest request
     wanted = path[:100].lower()
     alike = [route for route in ROUTES if route[:2] == wanted[:2]]
     near = get_close_matches(wanted, alike, n=1)

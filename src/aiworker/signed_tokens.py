@@ -96,7 +96,7 @@ def read(text: str, secret: str, audience: str, now: float) -> Token:
 
 
 def _claimed(claims: dict[str, Any]) -> Token:
-    """Raises KeyError or TypeError for the claims of a token that is not one of these."""
+    """Raises KeyError, TypeError, ValueError or OverflowError for the claims of a token that is not one of these."""
     return Token(
         key=_text(claims["iss"]),
         mark=_text(claims["key"]),

@@ -6,6 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 
 import pytest
 
@@ -120,9 +121,11 @@ def test_a_job_survives_its_file() -> None:
 
 
 def test_the_delay_of_a_frame_counts_from_its_writing_to_the_part_that_completes_it() -> None:
-    frames = b'{"response":"t1000000"}{"response":"t5000000"}'
-    cut = frames.index(b"5000")  # the second frame comes in two parts
-    stream = Stream(socket.socket(), bytearray(frames), [cut, len(frames)], [3_000_000, 9_000_000])
+    frames = [b'{"response":"t1000000"}{"response":"t50', b'00000"}']  # the second frame comes in two parts
+    head, last = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", b"0\r\n\r\n"
+    parts = [head, *(b"%x\r\n%s\r\n" % (len(frame), frame) for frame in frames), last]
+    ends = list(accumulate(map(len, parts)))
+    stream = Stream(socket.socket(), bytearray(b"".join(parts)), ends, [0, 3_000_000, 9_000_000, 10_000_000])
     assert stream.delays() == [2.0, 4.0]
     assert stream.delays(since=2_000_000) == [4.0]
     assert stream.delays(until=2_000_000) == [2.0]
@@ -227,9 +230,11 @@ def test_only_ratios_of_whole_times_are_recorded() -> None:
 
 def test_a_ratio_is_worse_from_thirty_per_cent_on() -> None:
     recorded = {"a": 1.0, "b": 1.0, "gone": 1.0}
-    assert figures.worse({"a": 1.3, "b": 1.31, "new": 99}, recorded) == {
-        "b": "b: 1.31, recorded 1.00: 1.31 times as much"
-    }
+    assert figures.worse({"a": 1.3, "b": 1.31}, recorded) == {"b": "b: 1.31, recorded 1.00: 1.31 times as much"}
+
+
+def test_a_ratio_that_was_never_recorded_guards_nothing_and_fails() -> None:
+    assert "none is recorded" in figures.worse({"new": 1.0}, {"a": 1.0})["new"]
 
 
 def test_the_price_of_a_million_is_that_of_requests_and_processor_time() -> None:

@@ -167,6 +167,16 @@ async def test_a_success_makes_it_well(context: Callable[..., Context], clock: C
         assert (await run(context(ai))).model.id == FIRST
 
 
+@pytest.mark.parametrize("failure", [refused(400, 5006), ClientLeft()])
+async def test_a_trial_that_tells_nothing_of_the_model_is_followed_by_another(
+    context: Callable[..., Context], clock: Clock, failure: Any
+) -> None:
+    await fail_calls(context(FakeAi(FAILURE)), FAILURES)
+    clock.now += REST
+    await fail_calls(context(FakeAi(failure)), 1)
+    assert (await run(context(FakeAi(ANSWER)))).model.id == FIRST
+
+
 async def test_it_can_be_switched_off(context: Callable[..., Context]) -> None:
     ai = FakeAi(FAILURE)
     await fail_calls(context(ai, BREAKER="off"), 2 * FAILURES)

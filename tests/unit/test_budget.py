@@ -13,7 +13,7 @@ from aiworker.ai import catalogue, estimate, model_call
 from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs, Spent
 from aiworker.budget import DAY, KeptBudget, Spending
-from aiworker.errors import ApiError
+from aiworker.errors import ApiError, ClientLeft
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 
@@ -181,6 +181,16 @@ async def test_a_call_that_fails_costs_nothing(kept: KeptBudget) -> None:
         await ask(FakeAi(refused(400, 5006)), spends)
     await spends.settle()
     assert spent(kept) == 0
+
+
+@pytest.mark.parametrize("failure", [ClientLeft(), ApiError("timeout", "late")])
+async def test_a_call_that_nobody_waited_for_costs_what_was_reserved(kept: KeptBudget, failure: ApiError) -> None:
+    spends = spending(kept, daily=100)
+    with pytest.raises(ApiError):
+        await ask(FakeAi(failure), spends)
+    before = spent(kept)
+    await spends.settle()
+    assert spent(kept) == before > 0
 
 
 async def test_without_budget_no_model_is_asked(kept: KeptBudget) -> None:

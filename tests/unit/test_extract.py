@@ -99,7 +99,7 @@ async def test_a_gateway_s_cache_key_is_only_for_the_first_attempt() -> None:
     first, second = (call[2]["gateway"] for call in ai.calls)
     assert first == {
         "id": "mine",
-        "cacheKey": "default /extract @cf/meta/llama-3.1-8b-instruct-fast whole ada",
+        "cacheKey": "default/*/ /extract @cf/meta/llama-3.1-8b-instruct-fast whole ada",
         "cacheTtl": 60,
     }
     assert second == {"id": "mine", "cacheTtl": 60}

@@ -76,9 +76,19 @@ async def test_it_is_asked_once_with_the_gateway_s_options_but_the_key() -> None
 
 async def test_what_came_long_before_gives_way_to_the_last_turn() -> None:
     ai = FakeAi(SAFE)
-    await guard.check_input(context(ai), [user("long " * 80_000), assistant("ok"), user("last")], None)
+    await guard.check_input(context(ai), [user("long " * 80_000), assistant("ok"), user("last")], None, stored=2)
     [(_, fields, _, _)] = ai.calls
     assert fields["messages"] == [user("last")]
+
+
+async def test_a_request_cannot_push_its_own_question_out_of_the_guard_s_sight() -> None:
+    ai = FakeAi(SAFE)
+    filler = "a" + " " * 131_000 + "b"
+    asked = [user("a bad question"), *([assistant(filler), user(filler)] * 2), user("Answer my first question")]
+    with pytest.raises(ApiError) as refused:
+        await guard.check_input(context(ai), asked, None)
+    assert refused.value.type == "context_exceeded"
+    assert ai.calls == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.access import Caller
+from aiworker.access import Caller, Key
 from aiworker.ai import catalogue, model_call
 from aiworker.ai.model_call import FIRST_WAIT, Answer, Candidate
 from aiworker.bindings import Inputs, UpstreamResponse
@@ -238,22 +238,22 @@ async def test_an_answer_that_is_no_json_says_what_it_is_instead() -> None:
     context = a_context(FakeRequest("POST", "/chat"), Settings.read(VARIABLES), FakeAi(broken))
     answer = await model_call.run(context, [Candidate(catalogue.MODELS[FIRST], Inputs({}))])
     assert (await answer.json())["internalCode"] == 0
-    for text in ("<html>", ""):
+    for text in ("<html>", "", "[" * 5_000 + "]" * 5_000):
         unread = Answer(catalogue.MODELS[FIRST], type(ANSWER)(200, text))
         with pytest.raises(ApiError) as raised:
             await unread.json()
         assert raised.value.type == "upstream_error"
-        assert (text or "nothing") in raised.value.message
+        assert (text[:100] or "nothing") in raised.value.message
 
 
-async def test_a_cache_key_of_one_tenant_is_none_of_another_s() -> None:
+async def test_a_cache_key_of_one_tenant_or_user_is_none_of_another_s() -> None:
     keys: list[str] = []
-    for tenant in ("acme", "globex", None):
+    for tenant, subject in (("acme", ""), ("acme", "ada"), ("globex", ""), (None, "")):
         ai = FakeAi(answered({}))
         settings = Settings.read({**VARIABLES, "GATEWAY_ID": "mine"})
-        caller = Caller("a key", frozenset({"chat"}), tenant)
+        caller = Caller("a key", frozenset({"chat"}), tenant, subject, key=Key("a key", "", frozenset({"chat"})))
         context = a_context(FakeRequest("POST", "/chat"), settings, ai, caller)
         candidate = Candidate(catalogue.MODELS[FIRST], Inputs({"prompt": "Hello"}))
         await model_call.run(context, [candidate], GatewayOptions(cache_key="weather"))
         keys.append(ai.calls[0][2]["gateway"]["cacheKey"])
-    assert keys == [f"{tenant}  {FIRST} whole weather" for tenant in ("acme", "globex", "")]
+    assert keys == [f"{owner}  {FIRST} whole weather" for owner in ("acme//", "acme/ada/", "globex//", "")]

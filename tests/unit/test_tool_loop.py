@@ -3,12 +3,15 @@
 import json
 from typing import Any
 
+import pytest
+
 from aiworker import tools
 from aiworker.ai import catalogue
 from aiworker.ai.tool_loop import ToolLoop
+from aiworker.errors import ApiError
 from aiworker.schemas.chat import ChatRequest
 from aiworker.settings import Settings
-from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 
 FIRST = "@cf/zai-org/glm-4.7-flash"
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
@@ -19,12 +22,16 @@ ANSWER = answered({"choices": [{"message": {"content": "Now"}}]})
 BUSY = refused(429, 3040)
 
 
-async def run(ai: FakeAi, *models: str) -> tuple[dict[str, Any], ToolLoop]:
+def a_loop(ai: FakeAi, *models: str, stream: bool = False) -> ToolLoop:
     settings = Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1})
     context = a_context(FakeRequest("POST", "/chat"), settings, ai)
-    asked = ChatRequest(prompt="What time is it?", worker_tools=True, stream=False)
+    asked = ChatRequest(prompt="What time is it?", worker_tools=True, stream=stream)
     messages = {each: [{"role": "user", "content": f"for {each}"}] for each in models}
-    loop = ToolLoop(context, asked, [catalogue.MODELS[each] for each in models], tools.TOOLS, messages)
+    return ToolLoop(context, asked, [catalogue.MODELS[each] for each in models], tools.TOOLS, messages)
+
+
+async def run(ai: FakeAi, *models: str) -> tuple[dict[str, Any], ToolLoop]:
+    loop = a_loop(ai, *models)
     return await loop.run(), loop
 
 
@@ -50,3 +57,19 @@ async def test_should_it_fail_later_a_model_of_its_dialect_goes_on() -> None:
     said = ai.calls[2][1]["messages"]
     assert said[0]["content"] == f"for {SECOND}"
     assert json.loads(said[1]["tool_calls"][0]["function"]["arguments"]) == {}
+
+
+async def test_a_stream_that_ends_without_saying_so_is_not_the_whole() -> None:
+    frames = 'data: {"response":"The time"}\n\ndata: {"response":" is"}\n\n'
+    loop = a_loop(FakeAi(FakeAnswer(200, frames, content_type="text/event-stream")), NATIVE, stream=True)
+    await loop.begin()
+    sent: list[str] = []
+
+    async def receive() -> None:
+        async for part in loop.stream():
+            sent.append(part)  # noqa: PERF401 - what was sent before it is raised counts
+
+    with pytest.raises(ApiError, match="ended early"):
+        await receive()
+    assert "".join(sent) == frames
+    assert loop.said == []

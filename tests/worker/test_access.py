@@ -248,6 +248,7 @@ SPELLINGS = r"""
 /V1/chat/completions /v1/models/../chat/completions /v1/models// /v1/models/.. /rag/documents/..%2f..%2f
 /rag/documents/%2e%2e /rag/documents/..%2f..%2fhealth /rag/documents/ /rag//documents /images/..%2flogs%2fx
 /logs/..%2fhealth /models/ /models%2f /tokens/ //tokens http://localhost/chat http://localhost/models
+/images/{key} /v1/models/{model_id...} /rag/documents/{document_id} /conversations/{conversation_id} /logs/{log_id}
 """
 FULL_WIDTH = ["/\uff43hat", "/\uff0fchat", "\uff0fchat", "/chat\u2028", "/\u202echat", "/ch\u0430t"]
 PATHS = [*SPELLINGS.split(), *FULL_WIDTH]

@@ -236,6 +236,26 @@ def test_a_wrong_response_format_is_refused(
     assert error_of(response)["param"] == param
 
 
+ENDLESS = '{"type":"object","minimum":1e999}'
+
+
+@pytest.mark.parametrize(
+    ("body", "param"),
+    [
+        (f'{{"response_format":{{"type":"json_schema","json_schema":{ENDLESS}}}', "response_format.json_schema"),
+        (f'{{"tools":[{{"type":"function","function":{{"name":"a","parameters":{ENDLESS}}}}}]', "tools.0"),
+    ],
+)
+def test_a_schema_that_is_no_json_is_refused_and_is_no_failure_of_the_model(
+    client: httpx.Client, error_of: ErrorOf, body: str, param: str
+) -> None:
+    content = f'{body},"prompt":"a","stream":false}}'
+    response = client.post("/chat", content=content, headers={"content-type": "application/json"})
+    assert response.status_code == 400, response.text
+    assert error_of(response)["param"].startswith(param)
+    assert "too large" in error_of(response)["message"]
+
+
 # ---- images --------------------------------------------------------------------------------------------------------
 
 

@@ -103,6 +103,15 @@ def test_a_cache_key_of_one_route_and_model_is_none_of_another_s(
         assert (response.headers["x-gateway-cache"], response.headers["content-type"]) == (cached, content_type)
 
 
+def test_a_cache_key_of_two_texts_is_none_of_three(logged: httpx.Client) -> None:
+    options = {"cache_ttl": 60, "cache_key": "some texts"}
+    for texts in (["one", "two"], ["one", "two", "three"], ["four", "five"]):
+        response = logged.post("/embed", json={"text": texts, "gateway": options})
+        assert response.status_code == 200, response.text
+        assert len(response.json()["data"]) == len(texts)
+    assert response.headers["x-gateway-cache"] == "HIT"
+
+
 @pytest.mark.parametrize(
     ("options", "param"),
     [

@@ -55,11 +55,16 @@ const ROUTES = {
   "POST /image": createImage,
 };
 
+/** What answers a request: a function of it, the environment and its path. */
+export function routeOf(request) {
+  const { pathname } = new URL(request.url);
+  if (request.method === "GET" && pathname.startsWith("/images/")) return (...given) => readImage(...given, pathname);
+  return ROUTES[`${request.method} ${pathname}`];
+}
+
 export default {
   async fetch(request, env) {
-    const { pathname } = new URL(request.url);
-    if (request.method === "GET" && pathname.startsWith("/images/")) return readImage(request, env, pathname);
-    const route = ROUTES[`${request.method} ${pathname}`];
+    const route = routeOf(request);
     return route ? route(request, env) : new Response("Not found", { status: 404 });
   },
 };

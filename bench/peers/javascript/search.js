@@ -8,6 +8,9 @@ const TENANT = "default";
 const CANDIDATES = 50;
 const RERANKED = 25;
 const FUSION = 60;
+const COMMON = new Set(
+  "a an and are as at by does for from how in is it of on or the to what when where which who why".split(" "),
+);
 
 const LIVE = (source, columns = "") => `
 SELECT ${columns} c.version || '-' || c.number AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata
@@ -45,7 +48,7 @@ async function byMeaning(env, query) {
 }
 
 async function byWords(env, query) {
-  const words = [...new Set(query.toLowerCase().match(/\w+/g))].filter((word) => word.length > 3);
+  const words = [...new Set(query.toLowerCase().match(/\w+/g))].filter((word) => !COMMON.has(word));
   const match = `scope : ${await scope(TENANT)} AND {heading text} : (${words.map((word) => `"${word}"`).join(" OR ")})`;
   return (await env.DB.prepare(BY_WORDS).bind(TENANT, match, CANDIDATES).all()).results;
 }

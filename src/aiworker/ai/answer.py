@@ -41,10 +41,7 @@ class Answer:
         for choice in objects(data.get("choices")) or [data]:
             said = _object(choice.get("delta")) or _object(choice.get("message")) or choice
             # in JSON mode, native models answer an object in place of a text, which may be an empty one
-            # (`text` is what completions of raw prompts have)
-            text = next(
-                (said[name] for name in ("content", "response", "text") if said.get(name) not in (None, "")), ""
-            )
+            text = next((said[name] for name in TEXTS if said.get(name) not in (None, "")), "")
             self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
             reasoning = said.get("reasoning_content") or said.get("reasoning")
             self.reasoning += reasoning if isinstance(reasoning, str) else ""
@@ -85,7 +82,7 @@ class Frames:
 
 def frame_data(block: str) -> dict[str, Any] | None:
     """The JSON object that a frame holds; None for `[DONE]`, comments, and what is no object."""
-    lines = [line[5:].strip() for line in block.splitlines() if line.startswith("data:")]
+    lines = [line[5:].strip() for line in block.split("\n") if line.startswith("data:")]
     try:
         data = json.loads("\n".join(lines))
     except (ValueError, RecursionError):
@@ -126,7 +123,11 @@ def as_frames(whole: dict[str, Any]) -> Iterator[str]:
     """A whole answer as the stream in which its model would have sent it."""
     if "choices" in whole:
         choices = [
-            {"index": choice.get("index", 0), "delta": choice["message"], "finish_reason": choice.get("finish_reason")}
+            {
+                "index": choice.get("index", 0),
+                "delta": choice.get("message") or choice,
+                "finish_reason": choice.get("finish_reason"),
+            }
             for choice in whole["choices"]
         ]
         yield frame({**whole, "object": "chat.completion.chunk", "choices": choices})

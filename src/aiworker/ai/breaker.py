@@ -33,16 +33,22 @@ class Breaker:
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
 
-    def admit(self, model: str) -> None:
-        """Let a call pass. Raises ApiError `unavailable` for a model that is left alone."""
+    def admit(self, model: str) -> bool:
+        """Let a call pass; whether it is a trial. Raises ApiError `unavailable` for a model that is left alone."""
         trouble, now = self._troubles.get(model), time.monotonic()
         if trouble is None or trouble.rests_until is None:
-            return
+            return False
         if now < trouble.rests_until:
             seconds = math.ceil(trouble.rests_until - now)
             message = f"{model} has failed {FAILURES} times in a row: it is asked again in {seconds} seconds."
             raise ApiError("unavailable", message, retry_after=seconds, headers={"x-model": model})
         trouble.rests_until = now + REST  # this call is the trial; the others wait for how it ends
+        return True
+
+    def undecided(self, model: str) -> None:
+        """The trial has told nothing of the model, as when its request was a bad one: the next call is another."""
+        if (trouble := self._troubles.get(model)) and trouble.rests_until is not None:
+            trouble.rests_until = time.monotonic()
 
     def failed(self, model: str) -> None:
         trouble, now = self._troubles.setdefault(model, _Trouble()), time.monotonic()

@@ -152,8 +152,8 @@ def check_window(model: Model, texts: Iterable[str], answer: int, param: str) ->
 
 def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
     """What an answer with that `usage` (tokens, as the model reports them) has cost; None where it is not known."""
-    given, answered = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    if not isinstance(given, int) or "million_input_tokens" not in model.neurons:
+    given, answered = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+    if not isinstance(given, int) or not isinstance(answered, int) or "million_input_tokens" not in model.neurons:
         return None
     details: Mapping[str, int] = usage.get("prompt_tokens_details") or {}
     cached = details.get("cached_tokens") or 0

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple, cast
 
 from aiworker.ai import answer, catalogue, model_call, tokens
+from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.ai.openai_stream import broken_off
 from aiworker.ai.stream_end import said_in
@@ -54,13 +55,20 @@ class Verdict(NamedTuple):
     """Codes, which an unsafe text need not have."""
 
 
-async def check_input(resources: Resources, messages: Messages, gateway: GatewayOptions | None) -> None:
-    """messages: as a model would be sent them; the last is judged.
+async def check_input(
+    resources: Resources, messages: Messages, gateway: GatewayOptions | None, stored: int = 0
+) -> None:
+    """messages: as a model would be sent them; the last is judged. stored: so many are not from this request.
 
-    Raises ApiError `content_blocked`, or whatever the guard fails with. Nothing happens if it judges no input.
+    Raises ApiError `content_blocked`, `context_exceeded` for a request too long to be judged, or whatever the guard
+    fails with. Nothing happens if it judges no input.
     """
-    if "input" in resources.settings.guarded:
-        await _check(resources, "input", messages, gateway)
+    if "input" not in resources.settings.guarded:
+        return
+    model, sent = _guard(resources), turns(messages[stored:])
+    if len(recent(sent, _room(model))) < len(sent):  # else what pushes a question out of its sight goes unjudged
+        raise ApiError("context_exceeded", f"The request is longer than {model.id}, which judges it, can read.")
+    await _check(resources, "input", messages, gateway)
 
 
 async def check_output(
@@ -104,10 +112,9 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     judged = turns(messages)
     if not judged:
         return
-    model = catalogue.find(resources.settings.guard_model or "", "guard")
-    room = (model.context_window or tokens.ANSWER_TOKENS * 8) - VERDICT_TOKENS
-    # too long all the same, it is refused upstream: nothing is judged in part
-    inputs = {"messages": recent(judged, room) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
+    model = _guard(resources)
+    # an answer that is too long even so is refused upstream
+    inputs = {"messages": recent(judged, _room(model)) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
     given = await model_call.run(resources, [Candidate(model, Inputs(inputs))], gateway)
     whole = await given.object()
@@ -117,6 +124,15 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
         raise ApiError("upstream_error", f"{model.id} has answered no verdict.", headers=given.headers)
     if not verdict.is_safe:
         raise _blocked(side, verdict.categories, given.headers)
+
+
+def _guard(resources: Resources) -> Model:
+    return catalogue.find(resources.settings.guard_model or "", "guard")
+
+
+def _room(model: Model) -> int:
+    """Tokens."""
+    return (model.context_window or tokens.ANSWER_TOKENS * 8) - VERDICT_TOKENS
 
 
 def turns(messages: Messages) -> list[dict[str, Any]]:

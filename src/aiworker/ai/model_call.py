@@ -5,13 +5,14 @@ here, unless the route asks.
 """
 
 import asyncio
-import json
 import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
+
+from pydantic_core import from_json
 
 from aiworker.ai import catalogue, control_tokens, estimate
 from aiworker.ai.catalogue import Model
@@ -48,6 +49,9 @@ OF_ONE_MODEL = {3021, 5028}
 
 AT_ONCE = 4
 """Calls that one request makes at the same time. (A Worker may have 6 connections open.)"""
+
+LISTS = ("text", "contexts")
+"""Inputs with a part of the answer for each of their items."""
 
 FIRST_WAIT = 0.25
 """Seconds before the second attempt; twice as long before each further one, less up to a half at random."""
@@ -91,7 +95,8 @@ class Answer:
         """Raises ApiError `upstream_error` if the body is no JSON."""
         text = await self.raw.text() if self.held is None else self.held
         try:
-            return json.loads(text)
+            # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
+            return from_json(text)
         except ValueError:
             shown = text[:100] or "nothing"
             raise ApiError("upstream_error", f"{self.model.id} has answered what is no JSON: {shown}") from None
@@ -139,11 +144,15 @@ async def _reserved(resources: Resources, calls: Sequence[Sequence[Candidate]]) 
 async def _first(
     resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None, charge: Charge
 ) -> Answer:
-    """As `run`, for what has been reserved; a call that fails gives it back."""
+    """As `run`, for what has been reserved; a call that fails gives it back.
+
+    Not so one that nobody has waited for to its end: the model may have done its work.
+    """
     try:
         return replace(await _first_that_answers(resources, candidates, gateway), charge=charge)
-    except ApiError:
-        charge.cost = 0
+    except ApiError as error:
+        if error.type != "timeout" and not isinstance(error, ClientLeft):
+            charge.cost = 0
         raise
 
 
@@ -244,7 +253,7 @@ async def _guarded(
         return await _ask(resources, candidate, options, began, has_spare=has_spare)
     model, breaker = candidate.model.id, resources.breaker
     try:
-        breaker.admit(model)
+        is_trial = breaker.admit(model)
     except ApiError as error:
         raise _Refused(error, may_pass=True) from None
     try:
@@ -252,6 +261,8 @@ async def _guarded(
     except _Refused as refused:
         if refused.has_failed:
             breaker.failed(model)
+        elif is_trial:
+            breaker.undecided(model)
         raise
     breaker.succeeded(model)
     return answer
@@ -325,8 +336,10 @@ def _options(resources: Resources, gateway: GatewayOptions | None, candidate: Ca
 
 def _shared_by(resources: Resources, candidate: Candidate) -> str:
     """Answers of one shape: the gateway's cache gives whatever it has under a key, whoever asks for whatever."""
-    shape = "stream" if candidate.inputs.fields.get("stream") else "whole"
-    return f"{resources.cache_owner} {resources.log.route or ''} {candidate.model.id} {shape}"
+    fields = candidate.inputs.fields
+    shape = "stream" if fields.get("stream") else "whole"
+    counts = [len(fields[name]) for name in LISTS if isinstance(fields.get(name), list)]
+    return " ".join(map(str, [resources.cache_owner, resources.log.route or "", candidate.model.id, shape, *counts]))
 
 
 def _told(model: Model, began: float) -> dict[str, str]:
@@ -378,7 +391,7 @@ async def _refusal(raw: UpstreamResponse, facts: Mapping[str, str]) -> _Refused:
 def _upstream_words(body: str) -> tuple[int | None, str]:
     """The internal code and the description of an error, from either shape in which Workers AI sends them."""
     try:
-        data = json.loads(body)
+        data = from_json(body)
     except ValueError:
         return None, body.strip()[:500]
     match data:

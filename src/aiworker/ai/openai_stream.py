@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
+from aiworker.ai.answer import TEXTS
 from aiworker.errors import ApiError
 
 PLAIN = re.compile(
@@ -140,7 +141,7 @@ class Translation:
             said: Json = choice.get("delta") or choice.get("message") or choice
             if reasoning := said.get("reasoning_content") or said.get("reasoning"):
                 yield self._begun() + self._counted(self._writer.reasoning(_literal(_text(reasoning))))
-            text = next((said[name] for name in ("content", "response") if said.get(name) not in (None, "")), "")
+            text = next((said[name] for name in TEXTS if said.get(name) not in (None, "")), "")
             # JSON mode of native models answers the object itself, and some write a token that is a number as one
             yield self._text(_text(text))
             for number, call in enumerate(cast("list[Json]", said.get("tool_calls") or [])):
@@ -199,7 +200,7 @@ class Translation:
         if self._finish_reason:
             return self._finish_reason
         most = self._limits.max_tokens
-        if most is not None and usage["completion_tokens"] >= most:
+        if most is not None and usage.get("completion_tokens", 0) >= most:
             return "length"
         return "tool_calls" if self._calls else "stop"
 

@@ -9,6 +9,7 @@ from aiworker.ai import model_call
 from aiworker.ai.answer import DONE, Answer, Frames, as_frames, frame, frame_data
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
+from aiworker.ai.openai_stream import broken_off
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.schemas.chat import ChatRequest
@@ -77,12 +78,15 @@ class ToolLoop:
         Its data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
         """
         while True:
-            answer = Answer()
+            answer, is_whole = Answer(), False
             async with aclosing(self._blocks()) as blocks:
                 async for block in blocks:
                     answer.add(frame_data(block) or {})
-                    if not (answer.tool_calls or _is_done(block)):
+                    is_whole |= _is_done(block)
+                    if not (answer.tool_calls or is_whole):
                         yield f"{block}\n\n"
+            if not is_whole:
+                raise broken_off("it ended early")
             self.answer.used(answer.usage)
             results = await self._follow(answer)
             if not results:

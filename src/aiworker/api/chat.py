@@ -32,7 +32,7 @@ async def chat(context: Context) -> Response:
     conversation = _conversation(context, asked)
     history = await conversation.history() if conversation else []
     told = [*history, *asked.turn()]
-    await guard.check_input(context, told, asked.gateway)
+    await guard.check_input(context, told, asked.gateway, stored=len(history))
     if asked.worker_tools:
         return await _with_tools(context, asked, models, conversation, history)
     candidates = [Candidate(model, Inputs(asked.inputs(model, _said(asked, model, history)))) for model in models]

@@ -75,6 +75,7 @@ async def extract(context: Context) -> Response:
         messages = [*messages, said.message(), _repair(attempt)]
         # under its key, the gateway's cache would give the same answer again
         gateway = gateway and gateway.model_copy(update={"cache_key": None})
+    model_call.neurons([attempt.answer for attempt in attempts], _usage(attempts))
     raise _failed(attempts)
 
 

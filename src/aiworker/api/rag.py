@@ -15,7 +15,7 @@ from aiworker.ai.answer import DONE, EVENT_STREAM, Answer, as_frames, broken_off
 from aiworker.ai.catalogue import Model
 from aiworker.ai.model_call import Candidate
 from aiworker.ai.stream_end import StreamEnd, relayed
-from aiworker.api.chat import able_models
+from aiworker.api.chat import able_models, priced
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -80,7 +80,8 @@ async def answer(context: Context) -> Response:
         return await _whole(said, used)
     sources = frame({"sources": [_source(number, each) for number, each in enumerate(used, 1)]}, "sources")
     if not said.is_stream:  # a model that ignores `stream`
-        return said.response(sources + "".join(as_frames(await said.object())), EVENT_STREAM)
+        whole = await said.object()
+        return priced(said.response(sources + "".join(as_frames(whole)), EVENT_STREAM), said, whole)
     end = StreamEnd(said, broken_off(context.request_id))
     return said.response(await relayed(context.streams, end, before=sources))
 

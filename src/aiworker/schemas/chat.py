@@ -1,9 +1,10 @@
 """The body of `POST /chat`."""
 
+import json
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from aiworker.ai.catalogue import Model
 from aiworker.schemas import Schema
@@ -17,7 +18,18 @@ Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """Of a tool, or of a conversation."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-JsonSchema = dict[str, Any]
+
+
+def _finite(schema: dict[str, Any]) -> dict[str, Any]:
+    try:
+        json.dumps(schema, allow_nan=False)
+    except ValueError:
+        raise ValueError("has a number that is too large") from None
+    return schema
+
+
+JsonSchema = Annotated[dict[str, Any], AfterValidator(_finite)]
+"""JSON Schema, as it came; only written down again, it must be JSON: 1e999 would not be."""
 
 
 class TextPart(Schema):

@@ -18,7 +18,7 @@ class GatewayOptions(Schema):
     cache_ttl: Annotated[int | None, Field(ge=60, le=2_592_000)] = None
     """Seconds for which an answer may be given again, from a minute to a month (AI Gateway's own bounds)."""
     cache_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    """Requests of one tenant to one route and model share one answer under it, whatever they ask."""
+    """Requests of one tenant and user to one route and model share one answer under it, whatever they ask."""
     metadata: Metadata | None = None
 
     def without_cache_key(self) -> "GatewayOptions":

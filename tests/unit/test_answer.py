@@ -1,0 +1,39 @@
+"""What is made of a model's answer, in frames or whole, whatever its shape."""
+
+import pytest
+
+from aiworker.ai import catalogue
+from aiworker.ai.answer import Answer, as_frames, frame_data
+from aiworker.ai.openai_stream import ChatWriter, Head, Limits, Translation
+from aiworker.ai.stream_end import said_in
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])
+def test_a_frame_ends_at_a_line_feed_and_at_no_other_mark(mark: str) -> None:
+    assert frame_data(f'data: {{"response":"a{mark}b"}}') == ({"response": f"a{mark}b"} if mark > "\x1f" else None)
+    stream = f'data: {{"response":"one {mark}"}}\n\ndata: {{"response":"two"}}\n\ndata: [DONE]\n\n'
+    assert said_in(stream.encode()).text == (f"one {mark}two" if mark > "\x1f" else "two")
+
+
+@pytest.mark.parametrize("name", ["content", "response", "text"])
+def test_a_text_is_found_where_each_dialect_has_it(name: str) -> None:
+    said = Answer()
+    said.add({"choices": [{name: "Hello"}]})
+    assert said.text == "Hello"
+    translation = Translation(ChatWriter(Head("id", 0, "model")))
+    assert b'"content":"Hello"' in translation.whole({"choices": [{name: "Hello"}]})
+
+
+def test_a_completion_of_a_raw_prompt_is_streamed_as_it_is() -> None:
+    frames = list(as_frames({"choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]}))
+    assert said_in("".join(frames).encode()).text == "Hello"
+
+
+@pytest.mark.parametrize("usage", [{"prompt_tokens": 5}, {"prompt_tokens": 5, "completion_tokens": None}])
+def test_a_count_that_is_missing_counts_as_none(usage: dict[str, int | None]) -> None:
+    priced = catalogue.MODELS["@cf/meta/llama-3.1-8b-instruct-fast"]
+    assert catalogue.neurons(priced, usage) == pytest.approx(5 * priced.neurons["million_input_tokens"] / 1e6)
+    translation = Translation(ChatWriter(Head("id", 0, "model")), Limits(max_tokens=10))
+    written = translation.transform(b'data: {"response":"Hi"}\n\n')
+    written += translation.whole({"response": "", "usage": usage})
+    assert b'"finish_reason":"stop"' in written
