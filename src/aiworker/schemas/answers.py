@@ -41,7 +41,8 @@ class Isolate(BaseModel):
     open_streams: int
     """Bodies that are being written."""
     objects: int
-    """That Python's collector knows, counted behind a collection, at most ten seconds ago: what grows for ever leaks."""
+    """That Python's collector knows, counted behind a collection, at most ten seconds ago: what grows for ever leaks.
+    """
     memory_bytes: int
     """Of WebAssembly's memory, which never shrinks."""
     open_circuits: list[str]
