@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from local.bench.client import Expected, Job, Target
@@ -76,6 +76,11 @@ class Row:
     """The same asked of the model server without a Worker, where that is among the servers."""
     seldom: Mapping[str, int] = field(default_factory=dict[str, int])
     """Slow servers, which take part in every so many rounds only."""
+
+    def quick(self) -> "Row":
+        """Without the servers that no ratio is taken to."""
+        peers = {goal.peer for goals in self.goals.values() for goal in goals}
+        return replace(self, servers=[name for name in self.servers if name in {JAVASCRIPT, AIWORKER, *peers}])
 
     def job(self, servers: Mapping[str, Server], rounds: int) -> Job:
         targets = [

@@ -119,7 +119,7 @@ async def compare(session: Session) -> int:
     chosen = _chosen(options)
     await session.start(name for row in chosen for name in row.servers)
     key = session.image_key()
-    chosen = [row for row in rows.rows(key) if row.name in {each.name for each in chosen}]
+    chosen = _chosen(options, key)
     found: list[Result] = []
     memory: list[dict[str, Any]] = []
     worse: dict[str, str] = {}
@@ -138,8 +138,8 @@ async def compare(session: Session) -> int:
     return 1 if worse else 0
 
 
-def _chosen(options: Namespace) -> list[Row]:
-    known = rows.rows("")
+def _chosen(options: Namespace, image_key: str = "") -> list[Row]:
+    known = [row.quick() if options.quick else row for row in rows.rows(image_key)]
     if unknown := set(options.only) - {row.name for row in known}:
         raise CannotMeasure(f"There is no row {', '.join(unknown)}. The rows: {', '.join(row.name for row in known)}")
     return [row for row in known if row.name in options.only or (not options.only and _is_due(row, options))]
