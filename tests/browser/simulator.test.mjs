@@ -67,12 +67,14 @@ const FAILED_REQUEST = /^Failed to load resource/;
 
 /**
  * The page, connected, in a fresh browser context. `logs`: what the gateways have logged, or null for a simulator
- * without; `expected`: complaints of the browser that this test causes.
+ * without; `expected`: complaints of the browser that this test causes; `clock`: whether the test may stop the page's
+ * clock.
  */
-async function open(t, { url = simulator.url, logs = [], expected = null, ...context } = {}) {
+async function open(t, { url = simulator.url, logs = [], expected = null, clock = false, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
   const page = await opened.newPage();
   page.setDefaultTimeout(10_000);
+  if (clock) await page.clock.install();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
@@ -431,7 +433,7 @@ test("the page says what is simulated, approximated and not simulated", async (t
 test("a simulator that ends and comes back: the page says so, keeps what it has, and goes on", async (t) => {
   const own = await started();
   t.after(() => own.process.kill());
-  const page = await open(t, { url: own.url, expected: FAILED_REQUEST });
+  const page = await open(t, { url: own.url, expected: FAILED_REQUEST, clock: true });
   const [finished, held] = [unique("Finished"), unique("Held")];
   await run({ prompt: finished }, { url: own.url });
   await fetch(`${own.url}/simulator/faults`, { method: "POST", body: '{"hold_response": true}' });
@@ -441,6 +443,7 @@ test("a simulator that ends and comes back: the page says so, keeps what it has,
   own.process.kill("SIGKILL");
   await shown(page.getByRole("alert"), "The simulator does not answer. What is shown here is as it was.");
   await page.getByText("Connection lost").waitFor();
+  await page.clock.pauseAt(Date.now() + 1000); // from here it is the button that brings the page back
   await page.getByText(/^Next try in \d+ s$/).waitFor();
   assert.equal(await request(page, finished).count(), 1);
 
@@ -448,6 +451,7 @@ test("a simulator that ends and comes back: the page says so, keeps what it has,
   t.after(() => stop(again));
   await page.getByRole("button", { name: "Try now" }).click();
   await page.getByText("Live", { exact: true }).waitFor();
+  await page.clock.resume();
   assert.equal(await page.getByRole("alert").isVisible(), false);
   await shown(request(page, held).locator(".badge"), /^lost$/);
   const later = unique("Later");
