@@ -102,14 +102,22 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
 async def _migrate(made: Plan, children: Children) -> None:
     """Bring the local databases up to date. Raises CannotStart if a migration fails."""
     due = {} if made.simulator is None else migrations.due(made.configuration, made.state)
+    if due and not migrations.copy_prepared(made.configuration, due, made.state):
+        await _apply(due, made, children)
+    if due:
+        migrations.note(due, made.state)
+
+
+async def _apply(due: dict[str, str], made: Plan, children: Children) -> None:
+    is_new = migrations.is_new(made.state)
     for database in due:
         print(f"Preparing the database {database} …", flush=True)
         child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
         said = [line async for line in child.lines()]
         if await child.wait() != 0:
             raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(said))
-    if due:
-        migrations.note(due, made.state)
+    if is_new:
+        migrations.keep_prepared(made.configuration, due, made.state)
 
 
 def _free_port(host: str, port: int) -> int:

@@ -1,12 +1,13 @@
 """What scripts/dev derives and lays out before anything is started."""
 
 import json
+import os
 import struct
 from pathlib import Path
 
 import pytest
 
-from local import ROOT, configuration, install
+from local import ROOT, configuration, install, migrations
 from local.install import InstallError, Step
 from local.runtime import stage
 
@@ -135,3 +136,55 @@ def test_a_step_that_fails_is_done_again(tmp_path: Path) -> None:
     with pytest.raises(InstallError):
         install.run([step])
     assert not step.is_done()
+
+
+@pytest.mark.parametrize(
+    ("settings", "fails", "installed_by"),
+    [
+        ({}, "", ["pip", "uv"]),  # pip installs uv
+        ({}, "uv", ["pip", "uv", "pip"]),
+        ({"PIP_EXTRA_INDEX_URL": "https://more.test"}, "", ["pip", "uv"]),
+        ({"PIP_INDEX_URL": "https://mirror.test"}, "", ["pip"]),
+        ({"PIP_PROXY": "proxy.test:3128"}, "", ["pip"]),
+    ],
+)
+def test_uv_installs_unless_pip_is_told_to_go_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], fails: str, installed_by: list[str]
+) -> None:
+    commands: list[str] = []
+
+    def call(command: list[str]) -> None:
+        if "install" in command:
+            commands.append("uv" if command[0].endswith("uv") else "pip")
+            if commands[-1] == fails:
+                raise InstallError("no network")
+
+    monkeypatch.setattr(install, "_call", call)
+    for name in ("PIP_INDEX_URL", "PIP_NO_INDEX", "PIP_PROXY", "PIP_TRUSTED_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"PIP_CONFIG_FILE": os.devnull, **settings}.items():
+        monkeypatch.setenv(name, value)
+    install._install_python_packages(["uv==0.13.8", "ruff==0.17.5"], [], own_node=False)  # pyright: ignore[reportPrivateUsage]
+    assert commands == installed_by
+
+
+def test_a_new_state_gets_copies_of_the_databases_it_wants_and_no_others(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(migrations, "PREPARED", tmp_path / "prepared")
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
+    wanted = {"d1_databases": [{"database_name": "one"}]}
+    tables = {"one": "fingerprint of its migrations"}
+    assert not migrations.copy_prepared(wanted, tables, first)
+    first.joinpath(migrations.DATABASES).mkdir(parents=True)
+    first.joinpath(migrations.DATABASES, "one.sqlite").write_text("tables")
+    for _ in range(2):  # two runs may have made them at the same time
+        migrations.keep_prepared(wanted, tables, first)
+
+    assert not migrations.copy_prepared(wanted, {"one": "of others"}, second)
+    assert not migrations.copy_prepared({"d1_databases": [{"database_name": "two"}]}, tables, second)
+    assert migrations.copy_prepared(wanted, tables, second)
+    assert second.joinpath(migrations.DATABASES, "one.sqlite").read_text() == "tables"
+    third.joinpath(migrations.DATABASES).mkdir(parents=True)
+    assert not migrations.copy_prepared(wanted, tables, third)  # it has its own
+    assert not list(third.joinpath(migrations.DATABASES).iterdir())
