@@ -421,7 +421,7 @@ async def _schemathesis(options: Namespace, site: Site, children: Children, fold
 
 
 async def _fuzz(options: Namespace, _: Site, children: Children, __: Path) -> tuple[Figures, list[str]]:
-    command = [str(PYTHON), "-m", "pytest", "-q", "--timeout", "0", str(ROOT / "tests/unit/test_fuzz.py")]
+    command = [str(PYTHON), "-m", "pytest", "-v", "--timeout", "0", str(ROOT / "tests/unit/test_fuzz.py")]
     said = await _said(children, command, {"HYPOTHESIS_EXAMPLES": str(options.fuzz_examples)}, ROOT)
     passed = re.search(r"(\d+) passed", said[-1] if said else "")
     figures = {"tests": int(passed[1]) if passed else 0, "examples_of_each": options.fuzz_examples}

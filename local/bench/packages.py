@@ -1,4 +1,4 @@
-"""What only the bench needs: installed with its first run, each step done again when what it is made from changes."""
+"""What only the bench needs: installed when it is, each step done again when what it is made from changes."""
 
 import shutil
 import subprocess
@@ -26,16 +26,20 @@ FASTAPI_PINS = (
 """FastAPI and what it brings beside pydantic, whose version is the Worker's."""
 
 
-def steps() -> list[Step]:
+def hono() -> Step:
+    return Step("Hono", HONO, (HONO_PIN,), _install_hono)
+
+
+def fastapi() -> Step:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     shared = [*project["project"]["dependencies"], *project["tool"]["uv"]["constraint-dependencies"]]
     # for the interpreter that is installed now
-    runtime = (RUNTIME / ".made-from").read_text()
-    return [
-        Step("Hono", HONO, (HONO_PIN,), _install_hono),
-        Step("FastAPI for Pyodide", FASTAPI, (*FASTAPI_PINS, *shared, runtime), lambda: _install_fastapi(shared)),
-        Step("Documents to search", DOCUMENTS, documents.made_from(), lambda: documents.make(DOCUMENTS)),
-    ]
+    made_from = (*FASTAPI_PINS, *shared, (RUNTIME / ".made-from").read_text())
+    return Step("FastAPI for Pyodide", FASTAPI, made_from, lambda: _install_fastapi(shared))
+
+
+def searched() -> Step:
+    return Step("Documents to search", DOCUMENTS, documents.made_from(), lambda: documents.make(DOCUMENTS))
 
 
 def _install_hono() -> None:

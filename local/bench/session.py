@@ -18,9 +18,12 @@ from local.bench import figures, packages, rows
 from local.bench.client import Job, Samples, fetched
 from local.bench.figures import Result
 from local.bench.rows import Row
-from local.bench.servers import MODELS, CannotStart, Server, Site, laid_out
+from local.bench.servers import FASTAPI, HONO, MODELS, CannotStart, Server, Site, laid_out
+from local.install import Step
 from local.processes import Children, adopt_orphans, end_orphans, stopping
 
+PACKAGES: Mapping[str, Callable[[], Step]] = {HONO: packages.hono, FASTAPI: packages.fastapi}
+"""What some servers are made with."""
 RECORDED = ROOT / "bench/recorded.json"
 AGAIN = 3
 """So many times as many rounds a row gets that seems worse than recorded, before it is called so."""
@@ -80,13 +83,18 @@ def run(options: Namespace, work: Callable[[Session], Awaitable[int]]) -> int:
     """Do the work in a session; whatever it has started is ended. The exit status."""
     adopt_orphans()
     try:
-        install.run(packages.steps())
+        install.run(_steps(options))
         return asyncio.run(_run(options, work))
     except (CannotStart, CannotMeasure, install.InstallError) as error:
         print(error, file=sys.stderr)
         return 1
     finally:
         end_orphans()
+
+
+def _steps(options: Namespace) -> list[Step]:
+    wanted = {name for row in _chosen(options) for name in row.servers}
+    return [packages.searched(), *(step() for name, step in PACKAGES.items() if name in wanted)]
 
 
 async def _run(options: Namespace, work: Callable[[Session], Awaitable[int]]) -> int:
