@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -118,6 +118,28 @@ def dev_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     server = DevServer.start("--persist-to", state, "--var", "RAG_PROPERTIES=kind:string year:number")
     yield server
     server.stop()
+
+
+StartServer = Callable[..., AbstractContextManager[DevServer]]
+"""Takes options of scripts/dev, and variables of the Worker by name."""
+
+
+@pytest.fixture(scope="session")
+def start_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> StartServer:
+    """Starts a server beside `dev_server`, on a state of its own."""
+    if request.config.getoption("--url"):
+        pytest.skip("starts a server of its own: run it without --url")
+
+    @contextmanager
+    def start(*options: str | Path, **variables: object) -> Generator[DevServer]:
+        told = [f"--var={name}={value}" for name, value in variables.items()]
+        server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *options, *told)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+    return start
 
 
 @pytest.fixture(scope="session")

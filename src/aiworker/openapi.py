@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from aiworker import __version__
 from aiworker.access import ADMIN, ANY, OPEN, SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS
-from aiworker.operations import OPENAI_ERROR, OPERATIONS, Operation
+from aiworker.operations import BYTES, FORM, OPENAI_ERROR, OPERATIONS, Operation
 from aiworker.routing import ROUTES
 from aiworker.schemas.answers import ErrorAnswer
 
@@ -80,12 +80,18 @@ def _bodies(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
         content: dict[str, Any] = {"schema": _reference(schema)}
         if media_type == "application/json" and operation.example is not None:
             content["example"] = operation.example
-        if media_type == "multipart/form-data":
-            files = {
-                name: {"type": "string", "contentMediaType": "application/octet-stream"} for name in operation.files
-            }
-            content["schema"] = {"allOf": [_reference(schema), {"type": "object", "properties": files}]}
+        if media_type == FORM and isinstance(schema, type):
+            content["schema"] = _form(schema, operation.files)
         yield media_type, content
+
+
+def _form(model: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
+    """Not the model beside its files: each of the two would forbid the other's fields."""
+    definition = model.model_json_schema(ref_template=REFERENCE)
+    definition.pop("$defs", None)
+    _describe(definition, model)
+    definition["properties"] |= dict.fromkeys(files, BYTES)
+    return definition
 
 
 def _answers(operation: Operation) -> dict[str, Any]:
@@ -158,13 +164,19 @@ def _schemas() -> dict[str, Any]:
     models = list(dict.fromkeys([*used, ErrorAnswer]))
     _, found = models_json_schema([(each, "validation") for each in models], ref_template=REFERENCE)
     definitions: dict[str, Any] = found["$defs"]
-    for definition in definitions.values():
-        properties: dict[str, Any] = definition.get("properties", {})
-        definition["properties"] = {name: _plain(each) for name, each in properties.items()}
-    for model in _all_models(BaseModel):
-        for name, text in _docstrings(model).items() if model.__name__ in definitions else ():
-            definitions[model.__name__].get("properties", {}).get(name, {}).setdefault("description", text)
+    known = {model.__name__: model for model in _all_models(BaseModel)}
+    for name, definition in definitions.items():
+        _describe(definition, known.get(name, BaseModel))
     return definitions
+
+
+def _describe(definition: dict[str, Any], model: type[BaseModel]) -> None:
+    """As people read it, and with the texts of the model."""
+    texts = _docstrings(model)
+    definition["properties"] = {
+        name: {**_plain(each), **({"description": texts[name]} if name in texts else {})}
+        for name, each in definition.get("properties", {}).items()
+    }
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:

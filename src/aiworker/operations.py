@@ -13,6 +13,11 @@ from aiworker.schemas.extract import ExtractRequest
 from aiworker.schemas.gateway import FeedbackRequest
 from aiworker.schemas.image import ImageRequest
 from aiworker.schemas.language import ClassifyRequest, SummarizeRequest, TranslateRequest
+from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
+from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
+from aiworker.schemas.openai.embeddings import EmbeddingsRequest
+from aiworker.schemas.openai.images import ImagesRequest
+from aiworker.schemas.openai.responses import ResponsesRequest
 from aiworker.schemas.rag import (
     DocumentForm,
     DocumentRequest,
@@ -315,19 +320,32 @@ OPERATIONS = (
             method, path, name, "OpenAI", summary,
             "For OpenAI's clients; docs/openai.md says what becomes of each parameter.",
             (Answer(200, "The answer.", {kind: OPENAI_ANSWERS.get(kind, BYTES) for kind in gives}),),
-            takes={takes: OPENAI} if takes else {},
+            takes=takes,
+            files=("file",) if FORM in takes else (),
             errors=(*OF_A_MODEL, "unprocessable") if takes else ("model_not_found", *OF_ANY),
         )
         for method, path, name, summary, takes, gives in (
-            ("GET", "/v1/models", "openai_models", "Models and aliases", "", (JSON,)),
-            ("GET", "/v1/models/{model_id...}", "openai_model", "One of them", "", (JSON,)),
-            ("POST", "/v1/chat/completions", "openai_chat", "Chat completions", JSON, (JSON, EVENT_STREAM)),
-            ("POST", "/v1/completions", "openai_completions", "The older completions", JSON, (JSON, EVENT_STREAM)),
-            ("POST", "/v1/responses", "openai_responses", "Responses", JSON, (JSON, EVENT_STREAM)),
-            ("POST", "/v1/embeddings", "openai_embeddings", "Embeddings", JSON, (JSON,)),
-            ("POST", "/v1/images/generations", "openai_images", "Images", JSON, (JSON,)),
-            ("POST", "/v1/audio/transcriptions", "openai_transcriptions", "Transcripts", FORM, (JSON, "text/plain")),
-            ("POST", "/v1/audio/speech", "openai_speech", "Speech", JSON, ("audio/*",)),
+            ("GET", "/v1/models", "openai_models", "Models and aliases", {}, (JSON,)),
+            ("GET", "/v1/models/{model_id...}", "openai_model", "One of them", {}, (JSON,)),
+            (
+                "POST", "/v1/chat/completions", "openai_chat", "Chat completions",
+                {JSON: ChatCompletionRequest}, (JSON, EVENT_STREAM),
+            ),
+            (
+                "POST", "/v1/completions", "openai_completions", "The older completions",
+                {JSON: CompletionRequest}, (JSON, EVENT_STREAM),
+            ),
+            (
+                "POST", "/v1/responses", "openai_responses", "Responses",
+                {JSON: ResponsesRequest}, (JSON, EVENT_STREAM),
+            ),
+            ("POST", "/v1/embeddings", "openai_embeddings", "Embeddings", {JSON: EmbeddingsRequest}, (JSON,)),
+            ("POST", "/v1/images/generations", "openai_images", "Images", {JSON: ImagesRequest}, (JSON,)),
+            (
+                "POST", "/v1/audio/transcriptions", "openai_transcriptions", "Transcripts",
+                {FORM: TranscriptionRequest}, (JSON, "text/plain"),
+            ),
+            ("POST", "/v1/audio/speech", "openai_speech", "Speech", {JSON: SpeechRequest}, ("audio/*",)),
         )
     ),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from local import ROOT
-from tests.conftest import DevServer
+from tests.conftest import DevServer, StartServer
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(
@@ -19,11 +19,10 @@ needs_chromium = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def paced_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def paced_server(start_server: StartServer) -> Iterator[DevServer]:
     """A model that takes its time, as a person in front of the page would see it."""
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--tokens-per-second", "60")
-    yield server
-    server.stop()
+    with start_server("--tokens-per-second", "60") as server:
+        yield server
 
 
 def run(test: str, **environment: str) -> None:

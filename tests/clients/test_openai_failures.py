@@ -8,7 +8,7 @@ import pytest
 from openai import OpenAI
 
 from tests.clients.conftest import NATIVE
-from tests.conftest import DevServer, Simulator
+from tests.conftest import Simulator, StartServer
 
 HELLO: list[Any] = [{"role": "user", "content": "Hello"}]
 
@@ -95,12 +95,9 @@ def test_errors_elsewhere_keep_their_own_shape(client: httpx.Client) -> None:
     assert "request_id" in client.get("/v1nothing").json()["error"]
 
 
-def test_a_closed_worker_says_so_and_is_not_asked_again(tmp_path_factory: pytest.TempPathFactory) -> None:
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--var", "AUTH_MODE=closed")
-    try:
+def test_a_closed_worker_says_so_and_is_not_asked_again(start_server: StartServer) -> None:
+    with start_server(AUTH_MODE="closed") as server:
         response = httpx.post(f"{server.url}/v1/chat/completions", json={}, timeout=30)
-    finally:
-        server.stop()
     assert response.status_code == 503
     assert "AUTH_MODE" in response.json()["error"]["message"]
     assert response.headers["x-should-retry"] == "false"

@@ -1,7 +1,7 @@
 """docs/openai.md says of every parameter of OpenAI's clients what becomes of it, and the schemas know it."""
 
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from openai.types import completion_create_params, embedding_create_params, image_generate_params
@@ -10,6 +10,7 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 
 from aiworker.schemas import Schema
+from aiworker.schemas.openai import Ignored
 from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
 from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
 from aiworker.schemas.openai.embeddings import EmbeddingsRequest
@@ -58,4 +59,5 @@ def test_what_is_said_to_be_ignored_is_taken_whatever_it_is(heading: str, schema
     for name, fate in documented(heading).items():
         field = next((each for key, each in schema.model_fields.items() if key == name), None)
         if field and fate in ("ignored", "refused"):
-            assert (field.annotation is Any and not field.metadata) is (fate == "ignored") or name == "dimensions", name
+            is_taken = [field.annotation, *field.metadata] == [*get_args(Ignored)]
+            assert is_taken is (fate == "ignored") or name == "dimensions", name

@@ -22,7 +22,7 @@ import pytest
 from aiworker.access import ADMIN, ANY, OPEN, SCOPES
 from aiworker.routing import ROUTES
 from local import ROOT, keys
-from tests.conftest import TLS, DevServer, ErrorOf, until
+from tests.conftest import TLS, DevServer, ErrorOf, StartServer, until
 
 KEYS = [sys.executable, str(ROOT / "scripts/keys")]
 HELLO = {"prompt": "Hello", "stream": False}
@@ -55,9 +55,7 @@ def new_key(project: Path, name: str, scopes: Iterable[str], tenant: str | None 
 
 
 @pytest.fixture(scope="module")
-def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    if request.config.getoption("--url"):
-        pytest.skip("the server of --url has keys of its own")
+def door(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
     project = tmp_path_factory.mktemp("project")
     for name in ("src", "public", "migrations"):
         (project / name).symlink_to(ROOT / name)
@@ -76,11 +74,8 @@ def door(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     text = (project / ".dev.vars").read_text()
     [record] = [each for each in api_keys(text) if each["name"] == "expired"]
     (project / ".dev.vars").write_text(text.replace(f'"expires":{record["expires"]}', '"expires":1'))
-    server = DevServer.start(
-        "--project", project, "--persist-to", tmp_path_factory.mktemp("state"), "--var", "AUTH_MODE=keys"
-    )
-    yield Door(project, server, made)
-    server.stop()
+    with start_server("--project", project, AUTH_MODE="keys") as server:
+        yield Door(project, server, made)
 
 
 def api_keys(text: str) -> list[dict[str, Any]]:

@@ -7,22 +7,17 @@ import httpx
 import pytest
 
 from aiworker.ai.breaker import FAILURES, REST
-from tests.conftest import DevServer, ErrorOf, Simulator
+from tests.conftest import DevServer, ErrorOf, Simulator, StartServer
 
 FIRST = "@cf/meta/llama-3.1-8b-instruct-fast"
 SECOND = "@cf/meta/llama-3.2-3b-instruct"
 
 
 @pytest.fixture(scope="module")
-def guarded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def guarded(start_server: StartServer) -> Iterator[DevServer]:
     """A Worker with a fallback, and with the breaker, which other tests' servers do without."""
-    if request.config.getoption("--url"):
-        pytest.skip("starts a server of its own")
-    variables = ("BREAKER=on", "MODEL_ATTEMPTS=1", f"CHAT_FALLBACKS={SECOND}")
-    state = tmp_path_factory.mktemp("state")
-    server = DevServer.start("--persist-to", state, *(f"--var={each}" for each in variables))
-    yield server
-    server.stop()
+    with start_server(BREAKER="on", MODEL_ATTEMPTS=1, CHAT_FALLBACKS=SECOND) as server:
+        yield server
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import TLS, DevServer, ErrorOf, Simulator, until
+from tests.conftest import TLS, DevServer, ErrorOf, Simulator, StartServer, until
 
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 TOOLS = "@cf/zai-org/glm-4.7-flash"
@@ -120,16 +120,10 @@ def test_a_broken_frame_reaches_the_client_as_it_is(client: httpx.Client, simula
 
 
 @pytest.fixture(scope="module")
-def pressed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def pressed(start_server: StartServer) -> Iterator[DevServer]:
     """A Worker with fallbacks that gives up after three seconds."""
-    if request.config.getoption("--url"):
-        pytest.skip("starts a server of its own")
-    server = DevServer.start(
-        "--persist-to", tmp_path_factory.mktemp("state"), "--var", f"CHAT_FALLBACKS={SECOND} {TOOLS}",
-        "--var", "MODEL_SECONDS=3",
-    )  # fmt: skip
-    yield server
-    server.stop()
+    with start_server(CHAT_FALLBACKS=f"{SECOND} {TOOLS}", MODEL_SECONDS=3) as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,19 +6,16 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import TLS, DevServer, ErrorOf, Simulator, until
+from tests.conftest import TLS, DevServer, ErrorOf, Simulator, StartServer, until
 
 NOT_THERE = "01JZZZZZZZZZZZZZZZZZZZZZZZ"
 
 
 @pytest.fixture(scope="module")
-def logged_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def logged_server(start_server: StartServer) -> Iterator[DevServer]:
     """A Worker whose calls go through a gateway."""
-    if request.config.getoption("--url"):
-        pytest.skip("starts a server of its own")
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--var", "GATEWAY_ID=test")
-    yield server
-    server.stop()
+    with start_server(GATEWAY_ID="test") as server:
+        yield server
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import TLS, DevServer, ErrorOf, NewCalls, Simulator, until
+from tests.conftest import TLS, DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
 
 GUARD = "@cf/meta/llama-guard-3-8b"
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
@@ -22,12 +22,9 @@ WEAPONS = [{"code": "S9", "name": "Indiscriminate Weapons"}]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[DevServer]:
-    if request.config.getoption("--url"):
-        pytest.skip("needs a server with GUARD_MODEL")
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), "--var", f"GUARD_MODEL={GUARD}")
-    yield server
-    server.stop()
+def server(start_server: StartServer) -> Iterator[DevServer]:
+    with start_server(GUARD_MODEL=GUARD) as server:
+        yield server
 
 
 @pytest.fixture

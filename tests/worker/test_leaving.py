@@ -15,7 +15,7 @@ import pyjson5
 import pytest
 
 from local import ROOT
-from tests.conftest import DevServer, Simulator, until
+from tests.conftest import DevServer, Simulator, StartServer, until
 
 FRONT = '''
 
@@ -56,13 +56,9 @@ def with_a_front(project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fronted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
-    if request.config.getoption("--url"):
-        pytest.skip("starts a server of its own")
-    project = with_a_front(tmp_path_factory.mktemp("project"))
-    server = DevServer.start("--project", project, "--persist-to", tmp_path_factory.mktemp("state"))
-    yield server
-    server.stop()
+def fronted(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+    with start_server("--project", with_a_front(tmp_path_factory.mktemp("project"))) as server:
+        yield server
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from local import ROOT
 from local.install import VENV, WRANGLER
 from local.plan import ENVIRONMENT
 from local.processes import end_with_parent
-from tests.conftest import DevServer, ErrorOf, Simulator, until
+from tests.conftest import DevServer, ErrorOf, Simulator, StartServer, until
 
 SCOPES = ("chat", "embed", "text", "image", "audio", "rag:read", "rag:write")
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
@@ -44,7 +44,7 @@ KEYS = (
     *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
     key("crowd", daily_neurons=200),
 )
-UNDER_KEYS = ("--var", "AUTH_MODE=keys", "--var", f"API_KEYS={json.dumps(KEYS)}")
+UNDER_KEYS = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(KEYS)}
 FEW = {"read": 8, "model": 6, "heavy": 4}
 """Requests in ten seconds, in place of those of wrangler.jsonc: a slow machine must be able to send more."""
 
@@ -64,16 +64,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def rated(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, project: Path
-) -> Iterator[DevServer]:
+def rated(start_server: StartServer, project: Path) -> Iterator[DevServer]:
     """Counts how often."""
-    if request.config.getoption("--url"):
-        pytest.skip("needs a server of its own")
-    state = tmp_path_factory.mktemp("state")
-    server = DevServer.start("--persist-to", state, "--project", project, "--var", "RATE_LIMITS=on", *UNDER_KEYS)
-    yield server
-    server.stop()
+    with start_server("--project", project, RATE_LIMITS="on", **UNDER_KEYS) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -86,12 +80,8 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest, registry: Path
-) -> Iterator[DevServer]:
+def server(start_server: StartServer, registry: Path) -> Iterator[DevServer]:
     """Counts neurons, and takes only small requests."""
-    if request.config.getoption("--url"):
-        pytest.skip("needs a server of its own")
     small = {
         "MAX_PROMPT_CHARACTERS": 1_000,
         "MAX_TEXTS": 10,
@@ -99,10 +89,8 @@ def server(
         "MAX_AUDIO_BYTES": 2_000,
         "MAX_DOCUMENT_BYTES": 3_000,
     }
-    variables = itertools.chain.from_iterable(("--var", f"{name}={value}") for name, value in small.items())
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *UNDER_KEYS, *variables)
-    yield server
-    server.stop()
+    with start_server(**UNDER_KEYS, **small) as server:
+        yield server
 
 
 @pytest.fixture

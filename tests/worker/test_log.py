@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from aiworker.routing import ROUTES
-from tests.conftest import DevServer, Simulator, until
+from tests.conftest import DevServer, Simulator, StartServer, until
 
 CANARY = "canary-7f3a"
 KEY = f"sk-{CANARY}-key"
@@ -44,27 +44,26 @@ class Logged(NamedTuple):
 
 
 @contextmanager
-def a_server(request: pytest.FixtureRequest, state: Any, *variables: str) -> Generator[Logged]:
-    if request.config.getoption("--url"):
-        pytest.skip("reads what a server of its own prints")
+def a_server(start_server: StartServer, log_prompts: str) -> Generator[Logged]:
     keys = [{"name": "shop", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": ["admin"]}]
-    given = [
-        "AUTH_MODE=keys",
-        f"API_KEYS={json.dumps(keys)}",
-        f"TOKEN_SECRET={CANARY * 4}",
-        "GATEWAY_ID=test",
-        *variables,
-    ]
-    server = DevServer.start("--persist-to", state, "--log", "json", *(f"--var={each}" for each in given))
-    with httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=30) as client:
+    variables = {
+        "AUTH_MODE": "keys",
+        "API_KEYS": json.dumps(keys),
+        "TOKEN_SECRET": CANARY * 4,
+        "GATEWAY_ID": "test",
+        "LOG_PROMPTS": log_prompts,
+    }
+    with (
+        start_server("--log", "json", **variables) as server,
+        httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=30) as client,
+    ):
         yield Logged(server, client, Simulator(server.simulator))
-    server.stop()
 
 
 @pytest.fixture(scope="module")
-def quiet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Logged]:
+def quiet(start_server: StartServer) -> Iterator[Logged]:
     """A Worker with a key, that logs as one that is deployed."""
-    with a_server(request, tmp_path_factory.mktemp("state"), "LOG_PROMPTS=off") as logged:
+    with a_server(start_server, "off") as logged:
         yield logged
 
 
@@ -250,10 +249,8 @@ def test_no_line_repeats_a_document(logged: Logged) -> None:
 # ---- with LOG_PROMPTS ----------------------------------------------------------------------------------------------
 
 
-def test_with_log_prompts_a_line_says_what_the_model_was_asked_but_not_the_key(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with a_server(request, tmp_path_factory.mktemp("state"), "LOG_PROMPTS=on") as logged:
+def test_with_log_prompts_a_line_says_what_the_model_was_asked_but_not_the_key(start_server: StartServer) -> None:
+    with a_server(start_server, "on") as logged:
         line = logged.line(logged.client.post("/chat", json={"prompt": f"Who is {CANARY}?", "stream": False}))
         assert f"Who is {CANARY}?" in line["prompt"]
         line = logged.line(logged.client.post("/chat", json={"prompt": "é" * 10_000, "stream": False}))

@@ -12,22 +12,18 @@ from pathlib import Path
 import pytest
 
 from local.soak import schemathesis_command
-from tests.conftest import DevServer
+from tests.conftest import DevServer, StartServer
 
 KEY = "aiw_of_this_test_only"
 
 
 @pytest.fixture(scope="module")
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def server(start_server: StartServer) -> Iterator[DevServer]:
     """One that wants keys, so that it shows whether they are asked for."""
-    if request.config.getoption("--url"):
-        pytest.skip("needs a server whose key it knows")
     keys = [{"name": "test", "sha256": hashlib.sha256(KEY.encode()).hexdigest(), "scopes": ["admin"]}]
     variables = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(keys), "TOKEN_SECRET": "s" * 64, "GATEWAY_ID": "default"}
-    told = [part for name, value in variables.items() for part in ("--var", f"{name}={value}")]
-    server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *told)
-    yield server
-    server.stop()
+    with start_server(**variables) as server:
+        yield server
 
 
 def test_every_request_is_answered_as_described(server: DevServer, tmp_path: Path) -> None:

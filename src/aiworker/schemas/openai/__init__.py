@@ -4,21 +4,31 @@ What a model here cannot do and what would change the answer is refused. What on
 (billing, storage, caching, abuse) is taken and has no effect.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema, core_schema
 
-Ignored = Any
-"""Taken, whatever it is."""
+Ignored = Annotated[Any, WithJsonSchema({"description": "Taken, whatever it is, and without effect."})]
 
 
-def only(*values: Any, because: str = "") -> AfterValidator:
+class Only:
     """A field may only have these values, or none."""
 
-    def check(value: Any) -> Any:
-        if value is None or any(value == each and isinstance(value, bool) == isinstance(each, bool) for each in values):
-            return value
-        shown = " or ".join("empty" if each in ({}, []) else str(each).lower() for each in values) or "left out"
-        raise ValueError(f"must be {shown}{f': {because}' if because else ''}")
+    def __init__(self, *values: Any, because: str = "") -> None:
+        self._values = values
+        self._because = because
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"enum": [*self._values, None]}
+
+    def _check(self, value: Any) -> Any:
+        if value is None or any(
+            value == each and isinstance(value, bool) == isinstance(each, bool) for each in self._values
+        ):
+            return value
+        shown = " or ".join("empty" if each in ({}, []) else str(each).lower() for each in self._values) or "left out"
+        raise ValueError(f"must be {shown}{f': {self._because}' if self._because else ''}")

@@ -9,7 +9,7 @@ from aiworker.ai.catalogue import Model
 from aiworker.errors import ApiError
 from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.gateway import GatewayOptions
-from aiworker.schemas.openai import Ignored, only
+from aiworker.schemas.openai import Ignored, Only
 from aiworker.schemas.speech import SPEAKERS, Language, SpeakRequest, TranscribeRequest
 
 # ---- transcriptions ----------------------------------------------------------------------------------------------
@@ -24,11 +24,11 @@ class TranscriptionRequest(Schema):
     prompt: Annotated[str | None, Field(max_length=2000)] = None
     granularities: Annotated[Granularity | None, Field(alias="timestamp_granularities[]")] = None
     """If it is given at all, verbose_json has the words too; the segments it always has."""
-    stream: Annotated[Any, only("false", because="a transcript comes at once")] = None
-    logprobs: Annotated[Any, Field(alias="include[]"), only(because="no model here tells them")] = None
-    include: Annotated[Any, only()] = None
-    speaker_names: Annotated[Any, Field(alias="known_speaker_names[]"), only()] = None
-    speaker_references: Annotated[Any, Field(alias="known_speaker_references[]"), only()] = None
+    stream: Annotated[Any, Only("false", because="a transcript comes at once")] = None
+    logprobs: Annotated[Any, Field(alias="include[]"), Only(because="no model here tells them")] = None
+    include: Annotated[Any, Only()] = None
+    speaker_names: Annotated[Any, Field(alias="known_speaker_names[]"), Only()] = None
+    speaker_references: Annotated[Any, Field(alias="known_speaker_references[]"), Only()] = None
     chunking_strategy: Ignored = None
     temperature: Ignored = None
 
@@ -68,8 +68,8 @@ class SpeechRequest(Schema):
     input: Annotated[str, Field(min_length=1, max_length=5000)]
     voice: str | NamedVoice
     response_format: Format = "mp3"
-    speed: Annotated[Any, only(1, because="no model here speaks faster or slower")] = None
-    stream_format: Annotated[Any, only("audio")] = None
+    speed: Annotated[Any, Only(1, because="no model here speaks faster or slower")] = None
+    stream_format: Annotated[Any, Only("audio")] = None
     instructions: Ignored = None
     gateway: GatewayOptions | None = None
     """Not OpenAI's, but as in `POST /speak`."""

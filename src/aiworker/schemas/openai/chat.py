@@ -25,7 +25,7 @@ from aiworker.schemas.chat import (
     Tool,
 )
 from aiworker.schemas.gateway import GatewayOptions
-from aiworker.schemas.openai import Ignored, only
+from aiworker.schemas.openai import Ignored, Only
 from aiworker.schemas.openai.embeddings import Tokens
 
 ANSWER_TOKENS = 4096
@@ -54,7 +54,7 @@ class Sampled(Schema):
     stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[Any, only(1, because="ask several times for several answers")] = None
+    n: Annotated[Any, Only(1, because="ask several times for several answers")] = None
     user: Ignored = None
 
     top_k: Annotated[int | None, Field(ge=1, le=50)] = None
@@ -123,7 +123,7 @@ class OpenAIMessage(Schema):
     """What a model has thought is not sent to it again; so are `reasoning` and `annotations`."""
     reasoning: Ignored = None
     annotations: Ignored = None
-    audio: Annotated[Any, only(because="there is no sound in conversations")] = None
+    audio: Annotated[Any, Only(because="there is no sound in conversations")] = None
     content: Annotated[
         Text | Annotated[list[Part], Field(min_length=1, fail_fast=True)] | None, Field(validate_default=True)
     ] = None
@@ -223,9 +223,9 @@ class ChatCompletionRequest(Sampled):
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
 
-    modalities: Annotated[Any, only(["text"])] = None
-    audio: Annotated[Any, only()] = None
-    web_search_options: Annotated[Any, only(because="no model here searches the web")] = None
+    modalities: Annotated[Any, Only(["text"])] = None
+    audio: Annotated[Any, Only()] = None
+    web_search_options: Annotated[Any, Only(because="no model here searches the web")] = None
     metadata: Ignored = None
     moderation: Ignored = None
     prediction: Ignored = None
@@ -307,11 +307,11 @@ class CompletionRequest(Sampled):
     """One text or its tokens, also in a list."""
     raw: bool = False
     """Not OpenAI's: do not put the prompt into the model's chat template."""
-    best_of: Annotated[Any, only(1)] = None
-    echo: Annotated[Any, only(False)] = None
-    logit_bias: Annotated[Any, only({}, because="models here take none with a prompt")] = None
-    logprobs: Annotated[Any, only(because="models here give none with a prompt")] = None
-    suffix: Annotated[Any, only("", because="no model here fills in")] = None
+    best_of: Annotated[Any, Only(1)] = None
+    echo: Annotated[Any, Only(False)] = None
+    logit_bias: Annotated[Any, Only({}, because="models here take none with a prompt")] = None
+    logprobs: Annotated[Any, Only(because="models here give none with a prompt")] = None
+    suffix: Annotated[Any, Only("", because="no model here fills in")] = None
 
     @field_validator("prompt", mode="before")
     @classmethod

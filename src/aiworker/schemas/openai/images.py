@@ -10,7 +10,7 @@ from aiworker.errors import ApiError
 from aiworker.schemas import Schema
 from aiworker.schemas.gateway import GatewayOptions
 from aiworker.schemas.image import LONGEST_PROMPT, TAKES, ImageRequest
-from aiworker.schemas.openai import Ignored, only
+from aiworker.schemas.openai import Ignored, Only
 
 SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
@@ -23,13 +23,13 @@ class ImagesRequest(Schema):
     """auto, or width and height in pixels as far as the model takes them."""
     response_format: Literal["b64_json", "url"] | None = None
     """b64_json if it is left out; url: the image is kept in R2."""
-    n: Annotated[Any, only(1, because="ask several times for several images")] = None
-    stream: Annotated[Any, only(False)] = None
-    partial_images: Annotated[Any, only(0)] = None
-    background: Annotated[Any, only("auto", "opaque", because="no model here paints on nothing")] = None
-    svg: Annotated[Any, only()] = None
-    frame_count: Annotated[Any, only(1)] = None
-    frame_duration_ms: Annotated[Any, only()] = None
+    n: Annotated[Any, Only(1, because="ask several times for several images")] = None
+    stream: Annotated[Any, Only(False)] = None
+    partial_images: Annotated[Any, Only(0)] = None
+    background: Annotated[Any, Only("auto", "opaque", because="no model here paints on nothing")] = None
+    svg: Annotated[Any, Only()] = None
+    frame_count: Annotated[Any, Only(1)] = None
+    frame_duration_ms: Annotated[Any, Only()] = None
     complexity: Ignored = None
     moderation: Ignored = None
     output_compression: Ignored = None

@@ -9,7 +9,7 @@ from aiworker.ai.catalogue import Model
 from aiworker.schemas import Schema, parse_object
 from aiworker.schemas.chat import MOST_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
 from aiworker.schemas.gateway import GatewayOptions
-from aiworker.schemas.openai import Ignored, only
+from aiworker.schemas.openai import Ignored, Only
 from aiworker.schemas.openai.chat import Effort, Json
 
 NOTHING_KEPT = "nothing of a response is kept here: send the conversation in input"
@@ -24,7 +24,7 @@ class Given(Schema):
 # ---- input -------------------------------------------------------------------------------------------------------
 
 
-class TextPart(Given):
+class InputText(Given):
     type: Literal["input_text", "output_text", "text"]
     text: Text
 
@@ -32,7 +32,7 @@ class TextPart(Given):
         return {"type": "text", "text": self.text}
 
 
-class RefusalPart(Given):
+class InputRefusal(Given):
     type: Literal["refusal"]
     refusal: Text
 
@@ -40,7 +40,7 @@ class RefusalPart(Given):
         return {"type": "text", "text": self.refusal}
 
 
-class ImagePart(Given):
+class InputImage(Given):
     type: Literal["input_image"]
     image_url: str
     detail: Literal["auto", "low", "high", "original"] | None = None
@@ -54,7 +54,7 @@ class ImagePart(Given):
         return {"type": "image_url", "image_url": {"url": self.image_url}}
 
 
-Part = Annotated[TextPart | RefusalPart | ImagePart, Field(discriminator="type")]
+Part = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
 
 
@@ -67,7 +67,7 @@ def _content(content: str | list[Any]) -> str | list[Json]:
     return "\n".join(part["text"] for part in parts)  # most native models take no parts
 
 
-class Message(Given):
+class InputMessage(Given):
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: Text | Parts
@@ -113,7 +113,7 @@ def _item(item: object) -> str:
 
 # the tags are names that errors leave out, as they do pydantic's own
 Item = Annotated[
-    Annotated[Message, Tag("item-message")]
+    Annotated[InputMessage, Tag("item-message")]
     | Annotated[FunctionCall, Tag("item-function_call")]
     | Annotated[FunctionCallOutput, Tag("item-function_call_output")]
     | Annotated[Reasoning, Tag("item-reasoning")],
@@ -193,14 +193,14 @@ class ResponsesRequest(Schema):
     gateway: GatewayOptions | None = None
     """Not OpenAI's, but as in `POST /chat`."""
 
-    background: Annotated[Any, only(False)] = None
-    conversation: Annotated[Any, only(because=NOTHING_KEPT)] = None
-    previous_response_id: Annotated[Any, only(because=NOTHING_KEPT)] = None
-    prompt: Annotated[Any, only(because="there are no stored prompts here")] = None
-    max_tool_calls: Annotated[Any, only(because="no tool is called here")] = None
-    top_logprobs: Annotated[Any, only(0)] = None
-    context_management: Annotated[Any, only([])] = None
-    image: Annotated[Any, only()] = None
+    background: Annotated[Any, Only(False)] = None
+    conversation: Annotated[Any, Only(because=NOTHING_KEPT)] = None
+    previous_response_id: Annotated[Any, Only(because=NOTHING_KEPT)] = None
+    prompt: Annotated[Any, Only(because="there are no stored prompts here")] = None
+    max_tool_calls: Annotated[Any, Only(because="no tool is called here")] = None
+    top_logprobs: Annotated[Any, Only(0)] = None
+    context_management: Annotated[Any, Only([])] = None
+    image: Annotated[Any, Only()] = None
     access_programs: Ignored = None
     include: Ignored = None
     moderation: Ignored = None
