@@ -41,6 +41,14 @@ EVENTS: Mapping[str, Any] = {"description": "Server-sent events."}
 BYTES: Mapping[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
 OPENAI: Mapping[str, Any] = {"type": "object", "description": "As OpenAI's reference has it."}
 OPENAI_ANSWERS: Mapping[str, Mapping[str, Any]] = {JSON: OPENAI, EVENT_STREAM: EVENTS}
+OPENAI_EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "openai_chat": {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is a Worker?"}]},
+    "openai_completions": {"model": "gpt-3.5-turbo-instruct", "prompt": "A Worker is"},
+    "openai_responses": {"model": "gpt-4o-mini", "input": "What is a Worker?"},
+    "openai_embeddings": {"model": "text-embedding-3-small", "input": "a red fox"},
+    "openai_images": {"prompt": "a red fox in the snow", "response_format": "b64_json"},
+    "openai_speech": {"model": "tts-1", "input": "Hello there", "voice": "alloy"},
+}
 OPENAI_ERROR: Mapping[str, Any] = {
     "type": "object",
     "properties": {
@@ -322,6 +330,7 @@ OPERATIONS = (
             (Answer(200, "The answer.", {kind: OPENAI_ANSWERS.get(kind, BYTES) for kind in gives}),),
             takes=takes,
             files=("file",) if FORM in takes else (),
+            example=OPENAI_EXAMPLES.get(name),
             errors=(*OF_A_MODEL, "unprocessable") if takes else ("model_not_found", *OF_ANY),
         )
         for method, path, name, summary, takes, gives in (
