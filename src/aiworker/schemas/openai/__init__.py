@@ -4,12 +4,26 @@ What a model here cannot do and what would change the answer is refused. What on
 (billing, storage, caching, abuse) is taken and has no effect.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-Ignored = Annotated[Any, WithJsonSchema({"description": "Taken, whatever it is, and without effect."})]
+TYPES: Mapping[type, str] = {
+    str: "string",
+    int: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+    type(None): "null",
+}
+"""As JSON Schema names them."""
+
+Ignored = Annotated[
+    Any,
+    WithJsonSchema({"type": [*TYPES.values()], "description": "Taken, whatever it is, and without effect."}),
+]
 
 
 class Only:
@@ -23,7 +37,8 @@ class Only:
         return core_schema.no_info_after_validator_function(self._check, handler(source))
 
     def __get_pydantic_json_schema__(self, _: CoreSchema, __: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"enum": [*self._values, None]}
+        values = [*self._values, None]
+        return {"type": list(dict.fromkeys(TYPES[type(each)] for each in values)), "enum": values}
 
     def _check(self, value: Any) -> Any:
         if value is None or any(
