@@ -383,9 +383,12 @@ no-shrink = true
 database = "none"
 [auth.openapi.bearer]
 bearer = "{key}"
-# rules that JSON Schema does not tell of here: a model's id, one of two fields, a text that is not blank
+# rules that JSON Schema does not tell of here: a model's id, one of two fields, a text that is not blank, a file's kind
 [checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 413, 422]
+expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 413, 415, 422]
+# what is wrong may be too large as well
+[checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422]
 """
 
 

@@ -300,9 +300,16 @@ def _kind(prompt: object) -> str:
     return "list[int]" if isinstance(prompt, list) else "str"
 
 
+def _describe_lists_of_one(schema: Json) -> None:
+    one = schema.pop("oneOf")
+    schema["anyOf"] = [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1, "maxItems": 1}]
+
+
 class CompletionRequest(Sampled):
     prompt: Annotated[
-        Annotated[Text, Field(min_length=1), Tag("str")] | Annotated[Tokens, Tag("list[int]")], Discriminator(_kind)
+        Annotated[Text, Field(min_length=1), Tag("str")] | Annotated[Tokens, Tag("list[int]")],
+        Discriminator(_kind),
+        Field(json_schema_extra=_describe_lists_of_one),
     ]
     """One text or its tokens, also in a list."""
     raw: bool = False
