@@ -40,10 +40,11 @@ def ended(command: Sequence[str | Path], folder: Path, **environment: str) -> su
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A virtual environment with nothing but the package and what it needs."""
     folder = tmp_path_factory.mktemp("standalone")
-    created = ended([sys.executable, "-m", "venv", folder / "venv"], folder)
+    created = ended([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], folder)
     assert created.returncode == 0, created.stderr
     options = ["--quiet", "--disable-pip-version-check", "--no-compile", "--retries", "1"]
-    installed = ended([folder / "venv/bin/pip", "install", *options, PACKAGE], folder)
+    pip = [sys.executable, "-m", "pip", "--python", folder / "venv/bin/python"]
+    installed = ended([*pip, "install", *options, PACKAGE], folder)
     if "(from versions: none)" in installed.stderr:
         pytest.skip("pip reaches no package index")
     assert installed.returncode == 0, installed.stderr

@@ -54,6 +54,29 @@ def test_an_example_works_and_its_answer_is_as_described(
         check(response.json(), known["schema"], document)
 
 
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/rag/documents", {"file": "bytes"}),
+        ("/image", {"prompt": "a red fox", "image": "bytes", "mask": "bytes"}),
+        ("/transcribe", {"file": "bytes"}),
+        ("/v1/audio/transcriptions", {"file": "bytes", "model": "whisper-1"}),
+    ],
+)
+def test_a_form_may_have_its_files_and_no_others(document: dict[str, Any], path: str, form: dict[str, str]) -> None:
+    schema = document["paths"][path]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    check(form, schema, document)
+    with pytest.raises(jsonschema.ValidationError, match="other"):
+        check({**form, "other": "bytes"}, schema, document)
+
+
+def test_what_openai_s_clients_send_is_described(document: dict[str, Any]) -> None:
+    chat = document["components"]["schemas"]["ChatCompletionRequest"]["properties"]
+    assert chat["n"] == {"type": ["number", "null"], "enum": [1, None]}
+    assert "without effect" in chat["user"]["description"]
+    assert chat["max_completion_tokens"] == {"type": ["integer", "null"], "minimum": 1}
+
+
 @pytest.mark.parametrize("path", ["/health", "/models"])
 def test_an_answer_to_a_get_is_as_described(client: httpx.Client, document: dict[str, Any], path: str) -> None:
     schema = document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
