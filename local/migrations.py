@@ -45,7 +45,10 @@ def copy_prepared(configuration: Configuration, due: dict[str, str], state: Path
     prepared = _prepared(configuration, due)
     if not prepared.exists() or not is_new(state):
         return False
-    shutil.copytree(prepared, state / DATABASES)
+    databases = state / DATABASES
+    copy = databases.with_name("d1-copied-in-part")
+    shutil.rmtree(copy, ignore_errors=True)
+    shutil.copytree(prepared, copy).rename(databases)
     return True
 
 

@@ -15,6 +15,7 @@ IMAGE_MODEL = "@cf/lykon/dreamshaper-8-lcm"
 
 ALL = (JAVASCRIPT, GUARDED, HONO, SDK, FASTAPI, AIWORKER)
 JAVASCRIPT_ONLY = (JAVASCRIPT, GUARDED, AIWORKER)
+QUICK_PEERS = (JAVASCRIPT, GUARDED)
 
 TEXTS = [
     f"Text {number} of a hundred: in winter the valves of the greenhouses stay closed until the sun has warmed them."
@@ -47,9 +48,6 @@ class Call:
 
     def expected(self) -> Expected:
         return Expected(self.statuses, self.marker, self.least)
-
-
-QUICK_PEERS = (JAVASCRIPT, GUARDED)
 
 
 @dataclass(frozen=True)

@@ -181,6 +181,7 @@ def test_a_new_state_gets_copies_of_the_databases_it_wants_and_no_others(
     for _ in range(2):  # two runs may have made them at the same time
         migrations.keep_prepared(wanted, tables, first)
 
+    second.joinpath("v3/d1-copied-in-part").mkdir(parents=True)  # by a run that was killed
     assert not migrations.copy_prepared(wanted, {"one": "of others"}, second)
     assert not migrations.copy_prepared({"d1_databases": [{"database_name": "two"}]}, tables, second)
     assert migrations.copy_prepared(wanted, tables, second)
