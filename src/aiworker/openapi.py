@@ -13,8 +13,9 @@ from pydantic.json_schema import models_json_schema
 from aiworker import __version__
 from aiworker.access import ADMIN, ANY, OPEN, SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS
-from aiworker.operations import BYTES, FORM, OPENAI_ERROR, OPERATIONS, Operation
+from aiworker.operations import BYTES, OPENAI_ERROR, OPERATIONS, Operation
 from aiworker.routing import ROUTES
+from aiworker.schemas import FORM, JSON
 from aiworker.schemas.answers import ErrorAnswer
 
 DESCRIPTION = """\
@@ -80,7 +81,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
 def _bodies(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
     for media_type, schema in operation.takes.items():
         content: dict[str, Any] = {"schema": _reference(schema)}
-        if media_type == "application/json" and operation.example is not None:
+        if media_type == JSON and operation.example is not None:
             content["example"] = operation.example
         if media_type == FORM and isinstance(schema, type):
             content["schema"] = _form(schema, operation.files)
@@ -135,7 +136,7 @@ def _errors(operation: Operation) -> dict[str, Any]:
     return {
         str(status): {
             "description": ", ".join(f"`{kind}`" for kind in kinds),
-            "content": {"application/json": {"schema": OPENAI_ERROR if is_openai else _reference(ErrorAnswer)}},
+            "content": {JSON: {"schema": OPENAI_ERROR if is_openai else _reference(ErrorAnswer)}},
         }
         for status, kinds in sorted(by_status.items())
     }

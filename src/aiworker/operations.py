@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiworker.schemas import answers
+from aiworker.schemas import FORM, JSON, answers
 from aiworker.schemas.chat import ChatRequest
 from aiworker.schemas.embed import EmbedRequest, RerankRequest
 from aiworker.schemas.extract import ExtractRequest
@@ -29,8 +29,6 @@ from aiworker.schemas.rag import (
 from aiworker.schemas.speech import SpeakRequest, TranscribeRequest
 from aiworker.schemas.tokens import TokenRequest
 
-JSON = "application/json"
-FORM = "multipart/form-data"
 EVENT_STREAM = "text/event-stream"
 
 Shape = type[BaseModel] | Mapping[str, Any]
