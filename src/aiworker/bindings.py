@@ -280,6 +280,17 @@ Statement = tuple[str | float | None, ...]
 """SQL, and the values of its parameters."""
 
 
+class Assets(Protocol):
+    """The static files of the deployment."""
+
+    async def get(self, path: str, request: Request) -> StoredObject:
+        """The file under the absolute `path`; status 304 without a body if the request's `if-none-match` names it.
+
+        Raises ApiError `unavailable` if the deployment does not have it.
+        """
+        ...
+
+
 class Database(Protocol):
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]: ...
 

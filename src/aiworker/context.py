@@ -7,6 +7,7 @@ from aiworker.access import Caller
 from aiworker.ai.breaker import Breaker
 from aiworker.bindings import (
     Ai,
+    Assets,
     Bucket,
     Budgets,
     Conversations,
@@ -29,6 +30,7 @@ class Resources:
 
     settings: Settings
     ai: Ai | None = None
+    assets: Assets | None = None
     bucket: Bucket | None = None
     budgets: Budgets | None = None
     conversations: Conversations | None = None
@@ -50,6 +52,12 @@ class Resources:
         if self.ai is None:
             raise _unbound("AI", '"ai": {"binding": "AI"}')
         return self.ai
+
+    def the_assets(self) -> Assets:
+        """Raises ApiError `unavailable` if the Worker has no static files."""
+        if self.assets is None:
+            raise _unbound("ASSETS", '"assets": {"binding": "ASSETS", "directory": "public"}')
+        return self.assets
 
     def the_bucket(self) -> Bucket:
         """Raises ApiError `unavailable` if the Worker has no R2 bucket."""

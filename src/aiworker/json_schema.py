@@ -14,6 +14,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any, cast
 from urllib.parse import unquote
@@ -311,8 +312,6 @@ def _on_size(holds: Callable[[Any, Any], bool], words: str) -> Check:
 
 
 def _is_multiple(value: float, divisor: float) -> bool:
-    from fractions import Fraction  # seldom needed, and not cheap to import
-
     # as they are written: 0.3 is a multiple of 0.1
     return (Fraction(str(value)) / Fraction(str(divisor))).denominator == 1
 

@@ -75,8 +75,12 @@ when the connection closes sees a broken connection instead of the error."""
 # JSON.parse makes a JavaScript object in one crossing, whatever its size
 _to_js_object = js.JSON.parse
 _apply = js.Reflect.apply
-_call = functools.partial(_apply, js.Function.prototype.call)
-"""Takes a method, and an array of what it is called on and its arguments, which so stay in JavaScript."""
+
+
+def _call(method: Any, arguments: Any) -> Any:
+    """Call a JavaScript method with an array of its object and its arguments, which so stay in JavaScript."""
+    # looked up in each call: the memory snapshot taken at upload cannot hold what Function.prototype leads to
+    return _apply(js.Function.prototype.call, method, arguments)
 
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
@@ -700,6 +704,25 @@ async def _answered(
         raise ApiError(kind, f"{sentence}: {error}", retry_after=retry_after) from error
 
 
+# ---- static files ------------------------------------------------------------------------------------------------
+
+
+class PlatformAssets:
+    """aiworker.bindings.Assets over the binding of the static files."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def get(self, path: str, request: Request) -> StoredObject:
+        tag = request.header("if-none-match")
+        head = _to_js_object(json.dumps({"headers": {"if-none-match": tag}} if tag else {}))
+        found = await _answered("The static files could not answer", self._binding.fetch(request.origin + path, head))
+        if found.status not in (200, 304):
+            raise ApiError("unavailable", f"This deployment has no file {path}: run scripts/check, then deploy again.")
+        headers = {name: found.headers.get(name) for name in ("content-type", "etag") if found.headers.has(name)}
+        return StoredObject(Opaque(found.body) if found.status == 200 else None, found.status, headers)
+
+
 # ---- R2 ----------------------------------------------------------------------------------------------------------
 
 
@@ -1093,6 +1116,7 @@ def _rate_limiters() -> Mapping[str, PlatformRateLimiter]:
 
 ADAPTERS: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "ai": ("AI", PlatformAi),
+    "assets": ("ASSETS", PlatformAssets),
     "bucket": ("BUCKET", PlatformBucket),
     "budgets": ("BUDGETS", PlatformBudgets),
     "conversations": ("CONVERSATIONS", PlatformConversations),

@@ -4,13 +4,31 @@ import re
 from collections.abc import Awaitable, Callable
 from difflib import get_close_matches
 from functools import cache
-from importlib import import_module
 from typing import NamedTuple
 from urllib.parse import unquote
 
-# what most Workers are asked first; the other stories are imported with the first request for them
-import aiworker.api.chat  # noqa: F401 # pyright: ignore[reportUnusedImport]
 from aiworker.access import ADMIN, ANY, OPEN
+from aiworker.api import (
+    chat,
+    description,
+    embed,
+    extract,
+    gateway,
+    health,
+    image,
+    language,
+    models,
+    rag,
+    speech,
+    tokens,
+    usage,
+)
+from aiworker.api.openai import audio as openai_audio
+from aiworker.api.openai import chat as openai_chat
+from aiworker.api.openai import embeddings as openai_embeddings
+from aiworker.api.openai import images as openai_images
+from aiworker.api.openai import models as openai_models
+from aiworker.api.openai import responses as openai_responses
 from aiworker.errors import ApiError
 from aiworker.http import Response
 
@@ -19,63 +37,52 @@ Handler = Callable[..., Awaitable[Response]]
 
 
 class Route(NamedTuple):
-    story: str
-    """Its module in aiworker.api, and the function: a Handler."""
+    handler: Handler
     scope: str
     """What callers must have: one of access.SCOPES, ANY or OPEN."""
     rate: str
     """What a request costs, as limits.RATES has it: `read`, `model` or `heavy`."""
 
-    @property
-    def handler(self) -> Handler:
-        return _handler(self.story)
-
-
-@cache
-def _handler(story: str) -> Handler:
-    module, _, function = story.rpartition(".")
-    return getattr(import_module(f"aiworker.api.{module}"), function)
-
 
 ROUTES: dict[str, dict[str, Route]] = {
-    "/health": {"GET": Route("health.health", OPEN, "read")},
-    "/openapi.json": {"GET": Route("description.openapi", OPEN, "read")},
-    "/models": {"GET": Route("models.models", ANY, "read")},
-    "/image": {"POST": Route("image.create", "image", "heavy")},
-    "/images/{key}": {"GET": Route("image.read", OPEN, "read")},
-    "/chat": {"POST": Route("chat.chat", "chat", "model")},
-    "/embed": {"POST": Route("embed.embed", "embed", "model")},
-    "/rerank": {"POST": Route("embed.rerank", "embed", "model")},
-    "/transcribe": {"POST": Route("speech.transcribe", "audio", "heavy")},
-    "/speak": {"POST": Route("speech.speak", "audio", "heavy")},
-    "/translate": {"POST": Route("language.translate", "text", "model")},
-    "/classify": {"POST": Route("language.classify", "text", "model")},
-    "/summarize": {"POST": Route("language.summarize", "text", "model")},
-    "/extract": {"POST": Route("extract.extract", "text", "model")},
-    "/usage": {"GET": Route("usage.usage", ANY, "read")},
-    "/tokens": {"POST": Route("tokens.create", ANY, "model")},
-    "/feedback": {"POST": Route("gateway.feedback", "feedback", "read")},
-    "/logs/{log_id}": {"GET": Route("gateway.log", ADMIN, "read")},
-    "/rag": {"POST": Route("rag.answer", "rag:read", "model")},
-    "/rag/search": {"POST": Route("rag.search", "rag:read", "model")},
-    "/rag/documents": {"GET": Route("rag.listed", "rag:read", "read"), "POST": Route("rag.add", "rag:write", "heavy")},
+    "/health": {"GET": Route(health.health, OPEN, "read")},
+    "/openapi.json": {"GET": Route(description.openapi, OPEN, "read")},
+    "/models": {"GET": Route(models.models, ANY, "read")},
+    "/image": {"POST": Route(image.create, "image", "heavy")},
+    "/images/{key}": {"GET": Route(image.read, OPEN, "read")},
+    "/chat": {"POST": Route(chat.chat, "chat", "model")},
+    "/embed": {"POST": Route(embed.embed, "embed", "model")},
+    "/rerank": {"POST": Route(embed.rerank, "embed", "model")},
+    "/transcribe": {"POST": Route(speech.transcribe, "audio", "heavy")},
+    "/speak": {"POST": Route(speech.speak, "audio", "heavy")},
+    "/translate": {"POST": Route(language.translate, "text", "model")},
+    "/classify": {"POST": Route(language.classify, "text", "model")},
+    "/summarize": {"POST": Route(language.summarize, "text", "model")},
+    "/extract": {"POST": Route(extract.extract, "text", "model")},
+    "/usage": {"GET": Route(usage.usage, ANY, "read")},
+    "/tokens": {"POST": Route(tokens.create, ANY, "model")},
+    "/feedback": {"POST": Route(gateway.feedback, "feedback", "read")},
+    "/logs/{log_id}": {"GET": Route(gateway.log, ADMIN, "read")},
+    "/rag": {"POST": Route(rag.answer, "rag:read", "model")},
+    "/rag/search": {"POST": Route(rag.search, "rag:read", "model")},
+    "/rag/documents": {"GET": Route(rag.listed, "rag:read", "read"), "POST": Route(rag.add, "rag:write", "heavy")},
     "/rag/documents/{document_id}": {
-        "GET": Route("rag.state", "rag:read", "read"),
-        "DELETE": Route("rag.delete", "rag:write", "read"),
+        "GET": Route(rag.state, "rag:read", "read"),
+        "DELETE": Route(rag.delete, "rag:write", "read"),
     },
     "/conversations/{conversation_id}": {
-        "GET": Route("chat.read", "chat", "read"),
-        "DELETE": Route("chat.erase", "chat", "read"),
+        "GET": Route(chat.read, "chat", "read"),
+        "DELETE": Route(chat.erase, "chat", "read"),
     },
-    "/v1/models": {"GET": Route("openai.models.listed", ANY, "read")},
-    "/v1/models/{model_id...}": {"GET": Route("openai.models.one", ANY, "read")},
-    "/v1/chat/completions": {"POST": Route("openai.chat.chat_completions", "chat", "model")},
-    "/v1/completions": {"POST": Route("openai.chat.completions", "chat", "model")},
-    "/v1/responses": {"POST": Route("openai.responses.responses", "chat", "model")},
-    "/v1/embeddings": {"POST": Route("openai.embeddings.embeddings", "embed", "model")},
-    "/v1/images/generations": {"POST": Route("openai.images.generations", "image", "heavy")},
-    "/v1/audio/transcriptions": {"POST": Route("openai.audio.transcriptions", "audio", "heavy")},
-    "/v1/audio/speech": {"POST": Route("openai.audio.speech", "audio", "heavy")},
+    "/v1/models": {"GET": Route(openai_models.listed, ANY, "read")},
+    "/v1/models/{model_id...}": {"GET": Route(openai_models.one, ANY, "read")},
+    "/v1/chat/completions": {"POST": Route(openai_chat.chat_completions, "chat", "model")},
+    "/v1/completions": {"POST": Route(openai_chat.completions, "chat", "model")},
+    "/v1/responses": {"POST": Route(openai_responses.responses, "chat", "model")},
+    "/v1/embeddings": {"POST": Route(openai_embeddings.embeddings, "embed", "model")},
+    "/v1/images/generations": {"POST": Route(openai_images.generations, "image", "heavy")},
+    "/v1/audio/transcriptions": {"POST": Route(openai_audio.transcriptions, "audio", "heavy")},
+    "/v1/audio/speech": {"POST": Route(openai_audio.speech, "audio", "heavy")},
 }
 """Path → method → route; `{name...}` may have slashes in it.
 

@@ -1,5 +1,8 @@
 """A request's way through the Worker, on CPython with a stand-in for the platform."""
 
+import os
+import subprocess
+import sys
 from inspect import iscoroutinefunction
 from typing import Any
 
@@ -7,7 +10,6 @@ import pytest
 
 from aiworker import app
 from aiworker.access import OPEN, Caller
-from aiworker.api import health
 from aiworker.bindings import Ai
 from aiworker.context import Context
 from aiworker.cors import is_allowed
@@ -16,7 +18,12 @@ from aiworker.http import Response
 from aiworker.request_log import RequestLog
 from aiworker.routing import ROUTES, Route
 from aiworker.settings import Settings
+from local import ROOT
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, FakeStreams, a_context, posted
+
+SOURCE = ROOT / "src"
+ONLY_WHEN_BUILT = {"aiworker.openapi", "aiworker.operations", "aiworker.schemas.answers"}
+"""What public/openapi.json is made from, before anything is deployed."""
 
 
 async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -> Response:
@@ -104,8 +111,7 @@ async def test_a_defect_becomes_an_error_with_the_id_under_which_it_is_logged(
     async def defect(context: Context) -> Response:
         raise ZeroDivisionError("a secret of the server")
 
-    monkeypatch.setattr(health, "failing", defect, raising=False)
-    monkeypatch.setitem(ROUTES, "/health", {"GET": Route("health.failing", OPEN, "read")})
+    monkeypatch.setitem(ROUTES, "/health", {"GET": Route(defect, OPEN, "read")})
     response = await handle(FakeRequest("GET", "/health"), LOG_PROMPTS=repeats)
     assert response.status == 500
     assert "secret" not in str(response.body)
@@ -152,3 +158,15 @@ def test_retry_after_is_said_in_the_body_and_in_the_header() -> None:
     response = ApiError("rate_limited", "Later.", retry_after=7).to_response("req_1")
     assert response.headers["retry-after"] == "7"
     assert '"retry_after":7' in str(response.body)
+
+
+def test_everything_a_request_needs_is_imported_before_it() -> None:
+    """The memory snapshot holds what is imported at the top level; a later import is compiled in a request."""
+    program = "import sys, aiworker.app; print(*(name for name in sys.modules if name.startswith('aiworker')))"
+    environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
+    printed = subprocess.run(
+        [sys.executable, "-c", program], env=environment, text=True, capture_output=True, check=True
+    )
+    names = [".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SOURCE.glob("aiworker/**/*.py")]
+    wanted = {name.removesuffix(".__init__") for name in names}
+    assert set(printed.stdout.split()) == wanted - ONLY_WHEN_BUILT - {"aiworker.platform"}

@@ -1,9 +1,5 @@
 """The Worker's table of tokens against OpenAI's own tiktoken, and against lists that js-tiktoken 1.0.21 has made."""
 
-import os
-import subprocess
-import sys
-
 import pytest
 import tiktoken
 from hypothesis import given
@@ -11,7 +7,6 @@ from hypothesis import strategies as some
 
 from aiworker.ai import cl100k
 from aiworker.errors import ApiError
-from local import ROOT
 from tests import tiktoken_cache
 
 RECORDED: dict[str, list[int]] = {
@@ -58,12 +53,6 @@ def test_any_text_comes_back(openai_s: tiktoken.Encoding, text: str) -> None:
 @given(tokens=some.lists(some.integers(0, 100255), min_size=1))
 def test_tokens_that_are_no_utf_8_are_replaced_as_openai_does(openai_s: tiktoken.Encoding, tokens: list[int]) -> None:
     assert cl100k.decode(tokens) == openai_s.decode(tokens)
-
-
-def test_a_worker_that_gets_no_tokens_does_not_read_the_table() -> None:
-    program = "import sys, aiworker.app; sys.exit('aiworker.ai.cl100k_table' in sys.modules)"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-    assert subprocess.run([sys.executable, "-c", program], env=environment, check=False).returncode == 0
 
 
 @pytest.mark.parametrize("wrong", [-1, 100256, 100261, 100275, 100277, 10**6, -(10**30), 10**30])

@@ -8,6 +8,7 @@ from functools import cache
 from itertools import accumulate
 from typing import NamedTuple
 
+from aiworker.ai.cl100k_table import COUNT, TABLE
 from aiworker.errors import ApiError
 
 
@@ -45,8 +46,6 @@ def decode(tokens: Sequence[int]) -> str:
 
 @cache
 def _table() -> _Table:
-    from aiworker.ai.cl100k_table import COUNT, TABLE  # half a megabyte, which most Workers never read
-
     unpacked = zlib.decompress(base64.b64decode(TABLE))
     lengths, tokens = unpacked[:COUNT], unpacked[COUNT:]
     return _Table(lengths, array("I", accumulate(lengths, initial=0)), tokens)
