@@ -1145,4 +1145,5 @@ def _ai(client: Any) -> PlatformAi | None:
 
 @functools.cache
 def _versions() -> Mapping[str, str]:
-    return {"python": sys.version.split()[0], "pyodide": pyodide.__version__}
+    deployed = {"deployment": _env().VERSION.id} if hasattr(_env(), "VERSION") else {}
+    return {"python": sys.version.split()[0], "pyodide": pyodide.__version__, **deployed}

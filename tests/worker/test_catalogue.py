@@ -10,6 +10,7 @@ def test_health_says_what_runs_and_what_it_is_bound_to(client: httpx.Client) -> 
     assert health["status"] == "ok"
     assert health["version"]
     assert health["platform"]["python"].startswith("3.14.")
+    assert len(health["platform"]["deployment"]) > 8
     names = (
         "AI", "VECTORIZE", "BUCKET", "DB", "INGESTIONS", "CONVERSATIONS", "BUDGETS", "ASSETS", "RATE_LIMIT_READ",
         "RATE_LIMIT_MODEL", "RATE_LIMIT_HEAVY",

@@ -54,6 +54,7 @@ class Health(Answer):
     """`ok`, or `degraded` if a binding is missing."""
     version: str
     platform: dict[str, str]
+    """Versions of Python and Pyodide, and the id of the deployed version that answers."""
     bindings: dict[str, bool]
     simulated: list[str]
     """Bindings that a simulator answers."""
