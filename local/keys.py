@@ -44,30 +44,28 @@ def new(options: Namespace) -> int:
     """Make a key; it goes to stdout, once. Raises CannotDo if the name is taken."""
     if ADMIN in options.scopes and options.tenant:
         raise CannotDo(f"A key with the scope {ADMIN} is for every tenant: leave out --tenant.")
-    key = PREFIX + _random(KEY_BYTES)
+    key = random_key()
     made = Key(
         name=options.name,
-        sha256=hashlib.sha256(key.encode()).hexdigest(),
+        sha256=sha256(key),
         scopes=frozenset(options.scopes),
         tenant=options.tenant or DEFAULT_TENANT,
         expires=int(time.time()) + options.days * DAY if options.days else None,
         daily_neurons=options.daily_neurons,
     )
     shadowed = options.project / ".env"
-    warns = shadowed.exists() and not (options.project / FILE).exists()
-    with _changing(options.project) as variables:
+    warns = not _environment(options) and shadowed.exists() and not (options.project / FILE).exists()
+    with changing(options.project, _environment(options)) as variables:
         keys = variables.keys()
         if any(each.name == made.name for each in keys):
             raise CannotDo(f"There is a key {made.name} already. Revoke it first: scripts/keys revoke {made.name}")
-        variables.set(KEYS, _written([*keys, made]))
+        variables.set(KEYS, written([*keys, made]))
         if not variables.get(TOKEN_SECRET):
-            variables.set(TOKEN_SECRET, _random(KEY_BYTES))
+            variables.set(TOKEN_SECRET, random_text(KEY_BYTES))
     _say(f"The key {made.name} may: {', '.join(sorted(made.scopes))}. It is shown this once:")
     print(key)
-    _say(
-        f"Its SHA-256 is in {FILE}. Try it with scripts/dev --var AUTH_MODE=keys; "
-        "a deployed Worker knows it after scripts/keys push."
-    )
+    trial = "" if _environment(options) else " Try it with scripts/dev --var AUTH_MODE=keys;"
+    _say(f"Its SHA-256 is in {variables.file}.{trial} a deployed Worker knows it after {_push(options)}.")
     if warns:
         _say(f"Note: with {FILE} there, scripts/dev does not read .env any more. Move its lines over.")
     return 0
@@ -75,7 +73,7 @@ def new(options: Namespace) -> int:
 
 def show(options: Namespace) -> int:
     """List the keys."""
-    keys = _read(options.project).keys()
+    keys = read(options.project, _environment(options)).keys()
     if options.json:
         print(json.dumps([_told(key) for key in keys], indent=2))
         return 0
@@ -91,25 +89,28 @@ def show(options: Namespace) -> int:
 
 def revoke(options: Namespace) -> int:
     """Forget a key. Raises CannotDo if there is none of that name."""
-    with _changing(options.project) as variables:
+    with changing(options.project, _environment(options)) as variables:
         keys = variables.keys()
         kept = [key for key in keys if key.name != options.name]
         if len(kept) == len(keys):
             names = ", ".join(key.name for key in keys) or "none"
             raise CannotDo(f"There is no key {options.name}. The keys are: {names}.")
-        variables.set(KEYS, _written(kept))
+        variables.set(KEYS, written(kept))
     _say(
-        f"The key {options.name} is revoked here, and its tokens with it; on a deployed Worker after scripts/keys push."
+        f"The key {options.name} is revoked here, and its tokens with it; on a deployed Worker after {_push(options)}."
     )
     return 0
 
 
-def upload(project: Path) -> dict[str, str]:
-    """The secrets that a deployed Worker needs. Raises CannotDo if there are none, or too many keys for one secret."""
-    variables = _read(project)
+def upload(project: Path, environment: str = "") -> dict[str, str]:
+    """The secrets that the Worker of an environment needs.
+
+    Raises CannotDo if there are none, or too many keys for one secret.
+    """
+    variables = read(project, environment)
     if not variables.keys() and not variables.get(KEYS):
         raise CannotDo("There is nothing to upload: no key has been made. Make one: scripts/keys new NAME")
-    found = {KEYS: _written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
+    found = {KEYS: written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
     if len(found[KEYS].encode()) > LARGEST_SECRET:
         raise CannotDo(f"These are too many keys: a secret has room for {LARGEST_SECRET:,} bytes. Revoke some.")
     return {name: value for name, value in found.items() if value}
@@ -117,10 +118,10 @@ def upload(project: Path) -> dict[str, str]:
 
 def push(options: Namespace, wrangler: Sequence[str]) -> int:
     """Upload the keys by `wrangler secret bulk`, which reads JSON from its standard input: no further file has them."""
-    values = upload(options.project)
-    command = [*wrangler, "secret", "bulk"]
+    values = upload(options.project, _environment(options))
+    command = [*wrangler, "secret", "bulk", *(["--name", _worker(options)] if _environment(options) else [])]
     if options.dry_run:
-        names = ", ".join(key.name for key in _read(options.project).keys()) or "none"  # noqa: SIM118 - no mapping
+        names = ", ".join(key.name for key in parse_keys(values.get(KEYS, ""))) or "none"
         sizes = ", ".join(f"{name} ({len(value.encode()):,} bytes)" for name, value in values.items())
         print(f"Would run in {options.project}: {' '.join(command)}")
         print(f"with, on its standard input, {sizes}.")
@@ -133,10 +134,28 @@ def push(options: Namespace, wrangler: Sequence[str]) -> int:
     return 0
 
 
+def _environment(options: Namespace) -> str:
+    return getattr(options, "env", "")
+
+
+def _push(options: Namespace) -> str:
+    return "scripts/keys push" + (f" --env {_environment(options)}" if _environment(options) else "")
+
+
+def _worker(options: Namespace) -> str:
+    """Name of the environment's Worker. Raises CannotDo if wrangler.jsonc does not have it."""
+    from tools.deploy.target import DeployError, Target  # needs what install.py installs
+
+    try:
+        return Target.read(options.project, _environment(options)).worker
+    except DeployError as error:
+        raise CannotDo(str(error)) from error
+
+
 # ---- what is kept of a key ---------------------------------------------------------------------------------------
 
 
-def _written(keys: Sequence[Key]) -> str:
+def written(keys: Sequence[Key]) -> str:
     """As the Worker's variable API_KEYS has them: what is as by default is left out, for there is little room."""
     records = [
         {
@@ -178,7 +197,17 @@ def _is_over(key: Key) -> bool:
     return key.expires is not None and key.expires <= time.time()
 
 
-def _random(size: int) -> str:
+def random_key() -> str:
+    """A new API key: 256 random bits behind the prefix that scanners for leaked keys know."""
+    return PREFIX + random_text(KEY_BYTES)
+
+
+def sha256(key: str) -> str:
+    """The form in which a key is kept, hexadecimal."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def random_text(size: int) -> str:
     return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
 
 
@@ -190,18 +219,20 @@ class Variables:
     """The text of .dev.vars, of which only the lines of our two variables are read and written."""
 
     text: str
+    file: str = FILE
+    """Its name, for messages."""
 
     def get(self, name: str) -> str:
         """Raises CannotDo for a line that cannot be read in one way."""
         lines = self._lines(name)
         if len(lines) > 1:
-            raise CannotDo(f"{FILE} has {len(lines)} lines of {name}: remove all but one.")
+            raise CannotDo(f"{self.file} has {len(lines)} lines of {name}: remove all but one.")
         if not lines:
             return ""
         value = lines[0][1].strip()
         quoted = re.fullmatch(r"""(['"`])(.*)\1""", value)
         if quoted is None and value[:1] in ("'", '"', "`"):
-            raise CannotDo(f"In {FILE}, the value of {name} is not closed by the quotation mark that opens it.")
+            raise CannotDo(f"In {self.file}, the value of {name} is not closed by the quotation mark that opens it.")
         return quoted[2] if quoted else value
 
     def set(self, name: str, value: str) -> None:
@@ -219,32 +250,39 @@ class Variables:
             return parse_keys(self.get(KEYS))
         except ValueError:
             raise CannotDo(
-                f"In {FILE}, {KEYS} is not what scripts/keys writes. Mend it, or remove the line and make new keys."
+                f"In {self.file}, {KEYS} is not what scripts/keys writes. "
+                "Mend it, or remove the line and make new keys."
             ) from None
 
     def _lines(self, name: str) -> list[re.Match[str]]:
         return list(re.finditer(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=([^\r\n]*)", self.text, re.MULTILINE))
 
 
-def _read(project: Path) -> Variables:
-    """Raises CannotDo if the file cannot be read."""
+def file_of(project: Path, environment: str = "") -> Path:
+    """The file with the keys of an environment: `.dev.vars.staging`. Production's is the one that scripts/dev reads."""
+    return project / (f"{FILE}.{environment}" if environment else FILE)
+
+
+def read(project: Path, environment: str = "") -> Variables:
+    """The variables of an environment. Raises CannotDo if the file cannot be read."""
+    file = file_of(project, environment)
     try:
-        return Variables((project / FILE).read_bytes().decode())
+        return Variables(file.read_bytes().decode(), file.name)
     except FileNotFoundError:
-        return Variables("")
+        return Variables("", file.name)
     except (OSError, UnicodeDecodeError) as error:
-        raise CannotDo(f"{FILE} cannot be read: {error}.") from None
+        raise CannotDo(f"{file.name} cannot be read: {error}.") from None
 
 
 @contextlib.contextmanager
-def _changing(project: Path) -> Generator[Variables]:
+def changing(project: Path, environment: str = "") -> Generator[Variables]:
     """The variables, to be changed in the block and written behind it, by one program at a time."""
     folder = os.open(project, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
-        variables = _read(project)
+        variables = read(project, environment)
         yield variables
-        _replace((project / FILE).resolve(), variables.text)
+        _replace(file_of(project, environment).resolve(), variables.text)
     finally:
         os.close(folder)
 

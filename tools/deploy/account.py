@@ -1,0 +1,122 @@
+"""The Cloudflare account that is deployed to: who is logged in, and its API through Cloudflare's own client."""
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import cloudflare
+from cloudflare import Cloudflare
+
+from tools.deploy.commands import CommandError, Commands
+from tools.deploy.errors import AGAIN, LOGIN, DeployError, sentence_for
+from tools.deploy.target import Target
+
+SECONDS = 30.0
+"""For one answer of the API; the client tries twice more."""
+SCRIPTS = "Workers Scripts: Edit"
+SETTINGS = "Account Settings: Read"
+
+
+@dataclass(frozen=True)
+class Account:
+    """One account of a login."""
+
+    id: str
+    name: str
+    """Empty if the login may not read it."""
+    api: Cloudflare
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    @contextmanager
+    def reach(self, action: str, permission: str = SCRIPTS) -> Generator[None]:
+        """Turn the client's errors in the block into DeployError; NotFoundError and ConflictError pass.
+
+        action: what the block does, such as "create the R2 bucket aiworker". permission: what it takes.
+        """
+        with reaching(action, permission):
+            yield
+
+
+@contextmanager
+def reaching(action: str, permission: str) -> Generator[None]:
+    """Do what `Account.reach` does, before the account is known."""
+    try:
+        yield
+    except (cloudflare.NotFoundError, cloudflare.ConflictError):
+        raise
+    except cloudflare.APIStatusError as error:
+        codes = [each.code for each in error.errors if each.code is not None]
+        words = "; ".join(f"{each.message} (code {each.code})" for each in error.errors) or error.message
+        raise DeployError(
+            sentence_for(codes, action, permission)
+            or f"Cloudflare refused to {action}: {words}. If it is not about this account, {AGAIN}"
+        ) from error
+    except cloudflare.APIConnectionError as error:
+        raise DeployError(f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}") from error
+
+
+def log_in(target: Target, commands: Commands) -> Account:
+    """Find the login and its account. Raises DeployError if there is none, or it is not clear which."""
+    login = _credentials(commands)
+    base_url = os.environ.get("CLOUDFLARE_API_BASE_URL")
+    api = Cloudflare(
+        api_token=login.token, api_key=login.key, api_email=login.email, base_url=base_url, timeout=SECONDS
+    )
+    chosen = os.environ.get("CLOUDFLARE_ACCOUNT_ID") or target.configuration.get("account_id")
+    accounts = _accounts(api, required=not chosen)
+    if chosen:
+        if accounts and chosen not in accounts:
+            raise DeployError(
+                f"This login has no account {chosen}; it has {_listed(accounts)}. Mend CLOUDFLARE_ACCOUNT_ID or "
+                '"account_id" in wrangler.jsonc.'
+            )
+        return Account(chosen, accounts.get(chosen, ""), api)
+    if not accounts:
+        raise DeployError(f"Cloudflare shows this login no account: add the permission {SETTINGS} to the API token.")
+    if len(accounts) > 1:
+        raise DeployError(
+            f"This login has several accounts: {_listed(accounts)}. Say which: CLOUDFLARE_ACCOUNT_ID=… scripts/deploy"
+        )
+    [(account, name)] = accounts.items()
+    return Account(account, name, api)
+
+
+class Credentials(NamedTuple):
+    """A token, or the older pair of a key and an e-mail address."""
+
+    token: str | None = None
+    key: str | None = None
+    email: str | None = None
+
+
+def _credentials(commands: Commands) -> Credentials:
+    """The login that wrangler has: variables of the environment, else `wrangler login`. Raises DeployError for none."""
+    if token := os.environ.get("CLOUDFLARE_API_TOKEN"):
+        return Credentials(token)
+    if (key := os.environ.get("CLOUDFLARE_API_KEY")) and (email := os.environ.get("CLOUDFLARE_EMAIL")):
+        return Credentials(key=key, email=email)
+    try:
+        return Credentials(json.loads(commands.wrangler("auth", "token", "--json"))["token"])
+    except (CommandError, ValueError, KeyError) as error:
+        raise DeployError(LOGIN) from error
+
+
+def _accounts(api: Cloudflare, *, required: bool) -> dict[str, str]:
+    """Accounts of the login, id → name. Empty where the login may not list them and need not."""
+    try:
+        with reaching("list the accounts of this login", SETTINGS):
+            return {each.id: each.name for each in api.accounts.list()}
+    except DeployError as error:
+        if required or not isinstance(error.__cause__, cloudflare.PermissionDeniedError):
+            raise
+        return {}
+
+
+def _listed(accounts: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} ({account})" for account, name in accounts.items())

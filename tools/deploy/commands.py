@@ -1,0 +1,87 @@
+"""wrangler and pywrangler, run as children that end with this process."""
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from local.install import VENV, WRANGLER
+from local.plan import ENVIRONMENT
+from local.processes import end_with_parent
+from tools.deploy.errors import AGAIN, DeployError, codes_in, sentence_for
+
+QUIET: Mapping[str, str] = {
+    "WRANGLER_SEND_METRICS": "false",
+    "WRANGLER_HIDE_BANNER": "true",
+    "WRANGLER_WRITE_LOGS": "false",
+    "NODE_COMPILE_CACHE": ENVIRONMENT["NODE_COMPILE_CACHE"],
+    "PYWRANGLER_LOG": "warning",
+    "NO_COLOR": "1",
+    # no question is asked: every decision is in the configuration that is passed
+    "CI": "1",
+}
+ERROR = re.compile(r"\[ERROR\]\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
+"""What wrangler says of a failure."""
+NETWORK = re.compile(
+    r"fetch failed|ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|socket hang up|other side closed", re.IGNORECASE
+)
+
+
+class CommandError(Exception):
+    """A command that has failed; `output` is all that it has printed."""
+
+    def __init__(self, output: str) -> None:
+        super().__init__(output)
+        self.output = output
+
+    def explained(self, action: str, permission: str) -> DeployError:
+        """The same for the user. action: what the command was to do. permission: what that takes."""
+        sentence = sentence_for(codes_in(self.output), action, permission)
+        if sentence is None and NETWORK.search(self.output):
+            sentence = f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}"
+        found = ERROR.search(self.output)
+        words = " ".join((found[1] if found else self.output[-1_000:]).split())
+        return DeployError(sentence or f"It was not possible to {action}: {words}")
+
+
+class Commands:
+    """Commands of one deployment, run in the project's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.environment: dict[str, str] = {**QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+
+    def wrangler(self, *arguments: str | Path) -> str:
+        """Return what `wrangler` prints. Raises CommandError if it fails."""
+        return self._run("node", "--no-warnings", WRANGLER, *arguments)
+
+    def pywrangler(self, *arguments: str | Path, **environment: str) -> str:
+        """Return what `pywrangler` prints, which brings python_modules up to date before it runs wrangler.
+
+        Raises CommandError if it fails.
+        """
+        return self._run(VENV / "bin/pywrangler", *arguments, **environment)
+
+    def _run(self, *command: str | Path, **environment: str) -> str:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=self._root,
+            env={**os.environ, **self.environment, **environment},
+            text=True,
+            start_new_session=True,
+            preexec_fn=end_with_parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            output, _ = process.communicate()
+        except BaseException:  # Ctrl-C, SIGTERM
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            raise
+        if process.returncode != 0:
+            raise CommandError(output)
+        return output

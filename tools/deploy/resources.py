@@ -1,0 +1,234 @@
+"""What a deployment has in its account beside the Worker: buckets, databases and indexes of vectors."""
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import cloudflare
+
+from tools.deploy.account import Account
+from tools.deploy.errors import DeployError
+from tools.deploy.target import Target
+
+BUCKETS, DATABASES, INDEXES = "Workers R2 Storage: Edit", "D1: Edit", "Vectorize: Edit"
+"""Permissions."""
+METRIC = "cosine"
+SECONDS_TO_SHOW = 30
+"""For a new metadata index, which Vectorize makes after it has answered."""
+
+
+@dataclass(frozen=True)
+class Resource(ABC):
+    """One resource, which may or may not be there."""
+
+    account: Account
+    name: str
+
+    kind = ""
+    permission = ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name}"
+
+    def is_there(self) -> bool:
+        with self.account.reach(f"look for the {self.title}", self.permission):
+            try:
+                return self._find()
+            except cloudflare.NotFoundError:
+                return False
+
+    def create(self) -> None:
+        """Create it, unless somebody else does at the same moment."""
+        with self.account.reach(f"create the {self.title}", self.permission):
+            try:
+                self._create()
+            except (cloudflare.ConflictError, cloudflare.BadRequestError):
+                if not self.is_there():
+                    raise
+
+    def delete(self) -> None:
+        """Delete it with all that is in it."""
+        with self.account.reach(f"delete the {self.title}", self.permission):
+            self._delete()
+
+    @abstractmethod
+    def _find(self) -> bool: ...
+
+    @abstractmethod
+    def _create(self) -> None: ...
+
+    @abstractmethod
+    def _delete(self) -> None: ...
+
+    @abstractmethod
+    def contents(self) -> str:
+        """How much is in it, for people."""
+
+
+class Bucket(Resource):
+    """An R2 bucket."""
+
+    kind, permission = "R2 bucket", BUCKETS
+
+    def _find(self) -> bool:
+        return bool(self.account.api.r2.buckets.get(self.name, account_id=self.account.id))
+
+    def _create(self) -> None:
+        self.account.api.r2.buckets.create(account_id=self.account.id, name=self.name)
+
+    def _delete(self) -> None:
+        objects = self.account.api.r2.buckets.objects
+        for key in self._keys():
+            objects.delete(key, account_id=self.account.id, bucket_name=self.name)
+        self.account.api.r2.buckets.delete(self.name, account_id=self.account.id)
+
+    def contents(self) -> str:
+        with self.account.reach(f"list the {self.title}", self.permission):
+            count = sum(1 for _ in self._keys(limit=1_000))
+        return f"{count:,} objects" if count < 1_000 else "1,000 objects or more"
+
+    def _keys(self, limit: int | None = None) -> Iterator[str]:
+        listed = self.account.api.r2.buckets.objects.list(self.name, account_id=self.account.id)
+        for number, each in enumerate(listed):
+            if number == limit:
+                return
+            yield str(each.key)
+
+
+class Database(Resource):
+    """A D1 database. Names of D1 are not unique by themselves: the first of the name counts."""
+
+    kind, permission = "D1 database", DATABASES
+
+    def _find(self) -> bool:
+        return self._id() is not None
+
+    def id(self) -> str:
+        """The id of the database, which must be there."""
+        with self.account.reach(f"look for the {self.title}", self.permission):
+            found = self._id()
+        if found is None:
+            raise DeployError(f"The {self.title} has disappeared: run scripts/deploy again.")
+        return found
+
+    def missing_migrations(self, folder: Path) -> list[str]:
+        """Files of `folder` that have not been applied, in their order."""
+        with self.account.reach(f"read the migrations of the {self.title}", self.permission):
+            tables = self._query("SELECT name FROM sqlite_master WHERE name = 'd1_migrations'")
+            applied = {row["name"] for row in self._query("SELECT name FROM d1_migrations")} if tables else set[str]()
+        return [file.name for file in sorted(folder.glob("*.sql")) if file.name not in applied]
+
+    def contents(self) -> str:
+        with self.account.reach(f"measure the {self.title}", self.permission):
+            database = self.account.api.d1.database.get(self.id(), account_id=self.account.id)
+        return f"{(database.file_size or 0) / 1_000_000:.1f} MB"
+
+    def _id(self) -> str | None:
+        listed = self.account.api.d1.database.list(account_id=self.account.id, name=self.name)
+        return next((each.uuid for each in listed if each.name == self.name), None)
+
+    def _query(self, sql: str) -> list[dict[str, Any]]:
+        [answer] = self.account.api.d1.database.query(self.id(), account_id=self.account.id, sql=sql)
+        return cast("list[dict[str, Any]]", answer.results or [])
+
+    def _create(self) -> None:
+        self.account.api.d1.database.create(account_id=self.account.id, name=self.name)
+
+    def _delete(self) -> None:
+        self.account.api.d1.database.delete(self.id(), account_id=self.account.id)
+
+
+@dataclass(frozen=True)
+class Index(Resource):
+    """A Vectorize index. Its width and the properties that filters may use are settled before the first vector."""
+
+    width: int
+    properties: tuple[tuple[str, str], ...]
+    """Pairs of a metadata property and its type: `string`, `number` or `boolean`."""
+
+    kind, permission = "Vectorize index", INDEXES
+
+    def check(self) -> None:
+        """Raises DeployError for an index of another width or metric than EMBED_MODEL's vectors need."""
+        found = self._configuration
+        if (found["dimensions"], found["metric"]) != (self.width, METRIC):
+            raise DeployError(
+                f"The {self.title} is for vectors of {found['dimensions']} numbers and the metric {found['metric']}; "
+                f"EMBED_MODEL makes {self.width}, compared by {METRIC}. Both are settled when an index is made: put "
+                f"another index_name into wrangler.jsonc and let documents be added anew, or delete the index: "
+                f"npx wrangler vectorize delete {self.name}"
+            )
+
+    def missing_properties(self) -> list[tuple[str, str]]:
+        """Properties of RAG_PROPERTIES without a metadata index."""
+        return [each for each in self.properties if each not in self._indexed()]
+
+    def create_properties(self) -> None:
+        """Create the metadata indexes that are missing, and wait until Vectorize shows them."""
+        indexes = self.account.api.vectorize.indexes.metadata_index
+        with self.account.reach(f"create a metadata index of the {self.title}", self.permission):
+            for name, kind in self.missing_properties():
+                indexes.create(
+                    self.name,
+                    account_id=self.account.id,
+                    property_name=name,
+                    index_type=kind,  # pyright: ignore[reportArgumentType] - checked by Settings
+                )
+        deadline = time.monotonic() + SECONDS_TO_SHOW
+        while self.missing_properties() and time.monotonic() < deadline:
+            time.sleep(1)
+
+    def vectors(self) -> int:
+        with self.account.reach(f"measure the {self.title}", self.permission):
+            info = self.account.api.vectorize.indexes.info(self.name, account_id=self.account.id)
+        return int(info.vector_count or 0) if info else 0
+
+    def contents(self) -> str:
+        return f"{self.vectors():,} vectors"
+
+    @cached_property
+    def _configuration(self) -> dict[str, Any]:
+        with self.account.reach(f"read the {self.title}", self.permission):
+            found = self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id)
+        return found.config.model_dump() if found and found.config else {"dimensions": None, "metric": None}
+
+    def _indexed(self) -> set[tuple[str, str]]:
+        with self.account.reach(f"read the metadata indexes of the {self.title}", self.permission):
+            found = self.account.api.vectorize.indexes.metadata_index.list(self.name, account_id=self.account.id)
+        listed = (found.metadata_indexes if found else None) or []
+        return {(str(each.property_name), str(each.index_type).lower()) for each in listed}
+
+    def _find(self) -> bool:
+        return self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id) is not None
+
+    def _create(self) -> None:
+        self.account.api.vectorize.indexes.create(
+            account_id=self.account.id, name=self.name, config={"dimensions": self.width, "metric": METRIC}
+        )
+
+    def _delete(self) -> None:
+        self.account.api.vectorize.indexes.delete(self.name, account_id=self.account.id)
+
+
+def buckets(account: Account, target: Target) -> list[Bucket]:
+    return [Bucket(account, name) for name in target.named("r2_buckets")]
+
+
+def databases(account: Account, target: Target) -> list[Database]:
+    return [Database(account, name) for name in target.named("d1_databases")]
+
+
+def indexes(account: Account, target: Target) -> list[Index]:
+    properties = tuple(target.settings().rag_properties.items())
+    width = target.vector_width()
+    return [Index(account, name, width, properties) for name in target.named("vectorize")]
+
+
+def all_of(account: Account, target: Target) -> list[Resource]:
+    """Every resource of the target, in the order in which they are made."""
+    return [*buckets(account, target), *databases(account, target), *indexes(account, target)]

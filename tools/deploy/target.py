@@ -1,0 +1,113 @@
+"""What is deployed, under which names: wrangler.jsonc, for production or for another environment beside it."""
+
+import copy
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aiworker.ai import catalogue
+from aiworker.errors import ApiError
+from aiworker.settings import VARIABLES, Settings
+from local import configuration
+from local.configuration import Configuration
+from tools.deploy.errors import DeployError
+
+ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,19}")
+PRODUCTION = "production"
+"""What a deployment without `--env` is called. Its names have no suffix."""
+
+NAMED: dict[str, tuple[str, ...]] = {
+    "r2_buckets": ("bucket_name",),
+    "d1_databases": ("database_name",),
+    "vectorize": ("index_name",),
+    "workflows": ("name",),
+    "analytics_engine_datasets": ("dataset",),
+}
+"""Binding of wrangler.jsonc → its fields that name something of the account."""
+PER_DEPLOYMENT = ("database_id", "preview_database_id")
+"""Fields of a binding that hold for production only."""
+PER_ADDRESS = ("route", "routes")
+"""An environment of its own must not take over production's addresses."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One deployment: its folder, its environment and its configuration."""
+
+    root: Path
+    environment: str
+    """Empty for production."""
+    configuration: Configuration
+    """As wrangler takes it, with the names of this environment."""
+
+    @classmethod
+    def read(cls, root: Path, environment: str) -> "Target":
+        """Read wrangler.jsonc. Raises DeployError for what cannot be deployed."""
+        if environment and (not ENVIRONMENT.fullmatch(environment) or environment == PRODUCTION):
+            raise DeployError(
+                f"{environment!r} cannot name an environment: use up to 20 lower-case letters, digits and '-', "
+                f"beginning with a letter; {PRODUCTION} is what scripts/deploy without --env deploys."
+            )
+        try:
+            own = configuration.read(root / "wrangler.jsonc")
+        except configuration.ConfigurationError as error:
+            raise DeployError(str(error)) from error
+        return cls(root, environment, derive(own, environment))
+
+    @property
+    def worker(self) -> str:
+        return self.configuration["name"]
+
+    @property
+    def title(self) -> str:
+        return self.environment or PRODUCTION
+
+    def named(self, kind: str) -> list[str]:
+        """Names of the buckets, databases, indexes or workflows: `kind` is a key of NAMED."""
+        [field] = NAMED[kind]
+        return [each[field] for each in self.configuration.get(kind, [])]
+
+    def settings(self) -> Settings:
+        """The Worker's variables. Raises DeployError for one that the Worker would refuse."""
+        variables: dict[str, Any] = self.configuration.get("vars", {})
+        try:
+            return Settings.read({name: value for name, value in variables.items() if name in VARIABLES})
+        except ApiError as error:
+            raise DeployError(f"wrangler.jsonc, vars: {error.message}") from error
+
+    def vector_width(self) -> int:
+        """Numbers in a vector of EMBED_MODEL. Raises DeployError as `settings`."""
+        width = catalogue.MODELS[self.settings().models["EMBED_MODEL"]].dimensions
+        assert width is not None, "every embedding model has a width"
+        return width
+
+
+def derive(own: Configuration, environment: str) -> Configuration:
+    """The configuration of an environment: production's, with names of its own, and what `env` says of it.
+
+    Everything that `env.NAME` of wrangler.jsonc has replaces production's; its `vars` are merged with production's.
+    """
+    derived = copy.deepcopy(own)
+    overrides: Configuration = derived.pop("env", {}).get(environment, {})
+    if not environment:
+        return derived
+    derived["name"] += f"-{environment}"
+    for field in PER_ADDRESS:
+        derived.pop(field, None)
+    for kind, fields in NAMED.items():
+        for binding in derived.get(kind, []):
+            for field in fields:
+                binding[field] += f"-{environment}"
+            for field in PER_DEPLOYMENT:
+                binding.pop(field, None)
+    for limit in derived.get("ratelimits", []):
+        limit["namespace_id"] = _namespace(limit["namespace_id"], environment)
+    variables = {**derived.get("vars", {}), **overrides.pop("vars", {})}
+    return {**derived, **overrides, "vars": variables}
+
+
+def _namespace(production: str, environment: str) -> str:
+    """A rate limit's namespace of its own: Workers of one account that share one share their counts."""
+    return str(int(production) + 10_000 * (1 + zlib.crc32(environment.encode()) % 90_000))
