@@ -27,7 +27,7 @@ PREFIX = "aiw_"
 """Of every key, so that people and programs that look for leaked ones know it."""
 KEY_BYTES = 32
 FILE = ".dev.vars"
-KEYS, TOKEN_SECRET = "API_KEYS", "TOKEN_SECRET"
+API_KEYS, TOKEN_SECRET = "API_KEYS", "TOKEN_SECRET"
 LARGEST_SECRET = 5_000
 """Bytes. Source: developers.cloudflare.com/workers/platform/limits, "environment variable size"."""
 DAY = 86_400
@@ -59,7 +59,7 @@ def new(options: Namespace) -> int:
         keys = variables.keys()
         if any(each.name == made.name for each in keys):
             raise CannotDo(f"There is a key {made.name} already. Revoke it first: scripts/keys revoke {made.name}")
-        variables.set(KEYS, written([*keys, made]))
+        variables.set(API_KEYS, written([*keys, made]))
         if not variables.get(TOKEN_SECRET):
             variables.set(TOKEN_SECRET, random_text(KEY_BYTES))
     _say(f"The key {made.name} may: {', '.join(sorted(made.scopes))}. It is shown this once:")
@@ -95,7 +95,7 @@ def revoke(options: Namespace) -> int:
         if len(kept) == len(keys):
             names = ", ".join(key.name for key in keys) or "none"
             raise CannotDo(f"There is no key {options.name}. The keys are: {names}.")
-        variables.set(KEYS, written(kept))
+        variables.set(API_KEYS, written(kept))
     _say(
         f"The key {options.name} is revoked here, and its tokens with it; on a deployed Worker after {_push(options)}."
     )
@@ -108,10 +108,10 @@ def upload(project: Path, environment: str = "") -> dict[str, str]:
     Raises CannotDo if there are none, or too many keys for one secret.
     """
     variables = read(project, environment)
-    if not variables.keys() and not variables.get(KEYS):
+    if not variables.keys() and not variables.get(API_KEYS):
         raise CannotDo("There is nothing to upload: no key has been made. Make one: scripts/keys new NAME")
-    found = {KEYS: written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
-    if len(found[KEYS].encode()) > LARGEST_SECRET:
+    found = {API_KEYS: written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
+    if len(found[API_KEYS].encode()) > LARGEST_SECRET:
         raise CannotDo(f"These are too many keys: a secret has room for {LARGEST_SECRET:,} bytes. Revoke some.")
     return {name: value for name, value in found.items() if value}
 
@@ -121,7 +121,7 @@ def push(options: Namespace, wrangler: Sequence[str]) -> int:
     values = upload(options.project, _environment(options))
     command = [*wrangler, "secret", "bulk", *(["--name", _worker(options)] if _environment(options) else [])]
     if options.dry_run:
-        names = ", ".join(key.name for key in parse_keys(values.get(KEYS, ""))) or "none"
+        names = ", ".join(key.name for key in parse_keys(values.get(API_KEYS, ""))) or "none"
         sizes = ", ".join(f"{name} ({len(value.encode()):,} bytes)" for name, value in values.items())
         print(f"Would run in {options.project}: {' '.join(command)}")
         print(f"with, on its standard input, {sizes}.")
@@ -247,10 +247,10 @@ class Variables:
     def keys(self) -> tuple[Key, ...]:
         """Raises CannotDo for what this file has not written."""
         try:
-            return parse_keys(self.get(KEYS))
+            return parse_keys(self.get(API_KEYS))
         except ValueError:
             raise CannotDo(
-                f"In {self.file}, {KEYS} is not what scripts/keys writes. "
+                f"In {self.file}, {API_KEYS} is not what scripts/keys writes. "
                 "Mend it, or remove the line and make new keys."
             ) from None
 

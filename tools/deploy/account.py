@@ -43,6 +43,10 @@ class Account:
             yield
 
 
+NO_ACCOUNT = Account("", "", Cloudflare(api_token="-"))  # noqa: S106 - no token
+"""Stands for an account where nothing is asked of one."""
+
+
 @contextmanager
 def reaching(action: str, permission: str) -> Generator[None]:
     """Do what `Account.reach` does, before the account is known."""

@@ -24,7 +24,7 @@ PERMISSION_CODES = frozenset({10000})
 """The credentials lack a permission; Cloudflare's words are "Authentication error"."""
 
 LOGIN = (
-    "Nobody is logged in to Cloudflare. Run npx wrangler login; or, where there is no browser, set "
+    "Nobody is logged in to Cloudflare. Run scripts/deploy --login; or, where there is no browser, set "
     "CLOUDFLARE_API_TOKEN to a token with the permissions Account Settings: Read, Workers Scripts: Edit, "
     "Workers R2 Storage: Edit, D1: Edit and Vectorize: Edit."
 )

@@ -11,7 +11,7 @@ from typing import Any, cast
 import cloudflare
 
 from tools.deploy.account import Account
-from tools.deploy.errors import DeployError
+from tools.deploy.errors import DASHBOARD, DeployError
 from tools.deploy.target import Target
 
 BUCKETS, DATABASES, INDEXES = "Workers R2 Storage: Edit", "D1: Edit", "Vectorize: Edit"
@@ -160,8 +160,8 @@ class Index(Resource):
             raise DeployError(
                 f"The {self.title} is for vectors of {found['dimensions']} numbers and the metric {found['metric']}; "
                 f"EMBED_MODEL makes {self.width}, compared by {METRIC}. Both are settled when an index is made: put "
-                f"another index_name into wrangler.jsonc and let documents be added anew, or delete the index: "
-                f"npx wrangler vectorize delete {self.name}"
+                f"another index_name into wrangler.jsonc and let documents be added anew, or delete the index "
+                f"in {DASHBOARD}."
             )
 
     def missing_properties(self) -> list[tuple[str, str]]:

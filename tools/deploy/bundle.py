@@ -1,0 +1,146 @@
+"""The upload: built, measured, sent, and taken back."""
+
+import gzip
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import cloudflare
+
+from tools.deploy.account import Account
+from tools.deploy.commands import CommandError, Commands
+from tools.deploy.errors import DeployError
+from tools.deploy.target import Target
+
+Plan = Literal["paid", "free"]
+MAX_BYTES: Mapping[Plan, int] = {"paid": 10_000_000, "free": 3_000_000}
+"""Of an upload, compressed. Source: developers.cloudflare.com/workers/platform/limits, "Worker size"."""
+LARGEST = 5
+"""Modules that are listed when the upload is too large."""
+BUILD, UPLOAD = "build the upload", "upload the Worker"
+PERMISSION = "Workers Scripts: Edit"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Modules as they are uploaded."""
+
+    modules: dict[str, int]
+    """Path → compressed bytes."""
+    compressed: int
+    """Bytes of all modules together, compressed as wrangler does before it counts them."""
+    tag: str
+    """Fingerprint of modules, configuration and static files, at most 25 characters: the version's tag."""
+
+    def check_size(self, plan: Plan) -> None:
+        """Raises DeployError if the plan does not take it."""
+        if self.compressed > MAX_BYTES[plan]:
+            raise DeployError(
+                f"The upload has {_megabytes(self.compressed)} compressed; the {plan} plan takes "
+                f"{_megabytes(MAX_BYTES[plan])}. Its largest modules are {self.largest()}: remove what is not needed."
+            )
+
+    def largest(self) -> str:
+        """The largest modules with their sizes, for people."""
+        sizes = sorted(self.modules.items(), key=lambda module: module[1], reverse=True)
+        return ", ".join(f"{path} {_megabytes(size)}" for path, size in sizes[:LARGEST])
+
+    @property
+    def size(self) -> str:
+        return f"{len(self.modules)} modules, {_megabytes(self.compressed)} compressed"
+
+
+def build(target: Target, file: Path, commands: Commands) -> Bundle:
+    """Bring python_modules up to date and collect what would be uploaded. Raises DeployError if that fails."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            commands.pywrangler("deploy", "--config", file, "--dry-run", "--outdir", folder)
+        except CommandError as error:
+            raise error.explained(BUILD, PERMISSION) from error
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(Path(folder))}
+    files.pop("README.md", None)  # wrangler's note about the folder
+    return Bundle(
+        modules={path: len(gzip.compress(content)) for path, content in files.items()},
+        compressed=len(gzip.compress(b"".join(files.values()))),
+        tag=_fingerprint(target, files),
+    )
+
+
+def _fingerprint(target: Target, modules: dict[str, bytes]) -> str:
+    digest = hashlib.sha256(json.dumps(target.configuration, sort_keys=True).encode())
+    assets = target.root / target.configuration.get("assets", {}).get("directory", "public")
+    contents = {f"assets/{path.relative_to(assets)}": path.read_bytes() for path in _files(assets)}
+    for path, content in sorted({**modules, **contents}.items()):
+        digest.update(f"{path}\0{len(content)}\0".encode() + content)
+    return f"aiworker-{digest.hexdigest()[:16]}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@dataclass(frozen=True)
+class Version:
+    """The version of the Worker that has all of its traffic."""
+
+    id: str
+    tag: str
+    """The fingerprint of what it was made of; empty if it was not made by scripts/deploy, or a secret has changed."""
+
+
+def active(account: Account, target: Target) -> Version | None:
+    """The version that answers now; None if there is no Worker, or its traffic is split."""
+    scripts = account.api.workers.scripts
+    with account.reach(f"read the versions of the Worker {target.worker}"):
+        try:
+            # as JSON: the client's own type of this answer lacks what is in it
+            listed = scripts.deployments.with_raw_response.list(target.worker, account_id=account.id)
+            deployments: list[dict[str, Any]] = listed.http_response.json()["result"]["deployments"]
+            if not deployments or len(deployments[0]["versions"]) != 1:
+                return None
+            version = str(deployments[0]["versions"][0]["version_id"])
+            found = scripts.versions.get(version, account_id=account.id, script_name=target.worker)
+        except cloudflare.NotFoundError:
+            return None
+    annotations: dict[str, Any] = (found.model_extra or {}).get("annotations") or {}
+    return Version(version, str(annotations.get("workers/tag", "")))
+
+
+def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], commands: Commands) -> str:
+    """Upload a version, give it all traffic, and return its id. Raises DeployError if that fails.
+
+    secrets: those that the Worker lacks; the others stay.
+    """
+    with tempfile.TemporaryDirectory() as folder:  # for its owner alone
+        output, secrets_file = Path(folder) / "output.ndjson", Path(folder) / "secrets.json"
+        arguments: list[str | Path] = ["deploy", "--config", file, "--tag", tag, "--message", "scripts/deploy"]
+        if secrets:
+            secrets_file.write_text(json.dumps(secrets))
+            arguments += ["--secrets-file", secrets_file]
+        try:
+            printed = commands.pywrangler(*arguments, WRANGLER_OUTPUT_FILE_PATH=str(output))
+        except CommandError as error:
+            raise error.explained(UPLOAD, PERMISSION) from error
+        entries = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
+    version = next((each["version_id"] for each in entries if each["type"] == "deploy"), None)
+    if not version:
+        raise DeployError(f"wrangler has not said which version of {target.worker} it uploaded: {printed[-500:]}")
+    return str(version)
+
+
+def roll_back(target: Target, file: Path, version: str, commands: Commands) -> None:
+    """Give all traffic to an earlier version. Raises DeployError if that fails."""
+    try:
+        commands.wrangler(
+            "rollback", version, "--config", file, "--name", target.worker, "--yes", "--message", "failed smoke test"
+        )
+    except CommandError as error:
+        raise error.explained(f"go back to version {version}", PERMISSION) from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1_000_000:.2f} MB"

@@ -1,0 +1,153 @@
+"""The deployment's two secrets, and with whose credentials the smoke test calls it.
+
+The Worker's API_KEYS cannot be read back from Cloudflare, so what is there is never overwritten: keys are uploaded
+where there are none, and `scripts/keys push` replaces them when somebody asks for that.
+"""
+
+import os
+import time
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import cloudflare
+
+from aiworker import signed_tokens
+from aiworker.access import ADMIN, SCOPES, Key
+from local import keys
+from local.keys import API_KEYS, TOKEN_SECRET
+from tools.deploy.account import Account
+from tools.deploy.errors import DeployError
+from tools.deploy.target import Target
+
+CALLER = "AIWORKER_KEY"
+"""Variable of the environment with an API key of the deployment."""
+CHECK = "deploy-check"
+"""Name and tenant of the key that the smoke test's tokens are made with. Nobody has the key itself."""
+CHECK_SCOPES = frozenset({"chat", "embed", "image", "rag:read", "rag:write"})
+FIRST = "first"
+"""Name of the API key that a first deployment makes."""
+FIRST_SCOPES = frozenset(SCOPES) - {ADMIN}
+TOKEN_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Secrets:
+    """Secrets that the next version brings along."""
+
+    values: dict[str, str]
+    """Name → value, of those that the deployment lacks."""
+    new_key: str = ""
+    """An API key that was made for this deployment; whoever deploys is shown it once."""
+    is_from_environment: bool = False
+    """Whether `new_key` is $AIWORKER_KEY, which they have already."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(self.values))
+
+
+def deployed_names(account: Account, target: Target) -> set[str]:
+    """Names of the secrets of the deployed Worker; none if it is not there."""
+    with account.reach(f"list the secrets of the Worker {target.worker}"):
+        try:
+            listed = account.api.workers.scripts.secrets.list(target.worker, account_id=account.id)
+        except cloudflare.NotFoundError:
+            return set()
+        return {each.name for each in listed}
+
+
+def missing(target: Target, deployed: set[str]) -> Secrets:
+    """The secrets to upload: this machine's, else new ones. Nothing is written.
+
+    Raises DeployError where a new key would be printed into the log of a CI run, or the local file cannot be read.
+    """
+    local = _local(target)
+    values: dict[str, str] = {}
+    new_key = ""
+    if TOKEN_SECRET not in deployed:
+        values[TOKEN_SECRET] = local.get(TOKEN_SECRET) or keys.random_text(keys.KEY_BYTES)
+    if API_KEYS not in deployed:
+        known = list(local.keys())
+        if not known:
+            new_key = os.environ.get(CALLER) or _new_key()
+            known.append(Key(FIRST, keys.sha256(new_key), FIRST_SCOPES))
+        if not any(_can_check(key) for key in known):
+            known.append(Key(CHECK, keys.sha256(keys.random_key()), CHECK_SCOPES, CHECK))
+        values[API_KEYS] = keys.written(known)
+    return Secrets(values, new_key, bool(new_key) and CALLER in os.environ)
+
+
+def _new_key() -> str:
+    if os.environ.get("CI"):
+        raise DeployError(
+            "This deployment has no API key yet, and a new one would be printed into the log of this CI run: set "
+            f"the secret {CALLER} to a key of your own (aiw_ and 43 random letters and digits), or deploy once from "
+            "your machine."
+        )
+    return keys.random_key()
+
+
+def keep(target: Target, secrets: Secrets) -> None:
+    """Write uploaded secrets into the file of this machine, which has a key's SHA-256 only."""
+    if secrets.values:
+        with keys.changing(target.root, target.environment) as variables:
+            for name, value in secrets.values.items():
+                variables.set(name, value)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sends the smoke test's requests."""
+
+    credential: str
+    """Empty for nobody."""
+    title: str
+    """For people."""
+    is_certain: bool = False
+    """Whether the deployment must know the credential, so that a 401 is a failure."""
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"authorization": f"Bearer {self.credential}"} if self.credential else {}
+
+
+NOBODY = Caller("", "nobody")
+
+
+def caller(target: Target, address: str, uploaded: Secrets) -> Caller:
+    """$AIWORKER_KEY, else a token of five minutes that this machine signs, else nobody."""
+    if key := os.environ.get(CALLER):
+        return Caller(key, f"${CALLER}", is_certain=True)
+    local = _local(target)
+    secret = local.get(TOKEN_SECRET)
+    maker = next((key for key in local.keys() if _can_check(key)), None)  # noqa: SIM118 - no mapping
+    if not secret or maker is None:
+        return NOBODY
+    url = urlsplit(address)
+    now = int(time.time())
+    token = signed_tokens.Token(
+        key=maker.name,
+        mark=maker.mark,
+        audience=f"{url.scheme}://{url.netloc}",
+        scopes=CHECK_SCOPES,
+        tenant=CHECK,
+        issued=now,
+        expires=now + TOKEN_SECONDS,
+    )
+    signed = signed_tokens.write(token, secret)
+    return Caller(
+        signed, f"a token of the key {maker.name}", is_certain=set(uploaded.names) == {API_KEYS, TOKEN_SECRET}
+    )
+
+
+def _can_check(key: Key) -> bool:
+    """Whether tokens of the key may do all that the smoke test does, for a tenant of its own."""
+    is_alive = key.expires is None or key.expires > time.time() + TOKEN_SECONDS
+    return is_alive and (ADMIN in key.scopes or (key.tenant == CHECK and key.scopes >= CHECK_SCOPES))
+
+
+def _local(target: Target) -> keys.Variables:
+    try:
+        return keys.read(target.root, target.environment)
+    except keys.CannotDo as error:
+        raise DeployError(str(error)) from error

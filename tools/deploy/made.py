@@ -1,0 +1,31 @@
+"""A record, on this machine, of what scripts/deploy has created in an account: what `--remove` may delete."""
+
+import json
+from pathlib import Path
+
+from local.install import BUILT
+
+
+class Made:
+    """Resources that deployments of one Worker have created."""
+
+    def __init__(self, root: Path, account: str, worker: str) -> None:
+        self._file = root / BUILT.name / "deployed" / account / f"{worker}.json"
+        self.uploaded = False
+        """Whether this run has uploaded a version."""
+
+    def add(self, kind: str, name: str) -> None:
+        self._write([*self.read(), (kind, name)])
+
+    def remove(self, kind: str, name: str) -> None:
+        self._write([each for each in self.read() if each != (kind, name)])
+
+    def read(self) -> list[tuple[str, str]]:
+        """Pairs of kind and name, in the order in which they were created."""
+        if not self._file.exists():
+            return []
+        return [(kind, name) for kind, name in json.loads(self._file.read_text())]
+
+    def _write(self, created: list[tuple[str, str]]) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(list(dict.fromkeys(created)), indent=2))

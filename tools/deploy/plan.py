@@ -1,0 +1,58 @@
+"""What a deployment is going to do, before it does it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from local.keys import API_KEYS, TOKEN_SECRET
+from tools.deploy import bundle, resources
+from tools.deploy.account import NO_ACCOUNT, Account
+from tools.deploy.resources import Index
+from tools.deploy.target import Target
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for."""
+
+    root: Path
+    environment: str = ""
+    dry_run: bool = False
+    yes: bool = False
+    as_json: bool = False
+    keep: bool = False
+    """Leave a version that fails the smoke test."""
+    plan: bundle.Plan = "paid"
+    """The account's plan of Cloudflare."""
+    subdomain: str = ""
+    """A name under workers.dev for an account that has none."""
+    address: str = ""
+    """Where the Worker is reached; empty for its custom domain or workers.dev."""
+
+
+def rows_of(account: Account | None, target: Target, options: Options) -> list[tuple[str, str, str]]:
+    """What a deployment handles, its state in the account, and the action. Without an account nothing is read.
+
+    Raises DeployError for an index of vectors that does not fit EMBED_MODEL: nothing has been changed by then.
+    """
+    rows: list[tuple[str, str, str]] = []
+    for resource in resources.all_of(account or NO_ACCOUNT, target):
+        is_there = resource.is_there() if account else None
+        state = {None: "not known", True: "there", False: "missing"}[is_there]
+        action = {None: "create it if it is missing", True: "leave it", False: "create it"}[is_there]
+        if isinstance(resource, Index):
+            action += _index_action(resource, is_there=bool(is_there))
+        rows.append((resource.title, state, action))
+    rows += [(f"migrations of {name}", "", "apply those that are missing") for name in target.named("d1_databases")]
+    rows.append(("secrets", "", f"set {API_KEYS} and {TOKEN_SECRET} if they are missing; what is there stays"))
+    rows.append((f"Worker {target.worker}", "", "build with pywrangler, upload unless it is unchanged"))
+    after = "leave it if a check fails" if options.keep else "go back to the version before if a check fails"
+    rows.append(("smoke test", "", f"health, chat, embed, a document, an image; {after}"))
+    return rows
+
+
+def _index_action(index: Index, *, is_there: bool) -> str:
+    if is_there:
+        index.check()
+    names = [name for name, _ in (index.missing_properties() if is_there else index.properties)]
+    width = "" if is_there else f", for vectors of {index.width} numbers"
+    return width + (f"; add metadata indexes of {', '.join(names)}" if names else "")

@@ -1,0 +1,87 @@
+"""`scripts/deploy --remove`: list what a deployment has, ask, and delete what scripts/deploy has created."""
+
+import contextlib
+import sys
+
+import cloudflare
+
+from tools.deploy import resources
+from tools.deploy.account import Account, log_in
+from tools.deploy.commands import Commands
+from tools.deploy.errors import DeployError
+from tools.deploy.made import Made
+from tools.deploy.plan import Options
+from tools.deploy.report import Report
+from tools.deploy.target import Target
+from tools.deploy.workplace import alone
+
+WORKER, WORKFLOW = "Worker", "Workflow"
+
+
+def remove(options: Options, *, everything: bool) -> int:
+    """Remove a deployment, and return the exit status. Raises DeployError if that is not possible.
+
+    everything: delete what stands in wrangler.jsonc, whether or not this machine has created it.
+    """
+    target = Target.read(options.root, options.environment)
+    account = log_in(target, Commands(options.root))
+    report, made = Report(as_json=options.as_json), Made(target.root, account.id, target.worker)
+    found = _found(account, target)
+    created = made.read()
+    doomed = [entry for entry in found if everything or entry[:2] in created]
+    report.say(f"{target.worker} ({target.title}) in the account {account.title}\n")
+    if not found:
+        report.result("There is nothing to remove.", ok=True, removed=[])
+        return 0
+    fates = ["delete" if entry in doomed else "keep: not created by this machine" for entry in found]
+    report.table([(*entry, fate) for entry, fate in zip(found, fates, strict=True)])
+    if not doomed:
+        raise DeployError("None of this was created by scripts/deploy on this machine: add --all to delete it.")
+    if options.dry_run:
+        return 0
+    _confirm(target, options)
+    with alone():
+        for kind, name, _ in doomed:
+            with report.step(f"{kind} {name}") as step:
+                _delete(account, target, kind, name)
+                made.remove(kind, name)
+                step.outcome = "deleted"
+    names = [f"{kind} {name}" for kind, name, _ in doomed]
+    report.result(f"\nRemoved: {', '.join(names)}.", ok=True, removed=names)
+    return 0
+
+
+def _found(account: Account, target: Target) -> list[tuple[str, str, str]]:
+    """Kind, name and contents of what is there, in the order in which it can be deleted: the Worker goes first."""
+    found: list[tuple[str, str, str]] = []
+    with account.reach(f"look for the Worker {target.worker}"), contextlib.suppress(cloudflare.NotFoundError):
+        account.api.workers.scripts.settings.get(target.worker, account_id=account.id)
+        found.append((WORKER, target.worker, "with its conversations and budgets"))
+        found += [(WORKFLOW, name, "") for name in target.named("workflows")]
+    return found + [
+        (each.kind, each.name, each.contents()) for each in resources.all_of(account, target) if each.is_there()
+    ]
+
+
+def _delete(account: Account, target: Target, kind: str, name: str) -> None:
+    if kind == WORKER:
+        with account.reach(f"delete the Worker {name}"), contextlib.suppress(cloudflare.NotFoundError):
+            account.api.workers.scripts.delete(name, account_id=account.id, force=True)
+        return
+    if kind == WORKFLOW:
+        with account.reach(f"delete the Workflow {name}"), contextlib.suppress(cloudflare.NotFoundError):
+            account.api.workflows.delete(name, account_id=account.id)
+        return
+    next(each for each in resources.all_of(account, target) if (each.kind, each.name) == (kind, name)).delete()
+
+
+def _confirm(target: Target, options: Options) -> None:
+    """Raises DeployError unless somebody types the Worker's name."""
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise DeployError("Nobody is there to say yes: add --yes.")
+    sys.stderr.write(f"\nDeleted data cannot be restored. Type {target.worker} to go on: ")
+    sys.stderr.flush()
+    if sys.stdin.readline().strip() != target.worker:
+        raise DeployError("Nothing was changed.")

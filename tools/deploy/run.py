@@ -1,0 +1,240 @@
+"""The order of a deployment: look, plan, ask, create what is missing, upload, try it, and go back if it fails."""
+
+import contextlib
+import sys
+from typing import Any
+
+import cloudflare
+
+from tools.deploy import bundle, credentials, resources, workplace
+from tools.deploy.account import Account, log_in
+from tools.deploy.bundle import Bundle, Version
+from tools.deploy.commands import CommandError, Commands
+from tools.deploy.credentials import Secrets
+from tools.deploy.errors import DeployError
+from tools.deploy.made import Made
+from tools.deploy.plan import Options, rows_of
+from tools.deploy.report import Report
+from tools.deploy.resources import Index
+from tools.deploy.smoke import Outcome, SmokeTest
+from tools.deploy.target import Target
+
+
+def deploy(options: Options) -> int:
+    """Deploy, and return the exit status: 0 if the deployment works. Raises DeployError if it cannot be made."""
+    return Deployment(options).run()
+
+
+class Deployment:
+    """One run of scripts/deploy."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._report = Report(as_json=options.as_json)
+        self._target = Target.read(options.root, options.environment)
+        self._commands = Commands(options.root)
+        self._file = workplace.file(options.root)
+
+    def run(self) -> int:
+        target = self._target
+        target.settings()  # a variable that the Worker would refuse is refused here
+        if self._options.dry_run:
+            return self._show_plan()
+        account = log_in(target, self._commands)
+        steps = rows_of(account, target, self._options)
+        self._report.say(f"Deploying {target.worker} ({target.title}) to the account {account.title}\n")
+        self._report.table(steps)
+        self._confirm()
+        with workplace.alone(), workplace.written(target, account.id):
+            return self._deploy(account)
+
+    # ---- the plan ----------------------------------------------------------------------------------------------------
+
+    def _show_plan(self) -> int:
+        """Print the plan: with what is there already if somebody is logged in."""
+        account: Account | None = None
+        try:
+            account = log_in(self._target, self._commands)
+            note = f"to the account {account.title}"
+        except DeployError as error:
+            note = f"(nobody is logged in, so that it is not known what is there already: {error})"
+        steps = rows_of(account, self._target, self._options)
+        self._report.say(f"Would deploy {self._target.worker} ({self._target.title}) {note}\n")
+        self._report.table(steps)
+        if self._options.as_json:
+            rows = [dict(zip(("what", "state", "action"), row, strict=True)) for row in steps]
+            self._report.result("", dry_run=True, worker=self._target.worker, plan=rows)
+        return 0
+
+    def _confirm(self) -> None:
+        """Raises DeployError unless somebody says yes."""
+        if self._options.yes:
+            return
+        if not sys.stdin.isatty():
+            raise DeployError("Nobody is there to say yes: add --yes.")
+        sys.stderr.write("\nGo on? [y/N] ")
+        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+            raise DeployError("Nothing was changed.")
+
+    # ---- the steps ---------------------------------------------------------------------------------------------------
+
+    def _deploy(self, account: Account) -> int:
+        target, report = self._target, self._report
+        report.say()
+        made = Made(target.root, account.id, target.worker)
+        with report.step("upload: built") as step:
+            built = bundle.build(target, self._file, self._commands)
+            built.check_size(self._options.plan)
+            step.outcome = built.size
+        address = self._address(account)
+        self._create_resources(account, made)
+        self._migrate(account)
+        before = bundle.active(account, target)
+        secrets = credentials.missing(target, credentials.deployed_names(account, target))
+        try:
+            version, is_new = self._upload(built, before, secrets, made)
+            caller = credentials.caller(target, address, secrets)
+            outcomes = SmokeTest(address, version, caller, target.vector_width()).run(report)
+            return self._conclude(
+                account, address, Version(version, built.tag), before if is_new else None, outcomes, secrets
+            )
+        finally:
+            # even if the smoke test was interrupted: nobody else has the key
+            self._show_key(secrets, made)
+
+    def _create_resources(self, account: Account, made: Made) -> None:
+        for resource in resources.all_of(account, self._target):
+            with self._report.step(resource.title) as step:
+                step.outcome = "there"
+                if not resource.is_there():
+                    resource.create()
+                    made.add(resource.kind, resource.name)
+                    step.outcome = "created"
+                if isinstance(resource, Index):
+                    step.outcome += self._create_properties(resource)
+
+    @staticmethod
+    def _create_properties(index: Index) -> str:
+        index.check()
+        missing = [name for name, _ in index.missing_properties()]
+        if not missing:
+            return ""
+        has_vectors = index.vectors() > 0
+        index.create_properties()
+        note = f", with metadata indexes of {', '.join(missing)}"
+        return note + (
+            " (documents that are there are not found by them until they are added anew)" if has_vectors else ""
+        )
+
+    def _migrate(self, account: Account) -> None:
+        """Bring the databases up to date before the new code serves. Migrations only add: the old code goes on."""
+        folders = {
+            each["database_name"]: each.get("migrations_dir")
+            for each in self._target.configuration.get("d1_databases", [])
+        }
+        for database in resources.databases(account, self._target):
+            folder = folders[database.name]
+            if not folder:
+                continue
+            with self._report.step(f"migrations of {database.name}") as step:
+                missing = database.missing_migrations(self._target.root / folder)
+                step.outcome = f"{len(missing)} applied" if missing else "up to date"
+                if missing:
+                    self._apply(database.name)
+
+    def _apply(self, database: str) -> None:
+        try:
+            self._commands.wrangler("d1", "migrations", "apply", database, "--remote", "--config", self._file)
+        except CommandError as error:
+            raise error.explained(f"apply the migrations of {database}", resources.DATABASES) from error
+
+    def _upload(self, built: Bundle, before: Version | None, secrets: Secrets, made: Made) -> tuple[str, bool]:
+        """The id of the version with this content, and whether it was uploaded now."""
+        with self._report.step(f"Worker {self._target.worker}") as step:
+            if before and before.tag == built.tag and not secrets.values:
+                step.outcome = f"unchanged, version {before.id}"
+                return before.id, False
+            if before is None:
+                made.add("Worker", self._target.worker)
+            version = bundle.upload(self._target, self._file, built.tag, secrets.values, self._commands)
+            credentials.keep(self._target, secrets)
+            made.uploaded = True
+            step.outcome = f"uploaded, version {version}" + (
+                f", with {', '.join(secrets.names)}" if secrets.names else ""
+            )
+        return version, True
+
+    def _address(self, account: Account) -> str:
+        """Where the Worker is reached: --address, else its custom domain, else workers.dev."""
+        if self._options.address:
+            return self._options.address.rstrip("/")
+        routes: list[Any] = self._target.configuration.get("routes", [])
+        for route in routes:
+            if isinstance(route, dict) and route.get("custom_domain"):  # pyright: ignore[reportUnknownMemberType]
+                return f"https://{route['pattern']}"
+        return f"https://{self._target.worker}.{self._subdomain(account)}.workers.dev"
+
+    def _subdomain(self, account: Account) -> str:
+        """The account's name under workers.dev, registered if --subdomain says so."""
+        subdomains = account.api.workers.subdomains
+        with account.reach("read the workers.dev subdomain"):
+            with contextlib.suppress(cloudflare.NotFoundError):
+                if found := subdomains.get(account_id=account.id).subdomain:
+                    return found
+            if not self._options.subdomain:
+                raise DeployError(
+                    "This account has no workers.dev subdomain, which is part of every Worker's address: choose one "
+                    f"with scripts/deploy --subdomain NAME (https://{self._target.worker}.NAME.workers.dev)."
+                )
+            subdomains.update(account_id=account.id, subdomain=self._options.subdomain)
+        return self._options.subdomain
+
+    # ---- the end -----------------------------------------------------------------------------------------------------
+
+    def _conclude(
+        self,
+        account: Account,
+        address: str,
+        version: Version,
+        before: Version | None,
+        outcomes: list[Outcome],
+        secrets: Secrets,
+    ) -> int:
+        """Show the outcome, go back if the smoke test failed, and return the exit status."""
+        failed = [each.name for each in outcomes if each.status == "failed"]
+        self._report.say()
+        self._report.table([each.row for each in outcomes])
+        verdict = "works" if not failed else f"FAILS the smoke test: {', '.join(failed)}"
+        if failed:
+            verdict += self._go_back(account, version, before)
+        self._report.result(
+            f"\n{self._target.worker} {verdict}\n{address}",
+            ok=not failed,
+            worker=self._target.worker,
+            environment=self._target.title,
+            account=account.id,
+            address=address,
+            version=version.id,
+            checks=[each.as_json() for each in outcomes],
+            verdict=verdict,
+            api_key=None if secrets.is_from_environment else secrets.new_key or None,
+        )
+        return 1 if failed else 0
+
+    def _go_back(self, account: Account, version: Version, before: Version | None) -> str:
+        """Give the traffic back to the version before; what was done, for people."""
+        if self._options.keep:
+            return ". It was left as it is (--keep)."
+        if before is None:
+            return ". There is no version before it to go back to: it was left as it is."
+        now = bundle.active(account, self._target)
+        if now is None or now.id != version.id:
+            return ". Meanwhile somebody else has deployed: theirs was left as it is."
+        with self._report.step(f"rolling back to version {before.id}") as step:
+            bundle.roll_back(self._target, self._file, before.id, self._commands)
+            step.outcome = "done"
+        return f". It was taken back: version {before.id} answers again. The database keeps its new tables."
+
+    def _show_key(self, secrets: Secrets, made: Made) -> None:
+        if made.uploaded and secrets.new_key and not secrets.is_from_environment and not self._options.as_json:
+            print(f"\nAn API key for this deployment, shown this once:\n{secrets.new_key}", flush=True)
