@@ -1,0 +1,110 @@
+"""`python -m tests.deploy.cloudflare_api --port P --edge-port E --data DIR`: the stand-in as a process."""
+
+import argparse
+import asyncio
+import socket
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from local import ROOT
+from local.install import PYTHON
+from local.plan import ENVIRONMENT
+from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
+from tests.deploy.cloudflare_api.application import application
+from tests.deploy.cloudflare_api.edge import Edge
+from tests.deploy.cloudflare_api.platform import Platform
+from tests.deploy.cloudflare_api.store import Store
+
+
+class Protocol(H11Protocol):
+    """Gives the application its connection, so that it can hang up."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        super().connection_made(transport)
+        app = self.app
+
+        async def with_transport(scope: Any, receive: Any, send: Any) -> None:
+            extensions = {**scope.get("extensions", {}), "transport": transport}
+            await app({**scope, "extensions": extensions}, receive, send)
+
+        self.app = with_transport
+
+
+class Server(uvicorn.Server):
+    """Leaves signals to us: uvicorn would raise them again before the child processes have ended."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+
+async def _serve(port: int, edge_port: int, data: Path) -> None:
+    data.mkdir(parents=True, exist_ok=True)
+    simulator = f"127.0.0.1:{_free_port()}"
+    async with Children() as children:
+        command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", simulator.rpartition(":")[2]]
+        command += ["--data", str(data / "simulator"), "--tokens-per-second", "0"]
+        child = await children.start(command, ENVIRONMENT, ROOT)
+        await _wait_until_ready(child)
+        draining = asyncio.create_task(_drain(child))
+        platform = Platform(data, Store(data / "account.sqlite"), Edge(data, edge_port, simulator), simulator)
+        config = uvicorn.Config(application(platform), port=port, log_level="warning", http=Protocol)
+        server = Server(config)
+        others = [asyncio.create_task(_announce(server, port)), asyncio.create_task(_end_when_asked(server))]
+        await server.serve()
+        for task in (draining, *others):
+            task.cancel()
+
+
+async def _wait_until_ready(simulator: Child) -> None:
+    async for line in simulator.lines():
+        if "Ready on" in line:
+            return
+    sys.exit("The simulator has not started.")
+
+
+async def _drain(child: Child) -> None:
+    async for _ in child.lines():
+        pass
+
+
+async def _end_when_asked(server: uvicorn.Server) -> None:
+    await stopping().wait()
+    server.should_exit = True
+    server.force_exit = True  # held requests would keep it waiting
+
+
+async def _announce(server: uvicorn.Server, port: int) -> None:
+    while not server.started:
+        await asyncio.sleep(0.01)
+    sys.stdout.write(f"Ready on http://127.0.0.1:{port}/client/v4\n")
+    sys.stdout.flush()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--edge-port", type=int, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    options = parser.parse_args()
+    adopt_orphans()
+    try:
+        asyncio.run(_serve(options.port, options.edge_port, options.data.resolve()))
+    finally:
+        end_orphans()
+
+
+if __name__ == "__main__":
+    main()

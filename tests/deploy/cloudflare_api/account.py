@@ -1,0 +1,186 @@
+"""The client of the stand-in, for tests: starts and stops its process, and sets what a test needs."""
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import httpx
+
+from local import ROOT
+from local.processes import end_with_parent
+from tests.deploy.cloudflare_api.faults import Kind, Moment
+from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan
+
+
+@dataclass
+class CloudflareAccount:
+    """An account at the stand-in. A context manager: the process runs while it is open."""
+
+    data: Path
+    """Folder of all state: one that has been used before has what it had then."""
+    port: int = 0
+    """0: a free one."""
+    edge_port: int = 0
+    token: str = TOKEN
+    account_id: str = ACCOUNT_ID
+    lines: list[str] = field(default_factory=list[str])
+    """What the process has printed."""
+
+    def __enter__(self) -> "CloudflareAccount":
+        self.port, self.edge_port = self.port or _free_port(), self.edge_port or _free_port()
+        command = [sys.executable, "-m", "tests.deploy.cloudflare_api", "--port", str(self.port)]
+        command += ["--edge-port", str(self.edge_port), "--data", str(self.data)]
+        self._ready = threading.Event()
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True, preexec_fn=end_with_parent,
+        )  # fmt: skip
+        threading.Thread(target=self._read, daemon=True).start()
+        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/_control", timeout=30)
+        self._ready.wait(60)
+        assert self._process.poll() is None, "The stand-in has not started:\n" + "\n".join(self.lines)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._client.close()
+        self._process.send_signal(signal.SIGTERM)
+        self._process.wait(20)
+
+    def _read(self) -> None:
+        assert self._process.stdout
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip())
+            if line.startswith("Ready on "):
+                self._ready.set()
+        self._ready.set()
+
+    @property
+    def base_url(self) -> str:
+        """For CLOUDFLARE_API_BASE_URL."""
+        return f"http://127.0.0.1:{self.port}/client/v4"
+
+    @property
+    def edge_url(self) -> str:
+        """Where the active version answers."""
+        return f"http://127.0.0.1:{self.edge_port}"
+
+    # ---- what has happened -----------------------------------------------------------------------
+
+    def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
+        """Requests so far (method, path, query, status), oldest first; `path` is a regular expression to find."""
+        found: list[dict[str, Any]] = self._ask("GET", "journal")["requests"]
+        return [each for each in found if method in ("", each["method"]) and re.search(path, each["path"])]
+
+    def unknown_requests(self) -> list[str]:
+        """Calls the stand-in does not know, as `METHOD PATH`."""
+        return self._ask("GET", "journal")["unknown"]
+
+    def clear_requests(self) -> None:
+        self._ask("DELETE", "journal")
+
+    def edge(self) -> dict[str, Any]:
+        """What the edge serves: `condition`, `script`, `version_id`, and the `log` of the runtime."""
+        return self._ask("GET", "edge")
+
+    def wait_for_edge(self, version_id: str | None = None, seconds: float = 60) -> dict[str, Any]:
+        """Wait until the edge serves a version, this one if it is given, and return what `edge` does."""
+        deadline = time.monotonic() + seconds
+        while True:
+            edge = self.edge()
+            if edge["condition"] == "ready" and version_id in (None, edge["version_id"]):
+                return edge
+            log = "\n".join(edge["log"])
+            assert edge["condition"] != "failed", f"The edge cannot run the version:\n{log}"
+            assert time.monotonic() < deadline, f"After {seconds} s the edge is {edge['condition']}:\n{log}"
+            time.sleep(0.05)
+
+    # ---- what shall happen -----------------------------------------------------------------------
+
+    def set_permissions(self, permissions: Iterable[Permission]) -> None:
+        self._set(permissions=sorted(permissions))
+
+    def drop_permission(self, *permissions: Permission) -> None:
+        held: list[Permission] = self._ask("GET", "settings")["permissions"]
+        self.set_permissions(set(held) - set(permissions))
+
+    def set_plan(self, plan: Plan) -> None:
+        self._set(plan=plan)
+
+    def set_accounts(self, **names: str) -> None:
+        """The accounts of the token: id → name."""
+        self._set(accounts=[{"id": account, "name": name} for account, name in names.items()])
+
+    def set_subdomain(self, label: str | None, account_id: str | None = None) -> None:
+        """Register the label under workers.dev, or none."""
+        subdomains: dict[str, str] = self._ask("GET", "settings")["subdomains"]
+        subdomains.pop(account_id or self.account_id, None)
+        self._set(subdomains=subdomains | ({account_id or self.account_id: label} if label else {}))
+
+    def set_taken_subdomains(self, *labels: str) -> None:
+        self._set(taken_subdomains=list(labels))
+
+    def enable_r2(self, *, enabled: bool) -> None:
+        self._set(r2_enabled=enabled)
+
+    def set_max_databases(self, limit: int) -> None:
+        """More are refused with 7406."""
+        self._set(max_databases=limit)
+
+    def serve_on_edge(self, script: str | None) -> None:
+        """Have the edge serve this Worker; None: the one activated last."""
+        self._set(edge_script=script)
+
+    def fail(
+        self, method: str, path: str, *, status: int = 500, body: Any = None, times: int = 1, moment: Moment = "before"
+    ) -> None:
+        """Answer the next requests that match with this. `path` is a regular expression, `method` may be `*`.
+
+        moment: "after" lets the request take effect first.
+        """
+        error = {"success": False, "errors": [{"code": 10013, "message": "An unknown error has occurred."}]}
+        self._fault("answer", method, path, status=status, body=body or error, times=times, moment=moment)
+
+    def hang_up(self, method: str, path: str, *, times: int = 1, moment: Moment = "before") -> None:
+        """Close the connection of the next requests that match, without an answer."""
+        self._fault("hang_up", method, path, times=times, moment=moment)
+
+    def hold(self, method: str, path: str, *, times: int = 1, moment: Moment = "before") -> None:
+        """Let the next requests that match wait until `release`."""
+        self._fault("hold", method, path, times=times, moment=moment)
+
+    def wait_until_met(self, seconds: float = 60) -> None:
+        """Wait until a request has met each of the faults."""
+        deadline = time.monotonic() + seconds
+        while not all(fault["seen"] for fault in self._ask("GET", "faults")):
+            assert time.monotonic() < deadline, f"After {seconds} s no request has met the fault."
+            time.sleep(0.02)
+
+    def release(self) -> None:
+        """Let held requests go on, and forget all faults."""
+        self._ask("DELETE", "faults")
+
+    def _fault(self, kind: Kind, method: str, path: str, **options: Any) -> None:
+        self._ask("POST", "faults", {"kind": kind, "method": method, "path": path, **options})
+
+    def _set(self, **settings: Any) -> None:
+        self._ask("PATCH", "settings", settings)
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        response = self._client.request(method, f"/{path}", json=body)
+        response.raise_for_status()
+        return response.json()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

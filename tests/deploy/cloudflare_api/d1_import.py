@@ -1,0 +1,40 @@
+"""The import of an SQL file into D1, in the steps that `wrangler d1 execute --file` takes."""
+
+import hashlib
+import time
+from pathlib import Path
+
+from starlette.responses import Response
+
+from tests.deploy.cloudflare_api import sql
+from tests.deploy.cloudflare_api.envelope import ApiError, Document
+
+
+def step(data: Path, database: Path, asked: Document, base_url: str) -> Document:
+    """The answer to one step: where to upload the file, or, once it is there, that all of it has been run.
+
+    Raises ApiError 7500 if its SQL fails.
+    """
+    if asked.get("action") == "init":
+        name = f"{asked['etag']}.sql"
+        return {"success": True, "upload_url": f"{base_url}uploads/{name}", "filename": name}
+    if asked.get("action") != "ingest":
+        raise ApiError(400, 7500, f"not simulated: the import action {asked.get('action')!r}")
+    start = time.perf_counter()
+    statements = sql.split(_file(data, str(asked["filename"])).read_text(), [])
+    results = sql.run(database, statements)
+    meta: Document = dict(results[-1]["meta"]) | {"duration": (time.perf_counter() - start) * 1000}
+    result = {"num_queries": len(statements), "final_bookmark": "0", "meta": meta}
+    return {"success": True, "type": "import", "status": "complete", "messages": [], "result": result}
+
+
+def keep(data: Path, name: str, content: bytes) -> Response:
+    """Keep an uploaded file; the answer's etag is its MD5, which wrangler compares."""
+    file = _file(data, name)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+    return Response(headers={"etag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'})
+
+
+def _file(data: Path, name: str) -> Path:
+    return data / "uploads" / Path(name).name

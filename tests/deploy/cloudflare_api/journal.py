@@ -1,0 +1,46 @@
+"""The record of requests: method, path and status, never a header or a body, so that no secret is in it."""
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from tests.deploy.cloudflare_api.envelope import Document
+
+NO_ANSWER = 0
+"""Status of a request whose connection was closed without an answer."""
+
+
+class Journal:
+    """Requests in the order of their answers."""
+
+    def __init__(self) -> None:
+        self.requests: list[Document] = []
+        self.unknown: list[str] = []
+        """Calls that the stand-in does not answer, as `METHOD PATH`."""
+
+    def clear(self) -> None:
+        self.requests.clear()
+        self.unknown.clear()
+
+
+class Recording:
+    """Writes every request of the REST API into the journal."""
+
+    def __init__(self, app: ASGIApp, journal: Journal) -> None:
+        self._app = app
+        self._journal = journal
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"].startswith("/_control"):
+            await self._app(scope, receive, send)
+            return
+        entry: Document = {"method": scope["method"], "path": scope["path"], "status": NO_ANSWER}
+        entry["query"] = scope["query_string"].decode()
+
+        async def noting(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                entry["status"] = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        finally:
+            self._journal.requests.append(entry)

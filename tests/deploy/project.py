@@ -1,0 +1,86 @@
+"""A copy of the checkout, in which scripts can be run and files broken."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from local import ROOT
+from local.install import VENV, WORKER_PACKAGES, WRANGLER
+from tests.deploy.cloudflare_api.account import CloudflareAccount
+
+SHARED = (".venv", "node_modules", ".aiworker")
+"""Folders that a copy has as links: what is installed."""
+
+
+@dataclass
+class Project:
+    folder: Path
+    account: CloudflareAccount
+    environment: dict[str, str] = field(default_factory=dict[str, str])
+    """Of its commands, in addition."""
+
+    @classmethod
+    def copy(cls, folder: Path, account: CloudflareAccount) -> "Project":
+        """Copy the files under version control as they are now, with the Worker's packages in python_modules."""
+        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, text=True, capture_output=True, check=True)
+        for name in filter(None, listed.stdout.split("\0")):
+            if (ROOT / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, folder / name)
+        for name in SHARED:
+            (folder / name).symlink_to(ROOT / name)
+        fill_packages(folder)
+        return cls(folder, account)
+
+    def run(self, *command: str | Path, seconds: float = 120, standard_input: str = "") -> "Finished":
+        """Run a command in the copy, with the account's token and without anything of this machine's login."""
+        done = subprocess.run(
+            [str(part) for part in command], cwd=self.folder, env=self._environment(), text=True, check=False,
+            input=standard_input, capture_output=True, timeout=seconds,
+        )  # fmt: skip
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def wrangler(self, *arguments: str, standard_input: str = "") -> "Finished":
+        return self.run("node", "--no-warnings", WRANGLER, *arguments, standard_input=standard_input)
+
+    def pywrangler(self, *arguments: str) -> "Finished":
+        return self.run(VENV / "bin/pywrangler", *arguments)
+
+    def _environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE_", "CF_"))}
+        return kept | {
+            "CLOUDFLARE_API_BASE_URL": self.account.base_url,
+            "CLOUDFLARE_API_TOKEN": self.account.token,
+            "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "WRANGLER_SEND_METRICS": "false",
+            "WRANGLER_WRITE_LOGS": "false",
+            "NODE_COMPILE_CACHE": str(ROOT / ".aiworker/node-compile-cache"),
+            "XDG_CONFIG_HOME": str(self.folder / ".config"),
+            "NO_COLOR": "1",
+            **self.environment,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Finished:
+    status: int
+    output: str
+    """Standard output."""
+    errors: str
+    """Standard error."""
+
+    @property
+    def text(self) -> str:
+        return self.output + self.errors
+
+
+def fill_packages(folder: Path) -> None:
+    """Fill python_modules as pywrangler would, so that it finds its own sync done and asks no package index."""
+    ignored = shutil.ignore_patterns("*.pyc", "__pycache__", ".made-from")
+    shutil.copytree(WORKER_PACKAGES, folder / "python_modules", ignore=ignored)
+    for token in (folder / "python_modules/.synced", folder / ".venv-workers/.synced"):
+        token.parent.mkdir(exist_ok=True)
+        token.write_text(version("workers-py"))
