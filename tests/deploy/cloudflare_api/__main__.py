@@ -37,15 +37,19 @@ class Protocol(H11Protocol):
 
 
 class Server(uvicorn.Server):
-    """Leaves signals to us: uvicorn would raise them again before the child processes have ended."""
+    """Says when it is ready, and leaves signals to us: uvicorn raises them again before our children have ended."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
         yield
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        sys.stdout.write(f"Ready on http://127.0.0.1:{self.config.port}/client/v4\n")
+        sys.stdout.flush()
+
 
 async def _serve(port: int, edge_port: int, data: Path) -> None:
-    data.mkdir(parents=True, exist_ok=True)
     simulator = f"127.0.0.1:{_free_port()}"
     async with Children() as children:
         command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", simulator.rpartition(":")[2]]
@@ -56,10 +60,10 @@ async def _serve(port: int, edge_port: int, data: Path) -> None:
         platform = Platform(data, Store(data / "account.sqlite"), Edge(data, edge_port, simulator), simulator)
         config = uvicorn.Config(application(platform), port=port, log_level="warning", http=Protocol)
         server = Server(config)
-        others = [asyncio.create_task(_announce(server, port)), asyncio.create_task(_end_when_asked(server))]
+        asking = asyncio.create_task(_end_when_asked(server))
         await server.serve()
-        for task in (draining, *others):
-            task.cancel()
+        draining.cancel()
+        asking.cancel()
 
 
 async def _wait_until_ready(simulator: Child) -> None:
@@ -80,13 +84,6 @@ async def _end_when_asked(server: uvicorn.Server) -> None:
     server.force_exit = True  # held requests would keep it waiting
 
 
-async def _announce(server: uvicorn.Server, port: int) -> None:
-    while not server.started:
-        await asyncio.sleep(0.01)
-    sys.stdout.write(f"Ready on http://127.0.0.1:{port}/client/v4\n")
-    sys.stdout.flush()
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -99,9 +96,11 @@ def main() -> None:
     parser.add_argument("--edge-port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args()
+    data = options.data.resolve()
+    data.mkdir(parents=True, exist_ok=True)
     adopt_orphans()
     try:
-        asyncio.run(_serve(options.port, options.edge_port, options.data.resolve()))
+        asyncio.run(_serve(options.port, options.edge_port, data))
     finally:
         end_orphans()
 

@@ -1,5 +1,6 @@
 """The client of the stand-in, for tests: starts and stops its process, and sets what a test needs."""
 
+import os
 import re
 import signal
 import socket
@@ -10,12 +11,12 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import httpx
 
 from local import ROOT
+from local.install import VENV
 from local.processes import end_with_parent
 from tests.deploy.cloudflare_api.faults import Kind, Moment
 from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan
@@ -36,21 +37,30 @@ class CloudflareAccount:
     """What the process has printed."""
 
     def __enter__(self) -> "CloudflareAccount":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the process on its ports; all that it did before is there."""
         self.port, self.edge_port = self.port or _free_port(), self.edge_port or _free_port()
         command = [sys.executable, "-m", "tests.deploy.cloudflare_api", "--port", str(self.port)]
         command += ["--edge-port", str(self.edge_port), "--data", str(self.data)]
         self._ready = threading.Event()
         self._process = subprocess.Popen(
-            command, cwd=ROOT, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=end_with_parent,
+            command, cwd=ROOT, env=_environment(), text=True, start_new_session=True, preexec_fn=end_with_parent,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         threading.Thread(target=self._read, daemon=True).start()
-        self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}/_control", timeout=30)
+        address = f"http://127.0.0.1:{self.port}/_control"
+        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False, verify=False)
         self._ready.wait(60)
         assert self._process.poll() is None, "The stand-in has not started:\n" + "\n".join(self.lines)
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def stop(self) -> None:
+        """End the process, and the Worker on the edge with it."""
         self._client.close()
         self._process.send_signal(signal.SIGTERM)
         self._process.wait(20)
@@ -178,6 +188,13 @@ class CloudflareAccount:
         response = self._client.request(method, f"/{path}", json=body)
         response.raise_for_status()
         return response.json()
+
+
+def _environment() -> dict[str, str]:
+    """Where the process finds the simulator's modules and node, however the tests were started."""
+    modules = (str(ROOT), str(ROOT / "local/simulator/src"))
+    path = (str(VENV / "bin"), os.environ["PATH"])
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
 
 
 def _free_port() -> int:

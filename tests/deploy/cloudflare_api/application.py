@@ -1,9 +1,8 @@
 """The application: all routes behind the record, the ordered failures and the door."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-
-import asyncio
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException

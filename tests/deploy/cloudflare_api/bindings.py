@@ -4,7 +4,7 @@ from tests.deploy.cloudflare_api.classes import Classes
 from tests.deploy.cloudflare_api.envelope import ApiError, Document
 from tests.deploy.cloudflare_api.platform import Platform
 
-SECRET = "secret_text"  # noqa: S105 - the name of a kind of binding
+SECRET = "secret_text"
 
 
 def complete(metadata: Document, previous: list[Document]) -> list[Document]:

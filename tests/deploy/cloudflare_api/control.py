@@ -4,7 +4,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from tests.deploy.cloudflare_api.edge import Edge
 from tests.deploy.cloudflare_api.envelope import json_object
 from tests.deploy.cloudflare_api.faults import Fault, Faults
 from tests.deploy.cloudflare_api.journal import Journal
@@ -58,5 +57,4 @@ class Control:
         return JSONResponse(shown)
 
     async def _show_edge(self, _: Request) -> Response:
-        edge: Edge = self._platform.edge
-        return JSONResponse(edge.describe())
+        return JSONResponse(self._platform.edge.describe())

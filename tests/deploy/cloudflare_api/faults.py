@@ -84,7 +84,9 @@ class Failing:
             await _happen(fault, scope, receive, send, send_kept)
 
 
-async def _happen(fault: Fault, scope: Scope, receive: Receive, send: Send, go_on: Callable[[], Awaitable[None]]) -> None:
+async def _happen(
+    fault: Fault, scope: Scope, receive: Receive, send: Send, go_on: Callable[[], Awaitable[None]]
+) -> None:
     if fault.kind == "hang_up":
         scope["extensions"]["transport"].abort()
         await asyncio.sleep(0.05)  # until the server has noticed: it would answer 500 otherwise

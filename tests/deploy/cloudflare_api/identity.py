@@ -74,7 +74,9 @@ class Identity:
             raise ApiError(409, 10031, "Subdomain is unavailable, please try a different subdomain")
         if settings.subdomains.get(account, label) != label:
             raise ApiError(409, 10036, "Account already has an associated subdomain.")
-        self._platform.change_settings(settings.model_copy(update={"subdomains": settings.subdomains | {account: label}}))
+        self._platform.change_settings(
+            settings.model_copy(update={"subdomains": settings.subdomains | {account: label}})
+        )
         return answer({"subdomain": label})
 
     async def _availability(self, request: Request) -> Response:

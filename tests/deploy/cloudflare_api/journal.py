@@ -2,8 +2,6 @@
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tests.deploy.cloudflare_api.envelope import Document
-
 NO_ANSWER = 0
 """Status of a request whose connection was closed without an answer."""
 
@@ -12,7 +10,7 @@ class Journal:
     """Requests in the order of their answers."""
 
     def __init__(self) -> None:
-        self.requests: list[Document] = []
+        self.requests: list[dict[str, str | int]] = []
         self.unknown: list[str] = []
         """Calls that the stand-in does not answer, as `METHOD PATH`."""
 
@@ -32,7 +30,7 @@ class Recording:
         if scope["type"] != "http" or scope["path"].startswith("/_control"):
             await self._app(scope, receive, send)
             return
-        entry: Document = {"method": scope["method"], "path": scope["path"], "status": NO_ANSWER}
+        entry: dict[str, str | int] = {"method": scope["method"], "path": scope["path"], "status": NO_ANSWER}
         entry["query"] = scope["query_string"].decode()
 
         async def noting(message: Message) -> None:

@@ -34,7 +34,12 @@ class Queues:
         account, name = request.path_params["account"], str((await json_object(request))["queue_name"])
         if any(queue["queue_name"] == name for queue in self._store.list("queue", account)):
             raise ApiError(409, 11009, f"Queue name '{name}' is already taken.")  # code and sentence are guesses
-        made = {"queue_id": new_id().replace("-", ""), "queue_name": name, "created_on": now(), "consumers": []}
+        made: Document = {
+            "queue_id": new_id().replace("-", ""),
+            "queue_name": name,
+            "created_on": now(),
+            "consumers": [],
+        }
         return answer(self._store.put(made, "queue", account, made["queue_id"]))
 
     async def _get(self, request: Request) -> Response:
@@ -63,7 +68,7 @@ class Queues:
         return answer(changed)
 
     def _keep(self, request: Request, consumers: list[Document]) -> None:
-        queue = self._found(request) | {"consumers": consumers}
+        queue: Document = self._found(request) | {"consumers": consumers}
         self._store.put(queue, "queue", request.path_params["account"], queue["queue_id"])
 
     def _found(self, request: Request) -> Document:

@@ -37,8 +37,8 @@ PERMISSION_GROUPS: dict[Permission, str] = {
 Plan = Literal["free", "paid"]
 
 ACCOUNT_ID = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
-TOKEN = "test-token-0123456789abcdefghijklmnopqrs"  # noqa: S105 - of the stand-in
-TOKEN_ID = "0123456789abcdef0123456789abcdef"  # noqa: S105
+TOKEN = "test-token-0123456789abcdefghijklmnopqrs"
+TOKEN_ID = "0123456789abcdef0123456789abcdef"
 
 
 class Account(BaseModel):

@@ -50,4 +50,3 @@ class Store:
 
     def close(self) -> None:
         self._database.close()
-

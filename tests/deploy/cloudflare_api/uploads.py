@@ -58,7 +58,7 @@ def check(upload: Upload, plan: Plan) -> None:
         message = f"Your Worker exceeded the size limit of {limit // MEBIBYTE} MiB. Refer to the Workers documentation"
         raise ApiError(413, 10027, f"{message} ({DOCUMENTATION}) for more details.")
     if upload.main not in upload.modules:
-        raise ApiError(400, 10021, f"Uncaught Error: No such module \"{upload.main}\".")
+        raise ApiError(400, 10021, f'Uncaught Error: No such module "{upload.main}".')
     for name, content in upload.modules.items():
         if name.endswith(".py") and not name.startswith("python_modules/"):
             _check_python(name, content)

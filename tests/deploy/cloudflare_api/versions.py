@@ -51,7 +51,7 @@ class Versions:
         if sum(traffic.values()) != 100:
             raise ApiError(400, 10021, "The percentages of a deployment must add up to 100.")  # a guess
         force = request.query_params.get("force") == "true"
-        annotations = asked.get("annotations") or {}
+        annotations: Document = asked.get("annotations") or {}
         return answer(self._workers.deploy(*_named(request), traffic, annotations, force=force))
 
     async def _secrets(self, request: Request) -> Response:
