@@ -19,7 +19,7 @@ from local import ROOT
 from local.install import VENV
 from local.processes import end_with_parent
 from tests.deploy.cloudflare_api.faults import Kind, Moment
-from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan
+from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, TokenKind
 
 
 @dataclass
@@ -121,6 +121,9 @@ class CloudflareAccount:
     def drop_permission(self, *permissions: Permission) -> None:
         held: list[Permission] = self._ask("GET", "settings")["permissions"]
         self.set_permissions(set(held) - set(permissions))
+
+    def set_token_kind(self, kind: TokenKind) -> None:
+        self._set(token_kind=kind)
 
     def set_plan(self, plan: Plan) -> None:
         self._set(plan=plan)

@@ -46,7 +46,7 @@ class Edge:
         self._changed = asyncio.Event()
         self._served: Active | None = None
         self._child: Child | None = None
-        self.condition: Condition = "empty"
+        self._condition: Condition = "empty"
         self.log: deque[str] = deque(maxlen=LINES_KEPT)
 
     def activate(self, account: str, name: str) -> None:
@@ -59,6 +59,10 @@ class Edge:
         if self._wanted == (account, name):
             self._wanted = None
             self._changed.set()
+
+    @property
+    def condition(self) -> Condition:
+        return "starting" if self._changed.is_set() else self._condition
 
     def describe(self) -> Document:
         return {
@@ -76,20 +80,21 @@ class Edge:
                 self._changed.clear()
                 active = find(*self._wanted) if self._wanted else None
                 if active is None or self._served is None or active.version["id"] != self._served.version["id"]:
+                    self._condition = "starting" if active else "empty"
                     await self._stop()
                     await self._start(active)
         finally:
             await self._stop()
 
     async def _stop(self) -> None:
-        if self._child:
-            await self._child.stop()
-        self._child, self._served, self.condition = None, None, "empty"
+        child, self._child, self._served = self._child, None, None
+        if child:
+            await child.stop()
 
     async def _start(self, active: Active | None) -> None:
         if active is None:
             return
-        self._served, self.condition = active, "starting"
+        self._served = active
         self.log.clear()
         runs = self._data / "edge"
         shutil.rmtree(runs, ignore_errors=True)
@@ -99,7 +104,7 @@ class Edge:
             file = edge_files.lay_out(folder, self._data, active.script, active.version, self._simulator)
         except (OSError, ValueError) as error:
             self.log.append(str(error))
-            self.condition = "failed"
+            self._condition = "failed"
             return
         self._child = await Child.start(self._command(file), ENVIRONMENT, folder)
         self._reader = asyncio.create_task(self._read(self._child))
@@ -114,8 +119,8 @@ class Edge:
             if not SHOWS_VALUES.search(line):
                 self.log.append(line)
             if READY.search(line) and child is self._child:
-                self.condition = "ready"
+                self._condition = "ready"
         if child is self._child:
-            self.condition = "failed"
+            self._condition = "failed"
         with contextlib.suppress(ProcessLookupError):
             await child.wait()

@@ -56,7 +56,7 @@ class Gate:
             raise ApiError(400, 6003, "Invalid request headers", chain)
         if authorization == f"Bearer {self._platform.settings.token}":
             return
-        if path == f"{ROOT}/user/tokens/verify":
+        if path.endswith("/tokens/verify"):
             raise ApiError(401, 1000, "Invalid API Token")
         if ACCOUNT.fullmatch(path):
             raise ApiError(401, 10000, "Authentication error")
@@ -64,6 +64,10 @@ class Gate:
 
     def _check_permission(self, path: str) -> None:
         held = self._platform.settings.permissions
+        if self._platform.settings.token_kind == "account" and re.match(rf"{ROOT}/(user|memberships)\b", path):
+            if path == f"{ROOT}/user/tokens/verify":
+                raise ApiError(401, 1000, "Invalid API Token")
+            raise ApiError(403, 9109, "Valid user-level authentication not found")
         if path == f"{ROOT}/memberships" and "memberships" not in held:
             raise ApiError(403, 10000, "Authentication error")
         if path == f"{ROOT}/user" and "user_details_read" not in held:

@@ -27,6 +27,8 @@ class Identity:
             Route(f"{ROOT}/user", self._user),
             Route(f"{ROOT}/user/tokens/verify", self._verify),
             Route(f"{ROOT}/user/tokens/{{token}}", self._token),
+            Route(f"{ACCOUNT}/tokens/verify", self._verify),
+            Route(f"{ACCOUNT}/tokens/{{token}}", self._token),
             Route(f"{ROOT}/memberships", self._memberships),
             Route(f"{ROOT}/accounts", self._accounts),
             Route(ACCOUNT, self._account),

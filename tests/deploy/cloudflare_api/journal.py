@@ -3,11 +3,11 @@
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NO_ANSWER = 0
-"""Status of a request whose connection was closed without an answer."""
+"""Status of a request that has not been answered: it is held, or its connection was closed."""
 
 
 class Journal:
-    """Requests in the order of their answers."""
+    """Requests in the order in which they came."""
 
     def __init__(self) -> None:
         self.requests: list[dict[str, str | int]] = []
@@ -33,12 +33,11 @@ class Recording:
         entry: dict[str, str | int] = {"method": scope["method"], "path": scope["path"], "status": NO_ANSWER}
         entry["query"] = scope["query_string"].decode()
 
+        self._journal.requests.append(entry)
+
         async def noting(message: Message) -> None:
             if message["type"] == "http.response.start":
                 entry["status"] = message["status"]
             await send(message)
 
-        try:
-            await self._app(scope, receive, noting)
-        finally:
-            self._journal.requests.append(entry)
+        await self._app(scope, receive, noting)

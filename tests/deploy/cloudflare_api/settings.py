@@ -35,6 +35,8 @@ PERMISSION_GROUPS: dict[Permission, str] = {
 """Cloudflare's names of the permission groups."""
 
 Plan = Literal["free", "paid"]
+TokenKind = Literal["user", "account"]
+"""Made in a user's profile, or in an account: the latter belongs to no user."""
 
 ACCOUNT_ID = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 TOKEN = "test-token-0123456789abcdefghijklmnopqrs"
@@ -59,6 +61,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     token: str = TOKEN
+    token_kind: TokenKind = "user"
     permissions: set[Permission] = Field(default_factory=_usual_permissions)
     accounts: list[Account] = Field(default_factory=lambda: [Account()])
     plan: Plan = "free"
