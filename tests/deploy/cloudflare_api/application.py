@@ -8,11 +8,13 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 
 from tests.deploy.cloudflare_api.assets import Assets
 from tests.deploy.cloudflare_api.control import Control
 from tests.deploy.cloudflare_api.d1 import D1
+from tests.deploy.cloudflare_api.d1_copies import D1Copies
 from tests.deploy.cloudflare_api.edge import Active
 from tests.deploy.cloudflare_api.envelope import ApiError, refused
 from tests.deploy.cloudflare_api.faults import Failing, Faults
@@ -34,6 +36,7 @@ def application(platform: Platform) -> Starlette:
     assets = Assets(platform)
     workers = WorkerStore(platform, assets)
     scripts = Scripts(platform, workers, forward)
+    d1 = D1(platform)
 
     def find_active(account: str, name: str) -> Active | None:
         chosen = platform.settings.edge_script or name
@@ -66,7 +69,9 @@ def application(platform: Platform) -> Starlette:
             *Workflows(platform, workers).routes(),
             *Queues(platform).routes(),
             *R2(platform).routes(),
-            *D1(platform).routes(),
+            *d1.routes(),
+            *D1Copies(d1, platform.data).routes(),
+            Route("/client/v4/graphql", _no_analytics, methods=["POST"]),
             *forward.routes(),
         ],
         middleware=[
@@ -77,6 +82,11 @@ def application(platform: Platform) -> Starlette:
         exception_handlers={ApiError: refused, HTTPException: not_simulated},
         lifespan=lifespan,
     )
+
+
+async def _no_analytics(_: Request) -> Response:
+    """The Analytics API, which has no figures of any resource yet."""
+    return JSONResponse({"data": {"viewer": {"accounts": []}}, "errors": None})
 
 
 def _serve_last(platform: Platform) -> None:

@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from tests.deploy.cloudflare_api import d1_import, miniflare, sql
+from tests.deploy.cloudflare_api import miniflare, sql
 from tests.deploy.cloudflare_api.envelope import ApiError, Document, answer, json_object, page
 from tests.deploy.cloudflare_api.identity import ACCOUNT
 from tests.deploy.cloudflare_api.platform import Platform, new_id, now
@@ -28,8 +28,6 @@ class D1:
             Route(DATABASE, self._delete, methods=["DELETE"]),
             Route(f"{DATABASE}/query", self._query, methods=["POST"]),
             Route(f"{DATABASE}/raw", self._raw, methods=["POST"]),
-            Route(f"{DATABASE}/import", self._import, methods=["POST"]),
-            Route("/uploads/{name}", self._upload, methods=["PUT"]),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -70,18 +68,15 @@ class D1:
         return answer(await self._run(request, is_raw=True))
 
     async def _run(self, request: Request, *, is_raw: bool) -> list[Document]:
-        file, asked = self._file(self._found(request)), await json_object(request)
+        file, asked = self.file(request), await json_object(request)
         statements: list[tuple[str, list[Any]]] = []
         for each in cast("list[Document]", asked.get("batch", [asked])):
             statements += sql.split(str(each.get("sql", "")), each.get("params") or [])
         return sql.run(file, statements, is_raw=is_raw)
 
-    async def _import(self, request: Request) -> Response:
-        file = self._file(self._found(request))
-        return answer(d1_import.step(self._platform.data, file, await json_object(request), str(request.base_url)))
-
-    async def _upload(self, request: Request) -> Response:
-        return d1_import.keep(self._platform.data, request.path_params["name"], await request.body())
+    def file(self, request: Request) -> Path:
+        """The file of the database that a request names. Raises ApiError 7404 if there is none."""
+        return self._file(self._found(request))
 
     def _found(self, request: Request) -> Document:
         """By id or by name, as the real API takes both."""

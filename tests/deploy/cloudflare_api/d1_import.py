@@ -21,7 +21,7 @@ def step(data: Path, database: Path, asked: Document, base_url: str) -> Document
     if asked.get("action") != "ingest":
         raise ApiError(400, 7500, f"not simulated: the import action {asked.get('action')!r}")
     start = time.perf_counter()
-    statements = sql.split(_file(data, str(asked["filename"])).read_text(), [])
+    statements = sql.split(file(data, str(asked["filename"])).read_text(), [])
     results = sql.run(database, statements)
     meta: Document = dict(results[-1]["meta"]) | {"duration": (time.perf_counter() - start) * 1000}
     result = {"num_queries": len(statements), "final_bookmark": "0", "meta": meta}
@@ -30,11 +30,12 @@ def step(data: Path, database: Path, asked: Document, base_url: str) -> Document
 
 def keep(data: Path, name: str, content: bytes) -> Response:
     """Keep an uploaded file; the answer's etag is its MD5, which wrangler compares."""
-    file = _file(data, name)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(content)
+    kept = file(data, name)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_bytes(content)
     return Response(headers={"etag": f'"{hashlib.md5(content, usedforsecurity=False).hexdigest()}"'})
 
 
-def _file(data: Path, name: str) -> Path:
+def file(data: Path, name: str) -> Path:
+    """Where an uploaded file of this name is kept."""
     return data / "uploads" / Path(name).name

@@ -28,7 +28,7 @@ class Queues:
     async def _list(self, request: Request) -> Response:
         queues = self._store.list("queue", request.path_params["account"])
         name = request.query_params.get("name")
-        return page(request, [queue for queue in queues if name in (None, queue["queue_name"])])
+        return page(request, [_shown(queue) for queue in queues if name in (None, queue["queue_name"])])
 
     async def _create(self, request: Request) -> Response:
         account, name = request.path_params["account"], str((await json_object(request))["queue_name"])
@@ -40,10 +40,10 @@ class Queues:
             "created_on": now(),
             "consumers": [],
         }
-        return answer(self._store.put(made, "queue", account, made["queue_id"]))
+        return answer(_shown(self._store.put(made, "queue", account, made["queue_id"])))
 
     async def _get(self, request: Request) -> Response:
-        return answer(self._found(request))
+        return answer(_shown(self._found(request)))
 
     async def _delete(self, request: Request) -> Response:
         self._store.delete("queue", request.path_params["account"], self._found(request)["queue_id"])
@@ -76,3 +76,8 @@ class Queues:
         if found is None:
             raise ApiError(404, 11000, "Queue not found.")  # code and sentence are guesses
         return found
+
+
+def _shown(queue: Document) -> Document:
+    totals: Document = {"producers": [], "producers_total_count": 0, "consumers_total_count": len(queue["consumers"])}
+    return queue | totals

@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from tests.deploy.cloudflare_api import bindings
 from tests.deploy.cloudflare_api.envelope import ApiError, Document, answer, json_object
-from tests.deploy.cloudflare_api.identity import USER
+from tests.deploy.cloudflare_api.identity import ACCOUNT, USER
 from tests.deploy.cloudflare_api.scripts import SCRIPT, Scripts
 from tests.deploy.cloudflare_api.worker_store import WorkerStore
 
@@ -29,6 +29,8 @@ class Versions:
             Route(f"{SCRIPT}/secrets", self._put_secret, methods=["PUT"]),
             Route(f"{SCRIPT}/secrets/{{secret}}", self._delete_secret, methods=["DELETE"]),
             Route(f"{SCRIPT}/secrets-bulk", self._change_secrets, methods=["PATCH"]),
+            # of `wrangler versions secret`: a version that is not deployed yet
+            Route(f"{ACCOUNT}/workers/workers/{{name}}/versions/latest", self._patch_latest, methods=["PATCH"]),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -76,6 +78,12 @@ class Versions:
         values = {name: secret["text"] if secret else None for name, secret in sent.items()}
         self._workers.change_secrets(*_named(request), values)
         return await self._secrets(request)
+
+    async def _patch_latest(self, request: Request) -> Response:
+        asked = await json_object(request)
+        values = {name: each["text"] if each else None for name, each in asked.get("env", {}).items()}
+        annotations = {name: value for name, value in asked.get("annotations", {}).items() if value}
+        return answer(_shown(self._workers.with_secrets(*_named(request), values, annotations)))
 
 
 def _named(request: Request) -> tuple[str, str]:

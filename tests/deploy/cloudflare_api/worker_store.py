@@ -147,14 +147,22 @@ class WorkerStore:
         if latest["id"] not in {part["version_id"] for part in self.deployments(account, name)[0]["versions"]}:
             message = "Secret edit failed. You attempted to modify a secret, but the latest version of your Worker"
             raise ApiError(400, 10215, f"{message} isn't currently deployed.")
+        version = self.with_secrets(account, name, values, {})
+        self.deploy(account, name, {version["id"]: 100}, {"workers/triggered_by": "secret"}, force=True)
+
+    def with_secrets(
+        self, account: str, name: str, values: Mapping[str, str | None], annotations: Document
+    ) -> Document:
+        """Make a version that is the latest but for these secrets, without deploying it."""
+        latest = self.versions(account, name)[0]
         kept = [each for each in latest["bindings"] if each["name"] not in values]
         added = [
             {"name": secret, "type": bindings.SECRET, "text": text}
             for secret, text in values.items()
             if text is not None
         ]
-        version = self._keep(account, name, latest | {"id": new_id(), "bindings": kept + added, "annotations": {}})
-        self.deploy(account, name, {version["id"]: 100}, {"workers/triggered_by": "secret"}, force=True)
+        changes: Document = {"id": new_id(), "bindings": kept + added, "annotations": annotations}
+        return self._keep(account, name, latest | changes)
 
     def change_script(self, account: str, name: str, changes: Document) -> Document:
         return self._store.put(self.script(account, name) | changes, "script", account, name)

@@ -23,6 +23,7 @@ class Workflows:
             Route(workflow, self._put, methods=["PUT"]),
             Route(workflow, self._delete, methods=["DELETE"]),
             Route(f"{workflow}/instances", self._instances),
+            Route(f"{workflow}/versions", self._versions),
         ]
 
     async def _list(self, request: Request) -> Response:
@@ -55,6 +56,12 @@ class Workflows:
         """Always empty: instances run in the Worker on the edge, which this API does not look into."""
         self._found(request)
         return page(request, [])
+
+    async def _versions(self, request: Request) -> Response:
+        workflow = self._found(request)
+        changed = workflow["modified_on"]
+        version = {"id": workflow["version_id"], "workflow_id": workflow["id"], "class_name": workflow["class_name"]}
+        return page(request, [version | {"created_on": changed, "modified_on": changed, "limits": {}}])
 
     def _found(self, request: Request) -> Document:
         found = self._store.get("workflow", request.path_params["account"], request.path_params["name"])
