@@ -11,8 +11,8 @@ from local import ROOT
 from local.install import VENV, WORKER_PACKAGES, WRANGLER
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 
-SHARED = (".venv", "node_modules", ".aiworker")
-"""Folders that a copy has as links: what is installed."""
+INSTALLED = (".venv", "node_modules", ".aiworker")
+"""What is installed: folders of its own in a copy, whose folders are links to the checkout's."""
 
 
 @dataclass
@@ -30,8 +30,8 @@ class Project:
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
-        for name in SHARED:
-            (folder / name).symlink_to(ROOT / name)
+        for name in INSTALLED:
+            _link_content(ROOT / name, folder / name)
         fill_packages(folder)
         return cls(folder, account)
 
@@ -51,10 +51,13 @@ class Project:
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE_", "CF_"))}
+        # without the checkout's .venv: the set-up would take its node for the system's
+        path = [part for part in os.environ["PATH"].split(os.pathsep) if part != str(VENV / "bin")]
+        own = self.folder / ".venv/bin" if (self.folder / ".venv").exists() else VENV / "bin"
         return kept | {
             "CLOUDFLARE_API_BASE_URL": self.account.base_url,
             "CLOUDFLARE_API_TOKEN": self.account.token,
-            "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "PATH": os.pathsep.join([str(own), *path]),
             "WRANGLER_SEND_METRICS": "false",
             "WRANGLER_WRITE_LOGS": "false",
             "NODE_COMPILE_CACHE": str(ROOT / ".aiworker/node-compile-cache"),
@@ -75,6 +78,16 @@ class Finished:
     @property
     def text(self) -> str:
         return self.output + self.errors
+
+
+def _link_content(installed: Path, folder: Path) -> None:
+    """Fill a new folder with links, so that a set-up that begins anew in the copy leaves the checkout's alone."""
+    folder.mkdir()
+    for entry in installed.iterdir():
+        if entry.is_dir() and not entry.name.startswith("run-"):
+            (folder / entry.name).symlink_to(entry)
+        elif entry.is_file():
+            shutil.copy(entry, folder)
 
 
 def fill_packages(folder: Path) -> None:

@@ -190,6 +190,8 @@ def test_a_missing_permission_is_refused(tiny: Project, account: CloudflareAccou
     assert [each["id"] for each in shown["accounts"]] == [account.account_id]
     with pytest.raises(PermissionDeniedError, match="10000"):
         sdk(account).r2.buckets.create(account_id=account.account_id, name="files")
+    account.set_token_kind("account")
+    assert json.loads(tiny.wrangler("whoami", "--json").output)["authType"] == "Account API Token"
     account.drop_permission("account_settings_read")
     assert tiny.wrangler("whoami", "--json").status == 1
 

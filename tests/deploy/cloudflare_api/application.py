@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -79,9 +79,14 @@ def application(platform: Platform) -> Starlette:
             Middleware(Failing, faults=faults),
             Middleware(Gate, platform=platform),
         ],
-        exception_handlers={ApiError: refused, HTTPException: not_simulated},
+        exception_handlers={ApiError: refused, HTTPException: not_simulated, ClientDisconnect: _unheard},
         lifespan=lifespan,
     )
+
+
+async def _unheard(_: Request, __: Exception) -> Response:
+    """For a client that has left before its request was there whole."""
+    return Response(status_code=499)
 
 
 async def _no_analytics(_: Request) -> Response:

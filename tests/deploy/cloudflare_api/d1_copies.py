@@ -73,7 +73,8 @@ class D1Copies:
         d1_import.keep(self._data, name, text.encode())
         result = {"filename": name, "signed_url": f"{request.base_url}uploads/{name}"}
         status: Document = {"success": True, "type": "export", "status": "complete", "at_bookmark": self._marked(file)}
-        return answer(status | {"messages": [], "result": result})
+        status |= {"messages": list[str](), "result": result}
+        return answer(status)
 
     async def _import(self, request: Request) -> Response:
         asked = await json_object(request)

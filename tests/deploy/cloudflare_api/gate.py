@@ -65,9 +65,7 @@ class Gate:
     def _check_permission(self, path: str) -> None:
         held = self._platform.settings.permissions
         if self._platform.settings.token_kind == "account" and re.match(rf"{ROOT}/(user|memberships)\b", path):
-            if path == f"{ROOT}/user/tokens/verify":
-                raise ApiError(401, 1000, "Invalid API Token")
-            raise ApiError(403, 9109, "Valid user-level authentication not found")
+            raise _no_user(path)
         if path == f"{ROOT}/memberships" and "memberships" not in held:
             raise ApiError(403, 10000, "Authentication error")
         if path == f"{ROOT}/user" and "user_details_read" not in held:
@@ -88,3 +86,12 @@ class Gate:
         needed = SERVICES.get(below.removeprefix("/").partition("/")[0])
         if below and (not is_own or (needed and needed not in held)):
             raise ApiError(403, 10000, "Authentication error")
+
+
+def _no_user(path: str) -> ApiError:
+    """What a token of an account is told where a user is asked for; wrangler knows all three codes."""
+    if path == f"{ROOT}/user/tokens/verify":
+        return ApiError(401, 1000, "Invalid API Token")
+    if path == f"{ROOT}/memberships":
+        return ApiError(400, 9106, "Authentication failed (status: 400)")
+    return ApiError(403, 9109, "Valid user-level authentication not found")
