@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import cloudflare
+from cloudflare._response import APIResponse
 
 from tools.deploy.account import Account
 from tools.deploy.commands import CommandError, Commands
@@ -94,20 +95,24 @@ class Version:
 
 def active(account: Account, target: Target) -> Version | None:
     """The version that answers now; None if there is no Worker, or its traffic is split."""
+    # as JSON: the client's types of these two answers are not what Cloudflare sends
     scripts = account.api.workers.scripts
+    listed, got = scripts.deployments.with_raw_response, scripts.versions.with_raw_response
     with account.reach(f"read the versions of the Worker {target.worker}"):
         try:
-            # as JSON: the client's own type of this answer lacks what is in it
-            listed = scripts.deployments.with_raw_response.list(target.worker, account_id=account.id)
-            deployments: list[dict[str, Any]] = listed.http_response.json()["result"]["deployments"]
+            deployments = _result(listed.list(target.worker, account_id=account.id))["deployments"]
             if not deployments or len(deployments[0]["versions"]) != 1:
                 return None
             version = str(deployments[0]["versions"][0]["version_id"])
-            found = scripts.versions.get(version, account_id=account.id, script_name=target.worker)
+            found = _result(got.get(version, account_id=account.id, script_name=target.worker))
         except cloudflare.NotFoundError:
             return None
-    annotations: dict[str, Any] = (found.model_extra or {}).get("annotations") or {}
-    return Version(version, str(annotations.get("workers/tag", "")))
+    annotations: dict[str, str] = found.get("annotations") or {}
+    return Version(version, annotations.get("workers/tag", ""))
+
+
+def _result(response: APIResponse[Any]) -> dict[str, Any]:
+    return response.http_response.json()["result"]
 
 
 def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], commands: Commands) -> str:

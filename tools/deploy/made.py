@@ -5,6 +5,9 @@ from pathlib import Path
 
 from local.install import BUILT
 
+WORKER, WORKFLOW = "Worker", "Workflow"
+"""Kinds, beside those of tools.deploy.resources."""
+
 
 class Made:
     """Resources that deployments of one Worker have created."""

@@ -9,13 +9,11 @@ from tools.deploy import resources
 from tools.deploy.account import Account, log_in
 from tools.deploy.commands import Commands
 from tools.deploy.errors import DeployError
-from tools.deploy.made import Made
+from tools.deploy.made import WORKER, WORKFLOW, Made
 from tools.deploy.plan import Options
 from tools.deploy.report import Report
 from tools.deploy.target import Target
 from tools.deploy.workplace import alone
-
-WORKER, WORKFLOW = "Worker", "Workflow"
 
 
 def remove(options: Options, *, everything: bool) -> int:

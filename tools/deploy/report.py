@@ -8,6 +8,9 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+QUIET_SECONDS = 2
+"""Steps that are done by then are shown in a log with their outcome only."""
+
 
 class Step:
     """A step that is being done; `outcome` is what is shown behind it."""
@@ -27,17 +30,11 @@ class Report:
 
     @contextmanager
     def step(self, title: str) -> Generator[Step]:
-        """Show `title` at once, on a terminal the seconds that pass, and its outcome with its time at the end."""
+        """Show that the block runs, if it takes a while, and its outcome with its time at the end."""
         step, began, over = Step(), time.monotonic(), threading.Event()
-
-        def count() -> None:
-            while not over.wait(1):
-                print(f"\r  {title} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
-
-        counter = threading.Thread(target=count, daemon=True)
-        print(f"  {title} …", end="" if self._is_terminal else "\n", file=sys.stderr, flush=True)
-        if self._is_terminal:
-            counter.start()
+        progress = self._count if self._is_terminal else self._announce
+        thread = threading.Thread(target=progress, args=(title, began, over), daemon=True)
+        thread.start()
         try:
             yield step
         except BaseException:
@@ -45,10 +42,21 @@ class Report:
             raise
         finally:
             over.set()
-            if self._is_terminal:
-                counter.join()
+            thread.join()
             start = "\r" if self._is_terminal else ""
             self.say(f"{start}  {title}: {step.outcome} ({time.monotonic() - began:.1f} s)")
+
+    def _count(self, title: str, began: float, over: threading.Event) -> None:
+        """On a terminal, one line on which the seconds go up."""
+        while True:
+            print(f"\r  {title} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+            if over.wait(1):
+                return
+
+    def _announce(self, title: str, _: float, over: threading.Event) -> None:
+        """In a log, one line for what takes long."""
+        if not over.wait(QUIET_SECONDS):
+            self.say(f"  {title} …")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
         """Show rows in columns; with JSON asked for, not where that goes."""
@@ -60,3 +68,9 @@ class Report:
     def result(self, text: str, **values: Any) -> None:
         """End with the outcome: a text for people, or values for programs."""
         print(json.dumps(values, indent=2) if self._as_json else text, flush=True)
+
+    def failure(self, error: Exception) -> None:
+        """End with an error."""
+        self.say(f"\n{error}")
+        if self._as_json:
+            print(json.dumps({"ok": False, "error": str(error)}, indent=2), flush=True)

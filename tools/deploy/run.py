@@ -12,7 +12,7 @@ from tools.deploy.bundle import Bundle, Version
 from tools.deploy.commands import CommandError, Commands
 from tools.deploy.credentials import Secrets
 from tools.deploy.errors import DeployError
-from tools.deploy.made import Made
+from tools.deploy.made import WORKER, WORKFLOW, Made
 from tools.deploy.plan import Options, rows_of
 from tools.deploy.report import Report
 from tools.deploy.resources import Index
@@ -155,7 +155,9 @@ class Deployment:
                 step.outcome = f"unchanged, version {before.id}"
                 return before.id, False
             if before is None:
-                made.add("Worker", self._target.worker)
+                made.add(WORKER, self._target.worker)
+                for name in self._target.named("workflows"):
+                    made.add(WORKFLOW, name)
             version = bundle.upload(self._target, self._file, built.tag, secrets.values, self._commands)
             credentials.keep(self._target, secrets)
             made.uploaded = True
@@ -172,6 +174,11 @@ class Deployment:
         for route in routes:
             if isinstance(route, dict) and route.get("custom_domain"):  # pyright: ignore[reportUnknownMemberType]
                 return f"https://{route['pattern']}"
+        if self._target.configuration.get("workers_dev") is False:
+            raise DeployError(
+                "wrangler.jsonc has no address for the Worker: workers_dev is false, and no route is a custom domain. "
+                "Add one, or say with --address where it is reached."
+            )
         return f"https://{self._target.worker}.{self._subdomain(account)}.workers.dev"
 
     def _subdomain(self, account: Account) -> str:
