@@ -43,6 +43,13 @@ class Project:
         )  # fmt: skip
         return Finished(done.returncode, done.stdout, done.stderr)
 
+    def start(self, *command: str | Path) -> subprocess.Popen[str]:
+        """Start a command in the copy, as `run` does, and leave it running."""
+        return subprocess.Popen(
+            [str(part) for part in command], cwd=self.folder, env=self._environment(), text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
     def wrangler(self, *arguments: str, standard_input: str = "") -> "Finished":
         return self.run("node", "--no-warnings", WRANGLER, *arguments, standard_input=standard_input)
 

@@ -14,8 +14,6 @@ class Made:
 
     def __init__(self, root: Path, account: str, worker: str) -> None:
         self._file = root / BUILT.name / "deployed" / account / f"{worker}.json"
-        self.uploaded = False
-        """Whether this run has uploaded a version."""
 
     def add(self, kind: str, name: str) -> None:
         self._write([*self.read(), (kind, name)])

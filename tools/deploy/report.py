@@ -69,6 +69,10 @@ class Report:
         """End with the outcome: a text for people, or values for programs."""
         print(json.dumps(values, indent=2) if self._as_json else text, flush=True)
 
+    def key(self, key: str) -> None:
+        """Show an API key; beside JSON, where people look."""
+        print(key, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+
     def failure(self, error: Exception) -> None:
         """End with an error."""
         self.say(f"\n{error}")

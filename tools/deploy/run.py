@@ -34,6 +34,7 @@ class Deployment:
         self._target = Target.read(options.root, options.environment)
         self._commands = Commands(options.root)
         self._file = workplace.file(options.root)
+        self._unseen_key = ""
 
     def run(self) -> int:
         target = self._target
@@ -82,25 +83,22 @@ class Deployment:
         target, report = self._target, self._report
         report.say()
         made = Made(target.root, account.id, target.worker)
+        secrets = credentials.missing(target, credentials.deployed_names(account, target))
+        address = self._address(account)
         with report.step("upload: built") as step:
             built = bundle.build(target, self._file, self._commands)
             built.check_size(self._options.plan)
             step.outcome = built.size
-        address = self._address(account)
         self._create_resources(account, made)
         self._migrate(account)
         before = bundle.active(account, target)
-        secrets = credentials.missing(target, credentials.deployed_names(account, target))
         try:
             version, is_new = self._upload(built, before, secrets, made)
             caller = credentials.caller(target, address, secrets)
             outcomes = SmokeTest(address, version, caller, target.vector_width()).run(report)
-            return self._conclude(
-                account, address, Version(version, built.tag), before if is_new else None, outcomes, secrets
-            )
+            return self._conclude(account, address, version, before if is_new else None, outcomes)
         finally:
-            # even if the smoke test was interrupted: nobody else has the key
-            self._show_key(secrets, made)
+            self._show_key()
 
     def _create_resources(self, account: Account, made: Made) -> None:
         for resource in resources.all_of(account, self._target):
@@ -158,9 +156,10 @@ class Deployment:
                 made.add(WORKER, self._target.worker)
                 for name in self._target.named("workflows"):
                     made.add(WORKFLOW, name)
-            version = bundle.upload(self._target, self._file, built.tag, secrets.values, self._commands)
+            # kept first: whatever becomes of the upload, the next run brings along the same secrets
             credentials.keep(self._target, secrets)
-            made.uploaded = True
+            self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
+            version = bundle.upload(self._target, self._file, built.tag, secrets.values, self._commands)
             step.outcome = f"uploaded, version {version}" + (
                 f", with {', '.join(secrets.names)}" if secrets.names else ""
             )
@@ -202,10 +201,9 @@ class Deployment:
         self,
         account: Account,
         address: str,
-        version: Version,
+        version: str,
         before: Version | None,
         outcomes: list[Outcome],
-        secrets: Secrets,
     ) -> int:
         """Show the outcome, go back if the smoke test failed, and return the exit status."""
         failed = [each.name for each in outcomes if each.status == "failed"]
@@ -221,27 +219,31 @@ class Deployment:
             environment=self._target.title,
             account=account.id,
             address=address,
-            version=version.id,
+            version=version,
             checks=[each.as_json() for each in outcomes],
             verdict=verdict,
-            api_key=None if secrets.is_from_environment else secrets.new_key or None,
+            api_key=self._unseen_key or None,
         )
+        if self._options.as_json:
+            self._unseen_key = ""
         return 1 if failed else 0
 
-    def _go_back(self, account: Account, version: Version, before: Version | None) -> str:
+    def _go_back(self, account: Account, version: str, before: Version | None) -> str:
         """Give the traffic back to the version before; what was done, for people."""
         if self._options.keep:
             return ". It was left as it is (--keep)."
         if before is None:
             return ". There is no version before it to go back to: it was left as it is."
         now = bundle.active(account, self._target)
-        if now is None or now.id != version.id:
+        if now is None or now.id != version:
             return ". Meanwhile somebody else has deployed: theirs was left as it is."
         with self._report.step(f"rolling back to version {before.id}") as step:
             bundle.roll_back(self._target, self._file, before.id, self._commands)
             step.outcome = "done"
         return f". It was taken back: version {before.id} answers again. The database keeps its new tables."
 
-    def _show_key(self, secrets: Secrets, made: Made) -> None:
-        if made.uploaded and secrets.new_key and not secrets.is_from_environment and not self._options.as_json:
-            print(f"\nAn API key for this deployment, shown this once:\n{secrets.new_key}", flush=True)
+    def _show_key(self) -> None:
+        """Show the new API key, also after a failure: nobody else has it."""
+        if self._unseen_key:
+            self._report.say("\nAn API key for this deployment, shown this once:")
+            self._report.key(self._unseen_key)

@@ -1,0 +1,161 @@
+"""scripts/deploy, whole: with the real wrangler, at a stand-in for Cloudflare's API that runs what was uploaded."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import TLS
+from tests.deploy.cloudflare_api.account import CloudflareAccount
+from tests.deploy.project import Finished, Project
+
+KEY = re.compile(r"aiw_[\w-]{43}")
+
+
+@pytest.fixture(autouse=True)
+def _subdomain(account: CloudflareAccount) -> None:
+    account.set_subdomain("tester")
+
+
+def deploy(project: Project, *options: str) -> Finished:
+    return project.run(sys.executable, "scripts/deploy", "--address", project.account.edge_url, *options, seconds=300)
+
+
+def deployed(project: Project, *options: str) -> dict[str, Any]:
+    """Deploy, and return the outcome, which must be that it works."""
+    done = deploy(project, "--yes", "--json", *options)
+    assert done.status == 0, done.text
+    return json.loads(done.output)
+
+
+def statuses(outcome: dict[str, Any]) -> dict[str, str]:
+    return {check["name"]: check["status"] for check in outcome["checks"]}
+
+
+def call(account: CloudflareAccount, method: str, path: str, key: str = "", **options: Any) -> httpx.Response:
+    headers = {"authorization": f"Bearer {key}"} if key else {}
+    return httpx.request(method, f"{account.edge_url}{path}", headers=headers, verify=TLS, timeout=60, **options)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    ours = (folder / "src", folder / "public", folder / "migrations")
+    files = [folder / "wrangler.jsonc", *(path for each in ours for path in each.rglob("*"))]
+    return {str(path): path.read_bytes() for path in files if path.is_file() and "__pycache__" not in path.parts}
+
+
+def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_removed(
+    project: Project, account: CloudflareAccount
+) -> None:
+    before = snapshot(project.folder)
+    first = deploy(project, "--yes")
+    assert first.status == 0, first.text
+    for line in ("R2 bucket aiworker: created", "D1 database aiworker: created", "1 applied", "image"):
+        assert line in first.text
+    [key] = KEY.findall(first.text)
+    assert key in first.output
+    assert call(account, "POST", "/embed", key, json={"text": "a fox"}).status_code == 200
+    assert call(account, "POST", "/embed", json={"text": "a fox"}).status_code == 401
+    assert call(account, "GET", "/rag/documents", key).json()["documents"] == []
+
+    # secrets: only a key's SHA-256 is kept, readable for its owner alone
+    kept = project.folder / ".dev.vars"
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert key not in kept.read_text()
+    assert not list(project.folder.glob(".wrangler-deploy-*"))
+    assert snapshot(project.folder) == before
+
+    account.clear_requests()
+    second = deployed(project)
+    changing = [each for each in account.requests() if each["method"] not in ("GET", "HEAD")]
+    assert {(each["method"], each["path"].rpartition("/")[2]) for each in changing} <= {("POST", "query")}
+    assert second["api_key"] is None
+    assert set(statuses(second).values()) == {"passed"}
+
+    removed = deploy(project, "--remove", "--yes")
+    assert removed.status == 0, removed.text
+    assert deploy(project, "--remove", "--yes").output.strip() == "There is nothing to remove."
+
+
+def test_staging_has_everything_of_its_own(project: Project, account: CloudflareAccount) -> None:
+    staging = deployed(project, "--env", "staging")
+    assert (staging["worker"], staging["environment"]) == ("aiworker-staging", "staging")
+    made = {each["path"].rpartition("/")[2] for each in account.requests("PUT", "/scripts/[^/]+$")}
+    assert made == {"aiworker-staging"}
+    names = ("R2 bucket aiworker-staging", "D1 database aiworker-staging", "Vectorize index aiworker-passages-staging")
+    listed = deploy(project, "--remove", "--dry-run", "--env", "staging").text
+    assert all(name in " ".join(listed.split()) for name in names)
+    assert "There is nothing to remove" in deploy(project, "--remove", "--yes").text
+    assert not (project.folder / ".dev.vars").exists()
+    assert (project.folder / ".dev.vars.staging").exists()
+
+
+def test_a_version_that_fails_its_smoke_test_is_taken_back(project: Project, account: CloudflareAccount) -> None:
+    good = deployed(project)
+    embed = project.folder / "src/aiworker/api/embed.py"
+    text = embed.read_text()
+    embed.write_text(re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text))
+    failed = deploy(project, "--yes", "--json")
+    assert failed.status == 1
+    outcome = json.loads(failed.output)
+    assert not outcome["ok"]
+    assert statuses(outcome)["embed"] == "failed"
+    assert "FAILS the smoke test: embed" in outcome["verdict"]
+    assert f"version {good['version']} answers again" in outcome["verdict"]
+    account.wait_for_edge(good["version"])
+
+    kept = json.loads(deploy(project, "--yes", "--json", "--keep").output)
+    assert "left as it is (--keep)" in kept["verdict"]
+    account.wait_for_edge(kept["version"])
+    assert call(account, "GET", "/health").status_code == 200
+
+
+def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Project, account: CloudflareAccount) -> None:
+    """A deployment that another machine made, before scripts/deploy: its keys, its database, its index."""
+    project.wrangler("vectorize", "create", "aiworker-passages", "--dimensions=768", "--metric=cosine")
+    project.wrangler("d1", "create", "aiworker")
+    assert project.wrangler("d1", "migrations", "apply", "aiworker", "--remote").status == 0
+    assert project.pywrangler("deploy").status == 0
+    keys = [{"name": "web", "sha256": "0" * 64, "scopes": ["chat"]}]
+    secrets = {"API_KEYS": json.dumps(keys), "TOKEN_SECRET": "s" * 43}
+    assert project.wrangler("secret", "bulk", standard_input=json.dumps(secrets)).status == 0
+
+    outcome = deployed(project)
+    assert outcome["api_key"] is None
+    assert statuses(outcome) == {"health": "passed", "closed to strangers": "passed"}
+    assert not (project.folder / ".dev.vars").exists()
+    listed = json.loads(project.wrangler("secret", "list", "--format=json").output)
+    assert {each["name"] for each in listed} == {"API_KEYS", "TOKEN_SECRET"}
+    refused = deploy(project, "--remove", "--yes")
+    assert refused.status == 1
+    assert "add --all" in refused.text
+
+
+def test_an_interrupted_run_is_taken_up_again(project: Project, account: CloudflareAccount) -> None:
+    account.hold("PUT", "/workers/scripts/aiworker$", moment="after")
+    command = [sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes"]
+    run = project.start(*command)
+    account.wait_until_met()
+    # to the leader alone, as a supervisor does
+    os.kill(run.pid, signal.SIGTERM)
+    assert run.wait(20) == 128 + signal.SIGTERM
+    assert not processes_in(project.folder)
+    assert not list(project.folder.glob(".wrangler-deploy-*"))
+    account.release()
+    # whether or not the upload had arrived, the key that was shown is the deployment's
+    assert run.stdout
+    [key] = KEY.findall(run.stdout.read())
+    assert set(statuses(deployed(project)).values()) == {"passed"}
+    assert call(account, "POST", "/embed", key, json={"text": "a fox"}).status_code == 200
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of processes that name the folder."""
+    listed = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True, check=True).stdout
+    return [line for line in listed.splitlines() if str(folder) in line and "scripts/deploy" in line]
