@@ -1,0 +1,182 @@
+"""What scripts/deploy cannot do: one sentence that says what to do, exit status 1, nothing half-made."""
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from tests.deploy.cloudflare_api.account import CloudflareAccount
+from tests.deploy.cloudflare_api.settings import Permission
+from tests.deploy.project import Finished, Project
+
+
+@pytest.fixture(autouse=True)
+def _subdomain(account: CloudflareAccount) -> None:
+    account.set_subdomain("tester")
+
+
+def deploy(project: Project, *options: str) -> Finished:
+    return project.run(sys.executable, "scripts/deploy", "--yes", *options)
+
+
+def refusal(project: Project, *options: str) -> str:
+    """What standard error ends with: one sentence or two, and no traceback."""
+    done = deploy(project, *options)
+    assert done.status == 1, done.text
+    assert "Traceback" not in done.text
+    return done.errors.strip().splitlines()[-1]
+
+
+def changes(account: CloudflareAccount) -> list[dict[str, Any]]:
+    """Requests that have changed something in the account."""
+    return [
+        each
+        for each in account.requests()
+        if each["method"] not in ("GET", "HEAD") and each["status"] < 300 and not each["path"].endswith("/query")
+    ]
+
+
+def test_without_a_login_it_says_how_to_log_in(project: Project, account: CloudflareAccount) -> None:
+    project.environment["CLOUDFLARE_API_TOKEN"] = ""
+    for words in ("scripts/deploy --login", "CLOUDFLARE_API_TOKEN", "Vectorize: Edit"):
+        assert words in refusal(project)
+    plan = project.run(sys.executable, "scripts/deploy", "--dry-run")
+    assert plan.status == 0
+    assert "Vectorize index aiworker-passages" in plan.output
+    assert account.requests() == []
+
+
+def test_a_token_that_is_revoked_is_named(project: Project) -> None:
+    project.environment["CLOUDFLARE_API_TOKEN"] = "revoked-0123456789abcdefghijklmnopqrstuvwx"
+    assert "does not accept this login" in refusal(project)
+
+
+def test_of_several_accounts_one_must_be_chosen(project: Project, account: CloudflareAccount) -> None:
+    other = "b" * 32
+    account.set_accounts(**{account.account_id: "Own", other: "Other"})
+    said = refusal(project)
+    assert f"Own ({account.account_id}), Other ({other})" in said
+    assert "CLOUDFLARE_ACCOUNT_ID" in said
+    project.environment["CLOUDFLARE_ACCOUNT_ID"] = "c" * 32
+    assert f"This login has no account {'c' * 32}" in refusal(project)
+    assert changes(account) == []
+
+
+@pytest.mark.parametrize(
+    ("permission", "name"),
+    [
+        ("workers_r2", "Workers R2 Storage: Edit"),
+        ("d1", "D1: Edit"),
+        ("vectorize", "Vectorize: Edit"),
+        ("workers_scripts", "Workers Scripts: Edit"),
+    ],
+)
+def test_a_missing_permission_is_named_before_anything_is_made(
+    project: Project, account: CloudflareAccount, permission: Permission, name: str
+) -> None:
+    account.drop_permission(permission)
+    said = refusal(project)
+    assert f"the permission {name}" in said
+    assert "run scripts/deploy again" in said
+    assert changes(account) == []
+
+
+def test_an_index_of_another_width_is_refused_before_anything_is_made(
+    project: Project, account: CloudflareAccount
+) -> None:
+    assert (
+        project.wrangler("vectorize", "create", "aiworker-passages", "--dimensions=384", "--metric=cosine").status == 0
+    )
+    account.clear_requests()
+    said = refusal(project)
+    assert "vectors of 384 numbers" in said
+    assert "EMBED_MODEL makes 768" in said
+    assert changes(account) == []
+
+
+def test_an_upload_above_the_limit_is_refused_with_its_largest_modules(
+    project: Project, account: CloudflareAccount
+) -> None:
+    large = project.folder / "python_modules/weights.bin"
+    large.write_bytes(os.urandom(3_500_000))
+    said = refusal(project, "--plan", "free")
+    assert "the free plan takes 3.00 MB" in said
+    assert "python_modules/weights.bin 3.50 MB" in said
+    assert changes(account) == []
+
+
+def test_without_a_subdomain_one_must_be_chosen(project: Project, account: CloudflareAccount) -> None:
+    account.set_subdomain(None)
+    assert "scripts/deploy --subdomain NAME" in refusal(project)
+    account.set_taken_subdomains("famous")
+    assert "belongs to somebody else" in refusal(project, "--subdomain", "famous")
+    assert changes(account) == []
+
+
+def test_what_an_account_lacks_is_said(project: Project, account: CloudflareAccount) -> None:
+    account.enable_r2(enabled=False)
+    assert "R2 is not enabled on this account" in refusal(project)
+    account.enable_r2(enabled=True)
+    account.set_max_databases(0)
+    assert "as many D1 databases as its plan allows" in refusal(project)
+
+
+def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
+    project: Project, account: CloudflareAccount
+) -> None:
+    account.hang_up("POST", "/d1/database$", times=3, moment="after")
+    said = refusal(project)
+    assert "could not be reached to create the D1 database aiworker" in said
+    account.release()
+    account.hang_up("PUT", "/workers/scripts/aiworker$", times=9)
+    assert "could not be reached to upload the Worker" in refusal(project)
+    account.release()
+    done = deploy(project, "--json", "--address", account.edge_url)
+    assert done.status == 0, done.text
+    assert json.loads(done.output)["ok"]
+    created = account.requests("POST", "/d1/database$")
+    assert [each["status"] for each in created].count(200) == 1
+
+
+def test_one_runs_at_a_time(project: Project, account: CloudflareAccount) -> None:
+    account.hold("GET", "/workers/scripts/aiworker/secrets$")
+    first = project.start(sys.executable, "scripts/deploy", "--yes")
+    account.wait_until_met()
+    assert "Another scripts/deploy is running" in refusal(project)
+    first.terminate()
+    assert first.wait(20) == 143
+    account.release()
+
+
+def test_in_ci_a_new_key_is_not_printed_into_the_log(project: Project, account: CloudflareAccount) -> None:
+    project.environment["CI"] = "true"
+    said = refusal(project)
+    assert "AIWORKER_KEY" in said
+    assert changes(account) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('"EMBED_MODEL": "@cf/no/such-model",', "EMBED_MODEL"),
+        ('"RAG_PROPERTIES": "a b c",', "RAG_PROPERTIES"),
+    ],
+)
+def test_a_variable_that_the_worker_would_refuse_is_refused(project: Project, line: str, words: str) -> None:
+    file = project.folder / "wrangler.jsonc"
+    file.write_text(file.read_text().replace('"vars": {', f'"vars": {{ {line}'))
+    assert words in refusal(project)
+
+
+def test_nobody_is_asked_where_nobody_is(project: Project, account: CloudflareAccount) -> None:
+    done = project.run(sys.executable, "scripts/deploy")
+    assert done.status == 1
+    assert "add --yes" in done.errors
+    assert changes(account) == []
+
+
+@pytest.mark.parametrize("name", ["production", "Staging", "a b", "-x", "a" * 21])
+def test_an_environment_has_a_plain_name(project: Project, name: str) -> None:
+    assert "cannot name an environment" in refusal(project, f"--env={name}")
