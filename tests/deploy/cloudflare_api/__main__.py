@@ -49,7 +49,7 @@ class Server(uvicorn.Server):
         sys.stdout.flush()
 
 
-async def _serve(port: int, edge_port: int, data: Path) -> None:
+async def _serve(port: int, edge_port: int, data: Path, edge_script: str | None) -> None:
     simulator = f"127.0.0.1:{_free_port()}"
     async with Children() as children:
         command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", simulator.rpartition(":")[2]]
@@ -58,6 +58,8 @@ async def _serve(port: int, edge_port: int, data: Path) -> None:
         await _wait_until_ready(child)
         draining = asyncio.create_task(_drain(child))
         platform = Platform(data, Store(data / "account.sqlite"), Edge(data, edge_port, simulator), simulator)
+        if edge_script:
+            platform.change_settings(platform.settings.model_copy(update={"edge_script": edge_script}))
         config = uvicorn.Config(application(platform), port=port, log_level="warning", http=Protocol)
         server = Server(config)
         asking = asyncio.create_task(_end_when_asked(server))
@@ -95,12 +97,13 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--edge-port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--edge-script", help="the Worker on the edge (default: the one activated last)")
     options = parser.parse_args()
     data = options.data.resolve()
     data.mkdir(parents=True, exist_ok=True)
     adopt_orphans()
     try:
-        asyncio.run(_serve(options.port, options.edge_port, data))
+        asyncio.run(_serve(options.port, options.edge_port, data, options.edge_script))
     finally:
         end_orphans()
 

@@ -35,12 +35,17 @@ def answer(result: object, status: int = 200, info: Document | None = None) -> R
 
 
 def page(request: Request, found: list[Any], default: int = 20) -> Response:
-    """The page of a list that `page` and `per_page` ask for."""
+    """A response with the page of a list that is asked for."""
+    shown, info = paged(request, found, default)
+    return answer(shown, info=info)
+
+
+def paged(request: Request, found: list[Any], default: int) -> tuple[list[Any], Document]:
+    """The page of a list that `page` and `per_page` ask for, and its `result_info`."""
     number = int(request.query_params.get("page", "1"))
     size = int(request.query_params.get("per_page", default))
     shown = found[(number - 1) * size : number * size]
-    info = {"page": number, "per_page": size, "count": len(shown), "total_count": len(found)}
-    return answer(shown, info=info)
+    return shown, {"page": number, "per_page": size, "count": len(shown), "total_count": len(found)}
 
 
 async def refused(_: Request, error: Exception) -> Response:

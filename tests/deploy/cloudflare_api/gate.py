@@ -26,6 +26,7 @@ SERVICES: dict[str, Permission] = {
     "ai": "workers_ai",
     "workflows": "workflows",
     "queues": "queues",
+    "tokens": "api_tokens_read",
 }
 """First part of a path below the account → the permission it needs."""
 
@@ -83,7 +84,7 @@ class Gate:
         is_own = account in {each.id for each in self._platform.settings.accounts}
         if not below and not (is_own and "account_settings_read" in held):
             raise ApiError(403, 9109, "Unauthorized to access requested resource")
-        needed = SERVICES.get(below.removeprefix("/").partition("/")[0])
+        needed = None if below == "/tokens/verify" else SERVICES.get(below.removeprefix("/").partition("/")[0])
         if below and (not is_own or (needed and needed not in held)):
             raise ApiError(403, 10000, "Authentication error")
 

@@ -26,8 +26,10 @@ class Identity:
         return [
             Route(f"{ROOT}/user", self._user),
             Route(f"{ROOT}/user/tokens/verify", self._verify),
+            Route(f"{ROOT}/user/tokens/permission_groups", self._permission_groups),
             Route(f"{ROOT}/user/tokens/{{token}}", self._token),
             Route(f"{ACCOUNT}/tokens/verify", self._verify),
+            Route(f"{ACCOUNT}/tokens/permission_groups", self._permission_groups),
             Route(f"{ACCOUNT}/tokens/{{token}}", self._token),
             Route(f"{ROOT}/memberships", self._memberships),
             Route(f"{ROOT}/accounts", self._accounts),
@@ -49,6 +51,10 @@ class Identity:
         resources = {f"com.cloudflare.api.account.{account.id}": "*" for account in self._platform.settings.accounts}
         policy = {"id": "policy", "effect": "allow", "resources": resources, "permission_groups": groups}
         return answer({"id": TOKEN_ID, "name": "test", "status": "active", "policies": [policy]})
+
+    async def _permission_groups(self, _: Request) -> Response:
+        scopes = ["com.cloudflare.api.account"]
+        return answer([{"id": each, "name": name, "scopes": scopes} for each, name in PERMISSION_GROUPS.items()])
 
     async def _memberships(self, request: Request) -> Response:
         accounts = self._platform.settings.accounts

@@ -33,7 +33,7 @@ class Scripts:
             Route(f"{ACCOUNT}/workers/workers/{{name}}", self._worker),
             Route(f"{SCRIPT}/settings", self._settings),
             Route(f"{SCRIPT}/script-settings", self._script_settings, methods=["GET", "PATCH"]),
-            Route(f"{SCRIPT}/subdomain", self._subdomain, methods=["GET", "POST"]),
+            Route(f"{SCRIPT}/subdomain", self._subdomain, methods=["GET", "POST", "DELETE"]),
             Route(f"{SCRIPT}/schedules", self._schedules, methods=["GET", "PUT"]),
             Route(f"{SCRIPT}/references", self._references),
             Route(f"{ACCOUNT}/workers/tails/by-consumer/{{name}}", self._nothing),
@@ -131,6 +131,9 @@ class Scripts:
     async def _subdomain(self, request: Request) -> Response:
         account, name = _named(request)
         script = self._workers.script(account, name)
+        if request.method == "DELETE":
+            off = {"enabled": False, "previews_enabled": False}
+            script = self._workers.change_script(account, name, {"subdomain": off})
         if request.method == "POST":
             if account not in self._platform.settings.subdomains:
                 raise ApiError(404, 10007, "You do not have a workers.dev subdomain.")

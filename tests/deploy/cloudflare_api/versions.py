@@ -7,10 +7,13 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from tests.deploy.cloudflare_api import bindings
-from tests.deploy.cloudflare_api.envelope import ApiError, Document, answer, json_object
+from tests.deploy.cloudflare_api.envelope import ApiError, Document, answer, json_object, paged
 from tests.deploy.cloudflare_api.identity import ACCOUNT, USER
 from tests.deploy.cloudflare_api.scripts import SCRIPT, Scripts
 from tests.deploy.cloudflare_api.worker_store import WorkerStore
+
+VERSIONS_A_PAGE = 10
+"""`wrangler versions list` says that it lists the ten most recent ones, and asks for one page."""
 
 
 class Versions:
@@ -27,14 +30,16 @@ class Versions:
             Route(f"{SCRIPT}/deployments", self._deploy, methods=["POST"]),
             Route(f"{SCRIPT}/secrets", self._secrets),
             Route(f"{SCRIPT}/secrets", self._put_secret, methods=["PUT"]),
-            Route(f"{SCRIPT}/secrets/{{secret}}", self._delete_secret, methods=["DELETE"]),
+            Route(f"{SCRIPT}/secrets/{{secret}}", self._secret, methods=["GET", "DELETE"]),
             Route(f"{SCRIPT}/secrets-bulk", self._change_secrets, methods=["PATCH"]),
             # of `wrangler versions secret`: a version that is not deployed yet
             Route(f"{ACCOUNT}/workers/workers/{{name}}/versions/latest", self._patch_latest, methods=["PATCH"]),
         ]
 
     async def _list(self, request: Request) -> Response:
-        return answer({"items": [_shown(version) for version in self._workers.versions(*_named(request))]})
+        versions = self._workers.versions(*_named(request))
+        shown, info = paged(request, versions, default=VERSIONS_A_PAGE)
+        return answer({"items": [_shown(version) for version in shown]}, info=info)
 
     async def _get(self, request: Request) -> Response:
         return answer(_shown(self._workers.version(*_named(request), request.path_params["version"])))
@@ -65,11 +70,13 @@ class Versions:
         self._workers.change_secrets(*_named(request), {asked["name"]: asked["text"]})
         return answer({"name": asked["name"], "type": bindings.SECRET})
 
-    async def _delete_secret(self, request: Request) -> Response:
+    async def _secret(self, request: Request) -> Response:
         secret = request.path_params["secret"]
         held = bindings.secrets(self._workers.versions(*_named(request))[0]["bindings"])
         if secret not in held:
             raise ApiError(404, 10056, f"Binding '{secret}' not found.")
+        if request.method == "GET":
+            return answer({"name": secret, "type": bindings.SECRET})
         self._workers.change_secrets(*_named(request), {secret: None})
         return answer(None)
 
