@@ -24,8 +24,9 @@ class Project:
 
     @classmethod
     def copy(cls, folder: Path, account: CloudflareAccount) -> "Project":
-        """Copy the files under version control as they are now, with the Worker's packages in python_modules."""
-        listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, text=True, capture_output=True, check=True)
+        """Copy the checkout's files as they are now, new ones too, with the Worker's packages in python_modules."""
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        listed = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
         for name in filter(None, listed.stdout.split("\0")):
             if (ROOT / name).is_file():
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)

@@ -35,7 +35,7 @@ class Account:
 
     @contextmanager
     def reach(self, action: str, permission: str = SCRIPTS) -> Generator[None]:
-        """Turn the client's errors in the block into DeployError; NotFoundError and ConflictError pass.
+        """Turn the client's errors in the block into DeployError, if the block does not catch them itself.
 
         action: what the block does, such as "create the R2 bucket aiworker". permission: what it takes.
         """
@@ -52,8 +52,6 @@ def reaching(action: str, permission: str) -> Generator[None]:
     """Do what `Account.reach` does, before the account is known."""
     try:
         yield
-    except (cloudflare.NotFoundError, cloudflare.ConflictError):
-        raise
     except cloudflare.APIStatusError as error:
         codes = [each.code for each in error.errors if each.code is not None]
         words = "; ".join(f"{each.message} (code {each.code})" for each in error.errors) or error.message

@@ -122,6 +122,11 @@ class CloudflareAccount:
         held: list[Permission] = self._ask("GET", "settings")["permissions"]
         self.set_permissions(set(held) - set(permissions))
 
+    def set_token(self, token: str) -> None:
+        """Replace the token by another one (forty characters or more): the old one is unknown from now on."""
+        self._set(token=token)
+        self.token = token
+
     def set_token_kind(self, kind: TokenKind) -> None:
         self._set(token_kind=kind)
 

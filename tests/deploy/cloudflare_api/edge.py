@@ -101,9 +101,11 @@ class Edge:
         runs.mkdir(parents=True)
         folder = runs / "run"
         try:
-            file = edge_files.lay_out(folder, self._data, active.script, active.version, self._simulator)
-        except (OSError, ValueError) as error:
-            self.log.append(str(error))
+            file = await asyncio.to_thread(
+                edge_files.lay_out, folder, self._data, active.script, active.version, self._simulator
+            )
+        except Exception as error:
+            self.log.append(repr(error))
             self._condition = "failed"
             return
         self._child = await Child.start(self._command(file), ENVIRONMENT, folder)
