@@ -12,4 +12,5 @@ account                       the typed client of all that, for tests
 
 Error codes and messages are Cloudflare's where a source is known: wrangler's own source, Cloudflare's documentation,
 or recorded answers in public issues. A comment marks each that is a guess.
+HTTP statuses of refused uploads are guesses too: clients go by the code.
 """

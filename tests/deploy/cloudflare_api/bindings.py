@@ -41,7 +41,7 @@ def secrets(bindings: list[Document]) -> dict[str, str]:
 def check(bindings: list[Document], platform: Platform, account: str, script: str, classes: Classes) -> None:
     """Refuse bindings to what does not exist. Vectorize indexes are checked apart, since the simulator has them.
 
-    Raises ApiError 10021, 10061 or 10085.
+    Raises ApiError 10021, 10061, 10085 or 10181.
     """
     for each in bindings:
         match each["type"]:
@@ -60,8 +60,7 @@ def _check_database(binding: Document, platform: Platform, account: str) -> None
     if not binding.get("id"):
         raise ApiError(400, 10021, f"binding {binding['name']} of type d1 must have a valid `id` specified")
     if not platform.store.get("database", account, binding["id"]):
-        # code and sentence are guesses
-        message = f"D1 binding '{binding['name']}' references database '{binding['id']}' which was not found"
+        message = f"D1 binding '{binding['name']}' references database '{binding['id']}' which was not found."
         raise ApiError(400, 10181, message)
 
 

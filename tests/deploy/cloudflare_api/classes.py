@@ -34,7 +34,8 @@ def _apply(step: dict[str, Any], classes: Classes, plan: Plan) -> None:
     for kind, is_sqlite in (("new_sqlite_classes", True), ("new_classes", False)):
         for name in step.get(kind, []):
             if name in classes:
-                message = f"Cannot apply {kind[:-2]} migration to class '{name}' that is already depended on"
+                operation = kind.removesuffix("es").replace("_", "-")
+                message = f"Cannot apply {operation} migration to class '{name}' that is already depended on"
                 raise ApiError(400, 10074, f"{message} by existing Durable Objects")
             if plan == "free" and not is_sqlite:
                 message = "In order to use Durable Objects with a free plan, you must create a namespace using a"

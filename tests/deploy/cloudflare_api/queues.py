@@ -33,7 +33,8 @@ class Queues:
     async def _create(self, request: Request) -> Response:
         account, name = request.path_params["account"], str((await json_object(request))["queue_name"])
         if any(queue["queue_name"] == name for queue in self._store.list("queue", account)):
-            raise ApiError(409, 11009, f"Queue name '{name}' is already taken.")  # code and sentence are guesses
+            message = f"Queue name '{name}' is already taken. Please use a different name and try again."
+            raise ApiError(409, 11009, message)
         made: Document = {
             "queue_id": new_id().replace("-", ""),
             "queue_name": name,

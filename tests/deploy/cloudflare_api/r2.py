@@ -47,6 +47,7 @@ class R2:
         if not NAME.fullmatch(name):
             raise ApiError(400, 10005, "The specified bucket name is not valid.")
         if self._store.get("bucket", account, name):
+            # Cloudflare's documentation of R2 has 10073 for it, recorded answers of this API have 10004
             raise ApiError(409, 10004, "The bucket you tried to create already exists, and you own it.")
         bucket: Document = {"name": name, "creation_date": now(), "location": "WEUR", "jurisdiction": "default"}
         bucket["storage_class"] = asked.get("storageClass", "Standard")

@@ -49,7 +49,6 @@ class Scripts:
         upload = await uploads.read(request)
         for each in upload.metadata.get("bindings", []):
             if each["type"] == "vectorize" and not await self._forward.has_index(account, each["index_name"]):
-                # code and sentence are a guess
                 message = f"Vectorize binding '{each['name']}' references index '{each['index_name']}'"
                 raise ApiError(400, 10159, f"{message} which was not found.")
         return self._workers.upload(account, name, upload, deploys=deploys)

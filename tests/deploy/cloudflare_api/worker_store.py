@@ -41,7 +41,7 @@ class WorkerStore:
         return self._store.list("version", account, name)[::-1]
 
     def version(self, account: str, name: str, version: str) -> Document:
-        """Raises ApiError 10007 for an unknown script, and a guess for an unknown version."""
+        """Raises ApiError 10007 for an unknown script, 10222 (a guess) for an unknown version."""
         self.script(account, name)
         found = self._store.get("version", account, name, version)
         if found is None:
