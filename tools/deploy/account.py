@@ -56,8 +56,7 @@ def reaching(action: str, permission: str) -> Generator[None]:
         codes = [each.code for each in error.errors if each.code is not None]
         words = "; ".join(f"{each.message} (code {each.code})" for each in error.errors) or error.message
         raise DeployError(
-            sentence_for(codes, action, permission)
-            or f"Cloudflare refused to {action}: {words}. If it is not about this account, {AGAIN}"
+            sentence_for(codes, action, permission) or f"Cloudflare refused to {action}: {words}. Mend that, {AGAIN}"
         ) from error
     except cloudflare.APIConnectionError as error:
         raise DeployError(f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}") from error

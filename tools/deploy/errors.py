@@ -12,9 +12,8 @@ SENTENCES: Mapping[int, str] = {
     "remove packages or data from it, or change the plan.",
     10037: f"This account has as many Workers as its plan allows: delete one in {DASHBOARD}, {AGAIN}",
     7406: f"This account has as many D1 databases as its plan allows: delete one in {DASHBOARD}, {AGAIN}",
-    10032: "This workers.dev subdomain belongs to somebody else: choose another name for --subdomain.",
+    10031: "This workers.dev subdomain belongs to somebody else: choose another name for --subdomain.",
     10063: "This account has no workers.dev subdomain yet: choose one with scripts/deploy --subdomain NAME.",
-    10007: "This account has no workers.dev subdomain yet: choose one with scripts/deploy --subdomain NAME.",
 }
 """Cloudflare's error code → what to do. Other codes are shown with Cloudflare's own words."""
 

@@ -192,6 +192,7 @@ class Deployment:
                     "This account has no workers.dev subdomain, which is part of every Worker's address: choose one "
                     f"with scripts/deploy --subdomain NAME (https://{self._target.worker}.NAME.workers.dev)."
                 )
+        with account.reach(f"register the workers.dev subdomain {self._options.subdomain}"):
             subdomains.update(account_id=account.id, subdomain=self._options.subdomain)
         return self._options.subdomain
 
