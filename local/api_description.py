@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from local import ROOT
+from local.install import BUILT
 
 SOURCE = ROOT / "src"
 FILE = ROOT / "public/openapi.json"
@@ -54,7 +55,8 @@ def _written(value: Any, name: str = "") -> str:
 
 
 def _replace(file: Path, content: str) -> None:
-    whole = file.with_suffix(".new")
+    # of this process alone, and not in the folder that wrangler watches
+    whole = BUILT / f"openapi-{os.getpid()}.new"
     whole.write_text(content)
     os.replace(whole, file)  # noqa: PTH105 - atomic: wrangler may be reading it
 

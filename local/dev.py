@@ -1,7 +1,6 @@
 """`scripts/dev`: the simulator and wrangler side by side, one Ready line, reload on an edit."""
 
 import asyncio
-import contextlib
 import json
 import os
 import re
@@ -11,21 +10,24 @@ import sys
 from argparse import Namespace
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import watchfiles
 
 from local import ROOT, migrations, plan, request_line
 from local.configuration import ConfigurationError
+from local.derived import DerivedFiles, compiled_modules
 from local.install import BUILT, RUNTIME, WORKER_PACKAGES
 from local.plan import ENVIRONMENT, Plan
 from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from local.runtime import stage
 
 READY = re.compile(r"Ready on (http://\S+)")
-NUDGE_SECONDS = 8
-"""Several times as long as a reload takes."""
+RELOADING = re.compile(r"Reloading local server")
 RELOADED = re.compile(r"Local server updated and ready")
+NUDGE_SECONDS = 8.0
+"""Many times as long as wrangler takes to say that it reloads: 0.2 s, on a busy machine 2."""
 NOISE = re.compile(
     r"""^\s*$                                       # wrangler spaces its paragraphs
     | ^\s*[├│┌└] | ^[─]+$ | wrangler\ \d           # tables and rules
@@ -37,6 +39,26 @@ NOISE = re.compile(
     re.VERBOSE,
 )
 """What wrangler says that is no news to whoever started it here."""
+
+
+BINDING = re.compile(r"^env\.\S+\s")
+"""A line of wrangler's table of bindings, which shows the values of variables."""
+
+
+@dataclass(frozen=True)
+class Reloads:
+    """What wrangler says about its reloads."""
+
+    taken_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has seen a change and reloads: to be cleared before the change is made."""
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    """The Worker is there, for the first time or again: to be cleared by whoever waits for the next time."""
+
+    def note(self, line: str) -> None:
+        if RELOADING.search(line):
+            self.taken_up.set()
+        elif READY.search(line) or RELOADED.search(line):
+            self.loaded.set()
 
 
 class CannotStart(Exception):  # noqa: N818 - a sentence for the user, not an error of ours
@@ -85,12 +107,14 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
         return 0 if stop.is_set() else 1
     tables.result()
     wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
-    reloaded = asyncio.Event()
+    reloads = Reloads()
     # another project's Worker writes no lines of its own, so wrangler's are all there is to see
     show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
-    tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloaded, show)))
+    tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloads, show)))
     if not made.is_official:
-        tasks.add(asyncio.create_task(_restage_on_edit(made, reloaded)))
+        derived = DerivedFiles(made, compiled_modules(), children)
+        tasks.add(asyncio.create_task(_restage_on_edit(made, reloads)))
+        tasks.add(asyncio.create_task(derived.keep_current(reloads.loaded)))
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
         task.cancel()
@@ -146,27 +170,25 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _show_wrangler(
-    wrangler: Child, host: str, reloaded: asyncio.Event, show: Callable[[str], str | None]
-) -> None:
-    """Print what wrangler and the Worker say, without the noise; ends when wrangler does. Sets `reloaded` with each.
+async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> None:
+    """Print what wrangler and the Worker say, without the noise; ends when wrangler does.
 
     show: makes of a line what is printed, or None.
     """
     unshown: list[str] | None = []
     async for line in wrangler.lines():
+        reloads.note(line)
         if ready := READY.search(line):
             unshown = None
             print(f"Ready on {_address(ready[1], host)}", flush=True)
         elif RELOADED.search(line):
-            reloaded.set()
             print("Reloaded", flush=True)
         elif unshown is not None and NOISE.search(line):
             unshown.append(line)
         elif not NOISE.search(line) and (shown := show(line)) is not None:
             print(shown, flush=True)
     if unshown:  # it never got ready: what is noise otherwise may say why
-        print("\n".join(unshown), file=sys.stderr)
+        print(*(line for line in unshown if not BINDING.search(line)), sep="\n", file=sys.stderr)
     print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
 
 
@@ -198,11 +220,17 @@ def _laid_out(made: Plan) -> Generator[None]:
     _remove(run)  # of an earlier process with our number, as every start in a container may be
     try:
         if not made.is_official:
-            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES)
-        made.file.write_text(json.dumps(made.configuration, indent=2))
+            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules())
+        _write_privately(made.file, json.dumps(made.configuration, indent=2))
         yield
     finally:
         _remove(run)
+
+
+def _write_privately(file: Path, content: str) -> None:
+    """Write a new file that other users of the machine cannot read: it may hold secrets."""
+    with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as private:
+        private.write(content)
 
 
 def _is_running(run: Path) -> bool:
@@ -223,18 +251,25 @@ def _remove(run: Path) -> None:
         run.unlink(missing_ok=True)
 
 
-async def _restage_on_edit(made: Plan, reloaded: asyncio.Event) -> None:
+async def _restage_on_edit(made: Plan, reloads: Reloads) -> None:
+    compiled = compiled_modules()
     async for changes in watchfiles.awatch(made.main.parent):  # pyright: ignore[reportUnknownMemberType]
-        reloaded.clear()
-        if stage.update(made.file.parent, made.main, made.classes):
+        reloads.taken_up.clear()
+        if stage.update(made.file.parent, made.main, made.classes, compiled):
             print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
-            await _make_sure_of(reloaded, made)
+            await make_sure_of(reloads.taken_up, (made.file.parent / stage.PROJECT).touch, NUDGE_SECONDS)
 
 
-async def _make_sure_of(reloaded: asyncio.Event, made: Plan) -> None:
-    """Wrangler's watcher misses a change now and then: what it has not taken up after a while is shown to it again."""
+async def make_sure_of(taken_up: asyncio.Event, show_again: Callable[[], None], seconds: float) -> None:
+    """Show wrangler a change again that it has not taken up in time: its watcher misses one now and then.
+
+    A change that it has taken up is loading, however long that takes: to show it again would load it twice.
+    """
     for _ in range(2):
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(reloaded.wait(), NUDGE_SECONDS)
+        try:
+            async with asyncio.timeout(seconds):
+                await taken_up.wait()
+        except TimeoutError:
+            show_again()
+        else:
             return
-        (made.file.parent / stage.PROJECT).touch()

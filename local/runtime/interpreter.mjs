@@ -135,12 +135,13 @@ export const python = API.finalizeBootstrap();
 await API.packageIndexReady;
 API.initializeStreams();
 
-// ---- Files: local/runtime/stage.py packs them as one JSON index and the bytes after it ----------------------------
+// ---- Files: local/runtime/compiled.py packs them as one JSON index and the bytes after it -------------------------
 
-function unpack(pack, root) {
-  const size = new DataView(pack).getUint32(0, true);
-  const index = JSON.parse(new TextDecoder().decode(new Uint8Array(pack, 4, size)));
-  let start = 4 + size;
+/** Write the files of a pack; returns where it ends. */
+function unpack(pack, root, offset = 0) {
+  const size = new DataView(pack).getUint32(offset, true);
+  let start = offset + 4 + size;
+  const index = JSON.parse(new TextDecoder().decode(new Uint8Array(pack, offset + 4, size)));
   for (const [path, length] of index) {
     const bytes = new Uint8Array(pack, start, length);
     start += length;
@@ -148,9 +149,11 @@ function unpack(pack, root) {
     python.FS.mkdirTree(`${root}/${path}`.replace(/\/[^/]*$/, ""));
     python.FS.writeFile(`${root}/${path}`, bytes, { canOwn: true });
   }
+  return start;
 }
 unpack(packages, `${HOME}/python_modules`);
-unpack(project, HOME);
+const sourcesEnd = unpack(project, HOME);
+unpack(project, HOME, sourcesEnd); // their byte-code, as far as there is any
 
 /** Give workerd's globals back: to be called when the program is imported, and nothing random or compiled is needed. */
 export function finishBoot() {

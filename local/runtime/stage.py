@@ -5,7 +5,7 @@ entry.mjs                 names that module
 *.mjs, bridge.py          local/runtime
 pyodide.asm.*, *.zip      the interpreter, made by local/install.py
 packages.pack             the Worker's packages, byte-compiled
-project.pack              src/: one file, so that one edit is one reload
+project.pack              src/ and its byte-code: one file, so that one edit is one reload
 python_modules/workers/   the JavaScript modules of the `workers` SDK
 """
 
@@ -14,10 +14,11 @@ import contextlib
 import json
 import os
 import shutil
-import struct
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from local.runtime.compiled import CompiledModules, code_path, pack, unpack
 
 RUNTIME_FILES = ("interpreter.mjs", "sdk.mjs", "worker.mjs", "bridge.py")
 INTERPRETER_FILES = (
@@ -46,30 +47,44 @@ PROJECT = "project.pack"
 """The file of the Worker's own modules: wrangler reloads when it changes."""
 
 
-def lay_out(folder: Path, main: Path, configured: dict[str, str], runtime: Path, packages: Path) -> None:
-    """Fill the new `folder` for the Worker of the module `main`, from what local/install.py left in the last two.
+def lay_out(
+    folder: Path,
+    main: Path,
+    configured: dict[str, str],
+    runtime: Path,
+    packages: Path,
+    compiled: CompiledModules | None = None,
+) -> None:
+    """Fill the new `folder` for the Worker of the module `main`.
 
     configured: classes that the main module exports by the Worker's configuration, name to kind.
+    runtime, packages: what local/install.py has made.
+    compiled: where byte-code of the Worker's own modules may be; without, the Worker compiles them all.
     """
     here = Path(__file__).parent
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)  # the configuration's variables may be secrets
     for name in RUNTIME_FILES:
         shutil.copy(here / name, folder)
     for name in INTERPRETER_FILES:
         _link(runtime / name, folder / name)
     for module in packages.glob("workers/*.js"):
         _link(module, folder / "python_modules" / module.relative_to(packages))
-    _write(folder / "packages.pack", pack(packages, _shipped(packages)))
+    _write(folder / "packages.pack", pack(_contents(packages, _shipped(packages))))
     _write(folder / "entry.mjs", f"export default {json.dumps(main.stem)};\n".encode())
-    update(folder, main, configured)
+    update(folder, main, configured, compiled)
 
 
-def update(folder: Path, main: Path, configured: dict[str, str]) -> bool:
+def update(folder: Path, main: Path, configured: dict[str, str], compiled: CompiledModules | None = None) -> bool:
     """Bring the folder up to date with edited files beside `main`; wrangler reloads when a file's content changes.
 
-    Returns whether one did.
+    Returns whether one did. Byte-code that has been made in the meantime is no change: it goes with the next one.
     """
-    changed = _write(folder / PROJECT, pack(main.parent, _project_files(main.parent)))
+    sources = pack(_contents(main.parent, _project_files(main.parent)))
+    packed = folder / PROJECT
+    # the sources come first and say where they end, so equal beginnings are equal sources
+    changed = not (packed.exists() and packed.read_bytes().startswith(sources))
+    if changed:
+        _write(packed, sources + (_byte_code(sources, compiled) if compiled else pack([])))
     exports, exported = folder / "main.mjs", exported_classes(main)
     if exported is None and exports.exists():
         return changed  # while a file is broken, its classes are still bound to: those of before stay
@@ -106,15 +121,16 @@ def main_module(exports: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def pack(root: Path, files: Iterable[Path]) -> bytes:
-    """The files as one: the length of an index (uint32, little endian), the index (JSON pairs of path and size), the
-    contents in the index's order. interpreter.mjs unpacks it without copying."""
-    contents: list[tuple[str, bytes]] = []
+def _byte_code(sources: bytes, compiled: CompiledModules) -> bytes:
+    """A second pack: the byte-code that there is of exactly these sources. The Worker compiles the others itself."""
+    modules = [(path, compiled.read(path, source)) for path, source in unpack(sources) if path.endswith(".py")]
+    return pack((code_path(path), code) for path, code in modules if code is not None)
+
+
+def _contents(root: Path, files: Iterable[Path]) -> Iterable[tuple[str, bytes]]:
     for path in sorted(files):
         with contextlib.suppress(FileNotFoundError):  # editors make and remove files of their own
-            contents.append((str(path.relative_to(root)), path.read_bytes()))
-    index = json.dumps([[path, len(data)] for path, data in contents]).encode()
-    return struct.pack("<I", len(index)) + index + b"".join(data for _, data in contents)
+            yield str(path.relative_to(root)), path.read_bytes()
 
 
 def _project_files(source: Path) -> list[Path]:

@@ -1,15 +1,20 @@
 """What scripts/dev derives and lays out before anything is started."""
 
+import asyncio
 import json
 import os
 import struct
+from argparse import Namespace
 from pathlib import Path
 
 import pytest
 
-from local import ROOT, configuration, install, migrations
+from local import ROOT, api_description, configuration, derived, dev, install, migrations, plan
+from local.derived import DerivedFiles
 from local.install import InstallError, Step
-from local.runtime import stage
+from local.processes import Children
+from local.runtime import compiled, stage
+from local.runtime.compiled import CompiledModules
 
 
 def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() -> None:
@@ -79,18 +84,126 @@ def test_a_main_module_always_has_a_default_export() -> None:
     assert stage.main_module({"Default": "entrypoint", "Room": "durableObject"}).count("export ") == 2
 
 
-def test_a_pack_holds_every_file_in_the_order_of_its_index(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
+def test_a_pack_holds_every_file_in_the_order_of_its_index() -> None:
     files = {"b.py": b"second", "a/naïve.py": "première".encode(), "empty": b""}
-    for name, content in files.items():
-        (tmp_path / name).write_bytes(content)
-    pack = stage.pack(tmp_path, [tmp_path / name for name in files])
+    pack = compiled.pack(files.items())
     (size,) = struct.unpack_from("<I", pack)
     index, rest, found = json.loads(pack[4 : 4 + size]), pack[4 + size :], {}
     for path, length in index:
         found[path], rest = rest[:length], rest[length:]
     assert found == files
     assert rest == b""
+    assert dict(compiled.unpack(pack + b"what follows")) == files
+
+
+def packed(run: Path) -> dict[str, bytes]:
+    """The files of both halves of a run's pack: sources, then byte-code."""
+    content = (run / stage.PROJECT).read_bytes()
+    sources = compiled.unpack(content)
+    return dict(sources) | dict(compiled.unpack(content[len(compiled.pack(sources)) :]))
+
+
+def test_byte_code_goes_with_exactly_the_source_that_it_is_made_of(tmp_path: Path) -> None:
+    source, run = tmp_path / "src", tmp_path / "run-1"
+    for folder in (source / "package", run, tmp_path / "made"):
+        folder.mkdir(parents=True)
+    main, module = source / "entry.py", source / "package/module.py"
+    main.write_text("import package.module\n")
+    module.write_text("TEXT = 'first'\n")
+    modules = CompiledModules(tmp_path / "made", "this interpreter")
+    code = "package/__pycache__/module.cpython-314.pyc"
+
+    assert stage.update(run, main, {}, modules)
+    assert code not in packed(run)
+    modules.make((run / stage.PROJECT).read_bytes())
+    assert not stage.update(run, main, {}, modules)  # nothing of the sources has changed: no reload for byte-code
+    main.touch()
+    assert not stage.update(run, main, {}, modules)
+
+    main.write_text("import package.module  # edited\n")
+    assert stage.update(run, main, {}, modules)
+    assert packed(run)[code] == modules.read("package/module.py", module.read_bytes())
+    assert "__pycache__/entry.cpython-314.pyc" not in packed(run)
+    module.write_text("TEXT = 'other'\n")  # of the same size, within the same second
+    assert stage.update(run, main, {}, modules)
+    assert code not in packed(run)
+    module.write_text("TEXT = 'first'\n")
+    assert stage.update(run, main, {}, modules)
+    assert code in packed(run)
+    module.rename(source / "package/renamed.py")
+    assert stage.update(run, main, {}, modules)
+    assert set(packed(run)) == {"entry.py", "package/renamed.py"}
+    assert CompiledModules(tmp_path / "made", "another").missing((run / stage.PROJECT).read_bytes())
+
+
+def test_modules_that_do_not_compile_are_left_out_and_the_oldest_byte_code_is_removed(tmp_path: Path) -> None:
+    modules = CompiledModules(tmp_path, "this interpreter")
+    valid = {f"m{n}.py": f"N = {n}\n".encode() for n in range(5)}
+    broken = {"broken.py": b"(", "latin.py": b"'\xe9'", "null.py": b"\0", "deep.py": b"(" * 10_000}
+    pack = compiled.pack([*broken.items(), *valid.items(), ("data.txt", b"no Python")])
+    modules.make(pack)
+    assert modules.missing(pack) == {modules.file(*each).name for each in broken.items()}
+    for age, each in enumerate(valid.items()):
+        os.utime(modules.file(*each), (1_000_000 - age, 1_000_000 - age))
+    assert modules.read("m4.py", valid["m4.py"])  # used now
+    modules.prune(keep=2)
+    assert {path for path, source in valid.items() if modules.read(path, source)} == {"m0.py", "m4.py"}
+
+
+async def test_a_change_is_shown_to_wrangler_again_only_if_it_was_not_taken_up() -> None:
+    shown: list[str] = []
+    taken_up = asyncio.Event()
+    await dev.make_sure_of(taken_up, lambda: shown.append("again"), 0)
+    assert shown == ["again", "again"]
+    await dev.make_sure_of(taken_up, taken_up.set, 0)
+    shown.clear()
+    await dev.make_sure_of(taken_up, lambda: shown.append("again"), 0)  # however long it loads from then on
+    assert shown == []
+
+
+def test_wrangler_says_when_it_takes_a_change_up_and_when_the_worker_is_there() -> None:
+    reloads = dev.Reloads()
+    reloads.note("⎔ Reloading local server...")
+    assert (reloads.taken_up.is_set(), reloads.loaded.is_set()) == (True, False)
+    reloads.note("⎔ Local server updated and ready")
+    assert reloads.loaded.is_set()
+
+
+async def test_the_api_is_described_again_only_when_the_sources_or_the_file_have_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs: list[str] = []
+    status = 0
+
+    async def run(_: DerivedFiles, command: list[str]) -> tuple[int, list[str]]:
+        runs.append(command[-1])
+        return status, []
+
+    source, description = tmp_path / "src", tmp_path / "openapi.json"
+    source.mkdir()
+    monkeypatch.setattr(derived, "DESCRIBED", tmp_path / "stamp")
+    monkeypatch.setattr(api_description, "SOURCE", source)
+    monkeypatch.setattr(api_description, "FILE", description)
+    monkeypatch.setattr(DerivedFiles, "_run", run)
+
+    async def runs_now(project: Path = ROOT) -> int:
+        runs.clear()
+        options = Namespace(project=project, official=False, remote=False, for_tests=False, var=[])
+        options.persist_to, options.tokens_per_second, options.host = None, None, "127.0.0.1"
+        made = plan.make(options, 1, 2, "3")
+        await DerivedFiles(made, CompiledModules(tmp_path, ""), Children())._describe_api()  # pyright: ignore[reportPrivateUsage]
+        return len(runs)
+
+    assert [await runs_now(), await runs_now()] == [1, 0]
+    source.joinpath("new.py").write_text("")
+    status = 1  # broken: tried again with the next load
+    assert [await runs_now(), await runs_now()] == [1, 1]
+    status = 0
+    assert [await runs_now(), await runs_now()] == [1, 0]
+    description.write_text("of another branch")
+    assert await runs_now() == 1
+    source.joinpath("new.py").write_text("edited")
+    assert await runs_now(ROOT / "tests/runtime/project") == 0
 
 
 def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
