@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pyjson5
 
-from local import ROOT
+from local import ROOT, variables
 from local.runtime.stage import RULES
 
 Configuration = dict[str, Any]
@@ -118,13 +118,12 @@ def with_remote(configuration: Configuration) -> Configuration:
 def open_on_localhost(configuration: Configuration) -> Configuration:
     """Without keys, for pages of this machine too, and with what defects say in the log: for a run on localhost."""
     origins = configuration.get("vars", {}).get("ALLOWED_ORIGINS", "")
-    local_origins = f"{origins} http://localhost:* http://127.0.0.1:*".strip()
-    open_to_all = {"AUTH_MODE": "public", "PUBLIC_SCOPES": "admin", "ALLOWED_ORIGINS": local_origins}
-    return with_variables(configuration, **open_to_all, LOG_PROMPTS="errors")
+    local_origins = f"{origins} {variables.LOCAL_ORIGINS}".strip()
+    return with_variables(configuration, **variables.OPEN, ALLOWED_ORIGINS=local_origins, LOG_PROMPTS="errors")
 
 
-def with_variables(configuration: Configuration, **variables: str) -> Configuration:
-    return {**configuration, "vars": {**configuration.get("vars", {}), **variables}}
+def with_variables(configuration: Configuration, **given: str) -> Configuration:
+    return {**configuration, "vars": {**configuration.get("vars", {}), **given}}
 
 
 def _simulated(name: str, options: Configuration) -> Configuration:

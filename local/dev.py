@@ -213,18 +213,21 @@ def _address(announced: str, host: str) -> str:
 @contextmanager
 def _laid_out(made: Plan) -> Generator[None]:
     """The files that wrangler reads for this run; gone when it ends."""
-    for leftover in (*made.project.glob(".wrangler-official-*.json"), *BUILT.glob("run-*")):
+    for leftover in (*made.project.glob(".wrangler-official-*"), *BUILT.glob("run-*")):
         if not _is_running(leftover):
             _remove(leftover)
     run = made.file if made.is_official else made.file.parent
-    _remove(run)  # of an earlier process with our number, as every start in a container may be
+    for earlier in (run, made.env_file):  # of a process with our number, as every start in a container may have it
+        _remove(earlier)
     try:
         if not made.is_official:
             stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules())
         _write_privately(made.file, json.dumps(made.configuration, indent=2))
+        _write_privately(made.env_file, made.env)
         yield
     finally:
         _remove(run)
+        _remove(made.env_file)
 
 
 def _write_privately(file: Path, content: str) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,9 +47,11 @@ class DevServer:
     ended: bool = False
 
     @classmethod
-    def start(cls, *arguments: str | Path, seconds: float = 120) -> "DevServer":
-        open_to_load = ("--tokens-per-second", "0", "--var", "RATE_LIMITS=off", "--var", "BREAKER=off")
-        command = [sys.executable, ROOT / "scripts/dev", "--port", "0", *open_to_load, *arguments]
+    def start(
+        cls, *arguments: str | Path, seconds: float = 120, program: Sequence[str | Path] = (ROOT / "scripts/dev",)
+    ) -> "DevServer":
+        """program: scripts/dev, or arguments of Python that run it in a way of their own."""
+        command = [sys.executable, *program, "--port", "0", "--for-tests", *arguments]
         # a closed standard input and a session of its own: nothing of this terminal reaches it
         server = cls(
             subprocess.Popen(
@@ -115,7 +117,7 @@ def dev_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
         yield None
         return
     state = tmp_path_factory.mktemp("state")
-    server = DevServer.start("--persist-to", state, "--var", "RAG_PROPERTIES=kind:string year:number")
+    server = DevServer.start("--persist-to", state)
     yield server
     server.stop()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local import ROOT
+from local import ROOT, variables
 from tests.conftest import TLS, DevServer, until
 
 DEV = [sys.executable, str(ROOT / "scripts/dev")]
@@ -86,14 +86,43 @@ def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
     until(lambda: {pid for pid in started if is_alive(pid)}, lambda alive: alive == set())
 
 
+CONFIGURATION = (
+    '{"name": "edited", "main": "src/entry.py",  // a comment\n'
+    '"compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
+)
+"""Of a Worker of one file."""
+
+HASTY = "import runpy; from local import dev; dev.NUDGE_SECONDS = 2; runpy.run_path('scripts/dev', run_name='__main__')"
+"""scripts/dev that shows wrangler an edit again after two seconds."""
+
+
+def test_an_edit_that_loads_for_long_is_loaded_once(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION)
+    entry = tmp_path / "src/entry.py"
+    worker = (
+        "from workers import Response, WorkerEntrypoint\n"
+        "for _ in range({rounds}): pass\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request): return Response('{rounds}')\n"
+    )
+    entry.write_text(worker.format(rounds=0))
+    server = DevServer.start("--project", tmp_path, program=("-c", HASTY))
+    try:
+        for rounds in (60_000_000, 1):  # three seconds and more, and a quick one to see whether another came in between
+            with server.reload():
+                entry.write_text(worker.format(rounds=rounds))
+            assert httpx.get(server.url, timeout=60, verify=TLS).text == str(rounds)
+        assert server.lines.count("Reloaded") == 2
+    finally:
+        server.stop()
+
+
 def test_an_edit_is_served(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "src").mkdir(parents=True)
     entry = project / "src/entry.py"
-    (project / "wrangler.jsonc").write_text(
-        '{"name": "edited", "main": "src/entry.py",  // a comment\n'
-        '"compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
-    )
+    (project / "wrangler.jsonc").write_text(CONFIGURATION)
     worker = (
         "from workers import Response, WorkerEntrypoint\n"
         "class Default(WorkerEntrypoint):\n"
@@ -202,3 +231,59 @@ def test_remote_has_the_account_s_own_models_and_no_simulator() -> None:
     assert plan["configuration"]["vectorize"][0]["remote"] is True  # type: ignore[index]
     assert "unsafe" not in plan["configuration"]
     assert plan["commands"]["simulator"] is None
+
+
+ODD = """it's "$HOME" # and\na line"""
+"""A value that takes care to be written into a file for wrangler."""
+
+
+def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION)
+    (tmp_path / ".dev.vars").write_text("TOKEN_SECRET=of-the-file\nKEPT=yes\n")
+    (tmp_path / "src/entry.py").write_text(
+        "from workers import Response, WorkerEntrypoint\n"
+        "NAMES = ('TOKEN_SECRET', 'KEPT', 'ODD', 'EMPTY', 'RATE_LIMITS')\n"
+        "class Default(WorkerEntrypoint):\n"
+        "    async def fetch(self, request): return Response.json({n: str(getattr(self.env, n)) for n in NAMES})\n"
+    )
+    given = ["--var=TOKEN_SECRET=s3cret$x", f"--var=ODD={ODD}", "--var=EMPTY="]
+    server = DevServer.start("--project", tmp_path, *given)
+    try:
+        seen = httpx.get(server.url, timeout=30, verify=TLS).json()
+        assert seen == {"TOKEN_SECRET": "s3cret$x", "KEPT": "yes", "ODD": ODD, "EMPTY": "", "RATE_LIMITS": "off"}
+        for pid in descendants(server.process.pid):
+            listed = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], text=True, capture_output=True)
+            assert "s3cret" not in listed.stdout
+        assert "s3cret" not in "\n".join(server.lines)
+        run = ROOT / f".aiworker/run-{server.process.pid}"
+        assert run.stat().st_mode & 0o077 == 0
+        assert {name for name in ("wrangler.json", "variables.env") if (run / name).stat().st_mode & 0o077} == set()
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("runtime", ["--official", "--project=."])
+def test_a_dry_run_shows_no_secret(runtime: str) -> None:
+    plan = dry_run(runtime, "--var", "TOKEN_SECRET=s3cret", "--var", "MAX_TOKENS=9")
+    assert "s3cret" not in json.dumps(plan)
+    assert plan["configuration"]["vars"]["TOKEN_SECRET"] == "***"  # type: ignore[index]
+    assert plan["configuration"]["vars"]["MAX_TOKENS"] == "9"  # type: ignore[index]
+
+
+def test_a_run_for_tests_has_the_variables_that_tests_need_unless_others_are_given() -> None:
+    plan = dry_run("--for-tests", "--var", "BREAKER=on")
+    assert {**variables.FOR_TESTS, "BREAKER": "on"}.items() <= plan["configuration"]["vars"].items()  # type: ignore[attr-defined]
+    assert "--metadata-index=aiworker-passages:year:number" in plan["commands"]["simulator"]  # type: ignore[operator]
+    assert str(ROOT / ".wrangler/state-for-tests") in plan["commands"]["wrangler"]  # type: ignore[operator]
+
+
+def test_what_a_killed_official_run_left_behind_is_removed(tmp_path: Path) -> None:
+    left = [tmp_path / f".wrangler-official-999999999.{kind}" for kind in ("json", "env")]
+    for file in left:
+        file.write_text("TOKEN_SECRET=s3cret")
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/entry.py").write_text("")
+    (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION)
+    DevServer.start("--project", tmp_path).stop()
+    assert [file for file in left if file.exists()] == []

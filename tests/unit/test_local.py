@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT, api_description, configuration, derived, dev, install, migrations, plan
+from local import ROOT, api_description, configuration, derived, dev, install, migrations, plan, variables
 from local.derived import DerivedFiles
 from local.install import InstallError, Step
 from local.processes import Children
@@ -204,6 +204,28 @@ async def test_the_api_is_described_again_only_when_the_sources_or_the_file_have
     assert await runs_now() == 1
     source.joinpath("new.py").write_text("edited")
     assert await runs_now(ROOT / "tests/runtime/project") == 0
+
+
+@pytest.mark.parametrize("name", ["TOKEN_SECRET", "API_KEYS", "OPENAI_API_KEY", "PASSWORD", "GITHUB_TOKEN"])
+def test_what_looks_like_a_secret_is_not_shown(name: str) -> None:
+    assert variables.masked({name: "value", "MAX_TOKENS": "9"}) == {name: "***", "MAX_TOKENS": "9"}
+
+
+def test_a_file_with_secrets_is_not_for_other_users(tmp_path: Path) -> None:
+    """Nor is what a killed run leaves behind; files of an official run lie in the project's own folder."""
+    old = os.umask(0)
+    try:
+        dev._write_privately(tmp_path / "secrets", "TOKEN_SECRET=value")  # pyright: ignore[reportPrivateUsage]
+    finally:
+        os.umask(old)
+    assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_value_that_wrangler_could_not_read_is_refused() -> None:
+    with pytest.raises(ValueError, match="ODD"):
+        variables.env_file({"ODD": "it's # `odd`"})
+    with pytest.raises(ValueError, match="ODD"):
+        variables.env_file({"ODD": "one\ntwo\\"})
 
 
 def test_a_reader_never_meets_half_a_file(tmp_path: Path) -> None:
