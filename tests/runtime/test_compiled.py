@@ -13,7 +13,10 @@ from tests.conftest import TLS, DevServer, until
 ENTRY = """
 import inspect, traceback
 from workers import Response, WorkerEntrypoint
-import told
+try:
+    import told
+except ModuleNotFoundError:
+    import renamed as told
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
@@ -74,14 +77,17 @@ def test_a_later_start_takes_byte_code_and_an_edit_never_does(tmp_path: Path) ->
             told.write_text(TOLD.format(text=f"edited {unique}"))
         assert get(server)["text"] == f"edited {unique}"
         with server.reload():
-            told.write_text("(")
+            told.rename(sources / "renamed.py")
+        seen = get(server)
+        assert seen["text"] == f"edited {unique}"
+        assert 'File "/session/metadata/renamed.py", line 5' in seen["traceback"]
+        with server.reload():
+            told.write_bytes(source + b"(")
         broken = httpx.get(server.url, timeout=60, verify=TLS)
         assert broken.status_code == 500
-        assert 'File "/session/metadata/told.py", line 1' in broken.text
+        assert 'File "/session/metadata/told.py", line 6' in broken.text
         assert "SyntaxError" in broken.text
         with server.reload():
-            (sources / "entry.py").write_text(ENTRY.replace("import told", "import renamed as told"))
-            told.unlink()
-            (sources / "renamed.py").write_text(TOLD.format(text="renamed"))
-        assert 'File "/session/metadata/renamed.py"' in get(server)["traceback"]
+            told.write_bytes(planted)
+        assert get(server)["text"] == f"byte-code {unique}"
     modules.file("told.py", source).unlink()

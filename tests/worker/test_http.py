@@ -5,9 +5,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from local import server_check
 from tests.conftest import ErrorOf, Simulator
 
 LARGEST_BODY = 1_048_576
+
+
+def test_the_server_has_what_these_tests_need(base_url: str) -> None:
+    assert server_check.complaint(base_url) is None
 
 
 def test_every_response_has_an_id_of_its_own(client: httpx.Client) -> None:
