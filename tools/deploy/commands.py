@@ -51,7 +51,9 @@ class Commands:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self.environment: dict[str, str] = {**QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        # as in a workflow whose secrets are not set, an empty variable is none
+        given = {name: value for name, value in os.environ.items() if value or not name.startswith("CLOUDFLARE_")}
+        self._environment = {**given, **QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
     def wrangler(self, *arguments: str | Path) -> str:
         """Return what `wrangler` prints. Raises CommandError if it fails."""
@@ -68,7 +70,7 @@ class Commands:
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=self._root,
-            env={**os.environ, **self.environment, **environment},
+            env={**self._environment, **environment},
             text=True,
             start_new_session=True,
             preexec_fn=end_with_parent,

@@ -74,7 +74,7 @@ def missing(target: Target, deployed: set[str]) -> Secrets:
         if not any(_can_check(key) for key in known):
             known.append(Key(CHECK, keys.sha256(keys.random_key()), CHECK_SCOPES, CHECK))
         values[API_KEYS] = keys.written(known)
-    return Secrets(values, new_key, bool(new_key) and CALLER in os.environ)
+    return Secrets(values, new_key, is_from_environment=bool(new_key) and new_key == os.environ.get(CALLER))
 
 
 def _new_key() -> str:
