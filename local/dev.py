@@ -221,7 +221,8 @@ def _laid_out(made: Plan) -> Generator[None]:
         _remove(earlier)
     try:
         if not made.is_official:
-            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules())
+            excluded = made.configuration.get("python_modules", {}).get("exclude", [])
+            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules(), excluded)
         _write_privately(made.file, json.dumps(made.configuration, indent=2))
         _write_privately(made.env_file, made.env)
         yield

@@ -1,0 +1,44 @@
+"""What of the packages a local run has: what a deployment has."""
+
+from pathlib import Path
+
+import pytest
+
+from local import ROOT, configuration
+from local.install import RUNTIME
+from local.runtime import compiled, stage
+
+FILES = (
+    "pydantic/main.py",
+    "pydantic/v1/main.py",
+    "pydantic/mypy.py",
+    "pydantic/__pycache__/main.cpython-314.pyc",
+    "pydantic-2.14.3.dist-info/METADATA",
+    "deeper/pydantic/v1/main.py",
+)
+
+
+@pytest.mark.parametrize(
+    ("excluded", "kept"),
+    [
+        ((), {*FILES}),
+        (("**/*.pyc",), {*FILES}),
+        (("pydantic/v1/**", "*.dist-info/**", "pydantic/mypy.py"), {FILES[0], FILES[3], FILES[5]}),
+        (("**/v1/**",), {*FILES} - {FILES[1], FILES[5]}),
+    ],
+)
+def test_what_is_not_uploaded_is_not_there_locally(tmp_path: Path, excluded: tuple[str, ...], kept: set[str]) -> None:
+    packages, main = tmp_path / "packages", tmp_path / "src/entry.py"
+    for name in FILES:
+        (packages / name).parent.mkdir(parents=True, exist_ok=True)
+        (packages / name).write_text("")
+    main.parent.mkdir()
+    main.write_text("")
+    stage.lay_out(tmp_path / "run", main, {}, RUNTIME, packages, None, excluded)
+    packed = compiled.unpack((tmp_path / "run/packages.pack").read_bytes())
+    assert {path for path, _ in packed} == kept
+
+
+def test_nothing_of_version_1_of_pydantic_is_uploaded() -> None:
+    excluded = configuration.read(ROOT / "wrangler.jsonc")["python_modules"]["exclude"]
+    assert {"**/*.pyc", "*.dist-info/**", "pydantic/v1/**"} <= set(excluded)
