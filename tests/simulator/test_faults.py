@@ -538,11 +538,17 @@ def test_the_command_prints_requests(http: httpx.Client, simulator: SimulatorCli
     assert request_id in [entry["id"] for entry in entries]
 
 
+def _as_in_a_terminal() -> None:
+    """Take Ctrl-C, which a shell has its background jobs ignore, and the tests with them."""
+    end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_the_command_follows_requests_until_it_is_interrupted(http: httpx.Client, simulator: SimulatorClient) -> None:
     follow = [sys.executable, "-m", "workers_ai_simulator", "requests", "--follow", "--json", "--url", simulator.url]
     first = run(http).headers["cf-ai-req-id"]
     with subprocess.Popen(
-        follow, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, preexec_fn=end_with_parent
+        follow, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, preexec_fn=_as_in_a_terminal
     ) as process:
         assert process.stdout
         seen = (json.loads(line) for line in process.stdout)
