@@ -1,6 +1,7 @@
 """What scripts/test --url says before it runs anything."""
 
 import json
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Generator
@@ -79,3 +80,18 @@ def test_the_help_says_what_the_server_has_to_be_started_with() -> None:
     for name, value in {**variables.FOR_TESTS, **variables.OPEN}.items():
         assert f"{name}={value}" in shown
     assert "scripts/dev --for-tests" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "url"),
+    [
+        ([], None),
+        (["tests/unit", "-k", "url"], None),
+        (["--url", "http://a", "-q"], "http://a"),
+        (["-q", "--url=http://a"], "http://a"),
+        (["--urls", "http://a"], None),
+    ],
+)
+def test_the_address_is_found_among_pytest_s_arguments(arguments: list[str], url: str | None) -> None:
+    program = runpy.run_path(TEST[1])
+    assert program["_url"](arguments) == url
