@@ -14,7 +14,7 @@ from cloudflare._response import APIResponse
 
 from tools.deploy.account import Account
 from tools.deploy.commands import CommandError, Commands
-from tools.deploy.errors import AGAIN, DeployError
+from tools.deploy.errors import DeployError
 from tools.deploy.target import Target
 
 Plan = Literal["paid", "free"]
@@ -85,45 +85,30 @@ def _files(folder: Path) -> list[Path]:
 
 
 @dataclass(frozen=True)
-class History:
-    """The versions that have had all of the Worker's traffic, as far back as Cloudflare lists its deployments."""
+class Version:
+    """The version of the Worker that has all of its traffic."""
 
-    ids: tuple[str, ...]
-    """Without repetition, the one that answers now first; none if there is no Worker."""
+    id: str
     tag: str
-    """The fingerprint of what the first one was made of; empty if it was not made by scripts/deploy."""
-
-    @property
-    def current(self) -> str | None:
-        return self.ids[0] if self.ids else None
-
-    def before(self, version: str) -> str | None:
-        """The version that had the traffic before this one, which may not have it yet; None if there was none."""
-        return next((each for each in self.ids if each != version), None)
+    """The fingerprint of what it was made of; empty if it was not made by scripts/deploy, or a secret has changed."""
 
 
-def history(account: Account, target: Target) -> History:
-    """Read the deployments of the Worker. Raises DeployError while its traffic is split between versions."""
+def active(account: Account, target: Target) -> Version | None:
+    """The version that answers now; None if there is no Worker, or its traffic is split."""
     # as JSON: the client's types of these two answers are not what Cloudflare sends
     scripts = account.api.workers.scripts
     listed, got = scripts.deployments.with_raw_response, scripts.versions.with_raw_response
     with account.reach(f"read the versions of the Worker {target.worker}"):
         try:
-            answer = _result(listed.list(target.worker, account_id=account.id))
-            deployments: list[dict[str, Any]] = answer.get("deployments") or []
-            if not deployments:
-                return History((), "")
-            if len(deployments[0]["versions"]) != 1:
-                raise DeployError(
-                    f"The traffic of {target.worker} is split between versions: end that in the dashboard "
-                    f"(Workers & Pages, {target.worker}, Deployments), {AGAIN}"
-                )
-            whole = [each["versions"][0]["version_id"] for each in deployments if len(each["versions"]) == 1]
-            found = _result(got.get(whole[0], account_id=account.id, script_name=target.worker))
+            deployments = _result(listed.list(target.worker, account_id=account.id))["deployments"]
+            if not deployments or len(deployments[0]["versions"]) != 1:
+                return None
+            version = str(deployments[0]["versions"][0]["version_id"])
+            found = _result(got.get(version, account_id=account.id, script_name=target.worker))
         except cloudflare.NotFoundError:
-            return History((), "")
+            return None
     annotations: dict[str, str] = found.get("annotations") or {}
-    return History(tuple(dict.fromkeys(map(str, whole))), annotations.get("workers/tag", ""))
+    return Version(version, annotations.get("workers/tag", ""))
 
 
 def _result(response: APIResponse[Any]) -> dict[str, Any]:

@@ -10,11 +10,10 @@ WORKER, WORKFLOW = "Worker", "Workflow"
 
 
 class Made:
-    """Resources that deployments of one Worker have created, and what they have uploaded but not yet tried."""
+    """Resources that deployments of one Worker have created."""
 
     def __init__(self, root: Path, account: str, worker: str) -> None:
-        folder = root / BUILT.name / "deployed" / account
-        self._file, self._untried = folder / f"{worker}.json", folder / f"{worker}.untried"
+        self._file = root / BUILT.name / "deployed" / account / f"{worker}.json"
 
     def add(self, kind: str, name: str) -> None:
         self._write([*self.read(), (kind, name)])
@@ -27,17 +26,6 @@ class Made:
         if not self._file.exists():
             return []
         return [(kind, name) for kind, name in json.loads(self._file.read_text())]
-
-    def note_untried(self, tag: str) -> None:
-        """Remember that the version with this tag has not passed its smoke test."""
-        self._untried.parent.mkdir(parents=True, exist_ok=True)
-        self._untried.write_text(tag)
-
-    def note_passed(self) -> None:
-        self._untried.unlink(missing_ok=True)
-
-    def is_untried(self, tag: str) -> bool:
-        return self._untried.exists() and self._untried.read_text() == tag
 
     def _write(self, created: list[tuple[str, str]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)

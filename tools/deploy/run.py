@@ -8,7 +8,7 @@ import cloudflare
 
 from tools.deploy import bundle, credentials, resources, workplace
 from tools.deploy.account import Account, log_in
-from tools.deploy.bundle import Bundle, History
+from tools.deploy.bundle import Bundle, Version
 from tools.deploy.commands import CommandError, Commands
 from tools.deploy.credentials import Secrets
 from tools.deploy.errors import DeployError
@@ -58,7 +58,7 @@ class Deployment:
             account = log_in(self._target, self._commands)
             note = f"to the account {account.title}"
         except DeployError as error:
-            note = f"\n(what is there already is not known: {error})"
+            note = f"(nobody is logged in, so that it is not known what is there already: {error})"
         steps = rows_of(account, self._target, self._options)
         self._report.say(f"Would deploy {self._target.worker} ({self._target.title}) {note}\n")
         self._report.table(steps)
@@ -83,7 +83,6 @@ class Deployment:
         target, report = self._target, self._report
         report.say()
         made = Made(target.root, account.id, target.worker)
-        bundle.history(account, target)  # refuses a Worker whose traffic is split before anything is changed
         secrets = credentials.missing(target, credentials.deployed_names(account, target))
         address = self._address(account)
         with report.step("upload: built") as step:
@@ -92,16 +91,12 @@ class Deployment:
             step.outcome = built.size
         self._create_resources(account, made)
         self._migrate(account)
-        history = bundle.history(account, target)
+        before = bundle.active(account, target)
         try:
-            version = self._upload(built, history, secrets, made)
+            version, is_new = self._upload(built, before, secrets, made)
             caller = credentials.caller(target, address, secrets)
             outcomes = SmokeTest(address, version, caller, target.vector_width()).run(report)
-            # what has passed before fails for a reason that going back does not mend
-            before = history.before(version) if made.is_untried(built.tag) else None
-            if all(each.status != "failed" for each in outcomes):
-                made.note_passed()
-            return self._conclude(account, address, version, before, outcomes)
+            return self._conclude(account, address, version, before if is_new else None, outcomes)
         finally:
             self._show_key()
 
@@ -151,17 +146,16 @@ class Deployment:
         except CommandError as error:
             raise error.explained(f"apply the migrations of {database}", resources.DATABASES) from error
 
-    def _upload(self, built: Bundle, history: History, secrets: Secrets, made: Made) -> str:
-        """The id of the version with this content, uploaded unless it answers already."""
+    def _upload(self, built: Bundle, before: Version | None, secrets: Secrets, made: Made) -> tuple[str, bool]:
+        """The id of the version with this content, and whether it was uploaded now."""
         with self._report.step(f"Worker {self._target.worker}") as step:
-            if history.current and history.tag == built.tag and not secrets.values:
-                step.outcome = f"unchanged, version {history.current}"
-                return history.current
-            if history.current is None:
+            if before and before.tag == built.tag and not secrets.values:
+                step.outcome = f"unchanged, version {before.id}"
+                return before.id, False
+            if before is None:
                 made.add(WORKER, self._target.worker)
                 for name in self._target.named("workflows"):
                     made.add(WORKFLOW, name)
-            made.note_untried(built.tag)
             # kept first: whatever becomes of the upload, the next run brings along the same secrets
             credentials.keep(self._target, secrets)
             self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
@@ -169,7 +163,7 @@ class Deployment:
             step.outcome = f"uploaded, version {version}" + (
                 f", with {', '.join(secrets.names)}" if secrets.names else ""
             )
-        return version
+        return version, True
 
     def _address(self, account: Account) -> str:
         """Where the Worker is reached: --address, else its custom domain, else workers.dev."""
@@ -209,7 +203,7 @@ class Deployment:
         account: Account,
         address: str,
         version: str,
-        before: str | None,
+        before: Version | None,
         outcomes: list[Outcome],
     ) -> int:
         """Show the outcome, go back if the smoke test failed, and return the exit status."""
@@ -235,20 +229,19 @@ class Deployment:
             self._unseen_key = ""
         return 1 if failed else 0
 
-    def _go_back(self, account: Account, version: str, before: str | None) -> str:
+    def _go_back(self, account: Account, version: str, before: Version | None) -> str:
         """Give the traffic back to the version before; what was done, for people."""
         if self._options.keep:
             return ". It was left as it is (--keep)."
         if before is None:
-            return ". There is no version before it that would do better: it was left as it is."
-        try:
-            if bundle.history(account, self._target).current != version:
-                return ". Meanwhile somebody else has deployed: theirs was left as it is."
-            with self._report.step(f"rolling back to version {before}"):
-                bundle.roll_back(self._target, self._file, before, self._commands)
-        except DeployError as error:
-            return f". GOING BACK FAILED, so that version {version} still answers: {error}"
-        return f". It was taken back: version {before} answers again. The database keeps its new tables."
+            return ". There is no version before it to go back to: it was left as it is."
+        now = bundle.active(account, self._target)
+        if now is None or now.id != version:
+            return ". Meanwhile somebody else has deployed: theirs was left as it is."
+        with self._report.step(f"rolling back to version {before.id}") as step:
+            bundle.roll_back(self._target, self._file, before.id, self._commands)
+            step.outcome = "done"
+        return f". It was taken back: version {before.id} answers again. The database keeps its new tables."
 
     def _show_key(self) -> None:
         """Show the new API key, also after a failure: nobody else has it."""
