@@ -21,7 +21,13 @@ QUIET: Mapping[str, str] = {
     "NO_COLOR": "1",
     # no question is asked: every decision is in the configuration that is passed
     "CI": "1",
+    # at "debug", what is printed has requests with their credentials in it, and is no JSON
+    "WRANGLER_LOG": "log",
 }
+OWN_ENVIRONMENT = "--env="
+"""Keeps wrangler from reading CLOUDFLARE_ENV, of .env too: it would deploy this configuration under another name."""
+REDIRECTING = ("WRANGLER_CI_", "WRANGLER_OUTPUT_")
+"""Beginnings of wrangler's variables that give the Worker another name, or its output another place."""
 ERROR = re.compile(r"\[ERROR\]\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
 """What wrangler says of a failure."""
 NETWORK = re.compile(
@@ -51,20 +57,24 @@ class Commands:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        # as in a workflow whose secrets are not set, an empty variable is none
-        given = {name: value for name, value in os.environ.items() if value or not name.startswith("CLOUDFLARE_")}
+        given = {
+            name: value
+            for name, value in os.environ.items()
+            # as in a workflow whose secrets are not set, an empty variable is none
+            if (value or not name.startswith("CLOUDFLARE_")) and not name.startswith(REDIRECTING)
+        }
         self._environment = {**given, **QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
     def wrangler(self, *arguments: str | Path) -> str:
         """Return what `wrangler` prints. Raises CommandError if it fails."""
-        return self._run("node", "--no-warnings", WRANGLER, *arguments)
+        return self._run("node", "--no-warnings", WRANGLER, *arguments, OWN_ENVIRONMENT)
 
     def pywrangler(self, *arguments: str | Path, **environment: str) -> str:
         """Return what `pywrangler` prints, which brings python_modules up to date before it runs wrangler.
 
         Raises CommandError if it fails.
         """
-        return self._run(VENV / "bin/pywrangler", *arguments, **environment)
+        return self._run(VENV / "bin/pywrangler", *arguments, OWN_ENVIRONMENT, **environment)
 
     def _run(self, *command: str | Path, **environment: str) -> str:
         process = subprocess.Popen(
