@@ -28,8 +28,12 @@ NAMED: dict[str, tuple[str, ...]] = {
 """Binding of wrangler.jsonc → its fields that name something of the account."""
 PER_DEPLOYMENT = ("database_id", "preview_database_id")
 """Fields of a binding that hold for production only."""
-PER_ADDRESS = ("route", "routes")
-"""An environment of its own must not take over production's addresses."""
+PER_ADDRESS = ("route", "routes", "workers_dev")
+"""An environment of its own must not take over production's addresses, and has one under workers.dev."""
+SHARED = ("kv_namespaces", "queues", "hyperdrive", "pipelines", "services", "dispatch_namespaces")
+"""Bindings by an id, or to something that scripts/deploy does not create: with no name to derive another one from."""
+VERSION = "VERSION"
+"""Binding with which /health says which version answers."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class Target:
             own = configuration.read(root / "wrangler.jsonc")
         except configuration.ConfigurationError as error:
             raise DeployError(str(error)) from error
+        _check(own)
         return cls(root, environment, derive(own, environment))
 
     @property
@@ -88,11 +93,14 @@ def derive(own: Configuration, environment: str) -> Configuration:
     """The configuration of an environment: production's, with names of its own, and what `env` says of it.
 
     Everything that `env.NAME` of wrangler.jsonc has replaces production's; its `vars` are merged with production's.
+    Raises DeployError for an environment that would use what is production's.
     """
     derived = copy.deepcopy(own)
-    overrides: Configuration = derived.pop("env", {}).get(environment, {})
+    environments: Configuration = derived.pop("env", None) or {}
+    overrides: Configuration = environments.get(environment) or {}
     if not environment:
         return derived
+    _check_apart(derived, overrides, environment)
     derived["name"] += f"-{environment}"
     for field in PER_ADDRESS:
         derived.pop(field, None)
@@ -104,8 +112,38 @@ def derive(own: Configuration, environment: str) -> Configuration:
                 binding.pop(field, None)
     for limit in derived.get("ratelimits", []):
         limit["namespace_id"] = _namespace(limit["namespace_id"], environment)
-    variables = {**derived.get("vars", {}), **overrides.pop("vars", {})}
-    return {**derived, **overrides, "vars": variables}
+    variables: Configuration = overrides.pop("vars", None) or {}
+    return {**derived, **overrides, "vars": {**derived.get("vars", {}), **variables}}
+
+
+def _check_apart(own: Configuration, overrides: Configuration, environment: str) -> None:
+    """Raises DeployError for an environment that would use what is production's."""
+    if shared := [kind for kind in SHARED if own.get(kind) and kind not in overrides]:
+        raise DeployError(
+            f"{environment} would share {', '.join(shared)} with {PRODUCTION}: put its own into wrangler.jsonc, under "
+            f'"env": {{"{environment}": {{"{shared[0]}": …}}}}, or an empty one there to do without.'
+        )
+    if overrides.get("name") == own["name"]:
+        raise DeployError(f"wrangler.jsonc, env.{environment}: the name {own['name']} is {PRODUCTION}'s.")
+
+
+def _check(own: Configuration) -> None:
+    """Raises DeployError for a configuration that lacks what a deployment is recognised by."""
+    if not own.get("name"):
+        raise DeployError("wrangler.jsonc has no name for the Worker: add one.")
+    for kind, fields in NAMED.items():
+        for binding in own.get(kind, []):
+            if lacking := [field for field in fields if not binding.get(field)]:
+                raise DeployError(f"wrangler.jsonc, {kind}: {binding.get('binding')} lacks {lacking[0]}: add it.")
+    for limit in own.get("ratelimits", []):
+        if not re.fullmatch(r"[0-9]{1,9}", str(limit.get("namespace_id"))):
+            raise DeployError(f"wrangler.jsonc, ratelimits: the namespace_id of {limit.get('name')} must be a number.")
+    version: Configuration = own.get("version_metadata") or {}
+    if version.get("binding") != VERSION:
+        raise DeployError(
+            "wrangler.jsonc lacks the binding by which /health says which version answers: add "
+            f'"version_metadata": {{ "binding": "{VERSION}" }}.'
+        )
 
 
 def _namespace(production: str, environment: str) -> str:
