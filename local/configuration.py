@@ -26,9 +26,11 @@ def read(path: Path) -> Configuration:
     Raises ConfigurationError if it is not valid.
     """
     try:
-        parsed = pyjson5.loads(path.read_text())
+        parsed = pyjson5.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not UTF-8: {error}.") from error
     except pyjson5.Json5Exception as error:
         raise ConfigurationError(f"{path} is not valid JSON with comments: {error}") from error
     if not isinstance(parsed, dict):

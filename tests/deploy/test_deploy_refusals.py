@@ -141,6 +141,46 @@ def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
     assert [each["name"] for each in listed] == ["aiworker"]
 
 
+@pytest.mark.parametrize(
+    ("status", "body", "words"),
+    [
+        (200, "<html>maintenance</html>", "gave an answer without what is needed to read the workers.dev subdomain"),
+        (200, {"success": True, "result": None}, "gave an answer without what is needed"),
+        (502, "<html>Bad Gateway</html>", "(status 502): wait a few minutes"),
+        (429, {"success": False, "errors": [{"code": 971, "message": "slower"}]}, "(status 429: slower (code 971))"),
+    ],
+)
+def test_an_odd_answer_is_no_traceback(
+    project: Project, account: CloudflareAccount, status: int, body: Any, words: str
+) -> None:
+    account.fail("GET", "/workers/subdomain$", status=status, body=body, times=9)
+    done = deploy(project, "--json")
+    assert done.status == 1
+    assert words in json.loads(done.output)["error"]
+    assert "Traceback" not in done.errors
+    assert "<html>" not in done.errors
+    assert changes(account) == []
+
+
+def test_a_damaged_file_of_this_machine_is_named(project: Project, account: CloudflareAccount) -> None:
+    (project.folder / ".dev.vars").write_text("TOKEN_SECRET=a\nTOKEN_SECRET=b\n")
+    assert ".dev.vars has 2 lines of TOKEN_SECRET" in refusal(project)
+    record = project.folder / f".aiworker/deployed/{account.account_id}/aiworker.json"
+    record.parent.mkdir(parents=True)
+    record.write_text('[["R2 buck')
+    assert "aiworker.json is damaged" in refusal(project, "--remove")
+    with (project.folder / "wrangler.jsonc").open("ab") as file:
+        file.write(b"// \xe9\n")
+    assert "is not UTF-8" in refusal(project)
+
+
+def test_an_address_is_checked_before_anything_is_made(project: Project, account: CloudflareAccount) -> None:
+    done = deploy(project, "--address", "https://foo:bar")
+    assert done.status == 2
+    assert "is no address of a Worker" in done.errors
+    assert account.requests() == []
+
+
 def test_one_runs_at_a_time(project: Project, account: CloudflareAccount) -> None:
     account.hold("GET", "/workers/scripts/aiworker/secrets$")
     first = project.start(sys.executable, "scripts/deploy", "--yes")
@@ -148,6 +188,8 @@ def test_one_runs_at_a_time(project: Project, account: CloudflareAccount) -> Non
     assert "Another scripts/deploy is running" in refusal(project)
     first.terminate()
     assert first.wait(20) == 143
+    assert first.stdout
+    assert "Interrupted. Run scripts/deploy again" in first.stdout.read()
     account.release()
 
 

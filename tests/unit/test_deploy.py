@@ -1,13 +1,15 @@
 """scripts/deploy, without an account: what it derives, decides and passes on."""
 
+import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from local import ROOT, configuration
-from tools.deploy import commands
+from tools.deploy import commands, report
 from tools.deploy.errors import DeployError
 from tools.deploy.target import Target, derive
 
@@ -75,3 +77,13 @@ def test_an_environment_does_not_take_productions_name_or_address() -> None:
 @pytest.mark.parametrize("env", [None, {}, {"staging": None}, {"staging": {"vars": None}}])
 def test_an_environment_may_be_empty(env: Any) -> None:
     assert derive({**OWN, "env": env}, "staging") == derive(OWN, "staging")
+
+
+def test_a_reader_that_has_gone_does_not_end_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in `scripts/deploy | head -1`: a version that fails is still taken back."""
+    read, write = os.pipe()
+    os.close(read)
+    with io.TextIOWrapper(os.fdopen(write, "wb", 0), write_through=True) as nobody:
+        monkeypatch.setattr("sys.stdout", nobody)
+        for _ in range(2):
+            report.Report(as_json=False).table([("health", "failed")])

@@ -16,6 +16,8 @@ from tools.deploy.target import Target
 
 SECONDS = 30.0
 """For one answer of the API; the client tries twice more."""
+TOO_MANY, SERVER_ERROR = 429, 500
+"""Statuses of answers that are likely to be others later."""
 SCRIPTS = "Workers Scripts: Edit"
 SETTINGS = "Account Settings: Read"
 
@@ -54,12 +56,24 @@ def reaching(action: str, permission: str) -> Generator[None]:
         yield
     except cloudflare.APIStatusError as error:
         codes = [each.code for each in error.errors if each.code is not None]
-        words = "; ".join(f"{each.message} (code {each.code})" for each in error.errors) or error.message
+        # without errors the answer is a page of a proxy or of Cloudflare's edge, not of the API
+        words = "; ".join(f"{each.message} (code {each.code})" for each in error.errors)
+        if error.status_code == TOO_MANY or error.status_code >= SERVER_ERROR:
+            raise DeployError(
+                f"Cloudflare's API could not {action} now (status {error.status_code}{words and ': '}{words}): wait a "
+                f"few minutes, {AGAIN}"
+            ) from error
+        words = words or f"status {error.status_code}"
         raise DeployError(
             sentence_for(codes, action, permission) or f"Cloudflare refused to {action}: {words}. Mend that, {AGAIN}"
         ) from error
     except cloudflare.APIConnectionError as error:
         raise DeployError(f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}") from error
+    except (cloudflare.CloudflareError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise DeployError(
+            f"Cloudflare's API gave an answer without what is needed to {action}: check that no proxy answers in its "
+            f"place, {AGAIN}"
+        ) from error
 
 
 def log_in(target: Target, commands: Commands) -> Account:

@@ -147,7 +147,11 @@ def _can_check(key: Key) -> bool:
 
 
 def _local(target: Target) -> keys.Variables:
+    """This machine's secrets. Raises DeployError if its file cannot be read in one way."""
     try:
-        return keys.read(target.root, target.environment)
+        variables = keys.read(target.root, target.environment)
+        variables.get(TOKEN_SECRET)
+        variables.keys()
     except keys.CannotDo as error:
         raise DeployError(str(error)) from error
+    return variables

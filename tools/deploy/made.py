@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from local.install import BUILT
+from tools.deploy.errors import DeployError
 
 WORKER, WORKFLOW = "Worker", "Workflow"
 """Kinds, beside those of tools.deploy.resources."""
@@ -25,8 +26,15 @@ class Made:
         """Pairs of kind and name, in the order in which they were created."""
         if not self._file.exists():
             return []
-        return [(kind, name) for kind, name in json.loads(self._file.read_text())]
+        try:
+            return [(kind, name) for kind, name in json.loads(self._file.read_text())]
+        except (ValueError, TypeError) as error:
+            raise DeployError(
+                f"{self._file} is damaged: delete it. scripts/deploy --remove --all then removes what it listed."
+            ) from error
 
     def _write(self, created: list[tuple[str, str]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        self._file.write_text(json.dumps(list(dict.fromkeys(created)), indent=2))
+        whole = self._file.with_suffix(".new")
+        whole.write_text(json.dumps(list(dict.fromkeys(created)), indent=2))
+        whole.replace(self._file)

@@ -36,6 +36,8 @@ def remove(options: Options, *, everything: bool) -> int:
     if not doomed:
         raise DeployError("None of this was created by scripts/deploy on this machine: add --all to delete it.")
     if options.dry_run:
+        if options.as_json:
+            report.result("", dry_run=True, worker=target.worker, remove=[f"{kind} {name}" for kind, name, _ in doomed])
         return 0
     _confirm(target, options)
     with alone():

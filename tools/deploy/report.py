@@ -1,12 +1,13 @@
 """What a deployment shows: steps with their times on standard error, the outcome on standard output."""
 
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TextIO
 
 QUIET_SECONDS = 2
 """Steps that are done by then are shown in a log with their outcome only."""
@@ -26,7 +27,7 @@ class Report:
         self._is_terminal = sys.stderr.isatty()
 
     def say(self, text: str = "") -> None:
-        print(text, file=sys.stderr, flush=True)
+        _show(text, sys.stderr)
 
     @contextmanager
     def step(self, title: str) -> Generator[Step]:
@@ -49,7 +50,7 @@ class Report:
     def _count(self, title: str, began: float, over: threading.Event) -> None:
         """On a terminal, one line on which the seconds go up."""
         while True:
-            print(f"\r  {title} … {time.monotonic() - began:.0f} s", end="", file=sys.stderr, flush=True)
+            _show(f"\r  {title} … {time.monotonic() - began:.0f} s", sys.stderr, end="")
             if over.wait(1):
                 return
 
@@ -63,18 +64,27 @@ class Report:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             line = "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            print(line, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+            _show(line, sys.stderr if self._as_json else sys.stdout)
 
     def result(self, text: str, **values: Any) -> None:
         """End with the outcome: a text for people, or values for programs."""
-        print(json.dumps(values, indent=2) if self._as_json else text, flush=True)
+        _show(json.dumps(values, indent=2) if self._as_json else text, sys.stdout)
 
     def key(self, key: str) -> None:
         """Show an API key; beside JSON, where people look."""
-        print(key, file=sys.stderr if self._as_json else sys.stdout, flush=True)
+        _show(key, sys.stderr if self._as_json else sys.stdout)
 
-    def failure(self, error: Exception) -> None:
+    def failure(self, text: str) -> None:
         """End with an error."""
-        self.say(f"\n{error}")
+        self.say(f"\n{text}")
         if self._as_json:
-            print(json.dumps({"ok": False, "error": str(error)}, indent=2), flush=True)
+            _show(json.dumps({"ok": False, "error": text}, indent=2), sys.stdout)
+
+
+def _show(text: str, stream: TextIO, end: str = "\n") -> None:
+    """Print, though nobody reads it any more (`| head`): a deployment is not to end half-way for that."""
+    try:
+        print(text, end=end, file=stream, flush=True)
+    except BrokenPipeError:
+        with open(os.devnull, "w") as nowhere:  # noqa: PTH123 - no path of ours
+            os.dup2(nowhere.fileno(), stream.fileno())
