@@ -162,6 +162,13 @@ def test_an_odd_answer_is_no_traceback(
     assert changes(account) == []
 
 
+def test_secrets_that_cannot_be_listed_are_not_taken_for_none(project: Project, account: CloudflareAccount) -> None:
+    """Or the API_KEYS of the deployment would be overwritten."""
+    account.fail("GET", "/workers/scripts/aiworker/secrets$", status=200, body={"success": True, "result": None})
+    assert "list the secrets of the Worker aiworker" in refusal(project)
+    assert changes(account) == []
+
+
 def test_a_damaged_file_of_this_machine_is_named(project: Project, account: CloudflareAccount) -> None:
     (project.folder / ".dev.vars").write_text("TOKEN_SECRET=a\nTOKEN_SECRET=b\n")
     assert ".dev.vars has 2 lines of TOKEN_SECRET" in refusal(project)

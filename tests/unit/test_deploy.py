@@ -8,12 +8,19 @@ from typing import Any
 
 import pytest
 
-from local import ROOT, configuration
-from tools.deploy import commands, report
+from aiworker.access import Key, parse_keys
+from local import ROOT, configuration, keys
+from tools.deploy import commands, credentials, report
 from tools.deploy.errors import DeployError
 from tools.deploy.target import Target, derive
 
 OWN = configuration.read(ROOT / "wrangler.jsonc")
+
+
+@pytest.fixture(autouse=True)
+def _no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(credentials.CALLER, raising=False)
+    monkeypatch.delenv("CI", raising=False)
 
 
 def test_variables_of_wrangler_cannot_lead_a_deployment_elsewhere(
@@ -87,3 +94,54 @@ def test_a_reader_that_has_gone_does_not_end_a_deployment(monkeypatch: pytest.Mo
         monkeypatch.setattr("sys.stdout", nobody)
         for _ in range(2):
             report.Report(as_json=False).table([("health", "failed")])
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        (keys.random_key() + "\n", "a line break"),  # httpx would refuse the header, and print it
+        ("password", "could be guessed"),
+    ],
+)
+def test_a_key_that_cannot_be_the_first_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, key: str, words: str
+) -> None:
+    monkeypatch.setenv(credentials.CALLER, key)
+    with pytest.raises(DeployError, match=words) as refusal:
+        credentials.missing(read(tmp_path), set())
+    assert key.strip() not in str(refusal.value)
+
+
+def test_a_key_that_the_deployment_would_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    own, other = keys.random_key(), keys.random_key()
+    kept = keys.written([Key("web", keys.sha256(own), frozenset({"chat"}))])
+    (tmp_path / ".dev.vars").write_text(f"API_KEYS='{kept}'\n")
+    monkeypatch.setenv(credentials.CALLER, other)
+    with pytest.raises(DeployError, match=r"none of the keys in \.dev\.vars"):
+        credentials.missing(read(tmp_path), set())
+    assert credentials.missing(read(tmp_path), {"API_KEYS", "TOKEN_SECRET"}).values == {}
+    monkeypatch.setenv(credentials.CALLER, own)
+    assert credentials.missing(read(tmp_path), set()).new_key == ""
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        ("TOKEN_SECRET=short\n", "shorter than 32 characters"),
+        (
+            f"API_KEYS='{keys.written([Key(f'k{n}', f'{n:064}', frozenset({'chat'})) for n in range(60)])}'\n",
+            "too many",
+        ),
+    ],
+)
+def test_secrets_that_would_be_refused_later_are_refused_now(tmp_path: Path, variables: str, words: str) -> None:
+    (tmp_path / ".dev.vars").write_text(variables)
+    with pytest.raises(DeployError, match=words):
+        credentials.missing(read(tmp_path), set())
+
+
+def test_a_key_for_checks_that_has_expired_is_replaced(tmp_path: Path) -> None:
+    expired = Key(credentials.CHECK, "0" * 64, credentials.CHECK_SCOPES, credentials.CHECK, expires=1)
+    (tmp_path / ".dev.vars").write_text(f"API_KEYS='{keys.written([expired])}'\n")
+    [key] = parse_keys(credentials.missing(read(tmp_path), set()).values["API_KEYS"])
+    assert key.expires is None

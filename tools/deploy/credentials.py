@@ -5,7 +5,9 @@ where there are none, and `scripts/keys push` replaces them when somebody asks f
 """
 
 import os
+import re
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -49,19 +51,22 @@ class Secrets:
 def deployed_names(account: Account, target: Target) -> set[str]:
     """Names of the secrets of the deployed Worker; none if it is not there."""
     with account.reach(f"list the secrets of the Worker {target.worker}"):
+        listing = account.api.workers.scripts.secrets.with_raw_response
         try:
-            listed = account.api.workers.scripts.secrets.list(target.worker, account_id=account.id)
+            response = listing.list(target.worker, account_id=account.id)
         except cloudflare.NotFoundError:
             return set()
-        return {each.name for each in listed}
+        # not through the client's page: for it, an answer without a list is an empty one, and keys would be overwritten
+        return {str(each["name"]) for each in response.http_response.json()["result"]}
 
 
 def missing(target: Target, deployed: set[str]) -> Secrets:
     """The secrets to upload: this machine's, else new ones. Nothing is written.
 
-    Raises DeployError where a new key would be printed into the log of a CI run, or the local file cannot be read.
+    Raises DeployError where a new key would be printed into the log of a CI run, or what is here cannot be uploaded.
     """
     local = _local(target)
+    own = _own_key()
     values: dict[str, str] = {}
     new_key = ""
     if TOKEN_SECRET not in deployed:
@@ -69,12 +74,51 @@ def missing(target: Target, deployed: set[str]) -> Secrets:
     if API_KEYS not in deployed:
         known = list(local.keys())
         if not known:
-            new_key = os.environ.get(CALLER) or _new_key()
+            new_key = _strong(own) if own else _new_key()
             known.append(Key(FIRST, keys.sha256(new_key), FIRST_SCOPES))
+        if own and keys.sha256(own) not in {key.sha256 for key in known}:
+            raise DeployError(
+                f"{CALLER} is none of the keys in {local.file}, which are uploaded since this deployment has none: "
+                f"unset {CALLER}, or set it to one of them."
+            )
         if not any(_can_check(key) for key in known):
+            known = [key for key in known if key.name != CHECK]
             known.append(Key(CHECK, keys.sha256(keys.random_key()), CHECK_SCOPES, CHECK))
         values[API_KEYS] = keys.written(known)
-    return Secrets(values, new_key, is_from_environment=bool(new_key) and new_key == os.environ.get(CALLER))
+    _check_sizes(values, local.file)
+    return Secrets(values, new_key, is_from_environment=bool(new_key) and new_key == own)
+
+
+def _check_sizes(values: Mapping[str, str], file: str) -> None:
+    """Raises DeployError for secrets that Cloudflare or the Worker would refuse."""
+    if len(values.get(API_KEYS, "").encode()) > keys.LARGEST_SECRET:
+        raise DeployError(
+            f"{file} has too many keys: a secret has room for {keys.LARGEST_SECRET:,} bytes. Revoke some with "
+            "scripts/keys revoke."
+        )
+    if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < signed_tokens.SHORTEST_SECRET:
+        raise DeployError(
+            f"TOKEN_SECRET in {file} is shorter than {signed_tokens.SHORTEST_SECRET} characters: remove the line, and "
+            "a new one is made."
+        )
+
+
+def _own_key() -> str:
+    """$AIWORKER_KEY. Raises DeployError if it cannot be sent; the client's own message would show it."""
+    key = os.environ.get(CALLER, "")
+    if not re.fullmatch(r"[!-~]*", key):
+        raise DeployError(f"{CALLER} has a space, a line break or another character that no key has: set it anew.")
+    return key
+
+
+def _strong(key: str) -> str:
+    """Raises DeployError for a key that could be guessed: this one is going to open the deployment."""
+    if not re.fullmatch(rf"{keys.PREFIX}[A-Za-z0-9_-]{{43,}}", key):
+        raise DeployError(
+            f"{CALLER} becomes the first key of this deployment, and could be guessed: set it to {keys.PREFIX} and 43 "
+            "random letters and digits, such as scripts/keys new makes."
+        )
+    return key
 
 
 def _new_key() -> str:

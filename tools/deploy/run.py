@@ -83,7 +83,8 @@ class Deployment:
         target, report = self._target, self._report
         report.say()
         made = Made(target.root, account.id, target.worker)
-        secrets = credentials.missing(target, credentials.deployed_names(account, target))
+        deployed = credentials.deployed_names(account, target)
+        secrets = credentials.missing(target, deployed)
         address = self._address(account)
         with report.step("upload: built") as step:
             built = bundle.build(target, self._file, self._commands)
@@ -92,6 +93,8 @@ class Deployment:
         self._create_resources(account, made)
         self._migrate(account)
         before = bundle.active(account, target)
+        if credentials.deployed_names(account, target) != deployed:
+            raise DeployError("Meanwhile somebody else has changed the secrets of this deployment: run it again.")
         try:
             version, is_new = self._upload(built, before, secrets, made)
             caller = credentials.caller(target, address, secrets)
