@@ -98,9 +98,7 @@ def test_staging_has_everything_of_its_own(project: Project, account: Cloudflare
 
 def test_a_version_that_fails_its_smoke_test_is_taken_back(project: Project, account: CloudflareAccount) -> None:
     good = deployed(project)
-    embed = project.folder / "src/aiworker/api/embed.py"
-    text = embed.read_text()
-    embed.write_text(re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text))
+    break_embed(project)
     failed = deploy(project, "--yes", "--json")
     assert failed.status == 1
     outcome = json.loads(failed.output)
@@ -153,6 +151,30 @@ def test_an_interrupted_run_is_taken_up_again(project: Project, account: Cloudfl
     [key] = KEY.findall(run.stdout.read())
     assert set(statuses(deployed(project)).values()) == {"passed"}
     assert call(account, "POST", "/embed", key, json={"text": "a fox"}).status_code == 200
+    # what wrangler does behind an upload, too: the version alone has no address, and starts no Workflow
+    assert account.requests("POST", "/scripts/aiworker/subdomain$")
+    assert account.requests("PUT", "/workflows/aiworker-ingestion$")
+
+
+def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
+    project: Project, account: CloudflareAccount
+) -> None:
+    good = deployed(project)
+    break_embed(project)
+    account.hold("POST", "/workers/scripts/aiworker/deployments$", moment="after")
+    run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
+    account.wait_until_met()
+    os.kill(run.pid, signal.SIGINT)
+    assert run.wait(20) == 128 + signal.SIGINT
+    account.release()
+    outcome = json.loads(deploy(project, "--yes", "--json").output)
+    assert f"version {good['version']} answers again" in outcome["verdict"]
+
+
+def break_embed(project: Project) -> None:
+    embed = project.folder / "src/aiworker/api/embed.py"
+    text = embed.read_text()
+    embed.write_text(re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text))
 
 
 def processes_in(folder: Path) -> list[str]:

@@ -169,6 +169,14 @@ def test_secrets_that_cannot_be_listed_are_not_taken_for_none(project: Project, 
     assert changes(account) == []
 
 
+def test_traffic_that_is_split_stays_so(project: Project, account: CloudflareAccount) -> None:
+    shares = [{"version_id": name * 8, "percentage": 50} for name in "ab"]
+    body = {"success": True, "result": {"deployments": [{"versions": shares}]}}
+    account.fail("GET", "/workers/scripts/aiworker/deployments$", status=200, body=body)
+    assert "The traffic of aiworker is split between versions" in refusal(project)
+    assert changes(account) == []
+
+
 def test_a_damaged_file_of_this_machine_is_named(project: Project, account: CloudflareAccount) -> None:
     (project.folder / ".dev.vars").write_text("TOKEN_SECRET=a\nTOKEN_SECRET=b\n")
     assert ".dev.vars has 2 lines of TOKEN_SECRET" in refusal(project)

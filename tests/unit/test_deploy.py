@@ -3,16 +3,24 @@
 import io
 import json
 import os
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cloudflare import Cloudflare
 
 from aiworker.access import Key, parse_keys
 from local import ROOT, configuration, keys
-from tools.deploy import commands, credentials, report
+from tools.deploy import bundle, commands, credentials, report
+from tools.deploy.account import Account
+from tools.deploy.bundle import Version
 from tools.deploy.errors import DeployError
+from tools.deploy.plan import Options
+from tools.deploy.run import Deployment
+from tools.deploy.smoke import Outcome
 from tools.deploy.target import Target, derive
+from tools.deploy.unfinished import Unfinished, Upload
 
 OWN = configuration.read(ROOT / "wrangler.jsonc")
 
@@ -145,3 +153,24 @@ def test_a_key_for_checks_that_has_expired_is_replaced(tmp_path: Path) -> None:
     (tmp_path / ".dev.vars").write_text(f"API_KEYS='{keys.written([expired])}'\n")
     [key] = parse_keys(credentials.missing(read(tmp_path), set()).values["API_KEYS"])
     assert key.expires is None
+
+
+def test_a_rollback_that_fails_says_what_answers_now(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def active(*_: object) -> Version:
+        raise DeployError("The network is gone.")
+
+    target = read(tmp_path)
+    account = Account("a" * 32, "", Cloudflare(api_token="-"))
+    unfinished = Unfinished(tmp_path, account.id, target.worker)
+    unfinished.begin(Upload("tag", "good"))
+    monkeypatch.setattr(bundle, "active", active)
+    outcome = Outcome("embed", "failed", 0, "")
+    run = Deployment(Options(tmp_path, as_json=True))
+    with redirect_stdout(io.StringIO()) as printed:
+        assert run._conclude(account, "https://a.example", "bad", [outcome], is_new=True) == 1  # pyright: ignore[reportPrivateUsage]
+    verdict = json.loads(printed.getvalue())["verdict"]
+    assert verdict.startswith("FAILS the smoke test: embed. GOING BACK FAILED: The network is gone.")
+    assert "version bad answers" in verdict
+    assert "choose version good" in verdict
+    # the next run goes back to it, should it fail too
+    assert unfinished.read() == Upload("tag", "good")

@@ -7,6 +7,7 @@ resources.py     buckets, databases and indexes: found, created, deleted
 credentials.py   the deployment's secrets, and whose token the smoke test sends
 bundle.py        the upload: built, measured, sent, taken back
 smoke.py         the deployed Worker tried over HTTP
+unfinished.py    an upload that was not tried to the end, for the next run
 removal.py       `--remove`
 report.py        what people and programs are shown
 """

@@ -14,7 +14,7 @@ from cloudflare._response import APIResponse
 
 from tools.deploy.account import Account
 from tools.deploy.commands import CommandError, Commands
-from tools.deploy.errors import DeployError
+from tools.deploy.errors import AGAIN, DASHBOARD, DeployError
 from tools.deploy.target import Target
 
 Plan = Literal["paid", "free"]
@@ -93,16 +93,31 @@ class Version:
     """The fingerprint of what it was made of; empty if it was not made by scripts/deploy, or a secret has changed."""
 
 
+def is_there(account: Account, target: Target) -> bool:
+    """Whether the account has a Worker of this name, whoever made it."""
+    with account.reach(f"look for the Worker {target.worker}"):
+        try:
+            account.api.workers.scripts.settings.get(target.worker, account_id=account.id)
+        except cloudflare.NotFoundError:
+            return False
+    return True
+
+
 def active(account: Account, target: Target) -> Version | None:
-    """The version that answers now; None if there is no Worker, or its traffic is split."""
+    """The version that answers now; None if there is none. Raises DeployError if several share the traffic."""
     # as JSON: the client's types of these two answers are not what Cloudflare sends
     scripts = account.api.workers.scripts
     listed, got = scripts.deployments.with_raw_response, scripts.versions.with_raw_response
     with account.reach(f"read the versions of the Worker {target.worker}"):
         try:
             deployments = _result(listed.list(target.worker, account_id=account.id))["deployments"]
-            if not deployments or len(deployments[0]["versions"]) != 1:
+            if not deployments:
                 return None
+            if len(deployments[0]["versions"]) > 1:
+                raise DeployError(
+                    f"The traffic of {target.worker} is split between versions, which scripts/deploy would end: give "
+                    f"one of them all of it in {DASHBOARD}, {AGAIN}"
+                )
             version = str(deployments[0]["versions"][0]["version_id"])
             found = _result(got.get(version, account_id=account.id, script_name=target.worker))
         except cloudflare.NotFoundError:

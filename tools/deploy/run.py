@@ -11,13 +11,14 @@ from tools.deploy.account import Account, log_in
 from tools.deploy.bundle import Bundle, Version
 from tools.deploy.commands import CommandError, Commands
 from tools.deploy.credentials import Secrets
-from tools.deploy.errors import DeployError
+from tools.deploy.errors import DASHBOARD, DeployError
 from tools.deploy.made import WORKER, WORKFLOW, Made
 from tools.deploy.plan import Options, rows_of
 from tools.deploy.report import Report
 from tools.deploy.resources import Index
 from tools.deploy.smoke import Outcome, SmokeTest
 from tools.deploy.target import Target
+from tools.deploy.unfinished import Unfinished, Upload
 
 
 def deploy(options: Options) -> int:
@@ -85,6 +86,7 @@ class Deployment:
         made = Made(target.root, account.id, target.worker)
         deployed = credentials.deployed_names(account, target)
         secrets = credentials.missing(target, deployed)
+        bundle.active(account, target)  # traffic that is split is refused before anything is made
         address = self._address(account)
         with report.step("upload: built") as step:
             built = bundle.build(target, self._file, self._commands)
@@ -96,10 +98,10 @@ class Deployment:
         if credentials.deployed_names(account, target) != deployed:
             raise DeployError("Meanwhile somebody else has changed the secrets of this deployment: run it again.")
         try:
-            version, is_new = self._upload(built, before, secrets, made)
+            version, is_new = self._upload(account, built, before, secrets)
             caller = credentials.caller(target, address, secrets)
             outcomes = SmokeTest(address, version, caller, target.vector_width()).run(report)
-            return self._conclude(account, address, version, before if is_new else None, outcomes)
+            return self._conclude(account, address, version, outcomes, is_new=is_new)
         finally:
             self._show_key()
 
@@ -149,24 +151,35 @@ class Deployment:
         except CommandError as error:
             raise error.explained(f"apply the migrations of {database}", resources.DATABASES) from error
 
-    def _upload(self, built: Bundle, before: Version | None, secrets: Secrets, made: Made) -> tuple[str, bool]:
+    def _upload(self, account: Account, built: Bundle, before: Version | None, secrets: Secrets) -> tuple[str, bool]:
         """The id of the version with this content, and whether it was uploaded now."""
-        with self._report.step(f"Worker {self._target.worker}") as step:
-            if before and before.tag == built.tag and not secrets.values:
+        target, unfinished = self._target, self._unfinished(account)
+        begun = unfinished.read()
+        with self._report.step(f"Worker {target.worker}") as step:
+            # an upload that was cut off may lack what follows the version: its address, its Workflows
+            if before and before.tag == built.tag and not secrets.values and not begun:
                 step.outcome = f"unchanged, version {before.id}"
                 return before.id, False
-            if before is None:
-                made.add(WORKER, self._target.worker)
-                for name in self._target.named("workflows"):
+            if not bundle.is_there(account, target):
+                made = Made(target.root, account.id, target.worker)
+                made.add(WORKER, target.worker)
+                for name in target.named("workflows"):
                     made.add(WORKFLOW, name)
+            # a version that was not tried to the end is none to go back to
+            is_untried = begun is not None and before is not None and begun.tag == before.tag
+            good = begun.before if begun and is_untried else before and before.id
+            unfinished.begin(Upload(built.tag, good))
             # kept first: whatever becomes of the upload, the next run brings along the same secrets
-            credentials.keep(self._target, secrets)
+            credentials.keep(target, secrets)
             self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
-            version = bundle.upload(self._target, self._file, built.tag, secrets.values, self._commands)
+            version = bundle.upload(target, self._file, built.tag, secrets.values, self._commands)
             step.outcome = f"uploaded, version {version}" + (
                 f", with {', '.join(secrets.names)}" if secrets.names else ""
             )
         return version, True
+
+    def _unfinished(self, account: Account) -> Unfinished:
+        return Unfinished(self._target.root, account.id, self._target.worker)
 
     def _address(self, account: Account) -> str:
         """Where the Worker is reached: --address, else its custom domain, else workers.dev."""
@@ -201,21 +214,16 @@ class Deployment:
 
     # ---- the end -----------------------------------------------------------------------------------------------------
 
-    def _conclude(
-        self,
-        account: Account,
-        address: str,
-        version: str,
-        before: Version | None,
-        outcomes: list[Outcome],
-    ) -> int:
-        """Show the outcome, go back if the smoke test failed, and return the exit status."""
+    def _conclude(self, account: Account, address: str, version: str, outcomes: list[Outcome], *, is_new: bool) -> int:
+        """Go back if the smoke test failed, show the outcome, and return the exit status."""
         failed = [each.name for each in outcomes if each.status == "failed"]
+        verdict = "works"
+        if failed:
+            verdict = f"FAILS the smoke test: {', '.join(failed)}. {self._go_back(account, version, is_new=is_new)}"
+        else:
+            self._unfinished(account).end()
         self._report.say()
         self._report.table([each.row for each in outcomes])
-        verdict = "works" if not failed else f"FAILS the smoke test: {', '.join(failed)}"
-        if failed:
-            verdict += self._go_back(account, version, before)
         self._report.result(
             f"\n{self._target.worker} {verdict}\n{address}",
             ok=not failed,
@@ -232,19 +240,34 @@ class Deployment:
             self._unseen_key = ""
         return 1 if failed else 0
 
-    def _go_back(self, account: Account, version: str, before: Version | None) -> str:
+    def _go_back(self, account: Account, version: str, *, is_new: bool) -> str:
         """Give the traffic back to the version before; what was done, for people."""
+        if not is_new:
+            return "It is the version that was deployed already: it was left as it is."
+        begun = self._unfinished(account).read()
+        before = begun.before if begun else None
+        try:
+            done = self._taken_back(account, version, before)
+        except DeployError as error:
+            return (
+                f"GOING BACK FAILED: {error} Until then version {version} answers. Run scripts/deploy again, or choose "
+                f"version {before} in {DASHBOARD}."
+            )
+        self._unfinished(account).end()
+        return done
+
+    def _taken_back(self, account: Account, version: str, before: str | None) -> str:
+        """Do what `_go_back` does. Raises DeployError if it fails."""
         if self._options.keep:
-            return ". It was left as it is (--keep)."
+            return "It was left as it is (--keep)."
         if before is None:
-            return ". There is no version before it to go back to: it was left as it is."
+            return "There is no version before it to go back to: it was left as it is."
         now = bundle.active(account, self._target)
         if now is None or now.id != version:
-            return ". Meanwhile somebody else has deployed: theirs was left as it is."
-        with self._report.step(f"rolling back to version {before.id}") as step:
-            bundle.roll_back(self._target, self._file, before.id, self._commands)
-            step.outcome = "done"
-        return f". It was taken back: version {before.id} answers again. The database keeps its new tables."
+            return "Meanwhile somebody else has deployed: theirs was left as it is."
+        with self._report.step(f"rolling back to version {before}"):
+            bundle.roll_back(self._target, self._file, before, self._commands)
+        return f"It was taken back: version {before} answers again. The database keeps its new tables."
 
     def _show_key(self) -> None:
         """Show the new API key, also after a failure: nobody else has it."""
