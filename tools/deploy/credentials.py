@@ -7,11 +7,11 @@ where there are none, and `scripts/keys push` replaces them when somebody asks f
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import cloudflare
+import httpx
 
 from aiworker import signed_tokens
 from aiworker.access import ADMIN, SCOPES, Key
@@ -143,8 +143,8 @@ def keep(target: Target, secrets: Secrets) -> None:
 class Caller:
     """Who sends the smoke test's requests."""
 
-    credential: str
-    """Empty for nobody."""
+    credential: Callable[[], str]
+    """Makes what is sent; empty for nobody. A token is made anew each time: it may end before a slow test does."""
     title: str
     """For people."""
     is_certain: bool = False
@@ -152,36 +152,44 @@ class Caller:
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.credential}"} if self.credential else {}
+        credential = self.credential()
+        return {"authorization": f"Bearer {credential}"} if credential else {}
 
 
-NOBODY = Caller("", "nobody")
+NOBODY = Caller(str, "nobody")
 
 
 def caller(target: Target, address: str, uploaded: Secrets) -> Caller:
     """$AIWORKER_KEY, else a token of five minutes that this machine signs, else nobody."""
     if key := os.environ.get(CALLER):
-        return Caller(key, f"${CALLER}", is_certain=True)
+        return Caller(lambda: key, f"${CALLER}", is_certain=True)
     local = _local(target)
     secret = local.get(TOKEN_SECRET)
     maker = next((key for key in local.keys() if _can_check(key)), None)  # noqa: SIM118 - no mapping
     if not secret or maker is None:
         return NOBODY
-    url = urlsplit(address)
+    # as the Worker sees its address: in small letters, without the port that goes without saying
+    url = httpx.URL(address)
+    audience = f"{url.scheme}://{url.netloc.decode()}"
+    return Caller(
+        lambda: _token(maker, audience, secret),
+        f"a token of the key {maker.name}",
+        is_certain=set(uploaded.names) == {API_KEYS, TOKEN_SECRET},
+    )
+
+
+def _token(maker: Key, audience: str, secret: str) -> str:
     now = int(time.time())
     token = signed_tokens.Token(
         key=maker.name,
         mark=maker.mark,
-        audience=f"{url.scheme}://{url.netloc}",
+        audience=audience,
         scopes=CHECK_SCOPES,
         tenant=CHECK,
         issued=now,
         expires=now + TOKEN_SECONDS,
     )
-    signed = signed_tokens.write(token, secret)
-    return Caller(
-        signed, f"a token of the key {maker.name}", is_certain=set(uploaded.names) == {API_KEYS, TOKEN_SECRET}
-    )
+    return signed_tokens.write(token, secret)
 
 
 def _can_check(key: Key) -> bool:

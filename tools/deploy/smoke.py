@@ -3,6 +3,7 @@
 It costs some model calls: one short chat, three embeddings, one reranking, one answer from a document and one image.
 """
 
+import contextlib
 import json
 import time
 import uuid
@@ -22,6 +23,8 @@ SECONDS_TO_INDEX = 180
 PAUSES = (0.25, 0.5, 1.0, 2.0)
 """Seconds between two looks; the last one again and again."""
 TIMEOUT = httpx.Timeout(60, connect=15)
+SHORT = 10.0
+"""Seconds for what the outcome does not wait for."""
 TEXT = "# Lighthouse of Sálvora\n\nThe lighthouse of Sálvora was built in 1921. Its lamp is 38 metres above the sea.\n"
 QUESTION = "When was the lighthouse of Sálvora built?"
 
@@ -52,14 +55,19 @@ class Outcome:
 class SmokeTest:
     """Checks of one deployment. Each returns a detail for people, or raises CheckError or an error of HTTP."""
 
-    def __init__(self, address: str, version: str, caller: Caller, width: int) -> None:
-        """version: id of the version that is to answer. width: numbers in a vector of EMBED_MODEL."""
+    def __init__(self, address: str, version: str, caller: Caller, width: int, *, is_public: bool = False) -> None:
+        """version: id of the version that is to answer. width: numbers in a vector of EMBED_MODEL.
+
+        is_public: whether AUTH_MODE is "public".
+        """
         self._client = httpx.Client(base_url=address, timeout=TIMEOUT, headers={"user-agent": "aiworker-deploy"})
         self._version = version
         self._caller = caller
         self._width = width
+        self._is_public = is_public
         self._document = f"deploy-check-{uuid.uuid4().hex[:12]}"
         self._path = f"/rag/documents/{self._document}"
+        self._has_document = False
         self._tenant: dict[str, str] = {}
         """Field of bodies and queries that names the tenant; empty for callers that may name none but their own."""
 
@@ -69,13 +77,23 @@ class SmokeTest:
         if health.status == "failed":
             return [health]
         outcomes = [health, self._do("closed to strangers", self._closed, report)]
-        if not self._caller.credential:
+        if not self._caller.headers:
             return outcomes
         known = self._do("caller", self._known, report)
         outcomes.append(known)
         if known.status == "passed":
-            outcomes += [self._do(name, check, report) for name, check in self._abilities().items()]
+            try:
+                outcomes += [self._do(name, check, report) for name, check in self._abilities().items()]
+            finally:
+                self._clean_up()
         return outcomes
+
+    def _clean_up(self) -> None:
+        """Delete the document that is there although the test has ended: it was interrupted, or deleting failed."""
+        if self._has_document:
+            with contextlib.suppress(httpx.HTTPError):
+                headers = self._caller.headers
+                self._client.delete(self._path, params=self._tenant, headers=headers, timeout=SHORT)
 
     def _abilities(self) -> dict[str, Callable[[], str]]:
         return {
@@ -96,7 +114,7 @@ class SmokeTest:
                 detail = check()
             except _Skipped as skipped:
                 status, detail = "skipped", str(skipped)
-            except (CheckError, httpx.HTTPError, ValueError, KeyError, TypeError, IndexError) as error:
+            except Exception as error:
                 status, detail = "failed", str(error) or type(error).__name__
             step.outcome = status
         return Outcome(name, status, time.monotonic() - began, detail)
@@ -114,7 +132,8 @@ class SmokeTest:
                     state = f"version {deployed or 'unknown'}"
                     if deployed == self._version:
                         return self._healthy(health)
-            except (httpx.HTTPError, ValueError, KeyError) as error:
+            except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
+                # whoever had the address before this version may answer anything
                 state = str(error) or type(error).__name__
             if waited > SECONDS_TO_APPEAR:
                 raise CheckError(f"after {SECONDS_TO_APPEAR} s this version does not answer, but: {state}")
@@ -128,9 +147,9 @@ class SmokeTest:
         return f"version {health['version']}, Python {health['platform']['python']}, access {health['access']}"
 
     def _closed(self) -> str:
-        response = self._client.post("/chat", json={"prompt": "Hello", "max_tokens": 1})
-        if response.status_code == 200:
+        if self._is_public:
             raise _Skipped('AUTH_MODE is "public": it answers everybody, at your cost')
+        response = self._client.post("/chat", json={"prompt": "Hello", "max_tokens": 1})
         if response.status_code != 401:
             raise CheckError(_unexpected(response, 401))
         return "401 without a key"
@@ -181,6 +200,7 @@ class SmokeTest:
 
     def _add(self) -> str:
         body = {"id": self._document, "text": TEXT, "title": "scripts/deploy", **self._tenant}
+        self._has_document = True
         self._json("POST", "/rag/documents", body, 202)
         state = ""
         for waited in _looks(SECONDS_TO_INDEX):
@@ -214,6 +234,7 @@ class SmokeTest:
         for method, status in (("DELETE", 204), ("GET", 404)):
             response = self._client.request(method, self._path, params=self._tenant, headers=self._caller.headers)
             _expect(response, status)
+        self._has_document = False
         passages = self._json("POST", "/rag/search", {"query": QUESTION, **self._tenant})["passages"]
         if any(each["document"] == self._document for each in passages):
             raise CheckError("the document is found after it was deleted")
@@ -231,6 +252,14 @@ class SmokeTest:
         response = self._client.request(method, path, json=body, headers=self._caller.headers)
         _expect(response, status)
         return response.json()
+
+
+def is_known(address: str, caller: Caller) -> bool:
+    """Whether what answers at the address knows the caller."""
+    with contextlib.suppress(httpx.HTTPError):
+        response = httpx.get(f"{address}/rag/documents", headers=caller.headers, timeout=SHORT)
+        return bool(caller.headers) and response.status_code == 200
+    return False
 
 
 class _Skipped(Exception):  # noqa: N818 - no error: the reason why a check was left out
