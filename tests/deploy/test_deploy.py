@@ -78,8 +78,12 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
     assert second["api_key"] is None
     assert set(statuses(second).values()) == {"passed"}
 
-    removed = deploy(project, "--remove", "--yes")
+    account.fail("DELETE", "/workflows/aiworker-ingestion$", status=403)
+    assert deploy(project, "--remove", "--yes").status == 1
+    removed = deploy(project, "--remove", "--yes", "--json")
     assert removed.status == 0, removed.text
+    # the Worker has gone already, what the first attempt left goes now
+    assert json.loads(removed.output)["removed"][0] == "Workflow aiworker-ingestion"
     assert deploy(project, "--remove", "--yes").output.strip() == "There is nothing to remove."
 
 
@@ -164,8 +168,8 @@ def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
     account.hold("POST", "/workers/scripts/aiworker/deployments$", moment="after")
     run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
     account.wait_until_met()
-    os.kill(run.pid, signal.SIGINT)
-    assert run.wait(20) == 128 + signal.SIGINT
+    os.kill(run.pid, signal.SIGTERM)
+    assert run.wait(20) == 128 + signal.SIGTERM
     account.release()
     outcome = json.loads(deploy(project, "--yes", "--json").output)
     assert f"version {good['version']} answers again" in outcome["verdict"]

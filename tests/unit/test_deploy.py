@@ -89,6 +89,25 @@ def test_an_environment_does_not_take_productions_name_or_address() -> None:
     assert not derive({**OWN, **domain}, "staging").keys() & domain.keys()
 
 
+@pytest.mark.parametrize(
+    ("changes", "domain", "is_on_workers_dev"),
+    [
+        ({}, None, True),
+        ({"workers_dev": False}, None, False),
+        ({"routes": ["ai.example.com/*"]}, None, False),
+        ({"route": "ai.example.com/*"}, None, False),
+        ({"routes": ["ai.example.com/*"], "workers_dev": True}, None, True),
+        ({"route": {"pattern": "ai.example.com", "custom_domain": True}}, "ai.example.com", False),
+        ({"routes": ["b/*", {"pattern": "ai.example.com", "custom_domain": True}]}, "ai.example.com", False),
+    ],
+)
+def test_the_smoke_test_calls_where_wrangler_puts_the_worker(
+    tmp_path: Path, changes: Any, domain: str | None, is_on_workers_dev: bool
+) -> None:
+    target = read(tmp_path, **changes)
+    assert (target.custom_domain, target.is_on_workers_dev) == (domain, is_on_workers_dev)
+
+
 @pytest.mark.parametrize("env", [None, {}, {"staging": None}, {"staging": {"vars": None}}])
 def test_an_environment_may_be_empty(env: Any) -> None:
     assert derive({**OWN, "env": env}, "staging") == derive(OWN, "staging")

@@ -5,7 +5,7 @@ import sys
 
 import cloudflare
 
-from tools.deploy import resources
+from tools.deploy import bundle, resources
 from tools.deploy.account import Account, log_in
 from tools.deploy.commands import Commands
 from tools.deploy.errors import DeployError
@@ -54,13 +54,22 @@ def remove(options: Options, *, everything: bool) -> int:
 def _found(account: Account, target: Target) -> list[tuple[str, str, str]]:
     """Kind, name and contents of what is there, in the order in which it can be deleted: the Worker goes first."""
     found: list[tuple[str, str, str]] = []
-    with account.reach(f"look for the Worker {target.worker}"), contextlib.suppress(cloudflare.NotFoundError):
-        account.api.workers.scripts.settings.get(target.worker, account_id=account.id)
+    if bundle.is_there(account, target):
         found.append((WORKER, target.worker, "with its conversations and budgets"))
-        found += [(WORKFLOW, name, "") for name in target.named("workflows")]
+    # without the Worker, too: a removal may have been interrupted behind it
+    found += [(WORKFLOW, name, "") for name in target.named("workflows") if _has_workflow(account, target, name)]
     return found + [
         (each.kind, each.name, each.contents()) for each in resources.all_of(account, target) if each.is_there()
     ]
+
+
+def _has_workflow(account: Account, target: Target, name: str) -> bool:
+    """Whether there is a Workflow of this name, and it is this Worker's: names are the account's."""
+    with account.reach(f"look for the Workflow {name}"):
+        try:
+            return account.api.workflows.get(name, account_id=account.id).script_name == target.worker
+        except cloudflare.NotFoundError:
+            return False
 
 
 def _delete(account: Account, target: Target, kind: str, name: str) -> None:

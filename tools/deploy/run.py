@@ -3,7 +3,6 @@
 import contextlib
 import sys
 from dataclasses import replace
-from typing import Any
 
 import cloudflare
 
@@ -190,14 +189,12 @@ class Deployment:
         """Where the Worker is reached: --address, else its custom domain, else workers.dev."""
         if self._options.address:
             return self._options.address.rstrip("/")
-        routes: list[Any] = self._target.configuration.get("routes", [])
-        for route in routes:
-            if isinstance(route, dict) and route.get("custom_domain"):  # pyright: ignore[reportUnknownMemberType]
-                return f"https://{route['pattern']}"
-        if self._target.configuration.get("workers_dev") is False:
+        if domain := self._target.custom_domain:
+            return f"https://{domain}"
+        if not self._target.is_on_workers_dev:
             raise DeployError(
-                "wrangler.jsonc has no address for the Worker: workers_dev is false, and no route is a custom domain. "
-                "Add one, or say with --address where it is reached."
+                "wrangler.jsonc has no address for the smoke test: the Worker is not on workers.dev (workers_dev is "
+                "false, or there are routes), and no route is a custom domain. Say with --address where it is reached."
             )
         return f"https://{self._target.worker}.{self._subdomain(account)}.workers.dev"
 

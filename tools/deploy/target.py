@@ -5,7 +5,7 @@ import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiworker.ai import catalogue
 from aiworker.errors import ApiError
@@ -68,6 +68,23 @@ class Target:
     @property
     def title(self) -> str:
         return self.environment or PRODUCTION
+
+    @property
+    def custom_domain(self) -> str | None:
+        """The first custom domain among the routes."""
+        routes = [cast("Configuration", each) for each in self._routes if isinstance(each, dict)]
+        return next((route["pattern"] for route in routes if route.get("custom_domain")), None)
+
+    @property
+    def is_on_workers_dev(self) -> bool:
+        """Whether the Worker has an address under workers.dev: as wrangler has it, not beside routes by default."""
+        wanted = self.configuration.get("workers_dev")
+        return not self._routes if wanted is None else bool(wanted)
+
+    @property
+    def _routes(self) -> list[Any]:
+        single = self.configuration.get("route")
+        return self.configuration.get("routes") or ([single] if single else [])
 
     def named(self, kind: str) -> list[str]:
         """Names of the buckets, databases, indexes or workflows: `kind` is a key of NAMED."""
