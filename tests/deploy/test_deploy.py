@@ -144,6 +144,8 @@ def test_an_interrupted_run_is_taken_up_again(project: Project, account: Cloudfl
     command = [sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes"]
     run = project.start(*command)
     account.wait_until_met()
+    [secrets] = project.folder.glob(".wrangler-deploy-*.secrets.json")
+    assert secrets.stat().st_mode & 0o777 == 0o600
     # to the leader alone, as a supervisor does
     os.kill(run.pid, signal.SIGTERM)
     assert run.wait(20) == 128 + signal.SIGTERM

@@ -135,16 +135,21 @@ def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], comman
 
     secrets: those that the Worker lacks; the others stay.
     """
-    with tempfile.TemporaryDirectory() as folder:  # for its owner alone
-        output, secrets_file = Path(folder) / "output.ndjson", Path(folder) / "secrets.json"
+    # beside the configuration: what a killed run leaves of it, the next one removes with that
+    secrets_file = file.with_suffix(".secrets.json")
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "output.ndjson"
         arguments: list[str | Path] = ["deploy", "--config", file, "--tag", tag, "--message", "scripts/deploy"]
         if secrets:
+            secrets_file.touch(mode=0o600)
             secrets_file.write_text(json.dumps(secrets))
             arguments += ["--secrets-file", secrets_file]
         try:
             printed = commands.pywrangler(*arguments, WRANGLER_OUTPUT_FILE_PATH=str(output))
         except CommandError as error:
             raise error.explained(UPLOAD, PERMISSION) from error
+        finally:
+            secrets_file.unlink(missing_ok=True)
         entries = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
     version = next((each["version_id"] for each in entries if each["type"] == "deploy"), None)
     if not version:

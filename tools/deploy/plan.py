@@ -34,17 +34,21 @@ def rows_of(account: Account | None, target: Target, options: Options) -> list[t
 
     Raises DeployError for an index of vectors that does not fit EMBED_MODEL: nothing has been changed by then.
     """
+    states = {None: "not known", True: "there", False: "missing"}
     rows: list[tuple[str, str, str]] = []
     for resource in resources.all_of(account or NO_ACCOUNT, target):
         is_there = resource.is_there() if account else None
-        state = {None: "not known", True: "there", False: "missing"}[is_there]
         action = {None: "create it if it is missing", True: "leave it", False: "create it"}[is_there]
         if isinstance(resource, Index):
             action += _index_action(resource, is_there=bool(is_there))
-        rows.append((resource.title, state, action))
+        rows.append((resource.title, states[is_there], action))
     rows += [(f"migrations of {name}", "", "apply those that are missing") for name in target.named("d1_databases")]
     rows.append(("secrets", "", f"set {API_KEYS} and {TOKEN_SECRET} if they are missing; what is there stays"))
-    rows.append((f"Worker {target.worker}", "", "build with pywrangler, upload unless it is unchanged"))
+    # whoever made it: the name may be that of another Worker, which this one is about to replace
+    has_worker = bundle.is_there(account, target) if account else None
+    uploaded = "build with pywrangler, upload unless it is unchanged"
+    uploaded += "; the code that is there is replaced" if has_worker else ""
+    rows.append((f"Worker {target.worker}", states[has_worker], uploaded))
     after = "leave it if a check fails" if options.keep else "go back to the version before if a check fails"
     rows.append(("smoke test", "", f"health, chat, embed, a document, an image; {after}"))
     return rows
