@@ -177,6 +177,20 @@ def test_traffic_that_is_split_stays_so(project: Project, account: CloudflareAcc
     assert changes(account) == []
 
 
+def test_a_database_of_an_id_is_that_of_the_id(project: Project, account: CloudflareAccount) -> None:
+    """Its migrations are looked up where wrangler applies them, and no second database of the name is created."""
+    assert project.wrangler("d1", "create", "other").status == 0
+    [other] = json.loads(project.wrangler("d1", "list", "--json").output)
+    file = project.folder / "wrangler.jsonc"
+    text = file.read_text()
+    for database_id, words in (
+        (other["uuid"], "D1 database aiworker there"),
+        ("0" * 8, "has the database_id 00000000"),
+    ):
+        file.write_text(text.replace('"database_name"', f'"database_id": "{database_id}", "database_name"'))
+        assert words in " ".join(deploy(project, "--dry-run").text.split())
+
+
 def test_a_damaged_file_of_this_machine_is_named(project: Project, account: CloudflareAccount) -> None:
     (project.folder / ".dev.vars").write_text("TOKEN_SECRET=a\nTOKEN_SECRET=b\n")
     assert ".dev.vars has 2 lines of TOKEN_SECRET" in refusal(project)

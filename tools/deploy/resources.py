@@ -100,8 +100,12 @@ class Bucket(Resource):
             yield str(each.key)
 
 
+@dataclass(frozen=True)
 class Database(Resource):
-    """A D1 database. Names of D1 are not unique by themselves: the first of the name counts."""
+    """A D1 database: that of `known_id`, else the first of the name, as for wrangler."""
+
+    known_id: str = ""
+    """The field database_id of wrangler.jsonc."""
 
     kind, permission = "D1 database", DATABASES
 
@@ -129,8 +133,21 @@ class Database(Resource):
         return f"{(database.file_size or 0) / 1_000_000:.1f} MB"
 
     def _id(self) -> str | None:
+        if self.known_id:
+            self._check_known()
+            return self.known_id
         listed = self.account.api.d1.database.list(account_id=self.account.id, name=self.name)
         return next((each.uuid for each in listed if each.name == self.name), None)
+
+    def _check_known(self) -> None:
+        """Raises DeployError if there is no database of the id: wrangler would not take the one of the name."""
+        try:
+            self.account.api.d1.database.get(self.known_id, account_id=self.account.id)
+        except cloudflare.NotFoundError as error:
+            raise DeployError(
+                f"wrangler.jsonc has the database_id {self.known_id} for {self.name}, which this account lacks: "
+                "remove that field, and the database of the name is taken or created."
+            ) from error
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
         [answer] = self.account.api.d1.database.query(self.id(), account_id=self.account.id, sql=sql)
@@ -220,7 +237,8 @@ def buckets(account: Account, target: Target) -> list[Bucket]:
 
 
 def databases(account: Account, target: Target) -> list[Database]:
-    return [Database(account, name) for name in target.named("d1_databases")]
+    configured: list[dict[str, Any]] = target.configuration.get("d1_databases", [])
+    return [Database(account, each["database_name"], each.get("database_id") or "") for each in configured]
 
 
 def indexes(account: Account, target: Target) -> list[Index]:
