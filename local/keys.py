@@ -119,7 +119,9 @@ def upload(project: Path, environment: str = "") -> dict[str, str]:
 def push(options: Namespace, wrangler: Sequence[str]) -> int:
     """Upload the keys by `wrangler secret bulk`, which reads JSON from its standard input: no further file has them."""
     values = upload(options.project, _environment(options))
-    command = [*wrangler, "secret", "bulk", *(["--name", _worker(options)] if _environment(options) else [])]
+    # an empty --env keeps CLOUDFLARE_ENV, of .env too, from giving these keys to another Worker
+    name = ["--name", _worker(options)] if _environment(options) else []
+    command = [*wrangler, "secret", "bulk", "--env=", *name]
     if options.dry_run:
         names = ", ".join(key.name for key in parse_keys(values.get(API_KEYS, ""))) or "none"
         sizes = ", ".join(f"{name} ({len(value.encode()):,} bytes)" for name, value in values.items())

@@ -218,8 +218,8 @@ def test_the_secrets_go_to_wrangler_s_standard_input(tmp_path: Path) -> None:
     command = [sys.executable, str(stand_in)]
     assert keys.push(Namespace(project=tmp_path, dry_run=False), command) == 0
     seen = (tmp_path / "seen").read_text()
-    assert seen.startswith("['secret', 'bulk']")
-    assert json.loads(seen.removeprefix("['secret', 'bulk']")) == variables(tmp_path)
+    assert seen.startswith("['secret', 'bulk', '--env=']")
+    assert json.loads(seen.removeprefix("['secret', 'bulk', '--env=']")) == variables(tmp_path)
 
 
 def test_an_upload_that_fails_is_said_to_have_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
