@@ -53,8 +53,7 @@ def new(options: Namespace) -> int:
         expires=int(time.time()) + options.days * DAY if options.days else None,
         daily_neurons=options.daily_neurons,
     )
-    shadowed = options.project / ".env"
-    warns = not _environment(options) and shadowed.exists() and not (options.project / FILE).exists()
+    note = shadowing_note(options.project, _environment(options))
     with changing(options.project, _environment(options)) as variables:
         keys = variables.keys()
         if any(each.name == made.name for each in keys):
@@ -66,9 +65,16 @@ def new(options: Namespace) -> int:
     print(key)
     trial = "" if _environment(options) else " Try it with scripts/dev --var AUTH_MODE=keys;"
     _say(f"Its SHA-256 is in {variables.file}.{trial} a deployed Worker knows it after {_push(options)}.")
-    if warns:
-        _say(f"Note: with {FILE} there, scripts/dev does not read .env any more. Move its lines over.")
+    if note:
+        _say(note)
     return 0
+
+
+def shadowing_note(project: Path, environment: str = "") -> str:
+    """What to do about .env before .dev.vars is first written; empty if nothing."""
+    if environment or not (project / ".env").exists() or (project / FILE).exists():
+        return ""
+    return f"Note: with {FILE} there, scripts/dev does not read .env any more. Move its lines over."
 
 
 def show(options: Namespace) -> int:

@@ -115,3 +115,20 @@ def test_whom_the_version_before_has_known_is_known_to_be(monkeypatch: pytest.Mo
 
     assert outcomes(refuse, caller)["caller"].status == "skipped"
     assert outcomes(refuse, Caller(caller.credential, caller.title, is_certain=True))["caller"].status == "failed"
+
+
+@pytest.mark.parametrize(("may_lack_scopes", "expected"), [(True, "skipped"), (False, "failed")])
+@pytest.mark.parametrize("kind", ["forbidden", "budget_exceeded"])
+def test_a_key_that_does_not_go_so_far_takes_no_version_back(kind: str, may_lack_scopes: bool, expected: str) -> None:
+    def answers(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(200, json=HEALTH)
+        if "authorization" not in request.headers:
+            return httpx.Response(401)
+        if request.url.path == "/models":
+            return httpx.Response(200, json={"models": []})
+        return httpx.Response(403, json={"error": {"type": kind, "message": "This takes the scope embed."}})
+
+    seen = outcomes(answers, Caller(lambda: "key", "$AIWORKER_KEY", may_lack_scopes=may_lack_scopes))
+    assert seen["embed"].status == seen["chat, streamed"].status == expected
+    assert "This takes the scope embed." in seen["embed"].detail

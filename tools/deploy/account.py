@@ -10,7 +10,7 @@ from typing import NamedTuple
 import cloudflare
 from cloudflare import Cloudflare
 
-from tools.deploy.commands import CommandError, Commands
+from tools.deploy.commands import NETWORK, CommandError, Commands
 from tools.deploy.errors import AGAIN, LOGIN, DeployError, sentence_for
 from tools.deploy.target import Target
 
@@ -118,7 +118,10 @@ def _credentials(commands: Commands) -> Credentials:
         return Credentials(key=key, email=email)
     try:
         return Credentials(json.loads(commands.wrangler("auth", "token", "--json"))["token"])
-    except (CommandError, ValueError, KeyError) as error:
+    except CommandError as error:
+        is_offline = NETWORK.search(error.output)
+        raise error.explained("renew the login", SETTINGS) if is_offline else DeployError(LOGIN) from error
+    except (ValueError, KeyError) as error:
         raise DeployError(LOGIN) from error
 
 

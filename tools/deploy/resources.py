@@ -11,7 +11,7 @@ from typing import Any, cast
 import cloudflare
 
 from tools.deploy.account import Account
-from tools.deploy.errors import DASHBOARD, DeployError
+from tools.deploy.errors import AGAIN, DASHBOARD, DeployError
 from tools.deploy.target import Target
 
 BUCKETS, DATABASES, INDEXES = "Workers R2 Storage: Edit", "D1: Edit", "Vectorize: Edit"
@@ -171,7 +171,7 @@ class Index(Resource):
     kind, permission = "Vectorize index", INDEXES
 
     def check(self) -> None:
-        """Raises DeployError for an index of another width or metric than EMBED_MODEL's vectors need."""
+        """Raises DeployError for an index that does not fit EMBED_MODEL's vectors, or RAG_PROPERTIES."""
         found = self._configuration
         if (found["dimensions"], found["metric"]) != (self.width, METRIC):
             raise DeployError(
@@ -179,6 +179,14 @@ class Index(Resource):
                 f"EMBED_MODEL makes {self.width}, compared by {METRIC}. Both are settled when an index is made: put "
                 f"another index_name into wrangler.jsonc and let documents be added anew, or delete the index "
                 f"in {DASHBOARD}."
+            )
+
+        kinds, wanted = dict(self._indexed()), dict(self.properties)
+        if changed := [name for name in wanted if kinds.get(name, wanted[name]) != wanted[name]]:
+            raise DeployError(
+                f"The {self.title} has {changed[0]} indexed as a {kinds[changed[0]]}; RAG_PROPERTIES says "
+                f"{wanted[changed[0]]}. Put the type back, or delete that metadata index in {DASHBOARD} and let "
+                "documents be added anew."
             )
 
     def missing_properties(self) -> list[tuple[str, str]]:
@@ -197,7 +205,12 @@ class Index(Resource):
                     index_type=kind,  # pyright: ignore[reportArgumentType] - checked by Settings
                 )
         deadline = time.monotonic() + SECONDS_TO_SHOW
-        while self.missing_properties() and time.monotonic() < deadline:
+        while missing := self.missing_properties():
+            if time.monotonic() > deadline:
+                names = ", ".join(name for name, _ in missing)
+                raise DeployError(
+                    f"Vectorize does not show the metadata indexes of {names} yet: wait a minute, {AGAIN}"
+                )
             time.sleep(1)
 
     def vectors(self) -> int:

@@ -136,7 +136,7 @@ class Deployment:
     def _migrate(self, account: Account) -> None:
         """Bring the databases up to date before the new code serves. Migrations only add: the old code goes on."""
         folders = {
-            each["database_name"]: each.get("migrations_dir")
+            each["database_name"]: each.get("migrations_dir", "migrations")
             for each in self._target.configuration.get("d1_databases", [])
         }
         for database in resources.databases(account, self._target):
@@ -174,12 +174,14 @@ class Deployment:
             good = begun.before if begun and is_untried else before and before.id
             unfinished.begin(Upload(built.tag, good))
             # kept first: whatever becomes of the upload, the next run brings along the same secrets
-            credentials.keep(target, secrets)
+            note = credentials.keep(target, secrets)
             self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
             version = bundle.upload(target, self._file, built.tag, secrets.values, self._commands)
             step.outcome = f"uploaded, version {version}" + (
                 f", with {', '.join(secrets.names)}" if secrets.names else ""
             )
+        if note:
+            self._report.say(f"  {note}")
         return version, True
 
     def _unfinished(self, account: Account) -> Unfinished:

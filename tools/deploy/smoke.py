@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import httpx
 
@@ -27,6 +27,11 @@ SHORT = 10.0
 """Seconds for what the outcome does not wait for."""
 TEXT = "# Lighthouse of Sálvora\n\nThe lighthouse of Sálvora was built in 1921. Its lamp is 38 metres above the sea.\n"
 QUESTION = "When was the lighthouse of Sálvora built?"
+
+KEY_LIMITS = ("forbidden", "budget_exceeded")
+"""Types of errors that are about the caller's key, and not about the version."""
+ATTEMPTS = 3
+"""To get an answer that cites its source: models do not always."""
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -163,7 +168,7 @@ class SmokeTest:
                 "the deployment does not know this machine's TOKEN_SECRET and keys: only /health and the 401 were "
                 "checked. Set AIWORKER_KEY to an API key for the whole test."
             )
-        _expect(response, 200)
+        self._expect(response, 200)
         wanted = {"tenant": CHECK}
         listed = self._client.get("/rag/documents", params=wanted, headers=self._caller.headers)
         self._tenant = wanted if listed.status_code == 200 else {}
@@ -177,7 +182,7 @@ class SmokeTest:
         with self._client.stream("POST", "/chat", json=body, headers=self._caller.headers) as response:
             if response.status_code != 200:
                 response.read()
-                _expect(response, 200)
+                self._expect(response, 200)
             for line in response.iter_lines():
                 first = first or time.monotonic() - began
                 lines.append(line)
@@ -222,18 +227,22 @@ class SmokeTest:
         return f"passage {documents.index(self._document) + 1} of {len(documents)}"
 
     def _cite(self) -> str:
-        answer = self._json("POST", "/rag", {"query": QUESTION, "stream": False, "max_tokens": 200, **self._tenant})
-        sources = {each["number"]: each["document"] for each in answer["sources"]}
-        if self._document not in sources.values():
-            raise CheckError("the document is not among the sources of the answer")
-        if self._document not in {sources.get(number) for number in answer["citations"]}:
-            raise CheckError(f"the answer does not cite it: {answer['answer'][:200]}")
-        return answer["answer"][:80].replace("\n", " ")
+        body = {"query": QUESTION, "stream": False, "max_tokens": 200, "temperature": 0.2, **self._tenant}
+        text = ""
+        for _ in range(ATTEMPTS):
+            answer = self._json("POST", "/rag", body)
+            text = " ".join(answer["answer"].split())
+            sources = {each["number"]: each["document"] for each in answer["sources"]}
+            if self._document not in sources.values():
+                raise CheckError("the document is not among the sources of the answer")
+            if self._document in {sources.get(number) for number in answer["citations"]}:
+                return text[:80]
+        raise CheckError(f"{ATTEMPTS} answers do not cite it, the last one: {text[:200]}")
 
     def _delete(self) -> str:
         for method, status in (("DELETE", 204), ("GET", 404)):
             response = self._client.request(method, self._path, params=self._tenant, headers=self._caller.headers)
-            _expect(response, status)
+            self._expect(response, status)
         self._has_document = False
         passages = self._json("POST", "/rag/search", {"query": QUESTION, **self._tenant})["passages"]
         if any(each["document"] == self._document for each in passages):
@@ -242,7 +251,7 @@ class SmokeTest:
 
     def _image(self) -> str:
         response = self._client.post("/image", json={"prompt": "a lighthouse"}, headers=self._caller.headers)
-        _expect(response, 200)
+        self._expect(response, 200)
         kind = response.headers["content-type"]
         if not kind.startswith("image/") or len(response.content) < 100:
             raise CheckError(f"the answer is {len(response.content)} bytes of {kind}")
@@ -250,8 +259,17 @@ class SmokeTest:
 
     def _json(self, method: str, path: str, body: Any = None, status: int = 200) -> Any:
         response = self._client.request(method, path, json=body, headers=self._caller.headers)
-        _expect(response, status)
+        self._expect(response, status)
         return response.json()
+
+    def _expect(self, response: httpx.Response, status: int) -> None:
+        """Raises CheckError for another status, or _Skipped if the caller's key does not go so far."""
+        if response.status_code == status:
+            return
+        words = _unexpected(response, status)
+        if self._caller.may_lack_scopes and _error(response).get("type") in KEY_LIMITS:
+            raise _Skipped(f"{self._caller.title} does not go so far: {words}")
+        raise CheckError(words)
 
 
 def is_known(address: str, caller: Caller) -> bool:
@@ -277,15 +295,16 @@ def _looks(limit: float) -> Iterator[float]:
     yield waited
 
 
-def _expect(response: httpx.Response, status: int) -> None:
-    if response.status_code != status:
-        raise CheckError(_unexpected(response, status))
-
-
 def _unexpected(response: httpx.Response, status: int) -> str:
     request = response.request
-    try:
-        words = json.loads(response.text)["error"]["message"]
-    except (ValueError, KeyError, TypeError):
-        words = response.text[:200]
+    words = _error(response).get("message") or response.text[:200]
     return f"{request.method} {request.url.path} answered {response.status_code}, not {status}: {words}"
+
+
+def _error(response: httpx.Response) -> dict[str, Any]:
+    """The error in an answer of aiworker; empty for an answer of another kind."""
+    try:
+        error = json.loads(response.text)["error"]
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return cast("dict[str, Any]", error) if isinstance(error, dict) else {}

@@ -124,7 +124,9 @@ def derive(own: Configuration, environment: str) -> Configuration:
     for kind, fields in NAMED.items():
         for binding in derived.get(kind, []):
             for field in fields:
-                binding[field] += f"-{environment}"
+                # a data set is a table in SQL
+                separator = "_" if field == "dataset" else "-"
+                binding[field] += separator + environment.replace("-", separator)
             for field in PER_DEPLOYMENT:
                 binding.pop(field, None)
     for limit in derived.get("ratelimits", []):
