@@ -92,6 +92,6 @@ def _described_by(sources: str) -> str:
 
 
 def _fingerprint(folder: Path) -> str:
-    """Of the content of all Python files in a folder, and of their names."""
+    """A hash of the names and the content of all Python files in a folder."""
     files = [(path.relative_to(folder), path.read_bytes()) for path in sorted(folder.rglob("*.py"))]
     return hashlib.sha256(repr(files).encode()).hexdigest()

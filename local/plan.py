@@ -119,7 +119,7 @@ def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: 
     command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
     # the configuration lies elsewhere, so wrangler does not find these by itself; as it would, it gets the first only
     secrets = next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
-    # what was asked for by hand comes last: it wins
+    # variables of --var come last: they win
     return [*command, *(f"--env-file={file}" for file in (secrets, env_file) if file)]
 
 

@@ -1,4 +1,4 @@
-"""Whether a server that is already up can serve the HTTP tests: asked before hundreds of them fail."""
+"""Checks whether a server that is already up can serve the HTTP tests, before hundreds of them fail."""
 
 import httpx
 

@@ -20,7 +20,7 @@ class Project:
     folder: Path
     account: CloudflareAccount
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    """Of its commands, in addition."""
+    """Variables of its commands, in addition."""
 
     @classmethod
     def copy(cls, folder: Path, account: CloudflareAccount) -> "Project":

@@ -15,9 +15,9 @@ from tools.deploy.errors import AGAIN, LOGIN, DeployError, sentence_for
 from tools.deploy.target import Target
 
 SECONDS = 30.0
-"""For one answer of the API; the client tries twice more."""
+"""Timeout of one request to the API; the client makes up to two further attempts."""
 TOO_MANY, SERVER_ERROR = 429, 500
-"""Statuses of answers that are likely to be others later."""
+"""HTTP statuses after which the same request may succeed later."""
 SCRIPTS = "Workers Scripts: Edit"
 SETTINGS = "Account Settings: Read"
 
@@ -46,12 +46,12 @@ class Account:
 
 
 NO_ACCOUNT = Account("", "", Cloudflare(api_token="-"))  # noqa: S106 - no token
-"""Stands for an account where nothing is asked of one."""
+"""Stands in where an account is needed and no request is made to it."""
 
 
 @contextmanager
 def reaching(action: str, permission: str) -> Generator[None]:
-    """Do what `Account.reach` does, before the account is known."""
+    """Translate errors as `Account.reach` does, before the account is known."""
     try:
         yield
     except cloudflare.APIStatusError as error:

@@ -19,7 +19,7 @@ from tools.deploy.target import Target
 
 Plan = Literal["paid", "free"]
 MAX_BYTES: Mapping[Plan, int] = {"paid": 10_000_000, "free": 3_000_000}
-"""Of an upload, compressed. Source: developers.cloudflare.com/workers/platform/limits, "Worker size"."""
+"""Largest compressed upload of each plan. Source: developers.cloudflare.com/workers/platform/limits, "Worker size"."""
 LARGEST = 5
 """Modules that are listed when the upload is too large."""
 BUILD, UPLOAD = "build the upload", "upload the Worker"
@@ -153,7 +153,7 @@ def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], comman
         entries = [json.loads(line) for line in output.read_text().splitlines()] if output.exists() else []
     version = next((each["version_id"] for each in entries if each["type"] == "deploy"), None)
     if not version:
-        raise DeployError(f"wrangler has not said which version of {target.worker} it uploaded: {printed[-500:]}")
+        raise DeployError(f"The output of wrangler lacks the version of {target.worker}: {printed[-500:]}")
     return str(version)
 
 

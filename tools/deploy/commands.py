@@ -19,7 +19,7 @@ QUIET: Mapping[str, str] = {
     "NODE_COMPILE_CACHE": ENVIRONMENT["NODE_COMPILE_CACHE"],
     "PYWRANGLER_LOG": "warning",
     "NO_COLOR": "1",
-    # no question is asked: every decision is in the configuration that is passed
+    # wrangler asks no question: every decision is in the configuration that is passed
     "CI": "1",
     # at "debug", what is printed has requests with their credentials in it, and is no JSON
     "WRANGLER_LOG": "log",
@@ -29,7 +29,7 @@ OWN_ENVIRONMENT = "--env="
 REDIRECTING = ("WRANGLER_CI_", "WRANGLER_OUTPUT_")
 """Beginnings of wrangler's variables that give the Worker another name, or its output another place."""
 ERROR = re.compile(r"\[ERROR\]\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
-"""What wrangler says of a failure."""
+"""Matches the error message in the output of wrangler."""
 NETWORK = re.compile(
     r"fetch failed|ECONN|ENOTFOUND|ETIMEDOUT|EAI_AGAIN|socket hang up|other side closed", re.IGNORECASE
 )
@@ -43,7 +43,7 @@ class CommandError(Exception):
         self.output = output
 
     def explained(self, action: str, permission: str) -> DeployError:
-        """The same for the user. action: what the command was to do. permission: what that takes."""
+        """Return a DeployError for the user. action: what the command was to do. permission: what that takes."""
         sentence = sentence_for(codes_in(self.output), action, permission)
         if sentence is None and NETWORK.search(self.output):
             sentence = f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}"

@@ -151,7 +151,7 @@ class Caller:
     credential: Callable[[], str]
     """Makes what is sent; empty for nobody. A token is made anew each time: it may end before a slow test does."""
     title: str
-    """For people."""
+    """A name of the caller for people."""
     is_certain: bool = False
     """Whether the deployment must know the credential, so that a 401 is a failure."""
 

@@ -60,7 +60,7 @@ class Report:
             self.say(f"  {title} …")
 
     def table(self, rows: Sequence[Sequence[str]]) -> None:
-        """Show rows in columns; with JSON asked for, not where that goes."""
+        """Show rows in columns: on standard output, or beside the JSON on standard error."""
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         for row in rows:
             line = "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()

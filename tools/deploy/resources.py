@@ -15,10 +15,10 @@ from tools.deploy.errors import AGAIN, DASHBOARD, DeployError
 from tools.deploy.target import Target
 
 BUCKETS, DATABASES, INDEXES = "Workers R2 Storage: Edit", "D1: Edit", "Vectorize: Edit"
-"""Permissions."""
+"""Permissions, by the names on Cloudflare's page for new tokens."""
 METRIC = "cosine"
 SECONDS_TO_SHOW = 30
-"""For a new metadata index, which Vectorize makes after it has answered."""
+"""Longest wait for a new metadata index, which Vectorize creates after it has answered."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Resource(ABC):
 
     @abstractmethod
     def contents(self) -> str:
-        """How much is in it, for people."""
+        """Return how much is in it, for people."""
 
 
 class Bucket(Resource):

@@ -17,27 +17,27 @@ from tools.deploy.credentials import CHECK, Caller
 from tools.deploy.report import Report
 
 SECONDS_TO_APPEAR = 180
-"""For a new version, and for a new address of workers.dev, which needs a certificate."""
+"""Longest wait for a new version: a new address under workers.dev needs a certificate first."""
 SECONDS_TO_INDEX = 180
-"""For a document: the Workflow starts, and Vectorize shows new vectors after some seconds."""
+"""Longest wait for a document: a Workflow starts, and Vectorize shows new vectors after some seconds."""
 PAUSES = (0.25, 0.5, 1.0, 2.0)
-"""Seconds between two looks; the last one again and again."""
+"""Seconds between two attempts; the last value repeats."""
 TIMEOUT = httpx.Timeout(60, connect=15)
-SHORT = 10.0
-"""Seconds for what the outcome does not wait for."""
+BRIEF_SECONDS = 10.0
+"""Timeout of requests whose failure does not matter."""
 TEXT = "# Lighthouse of Sálvora\n\nThe lighthouse of Sálvora was built in 1921. Its lamp is 38 metres above the sea.\n"
 QUESTION = "When was the lighthouse of Sálvora built?"
 
 KEY_LIMITS = ("forbidden", "budget_exceeded")
 """Types of errors that are about the caller's key, and not about the version."""
 ATTEMPTS = 3
-"""To get an answer that cites its source: models do not always."""
+"""Number of attempts at an answer that cites its source: models do not always cite."""
 
 Status = Literal["passed", "failed", "skipped"]
 
 
 class CheckError(Exception):
-    """What an answer lacks."""
+    """A check has failed; the message says what the answer lacks."""
 
 
 @dataclass(frozen=True)
@@ -94,11 +94,11 @@ class SmokeTest:
         return outcomes
 
     def _clean_up(self) -> None:
-        """Delete the document that is there although the test has ended: it was interrupted, or deleting failed."""
+        """Delete the document if it is still there: the test was interrupted, or deleting it failed."""
         if self._has_document:
             with contextlib.suppress(httpx.HTTPError):
                 headers = self._caller.headers
-                self._client.delete(self._path, params=self._tenant, headers=headers, timeout=SHORT)
+                self._client.delete(self._path, params=self._tenant, headers=headers, timeout=BRIEF_SECONDS)
 
     def _abilities(self) -> dict[str, Callable[[], str]]:
         return {
@@ -127,7 +127,7 @@ class SmokeTest:
     # ---- without a key -----------------------------------------------------------------------------------------------
 
     def _health(self) -> str:
-        for waited in _looks(SECONDS_TO_APPEAR):
+        for waited in _attempts(SECONDS_TO_APPEAR):
             try:
                 response = self._client.get("/health")
                 state = f"status {response.status_code}"
@@ -208,7 +208,7 @@ class SmokeTest:
         self._has_document = True
         self._json("POST", "/rag/documents", body, 202)
         state = ""
-        for waited in _looks(SECONDS_TO_INDEX):
+        for waited in _attempts(SECONDS_TO_INDEX):
             answer = self._client.get(self._path, params=self._tenant, headers=self._caller.headers).json()
             state = answer["state"]
             if state == "indexed":
@@ -275,7 +275,7 @@ class SmokeTest:
 def is_known(address: str, caller: Caller) -> bool:
     """Whether what answers at the address knows the caller."""
     with contextlib.suppress(httpx.HTTPError):
-        response = httpx.get(f"{address}/rag/documents", headers=caller.headers, timeout=SHORT)
+        response = httpx.get(f"{address}/rag/documents", headers=caller.headers, timeout=BRIEF_SECONDS)
         return bool(caller.headers) and response.status_code == 200
     return False
 
@@ -284,8 +284,8 @@ class _Skipped(Exception):  # noqa: N818 - no error: the reason why a check was 
     pass
 
 
-def _looks(limit: float) -> Iterator[float]:
-    """Seconds since the first look, before each: the last one comes after `limit` seconds."""
+def _attempts(limit: float) -> Iterator[float]:
+    """Yield the seconds since the first attempt before each attempt; the last one comes after `limit` seconds."""
     began = time.monotonic()
     number = 0
     while (waited := time.monotonic() - began) <= limit:

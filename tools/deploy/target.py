@@ -44,7 +44,7 @@ class Target:
     environment: str
     """Empty for production."""
     configuration: Configuration
-    """As wrangler takes it, with the names of this environment."""
+    """The configuration that wrangler reads, with the names of this environment."""
 
     @classmethod
     def read(cls, root: Path, environment: str) -> "Target":

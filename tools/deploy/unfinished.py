@@ -13,7 +13,7 @@ class Upload:
     """An upload, as it was begun."""
 
     tag: str
-    """Of the version that was to be made (`Bundle.tag`)."""
+    """The tag of the version that was to be made (`Bundle.tag`)."""
     before: str | None
     """Id of the version to go back to; None for the first one."""
 

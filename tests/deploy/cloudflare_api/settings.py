@@ -67,7 +67,7 @@ class Settings(BaseModel):
     plan: Plan = "free"
     r2_enabled: bool = True
     max_databases: int = 10
-    """Of D1, for each account: the free plan's limit."""
+    """Number of D1 databases that each account may have: the limit of the free plan."""
     subdomains: dict[str, str] = Field(default_factory=lambda: {ACCOUNT_ID: "test-account"})
     """Account id → its label under workers.dev. An account that is not listed has not registered one."""
     taken_subdomains: set[str] = Field(default_factory=set[str])
