@@ -229,26 +229,8 @@ def test_in_ci_a_new_key_is_not_printed_into_the_log(project: Project, account: 
     assert changes(account) == []
 
 
-@pytest.mark.parametrize(
-    ("line", "words"),
-    [
-        ('"EMBED_MODEL": "@cf/no/such-model",', "EMBED_MODEL"),
-        ('"RAG_PROPERTIES": "a b c",', "RAG_PROPERTIES"),
-    ],
-)
-def test_a_variable_that_the_worker_would_refuse_is_refused(project: Project, line: str, words: str) -> None:
-    file = project.folder / "wrangler.jsonc"
-    file.write_text(file.read_text().replace('"vars": {', f'"vars": {{ {line}'))
-    assert words in refusal(project)
-
-
 def test_nobody_is_asked_where_nobody_is(project: Project, account: CloudflareAccount) -> None:
     done = project.run(sys.executable, "scripts/deploy")
     assert done.status == 1
     assert "add --yes" in done.errors
     assert changes(account) == []
-
-
-@pytest.mark.parametrize("name", ["production", "Staging", "a b", "-x", "a" * 21])
-def test_an_environment_has_a_plain_name(project: Project, name: str) -> None:
-    assert "cannot name an environment" in refusal(project, f"--env={name}")

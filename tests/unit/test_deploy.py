@@ -51,6 +51,21 @@ def read(folder: Path, environment: str = "", **changes: Any) -> Target:
     return Target.read(folder, environment)
 
 
+@pytest.mark.parametrize("name", ["production", "Staging", "a b", "-x", "a" * 21, "../x"])
+def test_an_environment_has_a_plain_name(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DeployError, match="cannot name an environment"):
+        read(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("EMBED_MODEL", "@cf/no/such-model"), ("RAG_PROPERTIES", "a b c"), ("MAX_TEXTS", "many")]
+)
+def test_a_variable_that_the_worker_would_refuse_is_refused(tmp_path: Path, name: str, value: str) -> None:
+    target = read(tmp_path, vars={**OWN["vars"], name: value})
+    with pytest.raises(DeployError, match=f"wrangler.jsonc, vars: .*{name}"):
+        target.settings()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
