@@ -1,4 +1,4 @@
-"""What only this machine needs: the local runtime, the simulator, and what sets them up. Nothing here is deployed."""
+"""What only this machine needs: the local runtime, and what sets it up. Nothing here is deployed."""
 
 from pathlib import Path
 

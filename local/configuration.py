@@ -13,7 +13,7 @@ Configuration = dict[str, Any]
 OLDEST_COMPATIBILITY_DATE = "2026-09-08"
 """The first date at which Cloudflare runs Python Workers on Pyodide 314 (CPython 3.14), which local/runtime is."""
 
-PLUGIN = ROOT / "local/simulator/src/workers_ai_simulator/miniflare_plugin.cjs"
+PLUGIN = ROOT / "packages/workers-ai-simulator/src/workers_ai_simulator/miniflare_plugin.cjs"
 
 
 class ConfigurationError(Exception):

@@ -102,7 +102,7 @@ def _give_up(number: int, _frame: object) -> None:
 
 def steps() -> list[Step]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    simulator = tomllib.loads((ROOT / "local/simulator/pyproject.toml").read_text())
+    simulator = tomllib.loads((ROOT / "packages/workers-ai-simulator/pyproject.toml").read_text())
     package_json = (ROOT / "package.json").read_text()
     pins: list[str] = project["tool"]["uv"]["constraint-dependencies"]
     developers: list[str] = [

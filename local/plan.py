@@ -131,7 +131,7 @@ ENVIRONMENT = {
     "CLOUDFLARE_CF_FETCH_ENABLED": "false",
     # Node keeps wrangler's 15 MB compiled: about 0.4 s less at each start
     "NODE_COMPILE_CACHE": str(BUILT / "node-compile-cache"),
-    "PYTHONPATH": str(ROOT / "local/simulator/src"),
+    "PYTHONPATH": str(ROOT / "packages/workers-ai-simulator/src"),
     "NO_COLOR": "1",
 }
 """Of both commands."""

@@ -50,5 +50,5 @@ def test_in_a_browser(paced_server: DevServer, test: str) -> None:
 @pytest.mark.timeout(300)
 @needs_chromium
 def test_simulator_page() -> None:
-    simulator = str(ROOT / "local/simulator/src")
+    simulator = str(ROOT / "packages/workers-ai-simulator/src")
     run("simulator.test.mjs", PYTHON=sys.executable, PYTHONPATH=simulator, CHROMIUM=CHROMIUM)

@@ -21,8 +21,8 @@ from local.configuration import PLUGIN
 from local.install import VENV, WRANGLER
 from local.plan import ENVIRONMENT
 from local.processes import end_with_parent
+from running_simulator import SimulatorProcess
 from tests.conftest import until
-from tests.simulator.conftest import SimulatorProcess
 
 PROJECT = Path(__file__).parent / "worker"
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"

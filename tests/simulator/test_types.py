@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from local import ROOT
-from tests.simulator.conftest import SimulatorProcess
+from running_simulator import SimulatorProcess
 from workers_ai_simulator.models import ALIASES, MODELS, Model
 
 TYPES = ROOT / "node_modules/@cloudflare/workers-types/index.d.ts"

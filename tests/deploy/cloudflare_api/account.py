@@ -200,7 +200,7 @@ class CloudflareAccount:
 
 def _environment() -> dict[str, str]:
     """Where the process finds the simulator's modules and node, however the tests were started."""
-    modules = (str(ROOT), str(ROOT / "local/simulator/src"))
+    modules = (str(ROOT), str(ROOT / "packages/workers-ai-simulator/src"))
     path = (str(VENV / "bin"), os.environ["PATH"])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
 

@@ -17,7 +17,7 @@ import httpx
 import numpy as np
 import pytest
 
-from local.processes import end_with_parent
+from running_simulator import end_with_parent
 from workers_ai_simulator.embeddings import embed
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.local_embeddings import NAMES, EmbeddingsError, LocalEmbeddings, chosen

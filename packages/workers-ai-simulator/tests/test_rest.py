@@ -1,4 +1,4 @@
-"""Cloudflare's REST API as its clients use it: the official SDKs, plain requests, wrangler."""
+"""Cloudflare's REST API as its clients use it: the official SDKs, plain requests."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ import requests
 from cloudflare import Cloudflare
 from openai import OpenAI
 
-from tests.simulator.conftest import SimulatorProcess, Wrangler
+from running_simulator import SimulatorProcess
 
 CHAT = "@cf/meta/llama-3.1-8b-instruct-fast"
 GPT = "@cf/openai/gpt-oss-20b"
@@ -113,7 +113,7 @@ def test_the_openai_sdk_raises_its_errors(openai_sdk: OpenAI, http: httpx.Client
     assert "busy" in caught.value.response.text
 
 
-# ---- requests, httpx, wrangler -------------------------------------------------------------------------------------
+# ---- requests, httpx -----------------------------------------------------------------------------------------------
 
 
 def test_requests_gets_the_envelope_bytes_or_a_stream(simulator_process: SimulatorProcess) -> None:
@@ -162,7 +162,3 @@ def test_bad_input_is_refused_in_the_envelope(
 def test_a_call_without_credentials_is_refused(simulator_process: SimulatorProcess) -> None:
     response = requests.get(f"{simulator_process.url}{ACCOUNT}/ai/models/search", timeout=10)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (401, 10000)
-
-
-def test_wrangler_lists_the_models(wrangler: Wrangler) -> None:
-    assert CHAT in [model["name"] for model in json.loads(wrangler("ai", "models", "list", "--json"))]

@@ -1,7 +1,6 @@
 """Faults and the request log: as a client sees them, and as the client, the command and the pytest plugin set them."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,10 +15,7 @@ from typing import Any, get_type_hints
 import httpx
 import pytest
 
-from local import ROOT
-from local.processes import end_with_parent
-from tests.conftest import until
-from tests.simulator.conftest import SimulatorProcess
+from running_simulator import ENVIRONMENT, PACKAGE, SimulatorProcess, end_with_parent, until
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
 from workers_ai_simulator.faults import PARTS, Fault
 from workers_ai_simulator.journal import Entry
@@ -28,7 +24,6 @@ pytest_plugins = ["pytester"]
 
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 OTHER = "@cf/openai/gpt-oss-20b"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
 
 
 def run(http: httpx.Client, model: str = MODEL, **inputs: Any) -> httpx.Response:
@@ -656,7 +651,7 @@ def test_the_installed_plugin_gives_each_test_a_simulator_without_faults_and_a_l
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # what an installation leaves behind, made from the same lines
-    project = tomllib.loads((ROOT / "local/simulator/pyproject.toml").read_text())["project"]
+    project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     installed = pytester.mkdir(f"{project['name'].replace('-', '_')}-{project['version']}.dist-info")
     (installed / "METADATA").write_text(
         f"Metadata-Version: 2.4\nName: {project['name']}\nVersion: {project['version']}\n"

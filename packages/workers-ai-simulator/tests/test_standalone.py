@@ -1,4 +1,4 @@
-"""The simulator without the rest of aiworker: installed by pip in an empty environment, asked as its README says."""
+"""The package by itself: installed by pip in an empty environment, asked as its README says."""
 
 import os
 import re
@@ -9,11 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
-from local.processes import end_with_parent
+from running_simulator import PACKAGE, SOURCE, end_with_parent
 
-PACKAGE = ROOT / "local/simulator"
-MODULE = PACKAGE / "src/workers_ai_simulator"
+MODULE = SOURCE / "workers_ai_simulator"
 NO_CODE = sorted(
     str(file.relative_to(MODULE.parent))
     for file in MODULE.rglob("*")

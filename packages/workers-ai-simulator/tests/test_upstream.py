@@ -8,7 +8,6 @@ import base64
 import contextlib
 import io
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -25,8 +24,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from local import ROOT
-from tests.simulator.conftest import SimulatorProcess
+from running_simulator import ENVIRONMENT, SimulatorProcess
 from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.upstream.names import SUGGESTED, NamesError, read, suited
 from workers_ai_simulator.upstream.reply import events
@@ -677,8 +675,6 @@ def test_faults_and_gateways_work_as_before(stub: Stub, before_stub: httpx.Clien
 
 
 # ---- the start -----------------------------------------------------------------------------------------------------
-
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
 
 
 def started(*arguments: str, program: str = "") -> subprocess.CompletedProcess[str]:

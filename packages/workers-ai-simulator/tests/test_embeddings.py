@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from local import ROOT
+from running_simulator import SOURCE
 from workers_ai_simulator.embeddings import embed, rerank, stem, words
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.models import MODELS
@@ -80,7 +80,7 @@ def test_another_process_gives_the_same_vectors() -> None:
         "from workers_ai_simulator.models import MODELS\n"
         f"print(json.dumps(embed(MODELS[{BASE!r}], {{'text': {QUESTION!r}}})))"
     )
-    environment = {"PYTHONPATH": str(ROOT / "local/simulator/src"), "PYTHONHASHSEED": "7"}
+    environment = {"PYTHONPATH": str(SOURCE), "PYTHONHASHSEED": "7"}
     done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True, timeout=60)
     assert json.loads(done.stdout) == run(BASE, text=QUESTION)
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import until
+from running_simulator import until
 from workers_ai_simulator.generation import generate
 from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.text import tokens

@@ -2,7 +2,6 @@
 
 import base64
 import importlib.util
-import os
 import struct
 import subprocess
 import sys
@@ -12,8 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local import ROOT
-from tests.simulator.conftest import SimulatorProcess
+from running_simulator import ENVIRONMENT, SimulatorProcess
 
 ENGINE = """
 class Segment:
@@ -90,8 +88,7 @@ def test_an_engine_that_fails_is_an_error_with_its_reason(broken: httpx.Client) 
 def test_without_the_extra_the_start_says_what_to_install() -> None:
     if importlib.util.find_spec("faster_whisper"):
         pytest.skip("faster-whisper is installed")
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "local/simulator/src")}
     command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--speech", "base.en"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False)
     assert done.returncode == 1
     assert "pip install 'workers-ai-simulator[speech]'" in done.stderr

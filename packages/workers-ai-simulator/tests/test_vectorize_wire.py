@@ -1,4 +1,4 @@
-"""Vectorize over HTTP: the REST API and wrangler's own commands. (The real class: tests/runtime.)"""
+"""Vectorize over HTTP: the REST API."""
 
 import json
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.simulator.conftest import SimulatorProcess, Wrangler
+from running_simulator import SimulatorProcess
 
 INDEXES = "/client/v4/accounts/account/vectorize/v2/indexes"
 
@@ -92,18 +92,3 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     with simulator.client() as http:
         assert result(http.get(f"{INDEXES}/kept/info"))["vectorCount"] == 1000
     simulator.stop()
-
-
-def test_wrangler_s_own_commands_work_against_it(wrangler: Wrangler, tmp_path: Path) -> None:
-    (tmp_path / "vectors.ndjson").write_bytes(lines({"id": "one", "values": [1, 0, 0], "metadata": {"kind": "a"}}))
-    created = wrangler("vectorize", "create", "wrangled", "--dimensions=3", "--metric=cosine")
-    assert "Successfully created" in created
-    wrangler("vectorize", "create-metadata-index", "wrangled", "--propertyName=kind", "--type=string")
-    assert "kind" in wrangler("vectorize", "list-metadata-index", "wrangled")
-    wrangler("vectorize", "insert", "wrangled", "--file=vectors.ndjson")
-    assert "wrangled" in wrangler("vectorize", "list")
-    assert "one" in wrangler("vectorize", "list-vectors", "wrangled")
-    query = ("query", "wrangled", "--vector", "1", "0", "0", "--filter", '{"kind": "a"}')
-    assert "one" in wrangler("vectorize", *query)
-    wrangler("vectorize", "delete", "wrangled", "--force")
-    assert "wrangled" not in wrangler("vectorize", "list")
