@@ -110,6 +110,7 @@ def steps() -> list[Step]:
         *project["dependency-groups"]["dev"],
         *simulator["project"]["dependencies"],
     ]
+    developers += [each for each in simulator["dependency-groups"]["test"] if each not in developers]
     own_node = not _system_node_is_new_enough()
     if own_node:
         developers = developers + project["dependency-groups"]["node"]

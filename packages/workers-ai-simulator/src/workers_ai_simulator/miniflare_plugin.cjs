@@ -1,8 +1,8 @@
 // A Miniflare plugin: gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, whose calls arrive as HTTP
-// at the simulator. Named in a wrangler configuration, for each binding:
+// at the simulator. Named in a wrangler configuration, for each binding ("package" may be the path of this file too):
 //
 //   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
-//     "plugin": { "package": "<path of this file>", "name": "workers-ai-simulator" },
+//     "plugin": { "package": "workers-ai-simulator", "name": "workers-ai-simulator" },
 //     "options": { "kind": "ai", "address": "127.0.0.1:8788" } } }] }
 //
 // kind "vectorize" also takes "index": the name of the index.
