@@ -25,7 +25,7 @@ from local import ROOT, soak_load, soak_readers
 from local.install import PYTHON
 from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from workers_ai_simulator.client import SimulatorClient
-from workers_ai_simulator.journal import ENDED
+from workers_ai_simulator.traffic.journal import ENDED
 
 STARTING_SECONDS = 120
 SAMPLES_EVERY = 30.0

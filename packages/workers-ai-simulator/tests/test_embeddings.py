@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from running_simulator import SOURCE
-from workers_ai_simulator.embeddings import embed, rerank, stem, words
+from workers_ai_simulator.embeddings.lexical import embed, rerank, stem, words
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.models import MODELS
 
@@ -76,7 +76,7 @@ def test_vectors_are_float32_of_unit_length() -> None:
 def test_another_process_gives_the_same_vectors() -> None:
     program = (
         "import json\n"
-        "from workers_ai_simulator.embeddings import embed\n"
+        "from workers_ai_simulator.embeddings.lexical import embed\n"
         "from workers_ai_simulator.models import MODELS\n"
         f"print(json.dumps(embed(MODELS[{BASE!r}], {{'text': {QUESTION!r}}})))"
     )

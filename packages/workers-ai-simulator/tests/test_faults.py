@@ -17,8 +17,8 @@ import pytest
 
 from running_simulator import ENVIRONMENT, PACKAGE, SimulatorProcess, end_with_parent, until
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
-from workers_ai_simulator.faults import PARTS, Fault
-from workers_ai_simulator.journal import Entry
+from workers_ai_simulator.traffic.faults import PARTS, Fault
+from workers_ai_simulator.traffic.journal import Entry
 
 pytest_plugins = ["pytester"]
 

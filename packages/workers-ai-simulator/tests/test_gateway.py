@@ -13,18 +13,18 @@ import pytest
 from cloudflare import AsyncCloudflare
 from starlette.applications import Starlette
 
-from workers_ai_simulator.binding import Binding
-from workers_ai_simulator.calls import ModelCall, Result
+from workers_ai_simulator.api.binding import Binding
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.faults import Fault
 from workers_ai_simulator.gateway import wire
 from workers_ai_simulator.gateway.errors import GatewayError
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.logs import MOST_KEPT, Log
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
-from workers_ai_simulator.inference import Inference
+from workers_ai_simulator.inference.calls import ModelCall, Result
+from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.faults import Fault
+from workers_ai_simulator.traffic.traffic import Traffic
 
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"
 GPT = "@cf/openai/gpt-oss-20b"

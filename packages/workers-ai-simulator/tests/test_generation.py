@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.generation import Call, Generation, generate
 from workers_ai_simulator.models import MODELS, Model, find
-from workers_ai_simulator.schema_check import Unsatisfiable
-from workers_ai_simulator.schema_instance import instance
+from workers_ai_simulator.text_generation.generation import Call, Generation, generate
+from workers_ai_simulator.text_generation.schema_check import Unsatisfiable
+from workers_ai_simulator.text_generation.schema_instance import instance
 
 LLAMA = MODELS["@cf/meta/llama-3.3-70b-instruct-fp8-fast"]
 SCOUT = MODELS["@cf/meta/llama-4-scout-17b-16e-instruct"]

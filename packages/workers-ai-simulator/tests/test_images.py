@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from workers_ai_simulator.answers import Media
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.images import PAINTERS, describe, paint
+from workers_ai_simulator.images.painting import PAINTERS, describe, paint
+from workers_ai_simulator.inference.answers import Media
 from workers_ai_simulator.models import MODELS, find
 
 SDXL = "@cf/stabilityai/stable-diffusion-xl-base-1.0"

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 
 from running_simulator import end_with_parent
-from workers_ai_simulator.embeddings import embed
+from workers_ai_simulator.embeddings.lexical import embed
+from workers_ai_simulator.embeddings.local import NAMES, EmbeddingsError, LocalEmbeddings, chosen
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.local_embeddings import NAMES, EmbeddingsError, LocalEmbeddings, chosen
 from workers_ai_simulator.models import MODELS
 
 SMALL, BASE, LARGE = NAMES

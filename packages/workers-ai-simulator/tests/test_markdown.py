@@ -19,7 +19,7 @@ from starlette.applications import Starlette
 
 from workers_ai_simulator.markdown import SUPPORTED, SentFile, routes, transform
 from workers_ai_simulator.markdown.tables import MOST_CELLS
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.traffic import Traffic
 
 BINDING = "/to-everything/markdown"
 REST = "/client/v4/accounts/any/ai/tomarkdown"

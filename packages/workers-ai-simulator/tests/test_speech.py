@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from workers_ai_simulator.answers import Media
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.inference.answers import Media
 from workers_ai_simulator.models import MODELS, find
-from workers_ai_simulator.speech import LISTENERS, SPEAKERS, speak, transcribe
+from workers_ai_simulator.speech.simulated import LISTENERS, SPEAKERS, speak, transcribe
 
 MELO = "@cf/myshell-ai/melotts"
 AURA = "@cf/deepgram/aura-1"

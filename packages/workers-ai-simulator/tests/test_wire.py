@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from running_simulator import until
-from workers_ai_simulator.generation import generate
 from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.text import tokens
+from workers_ai_simulator.text_generation.generation import generate
 
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"

@@ -19,15 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
-from workers_ai_simulator.faults import BINDINGS, PARTS, Part
-from workers_ai_simulator.journal import ENDED
+from workers_ai_simulator.traffic.faults import BINDINGS, PARTS, Part
+from workers_ai_simulator.traffic.journal import ENDED
 
 if TYPE_CHECKING:
     import uvicorn
 
-    from workers_ai_simulator.local_embeddings import LocalEmbeddings
-    from workers_ai_simulator.local_speech import LocalSpeech
-    from workers_ai_simulator.real_models import RealModels
+    from workers_ai_simulator.embeddings.local import LocalEmbeddings
+    from workers_ai_simulator.inference.real_models import RealModels
+    from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
 MISUSE = 2
@@ -144,7 +144,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 def _real_models(options: argparse.Namespace) -> "RealModels":
     """Ends the program when they are wrongly asked for, or need what is not installed."""
-    from workers_ai_simulator.real_models import RealModels
+    from workers_ai_simulator.inference.real_models import RealModels
 
     try:
         return RealModels(_chat_upstream(options), _local_embeddings(options), _local_speech(options))
@@ -186,7 +186,7 @@ def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
         if options.embeddings_cache:
             raise ValueError("--embeddings-cache needs --embeddings")
         return None
-    from workers_ai_simulator.local_embeddings import LocalEmbeddings, chosen
+    from workers_ai_simulator.embeddings.local import LocalEmbeddings, chosen
 
     return LocalEmbeddings(chosen(options.embeddings), options.embeddings_cache)
 
@@ -194,7 +194,7 @@ def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
 def _local_speech(options: argparse.Namespace) -> "LocalSpeech | None":
     if not options.speech:
         return None
-    from workers_ai_simulator.local_speech import LocalSpeech
+    from workers_ai_simulator.speech.local import LocalSpeech
 
     return LocalSpeech(options.speech)
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from http.client import HTTPException
 from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, cast
 
-from workers_ai_simulator.faults import Binding, Fault
-from workers_ai_simulator.journal import ENDED
+from workers_ai_simulator.traffic.faults import Binding, Fault
+from workers_ai_simulator.traffic.journal import ENDED
 
 TIMEOUT = 10.0
 """Seconds for an answer, besides those for which the simulator is asked to wait."""

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any, cast
 
 from workers_ai_simulator import text
-from workers_ai_simulator.embeddings import STOP_WORDS, stem, words
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, stem, words
 from workers_ai_simulator.errors import NotSimulated
 from workers_ai_simulator.models import Model, check_window
 from workers_ai_simulator.validation import invalid, mismatch, number_input, required, text_input

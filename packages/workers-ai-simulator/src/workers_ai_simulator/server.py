@@ -9,16 +9,17 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workers_ai_simulator import front_page, markdown
-from workers_ai_simulator.admin import Admin
-from workers_ai_simulator.binding import Binding
+from workers_ai_simulator import markdown
+from workers_ai_simulator.api.binding import Binding
+from workers_ai_simulator.api.rest import Authentication, Rest
+from workers_ai_simulator.control import front_page
+from workers_ai_simulator.control.admin import Admin
 from workers_ai_simulator.errors import NotSimulated
 from workers_ai_simulator.gateway import wire as gateway
 from workers_ai_simulator.gateway.gateways import Gateways
-from workers_ai_simulator.inference import Inference
-from workers_ai_simulator.real_models import NONE, RealModels
-from workers_ai_simulator.rest import Authentication, Rest
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.inference.real_models import NONE, RealModels
+from workers_ai_simulator.inference.service import Inference
+from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import wire as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
 

@@ -11,8 +11,6 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from workers_ai_simulator.answers import Answer
-from workers_ai_simulator.calls import ModelCall, Result
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.gateway import prices
 from workers_ai_simulator.gateway.logs import Log, LogStore, kept, new_id
@@ -29,9 +27,11 @@ from workers_ai_simulator.gateway.policy import (
 )
 from workers_ai_simulator.gateway.prices import Usage
 from workers_ai_simulator.gateway.settings import Gateway, GatewayStore
-from workers_ai_simulator.journal import shortened
+from workers_ai_simulator.inference.answers import Answer
+from workers_ai_simulator.inference.calls import ModelCall, Result
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import MODELS
+from workers_ai_simulator.traffic.journal import shortened
 
 Frames = tuple[str, ...]
 Whole = Answer | Frames

@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from workers_ai_simulator.answers import Answer
-from workers_ai_simulator.calls import ModelCall, Result
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.gateway.errors import rate_limited, timed_out
 from workers_ai_simulator.gateway.options import Backoff, GatewayOptions
+from workers_ai_simulator.inference.answers import Answer
+from workers_ai_simulator.inference.calls import ModelCall, Result
 
 MOST_CACHED = 1000
 KEYED_TTL = 300

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.bodies import json_object
+from workers_ai_simulator.api.bodies import json_object
 from workers_ai_simulator.errors import UpstreamError, enveloped
 from workers_ai_simulator.gateway.errors import invalid, not_found
 from workers_ai_simulator.gateway.filters import page_of, search
@@ -16,7 +16,7 @@ from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.logs import MOST_LOGS, Log, moment
 from workers_ai_simulator.gateway.options import GATEWAY_ID, MOST_METADATA
 from workers_ai_simulator.gateway.settings import Gateway
-from workers_ai_simulator.traffic import Handler, Traffic
+from workers_ai_simulator.traffic.traffic import Handler, Traffic
 
 GATEWAYS = "/client/v4/accounts/{account}/ai-gateway/gateways"
 GATEWAY = f"{GATEWAYS}/{{gateway}}"

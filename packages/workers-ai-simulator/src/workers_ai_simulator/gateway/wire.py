@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.binding import written
-from workers_ai_simulator.bodies import json_value
-from workers_ai_simulator.calls import Dialect, ModelCall, Result
+from workers_ai_simulator.api.binding import written
+from workers_ai_simulator.api.bodies import json_value
+from workers_ai_simulator.api.rest import in_envelope, inputs_for, refused
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.gateway import rest
 from workers_ai_simulator.gateway.errors import GatewayError, invalid, unauthorized, unknown_provider
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
-from workers_ai_simulator.inference import Inference
-from workers_ai_simulator.rest import in_envelope, inputs_for, refused
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.inference.calls import Dialect, ModelCall, Result
+from workers_ai_simulator.inference.service import Inference
+from workers_ai_simulator.traffic.traffic import Traffic
 
 WORKERS_AI = "workers-ai"
 OTHER_PROVIDERS = (

@@ -3,7 +3,7 @@
 from typing import Any
 
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.images import describe
+from workers_ai_simulator.images.painting import describe
 from workers_ai_simulator.markdown.source import SentFile, Unconvertible
 from workers_ai_simulator.models import find
 

@@ -10,12 +10,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.bodies import json_object
+from workers_ai_simulator.api.bodies import json_object
 from workers_ai_simulator.errors import UpstreamError, enveloped, incomplete
 from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
 from workers_ai_simulator.markdown.source import SentFile
-from workers_ai_simulator.traffic import Handler as Watched
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.traffic import Handler as Watched
+from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.validation import base64_input
 
 BINDING = "/to-everything/markdown"

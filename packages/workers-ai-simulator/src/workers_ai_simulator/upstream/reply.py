@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from workers_ai_simulator import text
-from workers_ai_simulator.conversation import Conversation
-from workers_ai_simulator.frames import Delta, Json, Usage
+from workers_ai_simulator.text_generation.conversation import Conversation
+from workers_ai_simulator.text_generation.frames import Delta, Json, Usage
 
 END_OF_LINE = re.compile(rb"\r\n|\n|\r(?!\Z)")
 """A carriage return at the very end may be half of one."""

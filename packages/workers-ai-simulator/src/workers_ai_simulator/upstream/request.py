@@ -5,9 +5,9 @@ from typing import Any
 
 from PIL import Image
 
-from workers_ai_simulator import images
-from workers_ai_simulator.conversation import Conversation, Message, ToolCall
+from workers_ai_simulator.images import painting as images
 from workers_ai_simulator.models import Model
+from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall
 
 Json = dict[str, Any]
 

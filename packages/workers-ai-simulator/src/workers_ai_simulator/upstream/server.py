@@ -10,11 +10,11 @@ from typing import cast
 import httpx
 from starlette.concurrency import run_in_threadpool
 
-from workers_ai_simulator.conversation import Conversation, Form, read
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.frames import WRITERS, Delta, Json, Usage
-from workers_ai_simulator.generation import Call, Generation
 from workers_ai_simulator.models import Model, check_window
+from workers_ai_simulator.text_generation.conversation import Conversation, Form, read
+from workers_ai_simulator.text_generation.frames import WRITERS, Delta, Json, Usage
+from workers_ai_simulator.text_generation.generation import Call, Generation
 from workers_ai_simulator.upstream.names import Names, suited
 from workers_ai_simulator.upstream.reply import NoAnswer, Reply, events, reason
 from workers_ai_simulator.upstream.request import body

@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Host, Route, Router
 
-from workers_ai_simulator.bodies import json_value
+from workers_ai_simulator.api.bodies import json_value
 from workers_ai_simulator.errors import UpstreamError, enveloped
-from workers_ai_simulator.traffic import Handler, Traffic
+from workers_ai_simulator.traffic.traffic import Handler, Traffic
 from workers_ai_simulator.vectorize import limits
 from workers_ai_simulator.vectorize.limits import VectorizeError
 from workers_ai_simulator.vectorize.store import Index, VectorStore

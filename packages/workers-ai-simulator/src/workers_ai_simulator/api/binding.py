@@ -6,13 +6,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator import catalogue
-from workers_ai_simulator.bodies import form_fields, json_object, media_type
-from workers_ai_simulator.calls import ModelCall, Result
+from workers_ai_simulator.api import catalogue
+from workers_ai_simulator.api.bodies import form_fields, json_object, media_type
 from workers_ai_simulator.errors import NotSimulated, UpstreamError, incomplete
-from workers_ai_simulator.inference import Inference
+from workers_ai_simulator.inference.calls import ModelCall, Result
+from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.traffic import Traffic
 
 
 class Binding:

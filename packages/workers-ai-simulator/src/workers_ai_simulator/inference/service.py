@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from workers_ai_simulator import batches
-from workers_ai_simulator.answers import ANSWERS, Answer
-from workers_ai_simulator.calls import ModelCall, Result
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.faults import Fault
 from workers_ai_simulator.gateway.gateways import Gateways
 from workers_ai_simulator.gateway.options import GatewayOptions
-from workers_ai_simulator.generation import generate
-from workers_ai_simulator.journal import Entry, shortened
+from workers_ai_simulator.inference import batches
+from workers_ai_simulator.inference.answers import ANSWERS, Answer
+from workers_ai_simulator.inference.calls import ModelCall, Result
+from workers_ai_simulator.inference.real_models import NONE, RealModels
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import Model, find
-from workers_ai_simulator.real_models import NONE, RealModels
-from workers_ai_simulator.traffic import Traffic, while_awaited
+from workers_ai_simulator.text_generation.generation import generate
+from workers_ai_simulator.traffic.faults import Fault
+from workers_ai_simulator.traffic.journal import Entry, shortened
+from workers_ai_simulator.traffic.traffic import Traffic, while_awaited
 
 if TYPE_CHECKING:
     from workers_ai_simulator.upstream.server import ChatUpstream

@@ -10,13 +10,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator import __version__
-from workers_ai_simulator.answers import ANSWERS
-from workers_ai_simulator.faults import BINDINGS, FaultError, read
 from workers_ai_simulator.gateway.gateways import Gateways
-from workers_ai_simulator.journal import ENDED, Entry, State
+from workers_ai_simulator.inference.answers import ANSWERS
+from workers_ai_simulator.inference.real_models import RealModels
 from workers_ai_simulator.models import MODELS
-from workers_ai_simulator.real_models import RealModels
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
+from workers_ai_simulator.traffic.journal import ENDED, Entry, State
+from workers_ai_simulator.traffic.traffic import Traffic
 
 LONGEST_WAIT = 60.0
 """Seconds for which a request of the simulator's own API waits at most."""

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from workers_ai_simulator import embeddings, speech
-from workers_ai_simulator.answers import Answer
+from workers_ai_simulator.embeddings import lexical as embeddings
+from workers_ai_simulator.inference.answers import Answer
 from workers_ai_simulator.models import Model
+from workers_ai_simulator.speech import simulated as speech
 
 if TYPE_CHECKING:  # what each of them needs is an extra, which those who do not use it need not install
-    from workers_ai_simulator.local_embeddings import LocalEmbeddings
-    from workers_ai_simulator.local_speech import LocalSpeech
+    from workers_ai_simulator.embeddings.local import LocalEmbeddings
+    from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
 

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from workers_ai_simulator import embeddings, images, language, speech, vision
+from workers_ai_simulator import language
+from workers_ai_simulator.embeddings import lexical as embeddings
+from workers_ai_simulator.images import painting as images
+from workers_ai_simulator.images import vision
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.models import Model
+from workers_ai_simulator.speech import simulated as speech
 
 Answer = dict[str, Any] | list[Any] | Media
 

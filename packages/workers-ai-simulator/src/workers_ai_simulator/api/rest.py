@@ -9,15 +9,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workers_ai_simulator import catalogue
-from workers_ai_simulator.binding import written
-from workers_ai_simulator.bodies import form_fields, json_object, media_type
-from workers_ai_simulator.calls import Dialect, ModelCall, Result
+from workers_ai_simulator.api import catalogue
+from workers_ai_simulator.api.binding import written
+from workers_ai_simulator.api.bodies import form_fields, json_object, media_type
 from workers_ai_simulator.errors import UpstreamError, enveloped, incomplete
-from workers_ai_simulator.inference import Inference
+from workers_ai_simulator.inference.calls import Dialect, ModelCall, Result
+from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.models import find
 from workers_ai_simulator.text import tokens
-from workers_ai_simulator.traffic import Traffic
+from workers_ai_simulator.traffic.traffic import Traffic
 
 ACCOUNT = "/client/v4/accounts/{account}"
 INVALID_INPUT = 5006

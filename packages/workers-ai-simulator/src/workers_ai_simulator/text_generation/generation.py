@@ -10,11 +10,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers_ai_simulator import text
-from workers_ai_simulator.conversation import Form, ToolCall, read
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.frames import WRITERS, Delta, Json, ResponsesWriter, Usage, Writer, completion_head
 from workers_ai_simulator.models import Model, check_window
-from workers_ai_simulator.reply import reply
+from workers_ai_simulator.text_generation.conversation import Form, ToolCall, read
+from workers_ai_simulator.text_generation.frames import (
+    WRITERS,
+    Delta,
+    Json,
+    ResponsesWriter,
+    Usage,
+    Writer,
+    completion_head,
+)
+from workers_ai_simulator.text_generation.reply import reply
 
 NESTED_CALLS = ("@cf/meta/llama-4-scout-17b-16e-instruct",)
 """Native models that write whole tool calls as `{id, type, function}`, in `@cloudflare/workers-types`."""

@@ -4,11 +4,11 @@ import hashlib
 import re
 from typing import Any, cast
 
-from workers_ai_simulator.conversation import Conversation, Tool, ToolCall
-from workers_ai_simulator.embeddings import STOP_WORDS, words
-from workers_ai_simulator.facts import MOST_READ, Facts, key_words, root
-from workers_ai_simulator.schema_check import Unsatisfiable
-from workers_ai_simulator.schema_instance import instance
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, words
+from workers_ai_simulator.text_generation.conversation import Conversation, Tool, ToolCall
+from workers_ai_simulator.text_generation.facts import MOST_READ, Facts, key_words, root
+from workers_ai_simulator.text_generation.schema_check import Unsatisfiable
+from workers_ai_simulator.text_generation.schema_instance import instance
 
 IN_NAME, IN_PARAMETERS, IN_DESCRIPTION = 3, 1, 1
 """What a shared stem counts, by where the tool has it."""

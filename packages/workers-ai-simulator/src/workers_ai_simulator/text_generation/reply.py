@@ -5,12 +5,13 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from workers_ai_simulator import extraction, text, tool_calls
-from workers_ai_simulator.conversation import Conversation, Message, ToolCall, description
+from workers_ai_simulator import text
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.models import Model
-from workers_ai_simulator.schema_check import CHECKS, Schema, Unsatisfiable
-from workers_ai_simulator.schema_instance import instance
+from workers_ai_simulator.text_generation import extraction, tool_calls
+from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall, description
+from workers_ai_simulator.text_generation.schema_check import CHECKS, Schema, Unsatisfiable
+from workers_ai_simulator.text_generation.schema_instance import instance
 
 NOTHING_FOUND = "I find no answer to that in the context."
 LONGEST_RESULT = 1000

@@ -6,8 +6,9 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from workers_ai_simulator import images, text
+from workers_ai_simulator import text
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.images import painting as images
 from workers_ai_simulator.models import MODELS, Model
 from workers_ai_simulator.validation import byte_input, choice_input, invalid, mismatch, number_input, text_input
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
-from workers_ai_simulator.embeddings import STOP_WORDS, WORD, words
-from workers_ai_simulator.facts import root
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, WORD, words
 from workers_ai_simulator.language import SENTENCE_END
+from workers_ai_simulator.text_generation.facts import root
 
 MOST_SENTENCES = 3
 CLOSE_TO_BEST = 0.6

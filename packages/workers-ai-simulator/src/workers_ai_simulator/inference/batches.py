@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from workers_ai_simulator.answers import Answer
-from workers_ai_simulator.calls import ModelCall
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.inference.answers import Answer
+from workers_ai_simulator.inference.calls import ModelCall
 from workers_ai_simulator.models import Model
 from workers_ai_simulator.text import tokens
 from workers_ai_simulator.validation import invalid, mismatch, required

@@ -10,8 +10,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.faults import Fault, Faults
-from workers_ai_simulator.journal import Entry, Journal, shortened
+from workers_ai_simulator.traffic.faults import Fault, Faults
+from workers_ai_simulator.traffic.journal import Entry, Journal, shortened
 
 Handler = Callable[[Request], Awaitable[Response]]
 Refusal = Callable[[UpstreamError], Response]

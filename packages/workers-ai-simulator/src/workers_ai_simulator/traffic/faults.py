@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, fields
 from types import NoneType
 from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 
-from workers_ai_simulator.journal import Entry
+from workers_ai_simulator.traffic.journal import Entry
 
 Binding = Literal["AI", "VECTORIZE", "AI_GATEWAY"]
 BINDINGS: tuple[str, ...] = get_args(Binding)

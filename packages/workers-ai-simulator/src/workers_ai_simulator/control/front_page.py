@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.answers import ANSWERS
+from workers_ai_simulator.inference.answers import ANSWERS
 from workers_ai_simulator.models import MODELS, Model
 
 FOLDER = files("workers_ai_simulator").joinpath("page")

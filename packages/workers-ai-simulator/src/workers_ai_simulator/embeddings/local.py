@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from workers_ai_simulator.embeddings import lexical
+from workers_ai_simulator.embeddings.lexical import lexical
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.models import Model
 

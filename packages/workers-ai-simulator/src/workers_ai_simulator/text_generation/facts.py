@@ -6,7 +6,7 @@ Regular expressions and a few lists of words in place of understanding. What has
 import re
 from collections.abc import Iterator
 
-from workers_ai_simulator.embeddings import STOP_WORDS, stem, words
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, stem, words
 
 MOST_READ = 20_000
 """Characters of a message that are looked at for values: its beginning."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from workers_ai_simulator.images import GRID, colour_names, given_image
+from workers_ai_simulator.images.painting import GRID, colour_names, given_image
 from workers_ai_simulator.models import Model
 
 MOST_LABELS = 5

@@ -6,7 +6,7 @@ out is to be checked with the expression itself: an anchor in the middle, for on
 
 import string
 
-from workers_ai_simulator.schema_check import Unsatisfiable
+from workers_ai_simulator.text_generation.schema_check import Unsatisfiable
 
 LETTERS = string.ascii_lowercase + string.ascii_uppercase
 LONGEST = 1 << 16

@@ -10,10 +10,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from workers_ai_simulator.embeddings import words
-from workers_ai_simulator.facts import Facts, key_words, root
-from workers_ai_simulator.pattern_sample import sample
-from workers_ai_simulator.schema_check import TYPES, Schema, Unsatisfiable, conforms, resolved
+from workers_ai_simulator.embeddings.lexical import words
+from workers_ai_simulator.text_generation.facts import Facts, key_words, root
+from workers_ai_simulator.text_generation.pattern_sample import sample
+from workers_ai_simulator.text_generation.schema_check import TYPES, Schema, Unsatisfiable, conforms, resolved
 
 MOST_STEPS = 5_000
 """Schemas looked at for one instance; a schema with more, by references to itself above all, is given up."""

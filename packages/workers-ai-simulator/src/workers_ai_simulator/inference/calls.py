@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from workers_ai_simulator.answers import Answer
+from workers_ai_simulator.inference.answers import Answer
 
 Dialect = Literal["native", "openai", "responses"]
 

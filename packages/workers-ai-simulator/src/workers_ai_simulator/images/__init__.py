@@ -1,0 +1,1 @@
+"""Images: painted, described and classified."""

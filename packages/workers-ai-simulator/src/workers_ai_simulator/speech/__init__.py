@@ -1,0 +1,1 @@
+"""Speech: simulated, or recognised with Whisper's real weights."""

@@ -1,0 +1,1 @@
+"""What every call passes, whatever it calls: the journal writes it down, and a fault may befall it."""
