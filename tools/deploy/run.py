@@ -59,7 +59,7 @@ class Deployment:
             account = log_in(self._target, self._commands)
             note = f"to the account {account.title}"
         except DeployError as error:
-            note = f"(nobody is logged in, so that it is not known what is there already: {error})"
+            note = f"\n(what is there already is not known: {error})"
         steps = rows_of(account, self._target, self._options)
         self._report.say(f"Would deploy {self._target.worker} ({self._target.title}) {note}\n")
         self._report.table(steps)
