@@ -18,6 +18,8 @@ from tests.deploy.project import Finished, Project
 
 KEY = re.compile(r"aiw_[\w-]{43}")
 
+pytestmark = pytest.mark.timeout(300)  # several deployments a test, on a machine that may be busy
+
 
 @pytest.fixture(autouse=True)
 def _subdomain(account: CloudflareAccount) -> None:
@@ -148,7 +150,7 @@ def test_an_interrupted_run_is_taken_up_again(project: Project, account: Cloudfl
     assert secrets.stat().st_mode & 0o777 == 0o600
     # to the leader alone, as a supervisor does
     os.kill(run.pid, signal.SIGTERM)
-    assert run.wait(20) == 128 + signal.SIGTERM
+    assert run.wait(60) == 128 + signal.SIGTERM
     assert not processes_in(project.folder)
     assert not list(project.folder.glob(".wrangler-deploy-*"))
     account.release()
@@ -171,7 +173,7 @@ def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
     run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
     account.wait_until_met()
     os.kill(run.pid, signal.SIGTERM)
-    assert run.wait(20) == 128 + signal.SIGTERM
+    assert run.wait(60) == 128 + signal.SIGTERM
     account.release()
     outcome = json.loads(deploy(project, "--yes", "--json").output)
     assert f"version {good['version']} answers again" in outcome["verdict"]

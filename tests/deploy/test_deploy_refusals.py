@@ -11,6 +11,8 @@ from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tests.deploy.cloudflare_api.settings import Permission
 from tests.deploy.project import Finished, Project
 
+pytestmark = pytest.mark.timeout(300)  # several deployments a test, on a machine that may be busy
+
 
 @pytest.fixture(autouse=True)
 def _subdomain(account: CloudflareAccount) -> None:
@@ -216,7 +218,7 @@ def test_one_runs_at_a_time(project: Project, account: CloudflareAccount) -> Non
     account.wait_until_met()
     assert "Another scripts/deploy is running" in refusal(project)
     first.terminate()
-    assert first.wait(20) == 143
+    assert first.wait(60) == 143
     assert first.stdout
     assert "Interrupted. Run scripts/deploy again" in first.stdout.read()
     account.release()
