@@ -31,16 +31,21 @@ def text() -> str:
 
 
 def is_current() -> bool:
-    return FILE.exists() and FILE.read_text() == text()
+    return _is(text())
+
+
+def _is(content: str) -> bool:
+    return FILE.exists() and FILE.read_text() == content
 
 
 def main() -> int:
-    if is_current():
+    current = text()
+    if _is(current):
         return 0
     if "--check" in sys.argv[1:]:
         print(f"{FILE.relative_to(ROOT)} is not what the code says: run scripts/check.")
         return 1
-    _replace(FILE, text())
+    _replace(FILE, current)
     print(f"{FILE.relative_to(ROOT)} is written.")
     return 0
 

@@ -1,11 +1,14 @@
 """What a deployment is going to do, before it does it."""
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from local.keys import API_KEYS, TOKEN_SECRET
 from tools.deploy import bundle, resources
 from tools.deploy.account import NO_ACCOUNT, Account
+from tools.deploy.errors import DeployError
 from tools.deploy.resources import Index
 from tools.deploy.target import Target
 
@@ -27,6 +30,18 @@ class Options:
     """A name under workers.dev for an account that has none."""
     address: str = ""
     """Where the Worker is reached; empty for its custom domain or workers.dev."""
+
+
+def confirm(question: str, accepts: Callable[[str], bool], options: Options) -> None:
+    """Ask, unless --yes was given. Raises DeployError for any other answer, or if nobody is at a terminal."""
+    if options.yes:
+        return
+    if not sys.stdin.isatty():
+        raise DeployError("Nobody is there to say yes: add --yes.")
+    sys.stderr.write(f"\n{question} ")
+    sys.stderr.flush()
+    if not accepts(sys.stdin.readline().strip()):
+        raise DeployError("Nothing was changed.")
 
 
 def rows_of(account: Account | None, target: Target, options: Options) -> list[tuple[str, str, str]]:

@@ -1,7 +1,6 @@
 """`scripts/deploy --remove`: list what a deployment has, ask, and delete what scripts/deploy has created."""
 
 import contextlib
-import sys
 
 import cloudflare
 
@@ -10,7 +9,7 @@ from tools.deploy.account import Account, log_in
 from tools.deploy.commands import Commands
 from tools.deploy.errors import DeployError
 from tools.deploy.made import WORKER, WORKFLOW, Made
-from tools.deploy.plan import Options
+from tools.deploy.plan import Options, confirm
 from tools.deploy.report import Report
 from tools.deploy.target import Target
 from tools.deploy.workplace import alone
@@ -35,18 +34,19 @@ def remove(options: Options, *, everything: bool) -> int:
     report.table([(*entry, fate) for entry, fate in zip(found, fates, strict=True)])
     if not doomed:
         raise DeployError("None of this was created by scripts/deploy on this machine: add --all to delete it.")
+    names = [f"{kind} {name}" for kind, name, _ in doomed]
     if options.dry_run:
         if options.as_json:
-            report.result("", dry_run=True, worker=target.worker, remove=[f"{kind} {name}" for kind, name, _ in doomed])
+            report.result("", dry_run=True, worker=target.worker, remove=names)
         return 0
-    _confirm(target, options)
+    question = f"Deleted data cannot be restored. Type {target.worker} to go on:"
+    confirm(question, lambda answer: answer == target.worker, options)
     with alone():
         for kind, name, _ in doomed:
             with report.step(f"{kind} {name}") as step:
                 _delete(account, target, kind, name)
                 made.remove(kind, name)
                 step.outcome = "deleted"
-    names = [f"{kind} {name}" for kind, name, _ in doomed]
     report.result(f"\nRemoved: {', '.join(names)}.", ok=True, removed=names)
     return 0
 
@@ -82,15 +82,3 @@ def _delete(account: Account, target: Target, kind: str, name: str) -> None:
             account.api.workflows.delete(name, account_id=account.id)
         return
     next(each for each in resources.all_of(account, target) if (each.kind, each.name) == (kind, name)).delete()
-
-
-def _confirm(target: Target, options: Options) -> None:
-    """Raises DeployError unless somebody types the Worker's name."""
-    if options.yes:
-        return
-    if not sys.stdin.isatty():
-        raise DeployError("Nobody is there to say yes: add --yes.")
-    sys.stderr.write(f"\nDeleted data cannot be restored. Type {target.worker} to go on: ")
-    sys.stderr.flush()
-    if sys.stdin.readline().strip() != target.worker:
-        raise DeployError("Nothing was changed.")

@@ -1,7 +1,6 @@
 """The order of a deployment: look, plan, ask, create what is missing, upload, try it, and go back if it fails."""
 
 import contextlib
-import sys
 from dataclasses import replace
 
 import cloudflare
@@ -13,7 +12,7 @@ from tools.deploy.commands import CommandError, Commands
 from tools.deploy.credentials import Secrets
 from tools.deploy.errors import DASHBOARD, DeployError
 from tools.deploy.made import WORKER, WORKFLOW, Made
-from tools.deploy.plan import Options, rows_of
+from tools.deploy.plan import Options, confirm, rows_of
 from tools.deploy.report import Report
 from tools.deploy.resources import Index
 from tools.deploy.smoke import Outcome, SmokeTest
@@ -46,7 +45,7 @@ class Deployment:
         steps = rows_of(account, target, self._options)
         self._report.say(f"Deploying {target.worker} ({target.title}) to the account {account.title}\n")
         self._report.table(steps)
-        self._confirm()
+        confirm("Go on? [y/N]", lambda answer: answer.lower() in ("y", "yes"), self._options)
         with workplace.alone(), workplace.written(target, account.id):
             return self._deploy(account)
 
@@ -67,16 +66,6 @@ class Deployment:
             rows = [dict(zip(("what", "state", "action"), row, strict=True)) for row in steps]
             self._report.result("", dry_run=True, worker=self._target.worker, plan=rows)
         return 0
-
-    def _confirm(self) -> None:
-        """Raises DeployError unless somebody says yes."""
-        if self._options.yes:
-            return
-        if not sys.stdin.isatty():
-            raise DeployError("Nobody is there to say yes: add --yes.")
-        sys.stderr.write("\nGo on? [y/N] ")
-        if sys.stdin.readline().strip().lower() not in ("y", "yes"):
-            raise DeployError("Nothing was changed.")
 
     # ---- the steps ---------------------------------------------------------------------------------------------------
 

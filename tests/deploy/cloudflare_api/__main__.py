@@ -16,6 +16,7 @@ from local import ROOT
 from local.install import PYTHON
 from local.plan import ENVIRONMENT
 from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
+from tests.deploy.cloudflare_api.account import free_port
 from tests.deploy.cloudflare_api.application import application
 from tests.deploy.cloudflare_api.edge import Edge
 from tests.deploy.cloudflare_api.platform import Platform
@@ -50,7 +51,7 @@ class Server(uvicorn.Server):
 
 
 async def _serve(port: int, edge_port: int, data: Path, edge_script: str | None) -> None:
-    simulator = f"127.0.0.1:{_free_port()}"
+    simulator = f"127.0.0.1:{free_port()}"
     async with Children() as children:
         command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", simulator.rpartition(":")[2]]
         command += ["--data", str(data / "simulator"), "--tokens-per-second", "0"]
@@ -84,12 +85,6 @@ async def _end_when_asked(server: uvicorn.Server) -> None:
     await stopping().wait()
     server.should_exit = True
     server.force_exit = True  # held requests would keep it waiting
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class CloudflareAccount:
 
     def start(self) -> None:
         """Start the process on its ports; all that it did before is there."""
-        self.port, self.edge_port = self.port or _free_port(), self.edge_port or _free_port()
+        self.port, self.edge_port = self.port or free_port(), self.edge_port or free_port()
         command = [sys.executable, "-m", "tests.deploy.cloudflare_api", "--port", str(self.port)]
         command += ["--edge-port", str(self.edge_port), "--data", str(self.data)]
         self._ready = threading.Event()
@@ -205,7 +205,8 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
