@@ -11,6 +11,10 @@ from local import ROOT
 from local.install import VENV, WORKER_PACKAGES, WRANGLER
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 
+NOT_OURS = ("CLOUDFLARE_", "CF_", "GITHUB_", "AIWORKER_")
+"""Prefixes of variables of the user's login, which must not reach a command in the copy. Nor may CI, under which
+scripts/deploy prints no new key."""
+
 INSTALLED = (".venv", "node_modules", ".aiworker")
 """What is installed: folders of its own in a copy, whose folders are links to the checkout's."""
 
@@ -58,7 +62,7 @@ class Project:
         return self.run(VENV / "bin/pywrangler", *arguments)
 
     def _environment(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CLOUDFLARE_", "CF_"))}
+        kept = {name: value for name, value in os.environ.items() if name != "CI" and not name.startswith(NOT_OURS)}
         # without the checkout's .venv: the set-up would take its node for the system's
         path = [part for part in os.environ["PATH"].split(os.pathsep) if part != str(VENV / "bin")]
         own = self.folder / ".venv/bin" if (self.folder / ".venv").exists() else VENV / "bin"
