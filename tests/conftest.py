@@ -15,8 +15,8 @@ from typing import Any, TypeVar
 import httpx
 import pytest
 
-from local import ROOT
-from local.processes import end_with_parent
+from tools import ROOT
+from tools.dev.processes import end_with_parent
 from workers_ai_simulator.client import SimulatorClient as Simulator
 
 TLS = httpx.create_ssl_context()

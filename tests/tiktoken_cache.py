@@ -5,7 +5,7 @@ import hashlib
 import zlib
 from pathlib import Path
 
-from aiworker.ai.cl100k_table import COUNT, TABLE
+from aiworker.models.cl100k_table import COUNT, TABLE
 
 ADDRESS = "https://openaipublic.blob.core.windows.net/encodings/cl100k_base.tiktoken"
 FIRST_SPECIAL = 100_256

@@ -5,13 +5,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from aiworker import access, cors, limits
+from aiworker.auth import access, limits
+from aiworker.auth.budget import Spending
 from aiworker.bindings import End, Streams
-from aiworker.budget import Spending
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http import Request, Response
-from aiworker.request_log import RequestLog
+from aiworker.http import cors
+from aiworker.http.messages import Request, Response
+from aiworker.log import RequestLog
 from aiworker.routing import find
 from aiworker.settings import Settings
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequen
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from aiworker.http import Opaque, Payload, Request
+from aiworker.http.messages import Opaque, Payload, Request
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from aiworker.access import Caller
-from aiworker.ai.breaker import Breaker
+from aiworker.auth.access import Caller
+from aiworker.auth.budget import Spending
 from aiworker.bindings import (
     Ai,
     Assets,
@@ -17,10 +17,10 @@ from aiworker.bindings import (
     Streams,
     VectorIndex,
 )
-from aiworker.budget import Spending
 from aiworker.errors import ApiError
-from aiworker.http import Request
-from aiworker.request_log import RequestLog
+from aiworker.http.messages import Request
+from aiworker.log import RequestLog
+from aiworker.models.breaker import Breaker
 from aiworker.settings import Settings
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from aiworker.http import Response, json_response
+from aiworker.http.messages import Response, json_response
 
 
 class Kind(NamedTuple):

@@ -11,12 +11,12 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aiworker import __version__
-from aiworker.access import ADMIN, ANY, OPEN, SCOPES
+from aiworker.auth.access import ADMIN, ANY, OPEN, SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS
+from aiworker.http.body import FORM, JSON
 from aiworker.operations import BYTES, OPENAI_ERROR, OPERATIONS, Operation
+from aiworker.routes.answers import ErrorAnswer
 from aiworker.routing import ROUTES
-from aiworker.schemas import FORM, JSON
-from aiworker.schemas.answers import ErrorAnswer
 
 DESCRIPTION = """\
 Text, vectors, images, speech, translation and structured output from Workers AI.

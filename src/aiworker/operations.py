@@ -6,33 +6,27 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from aiworker.schemas import FORM, JSON, answers
-from aiworker.schemas.chat import ChatRequest
-from aiworker.schemas.embed import EmbedRequest, RerankRequest
-from aiworker.schemas.extract import ExtractRequest
-from aiworker.schemas.gateway import FeedbackRequest
-from aiworker.schemas.image import ImageRequest
-from aiworker.schemas.language import ClassifyRequest, SummarizeRequest, TranslateRequest
-from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
-from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
-from aiworker.schemas.openai.embeddings import EmbeddingsRequest
-from aiworker.schemas.openai.images import ImagesRequest
-from aiworker.schemas.openai.responses import ResponsesRequest
-from aiworker.schemas.rag import (
-    DocumentForm,
-    DocumentRequest,
-    ListQuery,
-    RagRequest,
-    SearchRequest,
-    TenantQuery,
-)
-from aiworker.schemas.speech import SpeakRequest, TranscribeRequest
-from aiworker.schemas.tokens import TokenRequest
+from aiworker.http.body import FORM, JSON
+from aiworker.routes import answers
+from aiworker.routes.chat_schema import ChatRequest
+from aiworker.routes.embed_schema import EmbedRequest, RerankRequest
+from aiworker.routes.extract_schema import ExtractRequest
+from aiworker.routes.gateway_schema import FeedbackRequest
+from aiworker.routes.image_schema import ImageRequest
+from aiworker.routes.language_schema import ClassifyRequest, SummarizeRequest, TranslateRequest
+from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
+from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routes.openai.responses_schema import ResponsesRequest
+from aiworker.routes.rag_schema import DocumentForm, DocumentRequest, ListQuery, RagRequest, SearchRequest, TenantQuery
+from aiworker.routes.speech_schema import SpeakRequest, TranscribeRequest
+from aiworker.routes.tokens_schema import TokenRequest
 
 EVENT_STREAM = "text/event-stream"
 
 Shape = type[BaseModel] | Mapping[str, Any]
-"""A model of schemas/, or a JSON Schema."""
+"""A pydantic model, or a JSON Schema."""
 
 EVENTS: Mapping[str, Any] = {"description": "Server-sent events."}
 """Without a type: some readers hold it against the whole stream, others against each event."""

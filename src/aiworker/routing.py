@@ -7,8 +7,10 @@ from functools import cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
-from aiworker.access import ADMIN, ANY, OPEN
-from aiworker.api import (
+from aiworker.auth.access import ADMIN, ANY, OPEN
+from aiworker.errors import ApiError
+from aiworker.http.messages import Response
+from aiworker.routes import (
     chat,
     description,
     embed,
@@ -23,14 +25,12 @@ from aiworker.api import (
     tokens,
     usage,
 )
-from aiworker.api.openai import audio as openai_audio
-from aiworker.api.openai import chat as openai_chat
-from aiworker.api.openai import embeddings as openai_embeddings
-from aiworker.api.openai import images as openai_images
-from aiworker.api.openai import models as openai_models
-from aiworker.api.openai import responses as openai_responses
-from aiworker.errors import ApiError
-from aiworker.http import Response
+from aiworker.routes.openai import audio as openai_audio
+from aiworker.routes.openai import chat as openai_chat
+from aiworker.routes.openai import embeddings as openai_embeddings
+from aiworker.routes.openai import images as openai_images
+from aiworker.routes.openai import models as openai_models
+from aiworker.routes.openai import responses as openai_responses
 
 Handler = Callable[..., Awaitable[Response]]
 """Takes the Context, and by name what its path says in braces."""

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiworker.access import SCOPES, Policy, parse_keys
-from aiworker.ai import catalogue
+from aiworker.auth.access import SCOPES, Policy, parse_keys
+from aiworker.auth.signed_tokens import SHORTEST_SECRET
 from aiworker.errors import ApiError
-from aiworker.signed_tokens import SHORTEST_SECRET
+from aiworker.models import catalogue
 
 MODEL_VARIABLES: Mapping[str, tuple[str, ...]] = {
     "CHAT_MODEL": ("text-generation",),

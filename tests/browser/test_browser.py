@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
 from tests.conftest import DevServer, StartServer
+from tools import ROOT
 
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
 from tests.conftest import DevServer
+from tools import ROOT
 
 
 @pytest.mark.parametrize("test", sorted(path.name for path in Path(__file__).parent.glob("*.test.mjs")))

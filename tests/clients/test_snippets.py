@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
 from tests import tiktoken_cache
+from tools import ROOT
 
 EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/clients.md").read_text(), re.DOTALL | re.MULTILINE)
 EXPECTED = ["Worker?", "Worker?", "name='Ann' age=30\n2 vectors of 1024\nhttp", "Worker?", "Worker?", "1024", "Worker?"]

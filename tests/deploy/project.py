@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
-from local import ROOT
-from local.install import VENV, WORKER_PACKAGES, WRANGLER
 from tests.deploy.cloudflare_api.account import CloudflareAccount
+from tools import ROOT
+from tools.setup.install import VENV, WORKER_PACKAGES, WRANGLER
 
 NOT_OURS = ("CLOUDFLARE_", "CF_", "GITHUB_", "AIWORKER_")
 """Prefixes of variables of the user's login, which must not reach a command in the copy. Nor may CI, under which

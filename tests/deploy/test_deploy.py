@@ -180,7 +180,7 @@ def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
 
 
 def break_embed(project: Project) -> None:
-    embed = project.folder / "src/aiworker/api/embed.py"
+    embed = project.folder / "src/aiworker/routes/embed.py"
     text = embed.read_text()
     embed.write_text(re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text))
 

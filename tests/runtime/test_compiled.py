@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import httpx
 
-from local.derived import compiled_modules
 from tests.conftest import TLS, DevServer, until
+from tools.dev.derived import compiled_modules
 
 ENTRY = """
 import inspect, traceback

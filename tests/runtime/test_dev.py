@@ -12,8 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from local import ROOT, variables
 from tests.conftest import TLS, DevServer, until
+from tools import ROOT
+from tools.dev import variables
 
 DEV = [sys.executable, str(ROOT / "scripts/dev")]
 
@@ -92,7 +93,12 @@ CONFIGURATION = (
 )
 """Of a Worker of one file."""
 
-HASTY = "import runpy; from local import dev; dev.NUDGE_SECONDS = 2; runpy.run_path('scripts/dev', run_name='__main__')"
+HASTY = """
+import runpy
+from tools.dev import server
+server.NUDGE_SECONDS = 2
+runpy.run_path("scripts/dev", run_name="__main__")
+"""
 """scripts/dev that shows wrangler an edit again after two seconds."""
 
 

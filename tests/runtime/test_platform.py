@@ -1,4 +1,4 @@
-"""local/runtime carries what Cloudflare's platform offers to Python: tests/runtime/project is a Worker that uses it."""
+"""tools/runtime carries what Cloudflare's platform offers to Python: tests/runtime/project is a Worker that uses it."""
 
 import shutil
 from collections.abc import Generator, Iterator

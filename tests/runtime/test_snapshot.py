@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from local import ROOT
-from local.install import WORKER_PACKAGES
+from tools import ROOT
+from tools.setup.install import WORKER_PACKAGES
 
 PROGRAM = ROOT / "tests/runtime/snapshot.mjs"
 SOURCE = ROOT / "src"

@@ -17,12 +17,12 @@ import httpx
 import pyjson5
 import pytest
 
-from local.configuration import PLUGIN
-from local.install import VENV, WRANGLER
-from local.plan import ENVIRONMENT
-from local.processes import end_with_parent
 from running_simulator import SimulatorProcess
 from tests.conftest import until
+from tools.dev.configuration import PLUGIN
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import end_with_parent
+from tools.setup.install import VENV, WRANGLER
 
 PROJECT = Path(__file__).parent / "worker"
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"

@@ -15,8 +15,8 @@ import httpx
 import pytest
 from PIL import Image
 
-from local import ROOT
 from running_simulator import SimulatorProcess
+from tools import ROOT
 from workers_ai_simulator.models import ALIASES, MODELS, Model
 
 TYPES = ROOT / "node_modules/@cloudflare/workers-types/index.d.ts"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from local.install import WRANGLER
 from running_simulator import SimulatorProcess
+from tools.setup.install import WRANGLER
 
 CHAT = "@cf/meta/llama-3.1-8b-instruct-fast"
 

@@ -4,12 +4,12 @@ import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
-from aiworker.access import ANYBODY, Caller
+from aiworker.auth.access import ANYBODY, Caller
 from aiworker.bindings import Ai, Converted, End, Inputs, StreamEnd, Translation, UpstreamResponse
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http import Opaque, Payload
-from aiworker.request_log import RequestLog
+from aiworker.http.messages import Opaque, Payload
+from aiworker.log import RequestLog
 from aiworker.settings import Settings
 
 VARIABLES: Mapping[str, Any] = {

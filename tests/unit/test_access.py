@@ -13,15 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiworker import app, signed_tokens
-from aiworker.access import ADMIN, ANY, OPEN, SCOPES, Caller, Key, Policy, identify, parse_keys
+from aiworker import app
+from aiworker.auth import signed_tokens
+from aiworker.auth.access import ADMIN, ANY, OPEN, SCOPES, Caller, Key, Policy, identify, parse_keys
+from aiworker.auth.signed_tokens import InvalidToken, Token
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http import Response
-from aiworker.request_log import RequestLog
+from aiworker.http.messages import Response
+from aiworker.log import RequestLog
 from aiworker.routing import ROUTES
 from aiworker.settings import Settings
-from aiworker.signed_tokens import InvalidToken, Token
 from tests.unit.stand_ins import FakeRequest, FakeStreams
 
 NOW = 1_800_000_000.0

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aiworker.ai import catalogue
-from aiworker.ai.answer import Answer, as_frames, frame_data
-from aiworker.ai.openai_stream import ChatWriter, Head, Limits, Translation
-from aiworker.ai.stream_end import said_in
+from aiworker.models import catalogue
+from aiworker.models.answer import Answer, as_frames, frame_data
+from aiworker.models.openai_stream import ChatWriter, Head, Limits, Translation
+from aiworker.models.stream_end import said_in
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])

@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from aiworker import app
-from aiworker.access import OPEN, Caller
+from aiworker.auth.access import OPEN, Caller
 from aiworker.bindings import Ai
 from aiworker.context import Context
-from aiworker.cors import is_allowed
 from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
-from aiworker.http import Response
-from aiworker.request_log import RequestLog
+from aiworker.http.cors import is_allowed
+from aiworker.http.messages import Response
+from aiworker.log import RequestLog
 from aiworker.routing import ROUTES, Route
 from aiworker.settings import Settings
-from local import ROOT
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, FakeStreams, a_context, posted
+from tools import ROOT
 
 SOURCE = ROOT / "src"
-ONLY_WHEN_BUILT = {"aiworker.openapi", "aiworker.operations", "aiworker.schemas.answers"}
+ONLY_WHEN_BUILT = {"aiworker.openapi", "aiworker.operations", "aiworker.routes.answers"}
 """What public/openapi.json is made from, before anything is deployed."""
-ONLY_IN_A_WORKER = {"aiworker.platform", "aiworker.preconditions"}
+ONLY_IN_A_WORKER = {"aiworker.platform", "aiworker.http.preconditions"}
 """The door to JavaScript, and what only it imports."""
 
 
@@ -145,7 +145,7 @@ def test_an_origin_is_allowed_exactly_or_with_any_port(origin: str, allowed: tup
 
 
 def test_with_a_star_every_page_may_call_and_nothing_varies() -> None:
-    from aiworker.cors import headers
+    from aiworker.http.cors import headers
 
     request = FakeRequest("GET", "/health", origin="https://any.example")
     assert headers(request, ("*",))["access-control-allow-origin"] == "*"

@@ -10,12 +10,12 @@ from itertools import accumulate
 
 import pytest
 
-from local import ROOT
-from local.bench import documents, figures, rows, scale
-from local.bench.client import Connection, Expected, Job, Samples, Stream, Target, Unexpected, fetched, take_turns
-from local.bench.figures import Figure, Result
-from local.bench.rows import Call, Goal, Row
-from local.bench.servers import AIWORKER, HEADERS, JAVASCRIPT, MODELS, SDK, VARIABLES
+from tools import ROOT
+from tools.bench import documents, figures, rows, scale
+from tools.bench.client import Connection, Expected, Job, Samples, Stream, Target, Unexpected, fetched, take_turns
+from tools.bench.figures import Figure, Result
+from tools.bench.rows import Call, Goal, Row
+from tools.bench.servers import AIWORKER, HEADERS, JAVASCRIPT, MODELS, SDK, VARIABLES
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 EMPTY = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
@@ -145,7 +145,7 @@ def test_requests_are_whole_and_carry_the_key() -> None:
 
 
 def test_the_key_that_is_sent_is_among_those_that_the_worker_knows() -> None:
-    from aiworker import access
+    from aiworker.auth import access
 
     policy = access.Policy(access.parse_keys(VARIABLES["API_KEYS"]), "", None)
 
@@ -267,4 +267,4 @@ def test_words_find_some_passages_and_not_all(database: Callable[[str], list[tup
 
 
 def test_the_model_server_knows_how_many_passages_there_are() -> None:
-    assert f"% {documents.PASSAGES}}}`" in (ROOT / "bench/model_server/server.mjs").read_text()
+    assert f"% {documents.PASSAGES}}}`" in (ROOT / "tools/bench/model_server/server.mjs").read_text()

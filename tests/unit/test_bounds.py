@@ -1,4 +1,4 @@
-"""What a body may have before Python looks at it: the bounds of schemas/, and that no schema goes round them."""
+"""What a body may have before Python looks at it: the bounds of http/body.py, and that no schema goes round them."""
 
 import importlib
 import json
@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from aiworker import schemas
+from aiworker import routes
 from aiworker.errors import ApiError
-from aiworker.schemas import (
+from aiworker.http.body import (
     MOST_CONTAINERS,
     MOST_ERRORS,
     MOST_STRINGS,
@@ -22,7 +22,7 @@ from aiworker.schemas import (
     Schema,
     parse_json,
 )
-from aiworker.schemas.chat import ChatRequest
+from aiworker.routes.chat_schema import ChatRequest
 from tests.unit.stand_ins import FakeRequest
 
 
@@ -130,7 +130,7 @@ def test_a_text_without_end_is_looked_at_once(unit: bytes) -> None:
 
 
 def all_schemas() -> Iterator[type[Schema]]:
-    for module in pkgutil.walk_packages(schemas.__path__, "aiworker.schemas."):
+    for module in pkgutil.walk_packages(routes.__path__, "aiworker.routes."):
         for found in vars(importlib.import_module(module.name)).values():
             if isinstance(found, type) and issubclass(found, Schema) and found is not Schema:
                 yield found

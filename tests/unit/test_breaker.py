@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from aiworker.ai import breaker as module
-from aiworker.ai import catalogue, model_call
-from aiworker.ai.breaker import FAILURES, REST, WITHIN, Breaker
-from aiworker.ai.model_call import Answer, Candidate
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError, ClientLeft
+from aiworker.models import breaker as module
+from aiworker.models import catalogue, model_call
+from aiworker.models.breaker import FAILURES, REST, WITHIN, Breaker
+from aiworker.models.model_call import Answer, Candidate
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 

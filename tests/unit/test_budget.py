@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from aiworker.access import Key
-from aiworker.ai import catalogue, estimate, model_call
-from aiworker.ai.model_call import Candidate
+from aiworker.auth.access import Key
+from aiworker.auth.budget import DAY, KeptBudget, Spending
 from aiworker.bindings import Inputs, Spent
-from aiworker.budget import DAY, KeptBudget, Spending
 from aiworker.errors import ApiError, ClientLeft
+from aiworker.models import catalogue, estimate, model_call
+from aiworker.models.model_call import Candidate
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 
@@ -23,7 +23,7 @@ OTHER = catalogue.MODELS["@cf/openai/gpt-oss-120b"]
 
 
 class Rows:
-    """aiworker.budget.Storage over SQLite in memory."""
+    """aiworker.auth.budget.Storage over SQLite in memory."""
 
     def __init__(self) -> None:
         self._connection = sqlite3.connect(":memory:")
@@ -241,7 +241,7 @@ async def test_a_settlement_whose_answer_is_lost_is_made_once(
     charge.cost = 20
     assert isinstance(spends.budget, FakeBudget)
     spends.budget.failures = 2
-    monkeypatch.setattr("aiworker.budget.asyncio.sleep", at_once)
+    monkeypatch.setattr("aiworker.auth.budget.asyncio.sleep", at_once)
     await spends.settle()
     assert spent(kept) == 20
     assert spends.budget.failures == 0

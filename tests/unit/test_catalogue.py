@@ -2,8 +2,8 @@
 
 import pytest
 
-from aiworker.ai import catalogue
 from aiworker.errors import ApiError
+from aiworker.models import catalogue
 from workers_ai_simulator import models as simulated
 
 

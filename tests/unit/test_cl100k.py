@@ -5,8 +5,8 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as some
 
-from aiworker.ai import cl100k
 from aiworker.errors import ApiError
+from aiworker.models import cl100k
 from tests import tiktoken_cache
 
 RECORDED: dict[str, list[int]] = {

@@ -8,10 +8,10 @@ import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiworker.ai import catalogue, model_call
-from aiworker.ai.control_tokens import plain, plain_inputs
-from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs
+from aiworker.models import catalogue, model_call
+from aiworker.models.control_tokens import plain, plain_inputs
+from aiworker.models.model_call import Candidate
 from aiworker.settings import Settings
 from tests import tiktoken_cache
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from cloudflare import Cloudflare
 
-from aiworker.access import Key, parse_keys
-from local import ROOT, configuration, keys
+from aiworker.auth.access import Key, parse_keys
+from tools import ROOT
 from tools.deploy import bundle, commands, credentials, report
 from tools.deploy.account import Account
 from tools.deploy.bundle import Version
@@ -21,6 +21,8 @@ from tools.deploy.run import Deployment
 from tools.deploy.smoke import Outcome
 from tools.deploy.target import Target, derive
 from tools.deploy.unfinished import Unfinished, Upload
+from tools.dev import configuration
+from tools.keys import keys
 
 OWN = configuration.read(ROOT / "wrangler.jsonc")
 

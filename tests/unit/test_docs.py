@@ -3,7 +3,8 @@
 import re
 
 from aiworker.settings import DEFAULTS
-from local import ROOT, api_description
+from tools import ROOT
+from tools.docs import openapi
 
 
 def test_every_variable_is_documented_with_its_default() -> None:
@@ -13,4 +14,4 @@ def test_every_variable_is_documented_with_its_default() -> None:
 
 
 def test_the_description_of_the_api_is_what_the_code_says() -> None:
-    assert api_description.is_current(), "public/openapi.json is stale: run scripts/check"
+    assert openapi.is_current(), "public/openapi.json is stale: run scripts/check"

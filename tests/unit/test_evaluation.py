@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from aiworker.rag.chunk import chunks
-from local import evaluation
-from local.evaluation import Evidence, Question, Result
+from tools.evaluation import run
+from tools.evaluation.run import Evidence, Question, Result
 
 HEIGHT = Evidence("tower", "It is 41 metres high.")
 YEAR = Evidence("history", "Built in 1868.")
@@ -31,18 +31,18 @@ ASKED = Question("height", "plain", "How high is it?", (HEIGHT,))
 
 
 def test_a_passage_counts_if_it_is_of_the_right_document_and_has_the_words() -> None:
-    assert evaluation.holds(TALL, HEIGHT)
-    assert not evaluation.holds(OTHER, HEIGHT)
-    assert not evaluation.holds(OLD, HEIGHT)
+    assert run.holds(TALL, HEIGHT)
+    assert not run.holds(OTHER, HEIGHT)
+    assert not run.holds(OLD, HEIGHT)
 
 
 def test_evidence_that_stands_in_two_passages_counts_once() -> None:
-    assert evaluation.gains([HEIGHT, YEAR], [OTHER, TALL, TALL, OLD]) == [0, 1, 0, 1]
+    assert run.gains([HEIGHT, YEAR], [OTHER, TALL, TALL, OLD]) == [0, 1, 0, 1]
 
 
 def test_one_passage_may_bring_several_pieces() -> None:
     both = [Evidence("history", "Built in 1868."), Evidence("history", "Lit in 1869.")]
-    assert evaluation.gains(both, [OLD]) == [2]
+    assert run.gains(both, [OLD]) == [2]
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_one_passage_may_bring_several_pieces() -> None:
 def test_measures_of_one_ranking(
     gained: list[int], wanted: int, recall: float, reciprocal_rank: float, ndcg: float
 ) -> None:
-    assert evaluation.recall(gained, wanted) == pytest.approx(recall)
-    assert evaluation.reciprocal_rank(gained) == pytest.approx(reciprocal_rank)
-    assert evaluation.ndcg(gained, wanted) == pytest.approx(ndcg)
+    assert run.recall(gained, wanted) == pytest.approx(recall)
+    assert run.reciprocal_rank(gained) == pytest.approx(reciprocal_rank)
+    assert run.ndcg(gained, wanted) == pytest.approx(ndcg)
 
 
 def test_figures_are_the_mean_of_the_questions() -> None:
     second = Question("year", "plain", "How old is it?", (YEAR,))
-    found = evaluation.figures([ASKED, second], {"height": [TALL], "year": [OTHER, OLD]})
+    found = run.figures([ASKED, second], {"height": [TALL], "year": [OTHER, OLD]})
     assert found == {
         "recall@5": 1,
         "MRR": pytest.approx(0.75),
@@ -81,7 +81,7 @@ def test_figures_are_the_mean_of_the_questions() -> None:
 def test_a_threshold_takes_good_passages_with_the_bad() -> None:
     nonsense = Question("nonsense", "unanswerable", "Who?", ())
     near = Question("near", "near_miss", "How wide is it?", ())
-    rows = evaluation.thresholds([ASKED, nonsense, near], {"height": [TALL], "nonsense": [OTHER], "near": [OLD]})
+    rows = run.thresholds([ASKED, nonsense, near], {"height": [TALL], "nonsense": [OTHER], "near": [OLD]})
     by_score = {row["min_score"]: list(row.values())[1:] for row in rows}
     assert by_score[0.0] == [1, 0, 0, 0]
     assert by_score[0.3] == [1, 0, 1, 0]
@@ -95,13 +95,13 @@ def answer(text: str, *cited: int) -> dict[str, Any]:
     return {"answer": text, "sources": sources, "citations": list(cited)}
 
 
-def judged(said: dict[str, Any], question: Question = ASKED) -> evaluation.Verdict:
-    return evaluation.judge(question, said, {each["id"]: each["text"] for each in (TALL, OLD)})
+def judged(said: dict[str, Any], question: Question = ASKED) -> run.Verdict:
+    return run.judge(question, said, {each["id"]: each["text"] for each in (TALL, OLD)})
 
 
 def test_an_answer_that_cites_the_evidence() -> None:
     verdict = judged(answer("It is 41 metres high [1].", 1))
-    assert verdict == evaluation.Verdict(
+    assert verdict == run.Verdict(
         refused=False,
         sources_have_it=True,
         cites=True,
@@ -152,7 +152,7 @@ MEASURED = Result(
     documents=1,
     passages=1,
     questions=1,
-    stages={name: {"recall@5": 0.8, "MRR": 0.7, "nDCG@10": 0.7} for name in evaluation.STAGES},
+    stages={name: {"recall@5": 0.8, "MRR": 0.7, "nDCG@10": 0.7} for name in run.STAGES},
     kinds={},
     answers={"answers that cite": 1.0},
     min_score=[],
@@ -162,31 +162,31 @@ MEASURED = Result(
 @pytest.fixture
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "recorded.json"
-    monkeypatch.setattr(evaluation, "RECORDED", file)
+    monkeypatch.setattr(run, "RECORDED", file)
     return file
 
 
 def test_recorded_figures_are_reached_by_the_run_that_was_recorded(recorded: Path) -> None:
-    evaluation.record(MEASURED)
-    evaluation.record(replace(MEASURED, models="real", stages={}))
+    run.record(MEASURED)
+    run.record(replace(MEASURED, models="real", stages={}))
     kept = json.loads(recorded.read_text())
     assert set(kept) == {"simulated", "real"}
-    assert evaluation.fallen(MEASURED, kept["simulated"]) == []
+    assert run.fallen(MEASURED, kept["simulated"]) == []
 
 
 def test_a_figure_that_falls_is_named_with_both_values(recorded: Path) -> None:
-    evaluation.record(MEASURED)
+    run.record(MEASURED)
     worse = replace(MEASURED, stages={**MEASURED.stages, "hybrid": {"recall@5": 0.8, "MRR": 0.6, "nDCG@10": 0.69}})
     kept = json.loads(recorded.read_text())["simulated"]
-    assert evaluation.fallen(worse, kept) == ["MRR of hybrid is 0.600, recorded is 0.700"]
+    assert run.fallen(worse, kept) == ["MRR of hybrid is 0.600, recorded is 0.700"]
 
 
 # ---- the labelled set ------------------------------------------------------------------------------------------------
 
 
 def test_the_set_is_large_enough() -> None:
-    passages = sum(1 for text in evaluation.documents().values() for _ in chunks(text))
-    kinds = Counter(each.kind for each in evaluation.questions())
+    passages = sum(1 for text in run.documents().values() for _ in chunks(text))
+    kinds = Counter(each.kind for each in run.questions())
     assert passages >= 100
     assert sum(kinds.values()) >= 80
     assert set(kinds) == {"exact", "plain", "paraphrase", "follow_up", "near_miss", "unanswerable"}
@@ -194,30 +194,26 @@ def test_the_set_is_large_enough() -> None:
 
 
 def test_ids_are_unique() -> None:
-    assert not [each for each, count in Counter(each.id for each in evaluation.questions()).items() if count > 1]
+    assert not [each for each, count in Counter(each.id for each in run.questions()).items() if count > 1]
 
 
 def test_every_piece_of_evidence_is_whole_in_one_passage_and_in_no_other_document() -> None:
     passages = [
-        {"document": document, "text": each.text}
-        for document, text in evaluation.documents().items()
-        for each in chunks(text)
+        {"document": document, "text": each.text} for document, text in run.documents().items() for each in chunks(text)
     ]
-    for question in evaluation.questions():
+    for question in run.questions():
         for evidence in question.evidence:
-            assert [each for each in passages if evaluation.holds(each, evidence)], (question.id, evidence)
-            elsewhere = [
-                replace(evidence, document=each) for each in evaluation.documents() if each != evidence.document
-            ]
-            assert not [each for each in passages for other in elsewhere if evaluation.holds(each, other)], question.id
+            assert [each for each in passages if run.holds(each, evidence)], (question.id, evidence)
+            elsewhere = [replace(evidence, document=each) for each in run.documents() if each != evidence.document]
+            assert not [each for each in passages for other in elsewhere if run.holds(each, other)], question.id
 
 
 def test_only_questions_without_an_answer_have_no_evidence() -> None:
-    for question in evaluation.questions():
+    for question in run.questions():
         assert bool(question.evidence) is (question.kind not in ("near_miss", "unanswerable")), question.id
         assert bool(question.before) is (question.kind == "follow_up"), question.id
 
 
 def test_recorded_figures_are_of_every_search() -> None:
-    kept = json.loads(evaluation.RECORDED.read_text())
-    assert evaluation.STAGES.keys() <= kept["simulated"].keys()
+    kept = json.loads(run.RECORDED.read_text())
+    assert run.STAGES.keys() <= kept["simulated"].keys()

@@ -4,10 +4,10 @@ import json
 from typing import Any
 
 from aiworker import app
-from aiworker.access import Caller
+from aiworker.auth.access import Caller
 from aiworker.context import Context
-from aiworker.http import Response
-from aiworker.request_log import RequestLog
+from aiworker.http.messages import Response
+from aiworker.log import RequestLog
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeStreams, a_context, answered, posted
 

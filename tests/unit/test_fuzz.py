@@ -15,29 +15,29 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from aiworker import media
-from aiworker.ai import transcript, wav
-from aiworker.ai.answer import Answer, Frames, frame_data
-from aiworker.ai.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Translation
-from aiworker.ai.responses_stream import ResponsesWriter
-from aiworker.ai.stream_end import said_in
 from aiworker.errors import ApiError
-from aiworker.json_schema import Fault, InvalidSchema, JsonSchema
-from aiworker.schemas import Schema, parse_form, parse_json, parse_object, parse_query
-from aiworker.schemas.chat import ChatRequest
-from aiworker.schemas.embed import EmbedRequest, RerankRequest
-from aiworker.schemas.extract import ExtractRequest
-from aiworker.schemas.gateway import FeedbackRequest
-from aiworker.schemas.image import ImageRequest
-from aiworker.schemas.language import ClassifyRequest, SummarizeRequest, TranslateRequest
-from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
-from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
-from aiworker.schemas.openai.embeddings import EmbeddingsRequest
-from aiworker.schemas.openai.images import ImagesRequest
-from aiworker.schemas.openai.responses import ResponsesRequest
-from aiworker.schemas.rag import DocumentForm, DocumentRequest, ListQuery, RagRequest, SearchRequest
-from aiworker.schemas.speech import SpeakRequest, TranscribeRequest
-from aiworker.schemas.tokens import TokenRequest
+from aiworker.http import media
+from aiworker.http.body import Schema, parse_form, parse_json, parse_object, parse_query
+from aiworker.models import transcript, wav
+from aiworker.models.answer import Answer, Frames, frame_data
+from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
+from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Translation
+from aiworker.models.responses_stream import ResponsesWriter
+from aiworker.models.stream_end import said_in
+from aiworker.routes.chat_schema import ChatRequest
+from aiworker.routes.embed_schema import EmbedRequest, RerankRequest
+from aiworker.routes.extract_schema import ExtractRequest
+from aiworker.routes.gateway_schema import FeedbackRequest
+from aiworker.routes.image_schema import ImageRequest
+from aiworker.routes.language_schema import ClassifyRequest, SummarizeRequest, TranslateRequest
+from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
+from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routes.openai.responses_schema import ResponsesRequest
+from aiworker.routes.rag_schema import DocumentForm, DocumentRequest, ListQuery, RagRequest, SearchRequest
+from aiworker.routes.speech_schema import SpeakRequest, TranscribeRequest
+from aiworker.routes.tokens_schema import TokenRequest
 from tests.unit.stand_ins import FakeRequest
 
 fuzzed = settings(

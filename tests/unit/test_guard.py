@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from aiworker.ai import catalogue, guard
-from aiworker.ai.guard import Verdict, read, turns
-from aiworker.ai.model_call import Answer
 from aiworker.errors import ApiError
-from aiworker.http import Opaque
-from aiworker.schemas.gateway import GatewayOptions
+from aiworker.http.messages import Opaque
+from aiworker.models import catalogue, guard
+from aiworker.models.guard import Verdict, read, turns
+from aiworker.models.model_call import Answer
+from aiworker.routes.gateway_schema import GatewayOptions
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 

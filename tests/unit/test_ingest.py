@@ -13,12 +13,12 @@ import pytest
 
 from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
-from aiworker.http import Opaque
+from aiworker.http.messages import Opaque
 from aiworker.rag import ingest, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
-from local import ROOT
 from tests.unit.stand_ins import FakeAi, FakeAnswer
+from tools import ROOT
 
 PASSAGES = 120
 """More than the model embeds in one call."""

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aiworker.json_schema import MOST_STEPS, InvalidSchema, JsonSchema
+from aiworker.models.json_schema import MOST_STEPS, InvalidSchema, JsonSchema
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 1.5, "", "a", "ab", "b1", "a\n"]),

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from aiworker.access import SCOPES, parse_keys
-from local import ROOT, keys
+from aiworker.auth.access import SCOPES, parse_keys
+from tools import ROOT
+from tools.keys import keys
 
 A_KEY = re.compile(r"aiw_[A-Za-z0-9_-]{43}")
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aiworker.ai import languages
 from aiworker.errors import ApiError
+from aiworker.models import languages
 from workers_ai_simulator import language as simulated
 
 

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT, api_description, configuration, derived, dev, install, migrations, plan, variables
-from local.derived import DerivedFiles
-from local.install import InstallError, Step
-from local.processes import Children
-from local.runtime import compiled, stage
-from local.runtime.compiled import CompiledModules
+from tools import ROOT
+from tools.dev import configuration, derived, migrations, plan, server, variables
+from tools.dev.derived import DerivedFiles
+from tools.dev.processes import Children
+from tools.docs import openapi
+from tools.runtime import compiled, stage
+from tools.runtime.compiled import CompiledModules
+from tools.setup import install
+from tools.setup.install import InstallError, Step
 
 
 def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() -> None:
@@ -153,16 +156,16 @@ def test_modules_that_do_not_compile_are_left_out_and_the_oldest_byte_code_is_re
 async def test_a_change_is_shown_to_wrangler_again_only_if_it_was_not_taken_up() -> None:
     shown: list[str] = []
     taken_up = asyncio.Event()
-    await dev.make_sure_of(taken_up, lambda: shown.append("again"), 0)
+    await server.make_sure_of(taken_up, lambda: shown.append("again"), 0)
     assert shown == ["again", "again"]
-    await dev.make_sure_of(taken_up, taken_up.set, 0)
+    await server.make_sure_of(taken_up, taken_up.set, 0)
     shown.clear()
-    await dev.make_sure_of(taken_up, lambda: shown.append("again"), 0)  # however long it loads from then on
+    await server.make_sure_of(taken_up, lambda: shown.append("again"), 0)  # however long it loads from then on
     assert shown == []
 
 
 def test_wrangler_says_when_it_takes_a_change_up_and_when_the_worker_is_there() -> None:
-    reloads = dev.Reloads()
+    reloads = server.Reloads()
     reloads.note("⎔ Reloading local server...")
     assert (reloads.taken_up.is_set(), reloads.loaded.is_set()) == (True, False)
     reloads.note("⎔ Local server updated and ready")
@@ -182,8 +185,8 @@ async def test_the_api_is_described_again_only_when_the_sources_or_the_file_have
     source, description = tmp_path / "src", tmp_path / "openapi.json"
     source.mkdir()
     monkeypatch.setattr(derived, "DESCRIBED", tmp_path / "stamp")
-    monkeypatch.setattr(api_description, "SOURCE", source)
-    monkeypatch.setattr(api_description, "FILE", description)
+    monkeypatch.setattr(openapi, "SOURCE", source)
+    monkeypatch.setattr(openapi, "FILE", description)
     monkeypatch.setattr(DerivedFiles, "_run", run)
 
     async def runs_now(project: Path = ROOT) -> int:
@@ -215,7 +218,7 @@ def test_a_file_with_secrets_is_not_for_other_users(tmp_path: Path) -> None:
     """Nor is what a killed run leaves behind; files of an official run lie in the project's own folder."""
     old = os.umask(0)
     try:
-        dev._write_privately(tmp_path / "secrets", "TOKEN_SECRET=value")  # pyright: ignore[reportPrivateUsage]
+        server._write_privately(tmp_path / "secrets", "TOKEN_SECRET=value")  # pyright: ignore[reportPrivateUsage]
     finally:
         os.umask(old)
     assert (tmp_path / "secrets").stat().st_mode & 0o777 == 0o600

@@ -9,14 +9,14 @@ from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 
-from aiworker.schemas import Schema
-from aiworker.schemas.openai import Ignored
-from aiworker.schemas.openai.audio import SpeechRequest, TranscriptionRequest
-from aiworker.schemas.openai.chat import ChatCompletionRequest, CompletionRequest
-from aiworker.schemas.openai.embeddings import EmbeddingsRequest
-from aiworker.schemas.openai.images import ImagesRequest
-from aiworker.schemas.openai.responses import ResponsesRequest
-from local import ROOT
+from aiworker.http.body import Schema
+from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
+from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+from aiworker.routes.openai.fields import Ignored
+from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routes.openai.responses_schema import ResponsesRequest
+from tools import ROOT
 
 DOCUMENT = (ROOT / "docs/openai.md").read_text()
 UNKNOWN = {"keywords", "languages"}

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiworker.ai.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Said, Translation, chat_completion
-from aiworker.ai.responses_stream import ResponsesWriter
 from aiworker.errors import ApiError
+from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Said, Translation, chat_completion
+from aiworker.models.responses_stream import ResponsesWriter
 
 HEAD = Head("chatcmpl-1", 1_700_000_000, "@cf/some/model")
 UNLIMITED = Limits()

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from aiworker.bindings import End
-from aiworker.request_log import RequestLog
-from local.request_line import WRANGLERS, readable
+from aiworker.log import RequestLog
+from tools.dev.request_line import WRANGLERS, readable
 
 
 def line(**known: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from local import ROOT, server_check, variables
+from tools import ROOT
+from tools.dev import server_check, variables
 
 TEST = [sys.executable, str(ROOT / "scripts/test")]
 

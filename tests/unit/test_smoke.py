@@ -7,14 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aiworker import signed_tokens
-from aiworker.access import Key
-from local import keys
+from aiworker.auth import signed_tokens
+from aiworker.auth.access import Key
 from tools.deploy import credentials, smoke
 from tools.deploy.credentials import NOBODY, Caller, Secrets
 from tools.deploy.report import Report
 from tools.deploy.smoke import Outcome, SmokeTest
 from tools.deploy.target import Target
+from tools.keys import keys
 
 HEALTH = {
     "status": "ok",

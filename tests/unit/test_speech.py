@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from aiworker.ai.breaker import Breaker
-from aiworker.api import speech
+from aiworker.auth.budget import Spending
 from aiworker.bindings import Inputs
-from aiworker.budget import Spending
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http import Response
-from aiworker.request_log import RequestLog
+from aiworker.http.messages import Response
+from aiworker.log import RequestLog
+from aiworker.models.breaker import Breaker
+from aiworker.routes import speech
 from aiworker.settings import Settings
 
 TURBO = "@cf/openai/whisper-large-v3-turbo"

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT, configuration
-from local.install import RUNTIME
-from local.runtime import compiled, stage
+from tools import ROOT
+from tools.dev import configuration
+from tools.runtime import compiled, stage
+from tools.setup.install import RUNTIME
 
 FILES = (
     "pydantic/main.py",

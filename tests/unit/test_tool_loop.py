@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from aiworker import tools
-from aiworker.ai import catalogue
-from aiworker.ai.tool_loop import ToolLoop
 from aiworker.errors import ApiError
-from aiworker.schemas.chat import ChatRequest
+from aiworker.models import catalogue
+from aiworker.models.tool_loop import ToolLoop
+from aiworker.routes.chat_schema import ChatRequest
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 

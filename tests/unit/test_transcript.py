@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from aiworker.ai import transcript
-from aiworker.ai.transcript import Transcript
+from aiworker.models import transcript
+from aiworker.models.transcript import Transcript
 
 
 def word(said: str, start: float, end: float, **more: Any) -> dict[str, Any]:

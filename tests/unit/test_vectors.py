@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from aiworker.ai import catalogue, vectors
-from aiworker.ai.model_call import Answer
 from aiworker.errors import ApiError
+from aiworker.models import catalogue, vectors
+from aiworker.models.model_call import Answer
 
 MODEL = catalogue.MODELS["@cf/baai/bge-base-en-v1.5"]
 DATA = [[0.25, -1e-05, 3], [1.5e22, 0.0, -7.125]]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from aiworker.ai import wav
-from aiworker.ai.wav import PIECE_SECONDS, Piece, Wave
+from aiworker.models import wav
+from aiworker.models.wav import PIECE_SECONDS, Piece, Wave
 
 MIB = 1 << 20
 PCM, FLOAT, EXTENSIBLE, MU_LAW = 1, 3, 0xFFFE, 7

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from local import ROOT
+from tools import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 

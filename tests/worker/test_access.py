@@ -19,10 +19,11 @@ import httpx
 import openai as sdk
 import pytest
 
-from aiworker.access import ADMIN, ANY, OPEN, SCOPES
+from aiworker.auth.access import ADMIN, ANY, OPEN, SCOPES
 from aiworker.routing import ROUTES
-from local import ROOT, keys
 from tests.conftest import TLS, DevServer, ErrorOf, StartServer, until
+from tools import ROOT
+from tools.keys import keys
 
 KEYS = [sys.executable, str(ROOT / "scripts/keys")]
 HELLO = {"prompt": "Hello", "stream": False}

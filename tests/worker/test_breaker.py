@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from aiworker.ai.breaker import FAILURES, REST
+from aiworker.models.breaker import FAILURES, REST
 from tests.conftest import DevServer, ErrorOf, Simulator, StartServer
 
 FIRST = "@cf/meta/llama-3.1-8b-instruct-fast"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from local import ROOT
+from tools import ROOT
 
 EXAMPLES = re.findall(r"^## (.*?)$|^```sh\n(.*?)```", (ROOT / "docs/api.md").read_text(), re.DOTALL | re.MULTILINE)
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from local import server_check
 from tests.conftest import ErrorOf, Simulator
+from tools.dev import server_check
 
 LARGEST_BODY = 1_048_576
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from PIL import Image
 
-from aiworker.ai.breaker import Breaker
-from aiworker.api import image as route
-from aiworker.budget import Spending
+from aiworker.auth.budget import Spending
 from aiworker.errors import ApiError
-from aiworker.request_log import RequestLog
+from aiworker.log import RequestLog
+from aiworker.models.breaker import Breaker
+from aiworker.routes import image as route
 from aiworker.settings import Settings
 from tests.conftest import ErrorOf, NewCalls, Simulator
 

@@ -14,8 +14,8 @@ import httpx
 import pyjson5
 import pytest
 
-from local import ROOT
 from tests.conftest import DevServer, Simulator, StartServer, until
+from tools import ROOT
 
 FRONT = '''
 

@@ -16,12 +16,12 @@ import httpx
 import openai
 import pytest
 
-from aiworker.limits import RATES
-from local import ROOT
-from local.install import VENV, WRANGLER
-from local.plan import ENVIRONMENT
-from local.processes import end_with_parent
+from aiworker.auth.limits import RATES
 from tests.conftest import DevServer, ErrorOf, Simulator, StartServer, until
+from tools import ROOT
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import end_with_parent
+from tools.setup.install import VENV, WRANGLER
 
 SCOPES = ("chat", "embed", "text", "image", "audio", "rag:read", "rag:write")
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"

@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 
-from local import ROOT
+from tools import ROOT
 
 README = (ROOT / "README.md").read_text()
 

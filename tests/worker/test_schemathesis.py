@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from local.soak import schemathesis_command
 from tests.conftest import DevServer, StartServer
+from tools.soak.run import schemathesis_command
 
 KEY = "aiw_of_this_test_only"
 

@@ -7,10 +7,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from local.install import VENV, WRANGLER
-from local.plan import ENVIRONMENT
-from local.processes import end_with_parent
 from tools.deploy.errors import AGAIN, DeployError, codes_in, sentence_for
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import end_with_parent
+from tools.setup.install import VENV, WRANGLER
 
 QUIET: Mapping[str, str] = {
     "WRANGLER_SEND_METRICS": "false",

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import cloudflare
 import httpx
 
-from aiworker import signed_tokens
-from aiworker.access import ADMIN, SCOPES, Key
-from local import keys
-from local.keys import API_KEYS, TOKEN_SECRET
+from aiworker.auth import signed_tokens
+from aiworker.auth.access import ADMIN, SCOPES, Key
 from tools.deploy.account import Account
 from tools.deploy.errors import DeployError
 from tools.deploy.target import Target
+from tools.keys import keys
+from tools.keys.keys import API_KEYS, TOKEN_SECRET
 
 CALLER = "AIWORKER_KEY"
 """Variable of the environment with an API key of the deployment."""

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from local.install import BUILT
 from tools.deploy.errors import DeployError
+from tools.setup.install import BUILT
 
 WORKER, WORKFLOW = "Worker", "Workflow"
 """Kinds, beside those of tools.deploy.resources."""

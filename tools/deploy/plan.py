@@ -5,12 +5,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.keys import API_KEYS, TOKEN_SECRET
 from tools.deploy import bundle, resources
 from tools.deploy.account import NO_ACCOUNT, Account
 from tools.deploy.errors import DeployError
 from tools.deploy.resources import Index
 from tools.deploy.target import Target
+from tools.keys.keys import API_KEYS, TOKEN_SECRET
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from aiworker.ai import catalogue
 from aiworker.errors import ApiError
+from aiworker.models import catalogue
 from aiworker.settings import VARIABLES, Settings
-from local import configuration
-from local.configuration import Configuration
 from tools.deploy.errors import DeployError
+from tools.dev import configuration
+from tools.dev.configuration import Configuration
 
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,19}")
 PRODUCTION = "production"

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from local.install import BUILT
+from tools.setup.install import BUILT
 
 
 @dataclass(frozen=True)

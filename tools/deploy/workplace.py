@@ -7,9 +7,9 @@ import os
 from collections.abc import Generator
 from pathlib import Path
 
-from local.install import BUILT
 from tools.deploy.errors import DeployError
 from tools.deploy.target import Target
+from tools.setup.install import BUILT
 
 
 def file(root: Path) -> Path:

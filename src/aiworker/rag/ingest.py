@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from aiworker.ai import catalogue, model_call
-from aiworker.ai.model_call import Candidate
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
+from aiworker.models import catalogue, model_call
+from aiworker.models.model_call import Candidate
 from aiworker.rag import store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.store import Version

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from aiworker.ai import control_tokens
-from aiworker.ai.tokens import estimate, estimate_text
 from aiworker.conversations import recent
+from aiworker.models import control_tokens
+from aiworker.models.tokens import estimate, estimate_text
 from aiworker.rag.passage import Passage
 from aiworker.rag.text_pieces import sentences
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from aiworker.ai import catalogue, model_call
-from aiworker.ai.model_call import Candidate
-from aiworker.ai.ranking import ranking
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
+from aiworker.models import catalogue, model_call
+from aiworker.models.model_call import Candidate
+from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
 from aiworker.rag.passage import Passage
 

@@ -12,15 +12,15 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from local import ROOT
-from local.install import PYTHON
-from local.plan import ENVIRONMENT
-from local.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from tests.deploy.cloudflare_api.account import free_port
 from tests.deploy.cloudflare_api.application import application
 from tests.deploy.cloudflare_api.edge import Edge
 from tests.deploy.cloudflare_api.platform import Platform
 from tests.deploy.cloudflare_api.store import Store
+from tools import ROOT
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
+from tools.setup.install import PYTHON
 
 
 class Protocol(H11Protocol):

@@ -15,11 +15,11 @@ from typing import Any
 
 import httpx
 
-from local import ROOT
-from local.install import VENV
-from local.processes import end_with_parent
 from tests.deploy.cloudflare_api.faults import Kind, Moment
 from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, TokenKind
+from tools import ROOT
+from tools.dev.processes import end_with_parent
+from tools.setup.install import VENV
 
 
 @dataclass

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from local.install import WRANGLER
-from local.plan import ENVIRONMENT
-from local.processes import Child
 from tests.deploy.cloudflare_api import edge_files
 from tests.deploy.cloudflare_api.envelope import Document
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import Child
+from tools.setup.install import WRANGLER
 
 READY = re.compile(r"Ready on http")
 SHOWS_VALUES = re.compile(r"^\s*env\.")

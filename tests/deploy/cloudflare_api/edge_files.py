@@ -5,11 +5,11 @@ import os
 import shutil
 from pathlib import Path
 
-from local import configuration
-from local.configuration import Configuration
-from local.install import RUNTIME
-from local.runtime import stage
 from tests.deploy.cloudflare_api.envelope import Document
+from tools.dev import configuration
+from tools.dev.configuration import Configuration
+from tools.runtime import stage
+from tools.setup.install import RUNTIME
 
 PACKAGES = "python_modules"
 JAVASCRIPT_RULES = [{"type": "ESModule", "globs": ["**/*.mjs", "**/*.js"], "fallthrough": False}]

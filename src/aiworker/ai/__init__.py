@@ -1,1 +1,0 @@
-"""Models: what there are, and how one is called."""

@@ -1,0 +1,1 @@
+"""HTTP: requests, bodies, responses, CORS and conditional requests."""

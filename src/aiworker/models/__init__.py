@@ -1,0 +1,1 @@
+"""Models: the catalogue, and one way to call each of them."""

@@ -1,0 +1,280 @@
+"""The models of Workers AI as data: GET /models shows this table, and every route looks its model up here.
+
+Sources: the model pages, pricing and limits of developers.cloudflare.com/workers-ai (copies of autumn 2026) and the
+npm package @cloudflare/workers-types 5.20261117.1. What they do not say is left out here rather than guessed.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from aiworker.errors import ApiError
+from aiworker.models import tokens
+
+Range = tuple[float, float]
+
+CLASSIC: Mapping[str, Range] = {
+    "temperature": (0, 5),
+    "top_p": (0, 2),
+    "top_k": (1, 50),
+    "seed": (1, 9_999_999_999),
+    "repetition_penalty": (0, 2),
+    "frequency_penalty": (0, 2),
+    "presence_penalty": (0, 2),
+}
+"""Sampling parameters and their ranges, as most models take them."""
+
+NARROWED: Mapping[str, Range] = {
+    **CLASSIC,
+    "top_p": (0.001, 1),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+}
+"""As the models of 2026 with a native schema take them."""
+
+POOLINGS = ("mean", "cls")
+
+COMPLETIONS: Mapping[str, Range] = {
+    "temperature": (0, 2),
+    "top_p": (0, 1),
+    "seed": (1, 9_999_999_999),
+    "frequency_penalty": (-2, 2),
+    "presence_penalty": (-2, 2),
+}
+"""As models take them that have OpenAI's schema of chat completions."""
+
+
+@dataclass(frozen=True)
+class Model:
+    id: str
+    task: str
+    requests_per_minute: int
+    """Of one account, by the platform's default."""
+    abilities: str = ""
+    """Words among: streaming, tools, json, vision, reasoning, lora, raw."""
+    context_window: int | None = None
+    """Tokens of prompt and answer together; None where Cloudflare does not say."""
+    dimensions: int | None = None
+    neurons: Mapping[str, float] = field(default_factory=dict[str, float])
+    """What it costs: unit → neurons for one. Empty for models in beta, which are free, and where it is not known."""
+    sampling: Mapping[str, Range] = field(default_factory=lambda: CLASSIC)
+    dialect: Literal["native", "openai"] = "native"
+    """The shape of its answers and streams: `{"response": …}`, or OpenAI's `choices`."""
+    deprecated: bool = False
+    texts_a_call: int = 100
+    """Of an embeddings model: so many it takes at once."""
+    longest_text: int | None = None
+    """Tokens, of an embeddings model; None where it is not known whether a longer text is refused or cut."""
+    pooling: tuple[str, ...] = ()
+    """What an embeddings model can be asked for; vectors of one kind are not comparable with those of the other."""
+
+    def to_json(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "id": self.id,
+            "task": self.task,
+            "context_window": self.context_window,
+            "dimensions": self.dimensions,
+            "price": {"neurons_per": dict(self.neurons)} if self.neurons else None,
+            "requests_per_minute": self.requests_per_minute,
+            "abilities": self.abilities.split(),
+            "deprecated": self.deprecated,
+        }
+        if self.task == "text-generation":
+            shown["dialect"] = self.dialect
+            shown["sampling"] = {name: list(bounds) for name, bounds in self.sampling.items()}
+        if self.task == "embeddings":
+            shown["texts_a_call"] = self.texts_a_call
+            shown["longest_text"] = self.longest_text
+            shown["pooling"] = list(self.pooling)
+        return shown
+
+
+def find(model_id: str, task: str) -> Model:
+    """The model of that id, for that task.
+
+    Raises ApiError `model_not_found`, with the ids that come near, or `invalid_request` for a model of another task.
+    """
+    model = MODELS.get(model_id)
+    if model is None:
+        raise unknown(model_id, [each.id for each in MODELS.values() if each.task == task], f"?task={task}")
+    if model.task != task:
+        raise ApiError(
+            "invalid_request",
+            f"{model_id} is a model for {model.task}, not for {task}.",
+            param="model",
+        )
+    return model
+
+
+def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
+    """The error for an id that is none of the known ones."""
+    near = get_close_matches(model_id[:100], known, n=3)
+    hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models{query} lists what there is."
+    return ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
+
+
+def check_sampling(model: Model, given: Mapping[str, float]) -> None:
+    """Raises ApiError `invalid_request` for the first parameter that the model does not take, or not so large."""
+    for name, value in given.items():
+        bounds = _most_tokens(model) if name == "max_tokens" else model.sampling.get(name)
+        if bounds is None:
+            raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
+        least, most = bounds
+        if not least <= value <= most:
+            raise ApiError(
+                "invalid_request",
+                f"{name} must be between {least} and {most} for {model.id}.",
+                param=name,
+            )
+
+
+def check_ability(model: Model, ability: str, param: str) -> None:
+    """Raises ApiError `invalid_request` for the field that asks for what the model cannot do."""
+    if ability not in model.abilities.split():
+        raise ApiError("invalid_request", f"{model.id} does not take {param}.", param=param)
+
+
+def check_window(model: Model, texts: Iterable[str], answer: int, param: str) -> None:
+    """Raises ApiError `context_exceeded` if the texts and so many tokens of answer are too much for certain.
+
+    Other texts may be too much all the same: only the model can count exactly.
+    """
+    needed = sum(map(tokens.at_least, texts)) + answer
+    if model.context_window and needed > model.context_window:
+        raise ApiError(
+            "context_exceeded",
+            f"{param} and the answer take at least {needed:,} tokens, "
+            f"and the context of {model.id} holds {model.context_window:,}.",
+            param=param,
+        )
+
+
+def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
+    """What an answer with that `usage` (tokens, as the model reports them) has cost; None where it is not known."""
+    given, answered = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+    if not isinstance(given, int) or not isinstance(answered, int) or "million_input_tokens" not in model.neurons:
+        return None
+    details: Mapping[str, int] = usage.get("prompt_tokens_details") or {}
+    cached = details.get("cached_tokens") or 0
+    price = model.neurons["million_input_tokens"]
+    price_cached = model.neurons.get("million_cached_input_tokens", price)
+    price_answered = model.neurons.get("million_output_tokens", 0)
+    return ((given - cached) * price + cached * price_cached + answered * price_answered) / 1_000_000
+
+
+def _most_tokens(model: Model) -> Range:
+    return (1, model.context_window or 1_000_000)
+
+
+def _tokens(given: float, answered: float, cached: float | None = None) -> dict[str, float]:
+    """Neurons for a million tokens of prompt, of answer, and of prompt that the model had in its cache."""
+    price = {"million_input_tokens": given, "million_output_tokens": answered}
+    return price if cached is None else {**price, "million_cached_input_tokens": cached}
+
+
+# fmt: off
+_TABLE = (
+    # ---- text generation
+    Model("@cf/openai/gpt-oss-120b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(31_818, 68_182), sampling=NARROWED, dialect="openai"),
+    Model("@cf/openai/gpt-oss-20b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(18_182, 27_273), sampling=NARROWED, dialect="openai"),
+    Model("@cf/zai-org/glm-4.7-flash", "text-generation", 300, "streaming tools json reasoning", context_window=131_072, neurons=_tokens(5_500, 36_400), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/moonshotai/kimi-k2.6", "text-generation", 20, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=14_545), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/moonshotai/kimi-k2.7-code", "text-generation", 20, "streaming tools json reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=17_273), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/google/gemma-4-26b-a4b-it", "text-generation", 300, "streaming tools json vision reasoning", context_window=256_000, neurons=_tokens(9_091, 27_273), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/nvidia/nemotron-3-120b-a12b", "text-generation", 300, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(45_455, 136_364), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/zai-org/glm-5.2", "text-generation", 20, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/zai-org/glm-5.3", "text-generation", 20, "streaming tools json reasoning", context_window=1_310_720, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/zai-org/glm-5.3-flash", "text-generation", 20, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(13_636, 45_455, cached=2_727), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/deepseek-ai/deepseek-v4-flash-0731", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(40_000, 120_000, cached=1_273), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/deepseek-ai/deepseek-v4-pro-0813", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(120_000, 360_000, cached=4_000), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/qwen/qwen3.8-27b", "text-generation", 300, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(40_909, 290_909), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/qwen/qwen3-30b-a3b-fp8", "text-generation", 300, "streaming tools json reasoning raw", context_window=32_768, neurons=_tokens(4_625, 30_475), sampling=NARROWED, dialect="openai"),
+    Model("@cf/aisingapore/gemma-sea-lion-v4-27b-it", "text-generation", 300, "streaming json raw", context_window=128_000, neurons=_tokens(31_876, 50_488), sampling=NARROWED, dialect="openai"),
+    Model("@cf/ibm-granite/granite-4.0-h-micro", "text-generation", 300, "streaming tools json raw", context_window=131_000, neurons=_tokens(1_542, 10_158), sampling=NARROWED, dialect="openai"),
+    Model("@cf/meta/llama-4-scout-17b-16e-instruct", "text-generation", 300, "streaming tools json vision raw", context_window=131_000, neurons=_tokens(24_545, 77_273)),
+    Model("@cf/meta/llama-3.3-70b-instruct-fp8-fast", "text-generation", 300, "streaming tools json raw", context_window=24_000, neurons=_tokens(26_668, 204_805), sampling=NARROWED),
+    Model("@cf/meta/llama-3.2-1b-instruct", "text-generation", 300, "streaming json raw", context_window=60_000, neurons=_tokens(2_457, 18_252)),
+    Model("@cf/meta/llama-3.2-3b-instruct", "text-generation", 300, "streaming json raw", context_window=80_000, neurons=_tokens(4_625, 30_475)),
+    Model("@cf/meta/llama-3.2-11b-vision-instruct", "text-generation", 300, "streaming vision lora raw", context_window=128_000, neurons=_tokens(4_410, 61_493)),
+    Model("@cf/meta/llama-3.1-8b-instruct-fp8", "text-generation", 300, "streaming json raw", context_window=32_000, neurons=_tokens(13_778, 26_128)),
+    Model("@cf/meta/llama-3.1-8b-instruct-fast", "text-generation", 300, "streaming json raw", context_window=60_000, neurons=_tokens(4_119, 34_868)),
+    Model("@cf/meta/llama-3.1-8b-instruct-fp8-fast", "text-generation", 300, "streaming json raw", context_window=60_000, neurons=_tokens(4_119, 34_868)),
+    Model("@cf/meta/llama-3.1-70b-instruct-fp8-fast", "text-generation", 300, "streaming json raw", neurons=_tokens(26_668, 204_805)),
+    Model("@cf/deepseek-ai/deepseek-r1-distill-qwen-32b", "text-generation", 300, "streaming json reasoning raw", context_window=80_000, neurons=_tokens(45_170, 443_756), sampling=NARROWED),
+    Model("@cf/qwen/qwq-32b", "text-generation", 300, "streaming reasoning lora raw", context_window=24_000, neurons=_tokens(60_000, 90_909)),
+    Model("@cf/qwen/qwen2.5-coder-32b-instruct", "text-generation", 300, "streaming json lora raw", context_window=32_768, neurons=_tokens(60_000, 90_909)),
+    Model("@cf/mistralai/mistral-small-3.1-24b-instruct", "text-generation", 300, "streaming tools vision raw", context_window=128_000, neurons=_tokens(31_876, 50_488)),
+    Model("@cf/mistral/mistral-7b-instruct-v0.2-lora", "text-generation", 300, "streaming lora raw"),
+    Model("@hf/thebloke/mistral-7b-instruct-v0.1-awq", "text-generation", 400, "streaming raw"),
+    Model("@cf/qwen/qwen1.5-14b-chat-awq", "text-generation", 150, "streaming raw"),
+    Model("@cf/qwen/qwen1.5-0.5b-chat", "text-generation", 1_500, "streaming raw"),
+    Model("@cf/moonshotai/kimi-k2.5", "text-generation", 300, "streaming tools json vision reasoning", context_window=256_000, neurons=_tokens(54_545, 272_727, cached=9_091), sampling=COMPLETIONS, dialect="openai", deprecated=True),
+    Model("@cf/meta/llama-3.1-8b-instruct", "text-generation", 300, "streaming json raw", context_window=7_968, neurons=_tokens(25_608, 75_147), deprecated=True),
+    Model("@cf/meta/llama-3.1-8b-instruct-awq", "text-generation", 300, "streaming json raw", context_window=8_192, neurons=_tokens(11_161, 24_215), deprecated=True),
+    Model("@cf/meta/llama-3.1-70b-instruct", "text-generation", 300, "streaming json raw", deprecated=True),
+    Model("@cf/meta/llama-3-8b-instruct", "text-generation", 300, "streaming json raw", neurons=_tokens(25_608, 75_147), deprecated=True),
+    Model("@cf/meta/llama-3-8b-instruct-awq", "text-generation", 300, "streaming json raw", context_window=8_192, neurons=_tokens(11_161, 24_215), deprecated=True),
+    Model("@cf/meta/llama-2-7b-chat-fp16", "text-generation", 300, "streaming json raw", neurons=_tokens(50_505, 606_061), deprecated=True),
+    Model("@cf/google/gemma-3-12b-it", "text-generation", 300, "streaming vision lora raw", context_window=80_000, neurons=_tokens(31_371, 50_560), deprecated=True),
+    Model("@cf/mistral/mistral-7b-instruct-v0.1", "text-generation", 300, "streaming json lora raw", context_window=2_824, neurons=_tokens(10_000, 17_300), deprecated=True),
+    Model("@hf/mistral/mistral-7b-instruct-v0.2", "text-generation", 300, "streaming json lora raw", context_window=3_072, sampling=NARROWED, deprecated=True),
+    Model("@hf/nousresearch/hermes-2-pro-mistral-7b", "text-generation", 300, "streaming tools json raw", deprecated=True),
+    # ---- guard
+    Model("@cf/meta/llama-guard-3-8b", "guard", 300, "json lora", context_window=131_072, neurons=_tokens(44_003, 2_730)),
+    # ---- embeddings
+    Model("@cf/baai/bge-small-en-v1.5", "embeddings", 3_000, dimensions=384, neurons={"million_input_tokens": 1_841}, pooling=POOLINGS),
+    Model("@cf/baai/bge-base-en-v1.5", "embeddings", 3_000, context_window=153_600, dimensions=768, neurons={"million_input_tokens": 6_058}, pooling=POOLINGS),
+    Model("@cf/baai/bge-large-en-v1.5", "embeddings", 1_500, dimensions=1_024, neurons={"million_input_tokens": 18_582}, pooling=POOLINGS),
+    Model("@cf/baai/bge-m3", "embeddings", 3_000, context_window=60_000, dimensions=1_024, neurons={"million_input_tokens": 1_075}, longest_text=8_192),
+    Model("@cf/google/embeddinggemma-300m", "embeddings", 3_000, dimensions=768),
+    Model("@cf/qwen/qwen3-embedding-0.6b", "embeddings", 3_000, context_window=8_192, dimensions=1_024, neurons={"million_input_tokens": 1_075}, texts_a_call=32, longest_text=8_192),
+    Model("@cf/pfnet/plamo-embedding-1b", "embeddings", 3_000, dimensions=2_048, neurons={"million_input_tokens": 1_689}),
+    # ---- reranking
+    Model("@cf/baai/bge-reranker-base", "reranking", 2_000, neurons={"million_input_tokens": 283}),
+    # ---- text to image
+    Model("@cf/black-forest-labs/flux-1-schnell", "text-to-image", 720, neurons={"tile": 4.8, "step": 9.6}),
+    Model("@cf/black-forest-labs/flux-2-dev", "text-to-image", 720, neurons={"input_tile_and_step": 18.75, "output_tile_and_step": 37.5}),
+    Model("@cf/black-forest-labs/flux-2-klein-4b", "text-to-image", 720, neurons={"input_tile": 5.37, "output_tile": 26.05}),
+    Model("@cf/black-forest-labs/flux-2-klein-9b", "text-to-image", 720, neurons={"first_megapixel": 1363.64, "further_megapixel": 181.82, "input_megapixel": 181.82}),
+    Model("@cf/leonardo/lucid-origin", "text-to-image", 720, neurons={"tile": 636.0, "step": 12.0}),
+    Model("@cf/leonardo/phoenix-1.0", "text-to-image", 720, neurons={"tile": 530.0, "step": 10.0}),
+    Model("@cf/stabilityai/stable-diffusion-xl-base-1.0", "text-to-image", 720),
+    Model("@cf/bytedance/stable-diffusion-xl-lightning", "text-to-image", 720),
+    Model("@cf/lykon/dreamshaper-8-lcm", "text-to-image", 720),
+    # ---- image to image
+    Model("@cf/runwayml/stable-diffusion-v1-5-img2img", "image-to-image", 1_500),
+    # ---- inpainting
+    Model("@cf/runwayml/stable-diffusion-v1-5-inpainting", "inpainting", 720),
+    # ---- speech to text
+    Model("@cf/openai/whisper", "speech-to-text", 720, neurons={"audio_minute": 41.14}),
+    Model("@cf/openai/whisper-tiny-en", "speech-to-text", 720),
+    Model("@cf/openai/whisper-large-v3-turbo", "speech-to-text", 720, neurons={"audio_minute": 46.63}),
+    Model("@cf/deepgram/nova-3", "speech-to-text", 720, "streaming", neurons={"audio_minute": 472.73, "websocket_audio_minute": 836.36}),
+    Model("@cf/deepgram/flux", "speech-to-text", 720, "streaming", neurons={"audio_minute": 700.0}),
+    Model("@cf/nvidia/nemotron-speech-streaming-en-0.6b", "speech-to-text", 720),
+    # ---- text to speech
+    Model("@cf/myshell-ai/melotts", "text-to-speech", 720, neurons={"audio_minute": 18.63}),
+    Model("@cf/deepgram/aura-1", "text-to-speech", 720, "streaming", neurons={"thousand_characters": 1363.64}),
+    Model("@cf/deepgram/aura-2-en", "text-to-speech", 720, "streaming", neurons={"thousand_characters": 2727.27}),
+    Model("@cf/deepgram/aura-2-es", "text-to-speech", 720, "streaming", neurons={"thousand_characters": 2727.27}),
+    # ---- translation
+    Model("@cf/meta/m2m100-1.2b", "translation", 720, neurons=_tokens(31_050, 31_050)),
+    Model("@cf/ai4bharat/indictrans2-en-indic-1B", "translation", 720, neurons=_tokens(31_050, 31_050)),
+    # ---- text classification
+    Model("@cf/huggingface/distilbert-sst-2-int8", "text-classification", 2_000, neurons={"million_input_tokens": 2_394}),
+    # ---- summarization
+    Model("@cf/facebook/bart-large-cnn", "summarization", 1_500, deprecated=True),
+    # ---- image to text
+    Model("@cf/llava-hf/llava-1.5-7b-hf", "image-to-text", 720, "vision"),
+    Model("@cf/moondream/moondream3.1-9B-A2B", "image-to-text", 720, "streaming vision reasoning", neurons=_tokens(27_273, 90_909)),
+    Model("@cf/unum/uform-gen2-qwen-500m", "image-to-text", 720, "vision", deprecated=True),
+    # ---- object detection
+    Model("@cf/facebook/detr-resnet-50", "object-detection", 3_000),
+    # ---- image classification
+    Model("@cf/microsoft/resnet-50", "image-classification", 3_000, neurons={"million_images": 228_055}),
+)
+# fmt: on
+
+MODELS: Mapping[str, Model] = {model.id: model for model in _TABLE}
+"""Every model by its id, those for text first and the deprecated last of each task."""

@@ -1,0 +1,130 @@
+"""A model's answer as an OpenAI `response`: its events as they come, and the whole of it at the end."""
+
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiworker.errors import ApiError
+from aiworker.models.openai_stream import Json, joined
+
+
+@dataclass
+class _Item:
+    """An item of the output on its way."""
+
+    index: int
+    body: Json
+    kind: str
+    """Of its deltas: output_text, reasoning_text or function_call_arguments."""
+    literals: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def place(self) -> Json:
+        place: Json = {"item_id": self.body["id"], "output_index": self.index}
+        return place if self.kind == "function_call_arguments" else {**place, "content_index": 0}
+
+
+class ResponsesWriter:
+    """A Writer of `response.…` events."""
+
+    def __init__(self, response: Json) -> None:
+        """response: what is known of it before the model says anything."""
+        self.response: Json = {**response, "status": "in_progress", "output": [], "usage": None}
+        """Whole after `end`."""
+        self._name = str(response["id"]).removeprefix("resp_")
+        self._output: list[Json] = []
+        self._item: _Item | None = None
+        self._sequence = -1
+
+    def begin(self) -> bytes:
+        begun = {"response": self.response}
+        return self._event("response.created", begun) + self._event("response.in_progress", begun)
+
+    def text(self, literal: bytes) -> bytes:
+        body: Json = {"type": "message", "role": "assistant", "content": []}
+        return self._opened("msg", body, "output_text") + self._delta(literal, {"logprobs": []})
+
+    def reasoning(self, literal: bytes) -> bytes:
+        body: Json = {"type": "reasoning", "summary": [], "content": []}
+        return self._opened("rs", body, "reasoning_text") + self._delta(literal, {})
+
+    def call(self, index: int, call_id: str, name: str) -> bytes:  # noqa: ARG002 - calls come one after another
+        body = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
+        return self._close() + self._opened("fc", body, "function_call_arguments")
+
+    def arguments(self, index: int, literal: bytes) -> bytes:  # noqa: ARG002
+        return self._delta(literal, {})
+
+    def end(self, finish_reason: str, usage: Json) -> bytes:
+        status = "incomplete" if finish_reason == "length" else "completed"
+        closed = self._close(status)
+        details = {"reason": "max_output_tokens"} if status == "incomplete" else None
+        self.response |= {
+            "status": status, "output": self._output, "incomplete_details": details, "usage": _usage(usage),
+        }  # fmt: skip
+        return closed + self._event(f"response.{status}", {"response": self.response})
+
+    def error(self, error: ApiError) -> bytes:
+        # `error` within is what OpenAI's clients raise; the rest is what the reference describes
+        told = error.to_openai()
+        return self._event("error", {name: told["error"][name] for name in ("code", "message", "param")} | told)
+
+    def _opened(self, prefix: str, body: Json, kind: str) -> bytes:
+        """The events with which an item begins; none if it is under way."""
+        if self._item and self._item.kind == kind and kind != "function_call_arguments":
+            return b""
+        closed = self._close()
+        index = len(self._output)
+        body = {"id": f"{prefix}_{self._name}{index}", **body}
+        item = self._item = _Item(index, body, kind)
+        added = {"output_index": index, "item": {**body, "status": "in_progress"}}
+        opened = closed + self._event("response.output_item.added", added)
+        if "content" not in body:
+            return opened
+        return opened + self._event("response.content_part.added", {**item.place, "part": _part(kind, "")})
+
+    def _delta(self, literal: bytes, more: Json) -> bytes:
+        assert self._item
+        self._item.literals.append(literal)
+        # the placeholder gives way to the text as it came
+        event = self._event(f"response.{self._item.kind}.delta", {**self._item.place, **more, "delta": None})
+        return event[: -len(b"null}\n\n")] + literal + b"}\n\n"
+
+    def _close(self, status: str = "completed") -> bytes:
+        """The events with which the open item ends."""
+        item, self._item = self._item, None
+        if item is None:
+            return b""
+        said = joined(item.literals)
+        is_call = item.kind == "function_call_arguments"
+        body: Json = {**item.body, "status": status}
+        body |= {"arguments": said} if is_call else {"content": [_part(item.kind, said)]}
+        self._output.append(body)
+        done: Json = {"arguments": said, "name": body["name"]} if is_call else {"text": said}
+        done |= {"logprobs": []} if item.kind == "output_text" else {}
+        events = self._event(f"response.{item.kind}.done", {**item.place, **done})
+        if not is_call:
+            events += self._event("response.content_part.done", {**item.place, "part": body["content"][0]})
+        return events + self._event("response.output_item.done", {"output_index": item.index, "item": body})
+
+    def _event(self, kind: str, data: Json) -> bytes:
+        self._sequence += 1
+        text = json.dumps({"type": kind, "sequence_number": self._sequence, **data}, separators=(",", ":"))
+        return f"event: {kind}\ndata: {text}\n\n".encode()
+
+
+def _part(kind: str, text: str) -> Json:
+    return {"type": kind, "text": text} | ({"annotations": [], "logprobs": []} if kind == "output_text" else {})
+
+
+def _usage(usage: Json) -> Json:
+    def details(name: str) -> dict[str, Any]:
+        return usage.get(name) or {}
+
+    return {
+        "input_tokens": usage.get("prompt_tokens", 0),
+        "input_tokens_details": {"cached_tokens": 0, **details("prompt_tokens_details")},
+        "output_tokens": usage.get("completion_tokens", 0),
+        "output_tokens_details": {"reasoning_tokens": 0, **details("completion_tokens_details")},
+        "total_tokens": usage["total_tokens"],
+    }

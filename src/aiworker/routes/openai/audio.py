@@ -1,0 +1,85 @@
+"""`POST /v1/audio/transcriptions` and `/v1/audio/speech`."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json
+from aiworker.http.messages import Response
+from aiworker.models import model_call, transcript
+from aiworker.models.languages import M2M100
+from aiworker.routes import speech as spoken
+from aiworker.routes.openai import models
+from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.speech import Hearing
+
+TEXT = "text/plain; charset=utf-8"
+
+
+async def transcriptions(context: Context) -> Response:
+    if media_type(context.request) != FORM:
+        sent = media_type(context.request) or "a body without content-type"
+        raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {sent}.")
+    asked, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
+    if "file" not in files:
+        raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
+    model = models.find(context, asked.model, "speech-to-text")
+    recording = spoken.recording_of(files["file"], "file")
+    hearing = await spoken.hear(context, asked.to_transcribe(), model, recording)
+    content_type, written = FORMATS[asked.response_format]
+    response = model_call.response(hearing.answers, written(asked, hearing), hearing.neurons)
+    response.headers["content-type"] = content_type
+    return response
+
+
+def _json(asked: TranscriptionRequest, hearing: Hearing) -> str:  # noqa: ARG001 - all formats are called alike
+    usage = None if hearing.seconds is None else {"type": "duration", "seconds": round(hearing.seconds)}
+    return json.dumps({"text": hearing.transcript.text, "usage": usage}, ensure_ascii=False)
+
+
+def _verbose_json(asked: TranscriptionRequest, hearing: Hearing) -> str:
+    heard = hearing.transcript
+    code = heard.language or asked.language or ""
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": M2M100.get(code.partition("-")[0].lower(), code),
+        "duration": hearing.duration or 0,
+        "text": heard.text,
+        "segments": [{**UNTOLD, "id": number, **each} for number, each in enumerate(heard.segments)],
+    }
+    if asked.granularities:
+        body["words"] = heard.words
+    return json.dumps(body, ensure_ascii=False)
+
+
+UNTOLD: Mapping[str, Any] = {
+    "seek": 0,
+    "tokens": [],
+    "temperature": 0,
+    "avg_logprob": 0,
+    "compression_ratio": 0,
+    "no_speech_prob": 0,
+}
+"""Of a segment, what clients expect and no model here tells."""
+
+FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, Hearing], str]]] = {
+    "json": (JSON, _json),
+    "verbose_json": (JSON, _verbose_json),
+    "text": (TEXT, lambda _, hearing: f"{hearing.transcript.text}\n"),
+    "srt": (TEXT, lambda _, hearing: transcript.srt(hearing.transcript.segments)),
+    "vtt": (TEXT, lambda _, hearing: transcript.vtt(hearing.transcript.segments)),
+}
+"""`response_format` → content type, and how it is written."""
+
+
+async def speech(context: Context) -> Response:
+    asked = await parse_json(SpeechRequest, context.request, context.settings.max_body_bytes)
+    model = models.find(context, asked.model, "text-to-speech")
+    try:
+        return await spoken.spoken(context, asked.to_speak(model), model)
+    except ApiError as error:
+        if error.param == "text":  # what `POST /speak` calls `text` is here `input`
+            error.param, error.message = "input", error.message.replace("text must", "input must")
+        raise

@@ -1,0 +1,70 @@
+"""`POST /v1/embeddings`. The numbers stay in JavaScript, as JSON text or as base64."""
+
+import json
+from collections.abc import Iterable
+
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http.body import parse_json, parse_object
+from aiworker.http.messages import Opaque, Response
+from aiworker.models import cl100k, model_call
+from aiworker.models.catalogue import Model
+from aiworker.routes import embed
+from aiworker.routes.embed_schema import EmbedRequest
+from aiworker.routes.openai import models
+from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+
+
+async def embeddings(context: Context) -> Response:
+    asked = await parse_json(EmbeddingsRequest, context.request, context.settings.max_body_bytes)
+    model = models.find(context, asked.model, "embeddings")
+    _check(asked, model)
+    texts = _texts(asked, context.settings.max_body_bytes)
+    to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": asked.gateway})
+    try:
+        found, usage = await embed.found_for(context, to_embed, model)
+    except ApiError as error:
+        raise _named(error, list(texts)) from None
+    if asked.encoding_format == "base64":
+        vectors = [vector for each in found for vector in await each.each_base64()]
+        body = _body(vectors, model, usage["prompt_tokens"], '"')
+    else:
+        body = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
+    return model_call.response([each.answer for each in found], body, usage["neurons"])
+
+
+def _check(asked: EmbeddingsRequest, model: Model) -> None:
+    if asked.dimensions not in (None, model.dimensions):
+        raise ApiError(
+            "invalid_request",
+            f"dimensions must be {model.dimensions}, or left out: {model.id} makes no others.",
+            param="dimensions",
+        )
+
+
+def _texts(asked: EmbeddingsRequest, limit: int) -> dict[str, str]:
+    """The texts of `input` by field, those too that are given as tokens: these may stand for `limit` bytes in all, as a
+    short body may hold tokens of 128 spaces each."""
+    given = asked.by_field()
+    size = sum(cl100k.size(each, field) for field, each in given.items() if isinstance(each, list))
+    if size > limit:
+        raise ApiError("payload_too_large", f"input must stand for at most {limit:,} bytes of text.", param="input")
+    return {field: each if isinstance(each, str) else cl100k.decode(each) for field, each in given.items()}
+
+
+def _named(error: ApiError, fields: list[str]) -> ApiError:
+    """What `POST /embed` calls `text` is here `input`."""
+    if error.param and error.param.startswith("text"):
+        _, _, number = error.param.partition(".")
+        error.param = fields[int(number)] if number else "input"
+        error.message = error.message.replace("text must", "input must")
+    return error
+
+
+def _body(vectors: Iterable[Opaque], model: Model, tokens: int, quote: str = "") -> list[str | Opaque]:
+    parts: list[str | Opaque] = ['{"object":"list","data":[']
+    for number, vector in enumerate(vectors):
+        comma = "," if number else ""
+        parts += [f'{comma}{{"object":"embedding","index":{number},"embedding":{quote}', vector, f"{quote}}}"]
+    rest = {"model": model.id, "usage": {"prompt_tokens": tokens, "total_tokens": tokens}}
+    return [*parts, f"],{json.dumps(rest)[1:]}"]

@@ -1,0 +1,294 @@
+"""The body of `POST /v1/responses`."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+
+from aiworker.http.body import Schema, parse_object
+from aiworker.models.catalogue import Model
+from aiworker.routes.chat_schema import MOST_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
+from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.routes.openai.chat_schema import Effort, Json
+from aiworker.routes.openai.fields import Ignored, Only
+
+NOTHING_KEPT = "nothing of a response is kept here: send the conversation in input"
+
+
+class Given(Schema):
+    """A part of what a response may have answered before: whatever else it has is passed over."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
+
+
+# ---- input -------------------------------------------------------------------------------------------------------
+
+
+class InputText(Given):
+    type: Literal["input_text", "output_text", "text"]
+    text: Text
+
+    def to_chat(self) -> Json:
+        return {"type": "text", "text": self.text}
+
+
+class InputRefusal(Given):
+    type: Literal["refusal"]
+    refusal: Text
+
+    def to_chat(self) -> Json:
+        return {"type": "text", "text": self.refusal}
+
+
+class InputImage(Given):
+    type: Literal["input_image"]
+    image_url: str
+    detail: Literal["auto", "low", "high", "original"] | None = None
+
+    @field_validator("image_url")
+    @classmethod
+    def _has_the_image_in_it(cls, url: str) -> str:
+        return ImageUrl(url=url).url
+
+    def to_chat(self) -> Json:
+        return {"type": "image_url", "image_url": {"url": self.image_url}}
+
+
+Part = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
+Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
+
+
+def _content(content: str | list[Any]) -> str | list[Json]:
+    if isinstance(content, str):
+        return content
+    parts: list[Json] = [part.to_chat() for part in content]
+    if any(part["type"] == "image_url" for part in parts):
+        return parts
+    return "\n".join(part["text"] for part in parts)  # most native models take no parts
+
+
+class InputMessage(Given):
+    type: Literal["message"] = "message"
+    role: Literal["system", "developer", "user", "assistant"]
+    content: Text | Parts
+
+    def to_chat(self) -> Json:
+        return {"role": "system" if self.role == "developer" else self.role, "content": _content(self.content)}
+
+
+class FunctionCall(Given):
+    type: Literal["function_call"]
+    call_id: str
+    name: Name
+    arguments: str
+
+    def to_chat(self) -> Json:
+        function = {"name": self.name, "arguments": self.arguments}
+        call = {"id": self.call_id, "type": "function", "function": function}
+        return {"role": "assistant", "content": "", "tool_calls": [call]}
+
+
+class FunctionCallOutput(Given):
+    type: Literal["function_call_output"]
+    call_id: str
+    output: Text | Parts
+
+    def to_chat(self) -> Json:
+        return {"role": "tool", "tool_call_id": self.call_id, "content": _content(self.output)}
+
+
+class Reasoning(Given):
+    """What a model has thought is not sent to it again."""
+
+    type: Literal["reasoning"]
+
+
+ITEMS = ("message", "function_call", "function_call_output", "reasoning")
+
+
+def _item(item: object) -> str:
+    kind = cast("Json", item).get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
+    return f"item-{kind}"
+
+
+# the tags are names that errors leave out, as they do pydantic's own
+Item = Annotated[
+    Annotated[InputMessage, Tag("item-message")]
+    | Annotated[FunctionCall, Tag("item-function_call")]
+    | Annotated[FunctionCallOutput, Tag("item-function_call_output")]
+    | Annotated[Reasoning, Tag("item-reasoning")],
+    Discriminator(
+        _item, custom_error_type="item_type", custom_error_message=f"must have one of the types {', '.join(ITEMS)}"
+    ),
+]
+
+
+# ---- the request -------------------------------------------------------------------------------------------------
+
+
+class FunctionTool(Schema):
+    type: Literal["function"]
+    """The only one: this server searches no web and runs no code."""
+    name: Name
+    description: str | None = None
+    parameters: JsonSchema | None = None
+    strict: bool | None = None
+    defer_loading: Ignored = None
+
+    def to_chat(self) -> Json:
+        given = self.model_dump(include={"name", "description", "parameters", "strict"}, exclude_none=True)
+        return {"type": "function", "function": given}
+
+
+class ChosenFunction(Schema):
+    type: Literal["function"]
+    name: Name
+
+
+class TextFormat(Schema):
+    type: Literal["text", "json_object", "json_schema"]
+    name: Name | None = None
+    schema_: Annotated[JsonSchema | None, Field(alias="schema")] = None
+    description: str | None = None
+    strict: bool | None = None
+
+    @model_validator(mode="after")
+    def _has_its_schema(self) -> "TextFormat":
+        if (self.type == "json_schema") != (self.schema_ is not None and self.name is not None):
+            raise ValueError("name and schema belong to the type json_schema, and only to it")
+        return self
+
+    def to_chat(self) -> Json:
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        kind = given.pop("type")
+        return {"type": kind, "json_schema": given} if given else {"type": kind}
+
+
+class TextOptions(Schema):
+    format: TextFormat | None = None
+    verbosity: Ignored = None
+
+
+class ReasoningOptions(Schema):
+    effort: Effort | None = None
+    summary: Ignored = None
+    generate_summary: Ignored = None
+
+
+class ResponsesRequest(Schema):
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1)] | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
+    instructions: Text | None = None
+    tools: Annotated[list[FunctionTool] | None, Field(max_length=MOST_TOOLS, fail_fast=True)] = None
+    tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
+    parallel_tool_calls: bool | None = None
+    text: TextOptions | None = None
+    reasoning: ReasoningOptions | None = None
+    max_output_tokens: Annotated[int | None, Field(ge=1)] = None
+    temperature: Annotated[float | None, Field(ge=0, le=2)] = None
+    top_p: Annotated[float | None, Field(ge=0.001, le=1)] = None
+    stream: bool | None = None
+    metadata: dict[str, str] | None = None
+    """Repeated in the response."""
+    gateway: GatewayOptions | None = None
+    """Not OpenAI's, but as in `POST /chat`."""
+
+    background: Annotated[Any, Only(False)] = None
+    conversation: Annotated[Any, Only(because=NOTHING_KEPT)] = None
+    previous_response_id: Annotated[Any, Only(because=NOTHING_KEPT)] = None
+    prompt: Annotated[Any, Only(because="there are no stored prompts here")] = None
+    max_tool_calls: Annotated[Any, Only(because="no tool is called here")] = None
+    top_logprobs: Annotated[Any, Only(0)] = None
+    context_management: Annotated[Any, Only([])] = None
+    image: Annotated[Any, Only()] = None
+    access_programs: Ignored = None
+    include: Ignored = None
+    moderation: Ignored = None
+    prompt_cache_key: Ignored = None
+    prompt_cache_options: Ignored = None
+    prompt_cache_retention: Ignored = None
+    safety_identifier: Ignored = None
+    service_tier: Ignored = None
+    store: Ignored = None
+    stream_options: Ignored = None
+    truncation: Ignored = None
+    user: Ignored = None
+
+    @model_validator(mode="after")
+    def _has_the_tool(self) -> "ResponsesRequest":
+        if self.tool_choice not in (None, "auto", "none") and not self.tools:
+            raise ValueError("tool_choice needs tools")
+        if isinstance(self.input, list) and all(isinstance(each, Reasoning) for each in self.input):
+            raise ValueError("input must have more than reasoning")
+        return self
+
+    @property
+    def stops(self) -> list[str]:
+        return []
+
+    def to_chat(self) -> ChatRequest:
+        """The same as a request to `POST /chat`."""
+        chosen = self.tool_choice
+        given: Json = {
+            "messages": list(self._messages()),
+            "stream": bool(self.stream),
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_output_tokens,
+            "gateway": self.gateway,
+        }
+        if self.tools:
+            given["tools"] = [tool.to_chat() for tool in self.tools]
+            is_named = isinstance(chosen, ChosenFunction)
+            given["tool_choice"] = {"type": "function", "function": {"name": chosen.name}} if is_named else chosen
+        if self.text and self.text.format:
+            given["response_format"] = self.text.format.to_chat()
+        return parse_object(ChatRequest, given)
+
+    def _messages(self) -> Iterator[Json]:
+        if self.instructions:
+            yield {"role": "system", "content": self.instructions}
+        if isinstance(self.input, str):
+            yield {"role": "user", "content": self.input}
+            return
+        calls: list[Json] = []
+        for item in self.input:
+            if isinstance(item, FunctionCall):  # those in a row are of one message
+                calls += item.to_chat()["tool_calls"]
+                continue
+            if calls:
+                yield {"role": "assistant", "content": "", "tool_calls": calls}
+                calls = []
+            if not isinstance(item, Reasoning):
+                yield item.to_chat()
+        if calls:
+            yield {"role": "assistant", "content": "", "tool_calls": calls}
+
+    def extra_inputs(self, model: Model) -> Json:
+        extra: Json = {}
+        if model.dialect == "openai" and self.parallel_tool_calls is not None and self.tools:
+            extra["parallel_tool_calls"] = self.parallel_tool_calls
+        if model.dialect == "openai" and self.reasoning and self.reasoning.effort and "reasoning" in model.abilities:
+            extra["reasoning_effort"] = self.reasoning.effort
+        return extra
+
+    def repeated(self) -> Json:
+        """What a response says of its request."""
+        text = self.text and self.text.format
+        return {
+            "instructions": self.instructions,
+            "metadata": self.metadata or {},
+            "tools": [tool.model_dump(exclude={"defer_loading"}) for tool in self.tools or []],
+            "tool_choice": self.tool_choice.model_dump() if isinstance(self.tool_choice, ChosenFunction)
+            else self.tool_choice or "auto",
+            "parallel_tool_calls": self.parallel_tool_calls is not False,
+            "text": {"format": text.model_dump(by_alias=True, exclude_none=True) if text else {"type": "text"}},
+            "reasoning": {"effort": self.reasoning.effort if self.reasoning else None, "summary": None},
+            "max_output_tokens": self.max_output_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+            "previous_response_id": None,
+            "background": False,
+            "store": False,
+            "truncation": "disabled",
+        }  # fmt: skip

@@ -1,0 +1,138 @@
+"""The bodies of `/rag`."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, StringConstraints, model_validator
+
+from aiworker.http.body import Schema
+from aiworker.routes.chat_schema import Message
+from aiworker.routes.gateway_schema import GatewayOptions
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+"""Of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`, the first of them a letter or a digit."""
+Scalar = str | int | float | bool
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Scalar], Field(max_length=50)
+]
+LONGEST_QUESTION = 8_192
+"""Characters."""
+
+
+class DocumentFields(Schema):
+    """What is known of a document, beside its content."""
+
+    id: Name | None = None
+    """The document's own; new content under the same id replaces it. Made from the content if it is left out."""
+    title: Annotated[str, Field(max_length=500)] | None = None
+    """Its first heading or its file's name if it is left out."""
+    url: Annotated[str, Field(max_length=2_000)] | None = None
+    """Where people find it; given back with each passage."""
+    metadata: Metadata = Field(default_factory=dict[str, Scalar])
+    """By the properties of RAG_PROPERTIES searches can be narrowed."""
+    tenant: Name | None = None
+    """Whose it is: searches of one tenant never see documents of another. The key's own if it is left out."""
+
+
+class DocumentRequest(DocumentFields):
+    text: str
+    format: Literal["markdown", "text", "html"] = "markdown"
+
+
+class DocumentForm(Schema):
+    """As DocumentFields, in a form."""
+
+    id: Name | None = None
+    title: Annotated[str, Field(max_length=500)] | None = None
+    url: Annotated[str, Field(max_length=2_000)] | None = None
+    metadata: Annotated[str, Field(max_length=20_000)] = "{}"
+    """A JSON object."""
+    tenant: Name | None = None
+
+
+class TenantQuery(Schema):
+    tenant: Name | None = None
+
+
+class ListQuery(TenantQuery):
+    cursor: str = ""
+    """Of the page before."""
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class Stages(Schema):
+    """What a search does; all of it by default."""
+
+    vector: bool = True
+    """By meaning, with vectors."""
+    text: bool = True
+    """By words, with full text search."""
+    rerank: bool = True
+    """Read the best again with a reranker."""
+
+    @model_validator(mode="after")
+    def _some_search(self) -> "Stages":
+        if not (self.vector or self.text):
+            raise ValueError("One of vector and text must be true")
+        return self
+
+
+class SearchOptions(Schema):
+    tenant: Name | None = None
+    top_k: Annotated[int, Field(ge=1, le=50)] = 5
+    """So many passages at most."""
+    min_score: Annotated[float | None, Field(ge=-1, le=1)] = None
+    """Of the reranker (0 to 1), or without it of the vectors (-1 to 1). Passages below are left out."""
+    filter: Annotated[dict[str, Any], Field(max_length=10)] = Field(default_factory=dict[str, Any])
+    """On metadata: `{"language": "en", "year": {"$gte": 2020}}`, with `$eq $ne $in $nin $lt $lte $gt $gte`."""
+    stages: Stages = Stages()
+
+    @model_validator(mode="after")
+    def _a_score_to_compare(self) -> "SearchOptions":
+        if self.min_score is not None and not (self.stages.vector or self.stages.rerank):
+            raise ValueError("min_score needs a score of vector or rerank: words alone have none to compare")
+        return self
+
+
+class SearchRequest(SearchOptions):
+    query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+
+
+class RagRequest(SearchOptions):
+    query: Annotated[str | None, Field(min_length=1, max_length=LONGEST_QUESTION)] = None
+    """The question; or `messages`."""
+    messages: Annotated[list[Message] | None, Field(min_length=1, max_length=100, fail_fast=True)] = None
+    """A conversation that ends with the question; what came before tells what it is about."""
+    model: str | None = None
+    stream: bool = True
+    answer_anyway: bool = False
+    """Ask the model also if nothing relevant was found."""
+    temperature: Annotated[float | None, Field(ge=0, le=5)] = None
+    seed: Annotated[int | None, Field(ge=1, le=9_999_999_999)] = None
+    max_tokens: Annotated[int | None, Field(ge=1)] = None
+    gateway: GatewayOptions | None = None
+
+    @model_validator(mode="after")
+    def _one_question(self) -> "RagRequest":
+        if (self.query is None) == (self.messages is None):
+            raise ValueError("Give either query or messages")
+        if self.messages and (self.messages[-1].role != "user" or not self.question.strip()):
+            raise ValueError("messages must end with the user's question")
+        if len(self.question) > LONGEST_QUESTION:
+            raise ValueError(f"The question may have {LONGEST_QUESTION:,} characters")
+        return self
+
+    @property
+    def question(self) -> str:
+        return self.query or " ".join(self.messages[-1].texts if self.messages else [])
+
+    def sampling(self) -> dict[str, float]:
+        """The sampling parameters that were given. (Not `top_k`: here it counts passages.)"""
+        return self.model_dump(include={"temperature", "seed", "max_tokens"}, exclude_none=True)
+
+    def texts(self) -> list[str]:
+        """All that the client gives the model to read."""
+        return [self.query or "", *(text for message in self.messages or [] for text in message.texts)]
+
+    def history(self) -> list[dict[str, Any]]:
+        return [message.to_json() for message in (self.messages or [])[:-1]]

@@ -1,0 +1,335 @@
+"""The client of the bench, a program of its own: what it measures waits for nothing but the answer.
+
+python -m tools.bench.client JOB RESULT     reads the job (JSON) and writes what it has measured (JSON)
+
+Plain sockets, one connection for each server. The servers take turns, request by request, so that whatever else the
+machine does falls on all of them.
+"""
+
+import json
+import random
+import re
+import select
+import socket
+import struct
+import sys
+import time
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import accumulate
+from pathlib import Path
+
+PART = 262_144
+"""Bytes that are received at a time, at most."""
+SECONDS = 60
+"""So long the client waits for a part of an answer."""
+END_OF_HEAD = b"\r\n\r\n"
+END_OF_CHUNKS = b"0\r\n\r\n"
+STAMP = re.compile(rb'"t(\d+)"')
+"""The text of a frame of tools/bench/model_server that says when it was written."""
+
+
+class Unexpected(Exception):  # noqa: N818 - a sentence for whoever runs the bench
+    """A server has answered something else than the work asks for; the message says what."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What every answer has to be, so that nothing is measured that was not done."""
+
+    statuses: Sequence[int] = (200,)
+    marker: str = ""
+    least: int = 1
+    """So often the marker must be in the answer."""
+
+    def check(self, server: str, answer: "Answer") -> None:
+        """Raises Unexpected."""
+        body = answer.whole()
+        count = body.count(self.marker.encode())
+        if answer.status not in self.statuses or count < self.least:
+            raise Unexpected(
+                f"{server} has answered {answer.status}, {len(body):,} bytes, {count} of {self.least} {self.marker}: "
+                f"{body[:300].decode(errors='replace')} … {body[-300:].decode(errors='replace')}"
+            )
+
+
+@dataclass(frozen=True)
+class Target:
+    """A server, and the requests that are one piece of the work, in their order."""
+
+    name: str
+    port: int
+    requests: Sequence[str]
+    """As they go over the wire."""
+    every: int = 1
+    """It takes part in each so many rounds."""
+
+
+@dataclass(frozen=True)
+class Job:
+    targets: Sequence[Target]
+    expected: Sequence[Expected]
+    """Of each request of a piece of work."""
+    rounds: int
+    warm_up: int = 0
+    clients: int = 1
+    """More than one: all at once, and what is measured are the delays of the frames."""
+    settle_ms: int | None = None
+    """Count frames from so many milliseconds after all streams have begun, until the first one ends; None for all."""
+
+    @classmethod
+    def from_json(cls, text: str) -> "Job":
+        data = json.loads(text)
+        targets = [Target(**each) for each in data.pop("targets")]
+        return cls(targets, [Expected(**each) for each in data.pop("expected")], **data)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+@dataclass
+class Samples:
+    """Milliseconds. Of a work of several requests, the sums."""
+
+    total: list[float] = field(default_factory=list[float])
+    first: list[float] = field(default_factory=list[float])
+    """Until the first byte of the body."""
+    delay: list[float] = field(default_factory=list[float])
+    """Of frames: from being written by the model to being received here."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    body: bytes
+    total: int
+    """Nanoseconds, as `first`."""
+    first: int
+
+    def whole(self) -> bytes:
+        """The body, without the sizes of chunks in it."""
+        return _without_chunks(self.body) if self.body.endswith(END_OF_CHUNKS) else self.body
+
+
+# ---- one request after the other -------------------------------------------------------------------------------------
+
+
+class Connection:
+    """One connection, kept for the next request; made anew if the server has closed it meanwhile."""
+
+    def __init__(self, name: str, port: int) -> None:
+        """name: of the server, for messages."""
+        self._name = name
+        self._port = port
+        self._socket = connected(port)
+
+    def ask(self, request: bytes) -> Answer:
+        self._reconnect_if_closed()
+        began = time.perf_counter_ns()
+        self._socket.sendall(request)
+        head, body = self._head()
+        first = time.perf_counter_ns() if body else 0
+        parts = [body]
+        left = _left(head, body)
+        while left(parts):
+            parts.append(self._received())
+            first = first or time.perf_counter_ns()
+        ended = time.perf_counter_ns()
+        return Answer(int(head[9:12]), b"".join(parts), ended - began, (first or ended) - began)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def _head(self) -> tuple[bytes, bytes]:
+        received = b""
+        while END_OF_HEAD not in received:
+            received += self._received()
+        head, _, body = received.partition(END_OF_HEAD)
+        return head.lower(), body
+
+    def _received(self) -> bytes:
+        part = self._socket.recv(PART)
+        if not part:
+            raise Unexpected(f"{self._name} has closed the connection in the middle of an answer.")
+        return part
+
+    def _reconnect_if_closed(self) -> None:
+        try:
+            is_closed = not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        if is_closed:
+            self._socket.close()
+            self._socket = connected(self._port)
+
+
+def connected(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port))
+    # a time-out of the kernel's: Python's own asks the kernel twice for each part
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", SECONDS, 0))
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
+
+
+class _left:  # noqa: N801 - a function with a memory
+    """Whether something of the body is still to come, by the head of the answer."""
+
+    def __init__(self, head: bytes, body: bytes) -> None:
+        length = re.search(rb"\r\ncontent-length: *(\d+)", head)
+        self._is_chunked = b"\r\ntransfer-encoding: chunked" in head
+        self._missing = int(length[1]) - len(body) if length else 0
+        self._seen = 1
+
+    def __call__(self, parts: list[bytes]) -> bool:
+        if self._is_chunked:
+            return not b"".join(parts[-2:]).endswith(END_OF_CHUNKS)
+        self._missing -= sum(len(part) for part in parts[self._seen :])
+        self._seen = len(parts)
+        return self._missing > 0
+
+
+def fetched(port: int, path: str) -> bytes:
+    """The body of a GET request without further headers, once."""
+    connection = Connection(f"The server of {path}", port)
+    answer = connection.ask(f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode())
+    connection.close()
+    return answer.whole()
+
+
+def _without_chunks(body: bytes) -> bytes:
+    return b"".join([body[begin:end] for begin, end in _chunks(body)])
+
+
+def _chunks(body: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
+    """Where each chunk's content begins and ends; the first one's size stands at `at`."""
+    while at < len(body):
+        begin = body.index(b"\r\n", at) + 2
+        end = begin + int(body[at : begin - 2], 16)
+        yield begin, end
+        at = end + 2
+
+
+def take_turns(job: Job) -> dict[str, Samples]:
+    """Each server's times, round by round."""
+    connections = {target.name: Connection(target.name, target.port) for target in job.targets}
+    samples = {target.name: Samples() for target in job.targets}
+    for number in range(-job.warm_up, job.rounds):
+        for target in _in_turn(job.targets, number):
+            if number >= 0 and number % target.every:
+                continue
+            answers = [connections[target.name].ask(request.encode()) for request in target.requests]
+            for expected, answer in zip(job.expected, answers, strict=True):
+                expected.check(target.name, answer)
+            if number >= 0:
+                samples[target.name].total.append(sum(answer.total for answer in answers) / 1e6)
+                samples[target.name].first.append(sum(answer.first for answer in answers) / 1e6)
+    for connection in connections.values():
+        connection.close()
+    return samples
+
+
+def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
+    """In another order each round: what a server still does after its answer falls on all the others alike."""
+    return random.Random(number).sample(targets, len(targets))
+
+
+# ---- many at once ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Stream:
+    """What one of many clients has received, and when."""
+
+    socket: socket.socket
+    body: bytearray = field(default_factory=bytearray)
+    ends: list[int] = field(default_factory=list[int])
+    """Bytes received so far, after each part."""
+    times: list[int] = field(default_factory=list[int])
+    """Nanoseconds, of each part."""
+
+    def receive(self) -> bool:
+        """Whether there is more to come. Raises Unexpected if it ends too early."""
+        part = self.socket.recv(PART)
+        if not part:
+            raise Unexpected(f"A stream ended early, after {len(self.body)} bytes: {bytes(self.body[:300])!r}")
+        self.body += part
+        self.ends.append(len(self.body))
+        self.times.append(time.monotonic_ns())
+        begins = self.body.find(END_OF_HEAD) + len(END_OF_HEAD)  # a head may end like the chunks do: "dur=20"
+        return not self.body.endswith(END_OF_CHUNKS, begins)
+
+    def delays(self, since: int = 0, until: int = 2**63) -> list[float]:
+        """Milliseconds of each frame that says it was written in that time (nanoseconds)."""
+        chunks = list(_chunks(self.body, self.body.index(END_OF_HEAD) + len(END_OF_HEAD)))
+        ends = list(accumulate(end - begin for begin, end in chunks))
+        whole = b"".join([self.body[begin:end] for begin, end in chunks])
+
+        def received(end: int) -> int:
+            """When the bytes before that place of the body were there."""
+            number = bisect_left(ends, end)
+            return self.times[bisect_left(self.ends, chunks[number][1] - (ends[number] - end))]
+
+        stamps = ((found.end(), int(found[1])) for found in STAMP.finditer(whole))
+        return [(received(end) - written) / 1e6 for end, written in stamps if since <= written <= until]
+
+
+def all_at_once(target: Target, expected: Expected, job: Job) -> list[float]:
+    """The delays of the frames that the job's clients get at the same time."""
+    streams = _received(target, job.clients)
+    for stream in streams:
+        head, _, body = bytes(stream.body).partition(END_OF_HEAD)
+        expected.check(target.name, Answer(int(head[9:12]), body, 0, 0))
+    if job.settle_ms is None:
+        return [delay for stream in streams for delay in stream.delays()]
+    since = max(stream.times[0] for stream in streams) + job.settle_ms * 1_000_000
+    until = min(stream.times[-1] for stream in streams)
+    return [delay for stream in streams for delay in stream.delays(since, until)]
+
+
+def _received(target: Target, clients: int) -> list[Stream]:
+    waiting = select.epoll()
+    streams = {made.fileno(): Stream(made) for made in (connected(target.port) for _ in range(clients))}
+    for number, stream in streams.items():
+        waiting.register(number, select.EPOLLIN)
+        stream.socket.sendall(target.requests[0].encode())
+    is_open = set(streams)
+    while is_open:
+        ready = waiting.poll(SECONDS)
+        if not ready:
+            raise Unexpected(f"{target.name} has been silent for {SECONDS} s with {len(is_open)} streams open.")
+        for number, _ in ready:
+            if not streams[number].receive():
+                waiting.unregister(number)
+                is_open.remove(number)
+    for stream in streams.values():
+        stream.socket.close()
+    waiting.close()
+    return list(streams.values())
+
+
+def in_crowds(job: Job) -> dict[str, Samples]:
+    samples = {target.name: Samples() for target in job.targets}
+    [expected] = job.expected
+    for number in range(-job.warm_up, job.rounds):
+        for target in _in_turn(job.targets, number):
+            delays = all_at_once(target, expected, job)
+            if number >= 0:
+                samples[target.name].delay += delays
+    return samples
+
+
+def main() -> int:
+    job_file, result_file = map(Path, sys.argv[1:])
+    job = Job.from_json(job_file.read_text())
+    try:
+        samples = take_turns(job) if job.clients == 1 else in_crowds(job)
+    except (Unexpected, OSError) as error:
+        print(error)
+        return 1
+    result_file.write_text(json.dumps({name: asdict(each) for name, each in samples.items()}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

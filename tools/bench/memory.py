@@ -1,0 +1,45 @@
+"""Whether the Python heap of aiworker grows with the requests that it has served."""
+
+import json
+from typing import Any
+
+from tools.bench import rows
+from tools.bench.client import Job, Target, fetched
+from tools.bench.rows import Call
+from tools.bench.servers import AIWORKER, Server, resident_bytes
+from tools.bench.session import Session
+
+REQUESTS = 10_000
+BETWEEN = 1_000
+"""Requests from one reading to the next."""
+MIX = [
+    rows.chat("Why?", stream=False),
+    rows.chat("frames=20", stream=True, frames=20),
+    rows.completions(rows.NATIVE, "frames=20", 20),
+    rows.completions(rows.OPENAI, "frames=20", 20),
+    rows.embed(rows.TEXTS[:3]),
+    rows.SEARCH,
+    Call("GET", "/nothing", statuses=(404,)),
+    Call("POST", "/chat", {"prompt": 5}, statuses=(400,)),
+    rows.chat("Why not?", stream=False),
+    Call("GET", "/models"),
+]
+
+
+async def growth(session: Session) -> list[dict[str, Any]]:
+    """A reading before the first request, and after each thousand."""
+    server = session.servers[AIWORKER]
+    session.say(f"memory: {REQUESTS:,} requests of all kinds")
+    readings = [_reading(server, 0)]
+    target = Target(AIWORKER, server.port, [call.over_the_wire(server.port) for call in MIX])
+    job = Job([target], [call.expected() for call in MIX], BETWEEN // len(MIX))
+    for count in range(BETWEEN, REQUESTS + 1, BETWEEN):
+        await session.measure(job)
+        readings.append(_reading(server, count))
+    return readings
+
+
+def _reading(server: Server, requests: int) -> dict[str, Any]:
+    """What `GET /health` says of the isolate, and how large workerd's process is, bytes."""
+    isolate: dict[str, Any] = json.loads(fetched(server.port, "/health")).get("isolate", {})
+    return {"requests": requests, **isolate, "process_bytes": resident_bytes(server.worker_pid())}

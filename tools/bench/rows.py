@@ -1,0 +1,195 @@
+"""What is measured: the rows of the table, as requests that every server is sent alike."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from tools.bench.client import Expected, Job, Target
+from tools.bench.documents import QUERY
+from tools.bench.servers import AIWORKER, FASTAPI, GUARDED, HEADERS, HONO, JAVASCRIPT, MODELS, SDK, Server
+
+NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
+OPENAI = "@cf/openai/gpt-oss-20b"
+IMAGE_MODEL = "@cf/lykon/dreamshaper-8-lcm"
+
+ALL = (JAVASCRIPT, GUARDED, HONO, SDK, FASTAPI, AIWORKER)
+JAVASCRIPT_ONLY = (JAVASCRIPT, GUARDED, AIWORKER)
+QUICK_PEERS = (JAVASCRIPT, GUARDED)
+
+TEXTS = [
+    f"Text {number} of a hundred: in winter the valves of the greenhouses stay closed until the sun has warmed them."
+    for number in range(100)
+]
+EVERY = 20
+"""Milliseconds between two frames of the streams that run at a model's pace: 50 frames a second."""
+
+
+@dataclass(frozen=True)
+class Call:
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    statuses: Sequence[int] = (200,)
+    marker: str = ""
+    least: int = 1
+    model: str = ""
+    """Asked for of the model server itself, as the binding does."""
+
+    def over_the_wire(self, port: int) -> str:
+        body = "" if self.body is None else json.dumps(self.body)
+        headers = {"host": f"127.0.0.1:{port}", **HEADERS}
+        if self.model:
+            headers["cf-consn-model-id"] = self.model
+        if body:
+            headers |= {"content-type": "application/json", "content-length": str(len(body))}
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        return f"{self.method} {self.path} HTTP/1.1\r\n{head}\r\n{body}"
+
+    def expected(self) -> Expected:
+        return Expected(self.statuses, self.marker, self.least)
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What a figure of aiworker has to reach: at most so many times the peer's, or so many milliseconds more."""
+
+    most: float
+    peer: str = JAVASCRIPT
+    is_difference: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of work. Its measures are `total`, `first` (byte of the body) and `delay` (of frames)."""
+
+    name: str
+    title: str
+    calls: Sequence[Call]
+    servers: Sequence[str]
+    goals: Mapping[str, Sequence[Goal]]
+    """Measure → goals; every measure of the row has an entry."""
+    rounds: int = 200
+    quick_rounds: int = 0
+    """With --quick; 0: not measured then."""
+    clients: int = 1
+    direct: Sequence[Call] = ()
+    """The same asked of the model server without a Worker, where that is among the servers."""
+    seldom: Mapping[str, int] = field(default_factory=dict[str, int])
+    """Slow servers, which take part in every so many rounds only."""
+
+    def quick(self) -> "Row":
+        """Beside the JavaScript Workers only: the others take the most time, and change the least."""
+        goals = {measure: [goal for goal in goals if goal.peer in QUICK_PEERS] for measure, goals in self.goals.items()}
+        peers = {JAVASCRIPT, AIWORKER, *(goal.peer for each in goals.values() for goal in each)}
+        return replace(self, servers=[name for name in self.servers if name in peers], goals=goals)
+
+    def job(self, servers: Mapping[str, Server], rounds: int) -> Job:
+        targets = [
+            Target(name, servers[name].port, self._requests(servers[name]), self.seldom.get(name, 1))
+            for name in self.servers
+        ]
+        expected = [call.expected() for call in self.calls]
+        warm_up = max(1, min(10, rounds // 10))
+        return Job(targets, expected, rounds, warm_up, self.clients)
+
+    def _requests(self, server: Server) -> list[str]:
+        calls = self.direct if server.name == MODELS else self.calls
+        return [call.over_the_wire(server.port) for call in calls]
+
+
+def chat(prompt: str, *, stream: bool, frames: int = 1) -> Call:
+    body = {"prompt": prompt, "stream": stream}
+    marker, least = ("data: ", frames) if stream else ("greenhouse valve", 1)
+    return Call("POST", "/chat", body, marker=marker, least=least)
+
+
+def completions(model: str, prompt: str, frames: int) -> Call:
+    body = {"model": model, "messages": [{"role": "user", "content": prompt}], "stream": True}
+    return Call("POST", "/v1/chat/completions", body, marker='"content":', least=frames)
+
+
+def models_stream(prompt: str) -> Call:
+    """What the binding asks of the model server for a stream."""
+    return Call("POST", "/run?version=3", {"inputs": {"prompt": prompt, "stream": True}}, model=NATIVE)
+
+
+def embed(texts: Sequence[str]) -> Call:
+    return Call("POST", "/embed", {"text": list(texts)}, marker='"data":')
+
+
+def image(key: str) -> list[Call]:
+    body = {"prompt": "a greenhouse in winter", "model": IMAGE_MODEL, "store": True}
+    return [Call("POST", "/image", body, (201,), key), Call("GET", f"/images/{key}", marker="PNG")]
+
+
+def in_time(frames: int) -> Call:
+    """Frames at a model's pace, each of which says when it was written."""
+    body = {"prompt": f"frames={frames} every={EVERY}"}
+    return Call("POST", "/chat", body, marker='"t', least=frames)
+
+
+SEARCH = Call("POST", "/rag/search", {"query": QUERY}, marker="greenhouse")
+
+
+def rows(image_key: str) -> list[Row]:
+    """image_key: of the one image that the model server makes: the SHA-256 of its bytes, and `.png`."""
+    return [
+        Row(
+            "not-found", "404", [Call("GET", "/nothing", statuses=(404,))], ALL,
+            {"total": []}, 300, 40,
+        ),
+        Row(
+            "invalid", "invalid request", [Call("POST", "/chat", {"prompt": 5}, statuses=(400, 422))], ALL,
+            {"total": []}, 300, 40,
+        ),
+        Row(
+            "chat", "chat, JSON", [chat("Why?", stream=False)], ALL,
+            {"total": [Goal(1.35), Goal(1.35, GUARDED)]}, 300, 80,
+        ),
+        Row(
+            "stream", "stream of 2,000 frames", [chat("frames=2000", stream=True, frames=2000)], ALL,
+            {"total": [Goal(1.05)], "first": [Goal(2, is_difference=True)]}, 100, 30, seldom={FASTAPI: 10},
+        ),
+        Row(
+            "flushed", "stream of 2,000 frames, each in a piece of its own",
+            [chat("frames=2000 flushed", stream=True, frames=2000)], JAVASCRIPT_ONLY,
+            {"total": [], "first": []}, 60,
+        ),
+        Row(
+            "in-time", f"50 frames every {EVERY} ms, 20 clients", [in_time(50)],
+            (MODELS, JAVASCRIPT, SDK, FASTAPI, AIWORKER),
+            {"delay": []}, 10, clients=20, direct=[models_stream(f"frames=50 every={EVERY}")],
+        ),
+        Row(
+            "embed-1", "embed 1 text", [embed(TEXTS[:1])], ALL,
+            {"total": []}, 200, 40,
+        ),
+        Row(
+            "embed-100", "embed 100 texts", [embed(TEXTS)], ALL,
+            {"total": [Goal(0.6), Goal(0.1, SDK)]}, 100, 30, seldom={SDK: 2, FASTAPI: 10},
+        ),
+        Row(
+            "search", "retrieval for RAG", [SEARCH], JAVASCRIPT_ONLY,
+            {"total": [Goal(1.3)]}, 150, 30,
+        ),
+        Row(
+            "image", "image of 1 MB, stored and fetched", image(image_key), JAVASCRIPT_ONLY,
+            {"total": [Goal(1.2)]}, 100, 25,
+        ),
+        Row(
+            "translated", "native stream of 3,000 frames, translated",
+            [completions(NATIVE, "frames=3000 flushed", 3000)], (JAVASCRIPT, SDK, AIWORKER),
+            {"total": [Goal(1 / 0.8), Goal(1 / 3, SDK)]}, 40, 6, seldom={SDK: 2},
+        ),
+        Row(
+            "translated-whole", "the same, written in one piece",
+            [completions(NATIVE, "frames=3000", 3000)], (JAVASCRIPT, SDK, AIWORKER),
+            {"total": []}, 40,
+        ),
+        Row(
+            "openai", "stream of 3,000 frames in OpenAI's dialect",
+            [completions(OPENAI, "frames=3000 flushed", 3000)], JAVASCRIPT_ONLY,
+            {"total": [Goal(1 / 0.95)], "first": []}, 60, 15,
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,286 @@
+"""Who is compared: each a Worker under `wrangler dev`, all started alike, all behind the bench's own models."""
+
+import asyncio
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyjson5
+
+from tools import ROOT
+from tools.bench import documents, packages
+from tools.dev import configuration
+from tools.dev.configuration import Configuration
+from tools.dev.plan import ENVIRONMENT
+from tools.dev.processes import Children
+from tools.runtime import stage
+from tools.setup.install import BUILT, RUNTIME, VENV, WORKER_PACKAGES, WRANGLER
+
+PEERS = ROOT / "tools/bench/peers"
+MODEL_SERVER = ROOT / "tools/bench/model_server/server.mjs"
+READY = re.compile(r"Ready on http://\S+:(\d+)")
+STARTING_SECONDS = 90
+TICKS = os.sysconf("SC_CLK_TCK")
+"""In which /proc counts processor time, a second."""
+
+AIWORKER, JAVASCRIPT, GUARDED, HONO = "aiworker", "javascript", "javascript-guarded", "hono"
+SDK, FASTAPI, EMPTY = "python-sdk", "python-fastapi", "python-empty"
+MODELS = "models"
+"""The model server itself, asked without a Worker: what of a figure is not a Worker's at all."""
+
+KEY = "aiw_bench_0000000000000000000000000000000000000000000"
+ORIGIN = "https://app.example.com"
+
+
+def _keys() -> str:
+    """Five, as a small team has them; the one that is used comes last."""
+    scopes = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback"]
+    texts = [*(f"{KEY}{number}" for number in range(4)), KEY]
+    return json.dumps(
+        [
+            {"name": f"key-{number}", "sha256": hashlib.sha256(text.encode()).hexdigest(), "scopes": scopes}
+            for number, text in enumerate(texts)
+        ]
+    )
+
+
+VARIABLES: Mapping[str, str] = {
+    "AUTH_MODE": "keys",
+    "API_KEYS": _keys(),
+    "ALLOWED_ORIGINS": ORIGIN,
+    "RATE_LIMITS": "on",
+    "LOG_PROMPTS": "off",
+}
+"""Of aiworker: everything on that it has against strangers."""
+
+HEADERS: Mapping[str, str] = {"authorization": f"Bearer {KEY}", "origin": ORIGIN}
+"""Of every request, whoever is asked."""
+
+UNREACHED = 1_000_000_000
+"""Requests in ten seconds that aiworker's rate limits admit here: they count, and refuse nothing."""
+
+
+class CannotStart(Exception):  # noqa: N818 - a sentence for the user
+    """A server of the bench does not come up; the message says which, and what it has printed."""
+
+
+@dataclass(frozen=True)
+class Server:
+    name: str
+    port: int
+    pid: int
+    """Of wrangler, or of the model server."""
+
+    def worker_pid(self) -> int:
+        """The workerd that runs the Worker. (Another is wrangler's: it listens on our port and hands requests on.)"""
+        listening = _listening_socket(self.port)
+        children = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
+        [worker] = [
+            each for each in children if "workerd serve" in _command_line(each) and listening not in _open_files(each)
+        ]
+        return worker
+
+
+def cpu_seconds(pid: int) -> float:
+    """Of a process since its start, in user mode and in the kernel; to a hundredth."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def resident_bytes(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _listening_socket(port: int) -> str:
+    """As the files of the process that has it open name it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":  # linux/tcp_states.h: TCP_LISTEN
+            return f"socket:[{fields[9]}]"
+    raise ProcessLookupError(f"Nobody listens on port {port}.")
+
+
+def _open_files(pid: int) -> set[str]:
+    found: set[str] = set()
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed in this moment
+            found.add(str(entry.readlink()))
+    return found
+
+
+def _command_line(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
+
+
+# ---- starting --------------------------------------------------------------------------------------------------------
+
+
+class Site:
+    """Where the servers of one run of the bench are laid out and started."""
+
+    def __init__(self, children: Children, folder: Path) -> None:
+        """To be made by `laid_out`. folder: for what the servers keep; gone with the run."""
+        self._children = children
+        self._folder = folder
+        self._drains: set[asyncio.Task[None]] = set()
+        self._laid_out: list[Path] = []
+        self._models = ""
+
+    async def start_models(self) -> Server:
+        """To be called first: the Workers are told where the models are."""
+        models = await self._started(MODELS, ["node", str(MODEL_SERVER), "0"])
+        self._models = f"127.0.0.1:{models.port}"
+        return models
+
+    async def start(self, name: str) -> Server:
+        """Raises CannotStart."""
+        file = self._lay_out(name)
+        return await self._started(name, _wrangler(file, self._state(name)))
+
+    async def start_importing(self, main: Path) -> Server:
+        """A Worker without bindings, of that main module. Raises CannotStart."""
+        run = self._run_folder("imports")
+        own = configuration.read(PEERS / EMPTY / "wrangler.jsonc")
+        stage.lay_out(run, main, {}, RUNTIME, WORKER_PACKAGES)
+        file = run / "wrangler.json"
+        file.write_text(json.dumps(configuration.on_local_runtime(own, main.parent), indent=2))
+        return await self._started("imports", _wrangler(file, self._state("imports")))
+
+    def clear(self) -> None:
+        """To be called when the servers have ended."""
+        for folder in self._laid_out:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _lay_out(self, name: str) -> Path:
+        """The configuration file that wrangler is to read, with what it names beside it."""
+        run = self._run_folder(name)
+        made = LAY_OUTS[name](run, name)
+        file = run / "wrangler.json"
+        file.write_text(json.dumps(configuration.with_simulators(made, self._models), indent=2))
+        return file
+
+    def _run_folder(self, name: str) -> Path:
+        # by its last part, which is our process id, scripts/dev knows whether such a folder is in use
+        run = BUILT / f"run-bench-{name}-{os.getpid()}"
+        shutil.rmtree(run, ignore_errors=True)  # of an earlier process of our number
+        self._laid_out.append(run)
+        return run
+
+    def _state(self, name: str) -> Path:
+        state = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._folder))
+        documents.copy(packages.DOCUMENTS, state)
+        return state
+
+    async def _started(self, name: str, command: list[str]) -> Server:
+        child = await self._children.start(command, ENVIRONMENT | {"PATH": _path()}, ROOT)
+        lines = child.lines()
+        port = await _ready(name, lines)
+        drain = asyncio.create_task(_drained(lines))
+        self._drains.add(drain)
+        drain.add_done_callback(self._drains.discard)
+        return Server(name, port, child.pid)
+
+
+@asynccontextmanager
+async def laid_out(folder: Path) -> AsyncGenerator[Site]:
+    """A site whose servers end with the block, and then what was laid out for them."""
+    children = Children()
+    site = Site(children, folder)
+    try:
+        async with children:
+            yield site
+    finally:
+        site.clear()
+
+
+def _wrangler(file: Path, state: Path) -> list[str]:
+    command = ["node", "--no-warnings", str(WRANGLER), "dev", "--config", str(file), "--persist-to", str(state)]
+    return [*command, "--ip", "127.0.0.1", "--port", "0", "--inspector-port=0", "--show-interactive-dev-session=false"]
+
+
+def _path() -> str:
+    return f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+async def _ready(name: str, lines: AsyncIterator[str]) -> int:
+    """The port. Raises CannotStart."""
+    printed: list[str] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(STARTING_SECONDS):
+            async for line in lines:
+                if found := READY.search(line):
+                    return int(found[1])
+                printed.append(line)
+    raise CannotStart(f"{name} did not start:\n" + "\n".join(printed))
+
+
+async def _drained(lines: AsyncIterator[str]) -> None:
+    """Read on, so that the program can go on printing: aiworker writes a line for each request."""
+    async for _ in lines:
+        pass
+
+
+# ---- laying out: each makes the folder, and returns the Worker's configuration ---------------------------------------
+
+
+def _javascript(run: Path, name: str) -> Configuration:
+    shutil.copytree(PEERS / name, run, ignore=shutil.ignore_patterns("wrangler.jsonc"))
+    (run / "node_modules").symlink_to(packages.HONO)
+    return _peer(name)
+
+
+def _guarded(run: Path, _: str) -> Configuration:
+    made = _javascript(run, JAVASCRIPT) | {"name": f"bench-{GUARDED}", "main": "guarded.js"}
+    return configuration.with_variables(
+        {**made, "ratelimits": _uncut(configuration.read(ROOT / "wrangler.jsonc"))}, **VARIABLES
+    )
+
+
+def _uncut(own: Configuration) -> list[Configuration]:
+    """aiworker's rate limits, which refuse nothing here."""
+    return [{**each, "simple": {**each["simple"], "limit": UNREACHED}} for each in own.get("ratelimits", [])]
+
+
+def _python(run: Path, name: str, installed: Path = WORKER_PACKAGES) -> Configuration:
+    project = PEERS / name
+    own = configuration.read(project / "wrangler.jsonc")
+    stage.lay_out(run, project / own["main"], {}, RUNTIME, installed)
+    return configuration.on_local_runtime(own, project)
+
+
+def _fastapi(run: Path, name: str) -> Configuration:
+    return _python(run, name, packages.FASTAPI)
+
+
+def _aiworker(run: Path, _: str) -> Configuration:
+    own = configuration.read(ROOT / "wrangler.jsonc")
+    stage.lay_out(run, ROOT / own["main"], configuration.configured_classes(own), RUNTIME, WORKER_PACKAGES)
+    # the console's files: wrangler asks two Workers of its own about them before each request, and the peers have none
+    own.pop("assets", None)
+    made = configuration.on_local_runtime({**own, "ratelimits": _uncut(own)}, ROOT)
+    return configuration.with_variables(made, **VARIABLES)
+
+
+def _peer(name: str) -> Configuration:
+    """A JavaScript peer's own configuration."""
+    return pyjson5.loads((PEERS / name / "wrangler.jsonc").read_text())
+
+
+LAY_OUTS = {
+    AIWORKER: _aiworker,
+    JAVASCRIPT: _javascript,
+    GUARDED: _guarded,
+    HONO: _javascript,
+    SDK: _python,
+    FASTAPI: _fastapi,
+    EMPTY: _python,
+}

@@ -1,0 +1,1 @@
+"""The token table of cl100k_base."""

@@ -1,0 +1,138 @@
+"""What a run of `scripts/dev` consists of: one configuration, two commands. Nothing is started here."""
+
+import json
+from argparse import Namespace
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import ROOT
+from tools.dev import configuration, variables
+from tools.dev.configuration import Configuration, ConfigurationError
+from tools.setup.install import BUILT, PYTHON, VENV, WRANGLER
+
+Command = list[str]
+
+TOKENS_PER_SECOND = 60.0
+"""Pace of the simulated models: about that of the real ones."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    project: Path
+    """The folder of wrangler.jsonc."""
+    configuration: Configuration
+    main: Path
+    """The Worker's main module."""
+    classes: dict[str, str]
+    """Exported by the main module, as far as the configuration says; name to kind."""
+    file: Path
+    """Where the configuration goes; its folder is wrangler's module folder, unless the runtime is the official one."""
+    state: Path
+    """What outlives a run: databases, objects, vectors."""
+    wrangler: Command
+    simulator: Command | None
+    is_official: bool
+    env_file: Path
+    """Where the variables given by hand go, for wrangler: all users of a machine can read a command line."""
+    env: str
+    """Its text. It wins over the project's .dev.vars and .env, which win over the configuration."""
+
+    def to_json(self) -> str:
+        """The plan for people to read: without secrets."""
+        commands = {"simulator": self.simulator, "wrangler": self.wrangler}
+        shown = {**self.configuration, "vars": variables.masked(self.configuration["vars"])}
+        plan = {"configuration_file": str(self.file), "configuration": shown, "commands": commands}
+        return json.dumps(plan, indent=2)
+
+
+def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
+    """The plan for the options of scripts/dev; `run` names the run in paths.
+
+    Raises ConfigurationError if wrangler.jsonc cannot be run here.
+    """
+    project = Path(options.project).resolve()
+    # for a Python main module wrangler looks for python_modules/ beside the configuration
+    file = project / f".wrangler-official-{run}.json" if options.official else BUILT / f"run-{run}" / "wrangler.json"
+    env_file = project / f".wrangler-official-{run}.env" if options.official else file.with_name("variables.env")
+    state = _state(options, project)
+    given = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
+    own = configuration.read(project / "wrangler.jsonc")
+    return Plan(
+        project=project,
+        configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}", given),
+        main=project / own["main"],
+        classes=configuration.configured_classes(own),
+        file=file,
+        state=state,
+        wrangler=_wrangler(options, project, file, state, port, env_file if given else None),
+        simulator=None if options.remote else _simulator(options, own, state, simulator_port, given),
+        is_official=options.official,
+        env_file=env_file,
+        env=_env(given),
+    )
+
+
+def _state(options: Namespace, project: Path) -> Path:
+    # what tests leave behind does not come among the developer's own documents
+    default = ".wrangler/state-for-tests" if options.for_tests else ".wrangler/state"
+    return Path(options.persist_to or project / default).resolve()
+
+
+def _env(given: dict[str, str]) -> str:
+    try:
+        return variables.env_file(given)
+    except ValueError as error:
+        raise ConfigurationError(
+            f"The value of {error} cannot be given by --var: it has a line break, a # or a space at its ends, and both "
+            "' and `, or ends in a backslash. Put it into .dev.vars."
+        ) from error
+
+
+def _configuration(
+    options: Namespace, project: Path, own: Configuration, simulator: str, given: dict[str, str]
+) -> Configuration:
+    derived = own if options.official else configuration.on_local_runtime(own, project)
+    if options.remote:
+        derived = configuration.with_remote(derived)
+    else:
+        derived = configuration.with_simulators(derived, simulator)
+    return configuration.with_variables(configuration.open_on_localhost(derived), **given)
+
+
+def _simulator(options: Namespace, own: Configuration, state: Path, port: int, given: dict[str, str]) -> Command:
+    command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
+    command += ["--tokens-per-second", str(_pace(options))]
+    properties = {**own.get("vars", {}), **given}.get("RAG_PROPERTIES", "").split()
+    indexes = [index["index_name"] for index in own.get("vectorize", [])]
+    return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
+
+
+def _pace(options: Namespace) -> float:
+    if options.tokens_per_second is not None:
+        return options.tokens_per_second
+    return 0 if options.for_tests else TOKENS_PER_SECOND
+
+
+def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: int, env_file: Path | None) -> Command:
+    # pywrangler brings the Worker's packages up to date and passes the rest on to wrangler
+    command = [str(VENV / "bin/pywrangler")] if options.official else ["node", "--no-warnings", str(WRANGLER)]
+    command += ["dev", "--config", str(file), "--ip", options.host, "--port", str(port)]
+    command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
+    # the configuration lies elsewhere, so wrangler does not find these by itself; as it would, it gets the first only
+    secrets = next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
+    # variables of --var come last: they win
+    return [*command, *(f"--env-file={file}" for file in (secrets, env_file) if file)]
+
+
+ENVIRONMENT = {
+    "WRANGLER_SEND_METRICS": "false",
+    "WRANGLER_HIDE_BANNER": "true",
+    "WRANGLER_WRITE_LOGS": "false",
+    # the Request.cf object is looked up on the network at every start otherwise
+    "CLOUDFLARE_CF_FETCH_ENABLED": "false",
+    # Node keeps wrangler's 15 MB compiled: about 0.4 s less at each start
+    "NODE_COMPILE_CACHE": str(BUILT / "node-compile-cache"),
+    "PYTHONPATH": str(ROOT / "packages/workers-ai-simulator/src"),
+    "NO_COLOR": "1",
+}
+"""Of both commands."""

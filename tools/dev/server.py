@@ -1,0 +1,280 @@
+"""`scripts/dev`: the simulator and wrangler side by side, one Ready line, reload on an edit."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import watchfiles
+
+from tools import ROOT
+from tools.dev import migrations, plan, request_line
+from tools.dev.configuration import ConfigurationError
+from tools.dev.derived import DerivedFiles, compiled_modules
+from tools.dev.plan import ENVIRONMENT, Plan
+from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
+from tools.runtime import stage
+from tools.setup.install import BUILT, RUNTIME, WORKER_PACKAGES
+
+READY = re.compile(r"Ready on (http://\S+)")
+RELOADING = re.compile(r"Reloading local server")
+RELOADED = re.compile(r"Local server updated and ready")
+NUDGE_SECONDS = 8.0
+"""Many times as long as wrangler takes to say that it reloads: 0.2 s, on a busy machine 2."""
+NOISE = re.compile(
+    r"""^\s*$                                       # wrangler spaces its paragraphs
+    | ^\s*[├│┌└] | ^[─]+$ | wrangler\ \d           # tables and rules
+    | Processing\ .*\ configuration: | "unsafe"\ fields\ are\ experimental
+    | Your\ Worker\ has\ access\ to | ^Binding\s+Resource | ^env\.\S+\s
+    | Attaching\ additional\ modules | Starting\ local\ server | Reloading\ local\ server
+    | Using\ (vars|secrets)\ defined\ in | Parsed\ \d+\ valid\ header\ rule
+    """,
+    re.VERBOSE,
+)
+"""What wrangler says that is no news to whoever started it here."""
+
+
+BINDING = re.compile(r"^env\.\S+\s")
+"""A line of wrangler's table of bindings, which shows the values of variables."""
+
+
+@dataclass(frozen=True)
+class Reloads:
+    """What wrangler says about its reloads."""
+
+    taken_up: asyncio.Event = field(default_factory=asyncio.Event)
+    """It has seen a change and reloads: to be cleared before the change is made."""
+    loaded: asyncio.Event = field(default_factory=asyncio.Event)
+    """The Worker is there, for the first time or again: to be cleared by whoever waits for the next time."""
+
+    def note(self, line: str) -> None:
+        if RELOADING.search(line):
+            self.taken_up.set()
+        elif READY.search(line) or RELOADED.search(line):
+            self.loaded.set()
+
+
+class CannotStart(Exception):  # noqa: N818 - a sentence for the user, not an error of ours
+    """The run cannot start; the message says why and what to do."""
+
+
+def run(options: Namespace) -> int:
+    """Serve until asked to stop. Returns the exit status: 0 when asked to, 1 if it could not start or broke."""
+    adopt_orphans()
+    try:
+        return asyncio.run(_serve(options))
+    except (CannotStart, ConfigurationError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:
+        end_orphans()
+
+
+def dry_run(options: Namespace) -> int:
+    """Print the configuration and the commands of a run, and start nothing."""
+    try:
+        print(plan.make(options, options.port, 8788, "<pid>").to_json())
+    except ConfigurationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+async def _serve(options: Namespace) -> int:
+    stop = stopping()
+    port, simulator_port = _free_port(options.host, options.port), _free_port("127.0.0.1", 0)
+    made = plan.make(options, port, simulator_port, str(os.getpid()))
+    with _laid_out(made):
+        async with Children() as children:
+            return await _run_until_one_ends(made, children, stop, options)
+
+
+async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Event, options: Namespace) -> int:
+    tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
+    if made.simulator:
+        simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
+        tasks.add(asyncio.create_task(_show_simulator(simulator)))
+    tables = asyncio.create_task(_migrate(made, children))
+    await asyncio.wait({tables, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+    if not tables.done():  # Ctrl-C, or the simulator has ended
+        return 0 if stop.is_set() else 1
+    tables.result()
+    wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
+    reloads = Reloads()
+    # another project's Worker writes no lines of its own, so wrangler's are all there is to see
+    show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
+    tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloads, show)))
+    if not made.is_official:
+        derived = DerivedFiles(made, compiled_modules(), children)
+        tasks.add(asyncio.create_task(_restage_on_edit(made, reloads)))
+        tasks.add(asyncio.create_task(derived.keep_current(reloads.loaded)))
+    done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in others:
+        task.cancel()
+    for task in done:
+        task.result()
+    return 0 if stop.is_set() else 1
+
+
+async def _migrate(made: Plan, children: Children) -> None:
+    """Bring the local databases up to date. Raises CannotStart if a migration fails."""
+    due = {} if made.simulator is None else migrations.due(made.configuration, made.state)
+    if due and not migrations.copy_prepared(made.configuration, due, made.state):
+        await _apply(due, made, children)
+    if due:
+        migrations.note(due, made.state)
+
+
+async def _apply(due: dict[str, str], made: Plan, children: Children) -> None:
+    is_new = migrations.is_new(made.state)
+    for database in due:
+        print(f"Preparing the database {database} …", flush=True)
+        child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
+        said = [line async for line in child.lines()]
+        if await child.wait() != 0:
+            raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(said))
+    if is_new:
+        migrations.keep_prepared(made.configuration, due, made.state)
+
+
+def _free_port(host: str, port: int) -> int:
+    """`port` if nobody has it, any free one for 0.
+
+    Raises CannotStart if it is taken: wrangler would quietly take another.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        raise CannotStart(
+            f"Port {port} of {host} cannot be used: {error.strerror}.\n"
+            f"Choose another one: scripts/dev --port {port + 1}"
+        ) from error
+
+
+async def _show_simulator(simulator: Child) -> None:
+    """Print what the simulator says; ends when it does."""
+    async for line in simulator.lines():
+        ready = READY.search(line)
+        print(f"Simulator on {ready[1]}" if ready else f"simulator: {line}", flush=True)
+    print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
+
+
+async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> None:
+    """Print what wrangler and the Worker say, without the noise; ends when wrangler does.
+
+    show: makes of a line what is printed, or None.
+    """
+    unshown: list[str] | None = []
+    async for line in wrangler.lines():
+        reloads.note(line)
+        if ready := READY.search(line):
+            unshown = None
+            print(f"Ready on {_address(ready[1], host)}", flush=True)
+        elif RELOADED.search(line):
+            print("Reloaded", flush=True)
+        elif unshown is not None and NOISE.search(line):
+            unshown.append(line)
+        elif not NOISE.search(line) and (shown := show(line)) is not None:
+            print(shown, flush=True)
+    if unshown:  # it never got ready: what is noise otherwise may say why
+        print(*(line for line in unshown if not BINDING.search(line)), sep="\n", file=sys.stderr)
+    print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
+
+
+def _shown(line: str) -> str:
+    return re.sub(r"^\[wrangler:info\] ", "", line)
+
+
+def _shown_as_json(line: str) -> str | None:
+    return None if request_line.WRANGLERS.match(line) else _shown(line)
+
+
+def _shown_readably(line: str) -> str | None:
+    return request_line.readable(line) or _shown_as_json(line)
+
+
+def _address(announced: str, host: str) -> str:
+    """Where to call: by the name `localhost` if the server listens there, else as wrangler has it."""
+    port = announced.rpartition(":")[2]
+    return f"http://localhost:{port}" if host in ("127.0.0.1", "localhost", "0.0.0.0") else announced  # noqa: S104
+
+
+@contextmanager
+def _laid_out(made: Plan) -> Generator[None]:
+    """The files that wrangler reads for this run; gone when it ends."""
+    for leftover in (*made.project.glob(".wrangler-official-*"), *BUILT.glob("run-*")):
+        if not _is_running(leftover):
+            _remove(leftover)
+    run = made.file if made.is_official else made.file.parent
+    for earlier in (run, made.env_file):  # of a process with our number, as every start in a container may have it
+        _remove(earlier)
+    try:
+        if not made.is_official:
+            excluded = made.configuration.get("python_modules", {}).get("exclude", [])
+            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules(), excluded)
+        _write_privately(made.file, json.dumps(made.configuration, indent=2))
+        _write_privately(made.env_file, made.env)
+        yield
+    finally:
+        _remove(run)
+        _remove(made.env_file)
+
+
+def _write_privately(file: Path, content: str) -> None:
+    """Write a new file that other users of the machine cannot read: it may hold secrets."""
+    with open(file, "x", opener=lambda path, flags: os.open(path, flags, 0o600)) as private:
+        private.write(content)
+
+
+def _is_running(run: Path) -> bool:
+    """Whether the run lives that these files are of: their name ends in its process id."""
+    try:
+        os.kill(int(run.stem.rpartition("-")[2]), 0)
+    except (ProcessLookupError, ValueError):
+        return False
+    except PermissionError:  # another user's process
+        return True
+    return True
+
+
+def _remove(run: Path) -> None:
+    if run.is_dir():
+        shutil.rmtree(run, ignore_errors=True)
+    else:
+        run.unlink(missing_ok=True)
+
+
+async def _restage_on_edit(made: Plan, reloads: Reloads) -> None:
+    compiled = compiled_modules()
+    async for changes in watchfiles.awatch(made.main.parent):  # pyright: ignore[reportUnknownMemberType]
+        reloads.taken_up.clear()
+        if stage.update(made.file.parent, made.main, made.classes, compiled):
+            print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
+            await make_sure_of(reloads.taken_up, (made.file.parent / stage.PROJECT).touch, NUDGE_SECONDS)
+
+
+async def make_sure_of(taken_up: asyncio.Event, show_again: Callable[[], None], seconds: float) -> None:
+    """Show wrangler a change again that it has not taken up in time: its watcher misses one now and then.
+
+    A change that it has taken up is loading, however long that takes: to show it again would load it twice.
+    """
+    for _ in range(2):
+        try:
+            async with asyncio.timeout(seconds):
+                await taken_up.wait()
+        except TimeoutError:
+            show_again()
+        else:
+            return

@@ -1,0 +1,316 @@
+"""API keys: made, listed and revoked in a project's .dev.vars, and uploaded as secrets of the deployed Worker.
+
+Of a key only the SHA-256 is kept. This file runs on the system's Python: standard library and aiworker's own code only.
+"""
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+from argparse import Namespace
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiworker.auth.access import ADMIN, DEFAULT_TENANT, Key, parse_keys
+
+PREFIX = "aiw_"
+"""Of every key, so that people and programs that look for leaked ones know it."""
+KEY_BYTES = 32
+FILE = ".dev.vars"
+API_KEYS, TOKEN_SECRET = "API_KEYS", "TOKEN_SECRET"
+LARGEST_SECRET = 5_000
+"""Bytes. Source: developers.cloudflare.com/workers/platform/limits, "environment variable size"."""
+DAY = 86_400
+
+
+class CannotDo(Exception):  # noqa: N818 - a sentence for the user
+    """What was asked for cannot be done; the message says why."""
+
+
+# ---- the commands ------------------------------------------------------------------------------------------------
+
+
+def new(options: Namespace) -> int:
+    """Make a key; it goes to stdout, once. Raises CannotDo if the name is taken."""
+    if ADMIN in options.scopes and options.tenant:
+        raise CannotDo(f"A key with the scope {ADMIN} is for every tenant: leave out --tenant.")
+    key = random_key()
+    made = Key(
+        name=options.name,
+        sha256=sha256(key),
+        scopes=frozenset(options.scopes),
+        tenant=options.tenant or DEFAULT_TENANT,
+        expires=int(time.time()) + options.days * DAY if options.days else None,
+        daily_neurons=options.daily_neurons,
+    )
+    note = shadowing_note(options.project, _environment(options))
+    with changing(options.project, _environment(options)) as variables:
+        keys = variables.keys()
+        if any(each.name == made.name for each in keys):
+            raise CannotDo(f"There is a key {made.name} already. Revoke it first: scripts/keys revoke {made.name}")
+        variables.set(API_KEYS, written([*keys, made]))
+        if not variables.get(TOKEN_SECRET):
+            variables.set(TOKEN_SECRET, random_text(KEY_BYTES))
+    _say(f"The key {made.name} may: {', '.join(sorted(made.scopes))}. It is shown this once:")
+    print(key)
+    trial = "" if _environment(options) else " Try it with scripts/dev --var AUTH_MODE=keys;"
+    _say(f"Its SHA-256 is in {variables.file}.{trial} a deployed Worker knows it after {_push(options)}.")
+    if note:
+        _say(note)
+    return 0
+
+
+def shadowing_note(project: Path, environment: str = "") -> str:
+    """What to do about .env before .dev.vars is first written; empty if nothing."""
+    if environment or not (project / ".env").exists() or (project / FILE).exists():
+        return ""
+    return f"Note: with {FILE} there, scripts/dev does not read .env any more. Move its lines over."
+
+
+def show(options: Namespace) -> int:
+    """List the keys."""
+    keys = read(options.project, _environment(options)).keys()
+    if options.json:
+        print(json.dumps([_told(key) for key in keys], indent=2))
+        return 0
+    if not keys:
+        _say("There are no keys. Make one: scripts/keys new NAME")
+        return 0
+    rows = [("NAME", "TENANT", "EXPIRES", "NEURONS A DAY", "SCOPES"), *map(_row, keys)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    return 0
+
+
+def revoke(options: Namespace) -> int:
+    """Forget a key. Raises CannotDo if there is none of that name."""
+    with changing(options.project, _environment(options)) as variables:
+        keys = variables.keys()
+        kept = [key for key in keys if key.name != options.name]
+        if len(kept) == len(keys):
+            names = ", ".join(key.name for key in keys) or "none"
+            raise CannotDo(f"There is no key {options.name}. The keys are: {names}.")
+        variables.set(API_KEYS, written(kept))
+    _say(
+        f"The key {options.name} is revoked here, and its tokens with it; on a deployed Worker after {_push(options)}."
+    )
+    return 0
+
+
+def upload(project: Path, environment: str = "") -> dict[str, str]:
+    """The secrets that the Worker of an environment needs.
+
+    Raises CannotDo if there are none, or too many keys for one secret.
+    """
+    variables = read(project, environment)
+    if not variables.keys() and not variables.get(API_KEYS):
+        raise CannotDo("There is nothing to upload: no key has been made. Make one: scripts/keys new NAME")
+    found = {API_KEYS: written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
+    if len(found[API_KEYS].encode()) > LARGEST_SECRET:
+        raise CannotDo(f"These are too many keys: a secret has room for {LARGEST_SECRET:,} bytes. Revoke some.")
+    return {name: value for name, value in found.items() if value}
+
+
+def push(options: Namespace, wrangler: Sequence[str]) -> int:
+    """Upload the keys by `wrangler secret bulk`, which reads JSON from its standard input: no further file has them."""
+    values = upload(options.project, _environment(options))
+    # an empty --env keeps CLOUDFLARE_ENV, of .env too, from giving these keys to another Worker
+    name = ["--name", _worker(options)] if _environment(options) else []
+    command = [*wrangler, "secret", "bulk", "--env=", *name]
+    if options.dry_run:
+        names = ", ".join(key.name for key in parse_keys(values.get(API_KEYS, ""))) or "none"
+        sizes = ", ".join(f"{name} ({len(value.encode()):,} bytes)" for name, value in values.items())
+        print(f"Would run in {options.project}: {' '.join(command)}")
+        print(f"with, on its standard input, {sizes}.")
+        print(f"The deployed Worker would then know these keys and no others: {names}.")
+        return 0
+    done = subprocess.run(command, cwd=options.project, input=json.dumps(values), text=True, check=False)
+    if done.returncode != 0:
+        _say("The keys were not uploaded. If the message above speaks of logging in: npx wrangler login")
+        return 1
+    return 0
+
+
+def _environment(options: Namespace) -> str:
+    return getattr(options, "env", "")
+
+
+def _push(options: Namespace) -> str:
+    return "scripts/keys push" + (f" --env {_environment(options)}" if _environment(options) else "")
+
+
+def _worker(options: Namespace) -> str:
+    """Name of the environment's Worker. Raises CannotDo if wrangler.jsonc does not have it."""
+    from tools.deploy.target import DeployError, Target  # needs what install.py installs
+
+    try:
+        return Target.read(options.project, _environment(options)).worker
+    except DeployError as error:
+        raise CannotDo(str(error)) from error
+
+
+# ---- what is kept of a key ---------------------------------------------------------------------------------------
+
+
+def written(keys: Sequence[Key]) -> str:
+    """As the Worker's variable API_KEYS has them: what is as by default is left out, for there is little room."""
+    records = [
+        {
+            "name": key.name,
+            "sha256": key.sha256,
+            "scopes": sorted(key.scopes),
+            **({} if key.tenant == DEFAULT_TENANT else {"tenant": key.tenant}),
+            **({} if key.expires is None else {"expires": int(key.expires)}),
+            **({} if key.daily_neurons is None else {"daily_neurons": key.daily_neurons}),
+        }
+        for key in keys
+    ]
+    return json.dumps(records, separators=(",", ":"))
+
+
+def _told(key: Key) -> dict[str, object]:
+    return {
+        "name": key.name,
+        "scopes": sorted(key.scopes),
+        "tenant": None if ADMIN in key.scopes else key.tenant,
+        "expires": None if key.expires is None else datetime.fromtimestamp(key.expires, UTC).isoformat(),
+        "expired": _is_over(key),
+        "daily_neurons": key.daily_neurons,
+    }
+
+
+def _row(key: Key) -> tuple[str, ...]:
+    until = "never" if key.expires is None else f"{datetime.fromtimestamp(key.expires, UTC):%Y-%m-%d %H:%M} UTC"
+    return (
+        key.name,
+        "any" if ADMIN in key.scopes else key.tenant,
+        f"{until} (over)" if _is_over(key) else until,
+        "any" if key.daily_neurons is None else f"{key.daily_neurons:,g}",
+        " ".join(sorted(key.scopes)),
+    )
+
+
+def _is_over(key: Key) -> bool:
+    return key.expires is not None and key.expires <= time.time()
+
+
+def random_key() -> str:
+    """A new API key: 256 random bits behind the prefix that scanners for leaked keys know."""
+    return PREFIX + random_text(KEY_BYTES)
+
+
+def sha256(key: str) -> str:
+    """The form in which a key is kept, hexadecimal."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def random_text(size: int) -> str:
+    return base64.urlsafe_b64encode(secrets.token_bytes(size)).rstrip(b"=").decode()
+
+
+# ---- .dev.vars ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Variables:
+    """The text of .dev.vars, of which only the lines of our two variables are read and written."""
+
+    text: str
+    file: str = FILE
+    """Its name, for messages."""
+
+    def get(self, name: str) -> str:
+        """Raises CannotDo for a line that cannot be read in one way."""
+        lines = self._lines(name)
+        if len(lines) > 1:
+            raise CannotDo(f"{self.file} has {len(lines)} lines of {name}: remove all but one.")
+        if not lines:
+            return ""
+        value = lines[0][1].strip()
+        quoted = re.fullmatch(r"""(['"`])(.*)\1""", value)
+        if quoted is None and value[:1] in ("'", '"', "`"):
+            raise CannotDo(f"In {self.file}, the value of {name} is not closed by the quotation mark that opens it.")
+        return quoted[2] if quoted else value
+
+    def set(self, name: str, value: str) -> None:
+        # single quotes: what is in them is taken as it stands
+        line = f"{name}='{value}'"
+        [found] = self._lines(name) or [None]
+        if found:
+            self.text = self.text[: found.start()] + line + self.text[found.end() :]
+        else:
+            self.text += ("" if not self.text or self.text.endswith("\n") else "\n") + line + "\n"
+
+    def keys(self) -> tuple[Key, ...]:
+        """Raises CannotDo for what this file has not written."""
+        try:
+            return parse_keys(self.get(API_KEYS))
+        except ValueError:
+            raise CannotDo(
+                f"In {self.file}, {API_KEYS} is not what scripts/keys writes. "
+                "Mend it, or remove the line and make new keys."
+            ) from None
+
+    def _lines(self, name: str) -> list[re.Match[str]]:
+        return list(re.finditer(rf"^[ \t]*(?:export[ \t]+)?{name}[ \t]*=([^\r\n]*)", self.text, re.MULTILINE))
+
+
+def file_of(project: Path, environment: str = "") -> Path:
+    """The file with the keys of an environment: `.dev.vars.staging`. Production's is the one that scripts/dev reads."""
+    return project / (f"{FILE}.{environment}" if environment else FILE)
+
+
+def read(project: Path, environment: str = "") -> Variables:
+    """The variables of an environment. Raises CannotDo if the file cannot be read."""
+    file = file_of(project, environment)
+    try:
+        return Variables(file.read_bytes().decode(), file.name)
+    except FileNotFoundError:
+        return Variables("", file.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise CannotDo(f"{file.name} cannot be read: {error}.") from None
+
+
+@contextlib.contextmanager
+def changing(project: Path, environment: str = "") -> Generator[Variables]:
+    """The variables, to be changed in the block and written behind it, by one program at a time."""
+    folder = os.open(project, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        variables = read(project, environment)
+        yield variables
+        _replace(file_of(project, environment).resolve(), variables.text)
+    finally:
+        os.close(folder)
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write the file for its owner alone, all of it or nothing. Raises CannotDo if that fails."""
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f"{FILE}.", delete=False) as file:  # mode 0600
+            try:
+                file.write(text.encode())
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).replace(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise CannotDo(f"{FILE} cannot be written: {error}.") from None
+
+
+def _say(text: str) -> None:
+    """To the person at the terminal: stdout is for the key."""
+    print(text, file=sys.stderr)

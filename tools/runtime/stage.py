@@ -1,0 +1,180 @@
+"""Lays out the module folder of one local run: what wrangler reads, uploads to workerd and watches.
+
+main.mjs                  exports the classes of the Worker's main module
+entry.mjs                 names that module
+*.mjs, bridge.py          tools/runtime
+pyodide.asm.*, *.zip      the interpreter, made by tools/setup/install.py
+packages.pack             the Worker's packages, byte-compiled
+project.pack              src/ and its byte-code: one file, so that one edit is one reload
+python_modules/workers/   the JavaScript modules of the `workers` SDK
+"""
+
+import ast
+import contextlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tools.runtime.compiled import CompiledModules, code_path, pack, unpack
+
+RUNTIME_FILES = ("interpreter.mjs", "sdk.mjs", "worker.mjs", "bridge.py")
+INTERPRETER_FILES = (
+    "pyodide.asm.mjs",
+    "pyodide.asm.wasm",
+    "python_stdlib.zip",
+    "lock-info.mjs",
+)
+
+RULES: list[dict[str, Any]] = [
+    {"type": "ESModule", "globs": ["*.mjs", "python_modules/**/*.js"], "fallthrough": False},
+    {"type": "CompiledWasm", "globs": ["*.wasm"], "fallthrough": False},
+    {"type": "Text", "globs": ["bridge.py"], "fallthrough": False},
+    {"type": "Data", "globs": ["*.zip", "*.pack"], "fallthrough": False},
+]
+"""How wrangler shall load each file of the folder (its `rules`)."""
+
+KINDS = {
+    "WorkerEntrypoint": "entrypoint",
+    "DurableObject": "durableObject",
+    "WorkflowEntrypoint": "workflow",
+}
+"""Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
+
+PROJECT = "project.pack"
+"""The file of the Worker's own modules: wrangler reloads when it changes."""
+
+
+def lay_out(
+    folder: Path,
+    main: Path,
+    configured: dict[str, str],
+    runtime: Path,
+    packages: Path,
+    compiled: CompiledModules | None = None,
+    excluded: Iterable[str] = (),
+) -> None:
+    """Fill the new `folder` for the Worker of the module `main`.
+
+    configured: classes that the main module exports by the Worker's configuration, name to kind.
+    runtime, packages: what tools/setup/install.py has made.
+    compiled: where byte-code of the Worker's own modules may be; without, the Worker compiles them all.
+    excluded: patterns of the packages' files that are not uploaded (`python_modules.exclude` of wrangler.jsonc).
+    """
+    here = Path(__file__).parent
+    folder.mkdir(parents=True, mode=0o700)  # the configuration's variables may be secrets
+    for name in RUNTIME_FILES:
+        shutil.copy(here / name, folder)
+    for name in INTERPRETER_FILES:
+        _link(runtime / name, folder / name)
+    for module in packages.glob("workers/*.js"):
+        _link(module, folder / "python_modules" / module.relative_to(packages))
+    _write(folder / "packages.pack", pack(_contents(packages, _shipped(packages, excluded))))
+    _write(folder / "entry.mjs", f"export default {json.dumps(main.stem)};\n".encode())
+    update(folder, main, configured, compiled)
+
+
+def update(folder: Path, main: Path, configured: dict[str, str], compiled: CompiledModules | None = None) -> bool:
+    """Bring the folder up to date with edited files beside `main`; wrangler reloads when a file's content changes.
+
+    Returns whether one did. Byte-code that has been made in the meantime is no change: it goes with the next one.
+    """
+    sources = pack(_contents(main.parent, _project_files(main.parent)))
+    packed = folder / PROJECT
+    # the sources come first and say where they end, so equal beginnings are equal sources
+    changed = not (packed.exists() and packed.read_bytes().startswith(sources))
+    if changed:
+        _write(packed, sources + (_byte_code(sources, compiled) if compiled else pack([])))
+    exports, exported = folder / "main.mjs", exported_classes(main)
+    if exported is None and exports.exists():
+        return changed  # while a file is broken, its classes are still bound to: those of before stay
+    return _write(exports, main_module(configured | (exported or {})).encode()) or changed
+
+
+def exported_classes(main: Path) -> dict[str, str] | None:
+    """The classes that a main module defines, name to kind; None while it is missing or not valid Python.
+
+    Reads the text rather than importing it: wrangler wants the exports before any Python runs. Classes that the module
+    has from elsewhere are known from the configuration.
+    """
+    try:
+        tree = ast.parse(main.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
+            kind = next((KINDS[base] for base in bases if base in KINDS), None)
+            if kind:
+                found[node.name] = kind
+    return found
+
+
+def main_module(exports: dict[str, str]) -> str:
+    lines = [f"import {{ {', '.join(sorted(set(KINDS.values())))} }} from './worker.mjs';"]
+    for name, kind in exports.items():
+        target = "export default" if name == "Default" else f"export const {name} ="
+        lines.append(f"{target} {kind}('{name}');")
+    if "Default" not in exports:
+        lines.append("export default entrypoint('Default');")
+    return "\n".join(lines) + "\n"
+
+
+def _byte_code(sources: bytes, compiled: CompiledModules) -> bytes:
+    """A second pack: the byte-code that there is of exactly these sources. The Worker compiles the others itself."""
+    modules = [(path, compiled.read(path, source)) for path, source in unpack(sources) if path.endswith(".py")]
+    return pack((code_path(path), code) for path, code in modules if code is not None)
+
+
+def _contents(root: Path, files: Iterable[Path]) -> Iterable[tuple[str, bytes]]:
+    for path in sorted(files):
+        with contextlib.suppress(FileNotFoundError):  # editors make and remove files of their own
+            yield str(path.relative_to(root)), path.read_bytes()
+
+
+def _project_files(source: Path) -> list[Path]:
+    return [path for path in source.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+
+
+def _shipped(packages: Path, excluded: Iterable[str]) -> list[Path]:
+    """Files of the installed packages that a Worker can import: what is not uploaded is not there locally either."""
+    unused = {".pyi", ".typed", ".js"}
+    # but for byte-code, which saves a local run the time that the memory snapshot saves a deployed Worker
+    left_out = [_expression(pattern) for pattern in excluded if not pattern.endswith(".pyc")]
+    return [
+        path
+        for path in packages.rglob("*")
+        if path.is_file()
+        and path.suffix not in unused
+        and path.name != ".made-from"
+        and not any(each.fullmatch(path.relative_to(packages).as_posix()) for each in left_out)
+    ]
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A regular expression for a pattern of wrangler: `*` stands for a part of a name, `**` for any folders."""
+    parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return re.compile("".join(parts.get(each) or re.escape(each) for each in re.findall(r"\*\*/|\*\*|.", pattern)))
+
+
+def _link(original: Path, link: Path) -> None:
+    link.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(original, link)
+    except OSError:  # another file system
+        shutil.copy(original, link)
+
+
+def _write(path: Path, content: bytes) -> bool:
+    """Write what the file does not hold yet; returns whether it had to."""
+    if path.exists() and path.read_bytes() == content:
+        return False
+    # wrangler reads whenever it likes: never half a file, and it looks at what is new in the folder, too
+    whole = path.parent.with_suffix(".new")
+    whole.write_bytes(content)
+    whole.replace(path)
+    return True

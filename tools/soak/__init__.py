@@ -1,0 +1,1 @@
+"""A load of hours, and what grows under it."""
