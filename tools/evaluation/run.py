@@ -1,8 +1,8 @@
 """`scripts/eval`: how well /rag finds and cites what a labelled set of questions asks for.
 
-The set lies beside this module: documents of an invented maker of greenhouse controls and its island, and questions with
-the words in which the documents answer them. A passage counts as found if it is of the right document and has these words,
-so the labels hold however documents are cut into passages.
+The set lies beside this module: documents of an invented maker of greenhouse controls and its island, and questions
+with the words in which the documents answer them. A passage counts as found if it belongs to the right document and
+contains these words, so the labels hold however documents are cut into passages.
 """
 
 import asyncio
