@@ -1,4 +1,4 @@
-"""A request's way through: id → CORS → route → access → limits → the route's story → response or error."""
+"""A request's way: request id → CORS → route → access → rate limit → handler → response or error."""
 
 import functools
 import time
@@ -13,7 +13,7 @@ from aiworker.errors import ApiError
 from aiworker.http import cors
 from aiworker.http.messages import Request, Response
 from aiworker.log import RequestLog
-from aiworker.routing import find
+from aiworker.routes import find
 from aiworker.settings import Settings
 
 NO_PAGE = {
@@ -73,11 +73,12 @@ def _refusal(error: ApiError, request: Request, request_id: str) -> Response:
 
 
 async def _routed(request: Request, settings: Settings, log: RequestLog, context: Callable[..., Context]) -> Response:
-    route, log.route, parameters = find(request.method, request.path)
+    route, parameters = find(request.method, request.path)
+    log.route = route.path
     caller = access.identify(request, settings.policy, route.scope, time.time())
     log.caller = caller.name
     served = context(caller=caller)
     await limits.admit(served, route.rate)
     if caller.key and caller.key.daily_neurons is not None:
         served.spending.of(caller.key, served.the_budgets().find(caller.key.name), log.request_id)
-    return await route.handler(served, **parameters)
+    return await route.respond(served, parameters)

@@ -1,9 +1,30 @@
 """Every error the API can return, in one table, and what the errors of Workers AI become."""
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from aiworker.http.messages import Response, json_response
+
+ErrorType = Literal[
+    "invalid_request",
+    "unauthorized",
+    "forbidden",
+    "not_found",
+    "model_not_found",
+    "method_not_allowed",
+    "timeout",
+    "payload_too_large",
+    "context_exceeded",
+    "unsupported_media_type",
+    "unprocessable",
+    "content_blocked",
+    "rate_limited",
+    "budget_exceeded",
+    "internal_error",
+    "upstream_error",
+    "unavailable",
+]
+"""`error.type` of an error response."""
 
 
 class Kind(NamedTuple):
@@ -12,7 +33,7 @@ class Kind(NamedTuple):
     """The number that clients of Workers AI know this error by."""
 
 
-KINDS: dict[str, Kind] = {
+KINDS: Mapping[ErrorType, Kind] = {
     "invalid_request": Kind(400, 7504),
     "unauthorized": Kind(401),
     "forbidden": Kind(403),
@@ -33,7 +54,7 @@ KINDS: dict[str, Kind] = {
 }
 """`error.type` of a response → its HTTP status and `error.code`."""
 
-UPSTREAM_CODES: dict[int, str] = {
+UPSTREAM_CODES: Mapping[int, ErrorType] = {
     2003: "rate_limited",  # AI Gateway's own limit
     3003: "invalid_request",
     3006: "payload_too_large",
@@ -65,7 +86,7 @@ answers of the service that public test suites have recorded.
 """
 
 
-UPSTREAM_STATUSES: dict[int, str] = {
+UPSTREAM_STATUSES: Mapping[int, ErrorType] = {
     400: "invalid_request",
     401: "forbidden",
     403: "forbidden",
@@ -85,7 +106,7 @@ class OpenAIKind(NamedTuple):
 
 OUT_OF_QUOTA = OpenAIKind(429, "insufficient_quota", "insufficient_quota")
 
-OPENAI_KINDS: dict[str, OpenAIKind] = {
+OPENAI_KINDS: Mapping[ErrorType, OpenAIKind] = {
     "invalid_request": OpenAIKind(400, "invalid_request_error"),
     "unauthorized": OpenAIKind(401, "invalid_request_error", "invalid_api_key"),
     "forbidden": OpenAIKind(403, "permission_error"),
@@ -109,7 +130,7 @@ raise, and whether they try again. Where OpenAI's reference has no such error, i
 
 QUOTA_CODES = {3036, 4006}
 """Upstream's codes of what does not pass before the next day."""
-LASTING = {"unavailable", "unprocessable"}
+LASTING: frozenset[ErrorType] = frozenset(("unavailable", "unprocessable"))
 """Errors after which the same request fails again, though their status does not say so."""
 
 
@@ -118,7 +139,7 @@ class ApiError(Exception):
 
     def __init__(
         self,
-        type: str,  # noqa: A002 - the field's name in the API
+        type: ErrorType,  # noqa: A002 - the field's name in the API
         message: str,
         *,
         param: str | None = None,
@@ -128,7 +149,7 @@ class ApiError(Exception):
         headers: dict[str, str] | None = None,
     ) -> None:
         """
-        type: a key of KINDS.
+        type: `error.type` of the response.
         message: a sentence that says what is wrong and, where it can, what to do.
         param: the field at fault, dotted (`messages.0.role`).
         retry_after: seconds after which the same request may succeed.
@@ -136,7 +157,7 @@ class ApiError(Exception):
         headers: of the response, beside those of every error.
         """
         super().__init__(message)
-        self.type = type
+        self.type: ErrorType = type
         self.message = message
         self.param = param
         self.upstream_code = upstream_code

@@ -1,52 +1,91 @@
-"""The API as OpenAPI 3.1, made from the pydantic models and one table of operations."""
+"""The API as OpenAPI 3.1, generated from the routes and their pydantic models when the project is built."""
 
 import ast
 import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aiworker import __version__
-from aiworker.auth.access import ADMIN, ANY, OPEN, SCOPES
-from aiworker.errors import KINDS, OPENAI_KINDS
+from aiworker.auth.access import ADMIN, SCOPES
+from aiworker.errors import KINDS, OPENAI_KINDS, ErrorType
 from aiworker.http.body import FORM, JSON
-from aiworker.operations import BYTES, OPENAI_ERROR, OPERATIONS, Operation
-from aiworker.routes.answers import ErrorAnswer
-from aiworker.routing import ROUTES
+from aiworker.routes import ROUTES
+from aiworker.routing import BYTES, Route, Shape
 
 DESCRIPTION = """\
 Text, vectors, images, speech, translation and structured output from Workers AI.
 
 Every response carries `x-request-id`. Those of model calls also carry `x-model`, `server-timing` and `x-ai-request-id`,
-`x-gateway-log-id` when AI Gateway has logged them, and `x-neurons` where it is known what they have cost.
+`x-gateway-log-id` when AI Gateway has logged them, and `x-neurons` where their cost is known.
 
-Unless the Worker is open to all, requests bring an API key or a token, with the scope that the route takes.
+Unless the Worker is public, requests carry an API key or a token with the scope that the route requires.
 """
 
 SECURITY_SCHEMES = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, or a token that `POST /tokens` has made with one.",
+        "description": "An API key, or a token created with `POST /tokens`.",
     },
-    "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in a header of its own."},
+    "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in its own header."},
 }
+
+TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI")
+"""Order of the groups of routes; others come after them."""
 
 REFERENCE = "#/components/schemas/{model}"
 NULL = {"type": "null"}
 FILE = {**BYTES, "format": "binary"}
-"""With the word of OpenAPI 3.0 too, by which pages know that a file is to be chosen."""
+"""JSON Schema of a file. `format` is OpenAPI 3.0's, by which API pages offer a file picker."""
+
+OPENAI_ERROR: Shape = {
+    "type": "object",
+    "properties": {
+        "error": {
+            "type": "object",
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+            "required": ["message", "type", "param", "code"],
+        }
+    },
+    "required": ["error"],
+}
+
+
+class ErrorDetail(BaseModel):
+    code: int | None
+    """The number of the error in Workers AI."""
+    type: str
+    message: str
+    """What is wrong and, where possible, what to do."""
+    param: str | None
+    """The field at fault, dotted (`messages.0.role`)."""
+    upstream_code: int | None
+    """Workers AI's own number, if it refused the call."""
+    request_id: str
+    retry_after: int | None
+    """Seconds after which the same request may succeed."""
+
+
+class ErrorReply(BaseModel):
+    error: ErrorDetail
 
 
 def document() -> dict[str, Any]:
-    """The whole description, as `GET /openapi.json` answers it."""
+    """Return the description that `GET /openapi.json` serves."""
+    documented = documented_routes()
     paths: dict[str, dict[str, Any]] = {}
-    for operation in OPERATIONS:
-        paths.setdefault(operation.path.replace("...}", "}"), {})[operation.method.lower()] = _operation(operation)
+    for route in documented:
+        paths.setdefault(route.path.replace("...}", "}"), {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -55,41 +94,54 @@ def document() -> dict[str, Any]:
             "summary": "An AI backend for web front ends",
             "description": DESCRIPTION,
         },
-        "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in OPERATIONS)],
+        "tags": [{"name": tag} for tag in dict.fromkeys(route.tag for route in documented)],
         "paths": paths,
-        "components": {"schemas": _schemas(), "securitySchemes": SECURITY_SCHEMES},
+        "components": {"schemas": _schemas(documented), "securitySchemes": SECURITY_SCHEMES},
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
-    described: dict[str, Any] = {
-        "operationId": operation.name,
-        "tags": [operation.tag],
-        "summary": operation.summary,
-        "description": f"{operation.description} {_access(operation)}",
-        "security": [] if _scope(operation) == OPEN else [{name: _roles(operation)} for name in SECURITY_SCHEMES],
-        "responses": {**_answers(operation), **_errors(operation)},
+def documented_routes() -> list[Route]:
+    """Return the routes of the description, in the order of their groups, then of their files."""
+    found = [route for methods in ROUTES.values() for route in methods.values() if route.is_documented]
+    return sorted(found, key=lambda route: TAGS.index(route.tag) if route.tag in TAGS else len(TAGS))
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    summary, description = route.description
+    operation: dict[str, Any] = {
+        "operationId": route.operation_id,
+        "tags": [route.tag],
+        "summary": summary,
+        "description": f"{description} {_access(route)}".strip(),
+        "security": [] if route.scope == "open" else [{name: _roles(route)} for name in SECURITY_SCHEMES],
+        "responses": {**_responses(route), **_errors(route)},
     }
-    parameters = [*_path_parameters(operation.path), *_query_parameters(operation)]
+    parameters = [*_path_parameters(route.path), *_query_parameters(route)]
     if parameters:
-        described["parameters"] = parameters
-    if operation.takes:
-        described["requestBody"] = {"required": True, "content": dict(_bodies(operation))}
-    return described
+        operation["parameters"] = parameters
+    if route.body:
+        operation["requestBody"] = {"required": True, "content": dict(_contents(route))}
+    return operation
 
 
-def _bodies(operation: Operation) -> Iterator[tuple[str, dict[str, Any]]]:
-    for media_type, schema in operation.takes.items():
+def _bodies(route: Route) -> Mapping[str, Shape]:
+    """Return media type of the body → its schema."""
+    body = route.body or {}
+    return {JSON: body} if isinstance(body, type) else cast("Mapping[str, Shape]", body)
+
+
+def _contents(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
+    for media_type, schema in _bodies(route).items():
         content: dict[str, Any] = {"schema": _reference(schema)}
-        if media_type == JSON and operation.example is not None:
-            content["example"] = operation.example
+        if media_type == JSON and route.example is not None:
+            content["example"] = route.example
         if media_type == FORM and isinstance(schema, type):
-            content["schema"] = _form(schema, operation.files)
+            content["schema"] = _form(schema, route.files)
         yield media_type, content
 
 
 def _form(model: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
-    """Not the model beside its files: each of the two would forbid the other's fields."""
+    """Return one schema of fields and files: of two combined schemas, each would forbid the other's fields."""
     definition = model.model_json_schema(ref_template=REFERENCE)
     definition.pop("$defs", None)
     _describe(definition, model)
@@ -97,48 +149,51 @@ def _form(model: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
     return definition
 
 
-def _answers(operation: Operation) -> dict[str, Any]:
-    return {
-        str(answer.status): {
-            "description": answer.description,
-            **(
-                {"content": {kind: {"schema": _reference(each)} for kind, each in answer.gives.items()}}
-                if answer.gives
-                else {}
-            ),
-        }
-        for answer in operation.answers
-    }
+def _responses(route: Route) -> dict[str, Any]:
+    responses: dict[str, Any] = {}
+    for each in route.returns:
+        content = {media_type: {"schema": _reference(shape)} for media_type, shape in each.by_media_type.items()}
+        responses[str(each.status)] = {"description": each.description, **({"content": content} if content else {})}
+    return responses
 
 
-def _scope(operation: Operation) -> str:
-    return ROUTES[operation.path][operation.method].scope
+def _roles(route: Route) -> list[str]:
+    return [route.scope] if route.scope in SCOPES else []
 
 
-def _roles(operation: Operation) -> list[str]:
-    return [scope] if (scope := _scope(operation)) in SCOPES else []
+def _access(route: Route) -> str:
+    sentences = {"open": "Requires no key.", "any": "Accepts any key.", ADMIN: f"Requires the scope `{ADMIN}`."}
+    return sentences.get(route.scope, f"Requires the scope `{route.scope}` or `{ADMIN}`.")
 
 
-def _access(operation: Operation) -> str:
-    scope = _scope(operation)
-    others = {OPEN: "Needs no key.", ANY: "Takes any key.", ADMIN: f"Needs the scope `{ADMIN}`."}
-    return others.get(scope, f"Needs the scope `{scope}` or `{ADMIN}`.")
+def _error_types(route: Route) -> Iterator[ErrorType]:
+    """Yield the declared errors, and those that the body, the query and the scope imply; some of them twice."""
+    yield from ("internal_error", "unavailable", "rate_limited")
+    if route.scope != "open":
+        yield from ("unauthorized", "forbidden")
+    if route.body:
+        yield from ("invalid_request", "payload_too_large", "unsupported_media_type")
+    if route.query:
+        yield "invalid_request"
+    yield from route.errors
 
 
-def _errors(operation: Operation) -> dict[str, Any]:
-    """One response a status: several kinds of errors may share one."""
-    is_openai = operation.path.startswith("/v1/")
-    kinds: Mapping[str, Any] = OPENAI_KINDS if is_openai else KINDS
-    of_access = ("rate_limited",) if _scope(operation) == OPEN else ("unauthorized", "forbidden", "rate_limited")
-    by_status: dict[int, list[str]] = {}
-    for kind in dict.fromkeys((*operation.errors, *of_access)):
-        by_status.setdefault(kinds[kind].status, []).append(kind)
+def _errors(route: Route) -> dict[str, Any]:
+    """Return one response per status, which several types of error may share."""
+    is_openai = route.path.startswith("/v1/")
+    kinds: Mapping[ErrorType, Any] = OPENAI_KINDS if is_openai else KINDS
+    types = set(_error_types(route))
+    by_status: dict[int, list[ErrorType]] = {}
+    for error_type in KINDS:
+        if error_type not in types:
+            continue
+        by_status.setdefault(kinds[error_type].status, []).append(error_type)
     return {
         str(status): {
-            "description": ", ".join(f"`{kind}`" for kind in kinds),
-            "content": {JSON: {"schema": OPENAI_ERROR if is_openai else _reference(ErrorAnswer)}},
+            "description": ", ".join(f"`{error_type}`" for error_type in names),
+            "content": {JSON: {"schema": OPENAI_ERROR if is_openai else _reference(ErrorReply)}},
         }
-        for status, kinds in sorted(by_status.items())
+        for status, names in sorted(by_status.items())
     }
 
 
@@ -147,34 +202,40 @@ def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
 
 
-def _query_parameters(operation: Operation) -> Iterator[dict[str, Any]]:
-    if operation.query is None:
+def _query_parameters(route: Route) -> Iterator[dict[str, Any]]:
+    if route.query is None:
         return
-    schema = operation.query.model_json_schema(ref_template=REFERENCE)
-    described = _docstrings(operation.query)
+    schema = route.query.model_json_schema(ref_template=REFERENCE)
+    described = _docstrings(route.query)
     for name, each in schema["properties"].items():
         parameter = {"name": name, "in": "query", "required": name in schema.get("required", ()), "schema": each}
         yield {**parameter, "description": described[name]} if name in described else parameter
 
 
-def _reference(schema: type[BaseModel] | Mapping[str, Any]) -> Mapping[str, Any]:
-    return schema if isinstance(schema, Mapping) else {"$ref": REFERENCE.format(model=schema.__name__)}
+def _reference(schema: Shape) -> Mapping[str, Any]:
+    return {"$ref": REFERENCE.format(model=schema.__name__)} if isinstance(schema, type) else schema
 
 
-def _schemas() -> dict[str, Any]:
-    """Every model that a request or an answer has, and those that these have in them."""
-    used = [each for operation in OPERATIONS for each in operation.models()]
-    models = list(dict.fromkeys([*used, ErrorAnswer]))
-    _, found = models_json_schema([(each, "validation") for each in models], ref_template=REFERENCE)
-    definitions: dict[str, Any] = found["$defs"]
+def _schemas(documented: list[Route]) -> dict[str, Any]:
+    """Return every model of a request or a response, and the models they contain."""
+    models = list(dict.fromkeys([*(model for route in documented for model in _models(route)), ErrorReply]))
+    _, generated = models_json_schema([(model, "validation") for model in models], ref_template=REFERENCE)
+    definitions: dict[str, Any] = generated["$defs"]
     known = {model.__name__: model for model in _all_models(BaseModel)}
     for name, definition in definitions.items():
         _describe(definition, known.get(name, BaseModel))
     return definitions
 
 
+def _models(route: Route) -> Iterator[type[BaseModel]]:
+    shapes = [*_bodies(route).values()]
+    for each in route.returns:
+        shapes += [*each.by_media_type.values(), *each.models]
+    yield from (shape for shape in shapes if isinstance(shape, type))
+
+
 def _describe(definition: dict[str, Any], model: type[BaseModel]) -> None:
-    """As people read it, and with the texts of the model."""
+    """Simplify a schema for readers, and add the docstrings of the model's fields."""
     texts = _docstrings(model)
     definition["properties"] = {
         name: {**_plain(each), **({"description": texts[name]} if name in texts else {})}
@@ -183,11 +244,11 @@ def _describe(definition: dict[str, Any], model: type[BaseModel]) -> None:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """A field as people read it: where that can be said, a "number or null" rather than any of two schemas."""
+    """Simplify a field's schema for readers: one schema with `null` among its types in place of two alternatives."""
     rest = {name: each for name, each in schema.items() if name not in ("anyOf", "title")}
     branches = schema.get("anyOf", ())
     if rest.get("default", ...) is None:
-        del rest["default"]  # as null is: left out
+        del rest["default"]  # null means the same as leaving the field out
     if not branches:
         return rest
     others = [each for each in branches if each != NULL]
@@ -210,7 +271,7 @@ def _all_models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
-    """The texts that stand below the fields of a model and of those it inherits from."""
+    """Return the docstrings of a model's fields, inherited ones included."""
     found: dict[str, str] = {}
     for each in reversed(model.__mro__):
         if not each.__module__.startswith("aiworker."):

@@ -1,125 +1,211 @@
-"""The table of routes."""
+"""Routes: declared with `@route` beside their handlers, found by method and path."""
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
 
-from aiworker.auth.access import ADMIN, ANY, OPEN
-from aiworker.errors import ApiError
+from pydantic import BaseModel
+
+from aiworker.auth.access import RouteScope
+from aiworker.auth.limits import Rate
+from aiworker.context import Context
+from aiworker.errors import ApiError, ErrorType
+from aiworker.http.body import JSON, Schema, parse_json, parse_query
 from aiworker.http.messages import Response
-from aiworker.routes import (
-    chat,
-    description,
-    embed,
-    extract,
-    gateway,
-    health,
-    image,
-    language,
-    models,
-    rag,
-    speech,
-    tokens,
-    usage,
-)
-from aiworker.routes.openai import audio as openai_audio
-from aiworker.routes.openai import chat as openai_chat
-from aiworker.routes.openai import embeddings as openai_embeddings
-from aiworker.routes.openai import images as openai_images
-from aiworker.routes.openai import models as openai_models
-from aiworker.routes.openai import responses as openai_responses
 
+if TYPE_CHECKING:
+    from types import FunctionType
+
+Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+Shape = type[BaseModel] | Mapping[str, Any]
+"""A pydantic model, or a JSON Schema."""
 Handler = Callable[..., Awaitable[Response]]
-"""Takes the Context, and by name what its path says in braces."""
+"""Takes the Context, the path's parameters by name, and, if it names them, the parsed `body` and `query`."""
+SomeHandler = TypeVar("SomeHandler", bound=Handler)
+
+EVENT_STREAM = "text/event-stream"
+EVENTS: Mapping[str, Any] = {"description": "Server-sent events."}
+"""JSON Schema of an event stream. It has no type: some tools apply a type to the whole stream, others to each event."""
+BYTES: Mapping[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
+"""JSON Schema of a binary body."""
+
+MODEL_ERRORS: tuple[ErrorType, ...] = (
+    "model_not_found",
+    "forbidden",
+    "timeout",
+    "context_exceeded",
+    "rate_limited",
+    "budget_exceeded",
+    "upstream_error",
+)
+"""Errors of every route that calls a model."""
 
 
-class Route(NamedTuple):
+@dataclass(frozen=True)
+class Returns:
+    """One successful response of a route, as /openapi.json describes it."""
+
+    content: type[BaseModel] | Mapping[str, Shape] = field(default_factory=dict[str, Shape])
+    """Media type → what the body holds; a model alone stands for JSON. Empty for a response without a body."""
+    description: str = "OK"
+    status: int = 200
+    models: tuple[type[BaseModel], ...] = ()
+    """Models that a JSON Schema in `content` refers to."""
+
+    @property
+    def by_media_type(self) -> Mapping[str, Shape]:
+        return {JSON: self.content} if isinstance(self.content, type) else self.content
+
+
+@dataclass(frozen=True, kw_only=True)
+class Route:
+    """A route and everything that is declared about it; `route` has the meaning of each field."""
+
+    method: Method
+    path: str
     handler: Handler
-    scope: str
-    """What callers must have: one of access.SCOPES, ANY or OPEN."""
-    rate: str
-    """What a request costs, as limits.RATES has it: `read`, `model` or `heavy`."""
+    scope: RouteScope
+    rate: Rate
+    tag: str
+    operation_id: str
+    body: type[Schema] | Mapping[str, Shape] | None
+    files: tuple[str, ...]
+    query: type[Schema] | None
+    returns: tuple[Returns, ...]
+    errors: tuple[ErrorType, ...]
+    example: Any
+    is_documented: bool
+
+    @property
+    def description(self) -> tuple[str, str]:
+        """Summary and description: the first sentence of the handler's docstring, and the rest of it."""
+        summary, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
+        return " ".join(summary.split()).removesuffix("."), " ".join(rest.split())
+
+    async def respond(self, context: Context, parameters: Mapping[str, str]) -> Response:
+        """Call the handler with what it takes. Raises ApiError for a body or a query that the schema refuses."""
+        arguments: dict[str, Any] = dict(parameters)
+        names = _parameters(self.handler)
+        if "body" in names:
+            schema = cast("type[Schema]", self.body)
+            arguments["body"] = await parse_json(schema, context.request, context.settings.max_body_bytes)
+        if "query" in names and self.query:
+            arguments["query"] = parse_query(self.query, context.request)
+        return await self.handler(context, **arguments)
 
 
-ROUTES: dict[str, dict[str, Route]] = {
-    "/health": {"GET": Route(health.health, OPEN, "read")},
-    "/openapi.json": {"GET": Route(description.openapi, OPEN, "read")},
-    "/models": {"GET": Route(models.models, ANY, "read")},
-    "/image": {"POST": Route(image.create, "image", "heavy")},
-    "/images/{key}": {"GET": Route(image.read, OPEN, "read")},
-    "/chat": {"POST": Route(chat.chat, "chat", "model")},
-    "/embed": {"POST": Route(embed.embed, "embed", "model")},
-    "/rerank": {"POST": Route(embed.rerank, "embed", "model")},
-    "/transcribe": {"POST": Route(speech.transcribe, "audio", "heavy")},
-    "/speak": {"POST": Route(speech.speak, "audio", "heavy")},
-    "/translate": {"POST": Route(language.translate, "text", "model")},
-    "/classify": {"POST": Route(language.classify, "text", "model")},
-    "/summarize": {"POST": Route(language.summarize, "text", "model")},
-    "/extract": {"POST": Route(extract.extract, "text", "model")},
-    "/usage": {"GET": Route(usage.usage, ANY, "read")},
-    "/tokens": {"POST": Route(tokens.create, ANY, "model")},
-    "/feedback": {"POST": Route(gateway.feedback, "feedback", "read")},
-    "/logs/{log_id}": {"GET": Route(gateway.log, ADMIN, "read")},
-    "/rag": {"POST": Route(rag.answer, "rag:read", "model")},
-    "/rag/search": {"POST": Route(rag.search, "rag:read", "model")},
-    "/rag/documents": {"GET": Route(rag.listed, "rag:read", "read"), "POST": Route(rag.add, "rag:write", "heavy")},
-    "/rag/documents/{document_id}": {
-        "GET": Route(rag.state, "rag:read", "read"),
-        "DELETE": Route(rag.delete, "rag:write", "read"),
-    },
-    "/conversations/{conversation_id}": {
-        "GET": Route(chat.read, "chat", "read"),
-        "DELETE": Route(chat.erase, "chat", "read"),
-    },
-    "/v1/models": {"GET": Route(openai_models.listed, ANY, "read")},
-    "/v1/models/{model_id...}": {"GET": Route(openai_models.one, ANY, "read")},
-    "/v1/chat/completions": {"POST": Route(openai_chat.chat_completions, "chat", "model")},
-    "/v1/completions": {"POST": Route(openai_chat.completions, "chat", "model")},
-    "/v1/responses": {"POST": Route(openai_responses.responses, "chat", "model")},
-    "/v1/embeddings": {"POST": Route(openai_embeddings.embeddings, "embed", "model")},
-    "/v1/images/generations": {"POST": Route(openai_images.generations, "image", "heavy")},
-    "/v1/audio/transcriptions": {"POST": Route(openai_audio.transcriptions, "audio", "heavy")},
-    "/v1/audio/speech": {"POST": Route(openai_audio.speech, "audio", "heavy")},
-}
-"""Path → method → route; `{name...}` may have slashes in it.
+ROUTES: dict[str, dict[str, Route]] = {}
+"""Path → method → route, filled by `@route` while aiworker.routes is imported.
 
-`GET /` and the other files of public/ are served before the Worker is asked.
+`GET /` and the other files of public/ are served before the Worker runs.
 """
 
 
-def find(method: str, path: str) -> tuple[Route, str, dict[str, str]]:
-    """The route of a request, its pattern, and the values of its path; HEAD is answered as GET.
+def route(
+    method: Method,
+    path: str,
+    *,
+    scope: RouteScope,
+    rate: Rate,
+    returns: type[BaseModel] | Returns | tuple[Returns, ...],
+    tag: str = "More",
+    body: type[Schema] | Mapping[str, Shape] | None = None,
+    files: tuple[str, ...] = (),
+    query: type[Schema] | None = None,
+    errors: tuple[ErrorType, ...] = (),
+    example: Any = None,
+    operation_id: str = "",
+    is_documented: bool = True,
+) -> Callable[[SomeHandler], SomeHandler]:
+    """Serve a handler under a method and a path. Its docstring is the route's description.
+
+    path: `{name}` is one segment, `{name...}` any number of them; the handler takes it as the parameter `name`.
+    scope: what a caller must have, a scope of access.SCOPES, `any` key or token, or `open` to everybody.
+    rate: the rate limit that counts its requests.
+    body: the JSON body's schema, parsed for a handler with the parameter `body`; or media type → schema for a handler
+        that reads the request itself.
+    files: fields of a form that are files.
+    query: the schema of the query string, parsed for a handler with the parameter `query`.
+    returns: the successful responses; errors: what can go wrong beside what the body, the query and the scope imply.
+    example: a JSON body that works as it stands.
+    operation_id: the name of the operation in generated clients; by default the handler's.
+    """
+    answers = (Returns(returns),) if isinstance(returns, type) else returns
+    answers = (answers,) if isinstance(answers, Returns) else answers
+
+    def register(handler: SomeHandler) -> SomeHandler:
+        name = cast("FunctionType", handler).__name__
+        declared = Route(
+            method=method, path=path, handler=handler, scope=scope, rate=rate, tag=tag, files=files, query=query,
+            operation_id=operation_id or name, body=body, returns=answers, errors=errors, example=example,
+            is_documented=is_documented,
+        )  # fmt: skip
+        _check(declared)
+        ROUTES.setdefault(path, {})[method] = declared
+        return handler
+
+    return register
+
+
+def _check(declared: Route) -> None:
+    """Raises TypeError for a second handler of the same route, or one that does not take what is declared."""
+    where = f"{declared.method} {declared.path}"
+    if declared.method in ROUTES.get(declared.path, {}):
+        raise TypeError(f"{where} has two handlers.")
+    context, *names = _parameters(declared.handler)
+    known = {*re.findall(r"{(\w+)", declared.path)}
+    known |= {"body"} if isinstance(declared.body, type) else set()
+    known |= {"query"} if declared.query else set()
+    missing = {*re.findall(r"{(\w+)", declared.path)} - {*names}
+    if context != "context" or missing or {*names} - known:
+        raise TypeError(f"The handler of {where} must take context, then some of {', '.join(sorted(known)) or 'none'}.")
+
+
+def _parameters(handler: Handler) -> tuple[str, ...]:
+    code = cast("FunctionType", handler).__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+
+
+class Match(NamedTuple):
+    route: Route
+    parameters: Mapping[str, str]
+    """The values of the path's parameters."""
+
+
+def find(method: str, path: str) -> Match:
+    """Return the route of a request; HEAD is answered as GET.
 
     Raises ApiError `not_found` or, with the header `Allow`, `method_not_allowed`.
     """
     pattern, parameters = _match(path)
     methods = ROUTES[pattern]
-    route = methods.get("GET" if method == "HEAD" else method)
-    if route is None:
+    found = methods.get("GET" if method == "HEAD" else method)
+    if found is None:
         allowed = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
         raise ApiError("method_not_allowed", f"{path} takes {allowed}, not {method}.", headers={"allow": allowed})
-    return route, pattern, parameters
+    return Match(found, parameters)
 
 
 def _match(path: str) -> tuple[str, dict[str, str]]:
     if path in ROUTES and "{" not in path:
         return path, {}
     for pattern in ROUTES:
-        if "{" in pattern and (found := _expression(pattern).fullmatch(path)):
-            return pattern, {name: unquote(value) for name, value in found.groupdict().items()}
-    # only with those that begin with the same letter: with all, an unknown path would be the dearest request
+        if "{" in pattern and (match := _expression(pattern).fullmatch(path)):
+            return pattern, {name: unquote(value) for name, value in match.groupdict().items()}
+    # only paths with the same first letter are compared: with all of them, an unknown path would cost the most CPU
     wanted = path[:100].lower()
-    alike = [route for route in ROUTES if route[:2] == wanted[:2]]
-    near = get_close_matches(wanted, alike, n=1)
-    hint = f" Did you mean {near[0]}?" if near else f" The routes are {', '.join(ROUTES)}."
+    alike = [known for known in ROUTES if known[:2] == wanted[:2]]
+    nearest = get_close_matches(wanted, alike, n=1)
+    hint = f" Did you mean {nearest[0]}?" if nearest else f" The routes are {', '.join(ROUTES)}."
     raise ApiError("not_found", f"There is no route {path}.{hint}")
 
 
 @cache
 def _expression(pattern: str) -> re.Pattern[str]:
-    """`/images/{key}` → an expression whose group `key` is one segment of the path."""
+    """`/images/{key}` → an expression with the group `key` for one segment of the path."""
     one_segment = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(pattern))
     return re.compile(re.sub(r"\\{(\w+)\\.\\.\\.\\}", r"(?P<\1>.+)", one_segment))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 
+from tests.checkout import copy_checkout
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tools import ROOT
 from tools.setup.install import VENV, WORKER_PACKAGES, WRANGLER
@@ -14,9 +15,6 @@ from tools.setup.install import VENV, WORKER_PACKAGES, WRANGLER
 NOT_OURS = ("CLOUDFLARE_", "CF_", "GITHUB_", "AIWORKER_")
 """Prefixes of variables of the user's login, which must not reach a command in the copy. Nor may CI, under which
 scripts/deploy prints no new key."""
-
-INSTALLED = (".venv", "node_modules", ".aiworker")
-"""What is installed: folders of its own in a copy, whose folders are links to the checkout's."""
 
 
 @dataclass
@@ -28,15 +26,8 @@ class Project:
 
     @classmethod
     def copy(cls, folder: Path, account: CloudflareAccount) -> "Project":
-        """Copy the checkout's files as they are now, new ones too, with the Worker's packages in python_modules."""
-        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-        listed = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
-        for name in filter(None, listed.stdout.split("\0")):
-            if (ROOT / name).is_file():
-                (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / name, folder / name)
-        for name in INSTALLED:
-            _link_content(ROOT / name, folder / name)
+        """Copy the checkout, with the Worker's packages in python_modules."""
+        copy_checkout(folder)
         fill_packages(folder)
         return cls(folder, account)
 
@@ -90,16 +81,6 @@ class Finished:
     @property
     def text(self) -> str:
         return self.output + self.errors
-
-
-def _link_content(installed: Path, folder: Path) -> None:
-    """Fill a new folder with links, so that a set-up that begins anew in the copy leaves the checkout's alone."""
-    folder.mkdir()
-    for entry in installed.iterdir():
-        if entry.is_dir() and not entry.name.startswith("run-"):
-            (folder / entry.name).symlink_to(entry)
-        elif entry.is_file():
-            shutil.copy(entry, folder)
 
 
 def fill_packages(folder: Path) -> None:

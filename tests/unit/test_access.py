@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 
 from aiworker import app
 from aiworker.auth import signed_tokens
-from aiworker.auth.access import ADMIN, ANY, OPEN, SCOPES, Caller, Key, Policy, identify, parse_keys
+from aiworker.auth.access import ADMIN, SCOPES, Caller, Key, Policy, identify, parse_keys
 from aiworker.auth.signed_tokens import InvalidToken, Token
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.log import RequestLog
-from aiworker.routing import ROUTES
+from aiworker.routes import ROUTES
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeRequest, FakeStreams
 
@@ -31,8 +31,8 @@ ORIGIN = "https://worker.example"
 """Of the Worker, as FakeRequest has it."""
 
 ROUTE_LIST = [(path, method) for path, methods in ROUTES.items() for method in methods]
-CLOSED = [(path, method) for path, method in ROUTE_LIST if ROUTES[path][method].scope != OPEN]
-SCOPED = [(path, method) for path, method in CLOSED if ROUTES[path][method].scope != ANY]
+CLOSED = [(path, method) for path, method in ROUTE_LIST if ROUTES[path][method].scope != "open"]
+SCOPED = [(path, method) for path, method in CLOSED if ROUTES[path][method].scope != "any"]
 
 
 def sha256(key: str) -> str:
@@ -86,19 +86,19 @@ def refused(kind: str, **asked: Any) -> ApiError:
 
 def test_what_is_open_is_open_on_purpose() -> None:
     scopes = {(path, method): ROUTES[path][method].scope for path, method in ROUTE_LIST}
-    assert {route for route, scope in scopes.items() if scope == OPEN} == {
+    assert {route for route, scope in scopes.items() if scope == "open"} == {
         ("/health", "GET"),
         ("/openapi.json", "GET"),
         ("/images/{key}", "GET"),
     }
-    assert {route for route, scope in scopes.items() if scope == ANY} == {
+    assert {route for route, scope in scopes.items() if scope == "any"} == {
         ("/models", "GET"),
         ("/tokens", "POST"),
         ("/usage", "GET"),
         ("/v1/models", "GET"),
         ("/v1/models/{model_id...}", "GET"),
     }
-    assert set(scopes.values()) <= {OPEN, ANY, *SCOPES}
+    assert set(scopes.values()) <= {"open", "any", *SCOPES}
 
 
 async def answer(path: str, method: str, credential: str | None) -> Response:

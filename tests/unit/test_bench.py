@@ -169,13 +169,13 @@ def test_every_row_has_aiworker_and_whomever_its_goals_name() -> None:
 
 
 def test_the_routes_that_are_measured_are_those_of_the_worker() -> None:
-    from aiworker.routing import ROUTES, find
+    from aiworker.routes import ROUTES, find
 
     for row in rows.rows(f"{'0' * 64}.png"):
         for call in row.calls:
             if call.path != "/nothing":
-                found, pattern, _ = find(call.method, call.path)
-                assert found is ROUTES[pattern][call.method]
+                route, _ = find(call.method, call.path)
+                assert route is ROUTES[route.path][call.method]
 
 
 # ---- figures ---------------------------------------------------------------------------------------------------------

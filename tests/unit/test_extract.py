@@ -78,7 +78,7 @@ async def test_what_is_no_json_is_no_answer() -> None:
         response = await extract(ai, {"model": OPENAI})
         assert response.status == 422, text
         error = json.loads(str(response.body))["error"]
-        assert "the whole is no JSON" in error["message"]
+        assert "the whole is not JSON" in error["message"]
         assert error["details"]["last_attempt"] == text
         assert len(ai.calls) == 2
 

@@ -25,19 +25,20 @@ from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Li
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.models.stream_end import said_in
 from aiworker.routes.chat_schema import ChatRequest
-from aiworker.routes.embed_schema import EmbedRequest, RerankRequest
-from aiworker.routes.extract_schema import ExtractRequest
-from aiworker.routes.gateway_schema import FeedbackRequest
+from aiworker.routes.documents_schema import DocumentForm, DocumentRequest, ListQuery
+from aiworker.routes.embed import EmbedRequest, RerankRequest
+from aiworker.routes.extract import ExtractRequest
+from aiworker.routes.gateway import FeedbackRequest
 from aiworker.routes.image_schema import ImageRequest
-from aiworker.routes.language_schema import ClassifyRequest, SummarizeRequest, TranslateRequest
+from aiworker.routes.language import ClassifyRequest, SummarizeRequest, TranslateRequest
 from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
 from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
 from aiworker.routes.openai.images_schema import ImagesRequest
 from aiworker.routes.openai.responses_schema import ResponsesRequest
-from aiworker.routes.rag_schema import DocumentForm, DocumentRequest, ListQuery, RagRequest, SearchRequest
+from aiworker.routes.rag_schema import RagRequest, SearchRequest
 from aiworker.routes.speech_schema import SpeakRequest, TranscribeRequest
-from aiworker.routes.tokens_schema import TokenRequest
+from aiworker.routes.tokens import TokenRequest
 from tests.unit.stand_ins import FakeRequest
 
 fuzzed = settings(

@@ -8,9 +8,9 @@ import pytest
 from aiworker.errors import ApiError
 from aiworker.http.messages import Opaque
 from aiworker.models import catalogue, guard
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.guard import Verdict, read, turns
 from aiworker.models.model_call import Answer
-from aiworker.routes.gateway_schema import GatewayOptions
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 

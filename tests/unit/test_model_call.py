@@ -10,8 +10,8 @@ from aiworker.auth.access import Caller, Key
 from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, model_call
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import FIRST_WAIT, Answer, Candidate
-from aiworker.routes.gateway_schema import GatewayOptions
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 

@@ -1,16 +1,20 @@
 """What the API's description says of its fields."""
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
 
 from aiworker import openapi
-from aiworker.operations import OPERATIONS
+from aiworker.http.body import Schema
 
 SCHEMAS: dict[str, Any] = openapi.document()["components"]["schemas"]
 REQUESTS = {
-    each.__name__: each for operation in OPERATIONS for each in operation.takes.values() if isinstance(each, type)
+    schema.__name__: schema
+    for route in openapi.documented_routes()
+    for schema in (route.body.values() if isinstance(route.body, Mapping) else [route.body])
+    if isinstance(schema, type) and issubclass(schema, Schema)
 }
 
 

@@ -15,7 +15,7 @@ from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.log import RequestLog
 from aiworker.models.breaker import Breaker
-from aiworker.routes import speech
+from aiworker.routes import ROUTES, speech
 from aiworker.settings import Settings
 
 TURBO = "@cf/openai/whisper-large-v3-turbo"
@@ -97,7 +97,7 @@ def transcribe(ai: FakeAi, content: bytes = b"ID3", **query: str) -> Response:
 
 def speak(ai: FakeAi, **body: str) -> Response:
     request = FakeRequest(json.dumps({"text": "Hello", **body}).encode(), "application/json", {})
-    return asyncio.run(speech.speak(context(ai, request)))
+    return asyncio.run(ROUTES["/speak"]["POST"].respond(context(ai, request), {}))
 
 
 @pytest.mark.parametrize(

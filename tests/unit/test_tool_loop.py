@@ -25,9 +25,10 @@ BUSY = refused(429, 3040)
 def a_loop(ai: FakeAi, *models: str, stream: bool = False) -> ToolLoop:
     settings = Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1})
     context = a_context(FakeRequest("POST", "/chat"), settings, ai)
-    asked = ChatRequest(prompt="What time is it?", worker_tools=True, stream=stream)
-    messages = {each: [{"role": "user", "content": f"for {each}"}] for each in models}
-    return ToolLoop(context, asked, [catalogue.MODELS[each] for each in models], tools.TOOLS, messages)
+    body = ChatRequest(prompt="What time is it?", worker_tools=True, stream=stream)
+    prompts = {each: [{"role": "user", "content": f"for {each}"}] for each in models}
+    models_in_order = [catalogue.MODELS[each] for each in models]
+    return ToolLoop(context, models_in_order, tools.TOOLS, prompts, body.inputs, body.gateway)
 
 
 async def run(ai: FakeAi, *models: str) -> tuple[dict[str, Any], ToolLoop]:

@@ -711,7 +711,7 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
         breaker=Breaker(), spending=Spending(),
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:
-        asyncio.run(route.create(context))
+        asyncio.run(route.create_image(context))
     return caught.value
 
 

@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from aiworker.auth.limits import RATES
+from aiworker.auth.limits import RATES, Rate
 from tests.conftest import DevServer, ErrorOf, Simulator, StartServer, until
 from tools import ROOT
 from tools.dev.plan import ENVIRONMENT
@@ -45,7 +45,7 @@ KEYS = (
     key("crowd", daily_neurons=200),
 )
 UNDER_KEYS = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(KEYS)}
-FEW = {"read": 8, "model": 6, "heavy": 4}
+FEW: dict[Rate, int] = {"read": 8, "model": 6, "heavy": 4}
 """Requests in ten seconds, in place of those of wrangler.jsonc: a slow machine must be able to send more."""
 
 
@@ -115,7 +115,7 @@ def its_simulator(server: DevServer) -> Generator[Simulator]:
 # ---- how often -----------------------------------------------------------------------------------------------------
 
 
-def until_refused(ask: Callable[[], httpx.Response], rate: str) -> httpx.Response:
+def until_refused(ask: Callable[[], httpx.Response], rate: Rate) -> httpx.Response:
     """The first refusal. A window of ten seconds may end in between, and another begin."""
     for _ in range(2 * FEW[rate] + 1):
         response = ask()

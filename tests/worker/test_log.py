@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from aiworker.routing import ROUTES
+from aiworker.routes import ROUTES
 from tests.conftest import DevServer, Simulator, StartServer, until
 
 CANARY = "canary-7f3a"

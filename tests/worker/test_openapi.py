@@ -8,8 +8,9 @@ import jsonschema
 import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from aiworker.operations import OPERATIONS, Operation
-from aiworker.routing import ROUTES
+from aiworker import openapi
+from aiworker.routes import ROUTES
+from aiworker.routing import Route
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +37,17 @@ def test_every_field_of_a_request_that_needs_words_has_them(document: dict[str, 
     assert chat["temperature"] == {"type": ["number", "null"], "minimum": 0, "maximum": 5}
 
 
-EXAMPLES = [operation for operation in OPERATIONS if operation.example is not None]
+EXAMPLES = [route for route in openapi.documented_routes() if route.example is not None]
 
 
-@pytest.mark.parametrize("operation", EXAMPLES, ids=lambda operation: operation.name)
+@pytest.mark.parametrize("route", EXAMPLES, ids=lambda route: route.operation_id)
 def test_an_example_works_and_its_answer_is_as_described(
-    client: httpx.Client, document: dict[str, Any], operation: Operation
+    client: httpx.Client, document: dict[str, Any], route: Route
 ) -> None:
-    streams = operation.name == "chat"
-    body = {**operation.example, "stream": False} if streams else operation.example
-    response = client.request(operation.method, operation.path, json=body)
-    described = document["paths"][operation.path][operation.method.lower()]
+    streams = route.operation_id == "chat"
+    body = {**route.example, "stream": False} if streams else route.example
+    response = client.request(route.method, route.path, json=body)
+    described = document["paths"][route.path][route.method.lower()]
     answers = described["responses"][str(response.status_code)]["content"]
     content_type = response.headers["content-type"].partition(";")[0]
     known = answers.get(content_type) or answers[f"{content_type.partition('/')[0]}/*"]

@@ -10,20 +10,21 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from aiworker.auth import signed_tokens
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 
-OPEN = ""
-"""The scope of routes that serve everybody: they tell nothing private and cost nothing."""
-ANY = "any"
-"""The scope of routes that serve whoever may call at all."""
+Scope = Literal["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback", "admin"]
+"""What a key or a token may do."""
+RouteScope = Scope | Literal["open", "any"]
+"""The scope a route requires. `open`: none, for routes that reveal nothing private and cost nothing; `any`: whichever
+key or token."""
 ADMIN = "admin"
-"""Stands for every other scope, and for every tenant."""
+"""Includes every other scope, and every tenant."""
 
-SCOPES: Mapping[str, str] = {
+SCOPES: Mapping[Scope, str] = {
     "chat": "text from a model, and conversations",
     "embed": "vectors and reranking",
     "text": "translation, classification, summaries, structured output",
@@ -34,7 +35,7 @@ SCOPES: Mapping[str, str] = {
     "feedback": "rating a logged answer",
     ADMIN: "everything, of every tenant: the gateway's logs too",
 }
-"""What a key may → in words."""
+"""Scope → its description."""
 
 DEFAULT_TENANT = "default"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -122,7 +123,7 @@ class Caller:
     has_token: bool = False
 
     def may(self, scope: str) -> bool:
-        return scope in (OPEN, ANY) or scope in self.scopes or ADMIN in self.scopes
+        return scope in ("open", "any") or scope in self.scopes or ADMIN in self.scopes
 
     def the_tenant(self, asked: str | None) -> str:
         """Whose documents this request is about. Raises ApiError `forbidden` for those of another."""
@@ -164,7 +165,7 @@ def identify(request: Request, policy: Policy, scope: str, now: float) -> Caller
     Raises ApiError: `unauthorized` if they do not say who they are, or not truly; `forbidden` if they may not;
     `unavailable` while nobody may.
     """
-    if scope == OPEN:
+    if scope == "open":
         return ANYBODY
     caller = _known(request, policy, now)
     if not caller.may(scope):

@@ -2,18 +2,22 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from ipaddress import IPv6Address, ip_address
+from typing import Literal
 
 from aiworker.context import Context, Resources
 from aiworker.errors import ApiError
 
-RATES: Mapping[str, str] = {"read": "RATE_LIMIT_READ", "model": "RATE_LIMIT_MODEL", "heavy": "RATE_LIMIT_HEAVY"}
-"""What a route costs → the rate limit of wrangler.jsonc that counts its requests."""
+Rate = Literal["read", "model", "heavy"]
+"""Cost class of a route: it reads, calls a model, or does what costs most."""
+
+RATES: Mapping[Rate, str] = {"read": "RATE_LIMIT_READ", "model": "RATE_LIMIT_MODEL", "heavy": "RATE_LIMIT_HEAVY"}
+"""Cost class → the rate limit of wrangler.jsonc that counts its requests."""
 
 PERIOD = 10
 """Seconds: `period` of the rate limits in wrangler.jsonc, which a Worker cannot read."""
 
 
-async def admit(context: Context, rate: str) -> None:
+async def admit(context: Context, rate: Rate) -> None:
     """Raises ApiError `rate_limited` if the caller has sent too many requests of that cost."""
     limiter = context.rate_limiters.get(rate)
     if limiter is None or not context.settings.limits_rates:

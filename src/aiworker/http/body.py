@@ -32,9 +32,15 @@ MOST_ERRORS = 100
 
 
 class Schema(BaseModel):
-    """Unknown fields are refused, and so are values that would have to be converted ("5" is no number)."""
+    """Base of request schemas. Unknown fields and values that need conversion are refused: "5" is not a number."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
+
+
+class Reply(BaseModel):
+    """Base of response schemas. They describe responses in /openapi.json and never parse any; models may add fields."""
+
+    model_config = ConfigDict(extra="allow", defer_build=True)
 
 
 SomeSchema = TypeVar("SomeSchema", bound=Schema)

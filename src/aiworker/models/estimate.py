@@ -10,7 +10,7 @@ from typing import Any, cast
 from aiworker.bindings import Inputs
 from aiworker.models import catalogue, tokens
 from aiworker.models.catalogue import Model
-from aiworker.routes.image_schema import TAKES, TILE
+from aiworker.models.image_parameters import IMAGE_MODELS, TILE
 
 UNPRICED = 10
 """Neurons that a call of a model without a known price is taken to cost. (Most of these are free, in beta.)"""
@@ -92,8 +92,8 @@ def _of_characters(model: Model, inputs: Inputs) -> float:
 def _of_image(model: Model, inputs: Inputs) -> float:
     """By tiles of 512 pixels, megapixels and steps, as the model is priced; parts of a tile count as whole ones."""
     given: dict[str, Any] = {**inputs.fields, **inputs.form}
-    takes = TAKES[model.id]
-    width, height, usual_steps = takes.makes or (SIDE, SIDE, None)
+    takes = IMAGE_MODELS[model.id]
+    width, height, usual_steps = takes.defaults or (SIDE, SIDE, None)
     width, height = int(given.get("width") or width), int(given.get("height") or height)
     steps = int(given.get(takes.steps) or usual_steps or takes.numbers.get("steps", (1, 1))[1])
     tiles = -(-width // TILE) * -(-height // TILE)

@@ -18,10 +18,10 @@ from aiworker.conversations import recent
 from aiworker.errors import ApiError
 from aiworker.models import answer, catalogue, model_call, tokens
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate
 from aiworker.models.openai_stream import broken_off
 from aiworker.models.stream_end import said_in
-from aiworker.routes.gateway_schema import GatewayOptions
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",

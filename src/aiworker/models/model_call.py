@@ -22,7 +22,7 @@ from aiworker.http.messages import Opaque, Response
 from aiworker.log import RequestLog
 from aiworker.models import catalogue, control_tokens, estimate
 from aiworker.models.catalogue import Model
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.models.gateway_options import GatewayOptions
 
 HANDED_ON = {
     "cf-ai-req-id": "x-ai-request-id",

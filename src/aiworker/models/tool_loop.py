@@ -1,7 +1,7 @@
 """Answers for which the Worker calls tools of its own: ask the model, do what it calls, tell it the results, again."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -10,9 +10,9 @@ from aiworker.context import Context
 from aiworker.models import model_call
 from aiworker.models.answer import DONE, Answer, Frames, as_frames, frame, frame_data
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate
 from aiworker.models.openai_stream import broken_off
-from aiworker.routes.chat_schema import ChatRequest
 from aiworker.tools import WorkerTool
 
 
@@ -25,19 +25,23 @@ class ToolLoop:
     def __init__(
         self,
         context: Context,
-        asked: ChatRequest,
         models: Sequence[Model],
         tools: Mapping[str, WorkerTool],
-        messages: Mapping[str, list[dict[str, Any]]],
+        prompts: Mapping[str, list[dict[str, Any]]],
+        inputs: Callable[[Model, list[dict[str, Any]]], dict[str, Any]],
+        gateway: GatewayOptions | None,
     ) -> None:
-        """models: the first answers; should it fail, the next. messages: what each model is sent first, by its id."""
+        """
+        models: tried in order until one answers. prompts: model id → the messages of the first round.
+        inputs: makes a model's inputs, without the tools, of its messages.
+        """
         self._context = context
-        self._asked = asked
         self._models = models
         self._tools = tools
-        self._messages = messages
+        self._prompts = prompts
+        self._make_inputs = inputs
         self._rounds = context.settings.tool_rounds
-        self._gateway = asked.gateway
+        self._gateway = gateway
         self.said: list[dict[str, Any]] = []
         """What the model and the tools have said so far, as messages."""
         self.spoken: list[dict[str, Any]] = []
@@ -48,15 +52,15 @@ class ToolLoop:
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
         self.answer = await model_call.run(self._context, candidates, self._gateway)
-        asked = [model.id for model in self._models]
-        later = self._models[asked.index(self.answer.model.id) :]
-        self._models = [model for model in later if model.dialect == self.answer.model.dialect]
+        ids = [model.id for model in self._models]
+        remaining = self._models[ids.index(self.answer.model.id) :]
+        self._models = [model for model in remaining if model.dialect == self.answer.model.dialect]
         # a cache key stands for one answer: the next round must not get this one's
         self._gateway = self._gateway.without_cache_key() if self._gateway else None
         return self.answer
 
     def _inputs(self, model: Model) -> dict[str, Any]:
-        inputs = self._asked.inputs(model, [*self._messages[model.id], *self.said])
+        inputs = self._make_inputs(model, [*self._prompts[model.id], *self.said])
         if self._rounds > 0:
             inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
         return inputs

@@ -50,7 +50,7 @@ from aiworker.bindings import (
 )
 from aiworker.context import Context, Resources
 from aiworker.conversations import KeptConversation
-from aiworker.errors import ApiError, ClientLeft
+from aiworker.errors import ApiError, ClientLeft, ErrorType
 from aiworker.http import preconditions
 from aiworker.http.messages import Opaque, Payload, Request, Response
 from aiworker.log import RequestLog
@@ -696,7 +696,7 @@ def _encoder() -> Any:
 
 
 async def _answered(
-    sentence: str, answer: Awaitable[Any], *, kind: str = "upstream_error", retry_after: int | None = None
+    sentence: str, answer: Awaitable[Any], *, kind: ErrorType = "upstream_error", retry_after: int | None = None
 ) -> Any:
     """What a binding answers. Raises ApiError of that kind, with the sentence and the binding's own words."""
     try:

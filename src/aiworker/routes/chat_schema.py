@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from aiworker.http.body import Schema
+from aiworker.http.body import Reply, Schema
 from aiworker.models.catalogue import Model
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.models.gateway_options import GatewayOptions
 
 LONGEST_PROMPT = 131_072
 """Characters. Source: the input schemas of Workers AI's text-generation models."""
@@ -221,13 +221,13 @@ class ChatRequest(Sampling):
         tools = next((name for name in ("tools", "functions", "worker_tools") if getattr(self, name)), "")
         has_image = any(message.has_image for message in self.messages or [])
         wants_json = self.response_format is not None and self.response_format.type != "text"
-        asked = {
+        body = {
             "raw": "raw" if self.raw else "",
             "tools": tools,
             "json": "response_format" if wants_json else "",
             "vision": "messages" if has_image else "",
         }
-        return {ability: field for ability, field in asked.items() if field}
+        return {ability: field for ability, field in body.items() if field}
 
     def inputs(self, model: Model, messages: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """What that model is sent: only what was given; `messages` in place of the client's own."""
@@ -248,3 +248,19 @@ class ChatRequest(Sampling):
             # JSON mode of native models does not stream: their whole answer is streamed by the route
             inputs["stream"] = self.stream and model.dialect == "openai"
         return inputs
+
+
+class Usage(Reply):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+
+
+class ChatReply(Reply):
+    """Either `response` and `tool_calls`, or `choices` as in OpenAI's chat completions."""
+
+    response: Any = None
+    """The text; in JSON mode of native models the object itself."""
+    tool_calls: list[dict[str, Any]] | None = None
+    choices: list[dict[str, Any]] | None = None
+    usage: Usage | None = None

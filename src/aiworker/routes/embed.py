@@ -1,157 +1,259 @@
-"""`POST /embed`: vectors for texts. `POST /rerank`: which texts fit a query best."""
+"""`POST /embed` and `POST /rerank`."""
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import parse_json
+from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import Opaque, Response
 from aiworker.models import catalogue, model_call, tokens, vectors
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate
 from aiworker.models.ranking import ranking
 from aiworker.models.vectors import Vectors
-from aiworker.routes.embed_schema import EmbedRequest, RerankRequest, as_list
+from aiworker.routing import MODEL_ERRORS, Returns, route
 
-MOST_NUMBERS = 2_000_000
-"""Of one response: about 40 MB of digits, which are in memory beside Python in the 128 MB of an isolate."""
+MAX_NUMBERS = 2_000_000
+"""Numbers in one response: about 40 MB of digits, held in memory beside Python in the 128 MB of an isolate."""
 
-MEDIA_OR_LENGTH = 3030
-"""Workers AI's code for inputs it cannot use; for texts, that they are too long ("Sequence too long: 9001 > 8192", "Max
-context reached 85920 tokens but model supports only 60000"). Source: answers recorded by public projects."""
+UNUSABLE_INPUT = 3030
+"""Workers AI's code for an input it cannot use; a text is too long then ("Sequence too long: 9001 > 8192", "Max context
+reached 85920 tokens but model supports only 60000"). Source: responses recorded by public projects."""
 
-
-# ---- vectors -----------------------------------------------------------------------------------------------------
-
-
-async def embed(context: Context) -> Response:
-    asked = await parse_json(EmbedRequest, context.request, context.settings.max_body_bytes)
-    model = catalogue.find(asked.model or context.settings.models["EMBED_MODEL"], "embeddings")
-    found, usage = await found_for(context, asked, model)
-    return model_call.response([each.answer for each in found], _body(found, usage), usage["neurons"])
+Text = Annotated[str, Field(min_length=1)]
 
 
-async def found_for(context: Context, asked: EmbedRequest, model: Model) -> tuple[list[Vectors], dict[str, Any]]:
-    """The vectors of the texts, as many at a time as the model takes, and `usage`."""
-    texts = as_list(asked.text)
+def _kind(value: object) -> str:
+    return "list[str]" if isinstance(value, list) else "str"
+
+
+Texts = Annotated[
+    Annotated[Text, Tag("str")] | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("list[str]")],
+    Discriminator(_kind),
+]
+"""One text or many. The tags are the names pydantic gives to the branches of a union, so that an error names the text
+as `text.3`."""
+
+
+def as_list(texts: str | list[str]) -> list[str]:
+    return [texts] if isinstance(texts, str) else texts
+
+
+class EmbedRequest(Schema):
+    text: Texts
+    model: str | None = None
+    """Any embeddings model of GET /models; EMBED_MODEL if left out."""
+    pooling: Literal["mean", "cls"] | None = None
+    """How token vectors become the text's vector, for models that leave the choice."""
+    gateway: GatewayOptions | None = None
+
+
+class RerankRequest(Schema):
+    query: Text
+    contexts: Annotated[list[Text], Field(min_length=1, fail_fast=True)]
+    """The texts to rank: strings, or objects with a `text`, which is Workers AI's form."""
+    top_k: Annotated[int | None, Field(ge=1)] = None
+    """Number of results, the best ones; all if left out."""
+    model: str | None = None
+    """Any reranking model of GET /models; RERANK_MODEL if left out."""
+    gateway: GatewayOptions | None = None
+
+    @field_validator("contexts", mode="before")
+    @classmethod
+    def _plain_texts(cls, contexts: Any) -> Any:
+        if not isinstance(contexts, list):
+            return contexts
+        return [_plain_text(each) for each in cast("list[Any]", contexts)]
+
+
+def _plain_text(context: Any) -> Any:
+    match context:
+        case {"text": text, **others} if not others:
+            return text
+        case _:
+            return context
+
+
+class EmbedUsage(Reply):
+    prompt_tokens: int
+    neurons: float | None
+    estimated: bool
+    """True if the tokens are estimated: most models do not report them."""
+
+
+class Embeddings(Reply):
+    shape: list[int] = Field(min_length=2, max_length=2)
+    """Number of vectors, and dimensions of each."""
+    data: list[list[float]]
+    usage: EmbedUsage
+
+
+class Rank(Reply):
+    id: int
+    """Index of the text in `contexts`, from 0."""
+    score: float
+
+
+class Ranking(Reply):
+    response: list[Rank]
+
+
+# ---- POST /embed -------------------------------------------------------------------------------------------------
+
+
+@route(
+    "POST", "/embed", scope="embed", rate="model", tag="Text",
+    body=EmbedRequest, returns=Returns(Embeddings, "The vectors."), errors=MODEL_ERRORS,
+    example={"text": ["A stream of frames", "A river of ice"]},
+)  # fmt: skip
+async def embed(context: Context, body: EmbedRequest) -> Response:
+    """Embed texts.
+
+    One vector per text, in order.
+    """
+    model = catalogue.find(body.model or context.settings.models["EMBED_MODEL"], "embeddings")
+    batches, usage = await embed_texts(context, body, model)
+    return model_call.response([batch.answer for batch in batches], _content(batches, usage), usage["neurons"])
+
+
+async def embed_texts(context: Context, body: EmbedRequest, model: Model) -> tuple[list[Vectors], dict[str, Any]]:
+    """Return the vectors, one batch of texts per model call, and the response's `usage`.
+
+    Raises ApiError for texts that are too many, too long, or not what the model takes.
+    """
+    texts = as_list(body.text)
     limits.check_count(context, texts, "text")
-    _check(asked, model, texts)
-    pooling = {"pooling": asked.pooling} if asked.pooling else {}
+    _check(body, model, texts)
+    pooling = {"pooling": body.pooling} if body.pooling else {}
     batches = list(_batches(model, texts))
     calls = [Candidate(model, Inputs({"text": batch, **pooling})) for batch in batches]
     try:
-        found = await model_call.run_all(context, calls, vectors.read, asked.gateway)
+        embedded = await model_call.run_all(context, calls, vectors.read, body.gateway)
     except ApiError as error:
-        raise _told_apart(error) from None
-    _check_answers(found, batches)
-    return found, _usage(found, texts)
+        raise _as_too_long(error) from None
+    _check_counts(embedded, batches)
+    return embedded, _usage(embedded, texts)
 
 
-def _check(asked: EmbedRequest, model: Model, texts: list[str]) -> None:
-    """Raises ApiError for what the model is known not to take, before anything is spent on it."""
-    if asked.pooling and asked.pooling not in model.pooling:
+def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
+    """Raises ApiError for what the model does not take, before it is called."""
+    if body.pooling and body.pooling not in model.pooling:
         raise ApiError("invalid_request", f"{model.id} does not take pooling.", param="pooling")
-    if len(texts) * (model.dimensions or 1) > MOST_NUMBERS:
-        most = MOST_NUMBERS // (model.dimensions or 1)
+    if len(texts) * (model.dimensions or 1) > MAX_NUMBERS:
+        most = MAX_NUMBERS // (model.dimensions or 1)
         raise ApiError(
             "invalid_request",
             f"text must have at most {most:,} items for {model.id}, whose vectors have {model.dimensions} dimensions.",
             param="text",
         )
-    longest = model.longest_text or model.context_window
+    limit = model.longest_text or model.context_window
     for number, text in enumerate(texts):
-        if longest and tokens.at_least(text) > longest:
+        if limit and tokens.at_least(text) > limit:
             raise ApiError(
                 "context_exceeded",
-                f"A text of at least {tokens.at_least(text):,} tokens is too long: {model.id} takes {longest:,}.",
-                param="text" if isinstance(asked.text, str) else f"text.{number}",
+                f"A text of at least {tokens.at_least(text):,} tokens is too long: {model.id} takes {limit:,}.",
+                param="text" if isinstance(body.text, str) else f"text.{number}",
             )
 
 
 def _batches(model: Model, texts: list[str]) -> Iterator[list[str]]:
-    """The texts in order, as many at a time as the model takes in one call."""
+    """Yield the texts in order, as many at a time as the model takes in one call."""
     batch: list[str] = []
-    room = _room(model)
+    budget = _token_budget(model)
     for text in texts:
         count = max(tokens.estimate_text(text), tokens.at_least(text))
-        room -= count
-        if batch and (len(batch) == model.texts_a_call or room < 0):
+        budget -= count
+        if batch and (len(batch) == model.texts_a_call or budget < 0):
             yield batch
-            batch, room = [], _room(model) - count
+            batch, budget = [], _token_budget(model) - count
         batch.append(text)
     yield batch
 
 
-def _room(model: Model) -> float:
-    """Tokens that are put into one call: half of what the texts of a call may have together, as they are estimated."""
+def _token_budget(model: Model) -> float:
+    """Return the tokens for one call: half of the window that its texts share, because token counts are estimates."""
     window = model.context_window
-    # a window no wider than one text's is a limit of each text
+    # a window as wide as one text applies to each text, not to the call
     return window / 2 if window and window != model.longest_text else float("inf")
 
 
-def _told_apart(error: ApiError) -> ApiError:
-    if error.upstream_code != MEDIA_OR_LENGTH:
+def _as_too_long(error: ApiError) -> ApiError:
+    if error.upstream_code != UNUSABLE_INPUT:
         return error
     return ApiError(
         "context_exceeded", error.message, param="text", upstream_code=error.upstream_code, headers=error.headers
     )
 
 
-def _check_answers(found: list[Vectors], batches: list[list[str]]) -> None:
-    """Raises ApiError `upstream_error` if a text has no vector of its own, or vectors cannot be compared."""
-    for each, batch in zip(found, batches, strict=True):
-        if each.count != len(batch) or each.dimensions != found[0].dimensions:
+def _check_counts(embedded: list[Vectors], batches: list[list[str]]) -> None:
+    """Raises ApiError `upstream_error` unless every text has one vector and all have the same dimensions."""
+    for each, batch in zip(embedded, batches, strict=True):
+        if each.count != len(batch) or each.dimensions != embedded[0].dimensions:
             raise ApiError(
                 "upstream_error",
-                f"{each.answer.model.id} has answered {each.count} vectors of {each.dimensions} numbers "
+                f"{each.answer.model.id} returned {each.count} vectors of {each.dimensions} numbers "
                 f"for {len(batch)} texts.",
             )
 
 
-def _usage(found: list[Vectors], texts: list[str]) -> dict[str, Any]:
-    """What was read and what it has cost: as upstream says, estimated where it does not."""
-    counted = [count for each in found if (count := _counted(each)) is not None]
-    is_counted = len(counted) == len(found)
+def _usage(embedded: list[Vectors], texts: list[str]) -> dict[str, Any]:
+    """Return tokens and cost: as the model reports them, else estimated."""
+    counted = [count for each in embedded if (count := _prompt_tokens(each)) is not None]
+    is_counted = len(counted) == len(embedded)
     prompt_tokens = sum(counted) if is_counted else sum(map(tokens.estimate_text, texts))
-    neurons = model_call.neurons([each.answer for each in found], {"prompt_tokens": prompt_tokens})
+    neurons = model_call.neurons([each.answer for each in embedded], {"prompt_tokens": prompt_tokens})
     return {"prompt_tokens": prompt_tokens, "neurons": neurons, "estimated": not is_counted}
 
 
-def _counted(found: Vectors) -> int | None:
-    match found.said:
+def _prompt_tokens(embedded: Vectors) -> int | None:
+    match embedded.said:
         case {"usage": {"prompt_tokens": int(count)}}:
             return count
         case _:
             return None
 
 
-def _body(found: list[Vectors], usage: dict[str, Any]) -> list[str | Opaque]:
-    """`{shape, data, pooling?, usage}`: what Python writes around the vectors, and the vectors as they came."""
-    count = sum(each.count for each in found)
-    parts: list[str | Opaque] = [f'{{"shape":[{count},{found[0].dimensions}],"data":[']
-    for number, each in enumerate(found):
+def _content(embedded: list[Vectors], usage: dict[str, Any]) -> list[str | Opaque]:
+    """Return the parts of `{shape, data, pooling?, usage}`: JSON text around the vectors, which stay in JavaScript."""
+    count = sum(each.count for each in embedded)
+    first = embedded[0]
+    parts: list[str | Opaque] = [f'{{"shape":[{count},{first.dimensions}],"data":[']
+    for number, each in enumerate(embedded):
         parts += [",", each.rows] if number else [each.rows]
-    rest = {**({"pooling": found[0].said["pooling"]} if "pooling" in found[0].said else {}), "usage": usage}
+    rest = {**({"pooling": first.said["pooling"]} if "pooling" in first.said else {}), "usage": usage}
     return [*parts, "]," + json.dumps(rest, separators=(",", ":"))[1:]]
 
 
-# ---- ranking -----------------------------------------------------------------------------------------------------
+# ---- POST /rerank ------------------------------------------------------------------------------------------------
 
 
-async def rerank(context: Context) -> Response:
-    asked = await parse_json(RerankRequest, context.request, context.settings.max_body_bytes)
-    model = catalogue.find(asked.model or context.settings.models["RERANK_MODEL"], "reranking")
-    limits.check_count(context, asked.contexts, "contexts")
-    inputs: dict[str, Any] = {"query": asked.query, "contexts": [{"text": text} for text in asked.contexts]}
-    if asked.top_k:
-        inputs["top_k"] = asked.top_k
-    answer = await model_call.run(context, [Candidate(model, Inputs(inputs))], asked.gateway)
-    ranked = await ranking(answer, len(asked.contexts))
-    # the model reads the query again with each text
-    read = sum(map(tokens.estimate_text, asked.contexts)) + len(asked.contexts) * tokens.estimate_text(asked.query)
-    neurons = model_call.neurons([answer], {"prompt_tokens": read})
+@route(
+    "POST", "/rerank", scope="embed", rate="model", tag="Text",
+    body=RerankRequest, returns=Returns(Ranking, "The ranking."), errors=MODEL_ERRORS,
+    example={"query": "Where do penguins live?", "contexts": ["Penguins live in the south.", "Bears eat honey."]},
+)  # fmt: skip
+async def rerank(context: Context, body: RerankRequest) -> Response:
+    """Rank texts by their relevance to a query.
+
+    Every text with its score, the best first.
+    """
+    model = catalogue.find(body.model or context.settings.models["RERANK_MODEL"], "reranking")
+    limits.check_count(context, body.contexts, "contexts")
+    inputs: dict[str, Any] = {"query": body.query, "contexts": [{"text": text} for text in body.contexts]}
+    if body.top_k:
+        inputs["top_k"] = body.top_k
+    answer = await model_call.run(context, [Candidate(model, Inputs(inputs))], body.gateway)
+    ranked = await ranking(answer, len(body.contexts))
+    # the model reads the query once per text
+    prompt_tokens = sum(map(tokens.estimate_text, body.contexts)) + len(body.contexts) * tokens.estimate_text(
+        body.query
+    )
+    neurons = model_call.neurons([answer], {"prompt_tokens": prompt_tokens})
     return model_call.response([answer], json.dumps({"response": ranked}, separators=(",", ":")), neurons)

@@ -1,35 +1,38 @@
 """`POST /extract`: structured output, an instance of the client's JSON Schema.
 
-The model answers in JSON mode. What does not fit goes back to it once, with all that is wrong; what still does not fit
-is no answer.
+The model answers in JSON mode. A value that does not fit the schema goes back to the model once, with a list of its
+errors; if the second does not fit either, the request fails.
 """
 
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import Field, model_validator
 from pydantic_core import from_json
 
 from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import clipped, parse_json
+from aiworker.http.body import Reply, clipped
 from aiworker.http.messages import Response
 from aiworker.models import catalogue, model_call
 from aiworker.models.answer import Answer
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.model_call import Candidate
-from aiworker.routes.chat_schema import ResponseFormat
-from aiworker.routes.extract_schema import ExtractRequest
+from aiworker.routes.chat_schema import JsonSchema as SchemaField
+from aiworker.routes.chat_schema import Message, ResponseFormat, Sampling, Text, Usage
+from aiworker.routing import MODEL_ERRORS, Returns, route
 
-ATTEMPTS = 2
-"""The first answer, and one that mends it."""
+MAX_ATTEMPTS = 2
+"""The first completion and one repair."""
 
-MOST_FAULTS = 20
-"""Of an attempt, that the model and the client are told."""
+MAX_ERRORS = 20
+"""Errors of one attempt that are reported to the model and the client."""
 
 SYSTEM = """\
 You turn what you are given into JSON. Answer with nothing but one JSON value that fits this JSON Schema:
@@ -46,102 +49,156 @@ This does not fit the JSON Schema:
 Answer with the whole JSON value again, mended. The rest of it stays as it is."""
 
 
+class ExtractRequest(Sampling):
+    json_schema: SchemaField = Field(alias="schema")
+    """The JSON Schema (draft 2020-12) of the result."""
+    text: Annotated[Text | None, Field(min_length=1)] = None
+    """The text to extract from. It is data: instructions in it are not followed."""
+    messages: Annotated[list[Message] | None, Field(min_length=1, fail_fast=True)] = None
+    """A conversation in place of `text`, with images for models with the ability vision."""
+    instructions: Annotated[Text | None, Field(min_length=1)] = None
+    """What to extract, and in which form."""
+    model: str | None = None
+    """Any text-generation model with the ability json. EXTRACT_MODEL if left out."""
+    gateway: GatewayOptions | None = None
+
+    @model_validator(mode="after")
+    def _check_input(self) -> "ExtractRequest":
+        if (self.messages is None) == (self.text is None):
+            raise ValueError("Give either text or messages")
+        return self
+
+    def texts(self) -> list[str]:
+        """Return everything the client gives the model to read except the schema."""
+        messages = [text for message in self.messages or [] for text in message.texts]
+        return [self.instructions or "", self.text or "", *messages]
+
+    def abilities(self) -> dict[str, str]:
+        """Return the abilities the model needs → the field that needs each."""
+        has_image = any(message.has_image for message in self.messages or [])
+        return {"json": "schema", **({"vision": "messages"} if has_image else {})}
+
+    def turn(self) -> list[dict[str, Any]]:
+        """Return the client's messages."""
+        return [message.to_json() for message in self.messages or []]
+
+
+class Extraction(Reply):
+    data: Any
+    """An instance of the schema."""
+    attempts: int
+    usage: Usage | None
+
+
 @dataclass(frozen=True)
 class Attempt:
-    """What the model has answered, and what is wrong with it."""
+    """One completion of the model, and its errors."""
 
     answer: model_call.Answer
-    said: Answer
+    completion: Answer
     value: Any
     faults: list[Fault]
 
 
-async def extract(context: Context) -> Response:
-    asked = await parse_json(ExtractRequest, context.request, context.settings.max_body_bytes)
-    schema = _schema(asked)
-    model = catalogue.find(asked.model or context.settings.models["EXTRACT_MODEL"], "text-generation")
-    _check(asked, model)
-    limits.check_prompt(context, asked.texts(), "messages" if asked.text is None else "text")
-    messages, gateway = _messages(asked), asked.gateway
+@route(
+    "POST", "/extract", scope="text", rate="model", tag="Text",
+    body=ExtractRequest, returns=Returns(Extraction, "The extracted data."), errors=(*MODEL_ERRORS, "unprocessable"),
+    example={
+        "text": "Ada Lovelace was born in 1815.",
+        "schema": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
+    },
+)  # fmt: skip
+async def extract(context: Context, body: ExtractRequest) -> Response:
+    """Extract structured data.
+
+    Takes a JSON Schema and returns an instance of it. If the model cannot make one, 422 with its last attempt in
+    `details`.
+    """
+    schema = _schema(body)
+    model = catalogue.find(body.model or context.settings.models["EXTRACT_MODEL"], "text-generation")
+    _check(body, model)
+    limits.check_prompt(context, body.texts(), "messages" if body.text is None else "text")
+    messages, gateway = _messages(body), body.gateway
     attempts: list[Attempt] = []
-    while len(attempts) < ATTEMPTS:
-        answer = await model_call.run(context, [Candidate(model, _inputs(asked, model, messages))], gateway)
-        said = Answer()
-        said.add(await answer.object())
-        attempt = _attempt(answer, said, schema)
+    while len(attempts) < MAX_ATTEMPTS:
+        answer = await model_call.run(context, [Candidate(model, _inputs(body, model, messages))], gateway)
+        completion = Answer()
+        completion.add(await answer.object())
+        attempt = _attempt(answer, completion, schema)
         attempts.append(attempt)
         if not attempt.faults:
-            return _answered(attempts)
-        messages = [*messages, said.message(), _repair(attempt)]
-        # under its key, the gateway's cache would give the same answer again
-        gateway = gateway and gateway.model_copy(update={"cache_key": None})
+            return _response(attempts)
+        messages = [*messages, completion.message(), _repair(attempt)]
+        # the gateway's cache would return the first answer again
+        gateway = gateway and gateway.without_cache_key()
     model_call.neurons([attempt.answer for attempt in attempts], _usage(attempts))
-    raise _failed(attempts)
+    raise _unprocessable(attempts)
 
 
-# ---- before a model is asked -------------------------------------------------------------------------------------
+# ---- the prompt --------------------------------------------------------------------------------------------------
 
 
-def _schema(asked: ExtractRequest) -> JsonSchema:
+def _schema(body: ExtractRequest) -> JsonSchema:
     try:
-        return JsonSchema(asked.wanted)
+        return JsonSchema(body.json_schema)
     except InvalidSchema as error:
-        raise _refused(error) from None
+        raise _invalid_schema(error) from None
 
 
-def _refused(error: InvalidSchema) -> ApiError:
+def _invalid_schema(error: InvalidSchema) -> ApiError:
     where = clipped(".".join(["schema", *map(str, error.where)]))
     return ApiError("invalid_request", f"{where} {error.reason}.", param=where)
 
 
-def _check(asked: ExtractRequest, model: Model) -> None:
-    """Raises ApiError for what the model is known not to take, before anything is spent on it."""
-    catalogue.check_sampling(model, asked.sampling())
-    for ability, param in asked.abilities().items():
+def _check(body: ExtractRequest, model: Model) -> None:
+    """Raises ApiError for what the model does not take, before it is called."""
+    catalogue.check_sampling(model, body.sampling())
+    for ability, param in body.abilities().items():
         catalogue.check_ability(model, ability, param)
-    param = "messages" if asked.text is None else "text"
-    catalogue.check_window(model, asked.texts(), asked.max_tokens or 0, param)
+    param = "messages" if body.text is None else "text"
+    catalogue.check_window(model, body.texts(), body.max_tokens or 0, param)
 
 
-def _messages(asked: ExtractRequest) -> list[dict[str, Any]]:
-    system = [SYSTEM.format(schema=json.dumps(asked.wanted, ensure_ascii=False))]
-    turn = asked.turn()
-    if asked.text is not None:
-        # a text cannot hold its own digest, and so cannot end itself; the same text is the same to a gateway's cache
-        tag = f"text-{hashlib.sha256(asked.text.encode()).hexdigest()[:16]}"
+def _messages(body: ExtractRequest) -> list[dict[str, Any]]:
+    system = [SYSTEM.format(schema=json.dumps(body.json_schema, ensure_ascii=False))]
+    turn = body.turn()
+    if body.text is not None:
+        # the text cannot close this tag, which would have to contain the text's own hash; the same text still makes the
+        # same prompt, as a gateway's cache needs
+        tag = f"text-{hashlib.sha256(body.text.encode()).hexdigest()[:16]}"
         system.append(DELIMITED.format(tag=tag))
-        turn = [{"role": "user", "content": f"<{tag}>\n{asked.text}\n</{tag}>"}]
-    if asked.instructions:
-        system.append(asked.instructions)
+        turn = [{"role": "user", "content": f"<{tag}>\n{body.text}\n</{tag}>"}]
+    if body.instructions:
+        system.append(body.instructions)
     return [{"role": "system", "content": "\n\n".join(system)}, *turn]
 
 
-def _inputs(asked: ExtractRequest, model: Model, messages: list[dict[str, Any]]) -> Inputs:
-    wanted = ResponseFormat(type="json_schema", json_schema={"name": "answer", "schema": asked.wanted})
-    inputs = {"messages": messages, "response_format": wanted.inputs(model), "stream": False}
-    return Inputs({**asked.sampling(), **inputs})
+def _inputs(body: ExtractRequest, model: Model, messages: list[dict[str, Any]]) -> Inputs:
+    response_format = ResponseFormat(type="json_schema", json_schema={"name": "answer", "schema": body.json_schema})
+    inputs = {"messages": messages, "response_format": response_format.inputs(model), "stream": False}
+    return Inputs({**body.sampling(), **inputs})
 
 
-# ---- what it has answered ----------------------------------------------------------------------------------------
+# ---- the completion ----------------------------------------------------------------------------------------------
 
 
 def _unfenced(text: str) -> str:
-    """Some models wrap JSON for Markdown."""
+    """Remove a Markdown code fence, in which some models wrap JSON."""
     text = text.strip()
     return text.partition("\n")[2][:-3] if text.startswith("```") and text.endswith("```") else text
 
 
-def _attempt(answer: model_call.Answer, said: Answer, schema: JsonSchema) -> Attempt:
+def _attempt(answer: model_call.Answer, completion: Answer, schema: JsonSchema) -> Attempt:
     try:
         # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
-        value = from_json(_unfenced(said.text), allow_inf_nan=False)
+        value = from_json(_unfenced(completion.text), allow_inf_nan=False)
         json.dumps(value, allow_nan=False)  # 1e999 is infinite too
     except ValueError as error:
-        return Attempt(answer, said, None, [Fault("", f"is no JSON: {error}")])
+        return Attempt(answer, completion, None, [Fault("", f"is not JSON: {error}")])
     try:
-        return Attempt(answer, said, value, schema.faults(value)[:MOST_FAULTS])
+        return Attempt(answer, completion, value, schema.faults(value)[:MAX_ERRORS])
     except InvalidSchema as error:
-        raise _refused(error) from None
+        raise _invalid_schema(error) from None
 
 
 def _repair(attempt: Attempt) -> dict[str, Any]:
@@ -149,24 +206,24 @@ def _repair(attempt: Attempt) -> dict[str, Any]:
     return {"role": "user", "content": REPAIR.format(faults=faults)}
 
 
-def _answered(attempts: list[Attempt]) -> Response:
+def _response(attempts: list[Attempt]) -> Response:
     usage = _usage(attempts)
-    body = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
+    data = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
     answers = [attempt.answer for attempt in attempts]
-    return model_call.response(answers, json.dumps(body, separators=(",", ":")), model_call.neurons(answers, usage))
+    return model_call.response(answers, json.dumps(data, separators=(",", ":")), model_call.neurons(answers, usage))
 
 
-def _failed(attempts: list[Attempt]) -> ApiError:
+def _unprocessable(attempts: list[Attempt]) -> ApiError:
     last = attempts[-1]
     first, *others = last.faults
     more = f" ({len(others)} more.)" if others else ""
     return ApiError(
         "unprocessable",
-        f"{last.answer.model.id} has not answered what fits the schema, not even when told what is wrong: "
+        f"{last.answer.model.id} returned no instance of the schema, even after its errors were reported to it: "
         f"{first}.{more}",
         param="schema",
         details={
-            "last_attempt": last.said.text,
+            "last_attempt": last.completion.text,
             "faults": [{"path": fault.path, "message": fault.message} for fault in last.faults],
         },
         headers=last.answer.headers,
@@ -174,6 +231,6 @@ def _failed(attempts: list[Attempt]) -> ApiError:
 
 
 def _usage(attempts: list[Attempt]) -> dict[str, int]:
-    """Of all attempts together."""
+    """Return the tokens of all attempts together."""
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
-    return {name: sum(attempt.said.usage.get(name) or 0 for attempt in attempts) for name in names}
+    return {name: sum(attempt.completion.usage.get(name) or 0 for attempt in attempts) for name in names}

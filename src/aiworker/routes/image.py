@@ -1,6 +1,6 @@
-"""`POST /image`: an image from a prompt, from another image, or into a masked part of it; `GET /images/{key}`.
+"""`POST /image` and `GET /images/{key}`.
 
-An image's bytes stay in JavaScript: Python reads how they begin, and no more.
+An image's bytes stay in JavaScript: Python reads only the first ones, to recognise the format.
 """
 
 import re
@@ -11,85 +11,113 @@ from aiworker.bindings import Bucket
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import media
-from aiworker.http.body import FORM, media_type, parse_form, parse_json_with_files
+from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_with_files
 from aiworker.http.messages import Payload, Response, json_response
 from aiworker.models import catalogue, model_call
 from aiworker.models.catalogue import Model
+from aiworker.models.image_parameters import FILES
 from aiworker.models.model_call import Answer, Candidate
-from aiworker.routes.image_schema import FILES, ImageRequest
+from aiworker.routes.image_schema import ImageRequest, StoredImage
+from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
 TASKS = ("text-to-image", "image-to-image", "inpainting")
 
 EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "image/gif": "gif"}
 TYPES = {extension: content_type for content_type, extension in EXTENSIONS.items()}
 KEY = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(EXTENSIONS.values())})")
-"""Of a stored image: the SHA-256 of its bytes, and the extension of its type."""
+"""Key of a stored image: the SHA-256 of its bytes and the extension of its format."""
 
-UNREADABLE = 3030
-"""Workers AI's code for an image that cannot be decoded."""
+UNUSABLE_INPUT = 3030
+"""Workers AI's code for an image that it cannot decode."""
 
-PROMPT_BYTES = 7_000
-"""Of the prompt that are kept beside an image. R2 has 8,192 for all metadata of an object (developers.cloudflare.com/
-r2/platform/limits); the other values take less than 200."""
+MAX_STORED_PROMPT = 7_000
+"""Bytes of the prompt that are stored with an image. R2 has 8,192 for all metadata of an object
+(developers.cloudflare.com/r2/platform/limits); the other values take less than 200."""
 
-ONLY_AN_IMAGE = {
+IMAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
     "cross-origin-resource-policy": "cross-origin",
 }
-"""Pages of any origin may show it; opened by itself, it can do nothing."""
+"""Pages of any origin may show the image; opened by itself, it can run nothing."""
 
 FOREVER = "public, max-age=31536000, immutable"
-"""Under its key, an image never changes."""
+"""The image of a key never changes."""
 
 
-async def create(context: Context) -> Response:
-    asked, files = await _received(context)
-    model = _model(context, asked)
-    asked.check(model)
+@route(
+    "POST", "/image", scope="image", rate="heavy", tag="Images and speech",
+    body={JSON: ImageRequest, FORM: ImageRequest}, files=FILES,
+    returns=(
+        Returns({"image/*": BYTES}, "The image."),
+        Returns(StoredImage, "The image is stored (`store`).", 201),
+    ),
+    errors=MODEL_ERRORS, example={"prompt": "a red fox in the snow"},
+)  # fmt: skip
+async def create_image(context: Context) -> Response:
+    """Generate an image.
+
+    From a prompt alone, from an `image` to edit, or with a `mask` of the part to replace.
+    """
+    body, files = await _parse(context)
+    model = _model(context, body)
+    body.check(model)
     _check_images(files)
-    bucket = context.the_bucket() if asked.store else None  # before anything is spent
-    answer = await made(context, asked, model, files)
+    bucket = context.the_bucket() if body.store else None  # fails before the model is called
+    answer = await generate(context, body, model, files)
     try:
-        response = await _delivered(context, asked, answer, bucket)
+        response = await _response(context, body, answer, bucket)
     except ApiError as error:
-        error.headers |= answer.headers  # the model has been called all the same
+        error.headers |= answer.headers  # the call has been made and paid
         raise
-    return priced(response, asked, model)
+    return priced(response, body, model)
 
 
-async def read(context: Context, key: str) -> Response:
-    """`GET /images/{key}`."""
-    found = await context.the_bucket().get(f"images/{key}", context.request) if KEY.fullmatch(key) else None
-    if found is None:
-        raise ApiError("not_found", "There is no image of that key.")
-    cached = {"cache-control": FOREVER} if found.status in (200, 206, 304) else {}
-    # by its name, which only `kept` gives: whatever else may have been written to the bucket, it is served as an image
-    kind = {"content-type": TYPES[key.rpartition(".")[2]]} if "content-type" in found.headers else {}
-    return Response(found.body, found.status, {**found.headers, **kind, **cached, **ONLY_AN_IMAGE})
+@route(
+    "GET", "/images/{key}", scope="open", rate="read", tag="Images and speech",
+    returns=(
+        Returns({"image/*": BYTES}, "The image."),
+        Returns({"image/*": BYTES}, "The requested range.", 206),
+        Returns(status=304, description="The client's copy is current."),
+        Returns(status=412, description="A precondition failed."),
+        Returns(status=416, description="The range lies behind the image's end."),
+    ),
+    errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def read_image(context: Context, key: str) -> Response:
+    """Read a stored image.
+
+    Supports ETag, conditional and range requests; an image never changes.
+    """
+    stored = await context.the_bucket().get(f"images/{key}", context.request) if KEY.fullmatch(key) else None
+    if stored is None:
+        raise ApiError("not_found", "There is no image with this key.")
+    cached = {"cache-control": FOREVER} if stored.status in (200, 206, 304) else {}
+    # the type comes from the key, which only `store` makes: whatever else is in the bucket is served as an image
+    kind = {"content-type": TYPES[key.rpartition(".")[2]]} if "content-type" in stored.headers else {}
+    return Response(stored.body, stored.status, {**stored.headers, **kind, **cached, **IMAGE_HEADERS})
 
 
 # ---- the request -------------------------------------------------------------------------------------------------
 
 
-async def _received(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]:
+async def _parse(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]:
     limit = context.settings.max_image_bytes
     if media_type(context.request) != FORM:
         return await parse_json_with_files(ImageRequest, context.request, limit, FILES)
-    asked, files = await parse_form(ImageRequest, context.request, limit, FILES)
-    # in a form, texts and files come apart
+    body, files = await parse_form(ImageRequest, context.request, limit, FILES)
     for name in FILES:
-        if getattr(asked, name) is not None:
-            raise ApiError("invalid_request", f"{name} must be a file in a form, not a text.", param=name)
-    return asked.with_files(files), files
+        if getattr(body, name) is not None:
+            raise ApiError("invalid_request", f"{name} must be a file in a form, not text.", param=name)
+    return body.with_files(files), files
 
 
-def _model(context: Context, asked: ImageRequest) -> Model:
+def _model(context: Context, body: ImageRequest) -> Model:
     defaults = context.settings.models
-    if asked.mask is not None:
+    if body.mask is not None:
         default = defaults["INPAINT_MODEL"]
     else:
-        default = defaults["IMAGE_MODEL" if asked.image is None else "EDIT_MODEL"]
-    model_id = asked.model or default
+        default = defaults["IMAGE_MODEL" if body.image is None else "EDIT_MODEL"]
+    model_id = body.model or default
     known = catalogue.MODELS.get(model_id)
     return catalogue.find(model_id, known.task if known and known.task in TASKS else TASKS[0])
 
@@ -97,55 +125,56 @@ def _model(context: Context, asked: ImageRequest) -> Model:
 def _check_images(files: Mapping[str, Payload]) -> None:
     for name, payload in files.items():
         if media.image_type(payload.read(0, media.HEAD)) is None:
-            raise ApiError("invalid_request", f"{name} is no PNG, JPEG, WebP or GIF image.", param=name)
+            raise ApiError("invalid_request", f"{name} is not a PNG, JPEG, WebP or GIF image.", param=name)
 
 
-async def made(context: Context, asked: ImageRequest, model: Model, files: Mapping[str, Payload]) -> Answer:
+async def generate(context: Context, body: ImageRequest, model: Model, files: Mapping[str, Payload]) -> Answer:
+    """Call the model, and record the cost. Raises ApiError with the file at fault in `param`, where it is known."""
     try:
-        answer = await model_call.run(context, [Candidate(model, asked.inputs(model, files))], asked.gateway)
+        answer = await model_call.run(context, [Candidate(model, body.inputs(model, files))], body.gateway)
     except ApiError as error:
-        if error.upstream_code == UNREADABLE and len(files) == 1:  # of several, upstream does not say which
+        if error.upstream_code == UNUSABLE_INPUT and len(files) == 1:  # of several, Workers AI does not say which
             error.param = next(iter(files))
         raise
-    model_call.neurons([answer], {}, asked.neurons(model))
+    model_call.neurons([answer], {}, body.neurons(model))
     return answer
 
 
-# ---- the answer --------------------------------------------------------------------------------------------------
+# ---- the response ------------------------------------------------------------------------------------------------
 
 
-async def _delivered(context: Context, asked: ImageRequest, answer: Answer, bucket: Bucket | None) -> Response:
+async def _response(context: Context, body: ImageRequest, answer: Answer, bucket: Bucket | None) -> Response:
     image, content_type = await image_of(answer)
     if bucket is None:
         return answer.response(image.body, content_type)
-    name = await kept(bucket, asked, answer.model, image, content_type)
+    name = await store(bucket, body, answer.model, image, content_type)
     return _created(context, answer, name, image, content_type)
 
 
-async def kept(bucket: Bucket, asked: ImageRequest, model: Model, image: Payload, content_type: str) -> str:
-    """Its key, under which `GET /images/{key}` finds it."""
+async def store(bucket: Bucket, body: ImageRequest, model: Model, image: Payload, content_type: str) -> str:
+    """Store an image; return its key for `GET /images/{key}`."""
     name = f"{await image.sha256()}.{EXTENSIONS[content_type]}"
-    await bucket.put(f"images/{name}", image, content_type, _metadata(asked, model))
+    await bucket.put(f"images/{name}", image, content_type, _metadata(body, model))
     return name
 
 
 async def image_of(answer: Answer) -> tuple[Payload, str]:
-    """The image, whether it comes as bytes or as base64 in JSON, and its media type.
+    """Return the image, which the model sends as bytes or as base64 in JSON, and its media type.
 
-    Raises ApiError `upstream_error` if it is none.
+    Raises ApiError `upstream_error` if it is not an image.
     """
     is_json = answer.content_type.startswith("application/json")
     image = await (answer.raw.base64_payload("image") if is_json else answer.raw.payload())
     content_type = media.image_type(image.read(0, media.HEAD))
     if content_type is None:
-        raise ApiError("upstream_error", f"{answer.model.id} has answered what is no image.")
+        raise ApiError("upstream_error", f"{answer.model.id} returned no image.")
     return image, content_type
 
 
-def _metadata(asked: ImageRequest, model: Model) -> dict[str, str]:
+def _metadata(body: ImageRequest, model: Model) -> dict[str, str]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    seed = {} if asked.seed is None else {"seed": str(asked.seed)}
-    prompt = asked.prompt.encode()[:PROMPT_BYTES].decode(errors="ignore")  # a letter that is cut in two falls away
+    seed = {} if body.seed is None else {"seed": str(body.seed)}
+    prompt = body.prompt.encode()[:MAX_STORED_PROMPT].decode(errors="ignore")  # without a character cut in two
     return {"model": model.id, "prompt": prompt, "created": created, **seed}
 
 
@@ -158,9 +187,9 @@ def _created(context: Context, answer: Answer, name: str, image: Payload, conten
     return response
 
 
-def priced(response: Response, asked: ImageRequest, model: Model) -> Response:
-    """The response with `x-neurons`, what the image has cost, if the answer does not say so itself."""
-    neurons = asked.neurons(model)
+def priced(response: Response, body: ImageRequest, model: Model) -> Response:
+    """Add `x-neurons`, the image's cost, unless the model reported it."""
+    neurons = body.neurons(model)
     if neurons is not None:
         response.headers.setdefault("x-neurons", f"{neurons:.4g}")
     return response

@@ -1,63 +1,16 @@
-"""The bodies of `/rag`."""
+"""The requests and responses of `POST /rag` and `POST /rag/search`."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
-from aiworker.http.body import Schema
-from aiworker.routes.chat_schema import Message
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.http.body import Reply, Schema
+from aiworker.models.gateway_options import GatewayOptions
+from aiworker.routes.chat_schema import Message, Usage
+from aiworker.routes.documents_schema import Name
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-"""Of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`, the first of them a letter or a digit."""
-Scalar = str | int | float | bool
-Metadata = Annotated[
-    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Scalar], Field(max_length=50)
-]
-LONGEST_QUESTION = 8_192
+MAX_QUESTION = 8_192
 """Characters."""
-
-
-class DocumentFields(Schema):
-    """What is known of a document, beside its content."""
-
-    id: Name | None = None
-    """The document's own; new content under the same id replaces it. Made from the content if it is left out."""
-    title: Annotated[str, Field(max_length=500)] | None = None
-    """Its first heading or its file's name if it is left out."""
-    url: Annotated[str, Field(max_length=2_000)] | None = None
-    """Where people find it; given back with each passage."""
-    metadata: Metadata = Field(default_factory=dict[str, Scalar])
-    """By the properties of RAG_PROPERTIES searches can be narrowed."""
-    tenant: Name | None = None
-    """Whose it is: searches of one tenant never see documents of another. The key's own if it is left out."""
-
-
-class DocumentRequest(DocumentFields):
-    text: str
-    format: Literal["markdown", "text", "html"] = "markdown"
-
-
-class DocumentForm(Schema):
-    """As DocumentFields, in a form."""
-
-    id: Name | None = None
-    title: Annotated[str, Field(max_length=500)] | None = None
-    url: Annotated[str, Field(max_length=2_000)] | None = None
-    metadata: Annotated[str, Field(max_length=20_000)] = "{}"
-    """A JSON object."""
-    tenant: Name | None = None
-
-
-class TenantQuery(Schema):
-    tenant: Name | None = None
-
-
-class ListQuery(TenantQuery):
-    cursor: str = ""
-    """Of the page before."""
-    limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
 class Stages(Schema):
@@ -95,11 +48,11 @@ class SearchOptions(Schema):
 
 
 class SearchRequest(SearchOptions):
-    query: Annotated[str, Field(min_length=1, max_length=LONGEST_QUESTION)]
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION)]
 
 
 class RagRequest(SearchOptions):
-    query: Annotated[str | None, Field(min_length=1, max_length=LONGEST_QUESTION)] = None
+    query: Annotated[str | None, Field(min_length=1, max_length=MAX_QUESTION)] = None
     """The question; or `messages`."""
     messages: Annotated[list[Message] | None, Field(min_length=1, max_length=100, fail_fast=True)] = None
     """A conversation that ends with the question; what came before tells what it is about."""
@@ -118,8 +71,8 @@ class RagRequest(SearchOptions):
             raise ValueError("Give either query or messages")
         if self.messages and (self.messages[-1].role != "user" or not self.question.strip()):
             raise ValueError("messages must end with the user's question")
-        if len(self.question) > LONGEST_QUESTION:
-            raise ValueError(f"The question may have {LONGEST_QUESTION:,} characters")
+        if len(self.question) > MAX_QUESTION:
+            raise ValueError(f"The question may have {MAX_QUESTION:,} characters")
         return self
 
     @property
@@ -136,3 +89,33 @@ class RagRequest(SearchOptions):
 
     def history(self) -> list[dict[str, Any]]:
         return [message.to_json() for message in (self.messages or [])[:-1]]
+
+
+class Source(Reply):
+    number: int
+    """By which the answer cites it."""
+    id: str
+    document: str
+    title: str
+    url: str | None
+    heading: str
+    snippet: str
+    score: float
+    scores: dict[str, float]
+    """What each stage has said: vector, text, fusion, rerank."""
+
+
+class FoundPassage(Source):
+    text: str
+
+
+class Passages(Reply):
+    passages: list[FoundPassage]
+
+
+class RagReply(Reply):
+    answer: str
+    sources: list[Source]
+    citations: list[int]
+    """Numbers of the sources that the answer cites."""
+    usage: Usage | None

@@ -1,6 +1,6 @@
-"""`POST /transcribe`: what is said in a recording; `POST /speak`: a text read aloud.
+"""`POST /transcribe` and `POST /speak`.
 
-A recording's bytes stay in JavaScript. Of a long WAV file, Python reads the header and where it may be cut.
+A recording's bytes stay in JavaScript. Of a long WAV file, Python reads the header and the places where it may be cut.
 """
 
 import json
@@ -12,14 +12,15 @@ from aiworker.bindings import Binary, Inputs, Part
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import media
-from aiworker.http.body import FORM, JSON, clipped, media_type, parse_form, parse_json, parse_query
+from aiworker.http.body import FORM, JSON, clipped, media_type, parse_form, parse_query
 from aiworker.http.messages import Payload, Response
 from aiworker.models import catalogue, model_call, transcript, wav
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Answer, Candidate
 from aiworker.models.transcript import Transcript
 from aiworker.models.wav import Wave
-from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest
+from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest, Transcription
+from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
 # ---- POST /transcribe --------------------------------------------------------------------------------------------
 
@@ -109,16 +110,25 @@ class Hearing:
         return model_call.neurons(self.answers, {}, by_length)
 
 
+@route(
+    "POST", "/transcribe", scope="audio", rate="heavy", tag="Images and speech",
+    body={"audio/*": BYTES, FORM: TranscribeRequest}, files=("file",), query=TranscribeRequest,
+    returns=Returns(Transcription, "The transcript."), errors=MODEL_ERRORS,
+)  # fmt: skip
 async def transcribe(context: Context) -> Response:
-    asked, recording = await _received(context)
-    model = catalogue.find(asked.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
-    return _told(asked, await hear(context, asked, model, recording))
+    """Transcribe a recording.
+
+    The recording is the body, with options in the query string; or a file of a form, with options as its fields.
+    """
+    body, recording = await _parse(context)
+    model = catalogue.find(body.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
+    return _response(body, await listen(context, body, model, recording))
 
 
-async def hear(context: Context, asked: TranscribeRequest, model: Model, recording: Recording) -> Hearing:
+async def listen(context: Context, body: TranscribeRequest, model: Model, recording: Recording) -> Hearing:
     """What is said in the recording, if need be heard in several pieces."""
     listener = _listener(model)
-    inputs = asked.inputs(model, listener.takes)
+    inputs = body.inputs(model, listener.takes)
     pieces = _pieces(recording, listener)
     if pieces:
         calls = [Candidate(model, _cut(inputs, recording, listener, piece)) for piece in pieces]
@@ -132,7 +142,7 @@ async def hear(context: Context, asked: TranscribeRequest, model: Model, recordi
     return Hearing([each.answer for each in answers], heard, seconds)
 
 
-async def _received(context: Context) -> tuple[TranscribeRequest, Recording]:
+async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
     """Raises ApiError for parameters that cannot be meant, and for what is no sound."""
     request, limit = context.request, context.settings.max_audio_bytes
     sent = media_type(request)
@@ -140,19 +150,19 @@ async def _received(context: Context) -> tuple[TranscribeRequest, Recording]:
         if request.query:
             name = clipped(next(iter(request.query)))
             raise ApiError("invalid_request", f"Send {name} as a field of the form, not behind ?.", param=name)
-        asked, files = await parse_form(TranscribeRequest, request, limit, FILES)
+        body, files = await parse_form(TranscribeRequest, request, limit, FILES)
         if len(files) != 1:
             raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
         [(param, payload)] = files.items()
-        return asked, recording_of(payload, param)
+        return body, recording_of(payload, param)
     if not (sent.startswith("audio/") or sent == "application/octet-stream"):
         raise ApiError(
             "unsupported_media_type",
             "Send the recording as the body with its content-type (audio/wav, audio/mpeg, …), or as the file of a "
             f"{FORM}, not as {sent or 'a body without content-type'}.",
         )
-    asked = parse_query(TranscribeRequest, request)
-    return asked, recording_of(await request.read_payload(limit), "audio")
+    body = parse_query(TranscribeRequest, request)
+    return body, recording_of(await request.read_payload(limit), "audio")
 
 
 def recording_of(payload: Payload, param: str) -> Recording:
@@ -220,36 +230,44 @@ async def _heard(answer: Answer) -> Heard:
     return Heard(answer, LISTENERS[answer.model.id].read(cast("dict[str, Any]", data)))
 
 
-def _told(asked: TranscribeRequest, hearing: Hearing) -> Response:
+def _response(body: TranscribeRequest, hearing: Hearing) -> Response:
     heard = hearing.transcript
-    body = {
+    content = {
         "text": heard.text,
         "segments": heard.segments,
         "words": heard.words,
-        "language": heard.language or asked.language,
+        "language": heard.language or body.language,
         "duration": hearing.duration,
     }
-    if asked.vtt:
-        body["vtt"] = transcript.vtt(heard.segments)
-    return model_call.response(hearing.answers, json.dumps(body, ensure_ascii=False), hearing.neurons)
+    if body.vtt:
+        content["vtt"] = transcript.vtt(heard.segments)
+    return model_call.response(hearing.answers, json.dumps(content, ensure_ascii=False), hearing.neurons)
 
 
 # ---- POST /speak -------------------------------------------------------------------------------------------------
 
 
-async def speak(context: Context) -> Response:
-    asked = await parse_json(SpeakRequest, context.request, context.settings.max_body_bytes)
-    model = catalogue.find(asked.model or context.settings.models["SPEAK_MODEL"], "text-to-speech")
-    return await spoken(context, asked, model)
+@route(
+    "POST", "/speak", scope="audio", rate="heavy", tag="Images and speech",
+    body=SpeakRequest, returns=Returns({"audio/*": BYTES}, "The audio."), errors=MODEL_ERRORS,
+    example={"text": "Hello there"},
+)  # fmt: skip
+async def speak(context: Context, body: SpeakRequest) -> Response:
+    """Read a text aloud.
+
+    In the requested encoding, where the model offers a choice.
+    """
+    model = catalogue.find(body.model or context.settings.models["SPEAK_MODEL"], "text-to-speech")
+    return await synthesize(context, body, model)
 
 
-async def spoken(context: Context, asked: SpeakRequest, model: Model) -> Response:
-    answer = await model_call.run(context, [Candidate(model, Inputs(asked.inputs(model)))], asked.gateway)
+async def synthesize(context: Context, body: SpeakRequest, model: Model) -> Response:
+    answer = await model_call.run(context, [Candidate(model, Inputs(body.inputs(model)))], body.gateway)
     if answer.content_type.startswith(JSON):
         return await _decoded(answer)
     # the sound goes on as it comes, unread
-    response = answer.response(answer.raw.body, _sound_type(asked, answer))
-    return _priced(response, answer, model.neurons.get("thousand_characters"), len(asked.text) / 1000)
+    response = answer.response(answer.raw.body, _sound_type(body, answer))
+    return _priced(response, answer, model.neurons.get("thousand_characters"), len(body.text) / 1000)
 
 
 async def _decoded(answer: Answer) -> Response:
@@ -263,13 +281,13 @@ async def _decoded(answer: Answer) -> Response:
     return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)
 
 
-def _sound_type(asked: SpeakRequest, answer: Answer) -> str:
-    """The answer's own, where it names a sound; else that of the encoding, which is MP3 if none is asked for."""
+def _sound_type(body: SpeakRequest, answer: Answer) -> str:
+    """The answer's own, where it names a sound; else that of the encoding, which is MP3 if none is body for."""
     if answer.content_type.startswith("audio/"):
         return answer.content_type
-    if asked.container == "none":
+    if body.container == "none":
         return "application/octet-stream"
-    return ENCODINGS[asked.encoding or "mp3"].content_type
+    return ENCODINGS[body.encoding or "mp3"].content_type
 
 
 def _priced(response: Response, answer: Answer, price: float | None, amount: float | None) -> Response:

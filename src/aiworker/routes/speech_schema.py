@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from aiworker.errors import ApiError
-from aiworker.http.body import Schema
+from aiworker.http.body import Reply, Schema
 from aiworker.models.catalogue import Model
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.models.gateway_options import GatewayOptions
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
 """A tag such as `en` or `en-US`."""
@@ -82,6 +82,23 @@ class TranscribeRequest(Schema):
                 param=foreign[0],
             )
         return _named(given)
+
+
+class Segment(Reply):
+    start: float
+    """Seconds."""
+    end: float
+    text: str
+
+
+class Transcription(Reply):
+    text: str
+    segments: list[Segment]
+    words: list[dict[str, Any]]
+    language: str | None
+    duration: float | None
+    """Seconds; null where neither the recording nor the model reports it."""
+    vtt: str | None = None
 
 
 # ---- text to speech ----------------------------------------------------------------------------------------------

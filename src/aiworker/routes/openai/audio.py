@@ -6,52 +6,63 @@ from typing import Any
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json
+from aiworker.http.body import FORM, JSON, media_type, parse_form
 from aiworker.http.messages import Response
 from aiworker.models import model_call, transcript
 from aiworker.models.languages import M2M100
-from aiworker.routes import speech as spoken
+from aiworker.routes import speech as speech_routes
 from aiworker.routes.openai import models
 from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.fields import DESCRIPTION, OPENAI_OBJECT
 from aiworker.routes.speech import Hearing
+from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
 TEXT = "text/plain; charset=utf-8"
 
 
-async def transcriptions(context: Context) -> Response:
+@route(
+    "POST", "/v1/audio/transcriptions", scope="audio", rate="heavy", tag="OpenAI",
+    body={FORM: TranscriptionRequest}, files=("file",),
+    returns=Returns({JSON: OPENAI_OBJECT, "text/plain": BYTES}, DESCRIPTION), errors=(*MODEL_ERRORS, "unprocessable"),
+)  # fmt: skip
+async def openai_transcriptions(context: Context) -> Response:
+    """Transcribe a recording, for OpenAI's clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
     if media_type(context.request) != FORM:
         sent = media_type(context.request) or "a body without content-type"
         raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {sent}.")
-    asked, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
+    body, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
     if "file" not in files:
         raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
-    model = models.find(context, asked.model, "speech-to-text")
-    recording = spoken.recording_of(files["file"], "file")
-    hearing = await spoken.hear(context, asked.to_transcribe(), model, recording)
-    content_type, written = FORMATS[asked.response_format]
-    response = model_call.response(hearing.answers, written(asked, hearing), hearing.neurons)
+    model = models.find(context, body.model, "speech-to-text")
+    recording = speech_routes.recording_of(files["file"], "file")
+    hearing = await speech_routes.listen(context, body.to_transcribe(), model, recording)
+    content_type, written = FORMATS[body.response_format]
+    response = model_call.response(hearing.answers, written(body, hearing), hearing.neurons)
     response.headers["content-type"] = content_type
     return response
 
 
-def _json(asked: TranscriptionRequest, hearing: Hearing) -> str:  # noqa: ARG001 - all formats are called alike
+def _json(body: TranscriptionRequest, hearing: Hearing) -> str:  # noqa: ARG001 - all formats are called alike
     usage = None if hearing.seconds is None else {"type": "duration", "seconds": round(hearing.seconds)}
     return json.dumps({"text": hearing.transcript.text, "usage": usage}, ensure_ascii=False)
 
 
-def _verbose_json(asked: TranscriptionRequest, hearing: Hearing) -> str:
+def _verbose_json(body: TranscriptionRequest, hearing: Hearing) -> str:
     heard = hearing.transcript
-    code = heard.language or asked.language or ""
-    body: dict[str, Any] = {
+    code = heard.language or body.language or ""
+    content: dict[str, Any] = {
         "task": "transcribe",
         "language": M2M100.get(code.partition("-")[0].lower(), code),
         "duration": hearing.duration or 0,
         "text": heard.text,
         "segments": [{**UNTOLD, "id": number, **each} for number, each in enumerate(heard.segments)],
     }
-    if asked.granularities:
-        body["words"] = heard.words
-    return json.dumps(body, ensure_ascii=False)
+    if body.granularities:
+        content["words"] = heard.words
+    return json.dumps(content, ensure_ascii=False)
 
 
 UNTOLD: Mapping[str, Any] = {
@@ -74,11 +85,20 @@ FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, Hearing], str]]] =
 """`response_format` → content type, and how it is written."""
 
 
-async def speech(context: Context) -> Response:
-    asked = await parse_json(SpeechRequest, context.request, context.settings.max_body_bytes)
-    model = models.find(context, asked.model, "text-to-speech")
+@route(
+    "POST", "/v1/audio/speech", scope="audio", rate="heavy", tag="OpenAI",
+    body=SpeechRequest,
+    returns=Returns({"audio/*": BYTES}, DESCRIPTION), errors=(*MODEL_ERRORS, "unprocessable"),
+    example={"model": "tts-1", "input": "Hello there", "voice": "alloy"},
+)  # fmt: skip
+async def openai_speech(context: Context, body: SpeechRequest) -> Response:
+    """Read a text aloud, for OpenAI's clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
+    model = models.find(context, body.model, "text-to-speech")
     try:
-        return await spoken.spoken(context, asked.to_speak(model), model)
+        return await speech_routes.synthesize(context, body.to_speak(model), model)
     except ApiError as error:
         if error.param == "text":  # what `POST /speak` calls `text` is here `input`
             error.param, error.message = "input", error.message.replace("text must", "input must")

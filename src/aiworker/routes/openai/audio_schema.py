@@ -8,7 +8,7 @@ from pydantic import Field
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.openai.fields import Ignored, Only
 from aiworker.routes.speech_schema import SPEAKERS, Language, SpeakRequest, TranscribeRequest
 
@@ -49,7 +49,7 @@ ENCODED: Mapping[Format, dict[str, Any]] = {
     "wav": {"encoding": "linear16", "container": "wav"},
     "pcm": {"encoding": "linear16", "container": "none", "sample_rate": 24_000},
 }
-"""As Deepgram's models are asked for OpenAI's formats; pcm: 16 bits, 24 kHz, as OpenAI's reference has it."""
+"""As Deepgram's models are body for OpenAI's formats; pcm: 16 bits, 24 kHz, as OpenAI's reference has it."""
 
 VOICES: Mapping[str, str] = {
     "alloy": "asteria", "ash": "orion", "ballad": "arcas", "coral": "luna", "echo": "orpheus", "fable": "athena",

@@ -2,7 +2,6 @@
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import parse_json
 from aiworker.http.messages import Response
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
@@ -16,17 +15,28 @@ from aiworker.models.openai_stream import (
 )
 from aiworker.routes.openai import text
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
+from aiworker.routes.openai.fields import STREAM_OR_JSON
+from aiworker.routing import MODEL_ERRORS, route
 
 
-async def chat_completions(context: Context) -> Response:
-    asked = await parse_json(ChatCompletionRequest, context.request, context.settings.max_body_bytes)
-    answer, limits = await text.ask(context, asked, lambda model: _check(asked, model))
+@route(
+    "POST", "/v1/chat/completions", scope="chat", rate="model", tag="OpenAI",
+    body=ChatCompletionRequest,
+    returns=STREAM_OR_JSON, errors=(*MODEL_ERRORS, "unprocessable"),
+    example={"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "What is a Worker?"}]},
+)  # fmt: skip
+async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response:
+    """Complete a chat, for OpenAI's clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
+    answer, limits = await text.ask(context, body, lambda model: _check(body, model))
     head = text.head(context, answer, "chatcmpl-")
-    is_legacy = asked.functions is not None
-    if asked.stream:
+    is_legacy = body.functions is not None
+    if body.stream:
         if answer.is_stream and answer.model.dialect == "openai" and not is_legacy:
             return await text.untouched(context, answer)
-        writer = ChatWriter(head, include_usage=asked.wants_usage, is_legacy=is_legacy)
+        writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
         return await text.streamed(context, answer, Translation(writer, limits, head.id))
     whole = await text.whole(answer)
     if "choices" in whole and not is_legacy:
@@ -37,19 +47,28 @@ async def chat_completions(context: Context) -> Response:
     return text.responded(answer, chat_completion(said, head, is_legacy=is_legacy), whole)
 
 
-def _check(asked: ChatCompletionRequest, model: Model) -> None:
+def _check(body: ChatCompletionRequest, model: Model) -> None:
     takes_all = model.sampling is catalogue.COMPLETIONS
-    for name in asked.schema_only():
+    for name in body.schema_only():
         if not takes_all:
             raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
 
 
-async def completions(context: Context) -> Response:
-    asked = await parse_json(CompletionRequest, context.request, context.settings.max_body_bytes)
-    answer, limits = await text.ask(context, asked)
+@route(
+    "POST", "/v1/completions", scope="chat", rate="model", tag="OpenAI",
+    body=CompletionRequest,
+    returns=STREAM_OR_JSON, errors=(*MODEL_ERRORS, "unprocessable"),
+    example={"model": "gpt-3.5-turbo-instruct", "prompt": "A Worker is"},
+)  # fmt: skip
+async def openai_completions(context: Context, body: CompletionRequest) -> Response:
+    """Complete a prompt, for OpenAI's older clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
+    answer, limits = await text.ask(context, body)
     head = text.head(context, answer, "cmpl-")
-    if asked.stream:
-        writer = CompletionWriter(head, include_usage=asked.wants_usage)
+    if body.stream:
+        writer = CompletionWriter(head, include_usage=body.wants_usage)
         return await text.streamed(context, answer, Translation(writer, limits, head.id))
     whole, said = await text.whole(answer), Said()
     Translation(said, limits, head.id).whole(whole)

@@ -8,6 +8,7 @@ from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
 from aiworker.models import catalogue, cl100k, tokens
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.chat_schema import (
     LONGEST_PROMPT,
     MOST_TOOLS,
@@ -24,7 +25,6 @@ from aiworker.routes.chat_schema import (
     TextPart,
     Tool,
 )
-from aiworker.routes.gateway_schema import GatewayOptions
 from aiworker.routes.openai.embeddings_schema import Tokens
 from aiworker.routes.openai.fields import Ignored, Only
 
@@ -350,16 +350,16 @@ BYTES_A_CHARACTER = 4
 """Of UTF-8, at most."""
 
 
-def prompt_tokens(asked: ChatRequest) -> int:
+def prompt_tokens(body: ChatRequest) -> int:
     """An estimate, rather too high."""
-    tools = [each.model_dump() for each in (*(asked.tools or ()), *(asked.functions or ()))]
-    told = sum(tokens.estimate_text(text) + tokens.TEMPLATE_TOKENS for text in asked.texts())
+    tools = [each.model_dump() for each in (*(body.tools or ()), *(body.functions or ()))]
+    told = sum(tokens.estimate_text(text) + tokens.TEMPLATE_TOKENS for text in body.texts())
     return told + sum(map(tokens.estimate, tools))
 
 
-def answer_tokens(asked: ChatRequest, model: Model) -> int | None:
+def answer_tokens(body: ChatRequest, model: Model) -> int | None:
     """What the model is told of `max_tokens`; None for its own default, where that is no narrow one."""
-    if asked.max_tokens or model.sampling is catalogue.COMPLETIONS or model.context_window is None:
-        return asked.max_tokens
-    room = model.context_window - prompt_tokens(asked)
+    if body.max_tokens or model.sampling is catalogue.COMPLETIONS or model.context_window is None:
+        return body.max_tokens
+    room = model.context_window - prompt_tokens(body)
     return min(ANSWER_TOKENS, room) if room > 0 else None

@@ -5,36 +5,47 @@ from collections.abc import Iterable
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import parse_json, parse_object
+from aiworker.http.body import parse_object
 from aiworker.http.messages import Opaque, Response
 from aiworker.models import cl100k, model_call
 from aiworker.models.catalogue import Model
 from aiworker.routes import embed
-from aiworker.routes.embed_schema import EmbedRequest
+from aiworker.routes.embed import EmbedRequest
 from aiworker.routes.openai import models
 from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+from aiworker.routes.openai.fields import JSON_REPLY
+from aiworker.routing import MODEL_ERRORS, route
 
 
-async def embeddings(context: Context) -> Response:
-    asked = await parse_json(EmbeddingsRequest, context.request, context.settings.max_body_bytes)
-    model = models.find(context, asked.model, "embeddings")
-    _check(asked, model)
-    texts = _texts(asked, context.settings.max_body_bytes)
-    to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": asked.gateway})
+@route(
+    "POST", "/v1/embeddings", scope="embed", rate="model", tag="OpenAI",
+    body=EmbeddingsRequest,
+    returns=JSON_REPLY, errors=(*MODEL_ERRORS, "unprocessable"),
+    example={"model": "text-embedding-3-small", "input": "a red fox"},
+)  # fmt: skip
+async def openai_embeddings(context: Context, body: EmbeddingsRequest) -> Response:
+    """Embed texts, for OpenAI's clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
+    model = models.find(context, body.model, "embeddings")
+    _check(body, model)
+    texts = _texts(body, context.settings.max_body_bytes)
+    to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": body.gateway})
     try:
-        found, usage = await embed.found_for(context, to_embed, model)
+        found, usage = await embed.embed_texts(context, to_embed, model)
     except ApiError as error:
         raise _named(error, list(texts)) from None
-    if asked.encoding_format == "base64":
+    if body.encoding_format == "base64":
         vectors = [vector for each in found for vector in await each.each_base64()]
-        body = _body(vectors, model, usage["prompt_tokens"], '"')
+        content = _body(vectors, model, usage["prompt_tokens"], '"')
     else:
-        body = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
-    return model_call.response([each.answer for each in found], body, usage["neurons"])
+        content = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
+    return model_call.response([each.answer for each in found], content, usage["neurons"])
 
 
-def _check(asked: EmbeddingsRequest, model: Model) -> None:
-    if asked.dimensions not in (None, model.dimensions):
+def _check(body: EmbeddingsRequest, model: Model) -> None:
+    if body.dimensions not in (None, model.dimensions):
         raise ApiError(
             "invalid_request",
             f"dimensions must be {model.dimensions}, or left out: {model.id} makes no others.",
@@ -42,10 +53,10 @@ def _check(asked: EmbeddingsRequest, model: Model) -> None:
         )
 
 
-def _texts(asked: EmbeddingsRequest, limit: int) -> dict[str, str]:
+def _texts(body: EmbeddingsRequest, limit: int) -> dict[str, str]:
     """The texts of `input` by field, those too that are given as tokens: these may stand for `limit` bytes in all, as a
     short body may hold tokens of 128 spaces each."""
-    given = asked.by_field()
+    given = body.by_field()
     size = sum(cl100k.size(each, field) for field, each in given.items() if isinstance(each, list))
     if size > limit:
         raise ApiError("payload_too_large", f"input must stand for at most {limit:,} bytes of text.", param="input")

@@ -5,8 +5,8 @@ from typing import Annotated, Literal, cast
 from pydantic import Discriminator, Field, Tag
 
 from aiworker.http.body import Schema
-from aiworker.routes.embed_schema import Text
-from aiworker.routes.gateway_schema import GatewayOptions
+from aiworker.models.gateway_options import GatewayOptions
+from aiworker.routes.embed import Text
 from aiworker.routes.openai.fields import Ignored
 
 MOST_TOKENS = 8_192

@@ -10,6 +10,9 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
+from aiworker.http.body import JSON
+from aiworker.routing import EVENT_STREAM, EVENTS, Returns, Shape
+
 TYPES: Mapping[type, str] = {
     str: "string",
     int: "number",
@@ -47,3 +50,9 @@ class Only:
             return value
         shown = " or ".join("empty" if each in ({}, []) else str(each).lower() for each in self._values) or "left out"
         raise ValueError(f"must be {shown}{f': {self._because}' if self._because else ''}")
+
+
+DESCRIPTION = "As in OpenAI's reference."
+OPENAI_OBJECT: Shape = {"type": "object", "description": DESCRIPTION}
+JSON_REPLY = Returns({JSON: OPENAI_OBJECT}, DESCRIPTION)
+STREAM_OR_JSON = Returns({JSON: OPENAI_OBJECT, EVENT_STREAM: EVENTS}, DESCRIPTION)

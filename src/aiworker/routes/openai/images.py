@@ -5,29 +5,40 @@ import time
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON, parse_json
+from aiworker.http.body import JSON
 from aiworker.http.messages import Opaque, Response
 from aiworker.models.model_call import Answer
 from aiworker.routes import image
 from aiworker.routes.image_schema import ImageRequest
 from aiworker.routes.openai import models
+from aiworker.routes.openai.fields import JSON_REPLY
 from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routing import MODEL_ERRORS, route
 
 
-async def generations(context: Context) -> Response:
-    asked = await parse_json(ImagesRequest, context.request, context.settings.max_body_bytes)
-    model = models.find(context, asked.model or context.settings.models["IMAGE_MODEL"], "text-to-image")
-    wanted = asked.to_image(model)
-    is_kept = asked.response_format == "url"
+@route(
+    "POST", "/v1/images/generations", scope="image", rate="heavy", tag="OpenAI",
+    body=ImagesRequest,
+    returns=JSON_REPLY, errors=(*MODEL_ERRORS, "unprocessable"),
+    example={"prompt": "a red fox in the snow", "response_format": "b64_json"},
+)  # fmt: skip
+async def openai_images(context: Context, body: ImagesRequest) -> Response:
+    """Generate an image, for OpenAI's clients.
+
+    docs/openai.md describes what becomes of each parameter.
+    """
+    model = models.find(context, body.model or context.settings.models["IMAGE_MODEL"], "text-to-image")
+    wanted = body.to_image(model)
+    is_kept = body.response_format == "url"
     if is_kept:
-        context.the_bucket()  # before anything is spent
-    answer = await image.made(context, wanted, model, {})
+        context.the_bucket()  # fails before the model is called
+    answer = await image.generate(context, wanted, model, {})
     try:
-        body = await _body(context, wanted, answer, is_kept=is_kept)
+        content = await _body(context, wanted, answer, is_kept=is_kept)
     except ApiError as error:
-        error.headers |= answer.headers  # the model has been called all the same
+        error.headers |= answer.headers  # the call has been made and paid
         raise
-    return image.priced(answer.response(body, JSON), wanted, model)
+    return image.priced(answer.response(content, JSON), wanted, model)
 
 
 async def _body(context: Context, wanted: ImageRequest, answer: Answer, *, is_kept: bool) -> list[str | Opaque]:
@@ -35,6 +46,6 @@ async def _body(context: Context, wanted: ImageRequest, answer: Answer, *, is_ke
     about = {"created": int(time.time()), "output_format": content_type.removeprefix("image/")}
     begin = f'{json.dumps(about)[:-1]},"data":[{{'
     if is_kept:
-        key = await image.kept(context.the_bucket(), wanted, answer.model, payload, content_type)
+        key = await image.store(context.the_bucket(), wanted, answer.model, payload, content_type)
         return [begin, f'"url":{json.dumps(f"{context.request.origin}/images/{key}")}', "}]}"]
     return [begin, '"b64_json":"', payload.base64(), '"}]}']

@@ -8,15 +8,16 @@ from pydantic import Field
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema
 from aiworker.models.catalogue import Model
-from aiworker.routes.gateway_schema import GatewayOptions
-from aiworker.routes.image_schema import LONGEST_PROMPT, TAKES, ImageRequest
+from aiworker.models.gateway_options import GatewayOptions
+from aiworker.models.image_parameters import IMAGE_MODELS
+from aiworker.routes.image_schema import MAX_PROMPT, ImageRequest
 from aiworker.routes.openai.fields import Ignored, Only
 
 SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
 
 class ImagesRequest(Schema):
-    prompt: Annotated[str, Field(min_length=1, max_length=LONGEST_PROMPT)]
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
     model: str | None = None
     """IMAGE_MODEL, if it is left out."""
     size: Annotated[str | None, Field(pattern=r"^(auto|\d{2,5}x\d{2,5})$")] = None
@@ -40,7 +41,7 @@ class ImagesRequest(Schema):
     style: Ignored = None
     user: Ignored = None
 
-    negative_prompt: Annotated[str | None, Field(min_length=1, max_length=LONGEST_PROMPT)] = None
+    negative_prompt: Annotated[str | None, Field(min_length=1, max_length=MAX_PROMPT)] = None
     """This and the next are not OpenAI's, but as in `POST /image`."""
     steps: Annotated[int | None, Field(ge=1, le=50)] = None
     guidance: Annotated[float | None, Field(ge=0, le=100)] = None
@@ -53,19 +54,21 @@ class ImagesRequest(Schema):
         found = SIZE.fullmatch(self.size or "")
         if found:
             given |= _sides(model, int(found[1]), int(found[2]))
-        asked = ImageRequest(**given, gateway=self.gateway)
-        asked.check(model)
-        return asked
+        body = ImageRequest(**given, gateway=self.gateway)
+        body.check(model)
+        return body
 
 
 def _sides(model: Model, width: int, height: int) -> dict[str, int]:
-    takes = TAKES[model.id]
-    makes = takes.makes and takes.makes[:2]
+    takes = IMAGE_MODELS[model.id]
+    default = takes.defaults and takes.defaults[:2]
     if "width" not in takes.numbers:
-        if (width, height) == makes:
+        if (width, height) == default:
             return {}
-        own = f"{makes[0]}x{makes[1]}" if makes else "auto"
-        raise ApiError("invalid_request", f"size must be {own} for {model.id}, which makes no other.", param="size")
+        own = f"{default[0]}x{default[1]}" if default else "auto"
+        raise ApiError(
+            "invalid_request", f"size must be {own} for {model.id}, which makes no other size.", param="size"
+        )
     for name, side in (("width", width), ("height", height)):
         least, most = takes.numbers[name]
         if not least <= side <= most:

@@ -7,16 +7,28 @@ from aiworker.context import Context
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
+from aiworker.routes.openai.fields import JSON_REPLY
+from aiworker.routing import route
 
 CREATED = 0
 """In place of the time, which Cloudflare does not say."""
 
 
-async def listed(context: Context) -> Response:
+@route(
+    "GET", "/v1/models", scope="any", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("model_not_found",),
+)  # fmt: skip
+async def openai_models(context: Context) -> Response:
+    """List models and aliases in OpenAI's form."""
     return json_response({"object": "list", "data": list(_all(context))})
 
 
-async def one(context: Context, model_id: str) -> Response:
+@route(
+    "GET", "/v1/models/{model_id...}", scope="any", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("model_not_found",),
+)  # fmt: skip
+async def openai_model(context: Context, model_id: str) -> Response:
+    """Read one model or alias in OpenAI's form."""
     found = next((each for each in _all(context) if each["id"] == model_id), None)
     if found is None:
         raise catalogue.unknown(model_id, catalogue.MODELS)

@@ -7,8 +7,8 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.chat_schema import MOST_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
-from aiworker.routes.gateway_schema import GatewayOptions
 from aiworker.routes.openai.chat_schema import Effort, Json
 from aiworker.routes.openai.fields import Ignored, Only
 

@@ -33,37 +33,37 @@ class TextRequest(Protocol):
 
 
 async def ask(
-    context: Context, asked: TextRequest, check: Callable[[Model], None] | None = None
+    context: Context, body: TextRequest, check: Callable[[Model], None] | None = None
 ) -> tuple[Answer, Limits]:
-    """The answer of the model that is asked for, and what it does not keep to by itself.
+    """Call the requested model; return its answer and the limits that it does not keep by itself.
 
     check: raises ApiError for what that model does not take.
     """
-    chat = _named(context, asked)
+    chat = _named(context, body)
     models = models_for(context, chat)
     if check:
         check(models[0])
     sent = {model.id: chat.model_copy(update={"max_tokens": answer_tokens(chat, model)}) for model in models}
     candidates = [
-        Candidate(model, Inputs({**sent[model.id].inputs(model), **asked.extra_inputs(model)})) for model in models
+        Candidate(model, Inputs({**sent[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
     ]
     await guard.check_input(context, chat.turn(), chat.gateway)
     answer = await model_call.run(context, candidates, chat.gateway)
     answer = await guard.held(context, chat.turn(), answer, chat.gateway)
     is_native = answer.model.dialect == "native"
     return answer, Limits(
-        stop=asked.stops if is_native else (),
+        stop=body.stops if is_native else (),
         max_tokens=sent[answer.model.id].max_tokens,
-        one_call=is_native and getattr(asked, "parallel_tool_calls", None) is False,
+        one_call=is_native and getattr(body, "parallel_tool_calls", None) is False,
         prompt_tokens=prompt_tokens(chat),
     )
 
 
-def _named(context: Context, asked: TextRequest) -> ChatRequest:
+def _named(context: Context, body: TextRequest) -> ChatRequest:
     """With the model's id; without one for CHAT_MODEL by an alias, for which CHAT_FALLBACKS may answer."""
-    model_id = context.settings.model_aliases.get(asked.model, asked.model)
-    is_default = model_id != asked.model and model_id == context.settings.models["CHAT_MODEL"]
-    return asked.to_chat().model_copy(update={"model": None if is_default else model_id})
+    model_id = context.settings.model_aliases.get(body.model, body.model)
+    is_default = model_id != body.model and model_id == context.settings.models["CHAT_MODEL"]
+    return body.to_chat().model_copy(update={"model": None if is_default else model_id})
 
 
 def head(context: Context, answer: Answer, prefix: str) -> Head:
@@ -78,8 +78,8 @@ async def streamed(context: Context, answer: Answer, translation: Translation) -
         return answer.response(context.streams.translated(answer.raw.body, translation))
     # a model that ignores `stream`, or JSON mode of a native one
     said = await whole(answer)
-    body = translation.transform("".join(as_frames(said)).encode())
-    return priced(answer.response(body.decode(), EVENT_STREAM), answer, said)
+    content = translation.transform("".join(as_frames(said)).encode())
+    return priced(answer.response(content.decode(), EVENT_STREAM), answer, said)
 
 
 async def untouched(context: Context, answer: Answer) -> Response:

@@ -1,0 +1,260 @@
+"""`/rag/documents`: adding, listing, reading and deleting the documents that `/rag` answers from."""
+
+import hashlib
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import from_json
+
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
+from aiworker.http.messages import Payload, Response, json_response
+from aiworker.models import catalogue, estimate
+from aiworker.rag import filters, store
+from aiworker.rag.ingest import EXTENSIONS, ORIGINAL, PLAIN, now, remove_document
+from aiworker.rag.store import Version
+from aiworker.routes.documents_schema import (
+    NAME,
+    DocumentFields,
+    DocumentForm,
+    DocumentList,
+    DocumentRequest,
+    DocumentState,
+    ListQuery,
+    TenantQuery,
+)
+from aiworker.routing import Returns, route
+
+PDF_TRAILER = 65_536
+"""Bytes at the end of a PDF, which say whether it is encrypted."""
+OTHER_EXTENSIONS = {
+    ".md": "text/markdown",
+    ".markdown": "text/markdown",
+    ".txt": "text/plain",
+    ".htm": "text/html",
+    ".jpg": "image/jpeg",
+}
+FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
+
+
+@route(
+    "POST", "/rag/documents", scope="rag:write", rate="heavy", tag="Documents",
+    body={JSON: DocumentRequest, FORM: DocumentForm}, files=("file",),
+    returns=(
+        Returns(DocumentState, "The document is being indexed; `location` is the URL of its state.", 202),
+        Returns(DocumentState, "The document is indexed already."),
+    ),
+    errors=("unprocessable", "upstream_error", "budget_exceeded"),
+)  # fmt: skip
+async def add_document(context: Context) -> Response:
+    """Add a document to the index.
+
+    JSON with its text, or a form with a file. New content under the same id replaces the old once it is indexed;
+    sending the same content again costs nothing.
+    """
+    upload = await _parse(context)
+    filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
+    version = _version(upload, context.caller.the_tenant(upload.fields.tenant))
+    same = await _unchanged(context, version)
+    if same:
+        if same.state == "queued":  # a crash may have come before its workflow was started
+            await context.the_ingestions().start(same.id)
+        return _response(context, same, 200 if same.state == "indexed" else 202)
+    database, bucket = context.the_database(), context.the_bucket()
+    model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
+    [charge] = await context.spending.reserve([estimate.ingestion(model, upload.size)])
+    try:
+        await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
+        await store.add(database, version)
+    except ApiError:
+        charge.cost = 0
+        await bucket.delete_folder(version.folder)
+        raise
+    # if this fails or the Worker stops here, resume() starts the workflow
+    await context.the_ingestions().start(version.id)
+    return _response(context, version, 202)
+
+
+@route(
+    "GET", "/rag/documents", scope="rag:read", rate="read", tag="Documents",
+    query=ListQuery, returns=Returns(DocumentList, "A page."), errors=("invalid_request", "upstream_error"),
+)  # fmt: skip
+async def list_documents(context: Context, query: ListQuery) -> Response:
+    """List the documents of a tenant.
+
+    Ordered by id, in pages.
+    """
+    tenant = context.caller.the_tenant(query.tenant)
+    versions = await store.page(context.the_database(), tenant, query.cursor, query.limit + 1)
+    page = versions[: query.limit]
+    cursor = page[-1].document_id if len(versions) > query.limit else None
+    return json_response({"documents": [_document(each) for each in page], "cursor": cursor})
+
+
+@route(
+    "GET", "/rag/documents/{document_id}", scope="rag:read", rate="read", tag="Documents",
+    query=TenantQuery, returns=Returns(DocumentState, "The newest version."),
+    errors=("invalid_request", "not_found", "upstream_error"),
+)  # fmt: skip
+async def read_document(context: Context, document_id: str, query: TenantQuery) -> Response:
+    """Read the state of a document.
+
+    `searchable` is true once a version of it can be found.
+    """
+    tenant = context.caller.the_tenant(query.tenant)
+    versions = await store.versions_of(context.the_database(), tenant, _valid(document_id))
+    if not versions:
+        raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
+    live = await store.live_version(context.the_database(), tenant, document_id)
+    return json_response({**_document(versions[0]), "searchable": live is not None})
+
+
+@route(
+    "DELETE", "/rag/documents/{document_id}", scope="rag:write", rate="read", tag="Documents",
+    query=TenantQuery, returns=Returns(status=204, description="The document is deleted."),
+    errors=("invalid_request", "not_found", "upstream_error"),
+)  # fmt: skip
+async def delete_document(context: Context, document_id: str, query: TenantQuery) -> Response:
+    """Delete a document.
+
+    Its file, its passages and its vectors.
+    """
+    tenant = context.caller.the_tenant(query.tenant)
+    if not await remove_document(context, tenant, _valid(document_id)):
+        raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
+    return Response(status=204)
+
+
+# ---- uploads -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Upload:
+    fields: DocumentFields
+    media_type: str
+    content: str | Payload
+    digest: str
+    """SHA-256 of the content."""
+    size: int
+    """Bytes."""
+    head: str
+    """The first characters of a text; empty for a binary file."""
+
+
+async def _parse(context: Context) -> Upload:
+    if media_type(context.request) == FORM:
+        return await _parse_form(context)
+    body = await parse_json(DocumentRequest, context.request, context.settings.max_document_bytes)
+    if not body.text.strip():
+        raise ApiError("unprocessable", "The document is empty.", param="text")
+    fields = DocumentFields.model_validate(body.model_dump(exclude={"text", "format"}))
+    content = body.text.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return Upload(fields, FORMATS[body.format], body.text, digest, len(content), body.text[:4096])
+
+
+async def _parse_form(context: Context) -> Upload:
+    form, files = await parse_form(DocumentForm, context.request, context.settings.max_document_bytes, ("file",))
+    file = files.get("file")
+    if file is None:
+        raise ApiError("invalid_request", "The form must contain the document as file.", param="file")
+    if not file.size:
+        raise ApiError("unprocessable", "The document is empty.", param="file")
+    kind = _media_type(file.name, file.media_type)
+    if kind == "application/pdf" and b"/Encrypt" in file.read(max(0, file.size - PDF_TRAILER), file.size):
+        raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
+    fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
+    if fields.title is None and file.name:
+        fields = fields.model_copy(update={"title": file.name[:500]})
+    head = file.read(0, min(file.size, 4096)).decode(errors="ignore") if kind in PLAIN else ""
+    return Upload(fields, kind, file, await file.sha256(), file.size, head)
+
+
+def _metadata(text: str) -> Any:
+    try:
+        # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
+        return from_json(text)
+    except ValueError:
+        raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
+
+
+def _media_type(name: str, declared: str) -> str:
+    """Return the media type by the file's extension, else the declared one.
+
+    Raises ApiError `unsupported_media_type` for a file that cannot be converted.
+    """
+    by_name = {**{extension: known for known, extension in EXTENSIONS.items()}, **OTHER_EXTENSIONS}
+    extension = re.search(r"\.\w+$", name.lower())
+    kind = by_name.get(extension[0]) if extension else None
+    kind = kind or (declared if declared in EXTENSIONS or declared in PLAIN else None)
+    if kind is None:
+        raise ApiError(
+            "unsupported_media_type",
+            f"Files of this kind cannot be read. The extensions that can are {', '.join(sorted(by_name))}.",
+            param="file",
+        )
+    return kind
+
+
+def _version(upload: Upload, tenant: str) -> Version:
+    fields = upload.fields
+    content = json.dumps([upload.digest, upload.media_type, fields.title, fields.url, fields.metadata], sort_keys=True)
+    heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
+    created = now()
+    return Version(
+        id=secrets.token_hex(12),
+        tenant=tenant,
+        document_id=fields.id or f"doc_{upload.digest[:24]}",
+        state="queued",
+        reason=None,
+        title=fields.title or heading[:200] or fields.id or "Untitled",
+        url=fields.url,
+        metadata=dict(fields.metadata),
+        media_type=upload.media_type,
+        size=upload.size,
+        fingerprint=hashlib.sha256(content.encode()).hexdigest(),
+        chunks=0,
+        created_at=created,
+        updated_at=created,
+    )
+
+
+async def _unchanged(context: Context, version: Version) -> Version | None:
+    """Return the newest version if it has the same content and has not failed."""
+    versions = await store.versions_of(context.the_database(), version.tenant, version.document_id)
+    newest = versions[0] if versions else None
+    return newest if newest and newest.fingerprint == version.fingerprint and newest.state != "failed" else None
+
+
+def _valid(document_id: str) -> str:
+    if not re.fullmatch(NAME, document_id):
+        raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
+    return document_id
+
+
+def _document(version: Version) -> dict[str, Any]:
+    return {
+        "id": version.document_id,
+        "state": version.state,
+        "reason": version.reason,
+        "title": version.title,
+        "url": version.url,
+        "metadata": version.metadata,
+        "media_type": version.media_type,
+        "size": version.size,
+        "chunks": version.chunks,
+        "created_at": version.created_at,
+        "updated_at": version.updated_at,
+    }
+
+
+def _response(context: Context, version: Version, status: int) -> Response:
+    tenant = "" if version.tenant == "default" else f"?tenant={version.tenant}"
+    status_url = f"{context.request.origin}/rag/documents/{version.document_id}{tenant}"
+    response = json_response({**_document(version), "status_url": status_url}, status)
+    response.headers["location"] = status_url
+    return response

@@ -1,0 +1,32 @@
+"""A copy of the checkout for tests that change its files."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from tools import ROOT
+
+INSTALLED = (".venv", "node_modules", ".aiworker")
+"""What is installed: folders of its own in a copy, whose folders are links to the checkout's."""
+
+
+def copy_checkout(folder: Path) -> None:
+    """Copy the files of the checkout that git tracks or would track, and link to what is installed."""
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, text=True, capture_output=True, check=True)
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    for name in INSTALLED:
+        _link_content(ROOT / name, folder / name)
+
+
+def _link_content(installed: Path, folder: Path) -> None:
+    """Fill a new folder with links, so that a set-up that begins anew in the copy leaves the checkout's alone."""
+    folder.mkdir()
+    for entry in installed.iterdir():
+        if entry.is_dir() and not entry.name.startswith("run-"):
+            (folder / entry.name).symlink_to(entry)
+        elif entry.is_file():
+            shutil.copy(entry, folder)
