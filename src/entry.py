@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
 
-from aiworker import platform
+from aiworker.platform import durable_objects, worker
 
 if TYPE_CHECKING:
     from js import Response
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request: "Request") -> "Response":
-        return await platform.serve(request, self.ctx)  # pyright: ignore[reportUnknownMemberType]
+        return await worker.serve(request, self.ctx)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Conversation(DurableObject):
@@ -22,7 +22,7 @@ class Conversation(DurableObject):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
-        self._kept = platform.kept_conversation(ctx.storage)
+        self._kept = durable_objects.kept_conversation(ctx.storage)
 
     async def history(self) -> str:
         return self._kept.history()
@@ -42,7 +42,7 @@ class Budget(DurableObject):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
-        self._kept = platform.kept_budget(ctx.storage)
+        self._kept = durable_objects.kept_budget(ctx.storage)
 
     async def reserve(self, charges: str, daily: float) -> str:
         return json.dumps(self._kept.reserve(json.loads(charges), daily))
@@ -58,4 +58,4 @@ class Ingestion(WorkflowEntrypoint):
     """One version of a document of `POST /rag/documents`."""
 
     async def run(self, event: Any, step: Any) -> None:
-        await platform.run_ingestion(event, step)
+        await worker.run_ingestion(event, step)

@@ -80,5 +80,5 @@ async def _routed(request: Request, settings: Settings, log: RequestLog, context
     served = context(caller=caller)
     await limits.admit(served, route.rate)
     if caller.key and caller.key.daily_neurons is not None:
-        served.spending.of(caller.key, served.the_budgets().find(caller.key.name), log.request_id)
+        served.spending.of(caller.key, served.budgets.find(caller.key.name), log.request_id)
     return await route.respond(served, parameters)

@@ -6,8 +6,9 @@ handed on unread.
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
+from aiworker.errors import ApiError
 from aiworker.http.messages import Opaque, Payload, Request
 
 
@@ -338,3 +339,64 @@ class Ingestions(Protocol):
     async def wake(self, version_id: str) -> None:
         """Go on with one that a restart may have left asleep (local runs only), or start it if it was never started."""
         ...
+
+
+# ---- bindings of wrangler.jsonc ----------------------------------------------------------------------------------
+
+
+class Binding(NamedTuple):
+    """A binding that a full deployment has."""
+
+    name: str
+    configuration: str
+    """The line of wrangler.jsonc that adds it."""
+
+
+BINDINGS: Mapping[str, Binding] = {
+    "ai": Binding("AI", '"ai": {"binding": "AI"}'),
+    "vectors": Binding("VECTORIZE", '"vectorize": [{"binding": "VECTORIZE", "index_name": "aiworker-passages"}]'),
+    "bucket": Binding("BUCKET", '"r2_buckets": [{"binding": "BUCKET", "bucket_name": "aiworker"}]'),
+    "database": Binding("DB", '"d1_databases": [{"binding": "DB", "database_name": "aiworker"}]'),
+    "ingestions": Binding(
+        "INGESTIONS",
+        '"workflows": [{"binding": "INGESTIONS", "name": "aiworker-ingestion", "class_name": "Ingestion"}]',
+    ),
+    "conversations": Binding(
+        "CONVERSATIONS",
+        '"durable_objects": {"bindings": [{"name": "CONVERSATIONS", "class_name": "Conversation"}]}',
+    ),
+    "budgets": Binding("BUDGETS", '"durable_objects": {"bindings": [{"name": "BUDGETS", "class_name": "Budget"}]}'),
+    "assets": Binding("ASSETS", '"assets": {"binding": "ASSETS", "directory": "public"}'),
+}
+"""Field of aiworker.context.Resources → its binding, in the order in which /health lists them."""
+
+
+class Unbound:
+    """Stands where a binding is missing: every use raises ApiError `unavailable`, which says how to add it."""
+
+    def __init__(self, binding: Binding) -> None:
+        self._binding = binding
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python itself looks for these, for instance to copy an object
+            raise AttributeError(name)
+        raise self.error()
+
+    def error(self) -> ApiError:
+        name, configuration = self._binding
+        return ApiError("unavailable", f"This Worker has no binding {name}: add {configuration} to wrangler.jsonc.")
+
+
+def unbound(field: str) -> Any:
+    """Return the stand-in for a field of aiworker.context.Resources whose binding is missing."""
+    return Unbound(BINDINGS[field])
+
+
+Bound = TypeVar("Bound")
+
+
+def require(binding: Bound) -> Bound:
+    """Return the binding; raises ApiError `unavailable` now, instead of at its first use, if it is missing."""
+    if isinstance(binding, Unbound):
+        raise binding.error()
+    return binding

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
 from aiworker.auth.access import ANYBODY, Caller
-from aiworker.bindings import Ai, Converted, End, Inputs, StreamEnd, Translation, UpstreamResponse
+from aiworker.bindings import Ai, Converted, End, Inputs, StreamEnd, Translation, UpstreamResponse, unbound
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Opaque, Payload
@@ -145,7 +145,7 @@ def a_context(
         rate_limiters={},
         settings=settings,
         bindings={"AI": ai is not None},
-        ai=ai,
+        ai=ai or unbound("ai"),
         streams=FakeStreams(),
         versions={},
         isolate=dict,

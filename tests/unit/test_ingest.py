@@ -67,7 +67,7 @@ class Machine:
             len(text), version_id, 0, created, created,
         )  # fmt: skip
         self.files[version.folder + ingest.ORIGINAL] = text
-        await store.add(self.resources.the_database(), version)
+        await store.add(self.resources.database, version)
 
     async def ingest(self, version_id: str) -> None:
         await ingest.ingest(self.resources, Steps(self, version_id), version_id)
@@ -299,7 +299,7 @@ async def test_what_is_uploaded_amidst_a_deletion_stays(work: Callable[[Machine]
     async def ready() -> Machine:
         machine = await with_one_version()
         if work is not delete:  # a deletion that was cut off
-            await store.mark_deleted(machine.resources.the_database(), "default", "doc")
+            await store.mark_deleted(machine.resources.database, "default", "doc")
         return machine
 
     machines = await moments(work, ready, upload_new)

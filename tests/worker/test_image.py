@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from aiworker.auth.budget import Spending
+from aiworker.bindings import unbound
 from aiworker.errors import ApiError
 from aiworker.log import RequestLog
 from aiworker.models.breaker import Breaker
@@ -700,14 +701,9 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
     async def read_with_files(*_: Any) -> tuple[bytes, dict[str, Upload]]:
         return json.dumps({"prompt": "a red fox", **SMALL, **body}).encode(), {}
 
-    def the_bucket() -> FullBucket:
-        if bucket is None:
-            raise ApiError("unavailable", "This Worker has no binding BUCKET")
-        return bucket
-
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
-        request=request, settings=Settings.read({}), the_ai=lambda: model, the_bucket=the_bucket, log=RequestLog(),
+        request=request, settings=Settings.read({}), ai=model, bucket=bucket or unbound("bucket"), log=RequestLog(),
         breaker=Breaker(), spending=Spending(),
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:

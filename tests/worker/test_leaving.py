@@ -23,13 +23,15 @@ import js
 from pyodide.ffi import JsException
 from workers import Response
 
+from aiworker.platform.environment import env
+
 
 class Default(WorkerEntrypoint):
     """Gives a request up after so many milliseconds as its header says."""
 
     async def fetch(self, request):
         patience = request.headers.get("x-patience")
-        call = platform._env().API.fetch
+        call = env().API.fetch
         if not patience:
             return await call(request.js_object)
         options = js.Object.new()

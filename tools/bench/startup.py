@@ -14,7 +14,7 @@ from tools.bench.session import Session
 
 STARTS = 5
 """Of each Worker."""
-MODULE = "aiworker.platform"
+MODULE = "aiworker.platform.worker"
 """Imports all that entry.py does."""
 SHOWN_MS = 2.0
 """Modules that take less, with all they import, are not shown."""

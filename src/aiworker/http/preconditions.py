@@ -1,7 +1,7 @@
-"""What of a stored object a request wants, by its conditional and range headers (RFC 9110, sections 13 and 14).
+"""Which bytes of a stored object a request selects, by its conditional and range headers (RFC 9110, sections 13, 14).
 
-R2 can read these headers too. But a tag without quotes is an error to it, a range beyond the end is the whole object,
-and If-Range it does not know.
+R2 can read these headers too, but it refuses an etag without quotes, answers a range beyond the end with the whole
+object, and ignores If-Range.
 """
 
 import re
@@ -12,34 +12,63 @@ from datetime import UTC, datetime
 from aiworker.http.messages import Request
 
 HEADERS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
-"""Without any of these, a request wants all of it."""
+"""A request without any of these selects the whole object."""
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
 RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
-"""One range. Several are answered with the whole object, as any server may."""
+"""A single range. Several are answered with the whole object, as any server may."""
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Version:
+    """What is known of a stored object before its content is read."""
+
+    etag: str
+    """A strong one, with its quotes."""
+    modified: datetime
+    """Whole seconds, in UTC."""
+    size: int
+    """Bytes."""
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Status and bytes that answer a request."""
+
     status: int
-    """200 all, 206 a part, 304 nothing new, 412 the condition does not hold, 416 the range lies outside."""
+    """200 for the whole object, 206 for a range, 304 not modified, 412 condition failed, 416 range outside."""
     start: int = 0
     length: int = 0
     """Bytes; 0 unless the status is 200 or 206."""
 
+    @property
+    def has_content(self) -> bool:
+        return self.status in (200, 206)
 
-def wanted(request: Request, etag: str, modified: datetime, size: int) -> Wanted:
-    """
-    etag: strong, with its quotes.
-    modified: whole seconds, in UTC.
-    """
-    failed = _failed_condition(request, etag, modified)
+
+def select(request: Request, version: Version) -> Selection:
+    """Return which bytes of this version the request selects."""
+    failed = _failed_condition(request, version.etag, version.modified)
     if failed:
-        return Wanted(failed)
-    found = RANGE.fullmatch(request.header("range") or "")
-    if request.method != "GET" or found is None or not _range_holds(request, etag, modified):
-        return Wanted(200, 0, size)
-    return _part(found[1], found[2], size)
+        return Selection(failed)
+    match = RANGE.fullmatch(request.header("range") or "")
+    if request.method != "GET" or match is None or not _range_holds(request, version.etag, version.modified):
+        return Selection(200, 0, version.size)
+    return _range(match[1], match[2], version.size)
+
+
+def response_headers(selection: Selection, version: Version) -> dict[str, str]:
+    """Return the headers of the response with these bytes."""
+    if selection.status == 416:
+        return {"content-range": f"bytes */{version.size}"}
+    headers = {"etag": version.etag, "last-modified": http_date(version.modified), "accept-ranges": "bytes"}
+    if selection.has_content:
+        headers |= {"content-type": version.content_type, "content-length": str(selection.length)}
+    if selection.status == 206:
+        last = selection.start + selection.length - 1
+        headers["content-range"] = f"bytes {selection.start}-{last}/{version.size}"
+    return headers
 
 
 def http_date(moment: datetime) -> str:
@@ -47,7 +76,7 @@ def http_date(moment: datetime) -> str:
 
 
 def _failed_condition(request: Request, etag: str, modified: datetime) -> int | None:
-    """412 or 304; None if all conditions hold. A tag outweighs a date."""
+    """Return 412 or 304; None if all conditions hold. An etag takes precedence over a date."""
     match, none_match = request.header("if-match"), request.header("if-none-match")
     unmodified_since, modified_since = _date(request, "if-unmodified-since"), _date(request, "if-modified-since")
     if match is not None:
@@ -56,27 +85,28 @@ def _failed_condition(request: Request, etag: str, modified: datetime) -> int | 
     elif unmodified_since and modified > unmodified_since:
         return 412
     if none_match is not None:
-        # here a weak tag is as good as a strong one
+        # this condition compares weakly (RFC 9110, section 13.1.2)
         return 304 if _lists(none_match.replace("W/", ""), etag) else None
     return 304 if modified_since and modified <= modified_since else None
 
 
 def _range_holds(request: Request, etag: str, modified: datetime) -> bool:
-    """Whether the object is still the one of which the client has a part."""
+    """Tell whether the object is still the version of which the client has a part."""
     same = request.header("if-range")
     return same is None or same.strip() == etag or _date(request, "if-range") == modified
 
 
-def _part(first: str, last: str, size: int) -> Wanted:
+def _range(first: str, last: str, size: int) -> Selection:
+    """Return the bytes from `first` to `last`, or the last ones where `first` is empty."""
     if not first and not last:
-        return Wanted(200, 0, size)
+        return Selection(200, 0, size)
     if not first:
         start, end = max(0, size - int(last)), size
     else:
         start, end = int(first), min(size, int(last) + 1) if last else size
-        if last and int(last) < start:  # no range at all
-            return Wanted(200, 0, size)
-    return Wanted(206, start, end - start) if start < end else Wanted(416)
+        if last and int(last) < start:  # an invalid range is ignored
+            return Selection(200, 0, size)
+    return Selection(206, start, end - start) if start < end else Selection(416)
 
 
 def _lists(tags: str, etag: str) -> bool:
@@ -84,7 +114,7 @@ def _lists(tags: str, etag: str) -> bool:
 
 
 def _date(request: Request, name: str) -> datetime | None:
-    """A date that cannot be read is as good as none."""
+    """Return the date of a header; None if there is none that can be read."""
     with suppress(ValueError):
         return datetime.strptime(request.header(name) or "", DATE).replace(tzinfo=UTC)
     return None

@@ -293,7 +293,7 @@ async def _attempt(
     resources.log.asks(candidate.inputs.fields)
     sent = {**options, "rejectIfBusy": True} if has_spare else options
     try:
-        raw = await resources.the_ai().run(model.id, candidate.inputs, sent, _left(resources, began))
+        raw = await resources.ai.run(model.id, candidate.inputs, sent, _left(resources, began))
     except ApiError as error:
         error.headers |= _told(model, began)
         # a time-out of ours ends it; a connection that broke may do better the next time

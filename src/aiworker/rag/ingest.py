@@ -100,15 +100,15 @@ async def begin(resources: Resources, version_id: str) -> str:
 async def convert(resources: Resources, version_id: str) -> str:
     """The original as Markdown, kept beside it."""
     version = await _version(resources, version_id)
-    await store.set_state(resources.the_database(), version_id, "converting", now())
-    bucket = resources.the_bucket()
+    await store.set_state(resources.database, version_id, "converting", now())
+    bucket = resources.bucket
     if version.media_type in PLAIN:
         return version.media_type
     original = await bucket.payload(version.folder + ORIGINAL)
     if original is None:
         raise Hopeless("Its file is gone.")
     name = version.document_id + EXTENSIONS.get(version.media_type, "")
-    converted = await resources.the_ai().to_markdown(name, version.media_type, original)
+    converted = await resources.ai.to_markdown(name, version.media_type, original)
     if converted.error:
         raise Hopeless(f"It could not be converted: {converted.error}")
     await bucket.put(version.folder + MARKDOWN, converted.text, "text/markdown", {})
@@ -119,7 +119,7 @@ async def chunk(resources: Resources, version_id: str) -> int:
     """The Markdown as passages in the database; how many."""
     version = await _version(resources, version_id)
     file = ORIGINAL if version.media_type in PLAIN else MARKDOWN
-    payload = await resources.the_bucket().payload(version.folder + file)
+    payload = await resources.bucket.payload(version.folder + file)
     if payload is None:
         raise Hopeless("Its text is gone.")
     found = [(each.number, each.heading, each.text) for each in chunks(payload.read().decode(errors="replace"))]
@@ -127,8 +127,8 @@ async def chunk(resources: Resources, version_id: str) -> int:
         raise Hopeless("It has no text.")
     if len(found) > MOST_CHUNKS:
         raise Hopeless(f"It has {len(found):,} passages, and may have {MOST_CHUNKS:,}.")
-    await store.put_chunks(resources.the_database(), version, found)
-    await store.set_state(resources.the_database(), version_id, "embedding", now(), chunks=len(found))
+    await store.put_chunks(resources.database, version, found)
+    await store.set_state(resources.database, version_id, "embedding", now(), chunks=len(found))
     return len(found)
 
 
@@ -136,14 +136,14 @@ async def embed(resources: Resources, version_id: str, start: int) -> int:
     """The vectors of as many passages as one call takes, from number `start`; how many."""
     version = await _version(resources, version_id)
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
-    rows = await store.chunks(resources.the_database(), version_id, start, model.texts_a_call)
+    rows = await store.chunks(resources.database, version_id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
     answer = await model_call.run(resources, [Candidate(model, Inputs({"text": texts}))])
     indexed = {name: version.metadata[name] for name in resources.settings.rag_properties if name in version.metadata}
     records = [VectorRecord(version.vector_id(row["number"]), version.tenant, indexed) for row in rows]
     # the vectors go from one binding to the other as the JavaScript arrays that they are
-    await resources.the_vectors().upsert(await answer.raw.value("data"), records)
-    await store.set_state(resources.the_database(), version_id, "embedding", now())
+    await resources.vectors.upsert(await answer.raw.value("data"), records)
+    await store.set_state(resources.database, version_id, "embedding", now())
     return len(rows)
 
 
@@ -152,7 +152,7 @@ async def vectors_are_there(resources: Resources, version_id: str) -> bool:
     version = await _version(resources, version_id)
     last = version.vector_id(version.chunks - 1)
     for _ in range(LOOKS):
-        if last in await resources.the_vectors().present([last]):
+        if last in await resources.vectors.present([last]):
             return True
         await asyncio.sleep(1)
     raise TimeoutError("Vectorize has not yet taken in the vectors.")
@@ -161,19 +161,19 @@ async def vectors_are_there(resources: Resources, version_id: str) -> bool:
 async def publish(resources: Resources, version_id: str) -> bool:
     """Let readers see it; False if they see a newer one already."""
     version = await _version(resources, version_id)
-    return await store.publish(resources.the_database(), version, now())
+    return await store.publish(resources.database, version, now())
 
 
 async def remove_earlier(resources: Resources, version_id: str) -> int:
-    version = await store.find(resources.the_database(), version_id)
-    earlier = await store.replaced_by(resources.the_database(), version) if version else []
+    version = await store.find(resources.database, version_id)
+    earlier = await store.replaced_by(resources.database, version) if version else []
     for each in earlier:
         await remove(resources, each)
     return len(earlier)
 
 
 async def remove_version(resources: Resources, version_id: str) -> int:
-    version = await store.find(resources.the_database(), version_id)
+    version = await store.find(resources.database, version_id)
     if version is None:
         return 0
     await remove(resources, version)
@@ -182,14 +182,14 @@ async def remove_version(resources: Resources, version_id: str) -> int:
 
 async def give_up(resources: Resources, version_id: str, folder: str, count: int, reason: str) -> bool:
     """Remove the passages that were made of it, and note why; what it was made from stays."""
-    await resources.the_vectors().delete([f"{version_id}-{number}" for number in range(count)])
-    version = await store.find(resources.the_database(), version_id)
+    await resources.vectors.delete([f"{version_id}-{number}" for number in range(count)])
+    version = await store.find(resources.database, version_id)
     if version is None:  # the document was deleted meanwhile, and a step may have written after that
-        await store.forget(resources.the_database(), version_id)
-        await resources.the_bucket().delete_folder(folder)
+        await store.forget(resources.database, version_id)
+        await resources.bucket.delete_folder(folder)
         return False
-    await store.put_chunks(resources.the_database(), version, [])
-    await store.set_state(resources.the_database(), version_id, "failed", now(), reason=reason[:1000], chunks=0)
+    await store.put_chunks(resources.database, version, [])
+    await store.set_state(resources.database, version_id, "failed", now(), reason=reason[:1000], chunks=0)
     return True
 
 
@@ -202,7 +202,7 @@ async def resume(resources: Resources) -> None:
     Workflows go on by themselves on the platform; the local engine forgets to, when it is restarted. Nowhere does a
     version that was put down just before a crash have its workflow yet, and a crash may come amidst a removal.
     """
-    database = resources.the_database()
+    database = resources.database
     still_under_work = datetime.timedelta() if resources.settings.simulated else STALE
     before = (datetime.datetime.now(datetime.UTC) - still_under_work).isoformat(timespec="microseconds")
     for tenant, document_id in await store.deleted_documents(database):
@@ -210,7 +210,7 @@ async def resume(resources: Resources) -> None:
     for version in await store.replaced(database, before):
         await remove(resources, version)
     for version_id in await store.unfinished(database, before):
-        await resources.the_ingestions().wake(version_id)
+        await resources.ingestions.wake(version_id)
 
 
 # ---- what removing takes -----------------------------------------------------------------------------------------
@@ -218,9 +218,9 @@ async def resume(resources: Resources) -> None:
 
 async def remove(resources: Resources, version: Version) -> None:
     """Vectors, files and rows; the rows last, so that what is cut off can be taken up again."""
-    await resources.the_vectors().delete(version.vector_ids())
-    await resources.the_bucket().delete_folder(version.folder)
-    await store.forget(resources.the_database(), version.id)
+    await resources.vectors.delete(version.vector_ids())
+    await resources.bucket.delete_folder(version.folder)
+    await store.forget(resources.database, version.id)
 
 
 async def remove_document(resources: Resources, tenant: str, document_id: str) -> bool:
@@ -228,7 +228,7 @@ async def remove_document(resources: Resources, tenant: str, document_id: str) -
 
     Its rows go last: what a crash has cut off is done by the next call, or by `resume`.
     """
-    if not await store.mark_deleted(resources.the_database(), tenant, document_id):
+    if not await store.mark_deleted(resources.database, tenant, document_id):
         return False
     await finish_deletion(resources, tenant, document_id)
     return True
@@ -236,9 +236,9 @@ async def remove_document(resources: Resources, tenant: str, document_id: str) -
 
 async def finish_deletion(resources: Resources, tenant: str, document_id: str) -> None:
     """Remove the versions of a document that is marked as deleted. One that is uploaded meanwhile unmarks it."""
-    for version in await store.versions_of_deleted(resources.the_database(), tenant, document_id):
+    for version in await store.versions_of_deleted(resources.database, tenant, document_id):
         await remove(resources, version)
-    await store.forget_document(resources.the_database(), tenant, document_id)
+    await store.forget_document(resources.database, tenant, document_id)
 
 
 def now() -> str:
@@ -246,7 +246,7 @@ def now() -> str:
 
 
 async def _version(resources: Resources, version_id: str) -> Version:
-    version = await store.find(resources.the_database(), version_id)
+    version = await store.find(resources.database, version_id)
     if version is None:
         raise Hopeless("It was deleted.")
     return version

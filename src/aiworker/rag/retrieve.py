@@ -71,7 +71,7 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     rows = {row["vector_id"]: row for row in by_words}
     missing = [vector_id for vector_id in fused if vector_id not in rows]
     if missing:
-        rows |= await store.passages(resources.the_database(), search.tenant, missing)
+        rows |= await store.passages(resources.database, search.tenant, missing)
     found = [
         _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, fusion)
         for vector_id, fusion in fused.items()
@@ -91,7 +91,7 @@ async def _by_meaning(resources: Resources, search: Search) -> dict[str, float]:
     answer = await model_call.run(resources, [Candidate(model, Inputs({"text": [text]}))])
     # the vector goes from one binding to the other as the JavaScript array that it is
     rows = await answer.raw.value("data")
-    return await resources.the_vectors().query(rows, CANDIDATES, search.tenant, search.filter)
+    return await resources.vectors.query(rows, CANDIDATES, search.tenant, search.filter)
 
 
 def _words(query: str) -> list[str]:
@@ -108,7 +108,7 @@ async def _by_words(resources: Resources, search: Search) -> list[dict[str, Any]
     if not words:
         return []
     condition = filters.condition(search.filter, first=4)
-    return await store.search(resources.the_database(), search.tenant, words, condition, CANDIDATES)
+    return await store.search(resources.database, search.tenant, words, condition, CANDIDATES)
 
 
 def _fused(rankings: Sequence[list[str]]) -> dict[str, float]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from aiworker.bindings import require
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
@@ -62,9 +63,9 @@ async def add_document(context: Context) -> Response:
     same = await _unchanged(context, version)
     if same:
         if same.state == "queued":  # a crash may have come before its workflow was started
-            await context.the_ingestions().start(same.id)
+            await context.ingestions.start(same.id)
         return _response(context, same, 200 if same.state == "indexed" else 202)
-    database, bucket = context.the_database(), context.the_bucket()
+    database, bucket = context.database, require(context.bucket)  # fails before anything is reserved
     model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
     [charge] = await context.spending.reserve([estimate.ingestion(model, upload.size)])
     try:
@@ -75,7 +76,7 @@ async def add_document(context: Context) -> Response:
         await bucket.delete_folder(version.folder)
         raise
     # if this fails or the Worker stops here, resume() starts the workflow
-    await context.the_ingestions().start(version.id)
+    await context.ingestions.start(version.id)
     return _response(context, version, 202)
 
 
@@ -89,7 +90,7 @@ async def list_documents(context: Context, query: ListQuery) -> Response:
     Ordered by id, in pages.
     """
     tenant = context.caller.the_tenant(query.tenant)
-    versions = await store.page(context.the_database(), tenant, query.cursor, query.limit + 1)
+    versions = await store.page(context.database, tenant, query.cursor, query.limit + 1)
     page = versions[: query.limit]
     cursor = page[-1].document_id if len(versions) > query.limit else None
     return json_response({"documents": [_document(each) for each in page], "cursor": cursor})
@@ -106,10 +107,10 @@ async def read_document(context: Context, document_id: str, query: TenantQuery) 
     `searchable` is true once a version of it can be found.
     """
     tenant = context.caller.the_tenant(query.tenant)
-    versions = await store.versions_of(context.the_database(), tenant, _valid(document_id))
+    versions = await store.versions_of(context.database, tenant, _valid(document_id))
     if not versions:
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
-    live = await store.live_version(context.the_database(), tenant, document_id)
+    live = await store.live_version(context.database, tenant, document_id)
     return json_response({**_document(versions[0]), "searchable": live is not None})
 
 
@@ -225,7 +226,7 @@ def _version(upload: Upload, tenant: str) -> Version:
 
 async def _unchanged(context: Context, version: Version) -> Version | None:
     """Return the newest version if it has the same content and has not failed."""
-    versions = await store.versions_of(context.the_database(), version.tenant, version.document_id)
+    versions = await store.versions_of(context.database, version.tenant, version.document_id)
     newest = versions[0] if versions else None
     return newest if newest and newest.fingerprint == version.fingerprint and newest.state != "failed" else None
 

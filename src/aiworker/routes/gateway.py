@@ -59,7 +59,7 @@ async def read_log(context: Context, log_id: str) -> Response:
 
     The id is the response's `x-gateway-log-id`.
     """
-    log = await context.the_ai().gateway_log(_gateway(context), _valid(log_id))
+    log = await context.ai.gateway_log(_gateway(context), _valid(log_id))
     response = json_response(log)
     response.headers["cache-control"] = "no-store"  # a rating changes it
     return response
@@ -77,7 +77,7 @@ async def feedback(context: Context) -> Response:
     """
     gateway = _gateway(context)
     body = await parse_json(FeedbackRequest, context.request, context.settings.max_body_bytes)
-    await context.the_ai().rate_log(gateway, body.log_id, body.rating())
+    await context.ai.rate_log(gateway, body.log_id, body.rating())
     return Response(status=204)
 
 

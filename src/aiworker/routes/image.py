@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from aiworker.bindings import Bucket
+from aiworker.bindings import Bucket, require
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import media
@@ -62,7 +62,7 @@ async def create_image(context: Context) -> Response:
     model = _model(context, body)
     body.check(model)
     _check_images(files)
-    bucket = context.the_bucket() if body.store else None  # fails before the model is called
+    bucket = require(context.bucket) if body.store else None  # fails before the model is called
     answer = await generate(context, body, model, files)
     try:
         response = await _response(context, body, answer, bucket)
@@ -88,7 +88,7 @@ async def read_image(context: Context, key: str) -> Response:
 
     Supports ETag, conditional and range requests; an image never changes.
     """
-    stored = await context.the_bucket().get(f"images/{key}", context.request) if KEY.fullmatch(key) else None
+    stored = await context.bucket.get(f"images/{key}", context.request) if KEY.fullmatch(key) else None
     if stored is None:
         raise ApiError("not_found", "There is no image with this key.")
     cached = {"cache-control": FOREVER} if stored.status in (200, 206, 304) else {}

@@ -11,5 +11,5 @@ FILE = "/openapi.json"
 @route("GET", "/openapi.json", scope="open", rate="read", returns=Returns(), is_documented=False)
 async def openapi(context: Context) -> Response:
     """Return the description, unread by Python."""
-    file = await context.the_assets().get(FILE, context.request)
+    file = await context.assets.get(FILE, context.request)
     return Response(file.body, file.status, dict(file.headers))

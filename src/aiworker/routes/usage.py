@@ -29,7 +29,7 @@ async def usage(context: Context) -> Response:
         raise ApiError("forbidden", "Only an API key has a budget: send one. Tokens and anonymous callers have none.")
     if key.daily_neurons is None:  # nothing is counted
         return json_response({"key": key.name, "daily_neurons": None, "day": None, "neurons": None})
-    today = await context.the_budgets().find(key.name).today()
+    today = await context.budgets.find(key.name).today()
     return json_response(
         {"key": key.name, "daily_neurons": key.daily_neurons, "day": today.day, "neurons": today.neurons}
     )

@@ -3,6 +3,7 @@
 import json
 import time
 
+from aiworker.bindings import require
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON
@@ -31,7 +32,7 @@ async def openai_images(context: Context, body: ImagesRequest) -> Response:
     wanted = body.to_image(model)
     is_kept = body.response_format == "url"
     if is_kept:
-        context.the_bucket()  # fails before the model is called
+        require(context.bucket)  # fails before the model is called
     answer = await image.generate(context, wanted, model, {})
     try:
         content = await _body(context, wanted, answer, is_kept=is_kept)
@@ -46,6 +47,6 @@ async def _body(context: Context, wanted: ImageRequest, answer: Answer, *, is_ke
     about = {"created": int(time.time()), "output_format": content_type.removeprefix("image/")}
     begin = f'{json.dumps(about)[:-1]},"data":[{{'
     if is_kept:
-        key = await image.store(context.the_bucket(), wanted, answer.model, payload, content_type)
+        key = await image.store(context.bucket, wanted, answer.model, payload, content_type)
         return [begin, f'"url":{json.dumps(f"{context.request.origin}/images/{key}")}', "}]}"]
     return [begin, '"b64_json":"', payload.base64(), '"}]}']

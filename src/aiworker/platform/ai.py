@@ -1,0 +1,161 @@
+"""Workers AI and AI Gateway: the binding `AI`."""
+
+import contextlib
+import json
+from collections.abc import AsyncGenerator, Generator, Mapping
+from typing import Any
+
+import js
+from pyodide.ffi import JsException, JsNull
+
+from aiworker.bindings import Binary, Converted, Inputs
+from aiworker.errors import ApiError, ClientLeft
+from aiworker.http.messages import Opaque, Payload
+from aiworker.platform.javascript import from_js, js_object, parse_json, string_or_none
+from aiworker.platform.payload import JsPayload, decode_base64
+
+
+class WorkersAi:
+    """aiworker.bindings.Ai over the binding `AI`."""
+
+    def __init__(self, binding: Any, signal: Any = None) -> None:
+        """signal: AbortSignal of the client's request; None where no client waits, as in a Workflow."""
+        self._binding = binding
+        self._signal = signal
+
+    async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "AiResponse":
+        js_inputs = _to_js_inputs(inputs)
+        js_options = js_object(options)
+        deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
+        # without a signal of its own, a call that waitUntil keeps alive would go on when the client has gone
+        js_options.signal = js.AbortSignal.any(js.Array.of(deadline, self._signal)) if self._signal else deadline
+        try:
+            return AiResponse(await self._binding.run(model, js_inputs, js_options))
+        except JsException as error:
+            if self._signal and self._signal.aborted:
+                raise ClientLeft from error
+            if error.name in ("TimeoutError", "AbortError"):
+                raise ApiError("timeout", f"{model} has not begun to answer in time.") from error
+            raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
+
+    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+        document = js_object({"name": name})
+        document.blob = js.Blob.new(js.Array.of(file.body), js_object({"type": media_type}))
+        try:
+            result = from_js(await self._binding.toMarkdown(document))
+        except JsException as error:
+            raise ApiError("upstream_error", f"Workers AI could not convert the file: {error}") from error
+        return Converted(result.get("data") or "", result.get("error"))
+
+    async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
+        with _gateway_errors(log_id):
+            return from_js(await self._binding.gateway(gateway).getLog(log_id))
+
+    async def rate_log(self, gateway: str, log_id: str, rating: Mapping[str, Any]) -> None:
+        with _gateway_errors(log_id):
+            await self._binding.gateway(gateway).patchLog(log_id, js_object(rating))
+
+
+class AiResponse:
+    """aiworker.bindings.UpstreamResponse over a JavaScript Response."""
+
+    def __init__(self, response: js.Response) -> None:
+        self._response = response
+        self.status: int = response.status
+        self.body = Opaque(response.body)
+
+    def header(self, name: str) -> str | None:
+        return string_or_none(self._response.headers.get(name))
+
+    async def text(self) -> str:
+        with _broken_bodies():
+            return await self._response.text()
+
+    async def payload(self) -> Payload:
+        with _broken_bodies():
+            return JsPayload(await self._response.arrayBuffer())
+
+    async def base64_payload(self, name: str) -> Payload:
+        try:
+            data = await self._response.json()
+            strings = next((entry.slice(1) for entry in js.Object.entries(data) if entry[0] == name), js.Array.new())
+            return decode_base64(strings)
+        except JsException as error:  # no JSON, no such property, no string, no base64
+            raise ApiError("upstream_error", f"The model's answer has no {name}: {error}") from error
+
+    async def value(self, name: str) -> Opaque:
+        try:
+            value = getattr(await self._response.json(), name, None)
+        except JsException as error:
+            raise ApiError("upstream_error", f"The model's answer is no JSON: {error}") from error
+        if value is None or isinstance(value, JsNull):
+            raise ApiError("upstream_error", f"The model's answer has no {name}.")
+        return Opaque(value)
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        if isinstance(self._response.body, JsNull):
+            return
+        reader = self._response.body.getReader()
+        try:
+            with _broken_bodies():
+                while not (part := await reader.read()).done:
+                    yield part.value.to_bytes()
+        finally:
+            # cancels the model if it is still writing; a stream that broke repeats its error
+            with contextlib.suppress(JsException):
+                await reader.cancel()
+
+
+def _to_js_inputs(inputs: Inputs) -> Any:
+    js_inputs = parse_json(json.dumps(inputs.fields, ensure_ascii=False))
+    for name, binary in inputs.binary.items():
+        _set_binary(js_inputs, name, binary)
+    if inputs.form:
+        js_inputs.multipart = _to_js_form(inputs.form)
+    return js_inputs
+
+
+def _set_binary(js_inputs: Any, name: str, binary: Binary) -> None:
+    payload = binary.payload
+    assert isinstance(payload, JsPayload)
+    if binary.part:
+        payload = payload.part(binary.part)
+    if binary.written_as == "base64":
+        payload.set_base64(js_inputs, name)
+    elif binary.written_as == "numbers":
+        setattr(js_inputs, name, payload.numbers())
+    else:
+        stream = js_object({"contentType": binary.content_type})
+        stream.body = js.Response.new(payload.body).body
+        setattr(js_inputs, name, stream)
+
+
+def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
+    """Encode a form as the binding wants it: a stream and the content type with its boundary."""
+    form = js.FormData.new()
+    for name, value in fields.items():
+        form.append(name, value if isinstance(value, str) else js.Blob.new(js.Array.of(value.body)))
+    encoded = js.Response.new(form)
+    stream = js_object({"contentType": encoded.headers.get("content-type")})
+    stream.body = encoded.body
+    return stream
+
+
+@contextlib.contextmanager
+def _broken_bodies() -> Generator[None]:
+    """Turn a failure of JavaScript's into ApiError `upstream_error`."""
+    try:
+        yield
+    except JsException as error:
+        raise ApiError("upstream_error", f"The model's answer broke off: {error}") from error
+
+
+@contextlib.contextmanager
+def _gateway_errors(log_id: str) -> Generator[None]:
+    """Turn a failure of the gateway into ApiError `not_found` or `upstream_error`."""
+    try:
+        yield
+    except JsException as error:
+        if error.name == "AiGatewayLogNotFound":
+            raise ApiError("not_found", f"The gateway has no log {log_id}.") from error
+        raise ApiError("upstream_error", f"AI Gateway could not answer: {error}") from error

@@ -1,0 +1,29 @@
+"""SQL in D1: the binding `DB`."""
+
+import functools
+from typing import Any
+
+import js
+from pyodide.ffi import jsnull
+
+from aiworker.bindings import Statement
+from aiworker.platform.javascript import binding_result, from_js
+
+_from_database = functools.partial(binding_result, "The database could not answer")
+
+
+class D1Database:
+    """aiworker.bindings.Database over D1."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
+        return from_js((await _from_database(self._prepare((query, *values)).all())).results)
+
+    async def run(self, *statements: Statement) -> None:
+        await _from_database(self._binding.batch(js.Array.of(*map(self._prepare, statements))))
+
+    def _prepare(self, statement: Statement) -> Any:
+        query, *values = statement
+        return self._binding.prepare(query).bind(*(jsnull if value is None else value for value in values))

@@ -1,0 +1,106 @@
+"""Durable Objects: the bindings `CONVERSATIONS` and `BUDGETS`, and what the objects of entry.py keep."""
+
+import functools
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import js
+
+from aiworker.auth.budget import KeptBudget
+from aiworker.bindings import Spent
+from aiworker.conversations import KeptConversation
+from aiworker.platform.environment import settings
+from aiworker.platform.javascript import binding_result
+
+_from_conversation = functools.partial(binding_result, "The conversation could not be reached")
+_from_budget = functools.partial(
+    binding_result, "The key's budget could not be asked", kind="unavailable", retry_after=1
+)
+
+
+# ---- from a request: JSON crosses as text ------------------------------------------------------------------------
+
+
+class ConversationObjects:
+    """aiworker.bindings.Conversations over a namespace of Durable Objects."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    def find(self, conversation_id: str) -> "ConversationObject":
+        return ConversationObject(self._binding.getByName(conversation_id))
+
+
+@dataclass(frozen=True)
+class ConversationObject:
+    """aiworker.bindings.Conversation over the stub of one object."""
+
+    _stub: Any
+
+    async def history(self) -> list[dict[str, Any]]:
+        return json.loads(await _from_conversation(self._stub.history()))
+
+    async def append(self, messages: list[dict[str, Any]]) -> None:
+        await _from_conversation(self._stub.append(json.dumps(messages)))
+
+    async def erase(self) -> None:
+        await _from_conversation(self._stub.erase())
+
+
+class BudgetObjects:
+    """aiworker.bindings.Budgets over a namespace of Durable Objects."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    def find(self, key_name: str) -> "BudgetObject":
+        return BudgetObject(self._binding.getByName(key_name))
+
+
+@dataclass(frozen=True)
+class BudgetObject:
+    """aiworker.bindings.Budget over the stub of one object."""
+
+    _stub: Any
+
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+        return Spent(**json.loads(await _from_budget(self._stub.reserve(json.dumps(charges), daily))))
+
+    async def settle(self, costs: Mapping[str, float]) -> None:
+        await _from_budget(self._stub.settle(json.dumps(costs)))
+
+    async def today(self) -> Spent:
+        return Spent(**json.loads(await _from_budget(self._stub.today())))
+
+
+# ---- in the objects ----------------------------------------------------------------------------------------------
+
+
+def kept_conversation(storage: Any) -> KeptConversation:
+    """Return what the object `Conversation` keeps. storage: its `ctx.storage`."""
+    return KeptConversation(ObjectStorage(storage), settings().conversation_days * 86_400)
+
+
+def kept_budget(storage: Any) -> KeptBudget:
+    """Return what the object `Budget` keeps. storage: its `ctx.storage`."""
+    return KeptBudget(ObjectStorage(storage), time.time)
+
+
+class ObjectStorage:
+    """aiworker.conversations.Storage and aiworker.auth.budget.Storage over the storage of a Durable Object."""
+
+    def __init__(self, storage: Any) -> None:
+        self._storage = storage
+
+    def execute(self, query: str, *values: str | float) -> list[list[Any]]:
+        return [list(row) for row in self._storage.sql.exec(query, *values).raw().toArray()]
+
+    async def wake_in(self, seconds: float) -> None:
+        await self._storage.setAlarm(js.Date.now() + round(seconds * 1000))
+
+    async def erase(self) -> None:
+        await self._storage.deleteAlarm()
+        await self._storage.deleteAll()

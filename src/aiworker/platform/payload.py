@@ -1,0 +1,88 @@
+"""Bytes that stay in JavaScript: uploads, images, sounds."""
+
+from typing import Any
+
+import js
+from pyodide.ffi import JsException, to_js
+
+from aiworker.bindings import Part
+from aiworker.errors import ApiError
+from aiworker.http.messages import Opaque, Payload
+from aiworker.platform.javascript import apply, call_method, js_object
+
+
+class JsPayload:
+    """aiworker.http.messages.Payload over an ArrayBuffer."""
+
+    def __init__(self, buffer: Any, name: str = "", media_type: str = "") -> None:
+        self.name = name
+        self.media_type = media_type
+        self._bytes = js.Uint8Array.new(buffer)
+        self.size: int = self._bytes.byteLength
+        self.body = Opaque(buffer)
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        return self._bytes.subarray(start, self.size if end is None else end).to_bytes()
+
+    def view(self, start: int, end: int) -> Opaque:
+        return self._bytes.subarray(start, end)
+
+    def find(self, byte: int, start: int) -> int:
+        return self._bytes.indexOf(byte, start)
+
+    async def sha256(self) -> str:
+        return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
+
+    def part(self, part: Part) -> "JsPayload":
+        """Copy the part's bytes behind its head."""
+        joined = js.Uint8Array.new(len(part.head) + part.end - part.start)
+        joined.set(to_js(part.head))
+        joined.set(self._bytes.subarray(part.start, part.end), len(part.head))
+        return JsPayload(joined.buffer)
+
+    def numbers(self) -> Any:
+        """Return a JavaScript array of the bytes as numbers."""
+        return js.Array.from_(self._bytes)
+
+    def base64(self) -> Opaque:
+        strings = js.Array.new()
+        self.set_base64(strings, "0")
+        return Opaque(js.Blob.new(strings))
+
+    def set_base64(self, target: Any, name: str) -> None:
+        """Set a property of a JavaScript object to the bytes as base64.
+
+        The string is copied from a getter by JavaScript, so that Python never holds it.
+        """
+        getter = js_object({"enumerable": True})
+        getter.get = self._bytes.toBase64.bind(self._bytes)
+        js.Object.assign(target, js.Object.defineProperty(js.Object.new(), name, getter))
+
+    async def floats_base64(self, start: int, end: int) -> list[Opaque]:
+        rows = await js.Response.new(self.view(start, end)).json()
+        return [JsPayload(js.Float32Array.new(row).buffer).base64() for row in rows]
+
+
+def decode_base64(strings: Any) -> JsPayload:
+    """Decode a JavaScript array that holds one string of base64. Raises JsException if it is not base64."""
+    return JsPayload(apply(js.Uint8Array.fromBase64, js.Uint8Array, strings).buffer)
+
+
+def payload_from_base64(name: str, value: Any) -> Payload:
+    """Decode a field of a request, bare base64 or a data URI: a JavaScript array that holds the string.
+
+    Raises ApiError `invalid_request` if it is neither.
+    """
+    try:
+        # what follows the comma of "data:image/png;base64,…"; base64 itself has none
+        parts = call_method(js.String.prototype.split, value.concat(js.Array.of(",")))
+        return decode_base64(parts.slice(-1))
+    except JsException:
+        raise ApiError(
+            "invalid_request", f"{name} must be base64, bare or in a data URI (data:image/png;base64,…).", param=name
+        ) from None
+
+
+async def file_payload(file: Any) -> Payload:
+    """Return the bytes of a form's File, with its name and media type."""
+    return JsPayload(await file.arrayBuffer(), file.name, file.type.partition(";")[0])

@@ -1,0 +1,69 @@
+"""Objects in R2: the binding `BUCKET`."""
+
+import functools
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from pyodide.ffi import JsNull
+
+from aiworker.bindings import StoredObject
+from aiworker.http import preconditions
+from aiworker.http.messages import Opaque, Payload, Request
+from aiworker.platform.javascript import binding_result, js_object
+from aiworker.platform.payload import JsPayload
+
+_from_bucket = functools.partial(binding_result, "The bucket could not answer")
+
+
+class R2Bucket:
+    """aiworker.bindings.Bucket over an R2 bucket."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def put(self, key: str, content: str | Payload, content_type: str, metadata: Mapping[str, str]) -> None:
+        options = {"httpMetadata": {"contentType": content_type}, "customMetadata": metadata}
+        body = content if isinstance(content, str) else content.body
+        await _from_bucket(self._binding.put(key, body, js_object(options)))
+
+    async def get(self, key: str, request: Request) -> StoredObject | None:
+        # ranges and conditions can only be decided when size, date and etag are known
+        needs_head = request.method != "GET" or any(request.header(name) for name in preconditions.HEADERS)
+        stored = await _from_bucket(self._binding.head(key) if needs_head else self._binding.get(key))
+        if isinstance(stored, JsNull):
+            return None
+        version = _version(stored)
+        selection = preconditions.select(request, version)
+        if selection.has_content and request.method == "GET" and needs_head:
+            stored = await _from_bucket(self._binding.get(key, js_object(_range(selection))))
+            if isinstance(stored, JsNull):  # deleted since
+                return None
+        body = Opaque(stored.body) if hasattr(stored, "body") else None
+        return StoredObject(body, selection.status, preconditions.response_headers(selection, version))
+
+    async def payload(self, key: str) -> Payload | None:
+        stored = await _from_bucket(self._binding.get(key))
+        return None if isinstance(stored, JsNull) else JsPayload(await stored.arrayBuffer())
+
+    async def delete_folder(self, prefix: str) -> None:
+        while True:
+            page = await _from_bucket(self._binding.list(js_object({"prefix": prefix})))
+            keys = [each.key for each in page.objects]
+            if not keys:
+                return
+            await _from_bucket(self._binding.delete(js_object(keys)))
+
+
+def _version(stored: Any) -> preconditions.Version:
+    return preconditions.Version(
+        etag=stored.httpEtag,
+        modified=datetime.fromtimestamp(stored.uploaded.getTime() // 1000, UTC),
+        size=stored.size,
+        content_type=getattr(stored.httpMetadata, "contentType", None) or "application/octet-stream",
+    )
+
+
+def _range(selection: preconditions.Selection) -> dict[str, Any]:
+    """Return R2's options for the selected bytes."""
+    return {"range": {"offset": selection.start, "length": selection.length}} if selection.status == 206 else {}

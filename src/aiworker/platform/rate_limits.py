@@ -1,0 +1,20 @@
+"""Rate limiting bindings: `RATE_LIMIT_READ`, `RATE_LIMIT_MODEL`, `RATE_LIMIT_HEAVY`."""
+
+import functools
+from typing import Any
+
+from aiworker.platform.javascript import binding_result, js_object
+
+_from_limiter = functools.partial(
+    binding_result, "The rate limit could not be asked", kind="unavailable", retry_after=1
+)
+
+
+class RateLimitBinding:
+    """aiworker.bindings.RateLimiter over a rate limiting binding."""
+
+    def __init__(self, binding: Any) -> None:
+        self._binding = binding
+
+    async def admits(self, key: str) -> bool:
+        return (await _from_limiter(self._binding.limit(js_object({"key": key})))).success

@@ -1,0 +1,140 @@
+"""Requests of clients over JavaScript's Request."""
+
+from collections.abc import Awaitable, Collection, Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import js
+from pyodide.ffi import JsException, JsNull, JsProxy
+
+from aiworker.errors import ApiError, ClientLeft
+from aiworker.http.messages import Payload
+from aiworker.http.payload_checks import (
+    MAX_FIELDS,
+    check_form_parts,
+    check_punctuation,
+    small_body,
+    too_large,
+    too_many_fields,
+)
+from aiworker.platform.javascript import call_method, js_object, string_or_none
+from aiworker.platform.payload import JsPayload, file_payload, payload_from_base64
+
+MAX_TEXT = 1_048_576
+"""Characters of a JSON body with files, the files not counted; bytes of a body in which no files are found."""
+
+DRAIN_FACTOR = 16
+"""A body up to this many times the limit is received to its end before it is refused: a client that is still sending
+when the connection closes sees a broken connection instead of the error."""
+
+
+class JsRequest:
+    """aiworker.http.messages.Request; headers and body stay in JavaScript until they are read."""
+
+    def __init__(self, request: js.Request) -> None:
+        self._request = request
+        self.method: str = request.method
+        self._url = urlsplit(request.url)
+        self.path = self._url.path
+
+    @property
+    def origin(self) -> str:
+        return f"{self._url.scheme}://{self._url.netloc}"
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        try:
+            return dict(parse_qsl(self._url.query, keep_blank_values=True, max_num_fields=MAX_FIELDS))
+        except ValueError:
+            raise too_many_fields("The query string") from None
+
+    def header(self, name: str) -> str | None:
+        return string_or_none(self._request.headers.get(name))
+
+    async def read(self, limit: int) -> bytes:
+        if self._fits(limit):
+            return (await _received(self._request.arrayBuffer())).to_bytes()
+        return b"".join([part.to_bytes() for part in await self._parts(limit)])
+
+    async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+        payload = await self.read_payload(limit)
+        check_punctuation(payload)
+        try:
+            data = await js.Response.new(payload.body).json()
+        except JsException:
+            return small_body(payload, MAX_TEXT), {}
+        if not isinstance(data, JsProxy) or js.Array.isArray(data):
+            return small_body(payload, MAX_TEXT), {}
+        return _without_files(data, names)
+
+    async def read_payload(self, limit: int) -> Payload:
+        if self._fits(limit):
+            return JsPayload(await _received(self._request.arrayBuffer()))
+        parts = js.Array.new(*await self._parts(limit))
+        return JsPayload(await js.Blob.new(parts).arrayBuffer())
+
+    async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
+        payload = await self.read_payload(limit)
+        content_type = self.header("content-type") or ""
+        check_form_parts(payload, content_type)
+        head = js_object({"headers": {"content-type": content_type}})
+        try:
+            entries = await js.Response.new(payload.body, head).formData()
+        except JsException:
+            raise ApiError("invalid_request", "The body is not the form that its content-type promises.") from None
+        return {name: value if isinstance(value, str) else await file_payload(value) for name, value in entries}
+
+    def _fits(self, limit: int) -> bool:
+        """Tell whether content-length is within the limit; raises ApiError if it is more than DRAIN_FACTOR times it."""
+        length = self.header("content-length") or ""
+        if length.isdecimal() and int(length) > DRAIN_FACTOR * limit:
+            raise too_large(limit)
+        return length.isdecimal() and int(length) <= limit
+
+    async def _parts(self, limit: int) -> list[Any]:
+        """Read a body whose length is unknown or too large, as Uint8Arrays; nothing above the limit is kept."""
+        if isinstance(self._request.body, JsNull):
+            return []
+        reader = self._request.body.getReader()
+        parts: list[Any] = []
+        size = 0
+        while size <= DRAIN_FACTOR * limit and not (part := await _received(reader.read())).done:
+            size += part.value.byteLength
+            if size <= limit:
+                parts.append(part.value)
+        if size > limit:
+            await reader.cancel()
+            raise too_large(limit)
+        return parts
+
+
+async def _received(body: Awaitable[Any]) -> Any:
+    """Await a part of the body; raises ClientLeft if it breaks off."""
+    try:
+        return await body
+    except JsException as error:
+        raise ClientLeft from error
+
+
+def _without_files(data: Any, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+    """Take the files out of a JSON object, and write the rest again with each file's name in its place."""
+    entries = js.Object.entries(data)
+    if entries.length > MAX_FIELDS:
+        raise too_many_fields("The body")
+    files: dict[str, Payload] = {}
+    for entry in entries:
+        name, value = entry[0], entry.slice(1)  # an array of the value: a long string would be copied to Python
+        if name in names and call_method(js.Object.prototype.toString, value) == "[object String]":
+            files[name] = payload_from_base64(name, value)
+            setattr(data, name, name)
+    return _to_json(data), files
+
+
+def _to_json(data: Any) -> bytes:
+    try:
+        text: str = js.JSON.stringify(data)
+    except JsException:  # JSON.parse takes deeper nesting than JSON.stringify
+        raise ApiError("invalid_request", "The body is nested too deep.") from None
+    if len(text) > MAX_TEXT:
+        raise ApiError("payload_too_large", f"Beside its files, the body has more than {MAX_TEXT:,} characters.")
+    return text.encode()

@@ -1,0 +1,67 @@
+"""What the Worker is bound to: one adapter for each binding, made once for each isolate."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aiworker.auth.limits import RATES
+from aiworker.bindings import BINDINGS
+from aiworker.context import Resources
+from aiworker.models.breaker import Breaker
+from aiworker.platform.ai import WorkersAi
+from aiworker.platform.analytics import AnalyticsDataset
+from aiworker.platform.assets import StaticAssets
+from aiworker.platform.d1 import D1Database
+from aiworker.platform.durable_objects import BudgetObjects, ConversationObjects
+from aiworker.platform.environment import binding, has, settings
+from aiworker.platform.r2 import R2Bucket
+from aiworker.platform.rate_limits import RateLimitBinding
+from aiworker.platform.vectorize import VectorizeIndex
+from aiworker.platform.workflows import IngestionWorkflow
+
+ADAPTERS: Mapping[str, Callable[[Any], Any]] = {
+    "ai": WorkersAi,
+    "assets": StaticAssets,
+    "bucket": R2Bucket,
+    "budgets": BudgetObjects,
+    "conversations": ConversationObjects,
+    "database": D1Database,
+    "ingestions": IngestionWorkflow,
+    "vectors": VectorizeIndex,
+}
+"""Field of Resources → adapter over its binding."""
+
+
+@functools.cache
+def present() -> Mapping[str, bool]:
+    """Return every binding that wrangler.jsonc should have → whether the Worker has it."""
+    return {name: has(name) for name in (*(each.name for each in BINDINGS.values()), *RATES.values())}
+
+
+@functools.cache
+def adapters() -> Mapping[str, Any]:
+    """Return the fields of Resources that all requests of the isolate share; those without a binding are left out."""
+    bound = {field: adapter for field, adapter in ADAPTERS.items() if has(BINDINGS[field].name)}
+    return {field: adapter(binding(BINDINGS[field].name)) for field, adapter in bound.items()} | {"breaker": Breaker()}
+
+
+def resources() -> Resources:
+    """Return the resources of work without a request. Raises ApiError if the settings are wrong."""
+    return Resources(settings=settings(), **adapters())
+
+
+def request_adapters(signal: Any) -> Mapping[str, Any]:
+    """Return `adapters`, with one for AI that stops when the request does. signal: the request's AbortSignal."""
+    return {**adapters(), "ai": WorkersAi(binding("AI"), signal)} if has("AI") else adapters()
+
+
+@functools.cache
+def rate_limiters() -> Mapping[str, RateLimitBinding]:
+    """Return the cost of a route → the limiter that counts its requests; those without a binding are left out."""
+    return {rate: RateLimitBinding(binding(name)) for rate, name in RATES.items() if has(name)}
+
+
+@functools.cache
+def analytics() -> AnalyticsDataset | None:
+    """Return the data set, or None where wrangler.jsonc has none, as it is optional."""
+    return AnalyticsDataset(binding("ANALYTICS")) if has("ANALYTICS") else None

@@ -1,0 +1,227 @@
+"""Bodies of responses that are written while the client reads them."""
+
+import asyncio
+import contextlib
+import functools
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
+from typing import Any
+
+import js
+from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
+
+from aiworker.bindings import End, StreamEnd, Translation
+from aiworker.http.messages import Opaque
+from aiworker.platform.isolate import isolate
+
+DEFECT = "a defect of the server"
+"""The reason with which a stream breaks off, as its client may see it; the log has the exception."""
+
+
+class JsStreams:
+    """aiworker.bindings.Streams of one request.
+
+    Bodies go through IdentityTransformStreams: with a TransformStream, a disconnecting client would not be noticed.
+    """
+
+    def __init__(self, execution: Any, signal: Any) -> None:
+        """execution: the platform's context of the request. signal: the request's AbortSignal."""
+        self._execution = execution
+        self._signal = signal
+        self._open = 0
+        self._end = End(has_left=False)
+        self._when_over: Callable[[End], None] | None = None
+        self._when_left: Any = None
+
+    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
+        pipe = js.IdentityTransformStream.new()
+        return self._run(pipe, _relay(body, pipe.writable, end, before))
+
+    def translated(self, body: Opaque, translation: Translation) -> Opaque:
+        pipe = js.IdentityTransformStream.new()
+        return self._run(pipe, _transform(body, pipe.writable, translation))
+
+    def written(self, parts: AsyncGenerator[str | bytes]) -> Opaque:
+        pipe = js.IdentityTransformStream.new()
+        return self._run(pipe, _generate(parts, pipe.writable.getWriter()))
+
+    def when_over(self, work: Callable[[End], None]) -> None:
+        self._when_over = work
+        self._check_complete()
+
+    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+        self._execution.waitUntil(asyncio.ensure_future(work))
+
+    def when_left(self, work: Callable[[], None]) -> None:
+        def abort(_event: Any) -> None:
+            self._when_left = None
+            work()
+
+        self._when_left = create_once_callable(abort)
+        self._signal.addEventListener("abort", self._when_left)
+
+    def _run(self, pipe: Any, work: Coroutine[Any, Any, bool]) -> Opaque:
+        self._open += 1
+        # without waitUntil, what comes behind the response would never run
+        self._execution.waitUntil(asyncio.ensure_future(self._follow(pipe.writable, work)))
+        return Opaque(pipe.readable)
+
+    async def _follow(self, writable: Any, work: Coroutine[Any, Any, bool]) -> None:
+        """Note how the body ends. work: resolves to whether the client has read to the end."""
+        isolate.open_streams += 1
+        try:
+            self._end = End(has_left=not await work)
+        except Exception as error:  # the client must not take what it has for the whole
+            self._end = End(has_left=False, defect=error)
+            with contextlib.suppress(JsException):
+                await writable.abort(DEFECT)
+        finally:
+            isolate.open_streams -= 1
+            self._open -= 1
+            self._check_complete()
+
+    def _check_complete(self) -> None:
+        if self._when_over and not self._open:
+            self._when_over(self._end)
+            if self._when_left:
+                self._signal.removeEventListener("abort", self._when_left)
+                self._when_left.destroy()
+                self._when_left = None
+
+
+async def _relay(body: Any, writable: Any, end: StreamEnd, before: str) -> bool:
+    """Send `before`, the body, and what `end` adds; return whether the client has read to the end.
+
+    The body is split in two: one branch goes to the client, JavaScript buffers the other for `end`. (Reading that one
+    at the same time would hold back the client's, until enough of it has come.)
+    """
+    passed_on, buffered = body.tee()
+    try:
+        if before:
+            await _send(writable, before)
+        await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
+        content = js.Uint8Array.new(await js.Response.new(buffered).arrayBuffer())
+        last = await end.whole((content.subarray(-end.reads) if end.reads else content).to_bytes())
+    except JsException as error:  # the model's connection broke, its time is over, or the client has gone
+        last = end.failed(str(error))
+        for branch in (passed_on, buffered):  # only both stop the model
+            with contextlib.suppress(JsException):
+                await branch.cancel()
+    return await _close(writable.getWriter(), last)
+
+
+async def _transform(body: Any, writable: Any, translation: Translation) -> bool:
+    """Send the transformed body; return whether the client has read to the end."""
+    transformer = _Transformer(translation)
+    with transformer.callbacks() as callbacks:
+        try:
+            transformed = body.pipeThrough(js.TransformStream.new(callbacks))
+            await transformed.pipeTo(writable, preventAbort=True, preventClose=True)
+            last = ""
+        except JsException as error:
+            last = translation.failed(str(error))
+    is_complete = await _close(writable.getWriter(), last)
+    if transformer.defect:
+        raise transformer.defect
+    return is_complete
+
+
+class _Transformer:
+    """Callbacks of a TransformStream: a call for each chunk costs a fraction of what awaiting each of them would."""
+
+    def __init__(self, translation: Translation) -> None:
+        self.defect: Exception | None = None
+        """The exception of this Worker's code that has broken off the stream."""
+        self._translation = translation
+        self._new_bytes = js.Uint8Array.new
+        self._enqueue: Any = None
+
+    @contextlib.contextmanager
+    def callbacks(self) -> Generator[Any]:
+        proxies = {each.__name__: create_proxy(each) for each in (self.start, self.transform, self.flush)}
+        try:
+            yield _object_of(proxies)
+        finally:
+            for proxy in proxies.values():
+                proxy.destroy()
+
+    def start(self, controller: Any) -> None:
+        self._enqueue = controller.enqueue.bind(controller)  # once, not for each chunk
+
+    def transform(self, chunk: Any, controller: Any) -> None:
+        try:
+            self._pass_on(self._translation.transform(chunk.to_bytes()))
+        except Exception as error:
+            self._break_off(error, controller)
+
+    def flush(self, controller: Any) -> None:
+        try:
+            self._pass_on(self._translation.finish())
+        except Exception as error:
+            self._break_off(error, controller)
+
+    def _pass_on(self, content: bytes) -> None:
+        if content:
+            chunk = self._new_bytes(len(content))
+            chunk.assign(content)  # takes half the time of to_js
+            self._enqueue(chunk)
+
+    def _break_off(self, defect: Exception, controller: Any) -> None:
+        self.defect = defect
+        controller.error(js.Error.new(DEFECT))
+
+
+def _object_of(members: Mapping[str, Any]) -> Any:
+    js_members = js.Object.new()
+    for name, member in members.items():
+        setattr(js_members, name, member)
+    return js_members
+
+
+async def _generate(parts: AsyncGenerator[str | bytes], writer: Any) -> bool:
+    """Send what the generator yields; return whether the client has read to the end."""
+    async with contextlib.aclosing(parts):
+        try:
+            async for part in parts:
+                if not await _is_written(writer, part):
+                    return False
+        except Exception:
+            writer.releaseLock()
+            raise
+    return await _close(writer)
+
+
+async def _send(writable: Any, part: str) -> None:
+    writer = writable.getWriter()
+    try:
+        await writer.write(_encode(part))
+    finally:
+        writer.releaseLock()
+
+
+async def _is_written(writer: Any, part: str | bytes) -> bool:
+    """Write a part; False if the client has gone."""
+    try:
+        await writer.write(_encode(part))
+    except JsException:
+        return False
+    return True
+
+
+async def _close(writer: Any, last: str = "") -> bool:
+    """Write the last part and close; False if the client has gone."""
+    try:
+        if last:
+            await writer.write(_encode(last))
+        await writer.close()
+    except JsException:
+        return False
+    return True
+
+
+def _encode(part: str | bytes) -> Any:
+    return to_js(part) if isinstance(part, bytes) else _encoder().encode(part)
+
+
+@functools.cache
+def _encoder() -> Any:
+    return js.TextEncoder.new()

@@ -1,0 +1,68 @@
+"""What entry.py's classes call: the way of a request, and of a workflow, into the Worker and out of it."""
+
+import asyncio
+import functools
+from typing import Any
+
+import js
+from workers import Request as WorkersRequest
+
+from aiworker import app
+from aiworker.context import Context
+from aiworker.log import RequestLog
+from aiworker.platform import resources
+from aiworker.platform.environment import settings, versions
+from aiworker.platform.isolate import isolate
+from aiworker.platform.request import JsRequest
+from aiworker.platform.response import to_js_response
+from aiworker.platform.streams import JsStreams
+from aiworker.platform.workflows import WorkflowSteps
+from aiworker.rag import ingest
+
+
+async def serve(request: WorkersRequest, execution: Any) -> js.Response:
+    """Answer a request. execution: its context from the platform, whose waitUntil keeps work alive."""
+    _resume_once(execution)
+    isolate.requests += 1
+    js_request: js.Request = request.js_object
+    received, streams = JsRequest(js_request), JsStreams(execution, js_request.signal)
+    context = functools.partial(
+        Context,
+        **resources.request_adapters(js_request.signal),
+        request=received,
+        bindings=resources.present(),
+        streams=streams,
+        rate_limiters=resources.rate_limiters(),
+        versions=versions(),
+        isolate=isolate.counters,
+    )
+    log = RequestLog(received.method, resources.analytics(), _write_line)
+    return to_js_response(await app.handle(received, streams, settings, context, log))
+
+
+async def run_ingestion(event: Any, step: Any) -> None:
+    """Ingest one version of a document, as an instance of the Workflow."""
+    await ingest.ingest(resources.resources(), WorkflowSteps(step), event["payload"]["version"])
+
+
+def _write_line(line: str) -> None:
+    """Write a line to the Worker's log. (print() writes byte by byte.)"""
+    # on a stack of its own: workerd notes the stack of each line, which takes milliseconds through Python's frames
+    js.queueMicrotask(js.console.log.bind(js.console, line))
+
+
+_is_resumed = False
+
+
+def _resume_once(execution: Any) -> None:
+    """With the first request of an isolate, take up the documents that a crash has left."""
+    global _is_resumed
+    bound = resources.present()
+    if _is_resumed or not (bound["DB"] and bound["INGESTIONS"]):
+        return
+    _is_resumed = True
+    execution.waitUntil(asyncio.ensure_future(_resume()))
+
+
+async def _resume() -> None:
+    await ingest.resume(resources.resources())
