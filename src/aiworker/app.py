@@ -7,7 +7,7 @@ from typing import Any
 
 from aiworker.auth import access, limits
 from aiworker.auth.budget import Spending
-from aiworker.bindings import End, Streams
+from aiworker.bindings import StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import cors
@@ -37,7 +37,7 @@ async def handle(
     """
     spending = Spending()
     served: dict[str, Any] = {"log": log, "spending": spending}
-    streams.when_left(log.left)
+    streams.on_disconnect(log.left)
     shared: dict[str, str] = {"x-request-id": log.request_id, **NO_PAGE}
     try:
         settings = read_settings()
@@ -58,12 +58,12 @@ async def handle(
     timings = response.headers.get("server-timing")
     response.headers["server-timing"] = ", ".join(filter(None, (timings, f"total;dur={log.begins(response.status)}")))
 
-    def ended(end: End) -> None:
+    def ended(end: StreamOutcome) -> None:
         log.ended(end)
         if spending.charges:
-            streams.work_on(spending.settle())
+            streams.wait_until(spending.settle())
 
-    streams.when_over(ended)
+    streams.on_complete(ended)
     return response  # to a HEAD, the platform sends it without its body
 
 

@@ -1,6 +1,6 @@
 """What the Worker is bound to, as the rest of it sees it: plain Python in front, the platform's objects behind.
 
-Large things stay in JavaScript. A `Payload` is bytes of which Python reads only the part it asks for; an `Opaque` is
+Large things stay in JavaScript. A `Payload` is bytes of which Python reads only the part it asks for; a `JsHandle` is
 handed on unread.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque, Payload, Request
+from aiworker.http.messages import JsHandle, Payload, Request
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class UpstreamResponse(Protocol):
     def status(self) -> int: ...
 
     @property
-    def body(self) -> Opaque: ...
+    def body(self) -> JsHandle: ...
 
     def header(self, name: str) -> str | None: ...
 
@@ -75,7 +75,7 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    async def value(self, name: str) -> Opaque:
+    async def value(self, name: str) -> JsHandle:
         """The property `name` of the JSON body, as JavaScript has it.
 
         Raises ApiError `upstream_error` if there is none.
@@ -118,72 +118,72 @@ class Ai(Protocol):
         ...
 
 
-class Translation(Protocol):
-    """What becomes of a stream on its way; never awaits."""
+class StreamTransform(Protocol):
+    """Transforms a stream chunk by chunk; never awaits."""
 
     def transform(self, chunk: bytes) -> bytes: ...
 
     def finish(self) -> bytes:
-        """What follows the last chunk."""
+        """Return what follows the last chunk."""
         ...
 
     def failed(self, reason: str) -> str:
-        """What follows if the stream breaks off."""
+        """Return what follows if the stream breaks off."""
         ...
 
 
-class StreamEnd(Protocol):
-    """What follows a stream that has gone to its client untouched."""
+class StreamEpilogue(Protocol):
+    """Adds the end to a stream that goes to its client unread."""
 
     @property
     def reads(self) -> int | None:
-        """So many bytes of it, the last ones, are asked for; None for all."""
+        """Number of bytes at the end of the stream that `whole` needs; None for all."""
         ...
 
     async def whole(self, body: bytes) -> str:
-        """It has closed, and `body` is what was asked for of it."""
+        """Return what follows a stream that has closed. body: its last `reads` bytes."""
         ...
 
     def failed(self, reason: str) -> str:
-        """It has broken off."""
+        """Return what follows if the stream breaks off."""
         ...
 
 
 @dataclass(frozen=True)
-class End:
-    """How a body that was streamed has ended."""
+class StreamOutcome:
+    """How the streamed bodies of a response have ended."""
 
-    has_left: bool
-    """The client did not wait for it."""
+    client_disconnected: bool
+    """The client has not read to the end."""
     defect: Exception | None = None
-    """Of ours, for which it has broken off."""
+    """An exception of this Worker's code that has broken off a body."""
 
 
 class Streams(Protocol):
-    """Bodies that are written while the client already reads them."""
+    """Bodies of one response, sent while they are made."""
 
-    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
-        """`before`, then the body, untouched and unread, then what `end` makes of it."""
+    def pipe(self, body: JsHandle, epilogue: StreamEpilogue, prefix: str = "") -> JsHandle:
+        """Send the prefix, the body unread and unchanged, and what the epilogue adds."""
         ...
 
-    def translated(self, body: Opaque, translation: Translation) -> Opaque:
-        """The body, each chunk as the translation makes it."""
+    def transform(self, body: JsHandle, transform: StreamTransform) -> JsHandle:
+        """Send the body, each chunk transformed."""
         ...
 
-    def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
-        """A body of these parts, written as they come. The generator is closed when the client leaves."""
+    def generate(self, parts: "AsyncGenerator[str | bytes]") -> JsHandle:
+        """Send what the generator yields, which is closed when the client disconnects."""
         ...
 
-    def when_over(self, work: Callable[[End], None]) -> None:
-        """Call it when all of these bodies are written, at once if there are none."""
+    def on_complete(self, callback: Callable[[StreamOutcome], None]) -> None:
+        """Call back when all of these bodies have ended; at once if there are none."""
         ...
 
-    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let it run on when the response has been sent."""
+    def wait_until(self, work: Coroutine[Any, Any, None]) -> None:
+        """Let the work go on after the response has been sent."""
         ...
 
-    def when_left(self, work: Callable[[], None]) -> None:
-        """Call it if the client leaves: the platform may then cut off everything else."""
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
+        """Call back if the client disconnects before the end: the platform may then cut off everything else."""
         ...
 
 
@@ -235,7 +235,7 @@ class RateLimiter(Protocol):
 class StoredObject:
     """An object of the bucket, as much of it as the request asks for."""
 
-    body: Opaque | None
+    body: JsHandle | None
     """None if the client has it already (304), or wants it only if it were another (412)."""
     status: int
     """200, 206, 304, 412 or 416."""
@@ -312,11 +312,11 @@ class VectorRecord:
 class VectorIndex(Protocol):
     """Vectorize; what is written shows some seconds later."""
 
-    async def upsert(self, rows: Opaque, records: Sequence[VectorRecord]) -> None:
+    async def upsert(self, rows: JsHandle, records: Sequence[VectorRecord]) -> None:
         """rows: a JavaScript array of as many arrays of numbers, in the same order."""
         ...
 
-    async def query(self, rows: Opaque, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
+    async def query(self, rows: JsHandle, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
         """Ids of the vectors nearest to the first of `rows` → their scores, the nearest first."""
         ...
 

@@ -203,8 +203,8 @@ class ApiError(Exception):
         return OUT_OF_QUOTA if self.upstream_code in QUOTA_CODES else OPENAI_KINDS[self.type]
 
 
-class ClientLeft(ApiError):  # noqa: N818 - what has happened, and no fault
-    """What nobody waits for any more: only the log sees it."""
+class ClientDisconnected(ApiError):  # noqa: N818 - an event, not a fault
+    """The client has gone before its answer was whole: only the log sees it."""
 
     def __init__(self) -> None:
         super().__init__("timeout", "The client has left.")

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiworker.bindings import Analytics, End
-from aiworker.errors import ApiError, ClientLeft
+from aiworker.bindings import Analytics, StreamOutcome
+from aiworker.errors import ApiError, ClientDisconnected
 
 CLIPPED_AT = 2_000
 """Characters of what models are asked, with LOG_PROMPTS `on`."""
@@ -56,7 +56,7 @@ class RequestLog:
     """What the answers have cost, as far as it is known."""
     cache: str | None = None
     """What AI Gateway's cache has said: HIT or MISS."""
-    has_left: bool = False
+    client_disconnected: bool = False
     """The client did not wait for the end."""
     repeats: str = "off"
     """What lines may repeat of requests: the variable LOG_PROMPTS."""
@@ -83,8 +83,8 @@ class RequestLog:
         self.neurons = _sum(self.neurons, neurons)
 
     def refused(self, error: ApiError) -> None:
-        self.has_left = isinstance(error, ClientLeft)
-        if not self.has_left:
+        self.client_disconnected = isinstance(error, ClientDisconnected)
+        if not self.client_disconnected:
             self.error, self.upstream_code = error.type, error.upstream_code
 
     def failed(self, error: Exception) -> None:
@@ -103,14 +103,14 @@ class RequestLog:
 
     def left(self) -> None:
         """The client is gone: what is still to come may never come."""
-        self.ended(End(has_left=True))
+        self.ended(StreamOutcome(client_disconnected=True))
 
-    def ended(self, end: End) -> None:
+    def ended(self, end: StreamOutcome) -> None:
         """Write the line; once, whatever ends it first."""
         if self.is_written:
             return
         self.is_written = True
-        self.has_left |= end.has_left
+        self.client_disconnected |= end.client_disconnected
         if end.defect:
             self.failed(end.defect)
         self.write(self.line())
@@ -140,7 +140,7 @@ class RequestLog:
             "output_tokens": self.output_tokens,
             "neurons": None if self.neurons is None else round(self.neurons, 4),
             "cache": self.cache,
-            "client_left": self.has_left,
+            "client_left": self.client_disconnected,
         }
         said = {"defect": self.defect, "prompt": self.prompt}
         told |= {name: value for name, value in said.items() if value is not None}

@@ -5,10 +5,19 @@ from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
 from aiworker.auth.access import ANYBODY, Caller
-from aiworker.bindings import Ai, Converted, End, Inputs, StreamEnd, Translation, UpstreamResponse, unbound
+from aiworker.bindings import (
+    Ai,
+    Converted,
+    Inputs,
+    StreamEpilogue,
+    StreamOutcome,
+    StreamTransform,
+    UpstreamResponse,
+    unbound,
+)
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque, Payload
+from aiworker.http.messages import JsHandle, Payload
 from aiworker.log import RequestLog
 from aiworker.settings import Settings
 
@@ -52,7 +61,7 @@ def posted(path: str, body: Any) -> FakeRequest:
 class FakeAnswer:
     def __init__(self, status: int, text: str, **headers: str) -> None:
         self.status = status
-        self.body = Opaque(object())
+        self.body = JsHandle(object())
         self._text = text
         self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -68,7 +77,7 @@ class FakeAnswer:
     async def base64_payload(self, name: str) -> Payload:
         raise NotImplementedError
 
-    async def value(self, name: str) -> Opaque:
+    async def value(self, name: str) -> JsHandle:
         raise NotImplementedError
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -116,22 +125,22 @@ class FakeAi:
 class FakeStreams:
     """Hands bodies on as they are."""
 
-    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
+    def pipe(self, body: JsHandle, epilogue: StreamEpilogue, prefix: str = "") -> JsHandle:
         return body
 
-    def translated(self, body: Opaque, translation: Translation) -> Opaque:
+    def transform(self, body: JsHandle, transform: StreamTransform) -> JsHandle:
         raise NotImplementedError
 
-    def written(self, parts: "AsyncGenerator[str | bytes]") -> Opaque:
-        return Opaque(parts)
+    def generate(self, parts: "AsyncGenerator[str | bytes]") -> JsHandle:
+        return JsHandle(parts)
 
-    def when_over(self, work: Callable[[End], None]) -> None:
-        work(End(has_left=False))
+    def on_complete(self, callback: Callable[[StreamOutcome], None]) -> None:
+        callback(StreamOutcome(client_disconnected=False))
 
-    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+    def wait_until(self, work: Coroutine[Any, Any, None]) -> None:
         raise NotImplementedError
 
-    def when_left(self, work: Callable[[], None]) -> None:
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
         """Nobody ever leaves."""
 
 

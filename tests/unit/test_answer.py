@@ -4,7 +4,7 @@ import pytest
 
 from aiworker.models import catalogue
 from aiworker.models.answer import Answer, as_frames, frame_data
-from aiworker.models.openai_stream import ChatWriter, Head, Limits, Translation
+from aiworker.models.openai_stream import ChatWriter, Head, Limits, OpenAITransform
 from aiworker.models.stream_end import said_in
 
 
@@ -20,7 +20,7 @@ def test_a_text_is_found_where_each_dialect_has_it(name: str) -> None:
     said = Answer()
     said.add({"choices": [{name: "Hello"}]})
     assert said.text == "Hello"
-    translation = Translation(ChatWriter(Head("id", 0, "model")))
+    translation = OpenAITransform(ChatWriter(Head("id", 0, "model")))
     assert b'"content":"Hello"' in translation.whole({"choices": [{name: "Hello"}]})
 
 
@@ -33,7 +33,7 @@ def test_a_completion_of_a_raw_prompt_is_streamed_as_it_is() -> None:
 def test_a_count_that_is_missing_counts_as_none(usage: dict[str, int | None]) -> None:
     priced = catalogue.MODELS["@cf/meta/llama-3.1-8b-instruct-fast"]
     assert catalogue.neurons(priced, usage) == pytest.approx(5 * priced.neurons["million_input_tokens"] / 1e6)
-    translation = Translation(ChatWriter(Head("id", 0, "model")), Limits(max_tokens=10))
+    translation = OpenAITransform(ChatWriter(Head("id", 0, "model")), Limits(max_tokens=10))
     written = translation.transform(b'data: {"response":"Hi"}\n\n')
     written += translation.whole({"response": "", "usage": usage})
     assert b'"finish_reason":"stop"' in written

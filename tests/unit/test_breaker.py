@@ -7,7 +7,7 @@ import pytest
 
 from aiworker.bindings import Inputs
 from aiworker.context import Context
-from aiworker.errors import ApiError, ClientLeft
+from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.models import breaker as module
 from aiworker.models import catalogue, model_call
 from aiworker.models.breaker import FAILURES, REST, WITHIN, Breaker
@@ -145,7 +145,7 @@ async def test_a_model_that_fails_is_not_asked(context: Callable[..., Context], 
     assert len(ai.calls) == FAILURES
 
 
-@pytest.mark.parametrize("failure", [refused(400, 5006), refused(429, 3036), refused(429, 3021), ClientLeft()])
+@pytest.mark.parametrize("failure", [refused(400, 5006), refused(429, 3036), refused(429, 3021), ClientDisconnected()])
 async def test_what_is_no_fault_of_the_model_does_not_count(context: Callable[..., Context], failure: Any) -> None:
     ai = FakeAi(failure)
     await fail_calls(context(ai), 2 * FAILURES)
@@ -167,7 +167,7 @@ async def test_a_success_makes_it_well(context: Callable[..., Context], clock: C
         assert (await run(context(ai))).model.id == FIRST
 
 
-@pytest.mark.parametrize("failure", [refused(400, 5006), ClientLeft()])
+@pytest.mark.parametrize("failure", [refused(400, 5006), ClientDisconnected()])
 async def test_a_trial_that_tells_nothing_of_the_model_is_followed_by_another(
     context: Callable[..., Context], clock: Clock, failure: Any
 ) -> None:

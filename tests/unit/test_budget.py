@@ -11,7 +11,7 @@ import pytest
 from aiworker.auth.access import Key
 from aiworker.auth.budget import DAY, KeptBudget, Spending
 from aiworker.bindings import Inputs, Spent
-from aiworker.errors import ApiError, ClientLeft
+from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.models import catalogue, estimate, model_call
 from aiworker.models.model_call import Candidate
 from aiworker.settings import Settings
@@ -183,7 +183,7 @@ async def test_a_call_that_fails_costs_nothing(kept: KeptBudget) -> None:
     assert spent(kept) == 0
 
 
-@pytest.mark.parametrize("failure", [ClientLeft(), ApiError("timeout", "late")])
+@pytest.mark.parametrize("failure", [ClientDisconnected(), ApiError("timeout", "late")])
 async def test_a_call_that_nobody_waited_for_costs_what_was_reserved(kept: KeptBudget, failure: ApiError) -> None:
     spends = spending(kept, daily=100)
     with pytest.raises(ApiError):

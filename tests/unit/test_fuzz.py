@@ -21,7 +21,7 @@ from aiworker.http.body import Schema, parse_form, parse_json, parse_object, par
 from aiworker.models import transcript, wav
 from aiworker.models.answer import Answer, Frames, frame_data
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
-from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Translation
+from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.models.stream_end import said_in
 from aiworker.routes.chat_schema import ChatRequest
@@ -129,7 +129,7 @@ def test_any_stream_is_translated_alike_however_it_is_cut(
     assume(b"\r\r\n" not in stream)
 
     def translated(parts: list[bytes]) -> bytes:
-        translation = Translation(WRITERS[writer](), Limits(stop=stop), HEAD.id)
+        translation = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
         return b"".join(
             [*map(translation.transform, parts), translation.finish(), translation.failed("reset").encode()]
         )
@@ -179,7 +179,7 @@ def test_no_text_is_lost_or_doubled(texts: list[str], cuts: list[int], *, is_ope
         for block in frames.feed(part):
             kept.add(frame_data(block) or {})
     assert kept.text == "".join(texts)
-    translation = Translation(ChatWriter(HEAD), Limits(), HEAD.id)
+    translation = OpenAITransform(ChatWriter(HEAD), Limits(), HEAD.id)
     written = b"".join(map(translation.transform, pieces(stream, cuts))) + translation.finish()
     assert said_in(written).text == "".join(texts)
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque
+from aiworker.http.messages import JsHandle
 from aiworker.models import catalogue, guard
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.guard import Verdict, read, turns
@@ -186,7 +186,7 @@ class Body(FakeAnswer):
 
     def __init__(self, text: str, kind: str) -> None:
         super().__init__(200, text, content_type=kind)
-        self.body = Opaque(text)
+        self.body = JsHandle(text)
         self.reads = 0
 
     async def text(self) -> str:

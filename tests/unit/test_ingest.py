@@ -13,7 +13,7 @@ import pytest
 
 from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
-from aiworker.http.messages import Opaque
+from aiworker.http.messages import JsHandle
 from aiworker.rag import ingest, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
@@ -138,7 +138,7 @@ class Index:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    async def upsert(self, rows: Opaque, records: Sequence[VectorRecord]) -> None:
+    async def upsert(self, rows: JsHandle, records: Sequence[VectorRecord]) -> None:
         await self._machine.touch()
         self._machine.vectors |= {record.id: record for record in records}
         await self._machine.touch()
@@ -157,8 +157,8 @@ class Index:
 
 
 class Embedded(FakeAnswer):
-    async def value(self, name: str) -> Opaque:
-        return Opaque([])
+    async def value(self, name: str) -> JsHandle:
+        return JsHandle([])
 
 
 class Model(FakeAi):

@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker.errors import ApiError
-from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, Said, Translation, chat_completion
+from aiworker.models.openai_stream import (
+    ChatWriter,
+    CompletionWriter,
+    Head,
+    Limits,
+    OpenAITransform,
+    Said,
+    chat_completion,
+)
 from aiworker.models.responses_stream import ResponsesWriter
 
 HEAD = Head("chatcmpl-1", 1_700_000_000, "@cf/some/model")
@@ -33,7 +41,7 @@ def said(*texts: str) -> str:
 
 
 def translated(stream: str | bytes, limits: Limits = UNLIMITED, **options: Any) -> bytes:
-    translation = Translation(ChatWriter(HEAD, **options), limits, HEAD.id)
+    translation = OpenAITransform(ChatWriter(HEAD, **options), limits, HEAD.id)
     return translation.transform(stream.encode() if isinstance(stream, str) else stream) + translation.finish()
 
 
@@ -91,9 +99,9 @@ def test_frames_split_or_merged_anywhere_give_the_same_chunks(
 ) -> None:
     data = stream.encode(errors="surrogatepass")
     data = data if is_whole else data[:-9]
-    at_once = Translation(WRITERS[writer](), Limits(stop=stop), HEAD.id)
+    at_once = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
     expected = at_once.transform(data) + at_once.finish()
-    in_pieces = Translation(WRITERS[writer](), Limits(stop=stop), HEAD.id)
+    in_pieces = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
     found = b"".join(in_pieces.transform(data[start:end]) for start, end in pairwise(places))
     assert found + in_pieces.finish() == expected
@@ -101,7 +109,7 @@ def test_frames_split_or_merged_anywhere_give_the_same_chunks(
 
 def test_byte_by_byte_it_is_the_same() -> None:
     stream = said("Grüße 👋🏽", '"\\\n')
-    translation = Translation(ChatWriter(HEAD), answer_id=HEAD.id)
+    translation = OpenAITransform(ChatWriter(HEAD), answer_id=HEAD.id)
     found = b"".join(translation.transform(bytes([byte])) for byte in stream.encode()) + translation.finish()
     assert found == translated(stream)
     assert text_of(found) == 'Grüße 👋🏽"\\\n'
@@ -255,14 +263,14 @@ def test_the_model_s_own_words_of_an_error_are_told() -> None:
 
 
 def test_a_connection_that_breaks_after_the_end_harms_nothing() -> None:
-    translation = Translation(ChatWriter(HEAD))
+    translation = OpenAITransform(ChatWriter(HEAD))
     assert translation.transform(said("a").encode()).endswith(DONE.encode())
     assert translation.failed("reset") == ""
     assert translation.finish() == b""
 
 
 def test_a_connection_that_breaks_before_is_an_error() -> None:
-    translation = Translation(ChatWriter(HEAD))
+    translation = OpenAITransform(ChatWriter(HEAD))
     translation.transform(native({"response": "a"}).encode())
     assert json.loads(translation.failed("reset").removeprefix("data: "))["error"]["message"].endswith("reset")
     assert translation.finish() == b""
@@ -277,7 +285,7 @@ def test_comments_and_empty_frames_are_passed_over() -> None:
 
 def whole(answer: dict[str, Any], limits: Limits = UNLIMITED) -> dict[str, Any]:
     found = Said()
-    Translation(found, limits, HEAD.id).whole(answer)
+    OpenAITransform(found, limits, HEAD.id).whole(answer)
     return chat_completion(found, HEAD)
 
 
@@ -321,7 +329,7 @@ def events(written: bytes) -> list[dict[str, Any]]:
 
 
 def responded(stream: str, limits: Limits = UNLIMITED) -> list[dict[str, Any]]:
-    translation = Translation(ResponsesWriter({"id": "resp_1", "model": "m"}), limits, "resp_1")
+    translation = OpenAITransform(ResponsesWriter({"id": "resp_1", "model": "m"}), limits, "resp_1")
     return events(translation.transform(stream.encode()) + translation.finish())
 
 
@@ -352,4 +360,4 @@ def test_a_response_that_breaks_off_ends_with_an_error_that_clients_raise() -> N
 
 def test_a_whole_answer_that_breaks_off_raises() -> None:
     with pytest.raises(ApiError):
-        Translation(Said()).finish()
+        OpenAITransform(Said()).finish()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.bindings import End
+from aiworker.bindings import StreamOutcome
 from aiworker.log import RequestLog
 from tools.dev.request_line import WRANGLERS, readable
 
@@ -32,7 +32,7 @@ def line(**known: Any) -> str:
             "POST /chat 429 · rate limited (Workers AI's 3040) · 213 ms",
         ),
         ({"method": "OPTIONS", "route": None, "status": 204}, "OPTIONS 204 · 213 ms"),
-        ({"status": None, "has_left": True}, "POST /chat … · 213 ms · the client has left"),
+        ({"status": None, "client_disconnected": True}, "POST /chat … · 213 ms · the client has left"),
         (
             {"status": 500, "error": "internal_error", "defect": "  File x\nKeyError"},
             "POST /chat 500 · internal error · 213 ms\n      File x\n    KeyError",
@@ -66,14 +66,16 @@ def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> 
 def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     log = RequestLog("POST", request_id="req_1")
     log.left()
-    log.ended(End(has_left=False))
+    log.ended(StreamOutcome(client_disconnected=False))
     [written] = capsys.readouterr().out.splitlines()
     assert json.loads(written)["client_left"] is True
 
 
 def test_a_defect_of_a_stream_is_in_its_line_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     for repeats, message in (("off", "KeyError"), ("errors", "KeyError: 'a secret'")):
-        RequestLog("POST", request_id="req_1", repeats=repeats).ended(End(has_left=False, defect=KeyError("a secret")))
+        RequestLog("POST", request_id="req_1", repeats=repeats).ended(
+            StreamOutcome(client_disconnected=False, defect=KeyError("a secret"))
+        )
         told = json.loads(capsys.readouterr().out)
         assert told["error"] == "internal_error"
         assert told["defect"].endswith(message)
@@ -91,7 +93,7 @@ def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[st
     log.answered("@cf/a/b", 0.25, "MISS")
     log.used({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)
     log.begins(200)
-    log.ended(End(has_left=False))
+    log.ended(StreamOutcome(client_disconnected=False))
     [(index, texts, numbers)] = written
     assert (index, texts) == ("shop", ["/chat", "200", "", "@cf/a/b", "MISS"])
     assert numbers[1:] == [250, 7, 0.5, 1]

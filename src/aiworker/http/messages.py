@@ -1,6 +1,6 @@
 """A request and a response as the rest of the Worker sees them: plain Python, whatever the platform.
 
-A body that is an `Opaque` belongs to JavaScript. It is handed on as it is and never read here: that is why a stream of
+A body that is a `JsHandle` belongs to JavaScript. It is handed on as it is and never read here: that is why a stream of
 a thousand frames costs Python nothing.
 """
 
@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
-Opaque = NewType("Opaque", object)
+JsHandle = NewType("JsHandle", object)
 """A JavaScript object, such as a ReadableStream, on its way from one JavaScript API to another."""
 
 
@@ -24,7 +24,7 @@ class Payload(Protocol):
     def size(self) -> int: ...
 
     @property
-    def body(self) -> Opaque:
+    def body(self) -> JsHandle:
         """The bytes as the body of a response."""
         ...
 
@@ -32,7 +32,7 @@ class Payload(Protocol):
         """A copy of that part."""
         ...
 
-    def view(self, start: int, end: int) -> Opaque:
+    def view(self, start: int, end: int) -> JsHandle:
         """That part where it is, uncopied."""
         ...
 
@@ -44,11 +44,11 @@ class Payload(Protocol):
         """Hexadecimal."""
         ...
 
-    def base64(self) -> Opaque:
+    def base64(self) -> JsHandle:
         """The bytes as base64, for a part of a response."""
         ...
 
-    async def floats_base64(self, start: int, end: int) -> list[Opaque]:
+    async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         """Of each array in the JSON array of arrays of numbers that is there, the float32, little-endian, as base64."""
         ...
 
@@ -101,7 +101,7 @@ class Request(Protocol):
 
 @dataclass
 class Response:
-    body: "str | list[str | Opaque] | Opaque | None" = None
+    body: "str | list[str | JsHandle] | JsHandle | None" = None
     """Of a list, the parts are put together in JavaScript."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])

@@ -17,8 +17,8 @@ from pydantic_core import from_json
 from aiworker.auth.budget import Charge
 from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.context import Resources
-from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError, ClientLeft
-from aiworker.http.messages import Opaque, Response
+from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError, ClientDisconnected
+from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
 from aiworker.models import catalogue, control_tokens, estimate
 from aiworker.models.catalogue import Model
@@ -151,7 +151,7 @@ async def _first(
     try:
         return replace(await _first_that_answers(resources, candidates, gateway), charge=charge)
     except ApiError as error:
-        if error.type != "timeout" and not isinstance(error, ClientLeft):
+        if error.type != "timeout" and not isinstance(error, ClientDisconnected):
             charge.cost = 0
         raise
 
@@ -225,7 +225,7 @@ def neurons(answers: Sequence[Answer], usage: Mapping[str, Any], priced: float |
     return cost
 
 
-def response(answers: Sequence[Answer], body: str | list[str | Opaque], neurons: float | None) -> Response:
+def response(answers: Sequence[Answer], body: str | list[str | JsHandle], neurons: float | None) -> Response:
     """A JSON `body` made of answers of one model, with the headers of them all and what they have cost together."""
     headers: dict[str, dict[str, None]] = {}
     for answer in answers:
@@ -297,7 +297,7 @@ async def _attempt(
     except ApiError as error:
         error.headers |= _told(model, began)
         # a time-out of ours ends it; a connection that broke may do better the next time
-        is_late = error.type == "timeout" and not isinstance(error, ClientLeft)
+        is_late = error.type == "timeout" and not isinstance(error, ClientDisconnected)
         is_broken = error.type == "upstream_error"
         raise _Refused(error, may_pass=is_broken, has_failed=is_broken or is_late) from None
     facts = _told(model, began) | _handed_on(raw)

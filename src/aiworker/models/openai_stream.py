@@ -61,7 +61,7 @@ class Limits:
     """An estimate, for models that do not count."""
 
 
-class Translation:
+class OpenAITransform:
     """One answer on its way from a model of either dialect to a Writer."""
 
     told: Callable[[Json], object] | None = None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiworker.bindings import Streams
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque
+from aiworker.http.messages import JsHandle
 from aiworker.models import model_call
 from aiworker.models.answer import DONE, Answer, Frames, frame_data
 
@@ -14,7 +14,7 @@ TAIL = 16_384
 
 
 @dataclass(frozen=True)
-class StreamEnd:
+class AnswerEpilogue:
     answer: model_call.Answer
     broken_off: Callable[[str], str]
     """What its client is sent if the stream has broken off, made of the reason."""
@@ -42,12 +42,12 @@ class StreamEnd:
         return self.broken_off(reason)
 
 
-async def relayed(streams: Streams, end: StreamEnd, before: str = "") -> str | Opaque:
+async def relayed(streams: Streams, end: AnswerEpilogue, before: str = "") -> str | JsHandle:
     """`before`, the answer's own stream, and what follows it; all at once of an answer that was held."""
     answer = end.answer
     if answer.held is None:
         # from one JavaScript stream to the other; should the client leave, the model is cancelled
-        return streams.relay(answer.raw.body, end, before)
+        return streams.pipe(answer.raw.body, end, before)
     return before + answer.held + await end.whole(answer.held.encode())
 
 

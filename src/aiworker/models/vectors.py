@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque, Payload
+from aiworker.http.messages import JsHandle, Payload
 from aiworker.models.model_call import Answer
 
 WINDOW = 4096
@@ -27,7 +27,7 @@ OPENING, CLOSING = b"[]"
 @dataclass(frozen=True)
 class Vectors:
     answer: Answer
-    rows: Opaque
+    rows: JsHandle
     """JSON arrays of numbers with commas between them, without the brackets around all of them."""
     count: int
     dimensions: int
@@ -38,7 +38,7 @@ class Vectors:
     begin: int
     end: int
 
-    def each(self) -> Iterator[Opaque]:
+    def each(self) -> Iterator[JsHandle]:
         """The JSON array of each vector."""
         begin = self.begin + 1
         for _ in range(self.count):
@@ -47,7 +47,7 @@ class Vectors:
             yield self.payload.view(begin, end)
             begin = end
 
-    async def each_base64(self) -> list[Opaque]:
+    async def each_base64(self) -> list[JsHandle]:
         """Each vector as base64 of its float32, little-endian."""
         return await self.payload.floats_base64(self.begin, self.end)
 

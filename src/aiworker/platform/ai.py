@@ -9,8 +9,8 @@ import js
 from pyodide.ffi import JsException, JsNull
 
 from aiworker.bindings import Binary, Converted, Inputs
-from aiworker.errors import ApiError, ClientLeft
-from aiworker.http.messages import Opaque, Payload
+from aiworker.errors import ApiError, ClientDisconnected
+from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import from_js, js_object, parse_json, string_or_none
 from aiworker.platform.payload import JsPayload, decode_base64
 
@@ -33,7 +33,7 @@ class WorkersAi:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
         except JsException as error:
             if self._signal and self._signal.aborted:
-                raise ClientLeft from error
+                raise ClientDisconnected from error
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} has not begun to answer in time.") from error
             raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
@@ -62,7 +62,7 @@ class AiResponse:
     def __init__(self, response: js.Response) -> None:
         self._response = response
         self.status: int = response.status
-        self.body = Opaque(response.body)
+        self.body = JsHandle(response.body)
 
     def header(self, name: str) -> str | None:
         return string_or_none(self._response.headers.get(name))
@@ -83,14 +83,14 @@ class AiResponse:
         except JsException as error:  # no JSON, no such property, no string, no base64
             raise ApiError("upstream_error", f"The model's answer has no {name}: {error}") from error
 
-    async def value(self, name: str) -> Opaque:
+    async def value(self, name: str) -> JsHandle:
         try:
             value = getattr(await self._response.json(), name, None)
         except JsException as error:
             raise ApiError("upstream_error", f"The model's answer is no JSON: {error}") from error
         if value is None or isinstance(value, JsNull):
             raise ApiError("upstream_error", f"The model's answer has no {name}.")
-        return Opaque(value)
+        return JsHandle(value)
 
     async def chunks(self) -> AsyncGenerator[bytes]:
         if isinstance(self._response.body, JsNull):

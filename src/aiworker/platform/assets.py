@@ -4,7 +4,7 @@ from typing import Any
 
 from aiworker.bindings import StoredObject
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque, Request
+from aiworker.http.messages import JsHandle, Request
 from aiworker.platform.javascript import binding_result, js_object
 
 
@@ -23,4 +23,4 @@ class StaticAssets:
         if file.status not in (200, 304):
             raise ApiError("unavailable", f"This deployment has no file {path}: run scripts/check, then deploy again.")
         headers = {name: file.headers.get(name) for name in ("content-type", "etag") if file.headers.has(name)}
-        return StoredObject(Opaque(file.body) if file.status == 200 else None, file.status, headers)
+        return StoredObject(JsHandle(file.body) if file.status == 200 else None, file.status, headers)

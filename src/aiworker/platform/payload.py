@@ -7,7 +7,7 @@ from pyodide.ffi import JsException, to_js
 
 from aiworker.bindings import Part
 from aiworker.errors import ApiError
-from aiworker.http.messages import Opaque, Payload
+from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import apply, call_method, js_object
 
 
@@ -19,12 +19,12 @@ class JsPayload:
         self.media_type = media_type
         self._bytes = js.Uint8Array.new(buffer)
         self.size: int = self._bytes.byteLength
-        self.body = Opaque(buffer)
+        self.body = JsHandle(buffer)
 
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         return self._bytes.subarray(start, self.size if end is None else end).to_bytes()
 
-    def view(self, start: int, end: int) -> Opaque:
+    def view(self, start: int, end: int) -> JsHandle:
         return self._bytes.subarray(start, end)
 
     def find(self, byte: int, start: int) -> int:
@@ -44,10 +44,10 @@ class JsPayload:
         """Return a JavaScript array of the bytes as numbers."""
         return js.Array.from_(self._bytes)
 
-    def base64(self) -> Opaque:
+    def base64(self) -> JsHandle:
         strings = js.Array.new()
         self.set_base64(strings, "0")
-        return Opaque(js.Blob.new(strings))
+        return JsHandle(js.Blob.new(strings))
 
     def set_base64(self, target: Any, name: str) -> None:
         """Set a property of a JavaScript object to the bytes as base64.
@@ -58,7 +58,7 @@ class JsPayload:
         getter.get = self._bytes.toBase64.bind(self._bytes)
         js.Object.assign(target, js.Object.defineProperty(js.Object.new(), name, getter))
 
-    async def floats_base64(self, start: int, end: int) -> list[Opaque]:
+    async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         rows = await js.Response.new(self.view(start, end)).json()
         return [JsPayload(js.Float32Array.new(row).buffer).base64() for row in rows]
 

@@ -9,7 +9,7 @@ from pyodide.ffi import JsNull
 
 from aiworker.bindings import StoredObject
 from aiworker.http import preconditions
-from aiworker.http.messages import Opaque, Payload, Request
+from aiworker.http.messages import JsHandle, Payload, Request
 from aiworker.platform.javascript import binding_result, js_object
 from aiworker.platform.payload import JsPayload
 
@@ -39,7 +39,7 @@ class R2Bucket:
             stored = await _from_bucket(self._binding.get(key, js_object(_range(selection))))
             if isinstance(stored, JsNull):  # deleted since
                 return None
-        body = Opaque(stored.body) if hasattr(stored, "body") else None
+        body = JsHandle(stored.body) if hasattr(stored, "body") else None
         return StoredObject(body, selection.status, preconditions.response_headers(selection, version))
 
     async def payload(self, key: str) -> Payload | None:

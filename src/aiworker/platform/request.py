@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlsplit
 import js
 from pyodide.ffi import JsException, JsNull, JsProxy
 
-from aiworker.errors import ApiError, ClientLeft
+from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.http.messages import Payload
 from aiworker.http.payload_checks import (
     MAX_FIELDS,
@@ -109,11 +109,11 @@ class JsRequest:
 
 
 async def _received(body: Awaitable[Any]) -> Any:
-    """Await a part of the body; raises ClientLeft if it breaks off."""
+    """Await a part of the body; raises ClientDisconnected if it breaks off."""
     try:
         return await body
     except JsException as error:
-        raise ClientLeft from error
+        raise ClientDisconnected from error
 
 
 def _without_files(data: Any, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:

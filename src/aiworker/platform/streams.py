@@ -9,8 +9,8 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
 
-from aiworker.bindings import End, StreamEnd, Translation
-from aiworker.http.messages import Opaque
+from aiworker.bindings import StreamEpilogue, StreamOutcome, StreamTransform
+from aiworker.http.messages import JsHandle
 from aiworker.platform.isolate import isolate
 
 DEFECT = "a defect of the server"
@@ -28,50 +28,51 @@ class JsStreams:
         self._execution = execution
         self._signal = signal
         self._open = 0
-        self._end = End(has_left=False)
-        self._when_over: Callable[[End], None] | None = None
-        self._when_left: Any = None
+        self._outcome = StreamOutcome(client_disconnected=False)
+        self._on_complete: Callable[[StreamOutcome], None] | None = None
+        self._on_abort: Any = None
+        """JavaScript's listener for the signal, until it has been called or removed."""
 
-    def relay(self, body: Opaque, end: StreamEnd, before: str = "") -> Opaque:
-        pipe = js.IdentityTransformStream.new()
-        return self._run(pipe, _relay(body, pipe.writable, end, before))
+    def pipe(self, body: JsHandle, epilogue: StreamEpilogue, prefix: str = "") -> JsHandle:
+        stream = js.IdentityTransformStream.new()
+        return self._run(stream, _pipe(body, stream.writable, epilogue, prefix))
 
-    def translated(self, body: Opaque, translation: Translation) -> Opaque:
-        pipe = js.IdentityTransformStream.new()
-        return self._run(pipe, _transform(body, pipe.writable, translation))
+    def transform(self, body: JsHandle, transform: StreamTransform) -> JsHandle:
+        stream = js.IdentityTransformStream.new()
+        return self._run(stream, _transform(body, stream.writable, transform))
 
-    def written(self, parts: AsyncGenerator[str | bytes]) -> Opaque:
-        pipe = js.IdentityTransformStream.new()
-        return self._run(pipe, _generate(parts, pipe.writable.getWriter()))
+    def generate(self, parts: AsyncGenerator[str | bytes]) -> JsHandle:
+        stream = js.IdentityTransformStream.new()
+        return self._run(stream, _generate(parts, stream.writable.getWriter()))
 
-    def when_over(self, work: Callable[[End], None]) -> None:
-        self._when_over = work
+    def on_complete(self, callback: Callable[[StreamOutcome], None]) -> None:
+        self._on_complete = callback
         self._check_complete()
 
-    def work_on(self, work: Coroutine[Any, Any, None]) -> None:
+    def wait_until(self, work: Coroutine[Any, Any, None]) -> None:
         self._execution.waitUntil(asyncio.ensure_future(work))
 
-    def when_left(self, work: Callable[[], None]) -> None:
+    def on_disconnect(self, callback: Callable[[], None]) -> None:
         def abort(_event: Any) -> None:
-            self._when_left = None
-            work()
+            self._on_abort = None
+            callback()
 
-        self._when_left = create_once_callable(abort)
-        self._signal.addEventListener("abort", self._when_left)
+        self._on_abort = create_once_callable(abort)
+        self._signal.addEventListener("abort", self._on_abort)
 
-    def _run(self, pipe: Any, work: Coroutine[Any, Any, bool]) -> Opaque:
+    def _run(self, stream: Any, work: Coroutine[Any, Any, bool]) -> JsHandle:
         self._open += 1
         # without waitUntil, what comes behind the response would never run
-        self._execution.waitUntil(asyncio.ensure_future(self._follow(pipe.writable, work)))
-        return Opaque(pipe.readable)
+        self._execution.waitUntil(asyncio.ensure_future(self._follow(stream.writable, work)))
+        return JsHandle(stream.readable)
 
     async def _follow(self, writable: Any, work: Coroutine[Any, Any, bool]) -> None:
         """Note how the body ends. work: resolves to whether the client has read to the end."""
         isolate.open_streams += 1
         try:
-            self._end = End(has_left=not await work)
+            self._outcome = StreamOutcome(client_disconnected=not await work)
         except Exception as error:  # the client must not take what it has for the whole
-            self._end = End(has_left=False, defect=error)
+            self._outcome = StreamOutcome(client_disconnected=False, defect=error)
             with contextlib.suppress(JsException):
                 await writable.abort(DEFECT)
         finally:
@@ -80,45 +81,45 @@ class JsStreams:
             self._check_complete()
 
     def _check_complete(self) -> None:
-        if self._when_over and not self._open:
-            self._when_over(self._end)
-            if self._when_left:
-                self._signal.removeEventListener("abort", self._when_left)
-                self._when_left.destroy()
-                self._when_left = None
+        if self._on_complete and not self._open:
+            self._on_complete(self._outcome)
+            if self._on_abort:
+                self._signal.removeEventListener("abort", self._on_abort)
+                self._on_abort.destroy()
+                self._on_abort = None
 
 
-async def _relay(body: Any, writable: Any, end: StreamEnd, before: str) -> bool:
-    """Send `before`, the body, and what `end` adds; return whether the client has read to the end.
+async def _pipe(body: Any, writable: Any, epilogue: StreamEpilogue, prefix: str) -> bool:
+    """Send prefix, body and epilogue; return whether the client has read to the end.
 
-    The body is split in two: one branch goes to the client, JavaScript buffers the other for `end`. (Reading that one
-    at the same time would hold back the client's, until enough of it has come.)
+    The body is split in two: one branch goes to the client, JavaScript buffers the other for the epilogue. (Reading
+    that one at the same time would hold back the client's, until enough of it has come.)
     """
     passed_on, buffered = body.tee()
     try:
-        if before:
-            await _send(writable, before)
+        if prefix:
+            await _send(writable, prefix)
         await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
         content = js.Uint8Array.new(await js.Response.new(buffered).arrayBuffer())
-        last = await end.whole((content.subarray(-end.reads) if end.reads else content).to_bytes())
+        last = await epilogue.whole((content.subarray(-epilogue.reads) if epilogue.reads else content).to_bytes())
     except JsException as error:  # the model's connection broke, its time is over, or the client has gone
-        last = end.failed(str(error))
+        last = epilogue.failed(str(error))
         for branch in (passed_on, buffered):  # only both stop the model
             with contextlib.suppress(JsException):
                 await branch.cancel()
     return await _close(writable.getWriter(), last)
 
 
-async def _transform(body: Any, writable: Any, translation: Translation) -> bool:
+async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bool:
     """Send the transformed body; return whether the client has read to the end."""
-    transformer = _Transformer(translation)
+    transformer = _Transformer(transform)
     with transformer.callbacks() as callbacks:
         try:
             transformed = body.pipeThrough(js.TransformStream.new(callbacks))
             await transformed.pipeTo(writable, preventAbort=True, preventClose=True)
             last = ""
         except JsException as error:
-            last = translation.failed(str(error))
+            last = transform.failed(str(error))
     is_complete = await _close(writable.getWriter(), last)
     if transformer.defect:
         raise transformer.defect
@@ -128,10 +129,10 @@ async def _transform(body: Any, writable: Any, translation: Translation) -> bool
 class _Transformer:
     """Callbacks of a TransformStream: a call for each chunk costs a fraction of what awaiting each of them would."""
 
-    def __init__(self, translation: Translation) -> None:
+    def __init__(self, stream_transform: StreamTransform) -> None:
         self.defect: Exception | None = None
         """The exception of this Worker's code that has broken off the stream."""
-        self._translation = translation
+        self._stream_transform = stream_transform
         self._new_bytes = js.Uint8Array.new
         self._enqueue: Any = None
 
@@ -149,13 +150,13 @@ class _Transformer:
 
     def transform(self, chunk: Any, controller: Any) -> None:
         try:
-            self._pass_on(self._translation.transform(chunk.to_bytes()))
+            self._pass_on(self._stream_transform.transform(chunk.to_bytes()))
         except Exception as error:
             self._break_off(error, controller)
 
     def flush(self, controller: Any) -> None:
         try:
-            self._pass_on(self._translation.finish())
+            self._pass_on(self._stream_transform.finish())
         except Exception as error:
             self._break_off(error, controller)
 

@@ -23,7 +23,7 @@ from aiworker.models.answer import EVENT_STREAM, Answer, as_frames, broken_off, 
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate
 from aiworker.models.selection import text_models
-from aiworker.models.stream_end import StreamEnd, relayed
+from aiworker.models.stream_end import AnswerEpilogue, relayed
 from aiworker.routes import conversations
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
@@ -106,7 +106,7 @@ async def _streamed(
         if conversation:
             await conversation.append([*body.turn(), completion.message()])
 
-    end = StreamEnd(answer, broken_off(context.request_id), store if conversation else None)
+    end = AnswerEpilogue(answer, broken_off(context.request_id), store if conversation else None)
     return answer.response(await relayed(context.streams, end))
 
 
@@ -124,7 +124,7 @@ async def _with_tools(
         return await _loop_buffered(context, loop, body, conversation, history)
     if body.stream:
         first = await loop.begin()
-        return first.response(context.streams.written(_loop_stream(context, loop, body, conversation)))
+        return first.response(context.streams.generate(_loop_stream(context, loop, body, conversation)))
     whole = await loop.run()
     response = priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
     await guard.check_output(context, [*history, *body.turn()], loop.spoken, body.gateway)

@@ -11,7 +11,7 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
-from aiworker.http.messages import Opaque, Response
+from aiworker.http.messages import JsHandle, Response
 from aiworker.models import catalogue, model_call, tokens, vectors
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
@@ -220,11 +220,11 @@ def _prompt_tokens(embedded: Vectors) -> int | None:
             return None
 
 
-def _content(embedded: list[Vectors], usage: dict[str, Any]) -> list[str | Opaque]:
+def _content(embedded: list[Vectors], usage: dict[str, Any]) -> list[str | JsHandle]:
     """Return the parts of `{shape, data, pooling?, usage}`: JSON text around the vectors, which stay in JavaScript."""
     count = sum(each.count for each in embedded)
     first = embedded[0]
-    parts: list[str | Opaque] = [f'{{"shape":[{count},{first.dimensions}],"data":[']
+    parts: list[str | JsHandle] = [f'{{"shape":[{count},{first.dimensions}],"data":[']
     for number, each in enumerate(embedded):
         parts += [",", each.rows] if number else [each.rows]
     rest = {**({"pooling": first.said["pooling"]} if "pooling" in first.said else {}), "usage": usage}

@@ -14,7 +14,7 @@ from aiworker.models.answer import DONE, EVENT_STREAM, Answer, as_frames, broken
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate
 from aiworker.models.selection import text_models
-from aiworker.models.stream_end import StreamEnd, relayed
+from aiworker.models.stream_end import AnswerEpilogue, relayed
 from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
 from aiworker.rag.retrieve import Search, retrieve
@@ -65,7 +65,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
     if not said.is_stream:  # a model that ignores `stream`
         whole = await said.object()
         return priced(said.response(sources + "".join(as_frames(whole)), EVENT_STREAM), said, whole)
-    end = StreamEnd(said, broken_off(context.request_id))
+    end = AnswerEpilogue(said, broken_off(context.request_id))
     return said.response(await relayed(context.streams, end, before=sources))
 
 

@@ -8,8 +8,8 @@ from aiworker.models.catalogue import Model
 from aiworker.models.openai_stream import (
     ChatWriter,
     CompletionWriter,
+    OpenAITransform,
     Said,
-    Translation,
     chat_completion,
     text_completion,
 )
@@ -37,13 +37,13 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
         if answer.is_stream and answer.model.dialect == "openai" and not is_legacy:
             return await text.untouched(context, answer)
         writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
-        return await text.streamed(context, answer, Translation(writer, limits, head.id))
+        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
     whole = await text.whole(answer)
     if "choices" in whole and not is_legacy:
         # as it came; some models leave out the envelope
         return text.responded(answer, {**head.to_json("chat.completion"), **whole}, whole)
     said = Said()
-    Translation(said, limits, head.id).whole(whole)
+    OpenAITransform(said, limits, head.id).whole(whole)
     return text.responded(answer, chat_completion(said, head, is_legacy=is_legacy), whole)
 
 
@@ -69,7 +69,7 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
     head = text.head(context, answer, "cmpl-")
     if body.stream:
         writer = CompletionWriter(head, include_usage=body.wants_usage)
-        return await text.streamed(context, answer, Translation(writer, limits, head.id))
+        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
     whole, said = await text.whole(answer), Said()
-    Translation(said, limits, head.id).whole(whole)
+    OpenAITransform(said, limits, head.id).whole(whole)
     return text.responded(answer, text_completion(said, head), whole)

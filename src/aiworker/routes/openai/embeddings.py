@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import parse_object
-from aiworker.http.messages import Opaque, Response
+from aiworker.http.messages import JsHandle, Response
 from aiworker.models import cl100k, model_call
 from aiworker.models.catalogue import Model
 from aiworker.routes import embed
@@ -72,8 +72,8 @@ def _named(error: ApiError, fields: list[str]) -> ApiError:
     return error
 
 
-def _body(vectors: Iterable[Opaque], model: Model, tokens: int, quote: str = "") -> list[str | Opaque]:
-    parts: list[str | Opaque] = ['{"object":"list","data":[']
+def _body(vectors: Iterable[JsHandle], model: Model, tokens: int, quote: str = "") -> list[str | JsHandle]:
+    parts: list[str | JsHandle] = ['{"object":"list","data":[']
     for number, vector in enumerate(vectors):
         comma = "," if number else ""
         parts += [f'{comma}{{"object":"embedding","index":{number},"embedding":{quote}', vector, f"{quote}}}"]

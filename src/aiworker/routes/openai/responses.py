@@ -2,7 +2,7 @@
 
 from aiworker.context import Context
 from aiworker.http.messages import Response
-from aiworker.models.openai_stream import Head, Json, Translation
+from aiworker.models.openai_stream import Head, Json, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.routes.openai import text
 from aiworker.routes.openai.fields import STREAM_OR_JSON
@@ -26,9 +26,9 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     head = text.head(context, answer, "resp_")
     writer = ResponsesWriter(_begun(body, head))
     if body.stream:
-        return await text.streamed(context, answer, Translation(writer, limits, head.id))
+        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
     whole = await text.whole(answer)
-    Translation(writer, limits, head.id).whole(whole)
+    OpenAITransform(writer, limits, head.id).whole(whole)
     return text.responded(answer, writer.response, whole)
 
 

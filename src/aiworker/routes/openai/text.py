@@ -13,8 +13,8 @@ from aiworker.models import guard, model_call
 from aiworker.models.answer import EVENT_STREAM, as_frames
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Answer, Candidate
-from aiworker.models.openai_stream import Head, Json, Limits, Translation, broken_off, error_frame
-from aiworker.models.stream_end import StreamEnd, relayed
+from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_off, error_frame
+from aiworker.models.stream_end import AnswerEpilogue, relayed
 from aiworker.routes.chat import models_for, priced
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import answer_tokens, prompt_tokens
@@ -70,12 +70,12 @@ def head(context: Context, answer: Answer, prefix: str) -> Head:
     return Head(f"{prefix}{context.request_id.removeprefix('req_')}", int(time.time()), answer.model.id)
 
 
-async def streamed(context: Context, answer: Answer, translation: Translation) -> Response:
+async def streamed(context: Context, answer: Answer, translation: OpenAITransform) -> Response:
     if answer.is_stream:
         translation.told = answer.used
         if answer.held is not None:
             return answer.response((translation.transform(answer.held.encode()) + translation.finish()).decode())
-        return answer.response(context.streams.translated(answer.raw.body, translation))
+        return answer.response(context.streams.transform(answer.raw.body, translation))
     # a model that ignores `stream`, or JSON mode of a native one
     said = await whole(answer)
     content = translation.transform("".join(as_frames(said)).encode())
@@ -89,7 +89,7 @@ async def untouched(context: Context, answer: Answer) -> Response:
         # what came before may end in the middle of a frame
         return "\n\n" + error_frame(broken_off(reason)).decode()
 
-    return answer.response(await relayed(context.streams, StreamEnd(answer, failed)))
+    return answer.response(await relayed(context.streams, AnswerEpilogue(answer, failed)))
 
 
 async def whole(answer: Answer) -> Json:
