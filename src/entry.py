@@ -22,19 +22,19 @@ class Conversation(DurableObject):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
-        self._kept = durable_objects.kept_conversation(ctx.storage)
+        self._store = durable_objects.conversation_store(ctx.storage)
 
     async def history(self) -> str:
-        return self._kept.history()
+        return self._store.history()
 
     async def append(self, messages: str) -> None:
-        await self._kept.append(messages)
+        await self._store.append(messages)
 
     async def erase(self) -> None:
-        await self._kept.erase()
+        await self._store.erase()
 
     async def alarm(self) -> None:
-        await self._kept.erase()
+        await self._store.erase()
 
 
 class Budget(DurableObject):
@@ -42,16 +42,16 @@ class Budget(DurableObject):
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
-        self._kept = durable_objects.kept_budget(ctx.storage)
+        self._store = durable_objects.budget_store(ctx.storage)
 
     async def reserve(self, charges: str, daily: float) -> str:
-        return json.dumps(self._kept.reserve(json.loads(charges), daily))
+        return json.dumps(self._store.reserve(json.loads(charges), daily))
 
     async def settle(self, costs: str) -> None:
-        self._kept.settle(json.loads(costs))
+        self._store.settle(json.loads(costs))
 
     async def today(self) -> str:
-        return json.dumps(self._kept.today())
+        return json.dumps(self._store.today())
 
 
 class Ingestion(WorkflowEntrypoint):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from aiworker.auth import access, limits
-from aiworker.auth.budget import Spending
+from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -33,10 +33,10 @@ async def handle(
     """Answer one request; whatever goes wrong becomes an error response of the API.
 
     read_settings: may raise ApiError. context: makes the route's Context from the request's `settings`, `caller`,
-    `log` and `spending`.
+    `log` and `request_budget`.
     """
-    spending = Spending()
-    served: dict[str, Any] = {"log": log, "spending": spending}
+    request_budget = RequestBudget()
+    served: dict[str, Any] = {"log": log, "request_budget": request_budget}
     streams.on_disconnect(log.left)
     shared: dict[str, str] = {"x-request-id": log.request_id, **NO_PAGE}
     try:
@@ -60,8 +60,8 @@ async def handle(
 
     def ended(end: StreamOutcome) -> None:
         log.ended(end)
-        if spending.charges:
-            streams.wait_until(spending.settle())
+        if request_budget.reservations:
+            streams.wait_until(request_budget.settle())
 
     streams.on_complete(ended)
     return response  # to a HEAD, the platform sends it without its body
@@ -80,5 +80,5 @@ async def _routed(request: Request, settings: Settings, log: RequestLog, context
     served = context(caller=caller)
     await limits.admit(served, route.rate)
     if caller.key and caller.key.daily_neurons is not None:
-        served.spending.of(caller.key, served.budgets.find(caller.key.name), log.request_id)
+        served.request_budget.charge_to(caller.key, served.budgets.find(caller.key.name), log.request_id)
     return await route.respond(served, parameters)

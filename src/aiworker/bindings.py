@@ -194,7 +194,7 @@ class Analytics(Protocol):
 
 
 @dataclass(frozen=True)
-class Spent:
+class BudgetState:
     """What a key has spent of its day."""
 
     day: str
@@ -210,7 +210,7 @@ class Spent:
 class Budget(Protocol):
     """What one key spends, whichever isolate it is spent in. All raise ApiError `unavailable` if it cannot be asked."""
 
-    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:
         """Take these, id → neurons, if the day then costs at most `daily`; none of them otherwise."""
         ...
 
@@ -218,7 +218,7 @@ class Budget(Protocol):
         """What they have cost in truth. Hearing of a cost twice changes nothing."""
         ...
 
-    async def today(self) -> Spent: ...
+    async def today(self) -> BudgetState: ...
 
 
 class Budgets(Protocol):
@@ -226,7 +226,7 @@ class Budgets(Protocol):
 
 
 class RateLimiter(Protocol):
-    async def admits(self, key: str) -> bool:
+    async def allow(self, key: str) -> bool:
         """Count one more request of that key; whether it is within the limit."""
         ...
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from aiworker.auth.access import Caller
-from aiworker.auth.budget import Spending
+from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import (
     Ai,
     Assets,
@@ -40,7 +40,7 @@ class Resources:
     breaker: Breaker = field(default_factory=Breaker)
     """Models that keep failing, as this isolate has noticed."""
     log: RequestLog = field(default_factory=RequestLog)
-    spending: Spending = field(default_factory=Spending)
+    request_budget: RequestBudget = field(default_factory=RequestBudget)
 
     @property
     def cache_owner(self) -> str:

@@ -32,7 +32,7 @@ class Storage(Protocol):
     async def erase(self) -> None: ...
 
 
-class KeptConversation:
+class ConversationStore:
     def __init__(self, storage: Storage, seconds: float) -> None:
         """seconds: after so many without a new turn the conversation is erased."""
         self._storage = storage

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from aiworker.auth.access import Key
-from aiworker.auth.budget import DAY, KeptBudget, Spending
-from aiworker.bindings import Inputs, Spent
+from aiworker.auth.budget import DAY, BudgetStore, RequestBudget
+from aiworker.bindings import BudgetState, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.models import catalogue, estimate, model_call
 from aiworker.models.model_call import Candidate
@@ -46,78 +46,78 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def kept(clock: Clock) -> KeptBudget:
-    return KeptBudget(Rows(), clock)
+def store(clock: Clock) -> BudgetStore:
+    return BudgetStore(Rows(), clock)
 
 
-def spent(kept: KeptBudget) -> float:
-    return kept.today()["neurons"]
+def spent(store: BudgetStore) -> float:
+    return store.today()["neurons"]
 
 
 # ---- the object ----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_reserved_counts_until_it_is_settled(kept: KeptBudget) -> None:
-    assert kept.reserve({"a": 10, "b": 5}, daily=100)["is_admitted"]
-    assert spent(kept) == 15
-    kept.settle({"a": 2.5})
-    assert spent(kept) == 7.5
-    kept.settle({"b": 8})  # more than was reserved
-    assert spent(kept) == 10.5
+def test_what_is_reserved_counts_until_it_is_settled(store: BudgetStore) -> None:
+    assert store.reserve({"a": 10, "b": 5}, daily=100)["is_admitted"]
+    assert spent(store) == 15
+    store.settle({"a": 2.5})
+    assert spent(store) == 7.5
+    store.settle({"b": 8})  # more than was reserved
+    assert spent(store) == 10.5
 
 
-def test_a_day_holds_its_budget_and_not_a_millionth_more(kept: KeptBudget) -> None:
-    assert kept.reserve({"a": 100}, daily=100)["is_admitted"]
-    refusal = kept.reserve({"b": 0.000001}, daily=100)
+def test_a_day_holds_its_budget_and_not_a_millionth_more(store: BudgetStore) -> None:
+    assert store.reserve({"a": 100}, daily=100)["is_admitted"]
+    refusal = store.reserve({"b": 0.000001}, daily=100)
     assert not refusal["is_admitted"]
     assert refusal["neurons"] == 100
-    assert kept.reserve({"b": 1}, daily=101)["is_admitted"]  # the owner has given more
+    assert store.reserve({"b": 1}, daily=101)["is_admitted"]  # the owner has given more
 
 
-def test_all_of_a_request_is_reserved_or_nothing(kept: KeptBudget) -> None:
-    assert not kept.reserve({"a": 60, "b": 60}, daily=100)["is_admitted"]
-    assert spent(kept) == 0
-    kept.settle({"a": 60, "b": 60})
-    assert spent(kept) == 0
+def test_all_of_a_request_is_reserved_or_nothing(store: BudgetStore) -> None:
+    assert not store.reserve({"a": 60, "b": 60}, daily=100)["is_admitted"]
+    assert spent(store) == 0
+    store.settle({"a": 60, "b": 60})
+    assert spent(store) == 0
 
 
-def test_hearing_of_something_twice_changes_nothing(kept: KeptBudget) -> None:
+def test_hearing_of_something_twice_changes_nothing(store: BudgetStore) -> None:
     for _ in range(2):
-        assert kept.reserve({"a": 60}, daily=100)["is_admitted"]
-    assert spent(kept) == 60
+        assert store.reserve({"a": 60}, daily=100)["is_admitted"]
+    assert spent(store) == 60
     for _ in range(2):
-        kept.settle({"a": 20})
-    assert spent(kept) == 20
+        store.settle({"a": 20})
+    assert spent(store) == 20
 
 
-def test_a_new_day_begins_at_midnight_utc(kept: KeptBudget, clock: Clock) -> None:
-    kept.reserve({"a": 100}, daily=100)
+def test_a_new_day_begins_at_midnight_utc(store: BudgetStore, clock: Clock) -> None:
+    store.reserve({"a": 100}, daily=100)
     clock.now = 1_001 * DAY - 1
-    last = kept.reserve({"b": 1}, daily=100)
+    last = store.reserve({"b": 1}, daily=100)
     assert (last["is_admitted"], last["seconds_left"]) == (False, 1)
     clock.now = 1_001 * DAY
-    first = kept.reserve({"b": 1}, daily=100)
+    first = store.reserve({"b": 1}, daily=100)
     assert (first["is_admitted"], first["neurons"], first["seconds_left"]) == (True, 1, DAY)
 
 
-def test_a_cost_belongs_to_the_day_on_which_it_was_reserved(kept: KeptBudget, clock: Clock) -> None:
-    kept.reserve({"a": 10}, daily=100)
+def test_a_cost_belongs_to_the_day_on_which_it_was_reserved(store: BudgetStore, clock: Clock) -> None:
+    store.reserve({"a": 10}, daily=100)
     clock.now += DAY
-    kept.settle({"a": 90})
-    assert spent(kept) == 0
+    store.settle({"a": 90})
+    assert spent(store) == 0
     clock.now += DAY * 2
-    assert spent(kept) == 0
-    kept.settle({"a": 90})  # so long after, nobody remembers
-    assert spent(kept) == 0
+    assert spent(store) == 0
+    store.settle({"a": 90})  # so long after, nobody remembers
+    assert spent(store) == 0
 
 
-def test_a_hundred_thousand_costs_add_up_exactly(kept: KeptBudget) -> None:
+def test_a_hundred_thousand_costs_add_up_exactly(store: BudgetStore) -> None:
     chance = random.Random(7)
     costs = {str(number): chance.randrange(1, 10_000_000) / 1e6 for number in range(2_000)}
     for name, cost in costs.items():
-        kept.reserve({name: cost}, daily=1e9)
-        kept.settle({name: cost / 2})
-    assert spent(kept) == sum(round(cost / 2 * 1e6) for cost in costs.values()) / 1e6
+        store.reserve({name: cost}, daily=1e9)
+        store.settle({name: cost / 2})
+    assert spent(store) == sum(round(cost / 2 * 1e6) for cost in costs.values()) / 1e6
 
 
 # ---- a request -----------------------------------------------------------------------------------------------------
@@ -126,98 +126,98 @@ def test_a_hundred_thousand_costs_add_up_exactly(kept: KeptBudget) -> None:
 class FakeBudget:
     """aiworker.bindings.Budget over the object itself, with the turns of an event loop in between; fails when told."""
 
-    def __init__(self, kept: KeptBudget) -> None:
-        self.kept = kept
+    def __init__(self, store: BudgetStore) -> None:
+        self.store = store
         self.failures = 0
 
-    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:
         await asyncio.sleep(0)
-        return Spent(**self.kept.reserve(charges, daily))
+        return BudgetState(**self.store.reserve(charges, daily))
 
     async def settle(self, costs: Mapping[str, float]) -> None:
         await asyncio.sleep(0)
-        self.kept.settle(costs)
+        self.store.settle(costs)
         if self.failures:  # the answer is lost on its way
             self.failures -= 1
             raise ApiError("unavailable", "gone")
 
-    async def today(self) -> Spent:
-        return Spent(**self.kept.today())
+    async def today(self) -> BudgetState:
+        return BudgetState(**self.store.today())
 
 
-def spending(kept: KeptBudget, daily: float, request_id: str = "req_1") -> Spending:
-    found = Spending()
-    found.of(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(kept), request_id)
+def budget_of(store: BudgetStore, daily: float, request_id: str = "req_1") -> RequestBudget:
+    found = RequestBudget()
+    found.charge_to(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(store), request_id)
     return found
 
 
-async def ask(ai: FakeAi, spends: Spending, *candidates: Candidate) -> model_call.Answer:
+async def ask(ai: FakeAi, request_budget: RequestBudget, *candidates: Candidate) -> model_call.Answer:
     context = a_context(FakeRequest("POST", "/chat"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), ai)
-    object.__setattr__(context, "spending", spends)
+    object.__setattr__(context, "request_budget", request_budget)
     return await model_call.run(context, candidates or [Candidate(CHAT, Inputs({"prompt": "Hello"}))])
 
 
-async def test_an_answer_costs_what_its_tokens_cost(kept: KeptBudget) -> None:
-    spends = spending(kept, daily=100)
+async def test_an_answer_costs_what_its_tokens_cost(store: BudgetStore) -> None:
+    request_budget = budget_of(store, daily=100)
     usage = {"prompt_tokens": 1_000, "completion_tokens": 100}
-    answer = await ask(FakeAi(answered({"response": "Hi", "usage": usage})), spends)
-    assert spent(kept) == pytest.approx(estimate.neurons(CHAT, Inputs({"prompt": "Hello"})), abs=1e-6)
+    answer = await ask(FakeAi(answered({"response": "Hi", "usage": usage})), request_budget)
+    assert spent(store) == pytest.approx(estimate.neurons(CHAT, Inputs({"prompt": "Hello"})), abs=1e-6)
     answer.used((await answer.object())["usage"])
-    await spends.settle()
-    assert spent(kept) == pytest.approx((1_000 * 4_119 + 100 * 34_868) / 1e6, abs=1e-6)
+    await request_budget.settle()
+    assert spent(store) == pytest.approx((1_000 * 4_119 + 100 * 34_868) / 1e6, abs=1e-6)
 
 
-async def test_an_answer_that_says_nothing_of_its_cost_costs_the_estimate(kept: KeptBudget) -> None:
-    spends = spending(kept, daily=100)
-    await ask(FakeAi(answered({"response": "Hi"})), spends)
-    before = spent(kept)
-    await spends.settle()
-    assert spent(kept) == before > 0
+async def test_an_answer_that_says_nothing_of_its_cost_costs_the_estimate(store: BudgetStore) -> None:
+    request_budget = budget_of(store, daily=100)
+    await ask(FakeAi(answered({"response": "Hi"})), request_budget)
+    before = spent(store)
+    await request_budget.settle()
+    assert spent(store) == before > 0
 
 
-async def test_a_call_that_fails_costs_nothing(kept: KeptBudget) -> None:
-    spends = spending(kept, daily=100)
+async def test_a_call_that_fails_costs_nothing(store: BudgetStore) -> None:
+    request_budget = budget_of(store, daily=100)
     with pytest.raises(ApiError):
-        await ask(FakeAi(refused(400, 5006)), spends)
-    await spends.settle()
-    assert spent(kept) == 0
+        await ask(FakeAi(refused(400, 5006)), request_budget)
+    await request_budget.settle()
+    assert spent(store) == 0
 
 
 @pytest.mark.parametrize("failure", [ClientDisconnected(), ApiError("timeout", "late")])
-async def test_a_call_that_nobody_waited_for_costs_what_was_reserved(kept: KeptBudget, failure: ApiError) -> None:
-    spends = spending(kept, daily=100)
+async def test_a_call_that_nobody_waited_for_costs_what_was_reserved(store: BudgetStore, failure: ApiError) -> None:
+    request_budget = budget_of(store, daily=100)
     with pytest.raises(ApiError):
-        await ask(FakeAi(failure), spends)
-    before = spent(kept)
-    await spends.settle()
-    assert spent(kept) == before > 0
+        await ask(FakeAi(failure), request_budget)
+    before = spent(store)
+    await request_budget.settle()
+    assert spent(store) == before > 0
 
 
-async def test_without_budget_no_model_is_asked(kept: KeptBudget) -> None:
+async def test_without_budget_no_model_is_asked(store: BudgetStore) -> None:
     ai = FakeAi(answered({"response": "Hi"}))
     with pytest.raises(ApiError) as raised:
-        await ask(ai, spending(kept, daily=1))
+        await ask(ai, budget_of(store, daily=1))
     assert raised.value.type == "budget_exceeded"
     assert raised.value.retry_after == DAY / 2
     assert "The key site has 1 neurons a day" in raised.value.message
     assert "12 h 00 min" in raised.value.message
     assert ai.calls == []
-    assert spent(kept) == 0
+    assert spent(store) == 0
 
 
-async def test_the_dearest_of_the_models_that_may_answer_is_reserved(kept: KeptBudget) -> None:
-    spends = spending(kept, daily=1_000)
+async def test_the_dearest_of_the_models_that_may_answer_is_reserved(store: BudgetStore) -> None:
+    request_budget = budget_of(store, daily=1_000)
     both = [Candidate(model, Inputs({"prompt": "Hello", "max_tokens": 1_000})) for model in (CHAT, OTHER)]
-    await ask(FakeAi(answered({"response": "Hi"})), spends, *both)
-    assert spent(kept) == pytest.approx(estimate.neurons(OTHER, both[1].inputs), abs=1e-6)
+    await ask(FakeAi(answered({"response": "Hi"})), request_budget, *both)
+    assert spent(store) == pytest.approx(estimate.neurons(OTHER, both[1].inputs), abs=1e-6)
 
 
-async def test_of_many_calls_those_that_are_given_up_cost_nothing(kept: KeptBudget) -> None:
+async def test_of_many_calls_those_that_are_given_up_cost_nothing(store: BudgetStore) -> None:
     context = a_context(
         FakeRequest("POST", "/classify"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), FakeAi(refused(400, 5006))
     )
-    spends = spending(kept, daily=1_000)
-    object.__setattr__(context, "spending", spends)
+    request_budget = budget_of(store, daily=1_000)
+    object.__setattr__(context, "request_budget", request_budget)
     calls = [Candidate(CHAT, Inputs({"prompt": str(number)})) for number in range(20)]
 
     async def read(answer: model_call.Answer) -> None:
@@ -225,44 +225,44 @@ async def test_of_many_calls_those_that_are_given_up_cost_nothing(kept: KeptBudg
 
     with pytest.raises(ApiError):
         await model_call.run_all(context, calls, read)
-    assert spent(kept) > 100
-    await spends.settle()
+    assert spent(store) > 100
+    await request_budget.settle()
     # the three that were under way beside the first that failed may have cost something
-    assert spent(kept) <= 3 * estimate.neurons(CHAT, calls[0].inputs)
+    assert spent(store) <= 3 * estimate.neurons(CHAT, calls[0].inputs)
 
 
 async def test_a_settlement_whose_answer_is_lost_is_made_once(
-    kept: KeptBudget, monkeypatch: pytest.MonkeyPatch
+    store: BudgetStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def at_once(_: float) -> None: ...
 
-    spends = spending(kept, daily=100)
-    [charge] = await spends.reserve([50])
-    charge.cost = 20
-    assert isinstance(spends.budget, FakeBudget)
-    spends.budget.failures = 2
+    request_budget = budget_of(store, daily=100)
+    [reservation] = await request_budget.reserve([50])
+    reservation.cost = 20
+    assert isinstance(request_budget.budget, FakeBudget)
+    request_budget.budget.failures = 2
     monkeypatch.setattr("aiworker.auth.budget.asyncio.sleep", at_once)
-    await spends.settle()
-    assert spent(kept) == 20
-    assert spends.budget.failures == 0
+    await request_budget.settle()
+    assert spent(store) == 20
+    assert request_budget.budget.failures == 0
 
 
-async def test_concurrent_requests_never_spend_more_than_there_is(kept: KeptBudget) -> None:
+async def test_concurrent_requests_never_spend_more_than_there_is(store: BudgetStore) -> None:
     async def one(number: int) -> int:
         try:
-            [charge] = await spending(kept, 100, f"req_{number}").reserve([1])
+            [reservation] = await budget_of(store, 100, f"req_{number}").reserve([1])
         except ApiError:
             return 0
-        return round(charge.reserved)
+        return round(reservation.reserved)
 
     admitted = await asyncio.gather(*(one(number) for number in range(250)))
-    assert sum(admitted) == 100 == spent(kept)
+    assert sum(admitted) == 100 == spent(store)
 
 
 async def test_a_key_without_a_budget_is_not_counted() -> None:
-    spends = Spending()
-    await ask(FakeAi(answered({"response": "Hi"})), spends)
-    assert spends.charges == []
+    request_budget = RequestBudget()
+    await ask(FakeAi(answered({"response": "Hi"})), request_budget)
+    assert request_budget.reservations == []
 
 
 # ---- estimates -----------------------------------------------------------------------------------------------------

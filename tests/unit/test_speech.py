@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.auth.budget import Spending
+from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -85,7 +85,7 @@ def context(ai: FakeAi, request: FakeRequest, **variables: str) -> Context:
         "request": request,
         "settings": Settings.read(variables),
         "log": RequestLog(),
-        "spending": Spending(),
+        "request_budget": RequestBudget(),
         "breaker": Breaker(),
     }
     return Context(**parts)

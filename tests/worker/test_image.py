@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from aiworker.auth.budget import Spending
+from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import unbound
 from aiworker.errors import ApiError
 from aiworker.log import RequestLog
@@ -704,7 +704,7 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
         request=request, settings=Settings.read({}), ai=model, bucket=bucket or unbound("bucket"), log=RequestLog(),
-        breaker=Breaker(), spending=Spending(),
+        breaker=Breaker(), request_budget=RequestBudget(),
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:
         asyncio.run(route.create_image(context))

@@ -22,7 +22,7 @@ async def admit(context: Context, rate: Rate) -> None:
     limiter = context.rate_limiters.get(rate)
     if limiter is None or not context.settings.limits_rates:
         return
-    if not await limiter.admits(_counted_by(context)):
+    if not await limiter.allow(_counted_by(context)):
         raise ApiError(
             "rate_limited",
             f"Too many requests for now: try again in {PERIOD} seconds.",

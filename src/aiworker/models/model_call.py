@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic_core import from_json
 
-from aiworker.auth.budget import Charge
+from aiworker.auth.budget import BudgetReservation
 from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.context import Resources
 from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError, ClientDisconnected
@@ -78,7 +78,7 @@ class Answer:
     """What a response tells of it: x-model, server-timing, ids."""
     log: RequestLog = field(default_factory=RequestLog)
     """Of the request that it is for."""
-    charge: Charge = field(default_factory=Charge)
+    charge: BudgetReservation = field(default_factory=BudgetReservation)
     """Of the key's budget."""
     held: str | None = None
     """Its whole body, where that was read before anything of it is sent: then there is none left in `raw`."""
@@ -132,17 +132,17 @@ async def run(resources: Resources, candidates: Sequence[Candidate], gateway: Ga
     return await _first(resources, candidates, gateway, charge)
 
 
-async def _reserved(resources: Resources, calls: Sequence[Sequence[Candidate]]) -> list[Charge]:
+async def _reserved(resources: Resources, calls: Sequence[Sequence[Candidate]]) -> list[BudgetReservation]:
     """What each call may cost, whichever of its candidates answers, taken from the key's budget."""
-    if not resources.spending.is_counted:
-        return [Charge() for _ in calls]
-    return await resources.spending.reserve(
+    if not resources.request_budget.is_counted:
+        return [BudgetReservation() for _ in calls]
+    return await resources.request_budget.reserve(
         [max(estimate.neurons(each.model, each.inputs) for each in candidates) for candidates in calls]
     )
 
 
 async def _first(
-    resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None, charge: Charge
+    resources: Resources, candidates: Sequence[Candidate], gateway: GatewayOptions | None, charge: BudgetReservation
 ) -> Answer:
     """As `run`, for what has been reserved; a call that fails gives it back.
 

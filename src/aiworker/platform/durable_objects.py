@@ -9,9 +9,9 @@ from typing import Any
 
 import js
 
-from aiworker.auth.budget import KeptBudget
-from aiworker.bindings import Spent
-from aiworker.conversations import KeptConversation
+from aiworker.auth.budget import BudgetStore
+from aiworker.bindings import BudgetState
+from aiworker.conversations import ConversationStore
 from aiworker.platform.environment import settings
 from aiworker.platform.javascript import binding_result
 
@@ -66,27 +66,27 @@ class BudgetObject:
 
     _stub: Any
 
-    async def reserve(self, charges: Mapping[str, float], daily: float) -> Spent:
-        return Spent(**json.loads(await _from_budget(self._stub.reserve(json.dumps(charges), daily))))
+    async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:
+        return BudgetState(**json.loads(await _from_budget(self._stub.reserve(json.dumps(charges), daily))))
 
     async def settle(self, costs: Mapping[str, float]) -> None:
         await _from_budget(self._stub.settle(json.dumps(costs)))
 
-    async def today(self) -> Spent:
-        return Spent(**json.loads(await _from_budget(self._stub.today())))
+    async def today(self) -> BudgetState:
+        return BudgetState(**json.loads(await _from_budget(self._stub.today())))
 
 
 # ---- in the objects ----------------------------------------------------------------------------------------------
 
 
-def kept_conversation(storage: Any) -> KeptConversation:
+def conversation_store(storage: Any) -> ConversationStore:
     """Return what the object `Conversation` keeps. storage: its `ctx.storage`."""
-    return KeptConversation(ObjectStorage(storage), settings().conversation_days * 86_400)
+    return ConversationStore(ObjectStorage(storage), settings().conversation_days * 86_400)
 
 
-def kept_budget(storage: Any) -> KeptBudget:
+def budget_store(storage: Any) -> BudgetStore:
     """Return what the object `Budget` keeps. storage: its `ctx.storage`."""
-    return KeptBudget(ObjectStorage(storage), time.time)
+    return BudgetStore(ObjectStorage(storage), time.time)
 
 
 class ObjectStorage:

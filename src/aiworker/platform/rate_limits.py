@@ -16,5 +16,5 @@ class RateLimitBinding:
     def __init__(self, binding: Any) -> None:
         self._binding = binding
 
-    async def admits(self, key: str) -> bool:
+    async def allow(self, key: str) -> bool:
         return (await _from_limiter(self._binding.limit(js_object({"key": key})))).success

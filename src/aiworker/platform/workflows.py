@@ -59,16 +59,17 @@ class WorkflowSteps:
         self._step = step
 
     async def do(self, name: str, work: Callable[[], Awaitable[Any]], *, patiently: bool = False) -> Any:
-        # a failure that no retry can mend counts as done, so that it is not retried; every replay then repeats it
+        # a failure that no retry can mend counts as done, so that it is not retried; every replay then repeats it.
+        # Instances have stored its key, "hopeless", which must therefore stay
         async def attempt() -> str:
             try:
                 return json.dumps({"result": await work()})
-            except ingest.Hopeless as error:
+            except ingest.NonRetryableError as error:
                 return json.dumps({"hopeless": str(error)})
             except ApiError as error:
                 raise RuntimeError(error.message) from error
 
         done = json.loads(await self._step.do(name, config=PATIENT if patiently else ORDINARY)(attempt)())
         if "hopeless" in done:
-            raise ingest.Hopeless(done["hopeless"])
+            raise ingest.NonRetryableError(done["hopeless"])
         return done["result"]

@@ -61,13 +61,13 @@ class Steps(Protocol):
     async def do(self, name: str, work: Callable[[], Awaitable[Done]], *, patiently: bool = False) -> Done:
         """The result of `work`, which must be JSON; tried again if it fails, `patiently` for about two minutes.
 
-        Raises Hopeless at once if the work does.
+        Raises NonRetryableError at once if the work does.
         """
         ...
 
 
-class Hopeless(Exception):  # noqa: N818 - what a document is
-    """A document that will never be indexed; the message is for its owner."""
+class NonRetryableError(Exception):
+    """A document that no retry will index; the message is for its owner."""
 
 
 async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
@@ -106,11 +106,11 @@ async def convert(resources: Resources, version_id: str) -> str:
         return version.media_type
     original = await bucket.payload(version.folder + ORIGINAL)
     if original is None:
-        raise Hopeless("Its file is gone.")
+        raise NonRetryableError("Its file is gone.")
     name = version.document_id + EXTENSIONS.get(version.media_type, "")
     converted = await resources.ai.to_markdown(name, version.media_type, original)
     if converted.error:
-        raise Hopeless(f"It could not be converted: {converted.error}")
+        raise NonRetryableError(f"It could not be converted: {converted.error}")
     await bucket.put(version.folder + MARKDOWN, converted.text, "text/markdown", {})
     return version.media_type
 
@@ -121,12 +121,12 @@ async def chunk(resources: Resources, version_id: str) -> int:
     file = ORIGINAL if version.media_type in PLAIN else MARKDOWN
     payload = await resources.bucket.payload(version.folder + file)
     if payload is None:
-        raise Hopeless("Its text is gone.")
+        raise NonRetryableError("Its text is gone.")
     found = [(each.number, each.heading, each.text) for each in chunks(payload.read().decode(errors="replace"))]
     if not found:
-        raise Hopeless("It has no text.")
+        raise NonRetryableError("It has no text.")
     if len(found) > MOST_CHUNKS:
-        raise Hopeless(f"It has {len(found):,} passages, and may have {MOST_CHUNKS:,}.")
+        raise NonRetryableError(f"It has {len(found):,} passages, and may have {MOST_CHUNKS:,}.")
     await store.put_chunks(resources.database, version, found)
     await store.set_state(resources.database, version_id, "embedding", now(), chunks=len(found))
     return len(found)
@@ -248,7 +248,7 @@ def now() -> str:
 async def _version(resources: Resources, version_id: str) -> Version:
     version = await store.find(resources.database, version_id)
     if version is None:
-        raise Hopeless("It was deleted.")
+        raise NonRetryableError("It was deleted.")
     return version
 
 

@@ -67,12 +67,12 @@ async def add_document(context: Context) -> Response:
         return _response(context, same, 200 if same.state == "indexed" else 202)
     database, bucket = context.database, require(context.bucket)  # fails before anything is reserved
     model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
-    [charge] = await context.spending.reserve([estimate.ingestion(model, upload.size)])
+    [reservation] = await context.request_budget.reserve([estimate.ingestion(model, upload.size)])
     try:
         await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
         await store.add(database, version)
     except ApiError:
-        charge.cost = 0
+        reservation.cost = 0
         await bucket.delete_folder(version.folder)
         raise
     # if this fails or the Worker stops here, resume() starts the workflow
