@@ -1,30 +1,32 @@
-"""The Worker's variables (`vars` of wrangler.jsonc), checked once."""
+"""The Worker's variables (`vars` of wrangler.jsonc), each declared once and checked when the Worker starts.
+
+To add a variable, add a field to Settings: its name in capital letters is the variable's. docs/configuration.md's table
+is generated from the fields.
+"""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Annotated, Any, Literal, get_args
 
-from aiworker.auth.access import SCOPES, Policy, parse_keys
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError, core_schema
+
+from aiworker.auth.access import SCOPES, Key, Policy, parse_keys
 from aiworker.auth.signed_tokens import SHORTEST_SECRET
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
-
-MODEL_VARIABLES: Mapping[str, tuple[str, ...]] = {
-    "CHAT_MODEL": ("text-generation",),
-    "EMBED_MODEL": ("embeddings",),
-    "RERANK_MODEL": ("reranking",),
-    "IMAGE_MODEL": ("text-to-image",),
-    "EDIT_MODEL": ("image-to-image",),
-    "INPAINT_MODEL": ("inpainting",),
-    "TRANSCRIBE_MODEL": ("speech-to-text",),
-    "SPEAK_MODEL": ("text-to-speech",),
-    "TRANSLATE_MODEL": ("translation",),
-    "CLASSIFY_MODEL": ("text-classification",),
-    "SUMMARIZE_MODEL": ("text-generation", "summarization"),
-    "EXTRACT_MODEL": ("text-generation",),
-}
-"""Variable that names the model of requests that name none → the tasks it may be for."""
+from aiworker.models.catalogue import Task
 
 ALIASES = (
     "gpt-4o-mini=CHAT_MODEL gpt-4o=@cf/meta/llama-3.3-70b-instruct-fp8-fast "
@@ -34,192 +36,347 @@ ALIASES = (
     "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en"
 )
 
-DEFAULTS: Mapping[str, Any] = {
-    "AUTH_MODE": "keys",
-    "API_KEYS": "",
-    "TOKEN_SECRET": "",
-    "PUBLIC_SCOPES": "chat embed text image audio rag:read feedback",
-    "ALLOWED_ORIGINS": "",
-    "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
-    "CHAT_FALLBACKS": "",
-    "EMBED_MODEL": "@cf/baai/bge-base-en-v1.5",
-    "RERANK_MODEL": "@cf/baai/bge-reranker-base",
-    "IMAGE_MODEL": "@cf/black-forest-labs/flux-1-schnell",
-    "EDIT_MODEL": "@cf/runwayml/stable-diffusion-v1-5-img2img",
-    "INPAINT_MODEL": "@cf/runwayml/stable-diffusion-v1-5-inpainting",
-    "TRANSCRIBE_MODEL": "@cf/openai/whisper-large-v3-turbo",
-    "SPEAK_MODEL": "@cf/myshell-ai/melotts",
-    "TRANSLATE_MODEL": "@cf/meta/m2m100-1.2b",
-    "CLASSIFY_MODEL": "@cf/huggingface/distilbert-sst-2-int8",
-    "SUMMARIZE_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
-    "EXTRACT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
-    "MODEL_ALIASES": ALIASES,
-    "GUARD_MODEL": "",
-    "GUARD": "both",
-    "GATEWAY_ID": "",
-    "RATE_LIMITS": "on",
-    "BREAKER": "on",
-    "MAX_BODY_BYTES": 1_048_576,
-    "MAX_UPLOAD_BYTES": 26_214_400,
-    "MAX_IMAGE_BYTES": 26_214_400,
-    "MAX_AUDIO_BYTES": 26_214_400,
-    "MAX_DOCUMENT_BYTES": 26_214_400,
-    "MAX_PROMPT_CHARACTERS": 1_048_576,
-    "MAX_TEXTS": 2_048,
-    "MODEL_SECONDS": 120,
-    "MODEL_ATTEMPTS": 3,
-    "TOOL_ROUNDS": 5,
-    "CONVERSATION_DAYS": 30,
-    "RAG_PROPERTIES": "",
-    "LOG_PROMPTS": "off",
-    "SIMULATED": "",
-}
-"""Every variable that the Worker reads, with what holds where it is not set."""
+MAX_PROPERTIES = 10
+"""Metadata indexes of one index in Vectorize."""
 
-VARIABLES = tuple(DEFAULTS)
+FAULT = "fault"
+"""Type of a validation error whose message is shown behind the variable's name. Other messages may repeat a secret."""
 
-GUARDED: Mapping[str, tuple[str, ...]] = {"both": ("input", "output"), "input": ("input",), "output": ("output",)}
-"""The variable GUARD → what GUARD_MODEL judges."""
+PropertyType = Literal["string", "number", "boolean"]
 
 
 @dataclass(frozen=True)
-class Settings:
-    policy: Policy
-    """Whom the Worker serves."""
-    allowed_origins: tuple[str, ...]
-    models: Mapping[str, str]
-    """Variable of MODEL_VARIABLES → model id."""
-    chat_fallbacks: tuple[str, ...]
-    """Models that answer for CHAT_MODEL, in this order, when it cannot."""
-    model_aliases: Mapping[str, str]
-    """Names under which OpenAI's clients may ask for a model → model id."""
-    guard_model: str | None
-    """Judges what is safe; None for nobody."""
-    guarded: frozenset[str]
-    """What it judges: `input`, `output`."""
-    gateway_id: str | None
-    """The AI Gateway that every model call goes through."""
-    limits_rates: bool
-    spares_models: bool
-    """Whether models that keep failing are left alone for a while."""
-    max_body_bytes: int
-    max_image_bytes: int
-    max_audio_bytes: int
-    max_document_bytes: int
-    """Bodies with files in them; none above MAX_UPLOAD_BYTES."""
-    max_prompt_characters: int
-    """Of all that a request gives a model for text to read."""
-    max_texts: int
-    """Of one request, where it takes many."""
-    model_seconds: int
-    """After so many a model call is given up, retries and its stream included."""
-    model_attempts: int
-    """How often a model is asked at most, before the first byte of an answer."""
-    tool_rounds: int
-    """How often a model may call tools of the Worker in one request."""
-    conversation_days: int
-    """After so many without a new message a conversation is erased."""
-    rag_properties: Mapping[str, str]
-    """Metadata of documents by which searches can be narrowed → `string`, `number` or `boolean`."""
-    log_prompts: str
-    """What lines of the log may repeat of requests: nothing (`off`), what defects say (`errors`), or all (`on`)."""
-    simulated: tuple[str, ...]
-    """Names of the bindings that a simulator answers; set by scripts/dev."""
+class Takes:
+    """Metadata of a field: what the variable takes and how it is read."""
+
+    words: str
+    """The values that the variable takes, as Markdown that follows "must be"."""
+    parse: Callable[[Any], Any]
+    """Turns the variable's value into the field's. Raises ValueError for a value that the variable does not take."""
+    tasks: tuple[Task, ...] = ()
+    """Tasks that a model may be for. Empty unless the variable names the model of requests that name none."""
+
+    def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+        return core_schema.no_info_before_validator_function(self.parse, handler(source))
+
+
+def _words(value: Any) -> tuple[str, ...]:
+    return tuple(_text(value).split())
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("no text")
+    return value
+
+
+def _integer(value: Any) -> int:
+    text = str(value).removesuffix(".0")  # JavaScript's numbers may arrive as floats
+    if not text.isdecimal():
+        raise ValueError("no whole number")
+    return int(text)
+
+
+def _is_on(value: Any) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError("neither")
+    return value == "on"
+
+
+def _keys(value: Any) -> tuple[Key, ...]:
+    return parse_keys(_text(value))
+
+
+def _secret(value: Any) -> str:
+    secret = _text(value)
+    if 0 < len(secret) < SHORTEST_SECRET:
+        raise ValueError("too short")
+    return secret
+
+
+def _scopes(value: Any) -> frozenset[str]:
+    scopes = frozenset(_words(value))
+    if not scopes <= SCOPES.keys():
+        raise ValueError("not all of them are scopes")
+    return scopes
+
+
+def _model(*tasks: Task) -> Callable[[Any], str]:
+    """A function that returns a model's id unchanged. It raises ValueError unless the model is for one of the tasks."""
+
+    def check(value: Any) -> str:
+        model = catalogue.MODELS.get(_text(value))
+        if model is None or model.task not in tasks:
+            raise ValueError("no such model")
+        return model.id
+
+    return check
+
+
+def _models_for_chat(value: Any) -> tuple[str, ...]:
+    return tuple(map(_model("text-generation"), _words(value)))
+
+
+def _text_or_none(value: Any) -> str | None:
+    return _text(value) or None
+
+
+def _guard_model(value: Any) -> str | None:
+    return None if value == "" else _model("guard")(value)
+
+
+def _aliases(value: Any) -> dict[str, str]:
+    """`gpt-4o=CHAT_MODEL …` → alias → target, which is not looked up here. Commas may separate the pairs, too."""
+    pairs = [pair.partition("=") for pair in _text(value).replace(",", " ").split()]
+    return {alias: target for alias, _, target in pairs}
+
+
+def _properties(value: Any) -> dict[str, str]:
+    """`language:string year:number` → name → type."""
+    properties = {name: kind for name, _, kind in (each.partition(":") for each in _words(value))}
+    is_known = all(
+        re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) and kind in get_args(PropertyType)
+        for name, kind in properties.items()
+    )
+    if len(properties) > MAX_PROPERTIES or not is_known:
+        raise ValueError("not such a list")
+    return properties
+
+
+def _id_for(*tasks: Task) -> str:
+    return f"the id of a model for {' or '.join(tasks)} (see `GET /models`)"
+
+
+def _model_for(*tasks: Task) -> Takes:
+    return Takes(_id_for(*tasks), _model(*tasks), tasks)
+
+
+Words = Annotated[tuple[str, ...], Takes("text, with spaces between its parts", _words)]
+Text = Annotated[str | None, Takes("text", _text_or_none)]
+Switch = Annotated[bool, Takes("`on` or `off`", _is_on)]
+NaturalNumber = Annotated[int, Takes("a whole number of 0 or more", _integer), Field(ge=0)]
+PositiveNumber = Annotated[int, Takes("a whole number of 1 or more", _integer), Field(ge=1)]
+
+
+def _variable(default: str | int, description: str, *, is_secret: bool = False) -> Any:
+    """The declaration of a variable: its default as wrangler.jsonc would have it, its description in Markdown."""
+    return Field(default, description=description, repr=not is_secret)
+
+
+class Settings(BaseModel):
+    """What the variables say. Read them with `Settings.read`."""
+
+    model_config = ConfigDict(
+        alias_generator=str.upper, frozen=True, strict=True, validate_default=True, protected_namespaces=()
+    )
+
+    auth_mode: Literal["keys", "public"] = _variable(
+        "keys",
+        "Who may call ([access.md](access.md)). `keys`: callers with an API key; as long as there is no key, every "
+        "route that needs one answers 503. `public`: everybody, at your cost, within `PUBLIC_SCOPES`.",
+    )
+    api_keys: Annotated[tuple[Key, ...], Takes("the JSON that scripts/keys writes", _keys)] = _variable(
+        "", "A secret: the API keys, as `scripts/keys` writes them, at most 5 KB.", is_secret=True
+    )
+    token_secret: Annotated[
+        str,
+        Takes(f"at least {SHORTEST_SECRET} characters long, such as the one that scripts/keys makes", _secret),
+    ] = _variable("", "A secret: signs the tokens of `POST /tokens`. `scripts/keys` makes it.", is_secret=True)
+    public_scopes: Annotated[frozenset[str], Takes(f"a list of some of these: {' '.join(SCOPES)}", _scopes)] = (
+        _variable(
+            "chat embed text image audio rag:read feedback",
+            "Scopes of callers without a key when `AUTH_MODE` is `public`. They see the tenant `default` only; with "
+            "`admin` among the scopes, every tenant.",
+        )
+    )
+    rate_limits: Switch = _variable("on", "`off`: the rate limits of wrangler.jsonc are not applied.")
+    breaker: Switch = _variable("on", "`off`: a model that keeps failing is called all the same (see below).")
+    log_prompts: Literal["off", "errors", "on"] = _variable(
+        "off",
+        "What the log may repeat of requests: nothing (`off`), the messages of internal errors (`errors`), or the "
+        "texts as well (`on`).",
+    )
+    allowed_origins: Words = _variable(
+        "",
+        "Origins of the pages that may call from a browser, separated by spaces: exact origins, `*` for all, "
+        "`http://localhost:*` for every port.",
+    )
+    chat_model: Annotated[str, _model_for("text-generation")] = _variable(
+        "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /chat` and `POST /rag` when a request names none."
+    )
+    chat_fallbacks: Annotated[
+        tuple[str, ...],
+        Takes("a list of ids of models for text-generation (see `GET /models`)", _models_for_chat),
+    ] = _variable("", "Models that answer in place of `CHAT_MODEL` when it cannot, in this order, separated by spaces.")
+    embed_model: Annotated[str, _model_for("embeddings")] = _variable(
+        "@cf/baai/bge-base-en-v1.5", "Model of `POST /embed` and of the passages of documents."
+    )
+    rerank_model: Annotated[str, _model_for("reranking")] = _variable(
+        "@cf/baai/bge-reranker-base", "Model of `POST /rerank`."
+    )
+    image_model: Annotated[str, _model_for("text-to-image")] = _variable(
+        "@cf/black-forest-labs/flux-1-schnell", "Model of `POST /image`."
+    )
+    edit_model: Annotated[str, _model_for("image-to-image")] = _variable(
+        "@cf/runwayml/stable-diffusion-v1-5-img2img", "Model of `POST /image` with an `image`."
+    )
+    inpaint_model: Annotated[str, _model_for("inpainting")] = _variable(
+        "@cf/runwayml/stable-diffusion-v1-5-inpainting", "Model of `POST /image` with an `image` and a `mask`."
+    )
+    transcribe_model: Annotated[str, _model_for("speech-to-text")] = _variable(
+        "@cf/openai/whisper-large-v3-turbo", "Model of `POST /transcribe`."
+    )
+    speak_model: Annotated[str, _model_for("text-to-speech")] = _variable(
+        "@cf/myshell-ai/melotts", "Model of `POST /speak`."
+    )
+    translate_model: Annotated[str, _model_for("translation")] = _variable(
+        "@cf/meta/m2m100-1.2b", "Model of `POST /translate`."
+    )
+    classify_model: Annotated[str, _model_for("text-classification")] = _variable(
+        "@cf/huggingface/distilbert-sst-2-int8", "Model of `POST /classify`."
+    )
+    summarize_model: Annotated[str, _model_for("text-generation", "summarization")] = _variable(
+        "@cf/meta/llama-3.1-8b-instruct-fast",
+        "Model of `POST /summarize`. A model for text-generation is given instructions to summarize.",
+    )
+    extract_model: Annotated[str, _model_for("text-generation")] = _variable(
+        "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /extract`."
+    )
+    model_aliases: Annotated[
+        Mapping[str, str],
+        Takes("a list of alias=model with ids of `GET /models` or with a variable such as CHAT_MODEL", _aliases),
+    ] = _variable(
+        ALIASES,
+        "Names of models that OpenAI's clients may use under `/v1`, separated by spaces: `alias=` and a model's id, or "
+        "the variable that names the model.",
+    )
+    guard_model: Annotated[str | None, Takes(_id_for("guard"), _guard_model)] = _variable(
+        "", "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`."
+    )
+    guard: Literal["both", "input", "output"] = _variable("both", "What `GUARD_MODEL` judges.")
+    gateway_id: Text = _variable(
+        "", "Name of the AI Gateway that every model call goes through, for its logs, cache and limits."
+    )
+    max_body_bytes: NaturalNumber = _variable(1_048_576, "Size of a JSON body. Larger ones are refused with 413.")
+    max_upload_bytes: NaturalNumber = _variable(
+        26_214_400, "Size of a body with an image, a sound or a document. Larger ones are refused with 413."
+    )
+    max_image_bytes: NaturalNumber = _variable(
+        26_214_400, "Size of a body with images. `MAX_UPLOAD_BYTES` is the upper bound of this one and the next two."
+    )
+    max_audio_bytes: NaturalNumber = _variable(26_214_400, "Size of a body with a sound.")
+    max_document_bytes: NaturalNumber = _variable(26_214_400, "Size of a body with a document for `/rag`.")
+    max_prompt_characters: PositiveNumber = _variable(
+        1_048_576,
+        "Characters of all texts of a request that a model for text-generation reads. More are refused with 413. (A "
+        "single text may have 131,072.)",
+    )
+    max_texts: PositiveNumber = _variable(
+        2_048,
+        "Number of texts in one request of `/embed`, `/rerank`, `/translate` or `/classify`. More are refused with "
+        "400. (The last two take at most 100.)",
+    )
+    model_seconds: PositiveNumber = _variable(
+        120, "Seconds after which a model call is ended, its retries and its stream included."
+    )
+    model_attempts: PositiveNumber = _variable(
+        3,
+        "How often a model is called at most, before the first byte of an answer, when it has no capacity, is too slow "
+        "or fails.",
+    )
+    tool_rounds: PositiveNumber = _variable(5, "How often a model may call tools of the Worker's own in one request.")
+    conversation_days: PositiveNumber = _variable(
+        30, "Days after the last message after which a conversation is erased."
+    )
+    rag_properties: Annotated[
+        Mapping[str, str],
+        Takes(f"a list of at most {MAX_PROPERTIES} such as language:string year:number", _properties),
+    ] = _variable(
+        "",
+        "Metadata of documents by which searches of `/rag` can be narrowed, each a `string`, `number` or `boolean`. "
+        "Each needs a metadata index in Vectorize before documents are added: `scripts/dev` and `scripts/deploy` make "
+        "them.",
+    )
+    simulated: Words = _variable(
+        "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
+    )
+
+    @field_validator("max_image_bytes", "max_audio_bytes", "max_document_bytes")
+    @classmethod
+    def _clip(cls, value: int, info: ValidationInfo) -> int:
+        return min(value, info.data.get("max_upload_bytes", value))
+
+    @field_validator("model_aliases")
+    @classmethod
+    def _resolve(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
+        """Alias → model id, where a variable stood too."""
+        resolved: dict[str, str] = {}
+        for alias, target in value.items():
+            model_id = info.data.get(target.lower(), "") if target in MODEL_VARIABLES else target
+            if not alias or alias in catalogue.MODELS or model_id not in catalogue.MODELS:
+                pair = f"{alias}={target}" if target else alias
+                raise PydanticCustomError(FAULT, "{pair} is not such a pair.", {"pair": pair[:100]})
+            resolved[alias] = model_id
+        return resolved
+
+    @cached_property
+    def policy(self) -> Policy:
+        """Whom the Worker serves."""
+        return Policy(self.api_keys, self.token_secret, self.public_scopes if self.auth_mode == "public" else None)
+
+    @cached_property
+    def models(self) -> Mapping[str, str]:
+        """Variable such as CHAT_MODEL → id of the model of requests that name none."""
+        return {name: getattr(self, name.lower()) for name in MODEL_VARIABLES}
+
+    @cached_property
+    def guarded(self) -> frozenset[str]:
+        """The sides that GUARD_MODEL judges: `input`, `output`, both, or none without a guard."""
+        if self.guard_model is None:
+            return frozenset()
+        return frozenset(("input", "output") if self.guard == "both" else (self.guard,))
 
     @classmethod
     def read(cls, variables: Mapping[str, Any]) -> "Settings":
-        """Raises ApiError `unavailable`, naming the variable, for a value that cannot be meant."""
-        given = {**DEFAULTS, **variables}
-        return cls(
-            policy=_policy(given),
-            allowed_origins=tuple(str(given["ALLOWED_ORIGINS"]).split()),
-            models={name: _model(name, str(given[name]), tasks) for name, tasks in MODEL_VARIABLES.items()},
-            chat_fallbacks=tuple(
-                _model("CHAT_FALLBACKS", each, MODEL_VARIABLES["CHAT_MODEL"])
-                for each in str(given["CHAT_FALLBACKS"]).split()
-            ),
-            model_aliases=dict(_aliases(given)),
-            guard_model=_model("GUARD_MODEL", str(given["GUARD_MODEL"]), ("guard",)) if given["GUARD_MODEL"] else None,
-            guarded=frozenset(GUARDED[_one_of(given, "GUARD", *GUARDED)] if given["GUARD_MODEL"] else ()),
-            gateway_id=str(given["GATEWAY_ID"]) or None,
-            limits_rates=_one_of(given, "RATE_LIMITS", "on", "off") == "on",
-            spares_models=_one_of(given, "BREAKER", "on", "off") == "on",
-            max_body_bytes=_whole_number(given, "MAX_BODY_BYTES", 0),
-            max_image_bytes=_upload(given, "MAX_IMAGE_BYTES"),
-            max_audio_bytes=_upload(given, "MAX_AUDIO_BYTES"),
-            max_document_bytes=_upload(given, "MAX_DOCUMENT_BYTES"),
-            max_prompt_characters=_whole_number(given, "MAX_PROMPT_CHARACTERS", 1),
-            max_texts=_whole_number(given, "MAX_TEXTS", 1),
-            model_seconds=_whole_number(given, "MODEL_SECONDS", 1),
-            model_attempts=_whole_number(given, "MODEL_ATTEMPTS", 1),
-            tool_rounds=_whole_number(given, "TOOL_ROUNDS", 1),
-            conversation_days=_whole_number(given, "CONVERSATION_DAYS", 1),
-            rag_properties=_properties(str(given["RAG_PROPERTIES"])),
-            log_prompts=_one_of(given, "LOG_PROMPTS", "off", "errors", "on"),
-            simulated=tuple(str(given["SIMULATED"]).split()),
-        )
+        """The settings of these variables, with defaults for those that are missing. Unknown ones are ignored.
+
+        variables: name → text or number, as the platform has them.
+
+        Raises ApiError `unavailable` for a value that its variable does not take. The message names the variable.
+        """
+        try:
+            return cls.model_validate(dict(variables))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            detail = first["msg"] if first["type"] == FAULT else ""
+            raise _misconfigured(str(first["loc"][0]), detail) from None
 
 
-def _policy(given: Mapping[str, Any]) -> Policy:
-    mode, public_scopes = given["AUTH_MODE"], frozenset(str(given["PUBLIC_SCOPES"]).split())
-    if mode not in ("keys", "public"):
-        raise _misconfigured("AUTH_MODE", "keys, or public to serve everybody at your cost")
-    if not public_scopes <= SCOPES.keys():
-        raise _misconfigured("PUBLIC_SCOPES", f"a list of some of {' '.join(SCOPES)}")
-    try:
-        keys = parse_keys(str(given["API_KEYS"]))
-    except ValueError:  # whatever it says, the log need not know
-        raise _misconfigured("API_KEYS", "what scripts/keys writes") from None
-    secret = str(given["TOKEN_SECRET"])
-    if 0 < len(secret) < SHORTEST_SECRET:
-        raise _misconfigured("TOKEN_SECRET", f"at least {SHORTEST_SECRET} characters, as scripts/keys makes it")
-    return Policy(keys, secret, public_scopes if mode == "public" else None)
+FIELDS: Mapping[str, FieldInfo] = {name.upper(): field for name, field in Settings.model_fields.items()}
+"""Variable → its declaration, in the order of the docs."""
+
+VARIABLES = tuple(FIELDS)
+"""Names of all variables that the Worker reads."""
+
+DEFAULTS: Mapping[str, str | int] = {name: field.default for name, field in FIELDS.items()}
+"""Variable → the value it has when it is not set, as wrangler.jsonc would have it."""
+
+MODEL_VARIABLES: Mapping[str, tuple[Task, ...]] = {
+    name: each.tasks
+    for name, field in FIELDS.items()
+    for each in field.metadata
+    if isinstance(each, Takes) and each.tasks
+}
+"""Variable that names the model of requests that name none → the tasks that the model may be for."""
 
 
-def _model(name: str, model_id: str, tasks: tuple[str, ...]) -> str:
-    if getattr(catalogue.MODELS.get(model_id), "task", None) not in tasks:
-        raise _misconfigured(name, f"the id of a model for {' or '.join(tasks)} (see GET /models)")
-    return model_id
+def accepted_values(variable: str) -> str:
+    """The values that a variable takes, as Markdown that follows "must be"."""
+    field = FIELDS[variable]
+    words = [each.words for each in field.metadata if isinstance(each, Takes)]
+    return words[0] if words else " or ".join(f"`{value}`" for value in get_args(field.annotation))
 
 
-def _properties(text: str) -> Mapping[str, str]:
-    """`language:string year:number` → the two; Vectorize indexes ten at most."""
-    found = {name: kind for name, _, kind in (each.partition(":") for each in text.split())}
-    if len(found) > 10 or not all(
-        re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) and kind in ("string", "number", "boolean")
-        for name, kind in found.items()
-    ):
-        raise _misconfigured("RAG_PROPERTIES", "a list of at most ten, such as language:string year:number")
-    return found
-
-
-def _aliases(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for pair in str(given["MODEL_ALIASES"]).replace(",", " ").split():
-        alias, _, target = pair.partition("=")
-        model_id = str(given[target]) if target in MODEL_VARIABLES else target
-        if not alias or alias in catalogue.MODELS or model_id not in catalogue.MODELS:
-            variables = "a variable such as CHAT_MODEL"
-            expected = f"a list of alias=model with ids of GET /models or {variables}: {pair[:100]} is none"
-            raise _misconfigured("MODEL_ALIASES", expected)
-        yield alias, model_id
-
-
-def _one_of(given: Mapping[str, Any], name: str, *allowed: str) -> str:
-    if given[name] not in allowed:
-        raise _misconfigured(name, " or ".join(allowed))
-    return str(given[name])
-
-
-def _whole_number(given: Mapping[str, Any], name: str, least: int) -> int:
-    value = str(given[name]).removesuffix(".0")  # JavaScript's numbers may arrive as floats
-    if not value.isdecimal() or int(value) < least:
-        raise _misconfigured(name, f"a whole number from {least}")
-    return int(value)
-
-
-def _upload(given: Mapping[str, Any], name: str) -> int:
-    return min(_whole_number(given, "MAX_UPLOAD_BYTES", 0), _whole_number(given, name, 0))
-
-
-def _misconfigured(name: str, expected: str) -> ApiError:
-    return ApiError("unavailable", f"The Worker's variable {name} is not {expected}.")
+def _misconfigured(variable: str, detail: str) -> ApiError:
+    sentence = f"The Worker's variable {variable} must be {accepted_values(variable).replace('`', '')}."
+    return ApiError("unavailable", f"{sentence} {detail}".rstrip())

@@ -108,7 +108,7 @@ def test_a_model_that_is_no_guard_is_a_setting_that_cannot_be_meant(name: str) -
 
 
 def test_nor_is_a_side_that_there_is_not() -> None:
-    with pytest.raises(ApiError, match="GUARD is not both or input or output"):
+    with pytest.raises(ApiError, match="GUARD must be both or input or output"):
         Settings.read({"GUARD_MODEL": MODEL, "GUARD": "on"})
 
 

@@ -20,7 +20,7 @@ PERIOD = 10
 async def admit(context: Context, rate: Rate) -> None:
     """Raises ApiError `rate_limited` if the caller has sent too many requests of that cost."""
     limiter = context.rate_limiters.get(rate)
-    if limiter is None or not context.settings.limits_rates:
+    if limiter is None or not context.settings.rate_limits:
         return
     if not await limiter.allow(_counted_by(context)):
         raise ApiError(

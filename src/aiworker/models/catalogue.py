@@ -14,6 +14,25 @@ from aiworker.models import tokens
 
 Range = tuple[float, float]
 
+Task = Literal[
+    "text-generation",
+    "guard",
+    "embeddings",
+    "reranking",
+    "text-to-image",
+    "image-to-image",
+    "inpainting",
+    "speech-to-text",
+    "text-to-speech",
+    "translation",
+    "text-classification",
+    "summarization",
+    "image-to-text",
+    "object-detection",
+    "image-classification",
+]
+"""What a model is for."""
+
 CLASSIC: Mapping[str, Range] = {
     "temperature": (0, 5),
     "top_p": (0, 2),
@@ -48,7 +67,7 @@ COMPLETIONS: Mapping[str, Range] = {
 @dataclass(frozen=True)
 class Model:
     id: str
-    task: str
+    task: Task
     requests_per_minute: int
     """Of one account, by the platform's default."""
     abilities: str = ""
@@ -90,7 +109,7 @@ class Model:
         return shown
 
 
-def find(model_id: str, task: str) -> Model:
+def find(model_id: str, task: Task) -> Model:
     """The model of that id, for that task.
 
     Raises ApiError `model_not_found`, with the ids that come near, or `invalid_request` for a model of another task.

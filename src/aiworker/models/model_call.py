@@ -249,7 +249,7 @@ async def _guarded(
     resources: Resources, candidate: Candidate, options: dict[str, Any], began: float, *, has_spare: bool
 ) -> Answer:
     """One model, unless it keeps failing. Raises _Refused."""
-    if not resources.settings.spares_models:
+    if not resources.settings.breaker:
         return await _ask(resources, candidate, options, began, has_spare=has_spare)
     model, breaker = candidate.model.id, resources.breaker
     try:

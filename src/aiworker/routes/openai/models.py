@@ -6,7 +6,7 @@ from typing import Any
 from aiworker.context import Context
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue
-from aiworker.models.catalogue import Model
+from aiworker.models.catalogue import Model, Task
 from aiworker.routes.openai.fields import JSON_REPLY
 from aiworker.routing import route
 
@@ -35,7 +35,7 @@ async def openai_model(context: Context, model_id: str) -> Response:
     return json_response(found)
 
 
-def find(context: Context, name: str, task: str) -> Model:
+def find(context: Context, name: str, task: Task) -> Model:
     """The model of that id or alias. Raises ApiError as `catalogue.find` does."""
     return catalogue.find(context.settings.model_aliases.get(name, name), task)
 
