@@ -29,30 +29,45 @@ ErrorType = Literal[
 
 class Kind(NamedTuple):
     status: int
+    meaning: str
+    """When clients get this error, as Markdown for the docs."""
     code: int | None = None
-    """The number that clients of Workers AI know this error by."""
+    """Number by which clients of Workers AI know this error."""
 
 
 KINDS: Mapping[ErrorType, Kind] = {
-    "invalid_request": Kind(400, 7504),
-    "unauthorized": Kind(401),
-    "forbidden": Kind(403),
-    "not_found": Kind(404),
-    "model_not_found": Kind(404, 7502),
-    "method_not_allowed": Kind(405),
-    "timeout": Kind(408),
-    "payload_too_large": Kind(413),
-    "context_exceeded": Kind(413, 7506),
-    "unsupported_media_type": Kind(415),
-    "unprocessable": Kind(422),
-    "content_blocked": Kind(422),
-    "rate_limited": Kind(429, 7505),
-    "budget_exceeded": Kind(429),
-    "internal_error": Kind(500),
-    "upstream_error": Kind(502),
-    "unavailable": Kind(503),
+    "invalid_request": Kind(400, "A field is wrong (`param`), or the model refuses the input.", 7504),
+    "unauthorized": Kind(401, "The key or token is missing, unknown, expired or revoked."),
+    "forbidden": Kind(
+        403,
+        "The key lacks the scope or is for another tenant; the page's origin is not allowed; or the account may not "
+        "use the model.",
+    ),
+    "not_found": Kind(404, "There is no such route or id."),
+    "model_not_found": Kind(404, "There is no such model, or it was retired. The message names similar ids.", 7502),
+    "method_not_allowed": Kind(405, "The route does not have this method. The header `Allow` lists those it has."),
+    "timeout": Kind(408, "The model has not begun to answer within `MODEL_SECONDS`."),
+    "payload_too_large": Kind(413, "The body is larger than one of the `MAX_` variables allows."),
+    "context_exceeded": Kind(413, "The request has more tokens than the model's context holds.", 7506),
+    "unsupported_media_type": Kind(415, "The content type is not one that the route takes."),
+    "unprocessable": Kind(422, "A document is empty or encrypted, or a structured answer never became valid."),
+    "content_blocked": Kind(422, "`GUARD_MODEL` calls the request or the answer unsafe. `details` say which and why."),
+    "rate_limited": Kind(
+        429,
+        "Too many requests, no capacity at Workers AI, or no free neurons left today. `Retry-After` says when to try "
+        "again, where that is known.",
+        7505,
+    ),
+    "budget_exceeded": Kind(429, "The key's `daily_neurons` are spent. `Retry-After` says when the next day begins."),
+    "internal_error": Kind(500, "The Worker has failed. Its log has the details under the request id."),
+    "upstream_error": Kind(502, "Workers AI or another service behind the Worker has failed."),
+    "unavailable": Kind(
+        503,
+        "The Worker is closed, lacks a binding or a setting, or the model is paused after repeated failures. The "
+        "message says which.",
+    ),
 }
-"""`error.type` of a response → its HTTP status and `error.code`."""
+"""`error.type` of a response → its HTTP status, meaning and `error.code`."""
 
 UPSTREAM_CODES: Mapping[int, ErrorType] = {
     2003: "rate_limited",  # AI Gateway's own limit

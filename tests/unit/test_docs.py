@@ -1,17 +1,69 @@
 """Documents that repeat what the code says must say the same."""
 
-import re
+from pathlib import Path
 
-from aiworker.settings import DEFAULTS
-from tools import ROOT
-from tools.docs import openapi
+import pytest
 
-
-def test_every_variable_is_documented_with_its_default() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` +\| (.+?) +\|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE)
-    documented = {name: default.strip("`").replace(",", "") for name, default in rows}
-    assert documented == {name: str(default) or "none" for name, default in DEFAULTS.items()}
+from tools.docs import openapi, parameters, tables
+from tools.docs.markdown import table
 
 
 def test_the_description_of_the_api_is_what_the_code_says() -> None:
     assert openapi.is_current(), "public/openapi.json is stale: run scripts/check"
+
+
+def test_the_tables_are_what_the_code_says() -> None:
+    assert not tables.stale(), "tables of docs/ are stale: run scripts/check"
+
+
+def test_every_table_stands_in_one_place() -> None:
+    texts = [file.read_text() for file in tables.DOCS.glob("*.md")]
+    assert sorted(region[1] for text in texts for region in tables.REGION.finditer(text)) == sorted(tables.TABLES)
+
+
+def test_a_stale_table_is_named_and_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("Before.\n\n<!-- table: errors -->\nold\n<!-- end of table -->\n\nAfter.\n")
+    monkeypatch.setattr(tables, "ROOT", tmp_path)
+    monkeypatch.setattr(tables, "DOCS", tmp_path)
+    assert tables.main(["--check"]) == 1
+    assert "page.md" in capsys.readouterr().out
+    assert tables.main([]) == 0
+    assert tables.main(["--check"]) == 0
+    text = page.read_text()
+    assert text.startswith("Before.\n\n<!-- table: errors -->\n\n| Status |")
+    assert text.endswith("|\n\n<!-- end of table -->\n\nAfter.\n")
+
+
+def test_an_unknown_table_is_refused() -> None:
+    with pytest.raises(KeyError, match="nothing"):
+        tables.written("<!-- table: nothing -->\n<!-- end of table -->\n")
+
+
+def test_a_table_leaves_out_columns_without_cells_and_escapes_bars() -> None:
+    assert table(("A", "B", "C"), [("1", "", "x|y"), (2, "", "z\n")]) == (
+        "| A | C |\n| --- | --- |\n| 1 | x\\|y |\n| 2 | z  |\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "words"),
+    [
+        ({"type": "string", "minLength": 1, "maxLength": 2_000}, "text (1 to 2,000 characters)"),
+        ({"type": ["number", "null"], "minimum": 0}, "number (0 or more); or `null`"),
+        ({"type": "array", "maxItems": 3, "items": {"type": "integer"}}, "list (up to 3) of whole number"),
+        (
+            {"type": "array", "items": {"anyOf": [{"type": "string"}, {"const": 1}]}},
+            "list of (text; or `1`)",
+        ),
+        ({"enum": ["a", 2, None], "type": ["string", "number", "null"]}, "`a`, `2`, `null`"),
+        ({"type": "string", "format": "binary"}, "file"),
+        ({"type": "string", "pattern": "^[a-z]+$"}, "text like `^[a-z]+$`"),
+        ({}, "anything"),
+        ({"$ref": "#/components/schemas/Stages"}, "[Stages](#stages)"),
+    ],
+)
+def test_a_schema_in_words(schema: parameters.Json, words: str) -> None:
+    assert parameters.accepted(schema) == words
