@@ -33,7 +33,7 @@ def test_a_stale_table_is_named_and_written(
     assert tables.main([]) == 0
     assert tables.main(["--check"]) == 0
     text = page.read_text()
-    assert text.startswith("Before.\n\n<!-- table: errors -->\n\n| Status |")
+    assert text.startswith("Before.\n\n<!-- table: errors -->\n\n| Status | `type`")
     assert text.endswith("|\n\n<!-- end of table -->\n\nAfter.\n")
 
 
@@ -43,8 +43,8 @@ def test_an_unknown_table_is_refused() -> None:
 
 
 def test_a_table_leaves_out_columns_without_cells_and_escapes_bars() -> None:
-    assert table(("A", "B", "C"), [("1", "", "x|y"), (2, "", "z\n")]) == (
-        "| A | C |\n| --- | --- |\n| 1 | x\\|y |\n| 2 | z  |\n"
+    assert table(("A", "B", "C"), [("1", "", "x|y"), (12, "", "z\n")]) == (
+        "| A   | C    |\n| --- | ---- |\n| 1   | x\\|y |\n| 12  | z    |\n"
     )
 
 

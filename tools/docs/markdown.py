@@ -6,11 +6,16 @@ Row = tuple[str | int, ...]
 
 
 def table(head: Sequence[str], rows: Iterable[Row]) -> str:
-    """A table, without the columns that are empty in every row. It ends with a line break."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    """A table, without the columns that are empty in every row. It ends with a line break.
+
+    Cells are as wide as the widest of their column, as the formatter of scripts/check has them.
+    """
+    cells = [[_escaped(str(cell)) for cell in row] for row in rows]
     shown = [index for index in range(len(head)) if any(row[index] for row in cells)]
-    lines = [list(head), ["---"] * len(head), *cells]
-    return "".join(f"| {' | '.join(_escaped(line[index]) for index in shown)} |\n" for line in lines)
+    widths = {index: max(3, *(len(row[index]) for row in (head, *cells))) for index in shown}
+    lines = [[line[index].ljust(widths[index]) for index in shown] for line in (head, *cells)]
+    lines.insert(1, ["-" * widths[index] for index in shown])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 def number(value: float | None) -> str:
@@ -19,4 +24,4 @@ def number(value: float | None) -> str:
 
 
 def _escaped(cell: str) -> str:
-    return cell.replace("|", "\\|").replace("\n", " ")
+    return " ".join(cell.replace("|", "\\|").split())
