@@ -52,7 +52,7 @@ async def handle(
         response = _refusal(error, request, log.request_id)
     except Exception as error:  # the one place where a defect of ours becomes a response
         log.failed(error)
-        defect = ApiError("internal_error", f"This is a defect of the server; it is logged under {log.request_id}.")
+        defect = ApiError("internal_error", f"The Worker failed. Its log has the cause under {log.request_id}.")
         response = _refusal(defect, request, log.request_id)
     response.headers = {**shared, **response.headers}
     timings = response.headers.get("server-timing")

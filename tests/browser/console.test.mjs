@@ -259,12 +259,12 @@ test("a key that is revoked meanwhile is asked for again, and the question is no
 
 test("a key that may not chat: the page says what it lacks, and how to use another", async (t) => {
   const page = await openReady(t);
-  const message = "This takes the scope chat. The key web has here: image.";
+  const message = "This route needs the scope chat. The key web has: image.";
   await page.route("**/chat", (route) =>
     route.fulfill({ status: 403, json: { error: { type: "forbidden", message } } }),
   );
   await ask(page, "Hello?");
-  await shown(notice(page), "This takes the scope chat.");
+  await shown(notice(page), "This route needs the scope chat.");
   await shown(notice(page), "Forget the key");
 });
 

@@ -127,8 +127,8 @@ def test_a_key_that_does_not_go_so_far_takes_no_version_back(kind: str, may_lack
             return httpx.Response(401)
         if request.url.path == "/models":
             return httpx.Response(200, json={"models": []})
-        return httpx.Response(403, json={"error": {"type": kind, "message": "This takes the scope embed."}})
+        return httpx.Response(403, json={"error": {"type": kind, "message": "This route needs the scope embed."}})
 
     seen = outcomes(answers, Caller(lambda: "key", "$AIWORKER_KEY", may_lack_scopes=may_lack_scopes))
     assert seen["embed"].status == seen["chat, streamed"].status == expected
-    assert "This takes the scope embed." in seen["embed"].detail
+    assert "This route needs the scope embed." in seen["embed"].detail

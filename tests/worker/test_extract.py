@@ -233,14 +233,14 @@ def test_what_never_fits_is_told_with_the_last_attempt(
     assert response.status_code == 422
     error = error_of(response)
     assert (error["type"], error["code"], error["param"]) == ("unprocessable", None, "schema")
-    assert "is no JSON" in error["message"]
+    assert "is not JSON" in error["message"]
     assert error["details"]["last_attempt"]
     assert error["details"]["faults"][0]["path"] == ""
     first, second = (entry["inputs"]["messages"] for entry in simulator.requests(binding="AI"))
     assert second[: len(first)] == first
     assert [message["role"] for message in second[len(first) :]] == ["assistant", "user"]
     assert second[-2]["content"].startswith('{"number"')
-    assert "is no JSON" in second[-1]["content"]
+    assert "is not JSON" in second[-1]["content"]
 
 
 def test_a_json_mode_that_upstream_gives_up_is_no_defect(

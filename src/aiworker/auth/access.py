@@ -169,9 +169,9 @@ def identify(request: Request, policy: Policy, scope: str, now: float) -> Caller
         return ANYBODY
     caller = _known(request, policy, now)
     if not caller.may(scope):
-        who = "Without a key, requests have" if caller.key is None else f"The key {caller.name} has here"
+        who = "Without a key, requests have" if caller.key is None else f"The key {caller.name} has"
         has = ", ".join(sorted(caller.scopes)) or "none"
-        raise ApiError("forbidden", f"This takes the scope {scope}. {who}: {has}.")
+        raise ApiError("forbidden", f"This route needs the scope {scope}. {who}: {has}.")
     return caller
 
 
@@ -222,7 +222,7 @@ def _credential(request: Request) -> str | None:
     if scheme.lower() != "bearer" or not credential:
         raise _unauthorized("The header authorization must be: Bearer KEY.")
     if key is not None and key != credential:
-        raise _unauthorized("The headers authorization and x-api-key name two keys: send one.")
+        raise _unauthorized("The headers authorization and x-api-key have different keys: send one of them.")
     return credential
 
 
@@ -248,12 +248,12 @@ def _by_token(credential: str, request: Request, policy: Policy, now: float) -> 
         raise _unauthorized(str(error)) from None
     key = next((each for each in policy.keys if each.name == token.key and each.mark == token.mark), None)
     if key is None:
-        raise _unauthorized("The API key that has made this token was revoked.")
+        raise _unauthorized("The API key that made this token was revoked.")
     if token.origin and not _is_from(request, token.origin):
-        raise _unauthorized(f"This token is for pages of {token.origin}.")
+        raise _unauthorized(f"This token is only for pages of {token.origin}.")
     owner = _caller(key, now)
     if owner.tenant not in (None, token.tenant):
-        raise _unauthorized(f"The API key that has made this token is for another tenant than {token.tenant} by now.")
+        raise _unauthorized(f"The API key that made this token is now for another tenant than {token.tenant}.")
     # a key that has been given less since then has no more to give
     scopes = token.scopes - {ADMIN} if owner.may(ADMIN) else token.scopes & owner.scopes
     return Caller(key.name, scopes, token.tenant, token.subject, key, has_token=True)

@@ -91,7 +91,7 @@ async def parse_form(
     if unknown:
         name = clipped(unknown[0])
         raise ApiError(
-            "invalid_request", f"{name} is no file that is taken here: send {' or '.join(files)}.", param=name
+            "invalid_request", f"{name} is not a file that this route takes: send {' or '.join(files)}.", param=name
         )
     return _from_texts(schema, texts), found
 

@@ -40,7 +40,7 @@ class Breaker:
             return False
         if now < trouble.rests_until:
             seconds = math.ceil(trouble.rests_until - now)
-            message = f"{model} has failed {FAILURES} times in a row: it is asked again in {seconds} seconds."
+            message = f"{model} has failed {FAILURES} times in a row and is paused: try again in {seconds} seconds."
             raise ApiError("unavailable", message, retry_after=seconds, headers={"x-model": model})
         trouble.rests_until = now + REST  # this call is the trial; the others wait for how it ends
         return True

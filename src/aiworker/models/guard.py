@@ -67,7 +67,7 @@ async def check_input(
         return
     model, sent = _guard(resources), turns(messages[stored:])
     if len(recent(sent, _room(model))) < len(sent):  # else what pushes a question out of its sight goes unjudged
-        raise ApiError("context_exceeded", f"The request is longer than {model.id}, which judges it, can read.")
+        raise ApiError("context_exceeded", f"The request is too long for {model.id}, which judges it.")
     await _check(resources, "input", messages, gateway)
 
 
@@ -121,7 +121,7 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     given.used(whole.get("usage") or {})
     verdict = read(whole.get("response"))
     if verdict is None:
-        raise ApiError("upstream_error", f"{model.id} has answered no verdict.", headers=given.headers)
+        raise ApiError("upstream_error", f"{model.id} answered without a verdict.", headers=given.headers)
     if not verdict.is_safe:
         raise _blocked(side, verdict.categories, given.headers)
 

@@ -99,13 +99,15 @@ class Answer:
             return from_json(text)
         except ValueError:
             shown = text[:100] or "nothing"
-            raise ApiError("upstream_error", f"{self.model.id} has answered what is no JSON: {shown}") from None
+            raise ApiError(
+                "upstream_error", f"{self.model.id} answered with something other than JSON: {shown}"
+            ) from None
 
     async def object(self) -> dict[str, Any]:
         """Raises ApiError `upstream_error` if the body is no JSON object."""
         found = await self.json()
         if not isinstance(found, dict):
-            raise ApiError("upstream_error", f"{self.model.id} has answered no JSON object.")
+            raise ApiError("upstream_error", f"{self.model.id} answered with something other than a JSON object.")
         return cast("dict[str, Any]", found)
 
     def used(self, usage: Mapping[str, Any]) -> float | None:
@@ -185,7 +187,7 @@ async def run_all(
     if gateway and gateway.cache_key and len(candidates) > 1:
         raise ApiError(
             "invalid_request",
-            f"cache_key stands for one answer, and this request takes {len(candidates)} model calls.",
+            f"cache_key is for a single model call, and this request needs {len(candidates)}: leave it out.",
             param="gateway.cache_key",
         )
     if len(candidates) == 1:  # as most are: without the tasks, each of which is a turn of JavaScript's event loop
@@ -324,13 +326,17 @@ def _options(resources: Resources, gateway: GatewayOptions | None, candidate: Ca
     if not candidate.inputs.fit_a_gateway:
         if gateway:
             raise ApiError(
-                "invalid_request", "AI Gateway takes no forms and no streams: leave it out.", param="gateway"
+                "invalid_request",
+                "AI Gateway cannot pass on what this model takes: leave gateway out.",
+                param="gateway",
             )
     elif resources.settings.gateway_id:
         said = gateway.options(_shared_by(resources, candidate)) if gateway else {}
         options["gateway"] = {"id": resources.settings.gateway_id, **said}
     elif gateway:
-        raise ApiError("invalid_request", "This Worker has no gateway: set its variable GATEWAY_ID.", param="gateway")
+        raise ApiError(
+            "invalid_request", "This Worker has no AI Gateway: set its variable GATEWAY_ID.", param="gateway"
+        )
     return options
 
 

@@ -35,7 +35,7 @@ class WorkersAi:
             if self._signal and self._signal.aborted:
                 raise ClientDisconnected from error
             if error.name in ("TimeoutError", "AbortError"):
-                raise ApiError("timeout", f"{model} has not begun to answer in time.") from error
+                raise ApiError("timeout", f"{model} did not begin to answer in time.") from error
             raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
 
     async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
@@ -87,7 +87,7 @@ class AiResponse:
         try:
             value = getattr(await self._response.json(), name, None)
         except JsException as error:
-            raise ApiError("upstream_error", f"The model's answer is no JSON: {error}") from error
+            raise ApiError("upstream_error", f"The model's answer is not JSON: {error}") from error
         if value is None or isinstance(value, JsNull):
             raise ApiError("upstream_error", f"The model's answer has no {name}.")
         return JsHandle(value)

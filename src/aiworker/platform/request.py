@@ -81,7 +81,9 @@ class JsRequest:
         try:
             entries = await js.Response.new(payload.body, head).formData()
         except JsException:
-            raise ApiError("invalid_request", "The body is not the form that its content-type promises.") from None
+            raise ApiError(
+                "invalid_request", "The body cannot be read as the form that its content-type names."
+            ) from None
         return {name: value if isinstance(value, str) else await file_payload(value) for name, value in entries}
 
     def _fits(self, limit: int) -> bool:
@@ -134,7 +136,7 @@ def _to_json(data: Any) -> bytes:
     try:
         text: str = js.JSON.stringify(data)
     except JsException:  # JSON.parse takes deeper nesting than JSON.stringify
-        raise ApiError("invalid_request", "The body is nested too deep.") from None
+        raise ApiError("invalid_request", "The body is nested too deeply.") from None
     if len(text) > MAX_TEXT:
-        raise ApiError("payload_too_large", f"Beside its files, the body has more than {MAX_TEXT:,} characters.")
+        raise ApiError("payload_too_large", f"The body has more than {MAX_TEXT:,} characters outside of its files.")
     return text.encode()

@@ -73,7 +73,7 @@ def _check_operand(name: str, operator: str, operand: Any, kind: str) -> None:
         raise _wrong(name, f"{operator} of {name} may have {MOST_OPERANDS} values.")
     for each in operands:
         if not _is(kind, each):
-            raise _wrong(name, f"{name} is a {kind}, and so must be what it is compared with.")
+            raise _wrong(name, f"{name} is a {kind}: compare it with a {kind}.")
         if isinstance(each, int | float) and not abs(each) <= LARGEST:
             raise _wrong(name, f"{name} must be compared with numbers between -{LARGEST} and {LARGEST}.")
 

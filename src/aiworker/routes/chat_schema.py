@@ -134,7 +134,7 @@ class ResponseFormat(Schema):
     @model_validator(mode="after")
     def _has_its_schema(self) -> "ResponseFormat":
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("json_schema belongs to the type json_schema, and only to it")
+            raise ValueError("json_schema is required for the type json_schema and not allowed for others")
         return self
 
     def inputs(self, model: Model) -> dict[str, Any]:
@@ -195,7 +195,7 @@ class ChatRequest(Sampling):
         if self.raw and self.prompt is None:
             raise ValueError("raw needs a prompt: messages are always put into the model's template")
         if self.raw and (self.conversation or self.worker_tools):
-            raise ValueError("raw goes with neither conversation nor worker_tools, which need the model's template")
+            raise ValueError("raw cannot be combined with conversation or worker_tools: they need the model's template")
         return self
 
     @model_validator(mode="after")

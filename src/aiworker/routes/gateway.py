@@ -84,7 +84,9 @@ async def feedback(context: Context) -> Response:
 def _gateway(context: Context) -> str:
     """Raises ApiError `unavailable` if the Worker has none."""
     if context.settings.gateway_id is None:
-        raise ApiError("unavailable", "This Worker has no gateway, and so no logs: set its variable GATEWAY_ID.")
+        raise ApiError(
+            "unavailable", "This Worker has no AI Gateway, which keeps the logs: set its variable GATEWAY_ID."
+        )
     return context.settings.gateway_id
 
 

@@ -70,7 +70,9 @@ class ImageRequest(Schema):
                 text = f"{name} must be between {low} and {high} for {model.id}."
                 raise ApiError("invalid_request", text, param=name)
         if takes.is_form and self.gateway:
-            raise ApiError("invalid_request", f"{model.id} takes a form, and AI Gateway takes none.", param="gateway")
+            raise ApiError(
+                "invalid_request", f"AI Gateway cannot be used with {model.id}: leave gateway out.", param="gateway"
+            )
         self._check_files(model, takes)
 
     def _check_files(self, model: Model, takes: ImageParameters) -> None:

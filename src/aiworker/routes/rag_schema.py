@@ -43,7 +43,9 @@ class SearchOptions(Schema):
     @model_validator(mode="after")
     def _a_score_to_compare(self) -> "SearchOptions":
         if self.min_score is not None and not (self.stages.vector or self.stages.rerank):
-            raise ValueError("min_score needs a score of vector or rerank: words alone have none to compare")
+            raise ValueError(
+                "min_score needs the stage vector or rerank: a search by words alone has no comparable score"
+            )
         return self
 
 

@@ -149,7 +149,7 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
     if sent == FORM:
         if request.query:
             name = clipped(next(iter(request.query)))
-            raise ApiError("invalid_request", f"Send {name} as a field of the form, not behind ?.", param=name)
+            raise ApiError("invalid_request", f"Send {name} as a field of the form, not in the query.", param=name)
         body, files = await parse_form(TranscribeRequest, request, limit, FILES)
         if len(files) != 1:
             raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
@@ -168,7 +168,7 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
 def recording_of(payload: Payload, param: str) -> Recording:
     content_type = media.sound_type(payload.read(0, media.HEAD))
     if content_type is None:
-        what = "is no sound of a format known here" if payload.size else "is empty"
+        what = "is not sound in a format that this route knows" if payload.size else "is empty"
         known = ", ".join(kind.removeprefix("audio/") for kind in media.SOUNDS)
         raise ApiError("invalid_request", f"{param} {what}: send {known}.", param=param)
     return Recording(payload, content_type, param, wav.read(payload))
@@ -226,7 +226,7 @@ def _inputs(fields: Mapping[str, Any], recording: Recording, written_as: Writing
 async def _heard(answer: Answer) -> Heard:
     data = await answer.json()
     if not isinstance(data, dict):
-        raise ApiError("upstream_error", f"{answer.model.id} has not answered a transcript.")
+        raise ApiError("upstream_error", f"{answer.model.id} answered without a transcript.")
     return Heard(answer, LISTENERS[answer.model.id].read(cast("dict[str, Any]", data)))
 
 
@@ -275,7 +275,7 @@ async def _decoded(answer: Answer) -> Response:
     sound = await answer.raw.base64_payload("audio")
     content_type = media.sound_type(sound.read(0, media.HEAD))
     if content_type is None:
-        raise ApiError("upstream_error", f"{answer.model.id} has answered what is no sound.")
+        raise ApiError("upstream_error", f"{answer.model.id} answered with something other than sound.")
     wave = wav.read(sound)
     response = answer.response(sound.body, content_type)
     return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)

@@ -183,7 +183,7 @@ class SpeakRequest(Schema):
     @classmethod
     def _says_something(cls, text: str) -> str:
         if not text.strip():
-            raise ValueError("must have a word in it")
+            raise ValueError("must contain a word")
         return text
 
     @model_validator(mode="after")

@@ -203,7 +203,7 @@ class JsonFormat(Schema):
     @model_validator(mode="after")
     def _has_its_schema(self) -> "JsonFormat":
         if (self.type == "json_schema") != (self.json_schema is not None):
-            raise ValueError("json_schema belongs to the type json_schema, and only to it")
+            raise ValueError("json_schema is required for the type json_schema and not allowed for others")
         return self
 
 
@@ -327,7 +327,7 @@ class CompletionRequest(Sampled):
         if not given or not isinstance(given[0], (str, list)):
             return cast("Any", prompt)
         if len(given) > 1:
-            raise ValueError("must be one text: ask once for each")
+            raise ValueError("must be one text: send a request for each")
         return cast("Any", given[0])
 
     def to_chat(self) -> ChatRequest:

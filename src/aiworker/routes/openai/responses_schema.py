@@ -155,7 +155,7 @@ class TextFormat(Schema):
     @model_validator(mode="after")
     def _has_its_schema(self) -> "TextFormat":
         if (self.type == "json_schema") != (self.schema_ is not None and self.name is not None):
-            raise ValueError("name and schema belong to the type json_schema, and only to it")
+            raise ValueError("name and schema are required for the type json_schema and not allowed for others")
         return self
 
     def to_chat(self) -> Json:
@@ -219,7 +219,7 @@ class ResponsesRequest(Schema):
         if self.tool_choice not in (None, "auto", "none") and not self.tools:
             raise ValueError("tool_choice needs tools")
         if isinstance(self.input, list) and all(isinstance(each, Reasoning) for each in self.input):
-            raise ValueError("input must have more than reasoning")
+            raise ValueError("input must have an item other than reasoning")
         return self
 
     @property
