@@ -7,7 +7,7 @@ off, or that the client did not wait for, nothing stays.
 import json
 from typing import Any, Protocol
 
-from aiworker.models.tokens import estimate
+from aiworker.models.token_counts import estimate
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY AUTOINCREMENT, messages TEXT NOT NULL)"
 TOO_MUCH = """

@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
 from aiworker.auth.access import SCOPES, Key, Policy, parse_keys
-from aiworker.auth.signed_tokens import SHORTEST_SECRET
+from aiworker.auth.browser_tokens import SHORTEST_SECRET
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Task

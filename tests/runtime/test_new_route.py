@@ -24,8 +24,9 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import Response, json_response
-from aiworker.models import catalogue, model_call
+from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import ModelCall
 from aiworker.routing import MODEL_ERRORS, Returns, route
 
 
@@ -49,7 +50,7 @@ async def haiku(context: Context, body: HaikuRequest) -> Response:
     """
     model = catalogue.find(context.settings.models["CHAT_MODEL"], "text-generation")
     prompt = f"Write a haiku about {body.topic}."
-    answer = await model_call.run(context, [Candidate(model, Inputs({"prompt": prompt}))])
+    answer = await ModelCall(context, [Candidate(model, Inputs({"prompt": prompt}))]).run()
     return json_response({"haiku": (await answer.object())["response"]})
 '''
 

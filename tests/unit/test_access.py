@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker import app
-from aiworker.auth import signed_tokens
+from aiworker.auth import browser_tokens
 from aiworker.auth.access import ADMIN, SCOPES, Caller, Key, Policy, identify, parse_keys
-from aiworker.auth.signed_tokens import InvalidToken, Token
+from aiworker.auth.browser_tokens import InvalidToken, Token
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
@@ -68,7 +68,7 @@ def caller_of(policy: Policy = POLICY, scope: str = "chat", now: float = NOW, **
 
 
 def with_token(token: Token, policy: Policy = POLICY, scope: str = "chat", now: float = NOW, **headers: str) -> Caller:
-    bearer = f"Bearer {signed_tokens.write(token, SECRET)}"
+    bearer = f"Bearer {browser_tokens.write(token, SECRET)}"
     return caller_of(policy, scope, now, authorization=bearer, **headers)
 
 
@@ -293,7 +293,7 @@ def tampered(**claims: Any) -> str:
 
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
-GOOD = signed_tokens.write(A_TOKEN, SECRET)
+GOOD = browser_tokens.write(A_TOKEN, SECRET)
 CLAIMS: dict[str, Any] = json.loads(base64.urlsafe_b64decode(GOOD.split(".")[1] + "=="))
 
 
@@ -315,8 +315,8 @@ def test_a_token_is_a_json_web_token() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        signed_tokens.write(A_TOKEN, SECRET + "!"),
-        signed_tokens.write(A_TOKEN, "x" * 32),
+        browser_tokens.write(A_TOKEN, SECRET + "!"),
+        browser_tokens.write(A_TOKEN, "x" * 32),
         forged({"alg": "none", "typ": "JWT"}, CLAIMS).rpartition(".")[0] + ".",
         forged({"alg": "none"}, CLAIMS),
         forged({"alg": "HS512", "typ": "JWT"}, CLAIMS, digest="sha512"),
@@ -333,7 +333,7 @@ def test_a_token_is_a_json_web_token() -> None:
         tampered(scope="chat rag:read"),
         tampered(tenant="other"),
         tampered(exp=int(NOW) + 10**6),
-        signed_tokens.write(dataclasses.replace(A_TOKEN, subject="x" * 5_000), SECRET),  # longer than LONGEST
+        browser_tokens.write(dataclasses.replace(A_TOKEN, subject="x" * 5_000), SECRET),  # longer than LONGEST
     ],
 )
 def test_a_token_that_this_worker_has_not_made_counts_for_nothing(token: str) -> None:
@@ -354,7 +354,7 @@ def test_no_character_of_a_token_may_be_another(place: int, character: str) -> N
     [
         {"expires": int(NOW)},
         {"expires": int(NOW) - 1},
-        {"issued": int(NOW) + signed_tokens.LEEWAY + 1},
+        {"issued": int(NOW) + browser_tokens.LEEWAY + 1},
         {"audience": "https://other.example"},
         {"audience": ORIGIN + "/"},
         {"audience": ""},
@@ -393,22 +393,22 @@ NO_CLAIMS: list[Any] = [[], "text", 5, None, [CLAIMS]]
 )  # fmt: skip
 def test_what_is_signed_but_no_token_is_refused_and_no_defect(claims: Any) -> None:
     with pytest.raises(InvalidToken):
-        signed_tokens.read(resigned(claims), SECRET, ORIGIN, NOW)
+        browser_tokens.read(resigned(claims), SECRET, ORIGIN, NOW)
 
 
 def resigned(claims: Any) -> str:
     """As the Worker would sign it."""
     payload = encoded(json.dumps(claims).encode())
-    signature = hmac.digest(SECRET.encode(), f"{signed_tokens.HEADER}.{payload}".encode(), "sha256")
-    return f"{signed_tokens.HEADER}.{payload}.{encoded(signature)}"
+    signature = hmac.digest(SECRET.encode(), f"{browser_tokens.HEADER}.{payload}".encode(), "sha256")
+    return f"{browser_tokens.HEADER}.{payload}.{encoded(signature)}"
 
 
 def test_a_worker_without_a_secret_takes_no_token() -> None:
     without = dataclasses.replace(POLICY, token_secret="")
     for secret in ("", SECRET):
-        token = signed_tokens.write(A_TOKEN, secret) if secret else resigned(CLAIMS)
+        token = browser_tokens.write(A_TOKEN, secret) if secret else resigned(CLAIMS)
         refused("unauthorized", policy=without, authorization=f"Bearer {token}")
-    empty = f"{signed_tokens.HEADER}.{GOOD.split('.')[1]}"
+    empty = f"{browser_tokens.HEADER}.{GOOD.split('.')[1]}"
     unsigned = f"{empty}.{encoded(hmac.digest(b'', empty.encode(), 'sha256'))}"
     refused("unauthorized", policy=without, authorization=f"Bearer {unsigned}")
 
@@ -521,7 +521,7 @@ def test_in_public_a_token_counts_and_one_that_is_over_is_not_nobody_s() -> None
     with pytest.raises(ApiError) as caught:
         with_token(dataclasses.replace(A_TOKEN, expires=int(NOW)), PUBLIC)
     assert caught.value.type == "unauthorized"
-    stranger = signed_tokens.write(A_TOKEN, "x" * 32)  # clients that insist on a key send any
+    stranger = browser_tokens.write(A_TOKEN, "x" * 32)  # clients that insist on a key send any
     assert caller_of(PUBLIC, authorization=f"Bearer {stranger}").name == "public"
 
 

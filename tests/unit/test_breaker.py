@@ -9,9 +9,10 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.models import breaker as module
-from aiworker.models import catalogue, model_call
+from aiworker.models import catalogue
 from aiworker.models.breaker import FAILURES, REST, WITHIN, Breaker
-from aiworker.models.model_call import Answer, Candidate
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 
@@ -122,8 +123,10 @@ def context(clock: Clock) -> Callable[..., Context]:
     return made
 
 
-async def run(context: Context, *models: str) -> Answer:
-    return await model_call.run(context, [Candidate(catalogue.MODELS[each], Inputs({})) for each in models or (FIRST,)])
+async def run(context: Context, *models: str) -> ModelResponse:
+    return await ModelCall(
+        context, [Candidate(catalogue.MODELS[each], Inputs({})) for each in models or (FIRST,)]
+    ).run()
 
 
 async def fail_calls(context: Context, times: int) -> None:

@@ -12,8 +12,9 @@ from aiworker.auth.access import Key
 from aiworker.auth.budget import DAY, BudgetStore, RequestBudget
 from aiworker.bindings import BudgetState, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
-from aiworker.models import catalogue, estimate, model_call
-from aiworker.models.model_call import Candidate
+from aiworker.models import catalogue, estimate
+from aiworker.models.model_call import Candidate, ModelCall, run_all
+from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 
@@ -151,10 +152,10 @@ def budget_of(store: BudgetStore, daily: float, request_id: str = "req_1") -> Re
     return found
 
 
-async def ask(ai: FakeAi, request_budget: RequestBudget, *candidates: Candidate) -> model_call.Answer:
+async def ask(ai: FakeAi, request_budget: RequestBudget, *candidates: Candidate) -> ModelResponse:
     context = a_context(FakeRequest("POST", "/chat"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), ai)
     object.__setattr__(context, "request_budget", request_budget)
-    return await model_call.run(context, candidates or [Candidate(CHAT, Inputs({"prompt": "Hello"}))])
+    return await ModelCall(context, candidates or [Candidate(CHAT, Inputs({"prompt": "Hello"}))]).run()
 
 
 async def test_an_answer_costs_what_its_tokens_cost(store: BudgetStore) -> None:
@@ -162,7 +163,7 @@ async def test_an_answer_costs_what_its_tokens_cost(store: BudgetStore) -> None:
     usage = {"prompt_tokens": 1_000, "completion_tokens": 100}
     answer = await ask(FakeAi(answered({"response": "Hi", "usage": usage})), request_budget)
     assert spent(store) == pytest.approx(estimate.neurons(CHAT, Inputs({"prompt": "Hello"})), abs=1e-6)
-    answer.used((await answer.object())["usage"])
+    answer.record_usage((await answer.object())["usage"])
     await request_budget.settle()
     assert spent(store) == pytest.approx((1_000 * 4_119 + 100 * 34_868) / 1e6, abs=1e-6)
 
@@ -220,11 +221,11 @@ async def test_of_many_calls_those_that_are_given_up_cost_nothing(store: BudgetS
     object.__setattr__(context, "request_budget", request_budget)
     calls = [Candidate(CHAT, Inputs({"prompt": str(number)})) for number in range(20)]
 
-    async def read(answer: model_call.Answer) -> None:
+    async def read(answer: ModelResponse) -> None:
         raise AssertionError(answer)
 
     with pytest.raises(ApiError):
-        await model_call.run_all(context, calls, read)
+        await run_all(context, calls, read)
     assert spent(store) > 100
     await request_budget.settle()
     # the three that were under way beside the first that failed may have cost something

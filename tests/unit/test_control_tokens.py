@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker.bindings import Inputs
-from aiworker.models import catalogue, model_call
+from aiworker.models import catalogue
 from aiworker.models.control_tokens import plain, plain_inputs
-from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.settings import Settings
 from tests import tiktoken_cache
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered
@@ -191,7 +191,7 @@ async def test_every_call_of_a_model_with_a_template_is_sent_none(
 ) -> None:
     ai = FakeAi(answered({}))
     context = a_context(FakeRequest("POST", "/chat"), Settings.read(VARIABLES), ai)
-    await model_call.run(context, [Candidate(catalogue.MODELS[model], Inputs(inputs))])
+    await ModelCall(context, [Candidate(catalogue.MODELS[model], Inputs(inputs))]).run()
     [(_, fields, _, _)] = ai.calls
     said = fields.get("text") or fields["messages"][0]["content"]
     assert said == sent

@@ -19,11 +19,11 @@ from aiworker.errors import ApiError
 from aiworker.http import media
 from aiworker.http.body import Schema, parse_form, parse_json, parse_object, parse_query
 from aiworker.models import transcript, wav
-from aiworker.models.answer import Answer, Frames, frame_data
+from aiworker.models.completion import Completion, Frames, frame_data
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
-from aiworker.models.stream_end import said_in
+from aiworker.models.stream_epilogue import said_in
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.documents_schema import DocumentForm, DocumentRequest, ListQuery
 from aiworker.routes.embed import EmbedRequest, RerankRequest
@@ -174,7 +174,7 @@ def test_no_text_is_lost_or_doubled(texts: list[str], cuts: list[int], *, is_ope
         return b"data: " + json.dumps(data).encode() + b"\n\n"
 
     stream = b"".join(map(frame, texts)) + b"data: [DONE]\n\n"
-    frames, kept = Frames(), Answer()
+    frames, kept = Frames(), Completion()
     for part in pieces(stream, cuts):
         for block in frames.feed(part):
             kept.add(frame_data(block) or {})

@@ -10,7 +10,7 @@ from aiworker.http.messages import JsHandle
 from aiworker.models import catalogue, guard
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.guard import Verdict, read, turns
-from aiworker.models.model_call import Answer
+from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 
@@ -195,13 +195,13 @@ class Body(FakeAnswer):
         return self._text
 
 
-def whole(**said: Any) -> Answer:
-    return Answer(CHAT, Body(json.dumps({"choices": [{"message": said}]}), "application/json"))
+def whole(**said: Any) -> ModelResponse:
+    return ModelResponse(CHAT, Body(json.dumps({"choices": [{"message": said}]}), "application/json"))
 
 
-def stream(*deltas: dict[str, Any], end: str = "data: [DONE]\n\n") -> Answer:
+def stream(*deltas: dict[str, Any], end: str = "data: [DONE]\n\n") -> ModelResponse:
     frames = [f"data: {json.dumps({'choices': [{'delta': delta}]})}\n\n" for delta in deltas]
-    return Answer(CHAT, Body("".join(frames) + end, "text/event-stream"))
+    return ModelResponse(CHAT, Body("".join(frames) + end, "text/event-stream"))
 
 
 CALL = {"index": 0, "id": "c", "function": {"name": "mail", "arguments": '{"to":1}'}}
@@ -218,29 +218,29 @@ CALL = {"index": 0, "id": "c", "function": {"name": "mail", "arguments": '{"to":
         (stream({"tool_calls": [CALL]}), 'mail {"to":1}'),
     ],
 )
-async def test_all_that_a_model_has_said_is_judged_and_then_given_as_it_came(given: Answer, judged: str) -> None:
+async def test_all_that_a_model_has_said_is_judged_and_then_given_as_it_came(given: ModelResponse, judged: str) -> None:
     ai = FakeAi(SAFE)
-    held = await guard.held(context(ai), ASKED, given, None)
+    screened = await guard.screen_response(context(ai), ASKED, given, None)
     [(_, fields, _, _)] = ai.calls
     assert fields["messages"] == [*ASKED, assistant(judged)]
-    assert held.held == given.raw.body
-    if not held.is_stream:
-        assert (await held.object())["choices"]
+    assert screened.buffered == given.raw.body
+    if not screened.is_stream:
+        assert (await screened.object())["choices"]
 
 
 @pytest.mark.parametrize("given", [whole(content="Hi"), stream({"content": "Hi"})])
-async def test_an_unsafe_answer_is_refused(given: Answer) -> None:
-    error = await refusal(guard.held(context(FakeAi(UNSAFE)), ASKED, given, None))
+async def test_an_unsafe_answer_is_refused(given: ModelResponse) -> None:
+    error = await refusal(guard.screen_response(context(FakeAi(UNSAFE)), ASKED, given, None))
     assert (error.type, (error.details or {})["of"]) == ("content_blocked", "output")
 
 
 async def test_a_stream_that_breaks_off_is_no_answer_to_be_judged() -> None:
     ai = FakeAi(SAFE)
-    error = await refusal(guard.held(context(ai), ASKED, stream({"content": "Hi"}, end=""), None))
+    error = await refusal(guard.screen_response(context(ai), ASKED, stream({"content": "Hi"}, end=""), None))
     assert error.type == "upstream_error"
     assert ai.calls == []
 
 
 async def test_where_no_output_is_judged_the_answer_is_not_even_read() -> None:
     given = stream({"content": "Hi"})
-    assert await guard.held(context(FakeAi(SAFE), GUARD="input"), ASKED, given, None) is given
+    assert await guard.screen_response(context(FakeAi(SAFE), GUARD="input"), ASKED, given, None) is given

@@ -11,7 +11,8 @@ from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, model_call
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_call import FIRST_WAIT, Answer, Candidate
+from aiworker.models.model_call import FIRST_WAIT, Candidate, ModelCall, run_all
+from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
 
@@ -43,11 +44,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-async def run(ai: FakeAi, *models: str, gateway: GatewayOptions | None = None, **variables: Any) -> Answer:
+async def run(ai: FakeAi, *models: str, gateway: GatewayOptions | None = None, **variables: Any) -> ModelResponse:
     settings = Settings.read({**VARIABLES, **variables})
     context = a_context(FakeRequest("POST", "/chat"), settings, ai)
     candidates = [Candidate(catalogue.MODELS[each], Inputs({"prompt": each})) for each in models or (FIRST,)]
-    return await model_call.run(context, candidates, gateway)
+    return await ModelCall(context, candidates, gateway).run()
 
 
 async def failure(ai: FakeAi, *models: str, **variables: Any) -> ApiError:
@@ -220,7 +221,7 @@ async def test_several_answers_come_in_the_order_of_their_questions() -> None:
     ai = FakeAi(*(answered(number) for number in range(10)))
     context = a_context(FakeRequest("POST", "/embed"), Settings.read(VARIABLES), ai)
     candidate = Candidate(catalogue.MODELS[FIRST], Inputs({}))
-    assert await model_call.run_all(context, [candidate] * 10, Answer.json) == list(range(10))
+    assert await run_all(context, [candidate] * 10, ModelResponse.json) == list(range(10))
 
 
 async def test_the_first_of_several_that_fails_is_the_error_and_no_more_are_asked() -> None:
@@ -228,7 +229,7 @@ async def test_the_first_of_several_that_fails_is_the_error_and_no_more_are_aske
     context = a_context(FakeRequest("POST", "/embed"), Settings.read(VARIABLES), ai)
     candidate = Candidate(catalogue.MODELS[FIRST], Inputs({}))
     with pytest.raises(ApiError) as raised:
-        await model_call.run_all(context, [candidate] * 50, Answer.json)
+        await run_all(context, [candidate] * 50, ModelResponse.json)
     assert raised.value.upstream_code == 5006
     assert len(ai.calls) < 10
 
@@ -236,10 +237,10 @@ async def test_the_first_of_several_that_fails_is_the_error_and_no_more_are_aske
 async def test_an_answer_that_is_no_json_says_what_it_is_instead() -> None:
     broken: UpstreamResponse = refused(200, 0)
     context = a_context(FakeRequest("POST", "/chat"), Settings.read(VARIABLES), FakeAi(broken))
-    answer = await model_call.run(context, [Candidate(catalogue.MODELS[FIRST], Inputs({}))])
+    answer = await ModelCall(context, [Candidate(catalogue.MODELS[FIRST], Inputs({}))]).run()
     assert (await answer.json())["internalCode"] == 0
     for text in ("<html>", "", "[" * 5_000 + "]" * 5_000):
-        unread = Answer(catalogue.MODELS[FIRST], type(ANSWER)(200, text))
+        unread = ModelResponse(catalogue.MODELS[FIRST], type(ANSWER)(200, text))
         with pytest.raises(ApiError) as raised:
             await unread.json()
         assert raised.value.type == "upstream_error"
@@ -254,6 +255,6 @@ async def test_a_cache_key_of_one_tenant_or_user_is_none_of_another_s() -> None:
         caller = Caller("a key", frozenset({"chat"}), tenant, subject, key=Key("a key", "", frozenset({"chat"})))
         context = a_context(FakeRequest("POST", "/chat"), settings, ai, caller)
         candidate = Candidate(catalogue.MODELS[FIRST], Inputs({"prompt": "Hello"}))
-        await model_call.run(context, [candidate], GatewayOptions(cache_key="weather"))
+        await ModelCall(context, [candidate], GatewayOptions(cache_key="weather")).run()
         keys.append(ai.calls[0][2]["gateway"]["cacheKey"])
     assert keys == [f"{owner}  {FIRST} whole weather" for owner in ("acme//", "acme/ada/", "globex//", "")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.models.tokens import estimate
+from aiworker.models.token_counts import estimate
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import cited, messages, plain, search_query_messages
 

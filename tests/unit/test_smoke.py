@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from aiworker.auth import signed_tokens
+from aiworker.auth import browser_tokens
 from aiworker.auth.access import Key
 from tools.deploy import credentials, smoke
 from tools.deploy.credentials import NOBODY, Caller, Secrets
@@ -95,7 +95,7 @@ def test_a_token_does_not_end_before_a_slow_test(monkeypatch: pytest.MonkeyPatch
     later = time.time() + 400
     monkeypatch.setattr(time, "time", lambda: later)
     token = caller.headers["authorization"].removeprefix("Bearer ")
-    assert signed_tokens.read(token, "s" * 43, "https://worker.example", later).tenant == credentials.CHECK
+    assert browser_tokens.read(token, "s" * 43, "https://worker.example", later).tenant == credentials.CHECK
 
 
 def test_whom_the_version_before_has_known_is_known_to_be(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, vectors
-from aiworker.models.model_call import Answer
+from aiworker.models.model_response import ModelResponse
 
 MODEL = catalogue.MODELS["@cf/baai/bge-base-en-v1.5"]
 DATA = [[0.25, -1e-05, 3], [1.5e22, 0.0, -7.125]]
@@ -42,7 +42,7 @@ class Upstream:
 
 def read(body: str | bytes) -> vectors.Vectors:
     held = body if isinstance(body, bytes) else body.encode()
-    return asyncio.run(vectors.read(Answer(MODEL, cast("Any", Upstream(held)))))
+    return asyncio.run(vectors.read(ModelResponse(MODEL, cast("Any", Upstream(held)))))
 
 
 def rows(found: vectors.Vectors) -> Any:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cloudflare
 import httpx
 
-from aiworker.auth import signed_tokens
+from aiworker.auth import browser_tokens
 from aiworker.auth.access import ADMIN, SCOPES, Key
 from tools.deploy.account import Account
 from tools.deploy.errors import DeployError
@@ -96,9 +96,9 @@ def _check_sizes(values: Mapping[str, str], file: str) -> None:
             f"{file} has too many keys: a secret has room for {keys.LARGEST_SECRET:,} bytes. Revoke some with "
             "scripts/keys revoke."
         )
-    if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < signed_tokens.SHORTEST_SECRET:
+    if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < browser_tokens.SHORTEST_SECRET:
         raise DeployError(
-            f"TOKEN_SECRET in {file} is shorter than {signed_tokens.SHORTEST_SECRET} characters: remove the line, and "
+            f"TOKEN_SECRET in {file} is shorter than {browser_tokens.SHORTEST_SECRET} characters: remove the line, and "
             "a new one is made."
         )
 
@@ -188,16 +188,16 @@ def caller(target: Target, address: str, uploaded: Secrets) -> Caller:
 
 def _token(maker: Key, audience: str, secret: str) -> str:
     now = int(time.time())
-    token = signed_tokens.Token(
+    token = browser_tokens.Token(
         key=maker.name,
         mark=maker.mark,
         audience=audience,
         scopes=CHECK_SCOPES,
         tenant=CHECK,
-        issued=now - signed_tokens.LEEWAY,  # this machine's clock may be ahead of Cloudflare's
+        issued=now - browser_tokens.LEEWAY,  # this machine's clock may be ahead of Cloudflare's
         expires=now + TOKEN_SECONDS,
     )
-    return signed_tokens.write(token, secret)
+    return browser_tokens.write(token, secret)
 
 
 def _can_check(key: Key) -> bool:

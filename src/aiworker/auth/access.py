@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from aiworker.auth import signed_tokens
+from aiworker.auth import browser_tokens
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 
@@ -190,7 +190,7 @@ def _known(request: Request, policy: Policy, now: float) -> Caller:
         )
     if credential is None:
         raise _unauthorized("Send an API key: authorization: Bearer KEY, or x-api-key: KEY.")
-    if signed_tokens.looks_like_one(credential):
+    if browser_tokens.looks_like_one(credential):
         return _by_token(credential, request, policy, now)
     known = _by_key(credential, policy.keys, now)
     if known is None:
@@ -202,7 +202,7 @@ def _proven(credential: str | None, request: Request, policy: Policy, now: float
     """Who it is, where nobody has to say. None for a key that is none: clients that insist on one send any."""
     if not credential:
         return None
-    if signed_tokens.is_ours(credential, policy.token_secret):
+    if browser_tokens.is_ours(credential, policy.token_secret):
         return _by_token(credential, request, policy, now)
     return _by_key(credential, policy.keys, now)
 
@@ -243,8 +243,8 @@ def _caller(key: Key, now: float) -> Caller:
 
 def _by_token(credential: str, request: Request, policy: Policy, now: float) -> Caller:
     try:
-        token = signed_tokens.read(credential, policy.token_secret, request.origin, now)
-    except signed_tokens.InvalidToken as error:
+        token = browser_tokens.read(credential, policy.token_secret, request.origin, now)
+    except browser_tokens.InvalidToken as error:
         raise _unauthorized(str(error)) from None
     key = next((each for each in policy.keys if each.name == token.key and each.mark == token.mark), None)
     if key is None:

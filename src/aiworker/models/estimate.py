@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from aiworker.bindings import Inputs
-from aiworker.models import catalogue, tokens
+from aiworker.models import catalogue, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.image_parameters import IMAGE_MODELS, TILE
 
@@ -49,7 +49,7 @@ def ingestion(model: Model, size: int) -> float:
     price = model.neurons.get("million_input_tokens")
     if price is None:
         return UNPRICED
-    return PASSAGE_OVERHEAD * (size // tokens.BYTES_A_TOKEN + 1) * price / 1_000_000
+    return PASSAGE_OVERHEAD * (size // token_counts.BYTES_A_TOKEN + 1) * price / 1_000_000
 
 
 def _of_text(model: Model, inputs: Inputs) -> float:
@@ -60,9 +60,11 @@ def _of_text(model: Model, inputs: Inputs) -> float:
 def _read(fields: Mapping[str, Any]) -> int:
     messages = cast("list[Mapping[str, Any]]", fields.get("messages") or [])
     others = {name: value for name, value in fields.items() if name != "messages"}
-    read = sum(map(tokens.estimate, messages)) + tokens.estimate_text(json.dumps(others, ensure_ascii=False))
+    read = sum(map(token_counts.estimate, messages)) + token_counts.estimate_text(
+        json.dumps(others, ensure_ascii=False)
+    )
     # a reranker reads the query again with each text
-    again = len(fields.get("contexts") or ()) * tokens.estimate_text(str(fields.get("query") or ""))
+    again = len(fields.get("contexts") or ()) * token_counts.estimate_text(str(fields.get("query") or ""))
     return read + again
 
 

@@ -16,12 +16,14 @@ from aiworker.bindings import Inputs
 from aiworker.context import Resources
 from aiworker.conversations import recent
 from aiworker.errors import ApiError
-from aiworker.models import answer, catalogue, model_call, tokens
+from aiworker.models import catalogue, token_counts
 from aiworker.models.catalogue import Model
+from aiworker.models.completion import DONE, Completion
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.models.openai_stream import broken_off
-from aiworker.models.stream_end import said_in
+from aiworker.models.stream_epilogue import said_in
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",
@@ -79,9 +81,9 @@ async def check_output(
         await _check(resources, "output", [*messages, *said], gateway)
 
 
-async def held(
-    resources: Resources, messages: Messages, given: model_call.Answer, gateway: GatewayOptions | None
-) -> model_call.Answer:
+async def screen_response(
+    resources: Resources, messages: Messages, given: ModelResponse, gateway: GatewayOptions | None
+) -> ModelResponse:
     """The answer given to the messages: as it is if the guard judges no output, else read to its end, and judged.
 
     Raises as `check_input` does; `upstream_error` for an answer that breaks off.
@@ -89,18 +91,18 @@ async def held(
     if "output" not in resources.settings.guarded:
         return given
     body = await given.raw.text()
-    given = replace(given, held=body)
+    given = replace(given, buffered=body)
     if not given.is_stream:
-        said = answer.Answer()
+        said = Completion()
         said.add(await given.object())
-    elif body.rstrip().endswith(answer.DONE):
+    elif body.rstrip().endswith(DONE):
         said = said_in(body.encode())
     else:
         raise broken_off("it ended early")
     try:
         await check_output(resources, messages, [said.message(with_reasoning=True)], gateway)
     except ApiError:
-        given.used(said.usage)  # it has cost what it has cost
+        given.record_usage(said.usage)  # it has cost what it has cost
         raise
     return given
 
@@ -116,9 +118,9 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     # an answer that is too long even so is refused upstream
     inputs = {"messages": recent(judged, _room(model)) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
-    given = await model_call.run(resources, [Candidate(model, Inputs(inputs))], gateway)
+    given = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
     whole = await given.object()
-    given.used(whole.get("usage") or {})
+    given.record_usage(whole.get("usage") or {})
     verdict = read(whole.get("response"))
     if verdict is None:
         raise ApiError("upstream_error", f"{model.id} answered without a verdict.", headers=given.headers)
@@ -132,7 +134,7 @@ def _guard(resources: Resources) -> Model:
 
 def _room(model: Model) -> int:
     """Tokens."""
-    return (model.context_window or tokens.ANSWER_TOKENS * 8) - VERDICT_TOKENS
+    return (model.context_window or token_counts.ANSWER_TOKENS * 8) - VERDICT_TOKENS
 
 
 def turns(messages: Messages) -> list[dict[str, Any]]:

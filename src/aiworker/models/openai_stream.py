@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, cast
 
 from aiworker.errors import ApiError
-from aiworker.models.answer import TEXTS
+from aiworker.models.completion import TEXTS
 
 PLAIN = re.compile(
     rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'

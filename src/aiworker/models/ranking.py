@@ -3,10 +3,10 @@
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.models.model_call import Answer
+from aiworker.models.model_response import ModelResponse
 
 
-async def ranking(answer: Answer, count: int) -> list[dict[str, Any]]:
+async def ranking(answer: ModelResponse, count: int) -> list[dict[str, Any]]:
     """`id` (the place of a text, from 0) and `score`, the best first.
 
     Raises ApiError `upstream_error` if it is no ranking of so many texts.

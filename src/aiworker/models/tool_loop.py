@@ -7,11 +7,11 @@ from typing import Any
 
 from aiworker.bindings import Inputs
 from aiworker.context import Context
-from aiworker.models import model_call
-from aiworker.models.answer import DONE, Answer, Frames, as_frames, frame, frame_data
 from aiworker.models.catalogue import Model
+from aiworker.models.completion import DONE, Completion, Frames, as_frames, frame, frame_data
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.models.openai_stream import broken_off
 from aiworker.tools import WorkerTool
 
@@ -19,7 +19,7 @@ from aiworker.tools import WorkerTool
 class ToolLoop:
     """One request's rounds; the last one may call no tool, so that there is an answer."""
 
-    answer: model_call.Answer
+    answer: ModelResponse
     """The model's answer of the round under way."""
 
     def __init__(
@@ -47,11 +47,11 @@ class ToolLoop:
         self.spoken: list[dict[str, Any]] = []
         """What the model has, and what it has thought."""
 
-    async def begin(self) -> model_call.Answer:
+    async def begin(self) -> ModelResponse:
         """Ask a model for the next round: the one of the last round first, and no other dialect than its."""
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
-        self.answer = await model_call.run(self._context, candidates, self._gateway)
+        self.answer = await ModelCall(self._context, candidates, self._gateway).run()
         ids = [model.id for model in self._models]
         remaining = self._models[ids.index(self.answer.model.id) :]
         self._models = [model for model in remaining if model.dialect == self.answer.model.dialect]
@@ -70,11 +70,11 @@ class ToolLoop:
         while True:
             await self.begin()
             whole = await self.answer.object()
-            answer = Answer()
+            answer = Completion()
             answer.add(whole)
             if not await self._follow(answer):
                 return whole
-            self.answer.used(answer.usage)
+            self.answer.record_usage(answer.usage)
 
     async def stream(self) -> AsyncGenerator[str]:
         """The rounds after `begin` as one stream: text as it comes, and an `event: tool` for every call.
@@ -82,7 +82,7 @@ class ToolLoop:
         Its data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
         """
         while True:
-            answer, is_whole = Answer(), False
+            answer, is_whole = Completion(), False
             async with aclosing(self._blocks()) as blocks:
                 async for block in blocks:
                     answer.add(frame_data(block) or {})
@@ -91,7 +91,7 @@ class ToolLoop:
                         yield f"{block}\n\n"
             if not is_whole:
                 raise broken_off("it ended early")
-            self.answer.used(answer.usage)
+            self.answer.record_usage(answer.usage)
             results = await self._follow(answer)
             if not results:
                 yield frame(DONE)
@@ -111,7 +111,7 @@ class ToolLoop:
                 for block in frames.feed(chunk):
                     yield block
 
-    async def _follow(self, answer: Answer) -> list[dict[str, Any]]:
+    async def _follow(self, answer: Completion) -> list[dict[str, Any]]:
         """Do what the model has called, all at once, and note it; empty if it has called nothing."""
         self.said.append(answer.message())
         self.spoken.append(answer.message(with_reasoning=True))

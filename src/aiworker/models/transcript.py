@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiworker.models.answer import objects
+from aiworker.models.completion import objects
 
 SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
 LONGEST_SEGMENT = 20

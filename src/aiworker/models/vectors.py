@@ -12,7 +12,7 @@ from typing import Any
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.models.model_call import Answer
+from aiworker.models.model_response import ModelResponse
 
 WINDOW = 4096
 """Bytes at either end of an answer, in which everything must stand that is not vectors."""
@@ -26,7 +26,7 @@ OPENING, CLOSING = b"[]"
 
 @dataclass(frozen=True)
 class Vectors:
-    answer: Answer
+    answer: ModelResponse
     rows: JsHandle
     """JSON arrays of numbers with commas between them, without the brackets around all of them."""
     count: int
@@ -52,7 +52,7 @@ class Vectors:
         return await self.payload.floats_base64(self.begin, self.end)
 
 
-async def read(answer: Answer) -> Vectors:
+async def read(answer: ModelResponse) -> Vectors:
     """Find the vectors in `{shape: [n, d], data: [[…]], …}`, whatever the order of its keys and its spaces.
 
     Raises ApiError `upstream_error` for an answer of any other shape.

@@ -12,8 +12,8 @@ from typing import Any, Protocol, TypeVar
 
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
-from aiworker.models import catalogue, model_call
-from aiworker.models.model_call import Candidate
+from aiworker.models import catalogue
+from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.rag import store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.store import Version
@@ -138,7 +138,7 @@ async def embed(resources: Resources, version_id: str, start: int) -> int:
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
     rows = await store.chunks(resources.database, version_id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
-    answer = await model_call.run(resources, [Candidate(model, Inputs({"text": texts}))])
+    answer = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
     indexed = {name: version.metadata[name] for name in resources.settings.rag_properties if name in version.metadata}
     records = [VectorRecord(version.vector_id(row["number"]), version.tenant, indexed) for row in rows]
     # the vectors go from one binding to the other as the JavaScript arrays that they are

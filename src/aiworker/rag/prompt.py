@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from aiworker.conversations import recent
 from aiworker.models import control_tokens
-from aiworker.models.tokens import estimate, estimate_text
+from aiworker.models.token_counts import estimate, estimate_text
 from aiworker.rag.passage import Passage
 from aiworker.rag.text_pieces import sentences
 

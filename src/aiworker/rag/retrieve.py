@@ -8,8 +8,8 @@ from typing import Any
 
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
-from aiworker.models import catalogue, model_call
-from aiworker.models.model_call import Candidate
+from aiworker.models import catalogue
+from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
 from aiworker.rag.passage import Passage
@@ -88,7 +88,7 @@ async def _by_meaning(resources: Resources, search: Search) -> dict[str, float]:
         return {}
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
     text = QUERY_PREFIX.get(model.id, "") + search.query
-    answer = await model_call.run(resources, [Candidate(model, Inputs({"text": [text]}))])
+    answer = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
     # the vector goes from one binding to the other as the JavaScript array that it is
     rows = await answer.raw.value("data")
     return await resources.vectors.query(rows, CANDIDATES, search.tenant, search.filter)
@@ -123,7 +123,7 @@ def _fused(rankings: Sequence[list[str]]) -> dict[str, float]:
 async def _reranked(resources: Resources, query: str, found: list[Passage]) -> list[Passage]:
     model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
     contexts = [{"text": f"{each.title}\n{each.heading}\n{each.text}"} for each in found]
-    answer = await model_call.run(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))])
+    answer = await ModelCall(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))]).run()
     ranked = await ranking(answer, len(found))
     return [_scored(found[int(each["id"])], float(each["score"])) for each in ranked]
 

@@ -18,12 +18,13 @@ from aiworker.conversations import recent
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON
 from aiworker.http.messages import Response
-from aiworker.models import catalogue, guard, model_call, tokens, tool_loop
-from aiworker.models.answer import EVENT_STREAM, Answer, as_frames, broken_off, frame
+from aiworker.models import catalogue, guard, token_counts, tool_loop
 from aiworker.models.catalogue import Model
-from aiworker.models.model_call import Candidate
+from aiworker.models.completion import EVENT_STREAM, Completion, as_frames, broken_off, frame
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.models.selection import text_models
-from aiworker.models.stream_end import AnswerEpilogue, relayed
+from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
 from aiworker.routes import conversations
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
@@ -48,8 +49,8 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     if body.worker_tools:
         return await _with_tools(context, body, models, conversation, history)
     candidates = [Candidate(model, Inputs(body.inputs(model, _prompt(body, model, history)))) for model in models]
-    answer = await model_call.run(context, candidates, body.gateway)
-    answer = await guard.held(context, messages, answer, body.gateway)
+    answer = await ModelCall(context, candidates, body.gateway).run()
+    answer = await guard.screen_response(context, messages, answer, body.gateway)
     if body.stream:
         return await _streamed(context, body, answer, conversation)
     whole = await answer.object()
@@ -83,8 +84,8 @@ def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> l
     if not history:
         return None
     turn = body.turn()
-    budget = (model.context_window or 1_000_000) - (body.max_tokens or tokens.ANSWER_TOKENS)
-    kept = recent(history, budget - sum(tokens.estimate(message) for message in turn))
+    budget = (model.context_window or 1_000_000) - (body.max_tokens or token_counts.ANSWER_TOKENS)
+    kept = recent(history, budget - sum(token_counts.estimate(message) for message in turn))
     # the client's system messages apply to the whole conversation
     system = [message for message in turn if message["role"] == "system"]
     return [*system, *kept, *(message for message in turn if message["role"] != "system")]
@@ -94,7 +95,7 @@ def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> l
 
 
 async def _streamed(
-    context: Context, body: ChatRequest, answer: model_call.Answer, conversation: Conversation | None
+    context: Context, body: ChatRequest, answer: ModelResponse, conversation: Conversation | None
 ) -> Response:
     if not answer.is_stream:  # the model ignores `stream`, or is in JSON mode
         whole = await answer.object()
@@ -102,7 +103,7 @@ async def _streamed(
             await conversation.append([*body.turn(), _message(whole)])
         return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer, whole)
 
-    async def store(completion: Answer) -> None:
+    async def store(completion: Completion) -> None:
         if conversation:
             await conversation.append([*body.turn(), completion.message()])
 
@@ -163,14 +164,14 @@ async def _loop_buffered(
 
 
 def _message(whole: Mapping[str, Any]) -> dict[str, Any]:
-    completion = Answer()
+    completion = Completion()
     completion.add(dict(whole))
     return completion.message()
 
 
-def priced(response: Response, answer: model_call.Answer, whole: Mapping[str, Any]) -> Response:
+def priced(response: Response, answer: ModelResponse, whole: Mapping[str, Any]) -> Response:
     """Add `x-neurons`, the cost of the completion, where usage and prices are known."""
-    neurons = answer.used(whole.get("usage") or {})
+    neurons = answer.record_usage(whole.get("usage") or {})
     if neurons is not None:
         response.headers["x-neurons"] = f"{neurons:.4g}"
     return response

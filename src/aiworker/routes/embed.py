@@ -12,10 +12,11 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import JsHandle, Response
-from aiworker.models import catalogue, model_call, tokens, vectors
+from aiworker.models import catalogue, token_counts, vectors
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import Candidate, ModelCall, run_all
+from aiworker.models.model_response import joined_response, record_cost
 from aiworker.models.ranking import ranking
 from aiworker.models.vectors import Vectors
 from aiworker.routing import MODEL_ERRORS, Returns, route
@@ -120,7 +121,7 @@ async def embed(context: Context, body: EmbedRequest) -> Response:
     """
     model = catalogue.find(body.model or context.settings.models["EMBED_MODEL"], "embeddings")
     batches, usage = await embed_texts(context, body, model)
-    return model_call.response([batch.answer for batch in batches], _content(batches, usage), usage["neurons"])
+    return joined_response([batch.answer for batch in batches], _content(batches, usage), usage["neurons"])
 
 
 async def embed_texts(context: Context, body: EmbedRequest, model: Model) -> tuple[list[Vectors], dict[str, Any]]:
@@ -135,7 +136,7 @@ async def embed_texts(context: Context, body: EmbedRequest, model: Model) -> tup
     batches = list(_batches(model, texts))
     calls = [Candidate(model, Inputs({"text": batch, **pooling})) for batch in batches]
     try:
-        embedded = await model_call.run_all(context, calls, vectors.read, body.gateway)
+        embedded = await run_all(context, calls, vectors.read, body.gateway)
     except ApiError as error:
         raise _as_too_long(error) from None
     _check_counts(embedded, batches)
@@ -155,10 +156,10 @@ def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
         )
     limit = model.longest_text or model.context_window
     for number, text in enumerate(texts):
-        if limit and tokens.at_least(text) > limit:
+        if limit and token_counts.at_least(text) > limit:
             raise ApiError(
                 "context_exceeded",
-                f"A text of at least {tokens.at_least(text):,} tokens is too long: {model.id} takes {limit:,}.",
+                f"A text of at least {token_counts.at_least(text):,} tokens is too long: {model.id} takes {limit:,}.",
                 param="text" if isinstance(body.text, str) else f"text.{number}",
             )
 
@@ -168,7 +169,7 @@ def _batches(model: Model, texts: list[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     budget = _token_budget(model)
     for text in texts:
-        count = max(tokens.estimate_text(text), tokens.at_least(text))
+        count = max(token_counts.estimate_text(text), token_counts.at_least(text))
         budget -= count
         if batch and (len(batch) == model.texts_a_call or budget < 0):
             yield batch
@@ -207,8 +208,8 @@ def _usage(embedded: list[Vectors], texts: list[str]) -> dict[str, Any]:
     """Return tokens and cost: as the model reports them, else estimated."""
     counted = [count for each in embedded if (count := _prompt_tokens(each)) is not None]
     is_counted = len(counted) == len(embedded)
-    prompt_tokens = sum(counted) if is_counted else sum(map(tokens.estimate_text, texts))
-    neurons = model_call.neurons([each.answer for each in embedded], {"prompt_tokens": prompt_tokens})
+    prompt_tokens = sum(counted) if is_counted else sum(map(token_counts.estimate_text, texts))
+    neurons = record_cost([each.answer for each in embedded], {"prompt_tokens": prompt_tokens})
     return {"prompt_tokens": prompt_tokens, "neurons": neurons, "estimated": not is_counted}
 
 
@@ -249,11 +250,11 @@ async def rerank(context: Context, body: RerankRequest) -> Response:
     inputs: dict[str, Any] = {"query": body.query, "contexts": [{"text": text} for text in body.contexts]}
     if body.top_k:
         inputs["top_k"] = body.top_k
-    answer = await model_call.run(context, [Candidate(model, Inputs(inputs))], body.gateway)
+    answer = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
     ranked = await ranking(answer, len(body.contexts))
     # the model reads the query once per text
-    prompt_tokens = sum(map(tokens.estimate_text, body.contexts)) + len(body.contexts) * tokens.estimate_text(
-        body.query
-    )
-    neurons = model_call.neurons([answer], {"prompt_tokens": prompt_tokens})
-    return model_call.response([answer], json.dumps({"response": ranked}, separators=(",", ":")), neurons)
+    prompt_tokens = sum(map(token_counts.estimate_text, body.contexts)) + len(
+        body.contexts
+    ) * token_counts.estimate_text(body.query)
+    neurons = record_cost([answer], {"prompt_tokens": prompt_tokens})
+    return joined_response([answer], json.dumps({"response": ranked}, separators=(",", ":")), neurons)

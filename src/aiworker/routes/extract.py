@@ -18,12 +18,13 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, clipped
 from aiworker.http.messages import Response
-from aiworker.models import catalogue, model_call
-from aiworker.models.answer import Answer
+from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
+from aiworker.models.completion import Completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
-from aiworker.models.model_call import Candidate
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse, joined_response, record_cost
 from aiworker.routes.chat_schema import JsonSchema as SchemaField
 from aiworker.routes.chat_schema import Message, ResponseFormat, Sampling, Text, Usage
 from aiworker.routing import MODEL_ERRORS, Returns, route
@@ -94,8 +95,8 @@ class Extraction(Reply):
 class Attempt:
     """One completion of the model, and its errors."""
 
-    answer: model_call.Answer
-    completion: Answer
+    answer: ModelResponse
+    completion: Completion
     value: Any
     faults: list[Fault]
 
@@ -121,8 +122,8 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
     messages, gateway = _messages(body), body.gateway
     attempts: list[Attempt] = []
     while len(attempts) < MAX_ATTEMPTS:
-        answer = await model_call.run(context, [Candidate(model, _inputs(body, model, messages))], gateway)
-        completion = Answer()
+        answer = await ModelCall(context, [Candidate(model, _inputs(body, model, messages))], gateway).run()
+        completion = Completion()
         completion.add(await answer.object())
         attempt = _attempt(answer, completion, schema)
         attempts.append(attempt)
@@ -131,7 +132,7 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
         messages = [*messages, completion.message(), _repair(attempt)]
         # the gateway's cache would return the first answer again
         gateway = gateway and gateway.without_cache_key()
-    model_call.neurons([attempt.answer for attempt in attempts], _usage(attempts))
+    record_cost([attempt.answer for attempt in attempts], _usage(attempts))
     raise _unprocessable(attempts)
 
 
@@ -188,7 +189,7 @@ def _unfenced(text: str) -> str:
     return text.partition("\n")[2][:-3] if text.startswith("```") and text.endswith("```") else text
 
 
-def _attempt(answer: model_call.Answer, completion: Answer, schema: JsonSchema) -> Attempt:
+def _attempt(answer: ModelResponse, completion: Completion, schema: JsonSchema) -> Attempt:
     try:
         # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
         value = from_json(_unfenced(completion.text), allow_inf_nan=False)
@@ -210,7 +211,7 @@ def _response(attempts: list[Attempt]) -> Response:
     usage = _usage(attempts)
     data = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
     answers = [attempt.answer for attempt in attempts]
-    return model_call.response(answers, json.dumps(data, separators=(",", ":")), model_call.neurons(answers, usage))
+    return joined_response(answers, json.dumps(data, separators=(",", ":")), record_cost(answers, usage))
 
 
 def _unprocessable(attempts: list[Attempt]) -> ApiError:

@@ -13,10 +13,11 @@ from aiworker.errors import ApiError
 from aiworker.http import media
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_with_files
 from aiworker.http.messages import Payload, Response, json_response
-from aiworker.models import catalogue, model_call
+from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
 from aiworker.models.image_parameters import FILES
-from aiworker.models.model_call import Answer, Candidate
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse, record_cost
 from aiworker.routes.image_schema import ImageRequest, StoredImage
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
@@ -128,22 +129,22 @@ def _check_images(files: Mapping[str, Payload]) -> None:
             raise ApiError("invalid_request", f"{name} is not a PNG, JPEG, WebP or GIF image.", param=name)
 
 
-async def generate(context: Context, body: ImageRequest, model: Model, files: Mapping[str, Payload]) -> Answer:
+async def generate(context: Context, body: ImageRequest, model: Model, files: Mapping[str, Payload]) -> ModelResponse:
     """Call the model, and record the cost. Raises ApiError with the file at fault in `param`, where it is known."""
     try:
-        answer = await model_call.run(context, [Candidate(model, body.inputs(model, files))], body.gateway)
+        answer = await ModelCall(context, [Candidate(model, body.inputs(model, files))], body.gateway).run()
     except ApiError as error:
         if error.upstream_code == UNUSABLE_INPUT and len(files) == 1:  # of several, Workers AI does not say which
             error.param = next(iter(files))
         raise
-    model_call.neurons([answer], {}, body.neurons(model))
+    record_cost([answer], {}, body.neurons(model))
     return answer
 
 
 # ---- the response ------------------------------------------------------------------------------------------------
 
 
-async def _response(context: Context, body: ImageRequest, answer: Answer, bucket: Bucket | None) -> Response:
+async def _response(context: Context, body: ImageRequest, answer: ModelResponse, bucket: Bucket | None) -> Response:
     image, content_type = await image_of(answer)
     if bucket is None:
         return answer.response(image.body, content_type)
@@ -158,7 +159,7 @@ async def store(bucket: Bucket, body: ImageRequest, model: Model, image: Payload
     return name
 
 
-async def image_of(answer: Answer) -> tuple[Payload, str]:
+async def image_of(answer: ModelResponse) -> tuple[Payload, str]:
     """Return the image, which the model sends as bytes or as base64 in JSON, and its media type.
 
     Raises ApiError `upstream_error` if it is not an image.
@@ -178,7 +179,7 @@ def _metadata(body: ImageRequest, model: Model) -> dict[str, str]:
     return {"model": model.id, "prompt": prompt, "created": created, **seed}
 
 
-def _created(context: Context, answer: Answer, name: str, image: Payload, content_type: str) -> Response:
+def _created(context: Context, answer: ModelResponse, name: str, image: Payload, content_type: str) -> Response:
     url = f"{context.request.origin}/images/{name}"
     response = json_response(
         {"key": name, "url": url, "content_type": content_type, "size": image.size, "model": answer.model.id}, 201

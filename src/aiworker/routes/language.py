@@ -13,11 +13,12 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON, Reply, Schema
 from aiworker.http.messages import Response
-from aiworker.models import answer as answers
-from aiworker.models import catalogue, languages, model_call, tokens
+from aiworker.models import catalogue, languages, token_counts
 from aiworker.models.catalogue import Model
+from aiworker.models.completion import Completion
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_call import Answer, Candidate
+from aiworker.models.model_call import Candidate, ModelCall, run_all
+from aiworker.models.model_response import ModelResponse, joined_response, record_cost
 from aiworker.routes.embed import Text, Texts, as_list
 from aiworker.routing import MODEL_ERRORS, Returns, Shape, route
 
@@ -92,7 +93,7 @@ async def translate(context: Context, body: TranslateRequest) -> Response:
     _check_count(context, texts)
     inputs = _indic_inputs if "indictrans2" in model.id else _m2m100_inputs
     calls = [Candidate(model, Inputs(fields)) for fields in inputs(body, texts)]
-    results = await model_call.run_all(context, calls, _read_translation, body.gateway)
+    results = await run_all(context, calls, _read_translation, body.gateway)
     translated = [text for _, translations in results for text in translations]
     if len(translated) != len(texts):
         raise ApiError("upstream_error", f"{model.id} returned {len(translated)} translations of {len(texts)} texts.")
@@ -112,7 +113,7 @@ def _indic_inputs(body: TranslateRequest, texts: list[str]) -> list[dict[str, An
     return [{"text": texts, "target_language": languages.indic(body.target_lang, "target_lang")}]
 
 
-async def _read_translation(answer: Answer) -> tuple[Answer, list[str]]:
+async def _read_translation(answer: ModelResponse) -> tuple[ModelResponse, list[str]]:
     match await answer.json():
         case {"translated_text": str(text)}:
             return answer, [text]
@@ -139,12 +140,12 @@ async def classify(context: Context, body: ClassifyRequest) -> Response:
     texts = as_list(body.text)
     _check_count(context, texts)
     calls = [Candidate(model, Inputs({"text": text})) for text in texts]
-    results = await model_call.run_all(context, calls, _read_labels, body.gateway)
+    results = await run_all(context, calls, _read_labels, body.gateway)
     labels = _unwrapped(body.text, [labels for _, labels in results])
     return _response([answer for answer, _ in results], labels, _usage(texts))
 
 
-async def _read_labels(answer: Answer) -> tuple[Answer, list[dict[str, Any]]]:
+async def _read_labels(answer: ModelResponse) -> tuple[ModelResponse, list[dict[str, Any]]]:
     match await answer.json():
         case [_, *_] as labels if all(map(_is_label, labels)):
             return answer, sorted(labels, key=lambda label: -label["score"])
@@ -180,7 +181,7 @@ async def summarize(context: Context, body: SummarizeRequest) -> Response:
         inputs: dict[str, Any] = {"input_text": body.text, "max_length": body.max_length}
     else:
         inputs = {"messages": _messages(body), "max_tokens": body.max_length, "stream": False}
-    answer = await model_call.run(context, [Candidate(model, Inputs(inputs))], body.gateway)
+    answer = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
     summary, usage = _summary(answer, await answer.json())
     return _response([answer], {"summary": summary}, usage or _usage([body.text], [summary]))
 
@@ -206,9 +207,9 @@ def _messages(body: SummarizeRequest) -> list[dict[str, str]]:
     return [{"role": "system", "content": instructions}, {"role": "user", "content": document}]
 
 
-def _summary(answer: Answer, whole: Any) -> tuple[str, Mapping[str, Any]]:
+def _summary(answer: ModelResponse, whole: Any) -> tuple[str, Mapping[str, Any]]:
     """Return the summary, and the usage that the model reports."""
-    completion = answers.Answer()
+    completion = Completion()
     match whole:
         case {"summary": str(text)}:
             completion.text = text
@@ -241,11 +242,11 @@ def _unwrapped(text: str | list[str], results: list[Any]) -> Any:
 def _usage(prompts: list[str], completions: list[str] | None = None) -> dict[str, int]:
     """Return estimated tokens: these models report none."""
     return {
-        "prompt_tokens": sum(map(tokens.estimate_text, prompts)),
-        "completion_tokens": sum(map(tokens.estimate_text, completions or [])),
+        "prompt_tokens": sum(map(token_counts.estimate_text, prompts)),
+        "completion_tokens": sum(map(token_counts.estimate_text, completions or [])),
     }
 
 
-def _response(answers: list[Answer], data: Any, usage: Mapping[str, Any]) -> Response:
+def _response(answers: list[ModelResponse], data: Any, usage: Mapping[str, Any]) -> Response:
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return model_call.response(answers, body, model_call.neurons(answers, usage))
+    return joined_response(answers, body, record_cost(answers, usage))

@@ -9,12 +9,13 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON
 from aiworker.http.messages import Response, json_response
-from aiworker.models import catalogue, guard, model_call, tokens
-from aiworker.models.answer import DONE, EVENT_STREAM, Answer, as_frames, broken_off, frame
+from aiworker.models import catalogue, guard, token_counts
 from aiworker.models.catalogue import Model
-from aiworker.models.model_call import Candidate
+from aiworker.models.completion import DONE, EVENT_STREAM, Completion, as_frames, broken_off, frame
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.models.selection import text_models
-from aiworker.models.stream_end import AnswerEpilogue, relayed
+from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
 from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
 from aiworker.rag.retrieve import Search, retrieve
@@ -56,8 +57,8 @@ async def rag(context: Context, body: RagRequest) -> Response:
         for model in models
         if model.id in prompts
     ]
-    said = await model_call.run(context, candidates, body.gateway)
-    said = await guard.held(context, told, said, body.gateway)
+    said = await ModelCall(context, candidates, body.gateway).run()
+    said = await guard.screen_response(context, told, said, body.gateway)
     used = prompts[said.model.id][1]
     if not body.stream:
         return await _whole(said, used)
@@ -100,10 +101,10 @@ async def _search_query(context: Context, body: RagRequest, models: list[Model])
     candidates = [Candidate(model, Inputs(inputs)) for model in models]
     # a cache key stands for the answer, not for this
     gateway = body.gateway.without_cache_key() if body.gateway else None
-    given = await model_call.run(context, candidates, gateway)
-    said = Answer()
+    given = await ModelCall(context, candidates, gateway).run()
+    said = Completion()
     said.add(await given.object())
-    given.used(said.usage)
+    given.record_usage(said.usage)
     return said.text.strip()[:1000] or body.question
 
 
@@ -124,7 +125,7 @@ def _prompts(body: RagRequest, models: list[Model], found: list[Passage]) -> dic
 def _room(body: RagRequest, model: Model) -> int:
     """Tokens that the prompt may take."""
     window = model.context_window or MAX_CONTEXT * 2
-    return max(500, min(MAX_CONTEXT, window - (body.max_tokens or tokens.ANSWER_TOKENS)))
+    return max(500, min(MAX_CONTEXT, window - (body.max_tokens or token_counts.ANSWER_TOKENS)))
 
 
 def _source(number: int, passage: Passage) -> dict[str, Any]:
@@ -142,10 +143,10 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
     }
 
 
-async def _whole(said: model_call.Answer, used: list[Passage]) -> Response:
-    answer = Answer()
+async def _whole(said: ModelResponse, used: list[Passage]) -> Response:
+    answer = Completion()
     answer.add(await said.object())
-    said.used(answer.usage)
+    said.record_usage(answer.usage)
     content = {
         "answer": answer.text,
         "sources": [_source(number, each) for number, each in enumerate(used, 1)],

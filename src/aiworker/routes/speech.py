@@ -14,9 +14,10 @@ from aiworker.errors import ApiError
 from aiworker.http import media
 from aiworker.http.body import FORM, JSON, clipped, media_type, parse_form, parse_query
 from aiworker.http.messages import Payload, Response
-from aiworker.models import catalogue, model_call, transcript, wav
+from aiworker.models import catalogue, transcript, wav
 from aiworker.models.catalogue import Model
-from aiworker.models.model_call import Answer, Candidate
+from aiworker.models.model_call import Candidate, ModelCall, run_all
+from aiworker.models.model_response import ModelResponse, joined_response, record_cost
 from aiworker.models.transcript import Transcript
 from aiworker.models.wav import Wave
 from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest, Transcription
@@ -83,7 +84,7 @@ class Recording:
 class Heard:
     """What a call has answered."""
 
-    answer: Answer
+    answer: ModelResponse
     transcript: Transcript
 
 
@@ -91,7 +92,7 @@ class Heard:
 class Hearing:
     """What all calls for a recording have answered together."""
 
-    answers: list[Answer]
+    answers: list[ModelResponse]
     transcript: Transcript
     seconds: float | None
     """Of the recording; None where its length is not known."""
@@ -107,7 +108,7 @@ class Hearing:
         """As upstream says, else by the length of the sound; None where one or the other is not known."""
         price = self.answers[0].model.neurons.get("audio_minute")
         by_length = price * self.seconds / 60 if price and self.seconds else None
-        return model_call.neurons(self.answers, {}, by_length)
+        return record_cost(self.answers, {}, by_length)
 
 
 @route(
@@ -134,7 +135,7 @@ async def listen(context: Context, body: TranscribeRequest, model: Model, record
         calls = [Candidate(model, _cut(inputs, recording, listener, piece)) for piece in pieces]
     else:
         calls = [Candidate(model, _whole(inputs, recording, listener, model))]
-    answers = await model_call.run_all(context, calls, _heard)
+    answers = await run_all(context, calls, _heard)
     begins = [piece.begins for piece in pieces] or [0.0]
     parts = [heard.transcript.later(begin) for heard, begin in zip(answers, begins, strict=True)]
     heard = parts[0] if len(parts) == 1 else transcript.joined(parts)
@@ -223,7 +224,7 @@ def _inputs(fields: Mapping[str, Any], recording: Recording, written_as: Writing
 # ---- what the client is told -------------------------------------------------------------------------------------
 
 
-async def _heard(answer: Answer) -> Heard:
+async def _heard(answer: ModelResponse) -> Heard:
     data = await answer.json()
     if not isinstance(data, dict):
         raise ApiError("upstream_error", f"{answer.model.id} answered without a transcript.")
@@ -241,7 +242,7 @@ def _response(body: TranscribeRequest, hearing: Hearing) -> Response:
     }
     if body.vtt:
         content["vtt"] = transcript.vtt(heard.segments)
-    return model_call.response(hearing.answers, json.dumps(content, ensure_ascii=False), hearing.neurons)
+    return joined_response(hearing.answers, json.dumps(content, ensure_ascii=False), hearing.neurons)
 
 
 # ---- POST /speak -------------------------------------------------------------------------------------------------
@@ -262,7 +263,7 @@ async def speak(context: Context, body: SpeakRequest) -> Response:
 
 
 async def synthesize(context: Context, body: SpeakRequest, model: Model) -> Response:
-    answer = await model_call.run(context, [Candidate(model, Inputs(body.inputs(model)))], body.gateway)
+    answer = await ModelCall(context, [Candidate(model, Inputs(body.inputs(model)))], body.gateway).run()
     if answer.content_type.startswith(JSON):
         return await _decoded(answer)
     # the sound goes on as it comes, unread
@@ -270,7 +271,7 @@ async def synthesize(context: Context, body: SpeakRequest, model: Model) -> Resp
     return _priced(response, answer, model.neurons.get("thousand_characters"), len(body.text) / 1000)
 
 
-async def _decoded(answer: Answer) -> Response:
+async def _decoded(answer: ModelResponse) -> Response:
     """The sound that an answer has in it as base64."""
     sound = await answer.raw.base64_payload("audio")
     content_type = media.sound_type(sound.read(0, media.HEAD))
@@ -281,7 +282,7 @@ async def _decoded(answer: Answer) -> Response:
     return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)
 
 
-def _sound_type(body: SpeakRequest, answer: Answer) -> str:
+def _sound_type(body: SpeakRequest, answer: ModelResponse) -> str:
     """The answer's own, where it names a sound; else that of the encoding, which is MP3 if none is body for."""
     if answer.content_type.startswith("audio/"):
         return answer.content_type
@@ -290,9 +291,9 @@ def _sound_type(body: SpeakRequest, answer: Answer) -> str:
     return ENCODINGS[body.encoding or "mp3"].content_type
 
 
-def _priced(response: Response, answer: Answer, price: float | None, amount: float | None) -> Response:
+def _priced(response: Response, answer: ModelResponse, price: float | None, amount: float | None) -> Response:
     by_amount = None if price is None or amount is None else price * amount
-    neurons = model_call.neurons([answer], {}, by_amount)
+    neurons = record_cost([answer], {}, by_amount)
     if neurons is not None:
         response.headers["x-neurons"] = f"{neurons:.4g}"
     return response

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, field_validator
 
-from aiworker.auth import signed_tokens
+from aiworker.auth import browser_tokens
 from aiworker.auth.access import ADMIN, SCOPES, Key
-from aiworker.auth.signed_tokens import Token
+from aiworker.auth.browser_tokens import Token
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON, Schema, parse_json
@@ -93,7 +93,7 @@ async def create_token(context: Context) -> Response:
     )
     response = json_response(
         {
-            "token": signed_tokens.write(token, secret),
+            "token": browser_tokens.write(token, secret),
             "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
             "scopes": sorted(scopes),
             "tenant": token.tenant,

@@ -8,8 +8,9 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form
 from aiworker.http.messages import Response
-from aiworker.models import model_call, transcript
+from aiworker.models import transcript
 from aiworker.models.languages import M2M100
+from aiworker.models.model_response import joined_response
 from aiworker.routes import speech as speech_routes
 from aiworker.routes.openai import models
 from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
@@ -40,7 +41,7 @@ async def openai_transcriptions(context: Context) -> Response:
     recording = speech_routes.recording_of(files["file"], "file")
     hearing = await speech_routes.listen(context, body.to_transcribe(), model, recording)
     content_type, written = FORMATS[body.response_format]
-    response = model_call.response(hearing.answers, written(body, hearing), hearing.neurons)
+    response = joined_response(hearing.answers, written(body, hearing), hearing.neurons)
     response.headers["content-type"] = content_type
     return response
 

@@ -6,7 +6,7 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
-from aiworker.models import catalogue, cl100k, tokens
+from aiworker.models import catalogue, cl100k, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.chat_schema import (
@@ -353,8 +353,8 @@ BYTES_A_CHARACTER = 4
 def prompt_tokens(body: ChatRequest) -> int:
     """An estimate, rather too high."""
     tools = [each.model_dump() for each in (*(body.tools or ()), *(body.functions or ()))]
-    told = sum(tokens.estimate_text(text) + tokens.TEMPLATE_TOKENS for text in body.texts())
-    return told + sum(map(tokens.estimate, tools))
+    told = sum(token_counts.estimate_text(text) + token_counts.TEMPLATE_TOKENS for text in body.texts())
+    return told + sum(map(token_counts.estimate, tools))
 
 
 def answer_tokens(body: ChatRequest, model: Model) -> int | None:

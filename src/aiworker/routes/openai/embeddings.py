@@ -7,8 +7,9 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import parse_object
 from aiworker.http.messages import JsHandle, Response
-from aiworker.models import cl100k, model_call
+from aiworker.models import cl100k
 from aiworker.models.catalogue import Model
+from aiworker.models.model_response import joined_response
 from aiworker.routes import embed
 from aiworker.routes.embed import EmbedRequest
 from aiworker.routes.openai import models
@@ -41,7 +42,7 @@ async def openai_embeddings(context: Context, body: EmbeddingsRequest) -> Respon
         content = _body(vectors, model, usage["prompt_tokens"], '"')
     else:
         content = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
-    return model_call.response([each.answer for each in found], content, usage["neurons"])
+    return joined_response([each.answer for each in found], content, usage["neurons"])
 
 
 def _check(body: EmbeddingsRequest, model: Model) -> None:

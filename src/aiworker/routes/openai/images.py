@@ -8,7 +8,7 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON
 from aiworker.http.messages import JsHandle, Response
-from aiworker.models.model_call import Answer
+from aiworker.models.model_response import ModelResponse
 from aiworker.routes import image
 from aiworker.routes.image_schema import ImageRequest
 from aiworker.routes.openai import models
@@ -42,7 +42,9 @@ async def openai_images(context: Context, body: ImagesRequest) -> Response:
     return image.priced(answer.response(content, JSON), wanted, model)
 
 
-async def _body(context: Context, wanted: ImageRequest, answer: Answer, *, is_kept: bool) -> list[str | JsHandle]:
+async def _body(
+    context: Context, wanted: ImageRequest, answer: ModelResponse, *, is_kept: bool
+) -> list[str | JsHandle]:
     payload, content_type = await image.image_of(answer)
     about = {"created": int(time.time()), "output_format": content_type.removeprefix("image/")}
     begin = f'{json.dumps(about)[:-1]},"data":[{{'

@@ -9,12 +9,13 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.http.body import JSON
 from aiworker.http.messages import Response
-from aiworker.models import guard, model_call
-from aiworker.models.answer import EVENT_STREAM, as_frames
+from aiworker.models import guard
 from aiworker.models.catalogue import Model
-from aiworker.models.model_call import Answer, Candidate
+from aiworker.models.completion import EVENT_STREAM, as_frames
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.model_response import ModelResponse
 from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_off, error_frame
-from aiworker.models.stream_end import AnswerEpilogue, relayed
+from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
 from aiworker.routes.chat import models_for, priced
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import answer_tokens, prompt_tokens
@@ -34,7 +35,7 @@ class TextRequest(Protocol):
 
 async def ask(
     context: Context, body: TextRequest, check: Callable[[Model], None] | None = None
-) -> tuple[Answer, Limits]:
+) -> tuple[ModelResponse, Limits]:
     """Call the requested model; return its answer and the limits that it does not keep by itself.
 
     check: raises ApiError for what that model does not take.
@@ -48,8 +49,8 @@ async def ask(
         Candidate(model, Inputs({**sent[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
     ]
     await guard.check_input(context, chat.turn(), chat.gateway)
-    answer = await model_call.run(context, candidates, chat.gateway)
-    answer = await guard.held(context, chat.turn(), answer, chat.gateway)
+    answer = await ModelCall(context, candidates, chat.gateway).run()
+    answer = await guard.screen_response(context, chat.turn(), answer, chat.gateway)
     is_native = answer.model.dialect == "native"
     return answer, Limits(
         stop=body.stops if is_native else (),
@@ -66,15 +67,15 @@ def _named(context: Context, body: TextRequest) -> ChatRequest:
     return body.to_chat().model_copy(update={"model": None if is_default else model_id})
 
 
-def head(context: Context, answer: Answer, prefix: str) -> Head:
+def head(context: Context, answer: ModelResponse, prefix: str) -> Head:
     return Head(f"{prefix}{context.request_id.removeprefix('req_')}", int(time.time()), answer.model.id)
 
 
-async def streamed(context: Context, answer: Answer, translation: OpenAITransform) -> Response:
+async def streamed(context: Context, answer: ModelResponse, translation: OpenAITransform) -> Response:
     if answer.is_stream:
-        translation.told = answer.used
-        if answer.held is not None:
-            return answer.response((translation.transform(answer.held.encode()) + translation.finish()).decode())
+        translation.told = answer.record_usage
+        if answer.buffered is not None:
+            return answer.response((translation.transform(answer.buffered.encode()) + translation.finish()).decode())
         return answer.response(context.streams.transform(answer.raw.body, translation))
     # a model that ignores `stream`, or JSON mode of a native one
     said = await whole(answer)
@@ -82,7 +83,7 @@ async def streamed(context: Context, answer: Answer, translation: OpenAITransfor
     return priced(answer.response(content.decode(), EVENT_STREAM), answer, said)
 
 
-async def untouched(context: Context, answer: Answer) -> Response:
+async def untouched(context: Context, answer: ModelResponse) -> Response:
     """The stream of a model that speaks OpenAI's dialect."""
 
     def failed(reason: str) -> str:
@@ -92,7 +93,7 @@ async def untouched(context: Context, answer: Answer) -> Response:
     return answer.response(await relayed(context.streams, AnswerEpilogue(answer, failed)))
 
 
-async def whole(answer: Answer) -> Json:
+async def whole(answer: ModelResponse) -> Json:
     """Raises ApiError `upstream_error` for an answer that is no JSON object."""
     found: Any = await answer.json()
     if not isinstance(found, dict):
@@ -100,6 +101,6 @@ async def whole(answer: Answer) -> Json:
     return cast("Json", found)
 
 
-def responded(answer: Answer, body: Json, whole: Json) -> Response:
+def responded(answer: ModelResponse, body: Json, whole: Json) -> Response:
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
     return priced(answer.response(text, JSON), answer, whole)

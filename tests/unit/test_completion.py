@@ -3,9 +3,9 @@
 import pytest
 
 from aiworker.models import catalogue
-from aiworker.models.answer import Answer, as_frames, frame_data
+from aiworker.models.completion import Completion, as_frames, frame_data
 from aiworker.models.openai_stream import ChatWriter, Head, Limits, OpenAITransform
-from aiworker.models.stream_end import said_in
+from aiworker.models.stream_epilogue import said_in
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])
@@ -17,7 +17,7 @@ def test_a_frame_ends_at_a_line_feed_and_at_no_other_mark(mark: str) -> None:
 
 @pytest.mark.parametrize("name", ["content", "response", "text"])
 def test_a_text_is_found_where_each_dialect_has_it(name: str) -> None:
-    said = Answer()
+    said = Completion()
     said.add({"choices": [{name: "Hello"}]})
     assert said.text == "Hello"
     translation = OpenAITransform(ChatWriter(Head("id", 0, "model")))

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from aiworker.bindings import Streams
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle
-from aiworker.models import model_call
-from aiworker.models.answer import DONE, Answer, Frames, frame_data
+from aiworker.models.completion import DONE, Completion, Frames, frame_data
+from aiworker.models.model_response import ModelResponse
 
 TAIL = 16_384
 """Bytes at the end of a stream among which its last frames are."""
@@ -15,10 +15,10 @@ TAIL = 16_384
 
 @dataclass(frozen=True)
 class AnswerEpilogue:
-    answer: model_call.Answer
+    answer: ModelResponse
     broken_off: Callable[[str], str]
     """What its client is sent if the stream has broken off, made of the reason."""
-    keep: Callable[[Answer], Awaitable[None]] | None = None
+    keep: Callable[[Completion], Awaitable[None]] | None = None
     """Is given the answer if it is whole; may raise ApiError."""
 
     @property
@@ -30,7 +30,7 @@ class AnswerEpilogue:
         if not body.rstrip().endswith(DONE.encode()):
             return self.broken_off("it ended early")
         said = said_in(body) if self.keep else said_in(body, '"usage"')
-        self.answer.used(said.usage)
+        self.answer.record_usage(said.usage)
         if self.keep:
             try:
                 await self.keep(said)
@@ -45,18 +45,18 @@ class AnswerEpilogue:
 async def relayed(streams: Streams, end: AnswerEpilogue, before: str = "") -> str | JsHandle:
     """`before`, the answer's own stream, and what follows it; all at once of an answer that was held."""
     answer = end.answer
-    if answer.held is None:
+    if answer.buffered is None:
         # from one JavaScript stream to the other; should the client leave, the model is cancelled
         return streams.pipe(answer.raw.body, end, before)
-    return before + answer.held + await end.whole(answer.held.encode())
+    return before + answer.buffered + await end.whole(answer.buffered.encode())
 
 
-def said_in(body: bytes, mark: str = "") -> Answer:
+def said_in(body: bytes, mark: str = "") -> Completion:
     """What a stream says, or its end, of which a frame that has lost its beginning says nothing.
 
     mark: frames without this text are not looked into.
     """
-    said = Answer()
+    said = Completion()
     for block in Frames().feed(body):
         if mark in block:
             said.add(frame_data(block) or {})

@@ -25,7 +25,7 @@ class ToolCall:
 
 
 @dataclass
-class Answer:
+class Completion:
     """Fed with the data of a stream's frames, or once with a whole answer."""
 
     text: str = ""
