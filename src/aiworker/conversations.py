@@ -15,8 +15,8 @@ DELETE FROM turns WHERE id <> ?1 AND id IN (
   SELECT id FROM (SELECT id, sum(length(messages)) OVER (ORDER BY id DESC) AS size FROM turns) WHERE size > ?2)
 """
 """The oldest turns, beyond so many characters in all; but never the newest."""
-MOST_TURNS = 500
-MOST_CHARACTERS = 4_000_000
+MAX_TURNS = 500
+MAX_CHARACTERS = 4_000_000
 """Of JSON in all turns that are kept: no model's context holds so much, and an isolate has to. Older ones go."""
 
 
@@ -50,8 +50,8 @@ class ConversationStore:
         """Keep one more turn, a JSON array of messages."""
         self._storage.execute(SCHEMA)  # erasing takes the table too
         [[turn]] = self._storage.execute("INSERT INTO turns (messages) VALUES (?) RETURNING id", messages)
-        self._storage.execute("DELETE FROM turns WHERE id <= ?", turn - MOST_TURNS)
-        self._storage.execute(TOO_MUCH, turn, MOST_CHARACTERS)
+        self._storage.execute("DELETE FROM turns WHERE id <= ?", turn - MAX_TURNS)
+        self._storage.execute(TOO_MUCH, turn, MAX_CHARACTERS)
         await self._storage.wake_in(self._seconds)
 
     async def erase(self) -> None:

@@ -14,10 +14,10 @@ from hypothesis import strategies as some
 from aiworker import routes
 from aiworker.errors import ApiError
 from aiworker.http.body import (
-    MOST_CONTAINERS,
-    MOST_ERRORS,
-    MOST_STRINGS,
-    MOST_STRUCTURE,
+    MAX_CONTAINERS,
+    MAX_ERRORS,
+    MAX_STRINGS,
+    MAX_STRUCTURE_BYTES,
     STRING,
     Schema,
     parse_json,
@@ -41,44 +41,44 @@ def fields(count: int) -> str:
 
 
 async def test_texts_and_names_are_counted() -> None:
-    error = await refusal("{" + fields(MOST_STRINGS + 1) + "}")
+    error = await refusal("{" + fields(MAX_STRINGS + 1) + "}")
     assert (error.type, error.param) == ("payload_too_large", None)
     assert "10,000 texts and names" in error.message
-    assert (await refusal("{" + fields(MOST_STRINGS) + "}")).type == "invalid_request"
+    assert (await refusal("{" + fields(MAX_STRINGS) + "}")).type == "invalid_request"
 
 
 async def test_quotation_marks_in_a_text_are_not() -> None:
-    said = '"' * (MOST_STRINGS * 3)
+    said = '"' * (MAX_STRINGS * 3)
     request = FakeRequest("POST", "/", json.dumps({"prompt": said}).encode(), content_type="application/json")
     assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == said
 
 
 async def test_names_that_end_in_a_backslash_are() -> None:
     """Their last quotation mark looks as if it were inside: half of the marks are still seen."""
-    body = "{" + ",".join(f'"{number}\\\\":1' for number in range(2 * MOST_STRINGS + 1)) + "}"
+    body = "{" + ",".join(f'"{number}\\\\":1' for number in range(2 * MAX_STRINGS + 1)) + "}"
     assert (await refusal(body)).type == "payload_too_large"
 
 
 async def test_lists_and_objects_are_counted_where_they_are_no_text() -> None:
-    error = await refusal('{"messages":[' + "[]," * MOST_CONTAINERS + "1]}")
+    error = await refusal('{"messages":[' + "[]," * MAX_CONTAINERS + "1]}")
     assert (error.type, "50,000 lists" in error.message) == ("payload_too_large", True)
-    said = "[{" * MOST_CONTAINERS
+    said = "[{" * MAX_CONTAINERS
     request = FakeRequest("POST", "/", json.dumps({"prompt": said}).encode(), content_type="application/json")
     assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == said
 
 
 async def test_outside_of_texts_a_body_has_a_megabyte() -> None:
-    error = await refusal('{"messages":[' + "1," * (MOST_STRUCTURE // 2) + "1]}")
+    error = await refusal('{"messages":[' + "1," * (MAX_STRUCTURE_BYTES // 2) + "1]}")
     assert (error.type, "outside of its texts" in error.message) == ("payload_too_large", True)
     # a text of that length is refused as a text
-    assert (await refusal(json.dumps({"prompt": "a, " * MOST_STRUCTURE}))).param == "prompt"
+    assert (await refusal(json.dumps({"prompt": "a, " * MAX_STRUCTURE_BYTES}))).param == "prompt"
 
 
 async def test_so_many_errors_are_not_explained() -> None:
-    error = await refusal('{"prompt":"a",' + fields(MOST_ERRORS + 1) + "}")
+    error = await refusal('{"prompt":"a",' + fields(MAX_ERRORS + 1) + "}")
     assert (error.type, error.param) == ("invalid_request", None)
     assert error.message.startswith("More than 100 fields are at fault: the fields are temperature,")
-    assert (await refusal('{"prompt":"a",' + fields(MOST_ERRORS) + "}")).param == "k0"
+    assert (await refusal('{"prompt":"a",' + fields(MAX_ERRORS) + "}")).param == "k0"
 
 
 async def test_a_long_name_costs_no_time_of_its_own() -> None:

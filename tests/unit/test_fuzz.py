@@ -256,7 +256,7 @@ WAVES = st.lists(CHUNKS, max_size=5).map(riff) | st.binary()
 def test_any_bytes_are_a_recording_that_is_cut_without_loss_or_none(content: bytes, most_bytes: int) -> None:
     payload: Any = Upload(content)
     wave = wav.read(payload)
-    assert payload.read_bytes <= 12 + wav.MOST_CHUNKS * 48
+    assert payload.read_bytes <= 12 + wav.MAX_CHUNKS * 48
     if wave is None:
         return
     assert 0 <= wave.start <= len(content)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from aiworker.models.json_schema import MOST_STEPS, InvalidSchema, JsonSchema
+from aiworker.models.json_schema import MAX_STEPS, InvalidSchema, JsonSchema
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 1.5, "", "a", "ab", "b1", "a\n"]),
@@ -167,9 +167,9 @@ def test_a_schema_may_refer_to_itself_for_values_that_end() -> None:
 
 def test_the_steps_of_a_check_are_bounded() -> None:
     schema = JsonSchema({"items": {"type": "integer"}})
-    assert schema.faults([1] * (MOST_STEPS - 1)) == []
+    assert schema.faults([1] * (MAX_STEPS - 1)) == []
     with pytest.raises(InvalidSchema, match="too many steps"):
-        schema.faults([1] * MOST_STEPS)
+        schema.faults([1] * MAX_STEPS)
 
 
 def test_a_pattern_takes_no_longer_than_its_text_is_long() -> None:

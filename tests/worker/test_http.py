@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import ErrorOf, Simulator
 from tools.dev import server_check
 
-LARGEST_BODY = 1_048_576
+MAX_BODY_BYTES = 1_048_576
 
 
 def test_the_server_has_what_these_tests_need(base_url: str) -> None:
@@ -87,7 +87,7 @@ def in_chunks(body: bytes) -> Iterator[bytes]:
 
 def test_a_body_may_be_as_large_as_the_limit_and_no_larger(client: httpx.Client, error_of: ErrorOf) -> None:
     headers = {"content-type": "application/json"}
-    for size, status in ((LARGEST_BODY, 200), (LARGEST_BODY + 1, 413), (10 * LARGEST_BODY, 413)):
+    for size, status in ((MAX_BODY_BYTES, 200), (MAX_BODY_BYTES + 1, 413), (10 * MAX_BODY_BYTES, 413)):
         for content in (padded(size), in_chunks(padded(size))):
             response = client.post("/chat", content=content, headers=headers)
             assert response.status_code == status

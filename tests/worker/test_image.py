@@ -34,7 +34,7 @@ LUCID = "@cf/leonardo/lucid-origin"
 PHOENIX = "@cf/leonardo/phoenix-1.0"
 
 SMALL = {"width": 256, "height": 256, "model": DREAMSHAPER}
-LARGEST_UPLOAD = 26_214_400
+MAX_UPLOAD_BYTES = 26_214_400
 
 
 def picture(
@@ -386,7 +386,7 @@ def test_another_media_type_is_refused(client: httpx.Client, error_of: ErrorOf, 
 
 
 def test_an_upload_that_is_too_large_is_refused(client: httpx.Client, error_of: ErrorOf) -> None:
-    body = b'{"prompt": "a", "image": "' + b"A" * LARGEST_UPLOAD + b'"}'
+    body = b'{"prompt": "a", "image": "' + b"A" * MAX_UPLOAD_BYTES + b'"}'
     for content_type in ("application/json", "multipart/form-data; boundary=x"):
         response = client.post("/image", content=body, headers={"content-type": content_type})
         assert response.status_code == 413

@@ -16,18 +16,18 @@ FORM = "multipart/form-data"
 
 BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
 """Names that pydantic gives to the branches of a union."""
-LONGEST_BRANCH = 100
+MAX_BRANCH_LENGTH = 100
 """Characters. Names that a client gives can be long, and the expression above is slow with those."""
 
-MOST_STRINGS = 10_000
+MAX_STRINGS = 10_000
 """Of a JSON body: texts, and names of fields. What there can be without end costs Python some microseconds each."""
-MOST_STRUCTURE = 1_048_576
+MAX_STRUCTURE_BYTES = 1_048_576
 """Bytes of a JSON body outside of its texts: numbers, brackets and commas. Parsed, a byte can take 16."""
-MOST_CONTAINERS = 50_000
+MAX_CONTAINERS = 50_000
 """Lists and objects of a JSON body, each of which becomes one of Python's."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """One that has no end reaches to the body's."""
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 """So many are looked at: to explain one takes as long as to find a hundred."""
 
 
@@ -132,15 +132,17 @@ def _check_structure(body: bytes) -> None:
     How deep it is nested, the parser itself limits (to about 200).
     """
     # inside of a text, a quotation mark has a backslash before it; a text's last one seldom has
-    if body.count(b'"') - body.count(b'\\"') > 2 * MOST_STRINGS:
-        raise ApiError("payload_too_large", f"The body has more than {MOST_STRINGS:,} texts and names of fields.")
-    if len(body) <= MOST_STRUCTURE and _containers(body) <= MOST_CONTAINERS:
+    if body.count(b'"') - body.count(b'\\"') > 2 * MAX_STRINGS:
+        raise ApiError("payload_too_large", f"The body has more than {MAX_STRINGS:,} texts and names of fields.")
+    if len(body) <= MAX_STRUCTURE_BYTES and _containers(body) <= MAX_CONTAINERS:
         return
     bare = STRING.sub(b"", body)
-    if len(bare) > MOST_STRUCTURE:
-        raise ApiError("payload_too_large", f"The body has more than {MOST_STRUCTURE:,} bytes outside of its texts.")
-    if _containers(bare) > MOST_CONTAINERS:
-        raise ApiError("payload_too_large", f"The body has more than {MOST_CONTAINERS:,} lists and objects.")
+    if len(bare) > MAX_STRUCTURE_BYTES:
+        raise ApiError(
+            "payload_too_large", f"The body has more than {MAX_STRUCTURE_BYTES:,} bytes outside of its texts."
+        )
+    if _containers(bare) > MAX_CONTAINERS:
+        raise ApiError("payload_too_large", f"The body has more than {MAX_CONTAINERS:,} lists and objects.")
 
 
 def _containers(body: bytes) -> int:
@@ -158,8 +160,8 @@ def clipped(text: str) -> str:
 
 
 def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
-    if error.error_count() > MOST_ERRORS:
-        text = f"More than {MOST_ERRORS} fields are at fault: the fields are {_known(schema)}."
+    if error.error_count() > MAX_ERRORS:
+        text = f"More than {MAX_ERRORS} fields are at fault: the fields are {_known(schema)}."
         return ApiError("invalid_request", text)
     errors = error.errors(include_url=False, include_input=False)
     # of a value that fits no branch of a union, the error that lies deepest says most
@@ -179,7 +181,7 @@ def _path(detail: ErrorDetails) -> str | None:
 
 
 def _is_branch(part: str) -> bool:
-    return len(part) <= LONGEST_BRANCH and BRANCH.fullmatch(part) is not None
+    return len(part) <= MAX_BRANCH_LENGTH and BRANCH.fullmatch(part) is not None
 
 
 def _known(schema: type[Schema]) -> str:

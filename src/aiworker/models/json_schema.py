@@ -29,13 +29,13 @@ LARGEST = 65_536
 """Characters of a schema as JSON."""
 DEEPEST = 50
 """Schemas within schemas, and values within values."""
-MOST_STEPS = 50_000
+MAX_STEPS = 50_000
 """Schemas that are held against values in one check; anyOf and references may multiply them without end."""
-MOST_CHOICES = 1_000
+MAX_CHOICES = 1_000
 """Values of one enum."""
 HEAVIEST_PATTERNS = 2_000
 """Characters of all patterns and numbers of their repetitions together: these, some tenths of a second compile."""
-LONGEST_SHOWN = 200
+MAX_SHOWN_LENGTH = 200
 """Characters of a schema's value in a sentence about it."""
 
 
@@ -75,7 +75,7 @@ class JsonSchema:
                 raise InvalidSchema(where, "must lead to a schema within this one, such as #/$defs/name")
 
     def faults(self, value: Any) -> list[Fault]:
-        """Empty if the value fits. Raises InvalidSchema if finding out takes more than MOST_STEPS."""
+        """Empty if the value fits. Raises InvalidSchema if finding out takes more than MAX_STEPS."""
         place = _Place(self._targets, [0], value, ())
         place.check(self._schema)
         return place.faults
@@ -185,8 +185,8 @@ KEYWORDS: Mapping[str, Wanted] = {
     "dependentRequired": Wanted("an object of lists of names", _are_named_names),
     "uniqueItems": Wanted("true or false", lambda value: isinstance(value, bool)),
     "enum": Wanted(
-        f"a list of 1 to {MOST_CHOICES:,} values",
-        lambda value: isinstance(value, list) and 0 < len(cast("list[Any]", value)) <= MOST_CHOICES,
+        f"a list of 1 to {MAX_CHOICES:,} values",
+        lambda value: isinstance(value, list) and 0 < len(cast("list[Any]", value)) <= MAX_CHOICES,
     ),
     "type": Wanted(
         f"one or a list of {', '.join(TYPES)}",
@@ -255,7 +255,7 @@ class _Place:
 
     def check(self, schema: Schema) -> None:
         self.steps[0] += 1
-        if self.steps[0] > MOST_STEPS or self.depth > 2 * DEEPEST:
+        if self.steps[0] > MAX_STEPS or self.depth > 2 * DEEPEST:
             raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
         if isinstance(schema, bool):
             if not schema:
@@ -507,4 +507,4 @@ def _whole(value: Any) -> Any:
 
 def _shown(wanted: Any) -> str:
     text = wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[: MAX_SHOWN_LENGTH - 1]}…"

@@ -7,7 +7,7 @@ from typing import Any
 from aiworker.models.completion import objects
 
 SENTENCE_ENDS = (".", "!", "?", "。", "！", "？")
-LONGEST_SEGMENT = 20
+MAX_SEGMENT_LENGTH = 20
 """Words, where a model gives no segments and sentences do not end: two lines of a subtitle."""
 LONGEST = 1e9
 """Seconds: what is more is none."""
@@ -131,7 +131,7 @@ def _ends(group: Sequence[Timed], following: Timed) -> bool:
     last = group[-1]
     return (
         last["word"].endswith(SENTENCE_ENDS)
-        or len(group) == LONGEST_SEGMENT
+        or len(group) == MAX_SEGMENT_LENGTH
         or following["start"] - last["end"] > PAUSE
         or following.get("speaker") != last.get("speaker")
     )

@@ -27,8 +27,8 @@ LISTENED_RATE = 4000
 RATES = range(8_000, 384_001)
 """Frames a second, from the telephone's to the studio's. Others are no speech and are not cut: that would be into many
 thousands of pieces."""
-MOST_CHANNELS = 8
-MOST_CHUNKS = 100
+MAX_CHANNELS = 8
+MAX_CHUNKS = 100
 """So many are looked at for the sound; files of real writers have it among the first ten."""
 UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """What a writer leaves in the header that cannot go back and fill in the length: the sound goes on to the end."""
@@ -84,7 +84,7 @@ class Wave:
     def can_be_cut(self) -> bool:
         width, rest = divmod(self.frame, self.channels)
         is_known = (self.coding, width) in SAMPLES and not rest
-        return is_known and self.rate in RATES and self.channels <= MOST_CHANNELS
+        return is_known and self.rate in RATES and self.channels <= MAX_CHANNELS
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def read(payload: Payload) -> Wave | None:
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
         return None
     at, form = 12, b""
-    for _ in range(MOST_CHUNKS):
+    for _ in range(MAX_CHUNKS):
         chunk = payload.read(at, at + 8)
         if len(chunk) < 8:
             return None

@@ -6,7 +6,7 @@ from typing import Any, cast
 from aiworker.errors import ApiError
 
 COMPARISONS = {"$eq": "=", "$ne": "IS NOT", "$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
-MOST_OPERANDS = 50
+MAX_OPERANDS = 50
 """In one list: D1 takes 100 values in a statement."""
 LARGEST = 2**53 - 1
 """Beyond, JavaScript's numbers, and so D1's, are not exact."""
@@ -69,8 +69,8 @@ def _check_operand(name: str, operator: str, operand: Any, kind: str) -> None:
     operands: list[Any] = cast("list[Any]", operand) if is_list else [operand]
     if is_list != (operator in LISTS) or (isinstance(operand, list) and not is_list) or not operands:
         raise _wrong(name, f"{operator} of {name} takes {'a list' if operator in LISTS else 'one value'}.")
-    if len(operands) > MOST_OPERANDS:
-        raise _wrong(name, f"{operator} of {name} may have {MOST_OPERANDS} values.")
+    if len(operands) > MAX_OPERANDS:
+        raise _wrong(name, f"{operator} of {name} may have {MAX_OPERANDS} values.")
     for each in operands:
         if not _is(kind, each):
             raise _wrong(name, f"{name} is a {kind}: compare it with a {kind}.")

@@ -47,9 +47,9 @@ LOOKS = 20
 """How often, a second apart, one attempt looks whether vectors show."""
 STALE = datetime.timedelta(minutes=15)
 """A version that has not come further for so long is looked after."""
-LONGEST_TITLE = 160
+MAX_TITLE_LENGTH = 160
 """Characters of it that are embedded with each passage: bge models read 512 tokens, of which a passage takes most."""
-MOST_CHUNKS = 20_000
+MAX_CHUNKS = 20_000
 """Of one document: 200 steps that embed 100 each. A workflow may have 1,024."""
 
 Done = TypeVar("Done")
@@ -125,8 +125,8 @@ async def chunk(resources: Resources, version_id: str) -> int:
     found = [(each.number, each.heading, each.text) for each in chunks(payload.read().decode(errors="replace"))]
     if not found:
         raise NonRetryableError("It has no text.")
-    if len(found) > MOST_CHUNKS:
-        raise NonRetryableError(f"It has {len(found):,} passages, and may have {MOST_CHUNKS:,}.")
+    if len(found) > MAX_CHUNKS:
+        raise NonRetryableError(f"It has {len(found):,} passages, and may have {MAX_CHUNKS:,}.")
     await store.put_chunks(resources.database, version, found)
     await store.set_state(resources.database, version_id, "embedding", now(), chunks=len(found))
     return len(found)
@@ -258,5 +258,5 @@ def _texts_a_call(resources: Resources) -> int:
 
 def _with_context(version: Version, row: dict[str, Any]) -> str:
     """What is embedded: the passage under its title and headings, without which it may not say what it is about."""
-    above = HEADINGS.join(part for part in (version.title[:LONGEST_TITLE], row["heading"]) if part)
+    above = HEADINGS.join(part for part in (version.title[:MAX_TITLE_LENGTH], row["heading"]) if part)
     return f"{above}\n\n{row['text']}" if above else row["text"]

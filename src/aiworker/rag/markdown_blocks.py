@@ -27,7 +27,7 @@ SPECIAL = re.compile(r"[ \t]*(?:[#`~|*+•\-]|\d{1,9}[.)])")
 """How a line begins that may be anything but a paragraph's."""
 INDENTED = (" ", "\t")
 LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
-LONGEST_TITLE = 1000
+MAX_TITLE_LENGTH = 1000
 """Characters of a heading that are looked at."""
 
 
@@ -56,7 +56,7 @@ class Block(NamedTuple):
     @property
     def title(self) -> str:
         """A heading without its marks, links and emphasis."""
-        line = self.lines[0][:LONGEST_TITLE].strip()
+        line = self.lines[0][:MAX_TITLE_LENGTH].strip()
         if len(self.lines) == 1:
             line = _without_closing(line.lstrip("#"))
         return (LINK.sub(r"\1", line) if "[" in line else line).replace("**", "").replace("`", "").strip()

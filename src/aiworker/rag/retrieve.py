@@ -24,7 +24,7 @@ FUSION = 60
 Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
 Methods", SIGIR 2009.
 """
-MOST_WORDS = 32
+MAX_WORDS = 32
 """Of a question, that full text search looks for."""
 TERM = re.compile(r"\w+(?:[-./:@]\w+)*")
 COMMON_WORDS = (
@@ -100,7 +100,7 @@ def _words(query: str) -> list[str]:
     codes = [each for each in terms if not each.isalnum()]
     words = [word for each in terms for word in re.findall(r"\w+", each)]
     telling = [each for each in words if each not in STOP_WORDS]
-    return list(dict.fromkeys([*codes, *(telling or words)]))[:MOST_WORDS]
+    return list(dict.fromkeys([*codes, *(telling or words)]))[:MAX_WORDS]
 
 
 async def _by_words(resources: Resources, search: Search) -> list[dict[str, Any]]:

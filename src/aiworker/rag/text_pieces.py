@@ -15,7 +15,7 @@ word is 1.2 tokens on average and counts for 1.5 here, so that estimates come ou
 and counts for 1.9. Source of the rules: BasicTokenizer and WordpieceTokenizer of github.com/google-research/bert; the
 averages are rough.
 """
-LONGEST_PIECE = 4 + 80
+MAX_PIECE_LENGTH = 4 + 80
 """Characters of a piece and the spaces behind it."""
 SYLLABLE_TOKENS = 3
 """A Korean syllable, which the tokenizer takes apart into its letters."""
@@ -27,7 +27,7 @@ GAP = re.compile(
 )
 ENDS = ".!?…‽؟।。！？｡"
 CLOSERS = "\"'”’»)]*_`」』）"
-LONGEST_CLOSING = 8
+MAX_CLOSING_LENGTH = 8
 """Brackets and quotation marks that are looked through for the end of a sentence."""
 ABBREVIATIONS = frozenset(
     [
@@ -79,14 +79,14 @@ ABBREVIATIONS = frozenset(
         "vs",
     ]
 )
-LONGEST_ABBREVIATION = 8
-LONGEST_DOTTED = 6
+MAX_ABBREVIATION_LENGTH = 8
+MAX_DOTTED_LENGTH = 6
 SHORTEST = 4
 """Characters of a sentence that ends with a full stop; what is shorter is the number of an item."""
 WORD_START = re.compile(r"[\s(\[]")
 
 SPACE = " \n\t\u00a0\u3000"
-LONGEST_CLUSTER = 32
+MAX_CLUSTER_LENGTH = 32
 """Code points that are taken for one letter at most."""
 JOINER = "\u200d"
 
@@ -109,7 +109,7 @@ def tokens(text: str) -> int:
 
 def tokens_up_to(text: str, most: int) -> int:
     """The same, of a text with more than `most` perhaps less, but still more than these."""
-    return tokens(text[: (most + 1) * LONGEST_PIECE])
+    return tokens(text[: (most + 1) * MAX_PIECE_LENGTH])
 
 
 def sentences(text: str, most: int, joint: str = "\n\n") -> Iterator[Piece]:
@@ -137,7 +137,7 @@ def _sentence(text: str, most: int, joint: str) -> Iterator[Piece]:
 
 def _ends_sentence(text: str, start: int, end: int, following: int) -> bool:
     """Whether a sentence that began at `start` has ended where a gap begins at `end`."""
-    said = text[max(start, end - LONGEST_CLOSING - LONGEST_ABBREVIATION) : end].rstrip(CLOSERS)
+    said = text[max(start, end - MAX_CLOSING_LENGTH - MAX_ABBREVIATION_LENGTH) : end].rstrip(CLOSERS)
     if not said or said[-1] not in ENDS or following >= len(text) or text[following].islower():
         return False
     return said[-1] != "." or not (end - start < SHORTEST or _is_abbreviated(said[:-1]))
@@ -146,7 +146,9 @@ def _ends_sentence(text: str, start: int, end: int, following: int) -> bool:
 def _is_abbreviated(said: str) -> bool:
     """Whether the last word, whose full stop is left out, is written with one: Dr, e.g, z.B, an initial."""
     word = WORD_START.split(said)[-1].lower()
-    return word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or (len(word) < LONGEST_DOTTED and "." in word)
+    return (
+        word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or (len(word) < MAX_DOTTED_LENGTH and "." in word)
+    )
 
 
 def parts(text: str, most: int) -> Iterator[str]:
@@ -196,7 +198,7 @@ def _space(text: str, start: int, end: int) -> int:
 
 def _letter_end(text: str, start: int, end: int) -> int:
     """`end`, or earlier if that is between a letter and its accents, or in the midst of an emoji."""
-    for place in range(end, max(start, end - LONGEST_CLUSTER), -1):
+    for place in range(end, max(start, end - MAX_CLUSTER_LENGTH), -1):
         if not _belongs(text, start, place):
             return place
     return end

@@ -10,11 +10,11 @@ from aiworker.http.body import Reply, Schema
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 
-LONGEST_PROMPT = 131_072
+MAX_PROMPT_LENGTH = 131_072
 """Characters. Source: the input schemas of Workers AI's text-generation models."""
-MOST_TOOLS = 128
+MAX_TOOLS = 128
 
-Text = Annotated[str, Field(max_length=LONGEST_PROMPT)]
+Text = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
 """Of a tool, or of a conversation."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
@@ -176,9 +176,9 @@ class ChatRequest(Sampling):
     model: str | None = None
     """Any text-generation model of GET /models. CHAT_MODEL, or one of CHAT_FALLBACKS, if it is left out."""
     stream: bool = True
-    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
+    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
     """Functions of the client's, which the model may ask it to call."""
-    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
+    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
     """The older form of `tools`."""
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None

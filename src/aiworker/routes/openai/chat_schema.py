@@ -10,8 +10,8 @@ from aiworker.models import catalogue, cl100k, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.chat_schema import (
-    LONGEST_PROMPT,
-    MOST_TOOLS,
+    MAX_PROMPT_LENGTH,
+    MAX_TOOLS,
     CalledFunction,
     ChatRequest,
     ChosenName,
@@ -210,10 +210,10 @@ class JsonFormat(Schema):
 class ChatCompletionRequest(Sampled):
     messages: Annotated[list[OpenAIMessage], Field(min_length=1, fail_fast=True)]
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
-    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
+    tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     parallel_tool_calls: bool | None = None
-    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MOST_TOOLS, fail_fast=True)] = None
+    functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
     function_call: Literal["auto", "none"] | ChosenName | None = None
     response_format: JsonFormat | None = None
     reasoning_effort: Effort | None = None
@@ -338,8 +338,10 @@ class CompletionRequest(Sampled):
         if isinstance(self.prompt, str):
             return self.prompt
         # before they are decoded: a short body may hold tokens of 128 spaces each
-        if cl100k.size(self.prompt, "prompt") > LONGEST_PROMPT * BYTES_A_CHARACTER:
-            raise ApiError("invalid_request", f"prompt must have at most {LONGEST_PROMPT} characters.", param="prompt")
+        if cl100k.size(self.prompt, "prompt") > MAX_PROMPT_LENGTH * BYTES_A_CHARACTER:
+            raise ApiError(
+                "invalid_request", f"prompt must have at most {MAX_PROMPT_LENGTH} characters.", param="prompt"
+            )
         return cl100k.decode(self.prompt)
 
     def extra_inputs(self, model: Model) -> Json:

@@ -9,11 +9,11 @@ from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.embed import Text
 from aiworker.routes.openai.fields import Ignored
 
-MOST_TOKENS = 8_192
-MOST_INPUTS = 2_048
+MAX_TOKENS = 8_192
+MAX_INPUTS = 2_048
 """Of one request, by OpenAI's reference; so is the number above, of one text."""
 
-Tokens = Annotated[list[int], Field(min_length=1, max_length=MOST_TOKENS, fail_fast=True)]
+Tokens = Annotated[list[int], Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True)]
 """Of one text, in the encoding cl100k_base."""
 
 
@@ -34,7 +34,7 @@ Input = Annotated[
     Annotated[Text, Tag("str")]
     | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("list[str]")]
     | Annotated[Tokens, Tag("list[int]")]
-    | Annotated[list[Tokens], Field(min_length=1, max_length=MOST_INPUTS, fail_fast=True), Tag("list[list[int]]")],
+    | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True), Tag("list[list[int]]")],
     Discriminator(_kind),
 ]
 """One text or many, each of them as text or as tokens."""

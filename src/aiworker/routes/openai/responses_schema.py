@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.chat_schema import MOST_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
+from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
 from aiworker.routes.openai.chat_schema import Effort, Json
 from aiworker.routes.openai.fields import Ignored, Only
 
@@ -179,7 +179,7 @@ class ResponsesRequest(Schema):
     model: Annotated[str, Field(min_length=1)]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
     instructions: Text | None = None
-    tools: Annotated[list[FunctionTool] | None, Field(max_length=MOST_TOOLS, fail_fast=True)] = None
+    tools: Annotated[list[FunctionTool] | None, Field(max_length=MAX_TOOLS, fail_fast=True)] = None
     tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
     parallel_tool_calls: bool | None = None
     text: TextOptions | None = None
