@@ -1,4 +1,4 @@
-"""What the platform loads: the Worker's classes, and nothing else."""
+"""The classes that the platform loads; wrangler.jsonc names them."""
 
 import json
 from typing import TYPE_CHECKING, Any
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
 
 
 class Default(WorkerEntrypoint):
+    """Serves HTTP requests."""
+
     async def fetch(self, request: "Request") -> "Response":
         return await worker.serve(request, self.ctx)  # pyright: ignore[reportUnknownMemberType]
 
 
 class Conversation(DurableObject):
-    """One conversation of `POST /chat`; JSON comes and goes as text."""
+    """One conversation of `POST /chat`. Arguments and results are JSON as text."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
@@ -38,7 +40,7 @@ class Conversation(DurableObject):
 
 
 class Budget(DurableObject):
-    """What one key has spent of its daily neurons; JSON comes and goes as text."""
+    """Neurons that one key has spent of its daily budget. Arguments and results are JSON as text."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
@@ -55,7 +57,7 @@ class Budget(DurableObject):
 
 
 class Ingestion(WorkflowEntrypoint):
-    """One version of a document of `POST /rag/documents`."""
+    """Ingests one version of a document of `POST /rag/documents`."""
 
     async def run(self, event: Any, step: Any) -> None:
         await worker.run_ingestion(event, step)

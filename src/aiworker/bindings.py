@@ -1,7 +1,7 @@
-"""What the Worker is bound to, as the rest of it sees it: plain Python in front, the platform's objects behind.
+"""The Worker's bindings as Protocols; aiworker.platform implements them over the platform's objects.
 
-Large things stay in JavaScript. A `Payload` is bytes of which Python reads only the part it asks for; a `JsHandle` is
-handed on unread.
+Large things stay in JavaScript. A `Payload` is bytes of which Python reads only parts; a `JsHandle` is handed on
+unread.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
@@ -14,43 +14,46 @@ from aiworker.http.messages import JsHandle, Payload, Request
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a payload behind bytes of its own, as a piece of a recording stands behind its header."""
+    """A slice of a payload behind bytes of its own, such as a piece of a recording behind a header."""
 
     head: bytes
+    """Bytes in front of the slice."""
     start: int
     end: int
+    """The byte behind the last one."""
 
 
 @dataclass(frozen=True)
 class Binary:
-    """One input of a model that is bytes."""
+    """An input of a model that is bytes."""
 
     payload: Payload
     written_as: Literal["base64", "numbers", "stream"]
-    """A string of base64, an array of numbers from 0 to 255, or the body itself with its content type."""
+    """A string of base64, an array of numbers from 0 to 255, or a stream with a content type."""
     content_type: str = "application/octet-stream"
+    """Content type of a stream."""
     part: Part | None = None
-    """What the model is sent of the payload, put together only when it is; None for all of it."""
+    """The part to send, copied only when it is sent; None for the whole payload."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a model is sent."""
+    """The inputs of a model call."""
 
     fields: Mapping[str, Any]
-    """JSON values."""
+    """Inputs that are JSON values."""
     binary: Mapping[str, Binary] = field(default_factory=dict[str, Binary])
     form: Mapping[str, str | Payload] = field(default_factory=dict[str, str | Payload])
-    """For models that take a form, as their input `multipart`."""
+    """Fields and files of the input `multipart`, for models that take a form."""
 
     @property
     def fit_a_gateway(self) -> bool:
-        """Whether the call may go through AI Gateway: the binding refuses forms and streams that would."""
+        """True if the call may go through AI Gateway: the binding refuses forms and streams there."""
         return not self.form and all(each.written_as != "stream" for each in self.binary.values())
 
 
 class UpstreamResponse(Protocol):
-    """The raw answer to a model call: its head in Python, its body left where it is until asked for, once."""
+    """The response to a model call: status and headers in Python, the body in JavaScript. It can be read once."""
 
     @property
     def status(self) -> int: ...
@@ -61,56 +64,60 @@ class UpstreamResponse(Protocol):
     def header(self, name: str) -> str | None: ...
 
     async def text(self) -> str:
-        """The body, read to its end; raises ApiError `upstream_error` if it breaks off."""
+        """Read the body to its end; raises ApiError `upstream_error` if it breaks off."""
         ...
 
     async def payload(self) -> Payload:
-        """The body as bytes that stay in JavaScript."""
+        """Read the body as bytes that stay in JavaScript; raises as `text`."""
         ...
 
     async def base64_payload(self, name: str) -> Payload:
-        """The bytes that the property `name` of the JSON body holds as base64.
+        """Decode the property `name` of the JSON body, which is base64.
 
-        Raises ApiError `upstream_error` if there is none.
+        Raises ApiError `upstream_error` if there is no such property, or it is not base64.
         """
         ...
 
     async def value(self, name: str) -> JsHandle:
-        """The property `name` of the JSON body, as JavaScript has it.
+        """Return the JavaScript value of the property `name` of the JSON body.
 
         Raises ApiError `upstream_error` if there is none.
         """
         ...
 
     def chunks(self) -> AsyncGenerator[bytes]:
-        """The body as it arrives. Leaving the loop early cancels the model."""
+        """Yield the body as it arrives; raises as `text`. Leaving the loop early cancels the model."""
         ...
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What `toMarkdown` makes of a file."""
+    """The result of `toMarkdown` for a file."""
 
     text: str
+    """Markdown; empty if the conversion failed."""
     error: str | None
-    """Why it could not."""
+    """The reason of a failure."""
 
 
 class Ai(Protocol):
+    """Workers AI, and the logs of AI Gateway."""
+
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> UpstreamResponse:
         """Call a model.
 
-        options: as `env.AI.run` takes them. seconds: after so many the call is given up, its body included.
-        Raises ApiError `timeout` if they are over before the answer begins, `upstream_error` if none arrives at all.
+        options: those of `env.AI.run`. seconds: time limit of the call, its body included.
+        Raises ApiError `timeout` if the limit passes before the answer begins, `upstream_error` if none arrives, and
+        ClientDisconnected if the client of the request has gone.
         """
         ...
 
     async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
-        """The file as Markdown; raises ApiError `upstream_error` if the service fails."""
+        """Convert a file to Markdown; raises ApiError `upstream_error` if the service fails."""
         ...
 
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
-        """Raises ApiError `not_found` if the gateway has no such log."""
+        """Return a log; raises ApiError `not_found` if the gateway has none of that id."""
         ...
 
     async def rate_log(self, gateway: str, log_id: str, rating: Mapping[str, Any]) -> None:
@@ -188,121 +195,136 @@ class Streams(Protocol):
 
 
 class Analytics(Protocol):
+    """An Analytics Engine data set."""
+
     def write(self, index: str, texts: Sequence[str], numbers: Sequence[float]) -> None:
-        """One data point. index: by which it is sampled."""
+        """Write a data point. index: the value by which Analytics Engine samples."""
         ...
 
 
 @dataclass(frozen=True)
 class BudgetState:
-    """What a key has spent of its day."""
+    """What a key has spent of its daily budget."""
 
     day: str
-    """`2026-11-21`, of UTC."""
+    """The day in UTC, such as `2026-11-21`."""
     neurons: float
-    """What is reserved included."""
+    """Neurons spent, reservations included."""
     seconds_left: int
-    """Of the day."""
+    """Seconds until the day ends."""
     is_admitted: bool = True
-    """Whether what was to be reserved is."""
+    """False if a reservation was refused."""
 
 
 class Budget(Protocol):
-    """What one key spends, whichever isolate it is spent in. All raise ApiError `unavailable` if it cannot be asked."""
+    """The daily budget of one key, shared by all isolates.
+
+    All methods raise ApiError `unavailable` if it is out of reach.
+    """
 
     async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:
-        """Take these, id → neurons, if the day then costs at most `daily`; none of them otherwise."""
+        """Reserve all charges (id → neurons) if the day then costs at most `daily` neurons; none of them otherwise."""
         ...
 
     async def settle(self, costs: Mapping[str, float]) -> None:
-        """What they have cost in truth. Hearing of a cost twice changes nothing."""
+        """Replace reservations by their cost (id → neurons). Settling one twice changes nothing."""
         ...
 
     async def today(self) -> BudgetState: ...
 
 
 class Budgets(Protocol):
-    def find(self, key_name: str) -> Budget: ...
+    def find(self, key_name: str) -> Budget:
+        """Return the budget of a key; one that has spent nothing needs no creation."""
+        ...
 
 
 class RateLimiter(Protocol):
     async def allow(self, key: str) -> bool:
-        """Count one more request of that key; whether it is within the limit."""
+        """Count a request of this key, and tell whether it is within the limit. Raises ApiError `unavailable`."""
         ...
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """An object of the bucket, as much of it as the request asks for."""
+    """The response to a request for a stored object or a static file."""
 
     body: JsHandle | None
-    """None if the client has it already (304), or wants it only if it were another (412)."""
+    """None if the status is 304, 412 or 416, or the request is a HEAD."""
     status: int
     """200, 206, 304, 412 or 416."""
     headers: dict[str, str]
-    """content-type, etag, last-modified, content-length, and content-range of a part."""
+    """content-type, etag, last-modified, content-length; content-range of a range."""
 
 
 class Bucket(Protocol):
+    """An R2 bucket. All methods raise ApiError `upstream_error` if it fails."""
+
     async def put(self, key: str, content: str | Payload, content_type: str, metadata: Mapping[str, str]) -> None: ...
 
     async def get(self, key: str, request: Request) -> StoredObject | None:
-        """The object as the request's `range` and conditional headers want it; None if there is none."""
+        """Return what the request's `range` and conditional headers select; None if there is no such object."""
         ...
 
     async def payload(self, key: str) -> Payload | None:
-        """The whole object; None if there is none."""
+        """Return the whole object; None if there is none."""
         ...
 
     async def delete_folder(self, prefix: str) -> None:
-        """Every object whose key begins so."""
+        """Delete every object whose key begins with the prefix."""
         ...
 
 
 class Conversation(Protocol):
-    """What was said under one id."""
+    """A stored conversation. All methods raise ApiError `upstream_error` if it is out of reach."""
 
     async def history(self) -> list[dict[str, Any]]:
-        """The messages, oldest first."""
+        """Return the messages, oldest first."""
         ...
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
-        """Keep what was sent and what was answered, both or neither."""
+        """Store a turn, the messages sent and the answer: all of it or nothing."""
         ...
 
     async def erase(self) -> None: ...
 
 
 class Conversations(Protocol):
-    def find(self, conversation_id: str) -> Conversation: ...
+    def find(self, conversation_id: str) -> Conversation:
+        """Return the conversation of that id; a new one is empty."""
+        ...
 
 
 Statement = tuple[str | float | None, ...]
-"""SQL, and the values of its parameters."""
+"""SQL and the values of its parameters."""
 
 
 class Assets(Protocol):
     """The static files of the deployment."""
 
     async def get(self, path: str, request: Request) -> StoredObject:
-        """The file under the absolute `path`; status 304 without a body if the request's `if-none-match` names it.
+        """Return the file at the absolute `path`; with status 304 and no body if the client has it (`if-none-match`).
 
-        Raises ApiError `unavailable` if the deployment does not have it.
+        Raises ApiError `unavailable` if the deployment has no such file.
         """
         ...
 
 
 class Database(Protocol):
-    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]: ...
+    """A D1 database. All methods raise ApiError `upstream_error` if it fails."""
+
+    async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
+        """Run a query and return its rows, column → value."""
+        ...
 
     async def run(self, *statements: Statement) -> None:
-        """All of them, or none."""
+        """Run the statements in one transaction: all of them or none."""
         ...
 
 
 @dataclass(frozen=True)
 class VectorRecord:
-    """A vector without its numbers."""
+    """The id, namespace and metadata of a vector."""
 
     id: str
     namespace: str
@@ -310,22 +332,25 @@ class VectorRecord:
 
 
 class VectorIndex(Protocol):
-    """Vectorize; what is written shows some seconds later."""
+    """A Vectorize index, in which writes become visible some seconds later.
+
+    All methods raise ApiError `upstream_error` if it fails.
+    """
 
     async def upsert(self, rows: JsHandle, records: Sequence[VectorRecord]) -> None:
-        """rows: a JavaScript array of as many arrays of numbers, in the same order."""
+        """Write vectors. rows: a JavaScript array with an array of numbers for each record, in the same order."""
         ...
 
     async def query(self, rows: JsHandle, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
-        """Ids of the vectors nearest to the first of `rows` → their scores, the nearest first."""
+        """Return id → score of the `count` vectors nearest to the first of `rows`, the nearest first."""
         ...
 
     async def present(self, ids: Sequence[str]) -> set[str]:
-        """Those of the ids, 20 at most, whose vectors show."""
+        """Return those of the ids, at most 20, whose vectors are visible."""
         ...
 
     async def delete(self, ids: Sequence[str]) -> None:
-        """Any number of them; those that are not there do not matter."""
+        """Delete any number of vectors; unknown ids are ignored."""
         ...
 
 
@@ -333,11 +358,11 @@ class Ingestions(Protocol):
     """The workflow that ingests versions of documents."""
 
     async def start(self, version_id: str) -> None:
-        """Once: for a version whose workflow there is already, nothing happens."""
+        """Start the workflow of a version; one that has been started already is left alone."""
         ...
 
     async def wake(self, version_id: str) -> None:
-        """Go on with one that a restart may have left asleep (local runs only), or start it if it was never started."""
+        """Resume a workflow that a restart may have left asleep (local runs only); start it if it never was."""
         ...
 
 

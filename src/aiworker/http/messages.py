@@ -1,7 +1,7 @@
-"""A request and a response as the rest of the Worker sees them: plain Python, whatever the platform.
+"""Requests and responses in plain Python, whatever the platform.
 
-A body that is a `JsHandle` belongs to JavaScript. It is handed on as it is and never read here: that is why a stream of
-a thousand frames costs Python nothing.
+A body that is a `JsHandle` stays in JavaScript and is handed on unread: a stream of a thousand frames costs Python
+nothing.
 """
 
 import json
@@ -10,50 +10,55 @@ from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
 JsHandle = NewType("JsHandle", object)
-"""A JavaScript object, such as a ReadableStream, on its way from one JavaScript API to another."""
+"""A JavaScript object, such as a ReadableStream, that Python only hands from one JavaScript API to another."""
 
 
 class Payload(Protocol):
-    """Bytes that belong to JavaScript: an upload, an image, a sound."""
+    """Bytes that stay in JavaScript: an upload, an image, a sound."""
 
     name: str
-    """Of a file of a form, as its client says; empty otherwise. So is `media_type`."""
+    """File name that the client gives a file of a form; empty for anything else."""
     media_type: str
+    """Media type that the client gives a file of a form, without parameters; empty for anything else."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """Number of bytes."""
+        ...
 
     @property
     def body(self) -> JsHandle:
-        """The bytes as the body of a response."""
+        """The bytes as a body of a response, or of a request."""
         ...
 
     def read(self, start: int = 0, end: int | None = None) -> bytes:
-        """A copy of that part."""
+        """Copy the bytes from `start` up to `end` to Python."""
         ...
 
     def view(self, start: int, end: int) -> JsHandle:
-        """That part where it is, uncopied."""
+        """Return the bytes from `start` up to `end` without a copy."""
         ...
 
     def find(self, byte: int, start: int) -> int:
-        """Where from `start` that byte first is; -1 if it is not."""
+        """Return the first index of the byte from `start` on; -1 if there is none."""
         ...
 
     async def sha256(self) -> str:
-        """Hexadecimal."""
+        """Return the SHA-256 of the bytes, in hexadecimal."""
         ...
 
     def base64(self) -> JsHandle:
-        """The bytes as base64, for a part of a response."""
+        """Encode the bytes as base64, as a part of a response's body."""
         ...
 
     async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
-        """Of each array in the JSON array of arrays of numbers that is there, the float32, little-endian, as base64."""
+        """Read a JSON array of arrays of numbers, and encode each as little-endian float32 in base64."""
         ...
 
 
 class Request(Protocol):
+    """A request of a client."""
+
     @property
     def method(self) -> str: ...
 
@@ -62,37 +67,43 @@ class Request(Protocol):
 
     @property
     def origin(self) -> str:
-        """Scheme, host and port under which the client has called."""
+        """Scheme, host and port of the URL that the client has called."""
         ...
 
     @property
     def query(self) -> Mapping[str, str]:
-        """The parameters after `?`; of one given twice, the last."""
+        """The parameters after `?`; the last value of one that is repeated.
+
+        Raises ApiError `invalid_request` for more than 100 of them.
+        """
         ...
 
-    def header(self, name: str) -> str | None: ...
+    def header(self, name: str) -> str | None:
+        """Return a header by its name in any case; None if it is missing."""
+        ...
 
     async def read(self, limit: int) -> bytes:
-        """The body.
+        """Read the body.
 
-        Raises ApiError `payload_too_large` if it is larger than `limit` bytes, of which no more are kept.
+        Raises ApiError `payload_too_large` if it has more than `limit` bytes; never keeps more than that in memory.
         """
         ...
 
     async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
-        """The body, and the files that its JSON has as base64, bare or in a data URI, under some of those names.
+        """Read a JSON object, and take out the files that it holds as base64, bare or in a data URI.
 
-        In the body, the name then stands in place of the file; what is no JSON object comes as it is. Raises as
-        `read`, and ApiError `invalid_request` for a file that is not base64.
+        names: fields that may be files. Returns the body, in which each file is replaced by the name of its field,
+        and the files by name; a body that is no JSON object is returned unchanged. Raises as `read`, and ApiError
+        `invalid_request` for a file that is not base64.
         """
         ...
 
     async def read_payload(self, limit: int) -> Payload:
-        """The body, left in JavaScript; raises as `read`."""
+        """Read the body as bytes that stay in JavaScript; raises as `read`."""
         ...
 
     async def read_form(self, limit: int) -> Mapping[str, "str | Payload"]:
-        """The fields and files of a form (multipart/form-data); of one given twice, the last.
+        """Read the fields and files of a form (multipart/form-data); the last value of one that is repeated.
 
         Raises as `read`, and ApiError `invalid_request` for a body that is no form.
         """
@@ -101,8 +112,10 @@ class Request(Protocol):
 
 @dataclass
 class Response:
+    """A response to a client."""
+
     body: "str | list[str | JsHandle] | JsHandle | None" = None
-    """Of a list, the parts are put together in JavaScript."""
+    """The parts of a list are joined in JavaScript."""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict[str, str])
 

@@ -27,7 +27,7 @@ class WorkersAi:
         js_inputs = _to_js_inputs(inputs)
         js_options = js_object(options)
         deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
-        # without a signal of its own, a call that waitUntil keeps alive would go on when the client has gone
+        # the platform cancels calls of a client that has gone, but not those that waitUntil keeps alive
         js_options.signal = js.AbortSignal.any(js.Array.of(deadline, self._signal)) if self._signal else deadline
         try:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
@@ -143,7 +143,7 @@ def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
 
 @contextlib.contextmanager
 def _broken_bodies() -> Generator[None]:
-    """Turn a failure of JavaScript's into ApiError `upstream_error`."""
+    """Turn the failure to read a body into ApiError `upstream_error`."""
     try:
         yield
     except JsException as error:
