@@ -117,4 +117,4 @@ def test_an_answer_of_another_shape_is_refused(body: str | bytes) -> None:
     with pytest.raises(ApiError) as raised:
         read(body)
     assert raised.value.type == "upstream_error"
-    assert f"{MODEL.id} answered without vectors" in raised.value.message
+    assert f"{MODEL.id} returned no vectors" in raised.value.message

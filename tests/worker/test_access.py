@@ -473,7 +473,7 @@ def test_the_example_of_a_token_works_as_pasted(door: Door, tmp_path: Path) -> N
     text = (ROOT / "docs/access.md").read_text()
     [script] = re.findall(r"^```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)
     script = script.replace("http://localhost:8787", door.url)
-    script = script.replace("KEY=aiw_… # of scripts/keys new", f"KEY={door.keys['acme']}")
+    script = script.replace("KEY=aiw_… # from scripts/keys new", f"KEY={door.keys['acme']}")
     command = ["bash", "-euc", f'curl() {{ command curl --fail-with-body --no-progress-meter "$@"; }}\n{script}']
     done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -291,17 +291,17 @@ RED = encoded(picture())
         # what is no image
         ({"image": 5}, "image", "valid string"),
         ({"image": [RED]}, "image", "valid string"),
-        ({"image": ""}, "image", "no PNG, JPEG, WebP or GIF"),
+        ({"image": ""}, "image", "not a PNG, JPEG, WebP or GIF"),
         ({"image": "https://example.com/fox.png"}, "image", "must be base64"),
         ({"image": "nonsense!"}, "image", "must be base64"),
-        ({"image": encoded(b"<svg xmlns='http://www.w3.org/2000/svg'/>")}, "image", "no PNG, JPEG, WebP or GIF"),
-        ({"image": RED, "mask": encoded(b"no mask")}, "mask", "no PNG, JPEG, WebP or GIF"),
+        ({"image": encoded(b"<svg xmlns='http://www.w3.org/2000/svg'/>")}, "image", "not a PNG, JPEG, WebP or GIF"),
+        ({"image": RED, "mask": encoded(b"no mask")}, "mask", "not a PNG, JPEG, WebP or GIF"),
         ({"image": f"data:image/png;base64,{RED[:-7]}!"}, "image", "must be base64"),
         # a model of another kind
         ({"model": "@cf/openai/gpt-oss-20b"}, "model", "is a model for text-generation"),
         # no gateway is set up
         ({"gateway": {"skip_cache": True}}, "gateway", "GATEWAY_ID"),
-        ({"model": FLUX_2, "gateway": {"skip_cache": True}}, "gateway", "AI Gateway takes none"),
+        ({"model": FLUX_2, "gateway": {"skip_cache": True}}, "gateway", "AI Gateway cannot be used"),
     ],
 )
 def test_a_bad_request_is_refused_with_the_field_at_fault_and_costs_nothing(
@@ -335,8 +335,8 @@ def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, error_of
         ({}, {"image": picture()}, "prompt", "is required"),
         ({"prompt": "a", "steps": "many"}, {"image": picture()}, "steps", "valid integer"),
         ({"prompt": "a", "strength": "2"}, {"image": picture()}, "strength", "between 0 and 1"),
-        ({"prompt": "a"}, {"image": b""}, "image", "no PNG, JPEG, WebP or GIF"),
-        ({"prompt": "a"}, {"image": b"%PDF-1.7"}, "image", "no PNG, JPEG, WebP or GIF"),
+        ({"prompt": "a"}, {"image": b""}, "image", "not a PNG, JPEG, WebP or GIF"),
+        ({"prompt": "a"}, {"image": b"%PDF-1.7"}, "image", "not a PNG, JPEG, WebP or GIF"),
         ({"prompt": "a"}, {"photo": picture()}, "photo", "image or image_1"),
         ({"prompt": "a", "image": RED}, {"mask": picture()}, "image", "must be a file"),
         ({"prompt": "a"}, {"mask": picture()}, "image", "is required by"),

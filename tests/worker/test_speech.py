@@ -324,7 +324,7 @@ def test_what_is_no_sound(client: httpx.Client, error_of: ErrorOf, content: byte
         assert response.status_code == 400
         error = error_of(response)
         assert (error["code"], error["param"]) == (7504, param)
-        assert ("is empty" if not content else "no sound") in error["message"]
+        assert ("is empty" if not content else "not sound") in error["message"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png", "text/plain", ""])

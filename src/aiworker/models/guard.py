@@ -123,7 +123,7 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     given.record_usage(whole.get("usage") or {})
     verdict = read(whole.get("response"))
     if verdict is None:
-        raise ApiError("upstream_error", f"{model.id} answered without a verdict.", headers=given.headers)
+        raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=given.headers)
     if not verdict.is_safe:
         raise _blocked(side, verdict.categories, given.headers)
 

@@ -15,7 +15,7 @@ async def ranking(answer: ModelResponse, count: int) -> list[dict[str, Any]]:
         case {"response": [*ranked]} if all(_is_rank(each, count) for each in ranked):
             return sorted(ranked, key=lambda each: -each["score"])
         case _:
-            raise ApiError("upstream_error", f"{answer.model.id} answered without a ranking.")
+            raise ApiError("upstream_error", f"{answer.model.id} returned no ranking.")
 
 
 def _is_rank(each: Any, count: int) -> bool:

@@ -64,7 +64,7 @@ async def read(answer: ModelResponse) -> Vectors:
             return Vectors(answer, payload.view(begin + 1, end - 1), count, dimensions, said, payload, begin, end)
         case _:
             shown = payload.read(0, min(payload.size, 100)).decode(errors="replace") or "nothing"
-            raise ApiError("upstream_error", f"{answer.model.id} answered without vectors: {shown}")
+            raise ApiError("upstream_error", f"{answer.model.id} returned no vectors: {shown}")
 
 
 def _span(payload: Payload) -> tuple[int, int]:

@@ -22,7 +22,7 @@ class VectorizeIndex:
 
     async def upsert(self, rows: Any, records: Sequence[VectorRecord]) -> None:
         if rows.length != len(records):
-            raise ApiError("upstream_error", f"The model answered with {rows.length} vectors for {len(records)} texts.")
+            raise ApiError("upstream_error", f"The model returned {rows.length} vectors for {len(records)} texts.")
         vectors = js_object(
             [{"id": each.id, "namespace": each.namespace, "metadata": dict(each.metadata)} for each in records]
         )

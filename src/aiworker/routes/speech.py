@@ -150,7 +150,9 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
     if sent == FORM:
         if request.query:
             name = clipped(next(iter(request.query)))
-            raise ApiError("invalid_request", f"Send {name} as a field of the form, not in the query.", param=name)
+            raise ApiError(
+                "invalid_request", f"Send {name} as a field of the form, not in the query string.", param=name
+            )
         body, files = await parse_form(TranscribeRequest, request, limit, FILES)
         if len(files) != 1:
             raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
@@ -227,7 +229,7 @@ def _inputs(fields: Mapping[str, Any], recording: Recording, written_as: Writing
 async def _heard(answer: ModelResponse) -> Heard:
     data = await answer.json()
     if not isinstance(data, dict):
-        raise ApiError("upstream_error", f"{answer.model.id} answered without a transcript.")
+        raise ApiError("upstream_error", f"{answer.model.id} returned no transcript.")
     return Heard(answer, LISTENERS[answer.model.id].read(cast("dict[str, Any]", data)))
 
 
@@ -276,7 +278,7 @@ async def _decoded(answer: ModelResponse) -> Response:
     sound = await answer.raw.base64_payload("audio")
     content_type = media.sound_type(sound.read(0, media.HEAD))
     if content_type is None:
-        raise ApiError("upstream_error", f"{answer.model.id} answered with something other than sound.")
+        raise ApiError("upstream_error", f"{answer.model.id} returned no sound.")
     wave = wav.read(sound)
     response = answer.response(sound.body, content_type)
     return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)
