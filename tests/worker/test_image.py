@@ -287,7 +287,7 @@ RED = encoded(picture())
         ({"model": IMG2IMG}, "image", "image is required by @cf/runwayml"),
         ({"model": INPAINTING, "image": RED}, "mask", "mask is required by @cf/runwayml"),
         ({"mask": RED}, "image", "image is required by"),
-        ({"model": SDXL, "mask": RED}, "image", "mask needs the image"),
+        ({"model": SDXL, "mask": RED}, "image", "mask requires image"),
         # what is no image
         ({"image": 5}, "image", "valid string"),
         ({"image": [RED]}, "image", "valid string"),
