@@ -1,4 +1,4 @@
-"""Every error the API can return, in one table, and what the errors of Workers AI become."""
+"""Every error that the API can return, and the errors of Workers AI that become one of them."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
@@ -27,7 +27,7 @@ ErrorType = Literal[
 """`error.type` of an error response."""
 
 
-class Kind(NamedTuple):
+class ErrorKind(NamedTuple):
     status: int
     meaning: str
     """When clients get this error, as Markdown for the docs."""
@@ -35,33 +35,39 @@ class Kind(NamedTuple):
     """Number by which clients of Workers AI know this error."""
 
 
-KINDS: Mapping[ErrorType, Kind] = {
-    "invalid_request": Kind(400, "A field is wrong (`param`), or the model refuses the input.", 7504),
-    "unauthorized": Kind(401, "The key or token is missing, unknown, expired or revoked."),
-    "forbidden": Kind(
+KINDS: Mapping[ErrorType, ErrorKind] = {
+    "invalid_request": ErrorKind(400, "A field is wrong (`param`), or the model refuses the input.", 7504),
+    "unauthorized": ErrorKind(401, "The key or token is missing, unknown, expired or revoked."),
+    "forbidden": ErrorKind(
         403,
         "The key lacks the scope or is for another tenant; the page's origin is not allowed; or the account may not "
         "use the model.",
     ),
-    "not_found": Kind(404, "There is no such route or id."),
-    "model_not_found": Kind(404, "There is no such model, or it was retired. The message names similar ids.", 7502),
-    "method_not_allowed": Kind(405, "The route does not have this method. The header `Allow` lists those it has."),
-    "timeout": Kind(408, "The model has not begun to answer within `MODEL_SECONDS`."),
-    "payload_too_large": Kind(413, "The body is larger than one of the `MAX_` variables allows."),
-    "context_exceeded": Kind(413, "The request has more tokens than the model's context holds.", 7506),
-    "unsupported_media_type": Kind(415, "The content type is not one that the route takes."),
-    "unprocessable": Kind(422, "A document is empty or encrypted, or a structured answer never became valid."),
-    "content_blocked": Kind(422, "`GUARD_MODEL` calls the request or the answer unsafe. `details` say which and why."),
-    "rate_limited": Kind(
+    "not_found": ErrorKind(404, "There is no such route or id."),
+    "model_not_found": ErrorKind(
+        404, "There is no such model, or it was retired. The message names similar ids.", 7502
+    ),
+    "method_not_allowed": ErrorKind(405, "The route does not have this method. The header `Allow` lists those it has."),
+    "timeout": ErrorKind(408, "The model has not begun to answer within `MODEL_SECONDS`."),
+    "payload_too_large": ErrorKind(413, "The body is larger than one of the `MAX_` variables allows."),
+    "context_exceeded": ErrorKind(413, "The request has more tokens than the model's context holds.", 7506),
+    "unsupported_media_type": ErrorKind(415, "The content type is not one that the route takes."),
+    "unprocessable": ErrorKind(422, "A document is empty or encrypted, or a structured answer never became valid."),
+    "content_blocked": ErrorKind(
+        422, "`GUARD_MODEL` calls the request or the answer unsafe. `details` say which and why."
+    ),
+    "rate_limited": ErrorKind(
         429,
         "Too many requests, no capacity at Workers AI, or no free neurons left today. `Retry-After` says when to try "
         "again, where that is known.",
         7505,
     ),
-    "budget_exceeded": Kind(429, "The key's `daily_neurons` are spent. `Retry-After` says when the next day begins."),
-    "internal_error": Kind(500, "The Worker has failed. Its log has the details under the request id."),
-    "upstream_error": Kind(502, "Workers AI or another service behind the Worker has failed."),
-    "unavailable": Kind(
+    "budget_exceeded": ErrorKind(
+        429, "The key's `daily_neurons` are spent. `Retry-After` says when the next day begins."
+    ),
+    "internal_error": ErrorKind(500, "The Worker has failed. Its log has the details under the request id."),
+    "upstream_error": ErrorKind(502, "Workers AI or another service behind the Worker has failed."),
+    "unavailable": ErrorKind(
         503,
         "The Worker is closed, lacks a binding or a setting, or the model is paused after repeated failures. The "
         "message says which.",
@@ -94,7 +100,7 @@ UPSTREAM_CODES: Mapping[int, ErrorType] = {
     5028: "model_not_found",  # retired
     5035: "forbidden",  # the model needs a paid plan
 }
-"""Internal codes of Workers AI → `error.type` here; any other is an `upstream_error`.
+"""Internal codes of Workers AI → `error.type` of this API. Other codes become an `upstream_error`.
 
 Source: developers.cloudflare.com/workers-ai/platform/errors, and for 2003, 3021, 3030, 4006, 5006, 5021, 5024 and 5028
 answers of the service that public test suites have recorded.
@@ -110,7 +116,10 @@ UPSTREAM_STATUSES: Mapping[int, ErrorType] = {
     413: "payload_too_large",
     429: "rate_limited",
 }
-"""HTTP status of an answer without an internal code → `error.type` here; any other is an `upstream_error`."""
+"""HTTP status of an upstream error without an internal code → `error.type` of this API.
+
+Other statuses become an `upstream_error`.
+"""
 
 
 class OpenAIKind(NamedTuple):
@@ -140,17 +149,20 @@ OPENAI_KINDS: Mapping[ErrorType, OpenAIKind] = {
     "upstream_error": OpenAIKind(502, "server_error"),
     "unavailable": OpenAIKind(503, "server_error", "unavailable"),
 }
-"""`error.type` here → status, `type` and `code` under /v1, by which OpenAI's clients choose the exception that they
-raise, and whether they try again. Where OpenAI's reference has no such error, its code here is invented."""
+"""`error.type` of this API → status, `type` and `code` under /v1.
+
+OpenAI's clients choose the exception that they raise, and whether they retry, by these. Codes of errors that OpenAI's
+reference does not have are made up.
+"""
 
 QUOTA_CODES = {3036, 4006}
-"""Upstream's codes of what does not pass before the next day."""
+"""Upstream codes of quotas that last until the next day."""
 LASTING: frozenset[ErrorType] = frozenset(("unavailable", "unprocessable"))
-"""Errors after which the same request fails again, though their status does not say so."""
+"""Types of errors after which a retry is useless, although their status invites one."""
 
 
 class ApiError(Exception):
-    """A request that cannot be served, as its client shall see it."""
+    """An error response of the API."""
 
     def __init__(
         self,
@@ -168,8 +180,8 @@ class ApiError(Exception):
         message: a sentence that says what is wrong and, where it can, what to do.
         param: the field at fault, dotted (`messages.0.role`).
         retry_after: seconds after which the same request may succeed.
-        details: what only an error of this type can tell, as JSON values; left out of other errors.
-        headers: of the response, beside those of every error.
+        details: JSON values that only errors of this type have; left out of other errors.
+        headers: headers of the response, beside those of every error.
         """
         super().__init__(message)
         self.type: ErrorType = type
@@ -200,7 +212,7 @@ class ApiError(Exception):
         return response
 
     def to_openai(self) -> dict[str, Any]:
-        """As the routes under /v1 have it."""
+        """The body of the response under /v1."""
         kind = self._openai_kind()
         return {"error": {"message": self.message, "type": kind.type, "param": self.param, "code": kind.code}}
 
@@ -211,7 +223,7 @@ class ApiError(Exception):
             response.headers["retry-after"] = str(self.retry_after)
         is_lasting = self.type in LASTING and self.retry_after is None
         if is_lasting or self._openai_kind() is OUT_OF_QUOTA:
-            response.headers["x-should-retry"] = "false"  # OpenAI's clients obey it
+            response.headers["x-should-retry"] = "false"  # OpenAI's clients obey this header
         return response
 
     def _openai_kind(self) -> OpenAIKind:
@@ -219,7 +231,7 @@ class ApiError(Exception):
 
 
 class ClientDisconnected(ApiError):  # noqa: N818 - an event, not a fault
-    """The client has gone before its answer was whole: only the log sees it."""
+    """The client disconnected before the end of its response. Only the log shows this error."""
 
     def __init__(self) -> None:
-        super().__init__("timeout", "The client has left.")
+        super().__init__("timeout", "The client disconnected.")
