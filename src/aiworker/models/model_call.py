@@ -207,7 +207,7 @@ async def run_all(
     if gateway and gateway.cache_key and len(candidates) > 1:
         raise ApiError(
             "invalid_request",
-            f"cache_key stands for one answer, and this request takes {len(candidates)} model calls.",
+            f"cache_key is for a single model call, and this request takes {len(candidates)} model calls.",
             param="gateway.cache_key",
         )
     if len(candidates) == 1:  # the most common: without tasks, each of which takes a turn of JavaScript's event loop

@@ -54,13 +54,13 @@ class ModelResponse:
             return from_json(text)
         except ValueError:
             shown = text[:100] or "nothing"
-            raise ApiError("upstream_error", f"{self.model.id} answered without JSON: {shown}") from None
+            raise ApiError("upstream_error", f"{self.model.id} returned something other than JSON: {shown}") from None
 
     async def object(self) -> dict[str, Any]:
         """Return the parsed body. Raises ApiError `upstream_error` if it is not a JSON object."""
         data = await self.json()
         if not isinstance(data, dict):
-            raise ApiError("upstream_error", f"{self.model.id} answered without a JSON object.")
+            raise ApiError("upstream_error", f"{self.model.id} returned something other than a JSON object.")
         return cast("dict[str, Any]", data)
 
     def record_usage(self, usage: Mapping[str, Any]) -> float | None:
