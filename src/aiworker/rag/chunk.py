@@ -1,27 +1,31 @@
-"""Documents cut into passages that say something by themselves.
+"""Documents cut into passages that can be understood alone.
 
-A passage is of one section: it ends where a heading of the same level or a higher one comes, and keeps the path of
-headings that it stands under. Within a section, paragraphs, lists, code and tables stay whole if they fit; if not, they
-are cut between sentences, items, lines and rows. Every letter of the document is in some passage, headings and front
-matter too, in the document's order; what is said twice is the overlap, a table's header and the fences of code.
+A document is cut at its headings, and a section that exceeds one passage between paragraphs, items, sentences or words:
+at the coarsest of these that serves. Small sections stay with the section that they are part of; code and tables are
+cut between lines only. Every letter of the document is in some passage, in the document's order. Repeated are only the
+overlap, the fences of code and the header of a table.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 
-from aiworker.rag.markdown_blocks import ITEM, Block, Kind, blocks
-from aiworker.rag.text_pieces import Piece, parts, sentences, tokens, tokens_up_to
+from aiworker.rag.markdown_blocks import ITEM, Block, blocks
+from aiworker.rag.text_pieces import parts, sentences, tokens, tokens_up_to
 
-BETWEEN_HEADINGS = " › "
-HEADING_TOKENS = 64
-"""Of the path of headings: its upper parts are left out beyond. With 320 of the text, and some for a title, the bge
-models' limit of 512 is kept, beyond which they cut off without a word.
+HEADING_SEPARATOR = " › "
+MAX_HEADING_TOKENS = 64
+"""Tokens of the path of headings; its upper parts are left out beyond. With 320 for the text and some for a title, this
+keeps the bge models' limit of 512, beyond which they silently ignore the rest.
 
 Source: developers.cloudflare.com/workers-ai/models/bge-base-en-v1.5
 """
-SMALLEST = 16
-LOWEST = 6
-"""Level of headings."""
+MIN_SIZE = 16
+MAX_LEVEL = 6
+"""Level of the smallest heading, and of text before any."""
+ITEM_START = re.compile(rf"^(?={ITEM.pattern})", re.MULTILINE)
+INTRODUCTION_ENDS = (":", "：")
 
 
 @dataclass(frozen=True)
@@ -34,231 +38,178 @@ class Chunk:
     """The path of headings above, such as `Install › Linux`; empty where there are none."""
 
 
+@dataclass
+class Section:
+    path: list[tuple[int, str]]
+    """Level and title of its heading and of those above, the outermost first."""
+    headings: str = ""
+    """Its heading as it stands in the text, below those before it that have no text of their own."""
+    body: list[Block] = field(default_factory=list[Block])
+
+    @property
+    def level(self) -> int:
+        return self.path[-1][0] if self.path else MAX_LEVEL
+
+    def text(self) -> str:
+        return self.headings + "".join(f"{block.text}\n\n" for block in self.body)
+
+    def tokens_up_to(self, limit: int) -> int:
+        """As that of text_pieces, without a copy of a text that may be long."""
+        count = tokens_up_to(self.headings, limit)
+        for block in self.body:
+            if count > limit:
+                break
+            count += tokens_up_to(block.text, limit)
+        return count
+
+
 def chunks(markdown: str, size: int = 320, overlap: int = 40) -> Iterator[Chunk]:
-    """The passages of a document, of up to `size` tokens by the estimate of text_pieces, their headings' path aside.
+    """The passages of a document, each of up to `size` tokens (estimated by text_pieces) without its path of headings.
 
-    overlap: at most so many tokens of whole sentences stand again at the start of the next passage of the same section.
-    Raises ValueError for a size below 16, or an overlap that is not smaller than half of it.
+    overlap: tokens of the last sentences, items or lines of a passage that the next one of the same section may repeat.
+    Raises ValueError for a size below 16, or an overlap that is not below half of the size.
     """
-    if size < SMALLEST or not 0 <= overlap < size / 2:
-        raise ValueError(f"size must be at least {SMALLEST}, and overlap less than half of it")
-    return (Chunk(number, text, heading) for number, (text, heading) in enumerate(_passages(markdown, size, overlap)))
+    if size < MIN_SIZE or not 0 <= overlap < size / 2:
+        raise ValueError(f"size must be at least {MIN_SIZE}, and overlap less than half of it")
+    found = (
+        (_heading(section.path), text)
+        for section in _with_small_ones(_sections(markdown, size), size)
+        for text in _filled(_pieces(section, size), size, overlap)
+    )
+    return (Chunk(number, text, heading) for number, (heading, text) in enumerate(found))
 
 
-def _passages(markdown: str, size: int, overlap: int) -> Iterator[tuple[str, str]]:
-    packer = _Packer(size, overlap)
-    take = {
-        Kind.HEADING: packer.heading,
-        Kind.PARAGRAPH: packer.prose,
-        Kind.LIST: packer.prose,
-        Kind.CODE: packer.lines,
-        Kind.TABLE: packer.lines,
-    }
+# ---- sections --------------------------------------------------------------------------------------------------------
+
+
+def _sections(markdown: str, size: int) -> Iterator[Section]:
+    """The sections in order; a heading without text is put above the next one."""
+    section = Section([])
     for block in blocks(markdown):
-        take[block.kind](block)
-        if packer.full:
-            yield from packer.full
-            packer.full.clear()
-    packer.close()
-    yield from packer.full
+        if not block.level:
+            section.body.append(block)
+            continue
+        above = [each for each in section.path if each[0] < block.level]
+        headings = f"{section.headings}{block.text}\n\n"
+        if section.body or tokens_up_to(headings, size) > size:
+            yield section
+            headings = f"{block.text}\n\n"
+        section = Section([*above, (block.level, block.title)], headings)
+    yield section
 
 
-class _Packer:
-    """Fills one passage after the other."""
-
-    def __init__(self, size: int, overlap: int) -> None:
-        self.full: list[tuple[str, str]] = []
-        """Passages that are done, each with its path of headings."""
-        self._size = size
-        self._overlap = overlap
-        self._path: list[tuple[int, str]] = []
-        """Levels and titles of the headings above."""
-        self._kept: list[Piece] = []
-        """The pieces of the passage under work."""
-        self._used = 0
-        """Their tokens."""
-        self._above: list[tuple[int, str]] = []
-        """The path where the passage begins."""
-        self._leads: list[Piece] = []
-        """Headings, and lines that introduce a list: what shall not stand without the piece that comes next."""
-        self._leading = 0
-        """Their tokens."""
-
-    # ---- what may come ---------------------------------------------------------------------------------------------
-
-    def heading(self, block: Block) -> None:
-        opened = self._above[-1][0] if self._above else LOWEST
-        if self._kept and (block.level <= opened or self._used + self._leading >= self._size / 2):
-            self._end_section()
-        while self._path and self._path[-1][0] >= block.level:
-            self._path.pop()
-        self._path.append((block.level, block.title))
-        self._lead(sentences(block.text, self._size))
-
-    def prose(self, block: Block) -> None:
-        """A paragraph or a list."""
-        pieces = list(_items(block, self._size) if block.kind is Kind.LIST else sentences(block.text, self._size))
-        count = sum(piece.tokens for piece in pieces)
-        if block.kind is Kind.PARAGRAPH and block.text.rstrip().endswith((":", "：")):
-            self._introduce(pieces, count)
-            return
-        if self._is_better_off_alone(count):
-            self._end_passage(self._leading + count)
-        for piece in pieces:
-            self._add(piece)
-
-    def lines(self, block: Block) -> None:
-        """Code or a table."""
-        count = tokens_up_to(block.text, self._size)
-        fits = self._leading + count <= self._size
-        if self._kept and self._used + self._leading + count > self._size:
-            self._end_passage(self._leading + min(count, self._size))
-        if fits:
-            self._add(Piece(block.text, count))
-            return
-        # a lead that leaves too little room stands alone
-        room = self._size - self._leading if self._leading <= self._size / 2 else self._size
-        # of a fence without lines, the fence itself is left
-        for text in [*_lines(block, room, self._size)] or [block.text]:
-            self._add(Piece(text, tokens(text)))
-
-    # ---- filling ---------------------------------------------------------------------------------------------------
-
-    def _introduce(self, pieces: Sequence[Piece], count: int) -> None:
-        """Keep what introduces the next block for it: the whole paragraph, or of a long one its last sentence."""
-        last = 1 if count > self._size / 4 else len(pieces)
-        for piece in pieces[:-last]:
-            self._add(piece)
-        self._lead(pieces[-last:])
-
-    def _lead(self, pieces: Iterable[Piece]) -> None:
-        for piece in pieces:
-            if self._leading + piece.tokens > self._size / 2:
-                self._settle()
-            self._leads.append(piece)
-            self._leading += piece.tokens
-
-    def _settle(self) -> None:
-        """Keep the leads, whatever comes next."""
-        if self._used + self._leading > self._size:
-            self._end_passage(self._leading)
-        if not self._used:
-            self._above = list(self._path)
-        self._kept += self._leads
-        self._used += self._leading
-        self._leads, self._leading = [], 0
-
-    def _add(self, piece: Piece) -> None:
-        if self._used + self._leading + piece.tokens > self._size:
-            self._end_passage(self._leading + piece.tokens)
-        if self._leading + piece.tokens > self._size:
-            self._settle()
-            self._end_passage(piece.tokens)
-        self._settle()
-        self._kept.append(piece)
-        self._used += piece.tokens
-
-    def _is_better_off_alone(self, count: int) -> bool:
-        """Whether a block that would have to be cut fits into a passage of its own, and leaves behind no small one."""
-        total = self._leading + count
-        return self._used + total > self._size >= total and self._used >= self._size / 2
-
-    # ---- ending ----------------------------------------------------------------------------------------------------
-
-    def close(self) -> None:
-        self._settle()
-        self._end_section()
-
-    def _end_section(self) -> None:
-        self._end_passage(self._size)
-
-    def _end_passage(self, needed: int) -> None:
-        """Give the passage, and begin the next with an overlap that leaves room for so many tokens."""
-        if not self._kept:
-            return
-        self.full.append((_joined(self._kept), _heading(self._above)))
-        starts_section = bool(self._leads) and self._leads[0].text.startswith("#")
-        again = [] if starts_section else _again(self._kept, min(self._overlap, self._size - needed))
-        self._kept, self._used = again, sum(piece.tokens for piece in again)
-        self._above = list(self._path)
-
-
-def _again(pieces: Sequence[Piece], most: int) -> list[Piece]:
-    """The last whole sentences, of up to so many tokens; never all."""
-    start = len(pieces)
-    while start > 1 and pieces[start - 1].is_sentence and pieces[start - 1].tokens <= most:
-        start -= 1
-        most -= pieces[start].tokens
-    return list(pieces[start:])
-
-
-def _joined(pieces: Sequence[Piece]) -> str:
-    first, *others = pieces
-    return first.text.strip("\n") + "".join(piece.joint + piece.text for piece in others)
+def _with_small_ones(sections: Iterator[Section], size: int) -> Iterator[Section]:
+    """The same, but a section and those below it are one as long as they fit into one passage."""
+    kept = next(sections)
+    for section in sections:
+        if kept.level < section.level and kept.tokens_up_to(size) + section.tokens_up_to(size) <= size:
+            kept.body += [Block(section.headings.rstrip()), *section.body]
+        else:
+            yield kept
+            kept = section
+    yield kept
 
 
 def _heading(path: Sequence[tuple[int, str]]) -> str:
-    """The titles, from the innermost outwards as many as may be."""
+    """The titles, from the innermost outwards as many as fit."""
     shown: list[str] = []
-    room = HEADING_TOKENS
+    room = MAX_HEADING_TOKENS
     for _, title in reversed(path):
-        whole = tokens(title)
-        if whole > room and not shown:
-            title, whole = next(parts(title, room), ""), room
-        room -= whole + 1
+        count = tokens(title)
+        if count > room and not shown:
+            title, count = next(parts(title, room)).strip(), room
+        room -= count + 1
         if room < -1:
             break
         shown.append(title)
-    return BETWEEN_HEADINGS.join(title for title in reversed(shown) if title)
+    return HEADING_SEPARATOR.join(title for title in reversed(shown) if title)
 
 
-# ---- blocks in pieces ----------------------------------------------------------------------------------------------
+# ---- a section in passages -------------------------------------------------------------------------------------------
 
 
-def _items(block: Block, most: int) -> Iterator[Piece]:
-    """A list's items with what belongs to them; the sentences of one that is too long."""
-    joint = "\n\n"
-    for item in _grouped(block.lines):
-        count = tokens(item)
-        if count <= most:
-            yield Piece(item, count, joint, is_sentence=True)
+def _filled(pieces: Iterator[str], size: int, overlap: int) -> Iterator[str]:
+    """Passages of as many pieces as fit; each begins with the last pieces of the one before that fit into `overlap`."""
+    kept: list[tuple[str, int]] = []
+    """Pieces of the passage that is being filled, and their tokens."""
+    used = 0
+    for piece in pieces:
+        count = tokens(piece)
+        if used + count > size:
+            yield _joined(kept)
+            start, used = len(kept), 0
+            while start > 1 and used + kept[start - 1][1] <= min(overlap, size - count):
+                start -= 1
+                used += kept[start][1]
+            kept = kept[start:]
+        kept.append((piece, count))
+        used += count
+    if used:
+        yield _joined(kept)
+
+
+def _joined(pieces: Sequence[tuple[str, int]]) -> str:
+    return "".join(piece for piece, _ in pieces).strip("\n").rstrip()
+
+
+def _pieces(section: Section, size: int) -> Iterator[str]:
+    """The section whole if it fits, or in pieces of up to `size` tokens, which are the section's text if joined.
+
+    Headings, and a line that introduces a list, code or a table, are in one piece with what comes next.
+    """
+    if section.tokens_up_to(size) <= size:
+        yield section.text()
+        return
+    lead = section.headings
+    for block in section.body:
+        room = size - tokens_up_to(lead, size)
+        if room < size / 2:
+            yield from parts(lead, size)
+            lead, room = "", size
+        pieces = _line_parts(block, room) if block.has_lines else _text_parts(f"{block.text}\n\n", room)
+        if block.text.endswith(INTRODUCTION_ENDS):
+            *pieces, following = pieces
         else:
-            yield from sentences(item, most, joint)
-        joint = "\n"
+            following = ""
+        for piece in pieces:
+            yield lead + piece
+            lead = ""
+        lead += following
+    if lead:
+        yield from parts(lead, size)
 
 
-def _grouped(lines: Sequence[str]) -> Iterator[str]:
-    start = 0
-    for at in range(1, len(lines)):
-        if ITEM.match(lines[at]):
-            yield "\n".join(lines[start:at])
-            start = at
-    yield "\n".join(lines[start:])
+def _text_parts(text: str, limit: int) -> Iterator[str]:
+    """A text whole if it fits into `limit` tokens, or its items, sentences or parts of these: the largest that fit."""
+    if tokens_up_to(text, limit) <= limit:
+        yield text
+        return
+    starts = [0, *(item.start() for item in ITEM_START.finditer(text) if item.start()), len(text)]
+    for item in (text[start:end] for start, end in pairwise(starts)):
+        if len(starts) > 2 and tokens_up_to(item, limit) <= limit:
+            yield item
+        else:
+            for sentence in sentences(item):
+                yield from parts(sentence, limit)
 
 
-def _lines(block: Block, first: int, most: int) -> Iterator[str]:
-    """Code or a table in parts of whole lines, each with its fences or header; `first` tokens at most in the first."""
-    head, foot = "\n".join(block.lines[: block.head]), block.foot
-    around = tokens(head) + tokens(foot)
-    if around > first / 2:
-        head, foot, around = "", "", 0
-    body = block.lines[block.head if head else 0 :]
-    room, part = first - around, list[str]()
-    for line in body:
-        count = tokens_up_to(line, most)
-        if part and count > room:
-            yield _wrapped(head, part, foot)
-            room, part = most - around, []
-        if count > room:
-            *full, line = parts(line, room)
-            for each in full:
-                yield _wrapped(head, [each], foot)
-            count, room = tokens(line), most - around
+def _line_parts(block: Block, limit: int) -> Iterator[str]:
+    """Code or a table whole if it fits into `limit` tokens, or parts of whole lines, each with its fences or header."""
+    if tokens_up_to(block.text, limit) <= limit:
+        yield f"{block.text}\n\n"
+        return
+    lines, head, foot = block.text.split("\n"), block.head, block.foot
+    around = tokens("\n".join([*lines[:head], foot]))
+    if around > limit / 2:
+        head, foot, around = 0, "", 0
+    room = limit - around
+    part: list[str] = []
+    used = 0
+    for line in (each for whole in lines[head:] for each in parts(whole, room)):
+        count = tokens(line)
+        if used + count > room:
+            yield "\n".join([*lines[:head], *part, *([foot] if foot else []), "\n"])
+            part, used = [], 0
         part.append(line)
-        room -= count
-    if part:
-        yield _wrapped(head, part, "")
-
-
-def _wrapped(head: str, lines: Sequence[str], foot: str) -> str:
-    return "\n".join([*([head] if head else []), *lines, *([foot] if foot else [])])
+        used += count
+    yield "\n".join([*lines[:head], *part, "\n"])

@@ -120,12 +120,12 @@ def _shortened(passage: Passage, tokens: int) -> Passage:
     """With so many whole sentences from its start as fit."""
     text = ""
     tokens -= estimate({"content": _quoted(1, replace(passage, text=""))})
-    for piece in sentences(passage.text, most=len(passage.text) * 3, joint=""):
-        tokens -= estimate_text(repr(plain(piece.joint + piece.text)))
+    for sentence in sentences(passage.text):
+        tokens -= estimate_text(repr(plain(sentence)))
         if tokens < 0:
             break
-        text += piece.joint + piece.text
-    return replace(passage, text=text)
+        text += sentence
+    return replace(passage, text=text.rstrip())
 
 
 def _quoted(number: int, passage: Passage) -> str:

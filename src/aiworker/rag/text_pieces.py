@@ -1,222 +1,111 @@
-"""Text cut where it hurts least: at the ends of sentences, at spaces, between letters; and what it counts for."""
+"""Plain text: its tokens estimated, its sentences, and parts of it that are cut where that hurts least."""
 
 import re
 import unicodedata
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import NamedTuple
 
-PIECE = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ]{1,4}|\d{1,2}|([가-힣])|\S")
-"""What counts as a token.
+TOKEN = re.compile(r"[A-Za-zÀ-ɏḀ-ỿ]{1,4}|\d{1,2}|([가-힣])|\S")
+"""What counts as one token; a Korean syllable, the only group, counts as three.
 
-WordPiece with the vocabulary of BERT, uncased, as the bge models for English have it, takes punctuation marks one by
-one, as it does the ideographs and, as good as, the letters of any script but Latin; accents it leaves out. An English
-word is 1.2 tokens on average and counts for 1.5 here, so that estimates come out too high; a German word is about 2.2
-and counts for 1.9. Source of the rules: BasicTokenizer and WordpieceTokenizer of github.com/google-research/bert; the
-averages are rough.
+WordPiece with BERT's vocabulary, uncased, as the bge models for English use it, takes punctuation marks and ideographs
+one by one, and the letters of most scripts other than Latin nearly so; it takes Korean syllables apart and drops
+accents. An English word is 1.2 tokens on average and counts as 1.5 here, a German one 2.2 and 1.9 (rough averages).
+Source of the rules: BasicTokenizer and WordpieceTokenizer of github.com/google-research/bert.
 """
-MAX_PIECE_LENGTH = 4 + 80
-"""Characters of a piece and the spaces behind it."""
 SYLLABLE_TOKENS = 3
-"""A Korean syllable, which the tokenizer takes apart into its letters."""
+MAX_TOKEN_CHARACTERS = 4 + 80
+"""Characters of a token and of the spaces behind it, of which markdown_blocks leaves 80."""
 
-GAP = re.compile(
-    r"""(?<=[.!?…‽؟।"'”’»)\]*_`])\s+"""  # after what may be the end of a sentence
-    r"|(?<=[。！？｡])(?=[^\s。！？｡」』”’）])\s*"
-    r"|(?<=[。！？｡][」』”’）])(?=[^\s。！？｡」』”’）])\s*"
+SENTENCE_END = re.compile(
+    r"""(?:[!?…‽؟।]|(?<!\b[^\W\d])(?<!\b[^\W\d]{2})(?<!\b[^\W\d]{3})\.)["'”’»)\]*_`]*\s+(?=[^\sa-zß-ÿ])"""
+    r"|[。！？｡][」』”’）]*\s*(?![。！？｡」』”’）])"
 )
-ENDS = ".!?…‽؟।。！？｡"
-CLOSERS = "\"'”’»)]*_`」』）"
-MAX_CLOSING_LENGTH = 8
-"""Brackets and quotation marks that are looked through for the end of a sentence."""
-ABBREVIATIONS = frozenset(
-    [
-        "al",
-        "approx",
-        "art",
-        "bzw",
-        "ca",
-        "cf",
-        "ch",
-        "co",
-        "corp",
-        "dr",
-        "ed",
-        "eds",
-        "eq",
-        "etc",
-        "fig",
-        "figs",
-        "gen",
-        "hr",
-        "inc",
-        "jr",
-        "ltd",
-        "max",
-        "min",
-        "mme",
-        "mr",
-        "mrs",
-        "ms",
-        "nr",
-        "no",
-        "op",
-        "p",
-        "pp",
-        "prof",
-        "ref",
-        "rev",
-        "sec",
-        "sr",
-        "st",
-        "str",
-        "tab",
-        "tel",
-        "univ",
-        "usw",
-        "vgl",
-        "vol",
-        "vs",
-    ]
-)
-MAX_ABBREVIATION_LENGTH = 8
-MAX_DOTTED_LENGTH = 6
-SHORTEST = 4
-"""Characters of a sentence that ends with a full stop; what is shorter is the number of an item."""
-WORD_START = re.compile(r"[\s(\[]")
+"""The end of a sentence with the spaces behind it.
 
-SPACE = " \n\t\u00a0\u3000"
-MAX_CLUSTER_LENGTH = 32
-"""Code points that are taken for one letter at most."""
+A full stop after a word of up to three letters (Dr., No., z.B., an initial) may be an abbreviation's and ends none, nor
+does a mark before a small letter: two sentences in one piece do less harm than half a sentence.
+"""
+MIN_SENTENCE_CHARACTERS = 4
+"""Characters, spaces included, up to which a "sentence" is the number of a list's item."""
+
 JOINER = "\u200d"
-
-
-class Piece(NamedTuple):
-    text: str
-    tokens: int
-    """Estimated."""
-    joint: str = "\n\n"
-    """What stands between it and the piece before."""
-    is_sentence: bool = False
-    """Whole, and so may be said twice."""
+MAX_CLUSTER_CHARACTERS = 32
+"""Code points that are at most looked through for the start of what readers see as one letter."""
 
 
 def tokens(text: str) -> int:
-    """What the text counts for, rather too much than too little."""
-    found = PIECE.findall(text)  # one string each, empty but for Korean
+    """Estimated number of tokens, rather too high than too low."""
+    found = TOKEN.findall(text)  # the group of each: empty for all but Korean
     return len(found) + (SYLLABLE_TOKENS - 1) * (len(found) - found.count(""))
 
 
-def tokens_up_to(text: str, most: int) -> int:
-    """The same, of a text with more than `most` perhaps less, but still more than these."""
-    return tokens(text[: (most + 1) * MAX_PIECE_LENGTH])
+def tokens_up_to(text: str, limit: int) -> int:
+    """`tokens`, in time that grows with `limit` only: beyond it, the number is too low but still above `limit`."""
+    return tokens(text[: (limit + 1) * MAX_TOKEN_CHARACTERS])
 
 
-def sentences(text: str, most: int, joint: str = "\n\n") -> Iterator[Piece]:
-    """The sentences of a paragraph; those of more than `most` tokens in parts.
+def sentences(text: str) -> Iterator[str]:
+    """The sentences of a text, each with the spaces behind it: joined they are the text."""
+    start = 0
+    for end in SENTENCE_END.finditer(text):
+        if end.end() - start > MIN_SENTENCE_CHARACTERS:
+            yield text[start : end.end()]
+            start = end.end()
+    if start < len(text):
+        yield text[start:]
 
-    joint: what stands before the first.
+
+def parts(text: str, limit: int) -> Iterator[str]:
+    """Parts of up to `limit` tokens (3 at least): joined they are the text.
+
+    Cut at the end of a line in the second half of a part, or else at a space, or else between letters.
     """
-    start = 0
-    for gap in GAP.finditer(text):
-        if _ends_sentence(text, start, gap.start(), gap.end()):
-            yield from _sentence(text[start : gap.start()], most, joint)
-            start, joint = gap.end(), gap.group()
-    if rest := text[start:].rstrip():
-        yield from _sentence(rest, most, joint)
-
-
-def _sentence(text: str, most: int, joint: str) -> Iterator[Piece]:
-    if (count := tokens_up_to(text, most)) <= most:
-        yield Piece(text, count, joint, is_sentence=True)
+    if tokens_up_to(text, limit) <= limit:
+        yield text
         return
-    for part in parts(text, most):
-        yield Piece(part, tokens(part), joint)
-        joint = "\n"
+    start = count = 0
+    for token in TOKEN.finditer(text):
+        cost = SYLLABLE_TOKENS if token.lastindex else 1
+        if count + cost > limit:
+            end = _cut(text, start, token.start())
+            yield text[start:end]
+            start, count = end, tokens(text[end : token.start()])
+        count += cost
+    if start < len(text):
+        yield text[start:]
 
 
-def _ends_sentence(text: str, start: int, end: int, following: int) -> bool:
-    """Whether a sentence that began at `start` has ended where a gap begins at `end`."""
-    said = text[max(start, end - MAX_CLOSING_LENGTH - MAX_ABBREVIATION_LENGTH) : end].rstrip(CLOSERS)
-    if not said or said[-1] not in ENDS or following >= len(text) or text[following].islower():
-        return False
-    return said[-1] != "." or not (end - start < SHORTEST or _is_abbreviated(said[:-1]))
+def _cut(text: str, start: int, end: int) -> int:
+    """Where a part that begins at `start` ends best: at `end` or before."""
+    if line_end := text.rfind("\n", (start + end) // 2, end) + 1:
+        return line_end
+    space = max(text.rfind(each, start + 1, end) for each in " \n\t\u00a0\u3000") + 1
+    return space or _letter_start(text, start, end)
 
 
-def _is_abbreviated(said: str) -> bool:
-    """Whether the last word, whose full stop is left out, is written with one: Dr, e.g, z.B, an initial."""
-    word = WORD_START.split(said)[-1].lower()
-    return (
-        word in ABBREVIATIONS or (len(word) == 1 and word.isalpha()) or (len(word) < MAX_DOTTED_LENGTH and "." in word)
-    )
-
-
-def parts(text: str, most: int) -> Iterator[str]:
-    """Parts of up to `most` tokens, cut at line ends or else spaces, and where there are none between letters."""
-    start = 0
-    while start < len(text):
-        end = _reach(text, start, most)
-        if end < len(text):
-            end = _line_end(text, start, end) or _space(text, start, end) or _letter_end(text, start, end)
-        if part := text[start:end].strip():
-            yield part
-        start = end
-
-
-def _reach(text: str, start: int, most: int) -> int:
-    """Where so many tokens from `start` end, spaces behind them included."""
-    found = _pieces(most).match(text, start)
-    end = found.end() if found else len(text)
-    if tokens(text[start:end]) <= most:
-        return end
-    count, end = 0, start
-    for piece in PIECE.finditer(text, start):  # there is Korean in it
-        count += SYLLABLE_TOKENS if piece.lastindex else 1
-        if count > most and end > start:
-            break
-        end = piece.end()
-    return end
-
-
-@lru_cache(maxsize=512)
-def _pieces(most: int) -> re.Pattern[str]:
-    """Up to so many pieces."""
-    piece = PIECE.pattern.replace("(", "(?:")
-    return re.compile(rf"\s*(?:(?:{piece})\s*){{1,{most}}}")
-
-
-def _line_end(text: str, start: int, end: int) -> int:
-    """Behind the last line's end in the second half of the range; 0 if there is none."""
-    return text.rfind("\n", (start + end) // 2, end) + 1
-
-
-def _space(text: str, start: int, end: int) -> int:
-    """Behind the last space in the range; 0 if there is none."""
-    found = max(text.rfind(space, start, end) for space in SPACE) + 1
-    return found if found > start + 1 else 0
-
-
-def _letter_end(text: str, start: int, end: int) -> int:
-    """`end`, or earlier if that is between a letter and its accents, or in the midst of an emoji."""
-    for place in range(end, max(start, end - MAX_CLUSTER_LENGTH), -1):
-        if not _belongs(text, start, place):
+def _letter_start(text: str, start: int, end: int) -> int:
+    """`end`, or earlier if the code point there is seen as one letter with those before it."""
+    for place in range(end, max(start, end - MAX_CLUSTER_CHARACTERS), -1):
+        if not _continues(text, start, place):
             return place
     return end
 
 
-def _belongs(text: str, start: int, place: int) -> bool:
-    """Whether the code point at `place` is seen as one with that before it. The main rules of Unicode's annex 29."""
+def _continues(text: str, start: int, place: int) -> bool:
+    """Whether the code point at `place` belongs to the letter before it: the main rules of Unicode's annex 29."""
     here, before = text[place], text[place - 1]
-    if JOINER in (here, before) or unicodedata.category(here) in ("Mn", "Mc", "Me"):
+    if JOINER in (here, before) or unicodedata.category(here)[0] == "M":
         return True
-    if _is_flag_letter(here) and _is_flag_letter(before):  # two make a flag
-        run = 1
-        while place - run - 1 >= start and _is_flag_letter(text[place - run - 1]):
-            run += 1
-        return run % 2 == 1
-    # colours of skin, letters of flags, Korean letters behind the first
+    if _is_flag_half(here):
+        halves = text[start:place]
+        return (len(halves) - len(halves.rstrip(FLAG_HALVES))) % 2 == 1
+    # colours of skin, the tags of flags, Korean letters behind the first
     return "\U0001f3fb" <= here <= "\U0001f3ff" or "\U000e0020" <= here <= "\U000e007f" or "\u1160" <= here <= "\u11ff"
 
 
-def _is_flag_letter(letter: str) -> bool:
-    return "\U0001f1e6" <= letter <= "\U0001f1ff"
+FLAG_HALVES = "".join(map(chr, range(0x1F1E6, 0x1F200)))
+"""Letters of which two make a flag."""
+
+
+def _is_flag_half(letter: str) -> bool:
+    return letter in FLAG_HALVES
