@@ -64,6 +64,8 @@ class Evidence:
     document: str
     text: str
     """As the document has it, spaces and line ends aside."""
+    context: tuple[str, ...] = ()
+    """What a reader must see with it, in the passage or its headings: a table's header, a list's first line."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,14 @@ def questions() -> list[Question]:
     return [
         Question(
             row["id"], row["kind"], row["question"],
-            tuple(Evidence(**each) for each in row["evidence"]), tuple(row.get("before", ())),
+            tuple(_evidence(each) for each in row["evidence"]), tuple(row.get("before", ())),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _evidence(row: Mapping[str, Any]) -> Evidence:
+    return Evidence(row["document"], row["text"], tuple(row.get("context", ())))
 
 
 # ---- measures --------------------------------------------------------------------------------------------------------
@@ -117,7 +123,7 @@ def gains(evidence: Sequence[Evidence], passages: Iterable[Passage]) -> list[int
 
 
 def holds(passage: Passage, evidence: Evidence) -> bool:
-    return passage["document"] == evidence.document and _even(evidence.text) in _even(passage["text"])
+    return passage["document"] == evidence.document and even(evidence.text) in even(passage["text"])
 
 
 def recall(gained: Sequence[int], wanted: int, depth: int = SHOWN) -> float:
@@ -144,7 +150,7 @@ def _discounted(gained: Sequence[int]) -> float:
     return sum(gain / math.log2(1 + rank) for rank, gain in enumerate(gained, 1))
 
 
-def _even(text: str) -> str:
+def even(text: str) -> str:
     return " ".join(text.split())
 
 
@@ -604,16 +610,16 @@ def report(result: Result) -> str:
         f"{result.documents} documents, {result.passages} passages, {result.questions} questions; "
         f"{result.seconds:.0f} s",
         HONESTY[result.models],
-        _table(
+        table(
             ["Search", *measures],
             [[name, *(f"{each[measure]:.3f}" for measure in measures)] for name, each in result.stages.items()],
         ),
-        _table(
+        table(
             ["recall@5 by kind", *STAGES],
             [[kind, *(f"{each[name]:.3f}" for name in STAGES)] for kind, each in result.kinds.items()],
         ),
-        _table(["Answers", "Share"], [[name, f"{value:.0%}"] for name, value in result.answers.items()]),
-        _table(
+        table(["Answers", "Share"], [[name, f"{value:.0%}"] for name, value in result.answers.items()]),
+        table(
             list(result.min_score[0]),
             [[f"{each['min_score']:.2f}", *(f"{v:.0%}" for v in list(each.values())[1:])] for each in result.min_score],
         ),
@@ -622,7 +628,7 @@ def report(result: Result) -> str:
     return "\n\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
 
     def line(cells: Sequence[str]) -> str:
