@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from aiworker.rag.chunk import chunks
-from tools.evaluation import run
+from tools.evaluation import chunkers, run
 from tools.evaluation.run import Evidence, Question, Result
 
 HEIGHT = Evidence("tower", "It is 41 metres high.")
@@ -189,7 +189,8 @@ def test_the_set_is_large_enough() -> None:
     kinds = Counter(each.kind for each in run.questions())
     assert passages >= 100
     assert sum(kinds.values()) >= 80
-    assert set(kinds) == {"exact", "plain", "paraphrase", "follow_up", "near_miss", "unanswerable"}
+    of_long_documents = {"table", "code", "list", "section"}
+    assert set(kinds) == {"exact", "plain", "paraphrase", "follow_up", "near_miss", "unanswerable"} | of_long_documents
     assert min(kinds.values()) >= 5
 
 
@@ -206,6 +207,24 @@ def test_every_piece_of_evidence_is_whole_in_one_passage_and_in_no_other_documen
             assert [each for each in passages if run.holds(each, evidence)], (question.id, evidence)
             elsewhere = [replace(evidence, document=each) for each in run.documents() if each != evidence.document]
             assert not [each for each in passages for other in elsewhere if run.holds(each, other)], question.id
+
+
+def test_the_context_of_evidence_stands_in_its_document() -> None:
+    texts = {name: run.even(text) for name, text in run.documents().items()}
+    for question in run.questions():
+        for evidence in question.evidence:
+            assert all(run.even(each) in texts[evidence.document] for each in evidence.context), question.id
+
+
+@pytest.mark.parametrize("name", chunkers.CHUNKERS)
+def test_labels_hold_however_documents_are_cut(name: str) -> None:
+    cut = chunkers.CHUNKERS[name].cut
+    passages = [
+        {"document": document, "text": text} for document, all_of in run.documents().items() for _, text in cut(all_of)
+    ]
+    for question in run.questions():
+        for evidence in question.evidence:
+            assert any(run.holds(each, evidence) for each in passages), (question.id, evidence)
 
 
 def test_only_questions_without_an_answer_have_no_evidence() -> None:

@@ -40,8 +40,8 @@ STAGES = {
 WHOLE = "hybrid + rerank"
 """What /rag does by default."""
 TOLERANCE = 0.01
-"""So much may figures fall. Of 140 questions that are searched for, one may lose its evidence from the first five, and
-not two: equal scores may come in another order with the next run, but a fault rarely costs one question only."""
+"""How far figures may fall. Of 239 questions that are searched for, two may lose their evidence from the first five,
+not three: equal scores may come in another order with the next run, but a fault rarely costs one question only."""
 THRESHOLDS = (0.0, 0.02, 0.03, 0.04, 0.05, 0.1, 0.2, 0.3)
 """Values of `min_score` for which the reranker's scores are looked at."""
 AT_ONCE = 6
@@ -72,7 +72,8 @@ class Evidence:
 class Question:
     id: str
     kind: str
-    """`exact`: codes, names, part numbers. `plain`: in the document's words. `paraphrase`: in other words. `follow_up`:
+    """`exact`: codes, names, part numbers. `plain`: in the document's words. `paraphrase`: in other words. `table`,
+    `code`, `list`: a row, a line, an item of a long document; `section`: two places of one. `follow_up`:
     says little without the questions `before`. Without an answer in the documents: `near_miss`, which is about what
     they are about, and `unanswerable`, which is not."""
     question: str
