@@ -17,7 +17,7 @@ from PIL import Image
 
 from running_simulator import SimulatorProcess
 from tools import ROOT
-from workers_ai_simulator.models import ALIASES, MODELS, Model
+from workers_ai_simulator.catalogue import ALIASES, MODELS, Model
 
 TYPES = ROOT / "node_modules/@cloudflare/workers-types/index.d.ts"
 TSC = ROOT / "node_modules/.bin/tsc"

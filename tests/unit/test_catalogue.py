@@ -4,7 +4,7 @@ import pytest
 
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
-from workers_ai_simulator import models as simulated
+from workers_ai_simulator import catalogue as simulated
 
 
 def test_both_know_the_same_models() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from workers_ai_simulator.models import MODELS
+from workers_ai_simulator.catalogue import MODELS
 
 LLAMA = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 M3 = "@cf/baai/bge-m3"

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from running_simulator import SOURCE
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.embeddings.lexical import embed, rerank, stem, words
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.models import MODELS
 
 SMALL = "@cf/baai/bge-small-en-v1.5"
 BASE = "@cf/baai/bge-base-en-v1.5"
@@ -77,7 +77,7 @@ def test_another_process_gives_the_same_vectors() -> None:
     program = (
         "import json\n"
         "from workers_ai_simulator.embeddings.lexical import embed\n"
-        "from workers_ai_simulator.models import MODELS\n"
+        "from workers_ai_simulator.catalogue import MODELS\n"
         f"print(json.dumps(embed(MODELS[{BASE!r}], {{'text': {QUESTION!r}}})))"
     )
     environment = {"PYTHONPATH": str(SOURCE), "PYTHONHASHSEED": "7"}

@@ -420,7 +420,7 @@ def test_a_request_is_waited_for_until_the_time_is_over(http: httpx.Client, simu
         simulator.clear_faults()
         held.result(10)
     assert simulator.request(entry["id"])["state"] == "finished"
-    with pytest.raises(SimulatorError, match="no such request in 0 s"):
+    with pytest.raises(SimulatorError, match="No such request came within 0 s"):
         simulator.wait_for_request(model=OTHER, seconds=0)
     with pytest.raises(SimulatorError, match="no request unknown among"):
         simulator.request("unknown", seconds=0)
@@ -563,7 +563,7 @@ def test_the_command_follows_requests_until_it_is_interrupted(http: httpx.Client
         (["fault", "--status", "many"], 2, "--status"),
         (["fault", "--count", "many", "--status", "500"], 2, "--count"),
         (["fault", "--binding", "R2", "--status", "500"], 2, "R2"),
-        (["fault"], 2, "without effect"),
+        (["fault"], 2, "no effect"),
         (["fault", "--statsu", "500"], 2, "--statsu"),
         (["falut"], 2, "falut"),
         (["fault", "--status", "500", "--url", "http://127.0.0.1:1"], 1, "No simulator answers on http://127.0.0.1:1"),
@@ -690,7 +690,7 @@ def test_the_plugin_says_when_the_simulator_does_not_start(pytester: pytest.Pyte
     path = pytester.makepyfile(STUCK_TEST)
     started = [sys.executable, "-m", "pytest", *PLUGIN, str(path)]
     done = subprocess.run(started, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False)
-    assert "The simulator has not started; it ended with status 2" in done.stdout
+    assert "The simulator did not start; it exited with status 2" in done.stdout
     assert "--no-such-option" in done.stdout
 
 

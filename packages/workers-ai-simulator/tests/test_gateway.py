@@ -13,14 +13,15 @@ import pytest
 from cloudflare import AsyncCloudflare
 from starlette.applications import Starlette
 
-from workers_ai_simulator.api.binding import Binding
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.gateway import wire
+from workers_ai_simulator.gateway import routes as gateway
 from workers_ai_simulator.gateway.errors import GatewayError
-from workers_ai_simulator.gateway.gateways import Gateways
-from workers_ai_simulator.gateway.logs import MOST_KEPT, Log
+from workers_ai_simulator.gateway.models import Log
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
-from workers_ai_simulator.inference.calls import ModelCall, Result
+from workers_ai_simulator.gateway.service import Gateways
+from workers_ai_simulator.gateway.store import MAX_BODY_BYTES
+from workers_ai_simulator.inference import routes as inference
+from workers_ai_simulator.inference.models import ModelCall, Result
 from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.traffic.faults import Fault
@@ -97,13 +98,13 @@ def options(**asked: Any) -> GatewayOptions:
 
 
 def last(gateways: Gateways) -> dict[str, Any]:
-    return gateways.recent(1)[0]
+    return gateways.recent_logs(1)[0]
 
 
 def create(gateways: Gateways, **settings: Any) -> None:
     needed = {"cache_invalidate_on_update": False, "cache_ttl": 0, "collect_logs": True}
     limits = {"rate_limiting_interval": 0, "rate_limiting_limit": 0}
-    gateways.settings.create({"id": "mine", **needed, **limits, **settings}, gateways.now_ms)
+    gateways.store.create("mine", {**needed, **limits, **settings}, gateways.now_ms)
 
 
 # ---- logs ----------------------------------------------------------------------------------------------------------
@@ -146,7 +147,7 @@ async def test_a_stream_passes_frame_by_frame_and_is_logged_at_its_end(gateways:
     assert not isinstance(result.answer, dict | list | Media)
     arrived: list[str] = []
     async for frame in result.answer:
-        assert gateways.recent() == []
+        assert gateways.recent_logs() == []
         arrived.append(frame)
         clock.seconds += 1
     log = last(gateways)
@@ -200,11 +201,11 @@ async def test_a_call_leaves_no_log_if_it_or_its_gateway_says_so(gateways: Gatew
     create(gateways, collect_logs=False)
     result = await gateways.run(options(), CALL, Model())
     assert "cf-aig-log-id" not in result.headers
-    assert gateways.recent() == []
+    assert gateways.recent_logs() == []
     logged = await gateways.run(options(collectLog=True), CALL, Model())
-    assert [log["id"] for log in gateways.recent()] == [logged.headers["cf-aig-log-id"]]
+    assert [log["id"] for log in gateways.recent_logs()] == [logged.headers["cf-aig-log-id"]]
     await gateways.run(GatewayOptions.from_json({"id": "other", "collectLog": False}), CALL, Model())
-    assert len(gateways.recent()) == 1
+    assert len(gateways.recent_logs()) == 1
 
 
 async def test_a_log_may_leave_the_bodies_out(gateways: Gateways) -> None:
@@ -215,15 +216,15 @@ async def test_a_log_may_leave_the_bodies_out(gateways: Gateways) -> None:
 
 
 async def test_long_bodies_are_cut_and_media_are_only_measured(gateways: Gateways) -> None:
-    await gateways.run(options(), ModelCall(LLAMA, {"prompt": "é" * MOST_KEPT}), Model())
+    await gateways.run(options(), ModelCall(LLAMA, {"prompt": "é" * MAX_BODY_BYTES}), Model())
     await gateways.run(options(), ModelCall(PAINTER, {"image": b"1234"}), Model(Media(b"\x89PNG", "image/png")))
-    long, media = gateways.recent()
-    assert long["request_size"] > MOST_KEPT
+    long, media = gateways.recent_logs()
+    assert long["request_size"] > MAX_BODY_BYTES
     assert not long["request_head_complete"]
     kept = gateways.logs.find("mine", long["id"])
     assert kept
     assert kept.request
-    assert MOST_KEPT - 2 < len(kept.request.encode()) <= MOST_KEPT
+    assert MAX_BODY_BYTES - 2 < len(kept.request.encode()) <= MAX_BODY_BYTES
     assert media["response_head"] == "<4 bytes of image/png>"
     assert media["response_size"] == 4
     assert media["request_head"] == '{"image": "<4 bytes>"}'
@@ -286,11 +287,11 @@ async def test_no_more_than_ten_thousand_logs_are_kept(gateways: Gateways) -> No
 async def test_a_page_gets_what_is_new(gateways: Gateways) -> None:
     for prompt in "abc":
         await gateways.run(options(), ModelCall(LLAMA, {"prompt": prompt}), Model())
-    first, second, third = gateways.recent()
+    first, second, third = gateways.recent_logs()
     assert first["number"] < second["number"] < third["number"]
-    assert gateways.recent(1) == [third]
-    assert gateways.recent(1, after=first["number"]) == [second]
-    assert gateways.recent(10, after=third["number"]) == []
+    assert gateways.recent_logs(1) == [third]
+    assert gateways.recent_logs(1, after=first["number"]) == [second]
+    assert gateways.recent_logs(10, after=third["number"]) == []
 
 
 async def test_gateways_and_logs_outlive_the_process_that_made_them(tmp_path: Path, clock: Clock) -> None:
@@ -298,8 +299,8 @@ async def test_gateways_and_logs_outlive_the_process_that_made_them(tmp_path: Pa
     create(before, cache_ttl=120)
     await before.run(options(metadata={"a": 1}), CALL, Model())
     after = Gateways(tmp_path / "data" / "gateway.sqlite", now=clock)
-    assert after.recent() == before.recent()
-    assert after.settings.get("mine").settings["cache_ttl"] == 120
+    assert after.recent_logs() == before.recent_logs()
+    assert after.store.get("mine").settings["cache_ttl"] == 120
 
 
 # ---- cache ---------------------------------------------------------------------------------------------------------
@@ -317,7 +318,7 @@ async def test_the_cache_answers_until_its_time_is_over(gateways: Gateways, cloc
     log = last(gateways)
     assert log["id"] == second.headers["cf-aig-log-id"] != first.headers["cf-aig-log-id"]
     assert (log["cached"], log["cost"], log["success"]) == (True, 0, True)
-    assert log["response_size"] == gateways.recent()[0]["response_size"] > 0
+    assert log["response_size"] == gateways.recent_logs()[0]["response_size"] > 0
     clock.seconds += 1
     assert (await gateways.run(options(cacheTtl=60), CALL, model)).headers["cf-aig-cache-status"] == "MISS"
     assert model.calls == 2
@@ -409,7 +410,7 @@ async def test_a_failed_call_is_tried_again(
     assert result.answer == ANSWER
     assert result.headers["cf-ai-req-id"] == "request 4"
     assert clock.slept == pytest.approx(delays)
-    assert [log["success"] for log in gateways.recent()] == [True]
+    assert [log["success"] for log in gateways.recent_logs()] == [True]
 
 
 async def test_the_last_failure_is_the_answer_when_no_attempt_is_left(gateways: Gateways) -> None:
@@ -553,8 +554,8 @@ def traffic() -> Traffic:
 
 @pytest.fixture
 async def http(gateways: Gateways, traffic: Traffic) -> AsyncIterator[httpx.AsyncClient]:
-    inference = Inference(traffic, gateways)
-    app = Starlette(routes=[*wire.routes(gateways, inference, traffic), *Binding(inference, traffic).routes()])
+    run_model = gateways.through_gateways(Inference(traffic).run)
+    app = Starlette(routes=[*gateway.routes(gateways, run_model, traffic), *inference.routes(run_model, traffic)])
     headers = {"authorization": "Bearer any"}
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8788", headers=headers) as client:
@@ -761,7 +762,7 @@ async def test_the_steps_of_a_universal_request_are_tried_in_turn(
     answered = await http.post(path, json=steps)
     assert answered.headers["cf-aig-step"] == "2"
     assert "simulated" in answered.json()["result"]["response"]
-    tried = [(log["step"], log["provider"], log["status_code"]) for log in gateways.recent()]
+    tried = [(log["step"], log["provider"], log["status_code"]) for log in gateways.recent_logs()]
     assert tried == [(0, "openai", 501), (1, "workers-ai", 400), (2, "workers-ai", 200)]
 
 
@@ -938,7 +939,7 @@ async def test_the_sdk_finds_logs(
     sdk: AsyncCloudflare, http: httpx.AsyncClient, gateways: Gateways, clock: Clock, asked: Any, found: str
 ) -> None:
     await filled(http, gateways, clock)
-    names = {log["id"]: name for log, name in zip(gateways.recent(), "abcd", strict=True)}
+    names = {log["id"]: name for log, name in zip(gateways.recent_logs(), "abcd", strict=True)}
     listed = [log async for log in sdk.ai_gateway.logs.list("mine", account_id="any", per_page=3, **asked)]
     assert "".join(names[log.id] for log in listed) == found
     if "filters" in asked:  # as curl sends them
@@ -970,7 +971,7 @@ async def test_the_sdk_reads_changes_and_deletes_logs(
     sdk: AsyncCloudflare, http: httpx.AsyncClient, gateways: Gateways, clock: Clock
 ) -> None:
     await filled(http, gateways, clock)
-    first, *_, failed = [log["id"] for log in gateways.recent()]
+    first, *_, failed = [log["id"] for log in gateways.recent_logs()]
     where: Any = {"account_id": "any", "gateway_id": "mine"}
     log = await sdk.ai_gateway.logs.get(first, **where)
     assert (log.provider, log.status_code, log.request_head_complete) == ("workers-ai", 200, True)
@@ -981,10 +982,10 @@ async def test_the_sdk_reads_changes_and_deletes_logs(
     await sdk.ai_gateway.logs.delete(
         "mine", account_id="any", filters=[{"key": "success", "operator": "eq", "value": [False]}]
     )
-    assert failed not in [log["id"] for log in gateways.recent()]
+    assert failed not in [log["id"] for log in gateways.recent_logs()]
     await sdk.ai_gateway.logs.delete("mine", account_id="any", limit=1, order_by_direction="asc")
-    assert first not in [log["id"] for log in gateways.recent()]
-    assert len(gateways.recent()) == 2
+    assert first not in [log["id"] for log in gateways.recent_logs()]
+    assert len(gateways.recent_logs()) == 2
     for missing in (sdk.ai_gateway.logs.get, sdk.ai_gateway.logs.request, sdk.ai_gateway.logs.response):
         with pytest.raises(cloudflare.NotFoundError):
             await missing(first, **where)

@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from workers_ai_simulator.catalogue import MODELS, Model, find
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.models import MODELS, Model, find
-from workers_ai_simulator.text_generation.generation import Call, Generation, generate
-from workers_ai_simulator.text_generation.schema_check import Unsatisfiable
+from workers_ai_simulator.text_generation.generation import GeneratedCall, Generation, generate
+from workers_ai_simulator.text_generation.schema_check import UnsatisfiableError
 from workers_ai_simulator.text_generation.schema_instance import instance
 
 LLAMA = MODELS["@cf/meta/llama-3.3-70b-instruct-fp8-fast"]
@@ -512,7 +512,7 @@ def test_schemas_are_combined(schema: dict[str, Any], message: str, value: Any) 
     "schema", [False, {"type": "odd"}, {"enum": []}, {"minimum": "a", "type": "integer"}, {"anyOf": []}]
 )
 def test_what_no_value_fits_is_said_to_be_so(schema: Any) -> None:
-    with pytest.raises(Unsatisfiable):
+    with pytest.raises(UnsatisfiableError):
         instance(schema, "Hello 5")
 
 
@@ -646,7 +646,7 @@ def test_the_events_of_a_response_make_the_response(inputs: dict[str, Any]) -> N
 
 
 def test_an_answer_made_elsewhere_is_written_in_any_dialect() -> None:
-    call = Call("id1", "add", ['{"a":', " 1}"])
+    call = GeneratedCall("id1", "add", ['{"a":', " 1}"])
     generation = Generation(LLAMA, ["Hi", " there"], 5, "stop", reasoning=["Hm"], calls=[call])
     assert generation.answer("native")["tool_calls"] == [{"name": "add", "arguments": {"a": 1}}]
     message = generation.answer("openai")["choices"][0]["message"]

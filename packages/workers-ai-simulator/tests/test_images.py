@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from workers_ai_simulator.catalogue import MODELS, find
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.images.painting import PAINTERS, describe, paint
-from workers_ai_simulator.inference.answers import Media
-from workers_ai_simulator.models import MODELS, find
+from workers_ai_simulator.media import Media
 
 SDXL = "@cf/stabilityai/stable-diffusion-xl-base-1.0"
 DREAMSHAPER = "@cf/lykon/dreamshaper-8-lcm"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.language import classify, guard, summarize, translate
-from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.text import tokens
 
 M2M100 = MODELS["@cf/meta/m2m100-1.2b"]

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 
 from running_simulator import end_with_parent
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.embeddings.lexical import embed
-from workers_ai_simulator.embeddings.local import NAMES, EmbeddingsError, LocalEmbeddings, chosen
+from workers_ai_simulator.embeddings.local import NAMES, EmbeddingsError, LocalEmbeddings, model_ids
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.models import MODELS
 
 SMALL, BASE, LARGE = NAMES
 M3 = "@cf/baai/bge-m3"
@@ -47,13 +47,13 @@ def environment(**more: str) -> dict[str, str]:
     ],
 )
 def test_models_are_chosen_by_several_names(said: str, ids: list[str]) -> None:
-    assert chosen(said) == ids
+    assert model_ids(said) == ids
 
 
 @pytest.mark.parametrize("said", ["", "bge-m3", "minilm", "bge-base,", M3])
 def test_a_model_that_fastembed_has_not_is_refused(said: str) -> None:
     with pytest.raises(EmbeddingsError, match=r"is none of bge, BAAI/bge-small-en-v1\.5"):
-        chosen(said)
+        model_ids(said)
 
 
 # ---- with a stand-in for fastembed ---------------------------------------------------------------------------------

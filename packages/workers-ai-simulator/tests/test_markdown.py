@@ -17,8 +17,10 @@ from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 from starlette.applications import Starlette
 
-from workers_ai_simulator.markdown import SUPPORTED, SentFile, routes, transform
-from workers_ai_simulator.markdown.tables import MOST_CELLS
+from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
+from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.routes import routes
+from workers_ai_simulator.markdown.tables import MAX_CELLS
 from workers_ai_simulator.traffic.traffic import Traffic
 
 BINDING = "/to-everything/markdown"
@@ -360,8 +362,8 @@ def test_a_workbook_of_a_password_is_an_error() -> None:
 
 
 def test_too_many_cells_are_an_error() -> None:
-    assert "cells" in error("a.csv", ",".join("x" * 1000) + "\n" + "a\n" * (MOST_CELLS // 1000))
-    assert "cells" in error("a.csv", "a,b\n" * (MOST_CELLS // 2 + 1))
+    assert "cells" in error("a.csv", ",".join("x" * 1000) + "\n" + "a\n" * (MAX_CELLS // 1000))
+    assert "cells" in error("a.csv", "a,b\n" * (MAX_CELLS // 2 + 1))
     assert "cells" in error("a.xlsx", sheets(a=[[None] * 16_000 + [1]] * 32))
 
 

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from workers_ai_simulator.catalogue import MODELS, find
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.inference.answers import Media
-from workers_ai_simulator.models import MODELS, find
-from workers_ai_simulator.speech.simulated import LISTENERS, SPEAKERS, speak, transcribe
+from workers_ai_simulator.media import Media
+from workers_ai_simulator.speech.simulated import SPEAKERS, TRANSCRIBERS, speak, transcribe
 
 MELO = "@cf/myshell-ai/melotts"
 AURA = "@cf/deepgram/aura-1"
@@ -69,7 +69,7 @@ def refusal(answer: Any, model: str, inputs: dict[str, Any]) -> UpstreamError:
 
 def test_every_model_for_speech_is_simulated() -> None:
     by_task = {task: {m.id for m in MODELS.values() if m.task == task} for task in ("text-to-speech", "speech-to-text")}
-    assert by_task == {"text-to-speech": {*SPEAKERS, MELO}, "speech-to-text": set(LISTENERS)}
+    assert by_task == {"text-to-speech": {*SPEAKERS, MELO}, "speech-to-text": set(TRANSCRIBERS)}
 
 
 def test_speech_can_be_played_and_is_audible() -> None:

@@ -25,8 +25,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from running_simulator import ENVIRONMENT, SimulatorProcess
-from workers_ai_simulator.models import MODELS
-from workers_ai_simulator.upstream.names import SUGGESTED, NamesError, read, suited
+from workers_ai_simulator.catalogue import MODELS
+from workers_ai_simulator.upstream.names import SUGGESTED, NamesError, best_match, read
 from workers_ai_simulator.upstream.reply import events
 from workers_ai_simulator.upstream.server import ChatUpstream
 
@@ -709,7 +709,10 @@ def test_a_server_that_is_not_there_is_a_warning_and_every_call_fails() -> None:
         (["--chat-upstream", "localhost:11434"], "no URL of the form http://host:port"),
         (["--chat-upstream", "http://"], "no URL of the form"),
         (["--chat-models", "*=x"], "--chat-models needs --chat-upstream"),
-        (["--chat-upstream", "http://h", "--chat-models", "@cf/meta/llama-9=x"], "@cf/meta/llama-9 is no model"),
+        (
+            ["--chat-upstream", "http://h", "--chat-models", "@cf/meta/llama-9=x"],
+            "@cf/meta/llama-9 is no text-generation model",
+        ),
         (["--chat-upstream", "http://h", "--chat-models", "*="], "not of the form"),
         (["--chat-upstream", "http://h", "--chat-models", "no-such.json"], "nor a file"),
     ],
@@ -780,7 +783,7 @@ def test_a_file_that_holds_no_names_is_refused(tmp_path: Path, content: str) -> 
 def test_without_a_name_a_model_of_the_family_answers_or_the_first(
     model: str, listed: list[str], name: str | None
 ) -> None:
-    assert suited(model, listed) == name
+    assert best_match(model, listed) == name
 
 
 def test_every_suggestion_is_for_a_model_that_there_is() -> None:

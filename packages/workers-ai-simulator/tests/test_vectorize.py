@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from workers_ai_simulator.vectorize.errors import VectorizeError
 from workers_ai_simulator.vectorize.filters import truncated
-from workers_ai_simulator.vectorize.limits import VectorizeError
 from workers_ai_simulator.vectorize.store import VectorStore
 
 IDS = [f"v{number}" for number in range(8)]
@@ -283,7 +283,7 @@ def test_a_write_that_is_refused_writes_nothing(store: VectorStore, vectors: lis
     with pytest.raises(VectorizeError) as raised:
         store.write("index", "upsert", [vector("good"), *vectors] if vectors else [], 1000)
     assert raised.value.code == code
-    assert words in raised.value.error
+    assert words in raised.value.description
     assert store.info("index")["vectorCount"] == 0
 
 
@@ -316,7 +316,7 @@ def test_a_query_is_refused_with_its_reason(store: VectorStore, asked: dict[str,
     with pytest.raises(VectorizeError) as raised:
         store.query("index", given)
     assert raised.value.code == code
-    assert words in raised.value.error
+    assert words in raised.value.description
 
 
 def test_an_index_is_made_once_and_forgotten_whole(store: VectorStore) -> None:

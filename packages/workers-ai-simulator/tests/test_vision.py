@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.images.vision import classify, detect
-from workers_ai_simulator.models import MODELS
 
 RESNET = MODELS["@cf/microsoft/resnet-50"]
 DETR = MODELS["@cf/facebook/detr-resnet-50"]

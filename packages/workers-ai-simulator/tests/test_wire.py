@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from running_simulator import until
-from workers_ai_simulator.models import MODELS
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.text import tokens
 from workers_ai_simulator.text_generation.generation import generate
 

@@ -1,6 +1,6 @@
-"""The command `workers-ai-simulator`: the simulator itself, and what people ask of one that runs.
+"""The command `workers-ai-simulator`: starts the simulator, or sends a command to one that runs.
 
-It ends with status 0, with 1 when there is no simulator or it cannot start, and with 2 when it is wrongly asked.
+Exit status: 0; 1 if the simulator cannot start or none answers; 2 for wrong arguments.
 """
 
 import argparse
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
-MISUSE = 2
+USAGE_ERROR = 2
+"""Exit status for wrong arguments, as argparse has it."""
 
 
 def main() -> None:
@@ -41,12 +42,12 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="workers-ai-simulator",
-        description="Workers AI on this machine, for the real bindings of Cloudflare Workers. "
-        "Without a command, the simulator itself is started.",
+        description="Simulate Workers AI, Vectorize and AI Gateway on this machine, for the real bindings of "
+        "Cloudflare Workers and for Cloudflare's REST API. Without a command, start the simulator.",
     )
     parser.set_defaults(run=_serve)
     _add_server_options(parser)
-    commands = parser.add_subparsers(title="commands, for a simulator that runs", metavar="COMMAND")
+    commands = parser.add_subparsers(title="commands for a running simulator", metavar="COMMAND")
     _add_fault(commands)
     _add_faults(commands)
     _add_requests(commands)
@@ -58,26 +59,27 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
-    parser.add_argument("--port", type=int, default=8788, help="default 8788; 0: any free one")
+    parser.add_argument("--port", type=int, default=8788, help="port to listen on (default 8788; 0: any free port)")
     parser.add_argument(
         "--tokens-per-second", type=float, default=60, metavar="N",
-        help="pace of streamed text (default 60; 0: as fast as it goes)",
+        help="pace of streamed text (default 60; 0: as fast as possible)",
     )  # fmt: skip
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="where vectors and gateway logs are kept (default: in memory only)"
+        "--data", type=Path, metavar="DIR", help="folder to store vectors and gateway logs in (default: in memory only)"
     )
     parser.add_argument(
         "--vectorize-delay", type=float, default=1, metavar="SECONDS",
-        help="until a write to Vectorize shows (default 1; upstream it takes a few)",
+        help="time until a write to Vectorize is visible (default 1; a few upstream)",
     )  # fmt: skip
     parser.add_argument(
         "--chat-upstream", metavar="URL",
-        help="let a server of yours answer text generation: Ollama, llama.cpp, vLLM, or another of OpenAI's dialect "
-        "(its key, if it needs one: $CHAT_UPSTREAM_API_KEY)",
+        help="answer text generation by a server of yours: Ollama, llama.cpp, vLLM, or another that speaks OpenAI's "
+        "dialect (its API key, if it needs one: $CHAT_UPSTREAM_API_KEY)",
     )  # fmt: skip
     parser.add_argument(
         "--chat-models", metavar="@cf/…=NAME,*=NAME",
-        help="its names for Workers AI's models, or a JSON file of them (default: by family, else its first model)",
+        help="that server's names of Workers AI's models, or a JSON file of them (default: a model of the same family, "
+        "else its first)",
     )  # fmt: skip
     parser.add_argument(
         "--embeddings", metavar="MODEL",
@@ -85,7 +87,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--embeddings-cache", type=Path, metavar="DIR",
-        help="where their weights are kept (default: $FASTEMBED_CACHE_PATH, else a folder for temporary files)",
+        help="folder to store their weights in (default: $FASTEMBED_CACHE_PATH, else a temporary folder)",
     )  # fmt: skip
     parser.add_argument(
         "--speech", metavar="MODEL",
@@ -93,10 +95,12 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
-        help="give an index of vectors this metadata index when its first write makes it (may be repeated)",
+        help="metadata index of a Vectorize index, created together with it by its first write (may be repeated)",
     )  # fmt: skip
     parser.add_argument(
-        "--end-with-stdin", action="store_true", help="end when standard input is closed, as it is when a parent dies"
+        "--end-with-stdin",
+        action="store_true",
+        help="exit when standard input is closed, as when the parent dies",
     )
 
 
@@ -109,22 +113,22 @@ def _metadata_index(text: str) -> tuple[str, str, str]:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    # these take their time, for which the other commands need not wait
+    # slow imports, which the other commands do not need
     import uvicorn
 
-    from workers_ai_simulator.gateway.gateways import Gateways
+    from workers_ai_simulator.gateway.service import Gateways
     from workers_ai_simulator.server import application
     from workers_ai_simulator.vectorize.store import VectorStore
 
     real = _real_models(options)
-    # asyncio sets TCP_NODELAY only on sockets that name their protocol; without it each answer waits 40 ms
+    # asyncio sets TCP_NODELAY only on sockets with a protocol; without it each answer is delayed by 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((options.host, options.port))
         except OSError as error:
             sys.exit(
-                f"Port {options.port} of {options.host} cannot be used: {error.strerror}. Choose another: --port 0"
+                f"Cannot listen on port {options.port} of {options.host}: {error.strerror}. Choose another: --port 0"
             )
         host, port = listener.getsockname()
         data: Path | None = options.data
@@ -135,22 +139,22 @@ def _serve(options: argparse.Namespace) -> None:
         app = application(vectors, gateways, options.tokens_per_second, real)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
-            threading.Thread(target=_end_with_stdin, args=(server,), daemon=True).start()
-        logging.getLogger("uvicorn.error").addFilter(_is_unforeseen)
+            threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
+        logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)
         server.run(sockets=[listener])
 
 
 def _real_models(options: argparse.Namespace) -> "RealModels":
-    """Ends the program when they are wrongly asked for, or need what is not installed."""
+    """The real models that the options ask for. Exits if the options are wrong or a package is not installed."""
     from workers_ai_simulator.inference.real_models import RealModels
 
     try:
         return RealModels(_chat_upstream(options), _local_embeddings(options), _local_speech(options))
     except ValueError as error:
         print(error, file=sys.stderr)
-        sys.exit(MISUSE)
+        sys.exit(USAGE_ERROR)
     except ModuleNotFoundError as error:
         if error.name not in EXTRAS:
             raise
@@ -163,7 +167,7 @@ EXTRAS: dict[str | None, tuple[str, str]] = {
     "fastembed": ("--embeddings", "embeddings"),
     "faster_whisper": ("--speech", "speech"),
 }
-"""Modules → the options that need them, and the extras that bring them."""
+"""Module → the option that needs it, and the extra that installs it."""
 
 
 def _chat_upstream(options: argparse.Namespace) -> "ChatUpstream | None":
@@ -174,8 +178,8 @@ def _chat_upstream(options: argparse.Namespace) -> "ChatUpstream | None":
     from workers_ai_simulator.upstream import names
     from workers_ai_simulator.upstream.server import ChatUpstream
 
-    given = names.read(options.chat_models) if options.chat_models else None
-    chat = ChatUpstream(options.chat_upstream, given, os.environ.get("CHAT_UPSTREAM_API_KEY"))
+    chat_names = names.read(options.chat_models) if options.chat_models else None
+    chat = ChatUpstream(options.chat_upstream, chat_names, os.environ.get("CHAT_UPSTREAM_API_KEY"))
     if warning := chat.warning():
         print(f"Warning: {warning}", file=sys.stderr, flush=True)
     return chat
@@ -186,9 +190,9 @@ def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
         if options.embeddings_cache:
             raise ValueError("--embeddings-cache needs --embeddings")
         return None
-    from workers_ai_simulator.embeddings.local import LocalEmbeddings, chosen
+    from workers_ai_simulator.embeddings.local import LocalEmbeddings, model_ids
 
-    return LocalEmbeddings(chosen(options.embeddings), options.embeddings_cache)
+    return LocalEmbeddings(model_ids(options.embeddings), options.embeddings_cache)
 
 
 def _local_speech(options: argparse.Namespace) -> "LocalSpeech | None":
@@ -199,23 +203,26 @@ def _local_speech(options: argparse.Namespace) -> "LocalSpeech | None":
     return LocalSpeech(options.speech)
 
 
-def _is_unforeseen(record: logging.LogRecord) -> bool:
-    """Not so are streams that a fault cuts and callers that leave (the journal tells of both), those that still wait
-    for news at the end, and websockets, of which the caller is told."""
+def _is_unexpected(record: logging.LogRecord) -> bool:
+    """Whether to log a record of uvicorn.
+
+    False for streams cut by a fault and callers that disconnect, which the journal records; for requests cancelled at
+    the end of the process; and for websockets, whose callers get an answer that explains.
+    """
     from starlette.requests import ClientDisconnect
 
     error = record.exc_info[1] if record.exc_info else None
-    is_told = record.getMessage().startswith(("Cancel ", "Unsupported upgrade request", "No supported WebSocket"))
-    return not is_told and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
+    is_expected = record.getMessage().startswith(("Cancel ", "Unsupported upgrade request", "No supported WebSocket"))
+    return not is_expected and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
 
 
-def _end_with_stdin(server: "uvicorn.Server") -> None:
+def _exit_with_stdin(server: "uvicorn.Server") -> None:
     while os.read(0, 1024):
         pass
     server.should_exit = True
 
 
-# ---- commands for one that runs ------------------------------------------------------------------------------------
+# ---- commands for a running simulator ------------------------------------------------------------------------------
 
 Commands = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
 Command = Callable[[SimulatorClient, argparse.Namespace], None]
@@ -229,31 +236,31 @@ def _add_command(
         "--url", default=os.environ.get("WORKERS_AI_SIMULATOR", "http://127.0.0.1:8788"),
         help="the simulator's address (default: $WORKERS_AI_SIMULATOR, else port 8788 of this machine)",
     )  # fmt: skip
-    command.set_defaults(run=partial(_ask, run))
+    command.set_defaults(run=partial(_run_command, run))
     return command
 
 
-def _ask(run: Command, options: argparse.Namespace) -> int:
-    if hasattr(signal, "SIGPIPE"):  # `… | head` ends this program as it ends others
+def _run_command(run: Command, options: argparse.Namespace) -> int:
+    if hasattr(signal, "SIGPIPE"):  # end silently in `… | head`, as other programs do
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         run(SimulatorClient(options.url), options)
     except SimulatorError as error:
         print(error, file=sys.stderr)
-        return MISUSE if error.status == 400 else 1
+        return USAGE_ERROR if error.status == 400 else 1
     return 0
 
 
 PART = "part of a fault: "
-"""Tells those options from the simulator's own, of which one has the same name."""
+"""Prefix of these options' names, which tells them from the simulator's own `--tokens-per-second`."""
 
 
 def _add_fault(commands: "Commands[argparse.ArgumentParser]") -> None:
-    command = _add_command(commands, "fault", "let the next requests that match fail", _set_fault)
+    command = _add_command(commands, "fault", "make the next matching requests fail", _set_fault)
     for part in PARTS.values():
-        names = [f"--{name.replace('_', '-')}" for name in (part.name, part.about.also) if name]
+        names = [f"--{name.replace('_', '-')}" for name in (part.name, part.about.alias) if name]
         command.add_argument(
-            *names, dest=f"{PART}{part.name}", default=argparse.SUPPRESS, help=_explained(part), **_argument(part)
+            *names, dest=f"{PART}{part.name}", default=argparse.SUPPRESS, help=_help(part), **_argument(part)
         )
 
 
@@ -268,24 +275,24 @@ def _argument(part: Part) -> dict[str, Any]:
     return {"type": part.kind, "metavar": metavar}
 
 
-def _number_or_none(said: str) -> int | None:
-    return None if said == "none" else int(said)
+def _number_or_none(text: str) -> int | None:
+    return None if text == "none" else int(text)
 
 
-def _explained(part: Part) -> str:
+def _help(part: Part) -> str:
     return part.about.text + (f" (default {part.default})" if part.default not in (None, False) else "")
 
 
 def _set_fault(simulator: SimulatorClient, options: argparse.Namespace) -> None:
-    said = vars(options).items()
-    fault = {name.removeprefix(PART): value for name, value in said if name.startswith(PART)}
+    arguments = vars(options).items()
+    fault = {name.removeprefix(PART): value for name, value in arguments if name.startswith(PART)}
     print(f"Fault {simulator.set_fault(**fault)} is set.")
 
 
 def _add_faults(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add_command(commands, "faults", "list the faults set since they were last cleared", _faults)
     command.add_argument("--json", action="store_true", help="print JSON, one fault a line")
-    command.add_argument("--clear", action="store_true", help="forget all faults and let go of what they hold")
+    command.add_argument("--clear", action="store_true", help="delete all faults, and release the answers they hold")
 
 
 def _faults(simulator: SimulatorClient, options: argparse.Namespace) -> None:
@@ -308,10 +315,10 @@ def _fault_line(fault: dict[str, Any]) -> str:
 def _add_requests(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add_command(commands, "requests", "print the last 1,000 requests, one a line", _requests)
     command.add_argument("--json", action="store_true", help="print JSON, one request a line")
-    command.add_argument("--follow", action="store_true", help="go on with what comes, until Ctrl-C")
-    command.add_argument("--binding", choices=BINDINGS, help="of this service only")
-    command.add_argument("--operation", metavar="TEXT", help="of this operation only")
-    command.add_argument("--model", metavar="TEXT", help="of this model only")
+    command.add_argument("--follow", action="store_true", help="print further requests as they end, until Ctrl-C")
+    command.add_argument("--binding", choices=BINDINGS, help="only requests of this service")
+    command.add_argument("--operation", metavar="TEXT", help="only requests of this operation")
+    command.add_argument("--model", metavar="TEXT", help="only requests of this model")
 
 
 def _requests(simulator: SimulatorClient, options: argparse.Namespace) -> None:
@@ -326,11 +333,11 @@ def _requests(simulator: SimulatorClient, options: argparse.Namespace) -> None:
         while options.follow:
             since = max((entry["number"] for entry in entries), default=0)
             entries = changed(since, 30) or entries
-            # once when it has come to its end; what a stream has written so far would be a line a frame
-            _print_requests((entry for entry in entries if entry["number"] > since and _ended(entry)), options.json)
+            # each once, at its end: a streaming request would be printed with every frame
+            _print_requests((entry for entry in entries if entry["number"] > since and _has_ended(entry)), options.json)
 
 
-def _ended(entry: LoggedRequest) -> bool:
+def _has_ended(entry: LoggedRequest) -> bool:
     return entry["state"] in ENDED
 
 
@@ -343,9 +350,9 @@ def _request_line(entry: LoggedRequest) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(entry["received"]))
     status = "-" if entry["status"] is None else entry["status"]
     frames = f"{entry['frames']} frames" if entry["frames"] else ""
-    what = f"{entry['binding']:<10} {entry['operation']:<12} {entry['model'] or '-':<44}"
+    call = f"{entry['binding']:<10} {entry['operation']:<12} {entry['model'] or '-':<44}"
     return (
-        f"{at}  {what}  {entry['state']:<9} {status:>3} {entry['seconds']:7.3f} s  {frames:<10}  {entry['id']}".rstrip()
+        f"{at}  {call}  {entry['state']:<9} {status:>3} {entry['seconds']:7.3f} s  {frames:<10}  {entry['id']}".rstrip()
     )
 
 

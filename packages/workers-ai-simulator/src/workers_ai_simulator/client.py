@@ -1,4 +1,4 @@
-"""What tests, and the command line, ask of a running simulator. Nothing but the standard library is needed."""
+"""Client of a running simulator's own API, for tests and the command line, on the standard library alone."""
 
 import json
 import urllib.error
@@ -12,14 +12,14 @@ from workers_ai_simulator.traffic.faults import Binding, Fault
 from workers_ai_simulator.traffic.journal import ENDED
 
 TIMEOUT = 10.0
-"""Seconds for an answer, besides those for which the simulator is asked to wait."""
+"""Seconds until the simulator must answer, besides those that it is asked to wait."""
 
-LONGEST_WAIT = 20.0
-"""Seconds for which a request is waited for, unless said otherwise."""
+DEFAULT_WAIT = 20.0
+"""Seconds to wait for a request by default."""
 
 
 class LoggedRequest(TypedDict):
-    """One request, as `journal.Entry` describes it."""
+    """One request in the journal; `traffic.journal.Entry` describes the fields."""
 
     binding: str
     operation: str
@@ -37,7 +37,7 @@ class LoggedRequest(TypedDict):
 
 
 class SimulatorError(Exception):
-    """The simulator has refused; the message is its own. `status` is None when no simulator has answered at all."""
+    """The simulator refused a request, for the reason in the message; `status` is None if no simulator answered."""
 
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
@@ -51,33 +51,33 @@ Result = TypeVar("Result")
 def _with_parts_of(
     _: Callable[Parts, object],
 ) -> Callable[[Callable[..., Result]], Callable[Concatenate["SimulatorClient", Parts], Result]]:
-    """Tells editors and type checkers that a method takes the keyword arguments of that class."""
+    """Decorator that tells editors and type checkers that a method takes the keyword arguments of that class."""
     return lambda method: cast("Callable[Concatenate[SimulatorClient, Parts], Result]", method)
 
 
 class SimulatorClient:
-    """Asks the simulator at that address. All methods raise SimulatorError."""
+    """Client of the simulator at that address. All methods raise SimulatorError."""
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         self._since = 0
-        # straight to the simulator: a proxy of the environment would look for it elsewhere
+        # without the proxy of the environment, which would look for 127.0.0.1 on another machine
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
     # ---- faults --------------------------------------------------------------------------------
 
     @_with_parts_of(Fault)
     def set_fault(self, **fault: Any) -> int:
-        """Let the next requests that match fail, as `faults.Fault` describes it. Returns the fault's id."""
-        return self._ask("POST", "/faults", fault)["id"]
+        """Make the next matching requests fail; `traffic.faults.Fault` describes the parts. Returns the fault's id."""
+        return self._call("POST", "/faults", fault)["id"]
 
     def faults(self) -> list[dict[str, Any]]:
-        """All faults set since they were last cleared: their parts, `id`, `befallen`, and `remaining` (None: all)."""
-        return self._ask("GET", "/faults")
+        """Faults set since they were last cleared: their parts, `id`, `befallen` (a count) and `remaining`."""
+        return self._call("GET", "/faults")
 
     def clear_faults(self) -> None:
-        """Forget all faults and let go of what they hold."""
-        self._ask("DELETE", "/faults")
+        """Delete all faults, and release the answers that they hold."""
+        self._call("DELETE", "/faults")
 
     # ---- requests ------------------------------------------------------------------------------
 
@@ -90,22 +90,22 @@ class SimulatorClient:
         since: int | None = None,
         seconds: float = 0,
     ) -> list[LoggedRequest]:
-        """The last 1,000 requests that match, oldest first.
+        """Matching requests among the last 1,000, oldest first.
 
-        With `since`, the `number` of a request: only those that have changed after it, and if there are none yet, as
-        soon as there are any or `seconds` (up to 60) are over.
+        since: the `number` of a request, after which the requests must have changed; the answer waits up to `seconds`
+        (at most 60) until there is one.
         """
         after = since if since is not None else self._since or None
         query = {"binding": binding, "operation": operation, "model": model, "since": after, "seconds": seconds}
-        return self._ask("GET", "/requests", query=query, seconds=seconds)
+        return self._call("GET", "/requests", query=query, seconds=seconds)
 
-    def request(self, request_id: str, state: str = ",".join(ENDED), seconds: float = LONGEST_WAIT) -> LoggedRequest:
-        """The request of that id (an answer's `cf-ai-req-id`), once it is in one of the states or `seconds` are over.
+    def request(self, request_id: str, state: str = ",".join(ENDED), seconds: float = DEFAULT_WAIT) -> LoggedRequest:
+        """The request of that id (an answer's `cf-ai-req-id`), once it is in a state or after `seconds`.
 
-        `state` may list several, with commas between them; any end by default.
+        state: one or several, separated by commas; by default, any end.
         """
         path = f"/requests/{urllib.parse.quote(request_id, safe='')}"
-        return self._ask("GET", path, query={"state": state, "seconds": seconds}, seconds=seconds)
+        return self._call("GET", path, query={"state": state, "seconds": seconds}, seconds=seconds)
 
     def wait_for_request(
         self,
@@ -113,46 +113,46 @@ class SimulatorClient:
         binding: Binding | None = None,
         operation: str | None = None,
         model: str | None = None,
-        seconds: float = LONGEST_WAIT,
+        seconds: float = DEFAULT_WAIT,
     ) -> LoggedRequest:
-        """The latest request that matches, in whatever state, as soon as there is one.
+        """The latest matching request, in any state, as soon as there is one.
 
-        Raises SimulatorError when there is none in that time.
+        Raises SimulatorError if there is none after so many seconds.
         """
-        found = self.requests(binding=binding, operation=operation, model=model, since=self._since, seconds=seconds)
-        if not found:
-            raise SimulatorError(f"no such request in {seconds:g} s")
-        return found[-1]
+        matches = self.requests(binding=binding, operation=operation, model=model, since=self._since, seconds=seconds)
+        if not matches:
+            raise SimulatorError(f"No such request came within {seconds:g} s")
+        return matches[-1]
 
     def forget_requests(self) -> None:
-        """Leave out from now on what has been asked of the simulator until now."""
+        """Leave the requests so far out of what this client's methods return from now on."""
         self._since = max((entry["number"] for entry in self.requests()), default=self._since)
 
     def close(self) -> None:
-        """Leave the simulator without faults."""
+        """Clear the faults."""
         self.clear_faults()
 
-    # ---- the wire ------------------------------------------------------------------------------
+    # ---- HTTP ----------------------------------------------------------------------------------
 
-    def _ask(
+    def _call(
         self, method: str, path: str, body: object = None, query: dict[str, Any] | None = None, seconds: float = 0
     ) -> Any:
-        said = urllib.parse.urlencode({name: value for name, value in (query or {}).items() if value is not None})
-        url = f"{self.url}/simulator{path}" + (f"?{said}" if said else "")
+        parameters = urllib.parse.urlencode({name: value for name, value in (query or {}).items() if value is not None})
+        url = f"{self.url}/simulator{path}" + (f"?{parameters}" if parameters else "")
         data = None if body is None else json.dumps(body).encode()
         try:
-            asked = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)  # noqa: S310
-            with self._opener.open(asked, timeout=seconds + TIMEOUT) as response:
+            request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)  # noqa: S310
+            with self._opener.open(request, timeout=seconds + TIMEOUT) as response:
                 answer = response.read()
             return json.loads(answer) if answer else None
         except urllib.error.HTTPError as error:
-            raise SimulatorError(_said(error), error.code) from None
+            raise SimulatorError(_reason(error), error.code) from None
         except (OSError, HTTPException, ValueError) as error:
             raise SimulatorError(f"No simulator answers on {self.url}: {getattr(error, 'reason', error)}") from error
 
 
-def _said(error: urllib.error.HTTPError) -> str:
-    """The simulator's own words, or that this is another server."""
+def _reason(error: urllib.error.HTTPError) -> str:
+    """The simulator's reason, or a note that the server is no simulator."""
     with error:
         try:
             return json.loads(error.read())["error"]

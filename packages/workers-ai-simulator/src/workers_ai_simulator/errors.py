@@ -1,12 +1,10 @@
-"""Errors as Workers AI reports them."""
-
-from collections.abc import Sequence
+"""Errors as Workers AI reports them; the base of every simulated service's own errors."""
 
 from starlette.responses import JSONResponse, Response
 
 
 class UpstreamError(Exception):
-    """An answer other than success: an HTTP status, Workers AI's internal code, a sentence."""
+    """Refusal of a call: an HTTP status, Cloudflare's internal code, a sentence, and the name of the error's class."""
 
     def __init__(self, status: int, code: int, description: str, name: str = "InferenceUpstreamError") -> None:
         super().__init__(f"{code}: {description}")
@@ -15,7 +13,7 @@ class UpstreamError(Exception):
         self.description = description
         self.name = name
         self.headers: dict[str, str] = {}
-        """Of the response, whatever its form."""
+        """Headers of the response, in whatever form the API answers the error."""
 
     def response(self) -> Response:
         """The body from which the `Ai` class makes its `InferenceUpstreamError: <code>: <description>`."""
@@ -28,19 +26,13 @@ class UpstreamError(Exception):
         return JSONResponse(body, self.status, self.headers)
 
 
-def incomplete(what: str) -> UpstreamError:
-    """A request that lacks what its call needs, in the words of Cloudflare's table of Workers AI's errors."""
-    return UpstreamError(400, 3003, f"Request is missing headers or body: {what}")
+def incomplete(reason: str) -> UpstreamError:
+    """Error 3003 for a request without what its call needs, worded as in Cloudflare's table of Workers AI errors."""
+    return UpstreamError(400, 3003, f"Request is missing headers or body: {reason}")
 
 
 class NotSimulated(UpstreamError):  # noqa: N818 - a statement about this simulator, not about the request
-    """A call that this simulator does not answer; nothing like it exists upstream."""
+    """Refusal of a call that this simulator does not answer: status and code 501, which upstream never sends."""
 
-    def __init__(self, what: str) -> None:
-        super().__init__(501, 501, f"{what} is not simulated", "NotSimulated")
-
-
-def enveloped(result: object, status: int = 200, errors: Sequence[tuple[int, str]] = ()) -> Response:
-    """A response of Cloudflare's REST API."""
-    listed = [{"code": code, "message": message} for code, message in errors]
-    return JSONResponse({"success": not errors, "result": result, "errors": listed, "messages": []}, status)
+    def __init__(self, feature: str) -> None:
+        super().__init__(501, 501, f"{feature} is not simulated", "NotSimulated")

@@ -1,4 +1,4 @@
-"""Translation, classification, summaries and guarding: word lists in place of models, and true to their forms."""
+"""Translation, classification, summaries and safety checks, by word lists in place of models."""
 
 import math
 import re
@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any, cast
 
 from workers_ai_simulator import text
+from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.embeddings.lexical import STOP_WORDS, stem, words
 from workers_ai_simulator.errors import NotSimulated
-from workers_ai_simulator.models import Model, check_window
 from workers_ai_simulator.validation import invalid, mismatch, number_input, required, text_input
 
 INDICTRANS = "@cf/ai4bharat/indictrans2-en-indic-1B"
@@ -28,7 +28,7 @@ LANGUAGE_NAMES = (
     "yi yiddish, yo yoruba, zh chinese, zu zulu"
 )
 LANGUAGES = {code: name for code, _, name in (each.partition(" ") for each in LANGUAGE_NAMES.split(", "))}
-"""The hundred of M2M100, code and name: Workers AI takes both, in small letters or large."""
+"""Languages of M2M100, code → name. Workers AI takes both, in lower or upper case."""
 
 INDIC_LANGUAGES = (
     *("asm_Beng", "awa_Deva", "ben_Beng", "bho_Deva", "brx_Deva", "doi_Deva", "eng_Latn", "gom_Deva", "gon_Deva"),
@@ -36,34 +36,34 @@ INDIC_LANGUAGES = (
     *("mai_Deva", "mal_Mlym", "mar_Deva", "mni_Beng", "mni_Mtei", "npi_Deva", "ory_Orya", "pan_Guru", "san_Deva"),
     *("sat_Olck", "snd_Arab", "snd_Deva", "tam_Taml", "tel_Telu", "urd_Arab", "unr_Deva"),
 )
-"""`target_language` of indictrans2, as its schema has them."""
+"""Values of indictrans2's `target_language`, by its schema."""
 
-PRAISE = (
+POSITIVE_WORDS = (
     "amazing attractive awesome beautiful best better brilliant charming clever comfortable cool delicious delightful "
     "easy elegant enjoy excellent excited fantastic fast favorite fine flawless friendly fun funny glad good gorgeous "
     "great happy helpful impressive incredible joy kind like love lovely nice outstanding perfect pleasant pleased "
     "recommend reliable satisfied smooth stunning superb thank thrilled useful well win wonderful worth yay"
 )
-BLAME = (
+NEGATIVE_WORDS = (
     "angry annoying awful bad bland boring broken bug cheap cold confusing crash cruel dirty disappointing disaster "
     "disgusting dislike dreadful dull error expensive fail failure fake fear frustrating garbage hate horrible hurt "
     "lose mediocre mess miserable nasty painful pathetic poor problem regret rude sad scam slow sorry stupid terrible "
     "tired ugly unhappy unpleasant useless waste weak worse worst worthless wrong"
 )
-POSITIVE = frozenset(map(stem, PRAISE.split()))
-NEGATIVE = frozenset(map(stem, BLAME.split()))
+POSITIVE_STEMS = frozenset(map(stem, POSITIVE_WORDS.split()))
+NEGATIVE_STEMS = frozenset(map(stem, NEGATIVE_WORDS.split()))
 NEGATIONS = frozenset(("not", "no", "never", "nothing", "hardly", "without", "isn", "wasn", "don", "didn", "doesn"))
-NEGATION_REACHES = 3
-"""So many words further on a negation still turns what is said: “not a very good film”."""
+NEGATION_REACH = 3
+"""Number of words after a negation that it turns round: “not a very good film”."""
 
 SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?![a-z])|(?<=[.!?][\"”)])\s+|(?<=[\u3002\uff01\uff1f])|\s*\n\s*")
-"""Not the dots of “e.g. this” and “3.50”; the signs of Chinese and Japanese need no space after them."""
-LONGEST_SUMMARY = 142
-"""Tokens: `max_length` in the configuration of bart-large-cnn, which `max_length` of the input only narrows."""
-MOST_SENTENCES = 3
+"""End of a sentence; not the dots of “e.g. this” and “3.50”. Chinese and Japanese signs need no space after them."""
+MAX_SUMMARY_TOKENS = 142
+"""`max_length` in the configuration of bart-large-cnn, which the input `max_length` can only lower."""
+MAX_SENTENCES = 3
 
 ROLES = ("user", "assistant")
-MAX_TOKENS = 256
+DEFAULT_MAX_TOKENS = 256
 
 HAZARDS = {
     "S1": (
@@ -92,12 +92,12 @@ HAZARDS = {
     "S13": ("rig the election", "vote by text", "fake ballots", "election date is wrong"),
     "S14": ("escape the sandbox", "fork bomb", "exploit the interpreter", "container escape"),
 }
-"""Words of each category of Llama Guard 3, S1 (violent crimes) to S14 (code interpreter abuse)."""
+"""Category of Llama Guard 3, S1 (violent crimes) to S14 (code interpreter abuse) → phrases that indicate it."""
 
 
-def _stems(of: str) -> str:
-    """The stems of a text between spaces, in which those of a phrase can be looked for."""
-    return f" {' '.join(map(stem, words(of)))} "
+def _stems(content: str) -> str:
+    """Stems of a text, each between spaces, so that the stems of a phrase are a substring."""
+    return f" {' '.join(map(stem, words(content)))} "
 
 
 HAZARD_STEMS = {category: tuple(map(_stems, phrases)) for category, phrases in HAZARDS.items()}
@@ -107,7 +107,7 @@ HAZARD_STEMS = {category: tuple(map(_stems, phrases)) for category, phrases in H
 
 
 def translate(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
-    """The text as it is, after a note that its translation is simulated.
+    """Answer translation: the unchanged text, after a note that its translation is simulated.
 
     m2m100 takes `text`, `target_lang` and `source_lang` (en by default), each the code or the name of a language, and
     answers `{translated_text}`; indictrans2 takes `text` (one or a list) and `target_language`, and answers
@@ -120,17 +120,15 @@ def translate(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     if "requests" in inputs and "text" not in inputs:
         raise NotSimulated("A batch (`requests`) without the option `queueRequest`")
     required(inputs, "text", "target_lang")
-    of = text_input(inputs, "text")
+    content = text_input(inputs, "text")
     source, target = _language(inputs, "source_lang"), _language(inputs, "target_lang")
-    return {"translated_text": _translated(of, source, target)}
+    return {"translated_text": _translated(content, source, target)}
 
 
 def _translate_to_indic(inputs: dict[str, Any]) -> dict[str, Any]:
     required(inputs, "text", "target_language")
-    given: Any = inputs["text"]
-    if not isinstance(given, list):
-        given = [text_input(inputs, "text")]
-    texts = cast("list[Any]", given)
+    value: Any = inputs["text"]
+    texts: list[Any] = cast("list[Any]", value) if isinstance(value, list) else [text_input(inputs, "text")]
     for number, each in enumerate(texts):
         if not isinstance(each, str):
             raise mismatch(f"/text/{number}", each, "string")
@@ -140,91 +138,91 @@ def _translate_to_indic(inputs: dict[str, Any]) -> dict[str, Any]:
     return {"translations": [_translated(each, "eng_Latn", target) for each in texts]}
 
 
-def _translated(of: str, source: str, target: str) -> str:
-    return f"[simulated, {source}→{target}] {of}"
+def _translated(content: str, source: str, target: str) -> str:
+    return f"[simulated, {source}→{target}] {content}"
 
 
 def _language(inputs: dict[str, Any], name: str) -> str:
-    """The code of the language that the inputs name."""
-    wanted = text_input(inputs, name, default="en")
+    """Code of the language in the input of that name. Raises UpstreamError 5006 for an unknown language."""
+    value = text_input(inputs, name, default="en")
     for code, language in LANGUAGES.items():
-        if wanted.casefold() in (code, language):
+        if value.casefold() in (code, language):
             return code
-    raise invalid(f"enum {wanted} not in {','.join(LANGUAGES)}")
+    raise invalid(f"enum {value} not in {','.join(LANGUAGES)}")
 
 
 # ---- classification ------------------------------------------------------------------------------------------------
 
 
-def classify(model: Model, inputs: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001 - there is but one
-    """Whether a text is kind: `[{label: "NEGATIVE", score}, {label: "POSITIVE", score}]`, always in this order.
+def classify(model: Model, inputs: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001 - there is only one
+    """Answer text-classification: `[{label: "NEGATIVE", score}, {label: "POSITIVE", score}]`, always in this order.
 
-    The scores sum to 1; a text without a word of the lists gets 0.5 twice, where the model would still decide.
+    The scores sum to 1. A text without a word of the lists scores 0.5 twice, where the model would still decide.
 
     Raises UpstreamError 5006 if the model does not take the inputs.
     """
-    positive = 1 / (1 + math.exp(-2.0 * _mood(words(text_input(inputs, "text")))))
+    positive = 1 / (1 + math.exp(-2.0 * _sentiment(words(text_input(inputs, "text")))))
     return [{"label": "NEGATIVE", "score": 1 - positive}, {"label": "POSITIVE", "score": positive}]
 
 
-def _mood(of: list[str]) -> int:
-    """The kind words less the unkind, each turned round by a negation shortly before it; -5 to 5."""
-    mood, turned_until = 0, -1
-    for number, word in enumerate(of):
+def _sentiment(sequence: list[str]) -> int:
+    """Positive words minus negative words, each turned round by a negation shortly before it; -5 to 5."""
+    sentiment, negated_until = 0, -1
+    for number, word in enumerate(sequence):
         if word in NEGATIONS:
-            turned_until = number + NEGATION_REACHES
+            negated_until = number + NEGATION_REACH
         root = stem(word)
-        worth = (root in POSITIVE) - (root in NEGATIVE)
-        mood += -worth if number <= turned_until else worth
-    return max(-5, min(mood, 5))
+        value = (root in POSITIVE_STEMS) - (root in NEGATIVE_STEMS)
+        sentiment += -value if number <= negated_until else value
+    return max(-5, min(sentiment, 5))
 
 
 # ---- summaries -----------------------------------------------------------------------------------------------------
 
 
-def summarize(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - there is but one
-    """The sentences that say most of what the text repeats, word for word and in their order: `{summary}`.
+def summarize(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:  # noqa: ARG001 - there is only one
+    """Answer summarization, `{summary}`: the sentences with the text's most frequent words, unchanged and in order.
 
-    At most three of them, and `max_length` tokens (1 or more, 142 at most); the first may be cut for that.
+    They are at most three, and together at most `max_length` tokens (1 to 142); a single sentence may be cut.
 
     Raises UpstreamError 5006 if the model does not take the inputs.
     """
-    of = text_input(inputs, "input_text")
-    longest = number_input(inputs, "max_length", LONGEST_SUMMARY, least=1)
-    if not isinstance(longest, int):
-        raise mismatch("/max_length", longest, "integer")
-    return {"summary": _extract(of, min(longest, LONGEST_SUMMARY))}
+    content = text_input(inputs, "input_text")
+    max_length = number_input(inputs, "max_length", MAX_SUMMARY_TOKENS, minimum=1)
+    if not isinstance(max_length, int):
+        raise mismatch("/max_length", max_length, "integer")
+    return {"summary": _summary(content, min(max_length, MAX_SUMMARY_TOKENS))}
 
 
-def _extract(of: str, longest: int) -> str:
-    sentences = [" ".join(each.split()) for each in SENTENCE_END.split(of) if each.strip()] or [of]
-    counts = Counter(_content(of))
+def _summary(content: str, max_tokens: int) -> str:
+    sentences = [" ".join(each.split()) for each in SENTENCE_END.split(content) if each.strip()] or [content]
+    counts = Counter(_content_stems(content))
     ranked = sorted(range(len(sentences)), key=lambda number: -_weight(sentences[number], counts))
     chosen: list[int] = []
-    for number in ranked[:MOST_SENTENCES]:
-        together = " ".join(sentences[each] for each in sorted([*chosen, number]))
-        if len(text.tokens(together)) <= longest:
+    for number in ranked[:MAX_SENTENCES]:
+        joined = " ".join(sentences[each] for each in sorted([*chosen, number]))
+        if len(text.tokens(joined)) <= max_tokens:
             chosen.append(number)
     if not chosen:
-        return "".join(text.tokens(sentences[ranked[0]])[:longest])
+        return "".join(text.tokens(sentences[ranked[0]])[:max_tokens])
     return " ".join(sentences[number] for number in sorted(chosen))
 
 
-def _content(of: str) -> list[str]:
-    return [stem(word) for word in words(of) if word not in STOP_WORDS]
+def _content_stems(content: str) -> list[str]:
+    return [stem(word) for word in words(content) if word not in STOP_WORDS]
 
 
 def _weight(sentence: str, counts: Counter[str]) -> float:
-    """How often the text has the sentence's words; the root keeps long sentences from always being best."""
-    content = _content(sentence)
-    return sum(counts[word] for word in set(content)) / math.sqrt(len(content) or 1)
+    """Frequency of the sentence's words in the text; the square root keeps long sentences from always winning."""
+    stems = _content_stems(sentence)
+    return sum(counts[each] for each in set(stems)) / math.sqrt(len(stems) or 1)
 
 
-# ---- guarding ------------------------------------------------------------------------------------------------------
+# ---- safety --------------------------------------------------------------------------------------------------------
 
 
 def guard(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Whether the last message is safe, judged by a short list of words.
+    """Answer a guard model: whether the last message is safe, by a short list of phrases.
 
     `{response: "safe" | "unsafe\\nS1,…", usage}`; with `response_format: {type: "json_object"}` the response is
     `{safe, categories}`.
@@ -235,10 +233,10 @@ def guard(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     number_input(inputs, "max_tokens", None)
     number_input(inputs, "temperature", None, 0, 5)
     as_json = _wants_json(inputs)
-    prompt_tokens = text.count(messages)
-    check_window(model, prompt_tokens + (inputs.get("max_tokens") or MAX_TOKENS))
-    said = _stems(messages[-1]["content"])
-    categories = [category for category, phrases in HAZARD_STEMS.items() if any(each in said for each in phrases)]
+    prompt_tokens = text.count_prompt_tokens(messages)
+    check_window(model, prompt_tokens + (inputs.get("max_tokens") or DEFAULT_MAX_TOKENS))
+    last_stems = _stems(messages[-1]["content"])
+    categories = [category for category, phrases in HAZARD_STEMS.items() if any(each in last_stems for each in phrases)]
     verdict = f"unsafe\n{','.join(categories)}" if categories else "safe"
     completion_tokens = len(text.tokens(verdict))
     return {
@@ -252,12 +250,12 @@ def guard(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wants_json(inputs: dict[str, Any]) -> bool:
-    wanted: Any = inputs.get("response_format")
-    if wanted is None:
+    response_format: Any = inputs.get("response_format")
+    if response_format is None:
         return False
-    if not isinstance(wanted, dict):
-        raise mismatch("/response_format", wanted, "object")
-    kind = cast("dict[str, Any]", wanted).get("type")
+    if not isinstance(response_format, dict):
+        raise mismatch("/response_format", response_format, "object")
+    kind = cast("dict[str, Any]", response_format).get("type")
     if kind is not None and not isinstance(kind, str):
         raise mismatch("/response_format/type", kind, "string")
     return kind == "json_object"
@@ -269,7 +267,7 @@ def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
     if not isinstance(messages, list):
         raise mismatch("/messages", messages, "array")
     if not messages:
-        raise invalid("required properties at '/' are 'messages'")  # an empty list counts as none upstream
+        raise invalid("required properties at '/' are 'messages'")  # upstream, an empty list counts as missing
     checked = [_message(number, each) for number, each in enumerate(cast("list[Any]", messages))]
     for number, each in enumerate(checked):
         if each["role"] != ROLES[number % 2]:

@@ -1,11 +1,11 @@
-"""Answers and inputs that are no JSON."""
+"""Answers that are not JSON."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Media:
-    """An image or a sound, as a model answers it."""
+    """An image or a sound that a model answers."""
 
     content: bytes
     content_type: str

@@ -1,4 +1,4 @@
-"""Fixtures for pytest: a simulator of one's own for the session, and what a test asks of it."""
+"""Fixtures for pytest: a simulator for the session, and its client for each test."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:  # every run of pytest loads this plugin: what it needs is imported by those who use it
+if TYPE_CHECKING:  # every run of pytest loads this plugin, so its imports wait until a fixture is used
     from workers_ai_simulator.client import SimulatorClient
 
 COMMAND = ["-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0", "--vectorize-delay", "0"]
@@ -16,25 +16,25 @@ COMMAND = ["-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "
 
 @pytest.fixture(scope="session")
 def workers_ai_simulator_server() -> Iterator[str]:
-    """The address of a simulator that lives as long as this session. Override it to name one that is already up."""
-    # what can be imported here can be imported there, be it installed or on a path that pytest has added
+    """Address of a simulator that runs for the session. Override the fixture to name one that runs already."""
+    # the subprocess finds the package as this process does, installed or on a path that pytest has added
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     command = [sys.executable, *COMMAND, "--end-with-stdin"]
-    # the end of this process, even a violent one, closes the pipe, and the simulator ends by itself
+    # when this process ends, even when it is killed, the pipe closes and the simulator exits by itself
     with subprocess.Popen(
         command, env=environment, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as process:
         assert process.stdout
         ready = process.stdout.readline()
         if not ready.startswith("Ready on "):
-            pytest.fail(f"The simulator has not started; it ended with status {process.wait()}", pytrace=False)
+            pytest.fail(f"The simulator did not start; it exited with status {process.wait()}", pytrace=False)
         yield ready.removeprefix("Ready on ").strip()
         process.terminate()
 
 
 @pytest.fixture
 def workers_ai_simulator(workers_ai_simulator_server: str) -> "Iterator[SimulatorClient]":
-    """What a test asks of the simulator: no faults are set, and the requests are those of this test."""
+    """Client of the simulator, without faults and without the requests of earlier tests."""
     from workers_ai_simulator.client import SimulatorClient
 
     simulator = SimulatorClient(workers_ai_simulator_server)

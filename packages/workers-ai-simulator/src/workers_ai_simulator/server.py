@@ -1,4 +1,4 @@
-"""The HTTP server: every API that is simulated, and what tests and people ask of the simulator itself."""
+"""The HTTP server: the routes of every simulated service, of the simulator's own API, and of its page."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,28 +8,35 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workers_ai_simulator import markdown
-from workers_ai_simulator.api.binding import Binding
-from workers_ai_simulator.api.rest import Authentication, Rest
 from workers_ai_simulator.control import front_page
 from workers_ai_simulator.control.admin import Admin
 from workers_ai_simulator.errors import NotSimulated
-from workers_ai_simulator.gateway import wire as gateway
-from workers_ai_simulator.gateway.gateways import Gateways
-from workers_ai_simulator.inference.real_models import NONE, RealModels
+from workers_ai_simulator.gateway import routes as gateway
+from workers_ai_simulator.gateway.service import Gateways
+from workers_ai_simulator.http import envelope
+from workers_ai_simulator.inference import routes as inference
+from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.service import Inference
+from workers_ai_simulator.markdown import routes as markdown
 from workers_ai_simulator.traffic.traffic import Traffic
-from workers_ai_simulator.vectorize import wire as vectorize
+from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
+
+CREDENTIALS = {b"authorization", b"x-auth-key"}
+"""Headers of Cloudflare's REST API that carry credentials."""
 
 
 def application(
-    vectors: VectorStore, gateways: Gateways, tokens_per_second: float = 0, real: RealModels = NONE
+    vectors: VectorStore, gateways: Gateways, tokens_per_second: float = 0, real: RealModels = NO_REAL_MODELS
 ) -> Starlette:
-    """The simulator over these stores, writing streams at this pace (0: as fast as it goes), with the real models."""
+    """The simulator over these stores.
+
+    tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
+    """
     traffic = Traffic(tokens_per_second)
-    inference = Inference(traffic, gateways, real)
+    run_model = gateways.through_gateways(Inference(traffic, real).run)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -38,18 +45,31 @@ def application(
 
     return Starlette(
         routes=[
-            *Binding(inference, traffic).routes(),
-            *Rest(inference, traffic).routes(),
+            *inference.routes(run_model, traffic),
             *Admin(traffic, gateways, real).routes(),
             *front_page.routes(),
             *vectorize.routes(vectors, traffic),
-            *gateway.routes(gateways, inference, traffic),
+            *gateway.routes(gateways, run_model, traffic),
             *markdown.routes(traffic),
         ],
         middleware=[Middleware(Authentication)],
         exception_handlers={404: _not_simulated, 405: _not_simulated},
         lifespan=lifespan,
     )
+
+
+class Authentication:
+    """Middleware that refuses calls of the REST API without credentials; any credentials will do."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        names = {name for name, _ in scope.get("headers", [])}
+        if scope["type"] == "http" and scope["path"].startswith("/client/v4/") and not names & CREDENTIALS:
+            await envelope(None, 401, [(10000, "Authentication error")])(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def _not_simulated(request: Request, error: Exception) -> Response:

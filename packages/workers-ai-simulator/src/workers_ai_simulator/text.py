@@ -1,14 +1,14 @@
-"""Simulated text: the same for the same model, input and seed, and honest about being simulated."""
+"""Simulated text: the same for the same model, input and seed, and marked as simulated."""
 
 import hashlib
 import random
 import re
 
 TOKEN = re.compile(r"\s?\w{1,6}|\s?[^\w\s]|\s+")
-"""Something like a tokenizer's pieces: up to six letters or one sign, with the space before it."""
+"""A token, roughly as tokenizers have it: up to six letters or one sign, with the space before it."""
 
 TEMPLATE_TOKENS = 3
-"""Of each message, and here of a tool or a schema as well; invented."""
+"""Tokens that the prompt template adds for each message, and here for each tool or schema as well; invented."""
 
 SENTENCES = (
     "It is put together from fixed sentences, so that the same question always gets the same answer.",
@@ -22,32 +22,32 @@ REASONING = "Simulated reasoning: I look for words that the question shares with
 
 
 def tokens(text: str) -> list[str]:
-    """The text in pieces, which together are the text again."""
+    """Tokens of the text, which joined are the text again."""
     return TOKEN.findall(text)
 
 
-def mark(model: str) -> str:
-    """How an answer begins that a person reads."""
+def notice(model: str) -> str:
+    """First sentence of an answer for people: it is simulated."""
     return f"This is a simulated answer in place of {model}."
 
 
-def small_talk(model: str, system: str, question: str, *choice: object) -> str:
-    """What is said when there is nothing to answer from: about 60 to 150 tokens, some chosen by `choice`."""
+def filler(model: str, system: str, question: str, *seed: object) -> str:
+    """Answer for a question without a context, about 60 to 150 tokens; its sentences depend on `seed` as well."""
     instructions = [f"My instructions: “{shortened(system)}”."] if system else []
-    chosen = _chooser(model, system, question, *choice).sample(SENTENCES, 3)
+    chosen = _random(model, system, question, *seed).sample(SENTENCES, 3)
     return " ".join([*instructions, f"You wrote: “{shortened(question)}”.", *chosen])
 
 
-def count(messages: list[dict[str, str]]) -> int:
-    """The tokens of a prompt; three a message are the template's."""
+def count_prompt_tokens(messages: list[dict[str, str]]) -> int:
+    """Tokens of a prompt, with three for the template of each message."""
     return sum(TEMPLATE_TOKENS + len(tokens(message["content"])) for message in messages)
 
 
-def shortened(text: str, most: int = 200) -> str:
-    """The text on one line, of so many characters at most."""
+def shortened(text: str, max_length: int = 200) -> str:
+    """The text on one line, cut to `max_length` characters."""
     line = " ".join(text.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_length else line[: max_length - 1] + "…"
 
 
-def _chooser(*choice_of: object) -> random.Random:
-    return random.Random(hashlib.sha256(repr(choice_of).encode()).digest())
+def _random(*seed: object) -> random.Random:
+    return random.Random(hashlib.sha256(repr(seed).encode()).digest())

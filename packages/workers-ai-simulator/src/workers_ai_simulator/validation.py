@@ -1,4 +1,4 @@
-"""Inputs as the models' schemas take them, refused in the words of Workers AI's own validator."""
+"""Checks of model inputs by their schemas, with the errors of Workers AI's own validator."""
 
 import base64
 from collections.abc import Sequence
@@ -6,26 +6,31 @@ from typing import Any, cast
 
 from workers_ai_simulator.errors import UpstreamError
 
+INVALID_INPUT = 5006
+"""Code of an input that the model's schema refuses."""
+
 
 def invalid(reason: str) -> UpstreamError:
-    return UpstreamError(400, 5006, f"Error: {reason}")
+    """Error 5006: the inputs do not match the model's schema."""
+    return UpstreamError(400, INVALID_INPUT, f"Error: {reason}")
 
 
 def mismatch(path: str, value: object, expected: str) -> UpstreamError:
+    """Error 5006: the value at the path is of another type than expected."""
     return invalid(f"Type mismatch of '{path}', '{_type(value)}' not in '{expected}'")
 
 
 def required(inputs: dict[str, Any], *names: str, at: str = "/") -> None:
-    """Raises UpstreamError 5006 if one of the properties is missing."""
+    """Check that the properties are there. Raises UpstreamError 5006 if any is missing or null."""
     missing = [name for name in names if inputs.get(name) is None]
     if missing:
         raise invalid(f"required properties at '{at}' are '{','.join(missing)}'")
 
 
-def text_input(inputs: dict[str, Any], name: str, default: str | None = None, longest: int | None = None) -> str:
-    """The string of that name, not empty.
+def text_input(inputs: dict[str, Any], name: str, default: str | None = None, max_length: int | None = None) -> str:
+    """The input of that name, a string that is not empty; the default if it is missing.
 
-    Raises UpstreamError 5006 if it is missing (without a default), no string, empty, or longer than `longest`.
+    Raises UpstreamError 5006 if it is missing without a default, no string, empty, or longer than `max_length`.
     """
     value = inputs.get(name)
     if value is None and default is not None:
@@ -35,34 +40,34 @@ def text_input(inputs: dict[str, Any], name: str, default: str | None = None, lo
         raise mismatch(f"/{name}", value, "string")
     if not value:
         raise invalid(f"'/{name}' length must be >= 1")
-    if longest is not None and len(value) > longest:
-        raise invalid(f"'/{name}' length must be <= {longest}")
+    if max_length is not None and len(value) > max_length:
+        raise invalid(f"'/{name}' length must be <= {max_length}")
     return value
 
 
 def number_input(
-    inputs: dict[str, Any], name: str, default: float | None, least: float | None = None, most: float | None = None
+    inputs: dict[str, Any], name: str, default: float | None, minimum: float | None = None, maximum: float | None = None
 ) -> float | None:
-    """The number of that name, within its range; the default if it is missing.
+    """The input of that name, a number within its range; the default if it is missing.
 
-    Raises UpstreamError 5006 otherwise.
+    Raises UpstreamError 5006 for anything else.
     """
     value = inputs.get(name)
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise mismatch(f"/{name}", value, "number")
-    if least is not None and value < least:
-        raise invalid(f"'/{name}' must be >= {least}")
-    if most is not None and value > most:
-        raise invalid(f"'/{name}' must be <= {most}")
+    if minimum is not None and value < minimum:
+        raise invalid(f"'/{name}' must be >= {minimum}")
+    if maximum is not None and value > maximum:
+        raise invalid(f"'/{name}' must be <= {maximum}")
     return value
 
 
 def choice_input(inputs: dict[str, Any], name: str, choices: Sequence[str]) -> str | None:
-    """The string of that name, which is one of the choices; None if it is missing.
+    """The input of that name, one of the choices; None if it is missing.
 
-    Raises UpstreamError 5006 otherwise.
+    Raises UpstreamError 5006 for anything else.
     """
     if inputs.get(name) is None:
         return None
@@ -73,7 +78,7 @@ def choice_input(inputs: dict[str, Any], name: str, choices: Sequence[str]) -> s
 
 
 def byte_input(value: object, path: str) -> bytes:
-    """Bytes given as themselves, or as an array of numbers from 0 to 255.
+    """Bytes from bytes, or from an array of numbers from 0 to 255.
 
     Raises UpstreamError 5006 for anything else.
     """
@@ -92,9 +97,9 @@ def byte_input(value: object, path: str) -> bytes:
 
 
 def base64_input(value: object, path: str) -> bytes:
-    """Bytes given as base64, of which a data URI is read too.
+    """Bytes from base64, or from a data URI.
 
-    Raises UpstreamError 5006 if it is no string, 5004 if it is no base64.
+    Raises UpstreamError 5006 if the value is no string, 5004 if it is no base64.
     """
     if not isinstance(value, str):
         raise mismatch(path, value, "string")

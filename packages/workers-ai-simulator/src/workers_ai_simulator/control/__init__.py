@@ -1,1 +1,3 @@
-"""What tests and people ask of the simulator itself: the requests, the faults, the page."""
+"""The simulator's own API, for tests and people, and its page."""
+
+"""The simulator's own API, for tests and people, and its page."""

@@ -1,4 +1,4 @@
-"""What tests and people ask of the simulator itself: its requests, its faults, its gateways' logs."""
+"""The simulator's own API, for tests and people: its journal, its faults, its gateways' logs."""
 
 import json
 import time
@@ -10,21 +10,23 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator import __version__
-from workers_ai_simulator.gateway.gateways import Gateways
-from workers_ai_simulator.inference.answers import ANSWERS
+from workers_ai_simulator.catalogue import MODELS
+from workers_ai_simulator.gateway.service import Gateways
+from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 from workers_ai_simulator.inference.real_models import RealModels
-from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
 from workers_ai_simulator.traffic.journal import ENDED, Entry, State
 from workers_ai_simulator.traffic.traffic import Traffic
 
-LONGEST_WAIT = 60.0
-"""Seconds for which a request of the simulator's own API waits at most."""
+MAX_WAIT = 60.0
+"""Seconds that a request of this API waits at most."""
 
 Value = TypeVar("Value")
 
 
 class Admin:
+    """HTTP handlers of the API, and their routes."""
+
     def __init__(self, traffic: Traffic, gateways: Gateways, real: RealModels) -> None:
         self._real = real
         self._journal = traffic.journal
@@ -47,68 +49,72 @@ class Admin:
             {
                 "name": "workers-ai-simulator",
                 "version": __version__,
-                "simulated": ["text-generation", *ANSWERS],
+                "simulated": [*SIMULATED_TASKS],
                 **self._real.about(),
-                "models": sorted(m.id for m in MODELS.values() if m.task in ("text-generation", *ANSWERS)),
+                "models": sorted(m.id for m in MODELS.values() if m.task in SIMULATED_TASKS),
             }
         )
 
     async def _requests(self, request: Request) -> Response:
-        """The requests, oldest first: of a `binding`, `operation` or `model`; `since` a change, awaited `seconds`."""
+        """Requests in the journal, oldest first.
+
+        The query may select by `binding`, `operation` and `model`, and by `since`, the number of a change: then those
+        that changed later, for which the answer waits up to `seconds`.
+        """
         query = request.query_params
         try:
-            since = _query(request, "since", "a whole number of at least 0", _whole_number, 0)
-            seconds = _query(request, "seconds", "a number of at least 0", _wait, 0)
-            _query(request, "binding", f"one of {', '.join(BINDINGS)}", BINDINGS.index, 0)
+            since = _query_value(request, "since", "a whole number of at least 0", _whole_number, 0)
+            seconds = _query_value(request, "seconds", "a number of at least 0", _wait_seconds, 0)
+            _query_value(request, "binding", f"one of {', '.join(BINDINGS)}", BINDINGS.index, 0)
         except ValueError as error:
-            return _refused(str(error))
-        wanted = {name: query[name] for name in ("binding", "operation", "model") if name in query}
-        found = await self._changed(wanted, since, seconds) if "since" in query else list(self._journal)
-        return JSONResponse([entry.to_json() for entry in found if _matches(entry, wanted)])
+            return _bad_request(str(error))
+        criteria = {name: query[name] for name in ("binding", "operation", "model") if name in query}
+        entries = await self._changed(criteria, since, seconds) if "since" in query else list(self._journal)
+        return JSONResponse([entry.to_json() for entry in entries if _matches(entry, criteria)])
 
     async def _gateway_logs(self, request: Request) -> Response:
-        """The logs of all gateways `after` a number, or without one the last 100, oldest first."""
+        """Logs of all gateways, oldest first: the next 100 `after` a number, or the last 100."""
         try:
-            after = _query(request, "after", "a whole number of at least 0", _whole_number, 0)
+            after = _query_value(request, "after", "a whole number of at least 0", _whole_number, 0)
         except ValueError as error:
-            return _refused(str(error))
-        return JSONResponse(self._gateways.recent(after=after))
+            return _bad_request(str(error))
+        return JSONResponse(self._gateways.recent_logs(after=after))
 
-    async def _changed(self, wanted: dict[str, str], number: int, seconds: float) -> list[Entry]:
-        """What matches and has changed after that number, as soon as there is any or the time is over."""
+    async def _changed(self, criteria: dict[str, str], number: int, seconds: float) -> list[Entry]:
+        """Matching entries changed after that number: as soon as there are any, or none after so many seconds."""
         deadline = time.monotonic() + seconds
         while True:
             changed = await self._journal.since(number, deadline - time.monotonic())
-            found = [entry for entry in changed if _matches(entry, wanted)]
-            if found or time.monotonic() >= deadline:
-                return found
+            matches = [entry for entry in changed if _matches(entry, criteria)]
+            if matches or time.monotonic() >= deadline:
+                return matches
             number = max((entry.number for entry in changed), default=number)
 
     async def _request(self, request: Request) -> Response:
-        """One request, once it is in one of the `state`s asked for (any end by default) or `seconds` are over."""
+        """One request, once it is in one of the query's `state`s (by default, any end) or after `seconds`."""
         states: tuple[str, ...] = get_args(State)
         try:
-            wanted = _query(request, "state", f"of {', '.join(states)}", _some_of(states), ENDED)
-            seconds = _query(request, "seconds", "a number of at least 0", _wait, 0)
+            awaited = _query_value(request, "state", f"of {', '.join(states)}", _some_of(states), ENDED)
+            seconds = _query_value(request, "seconds", "a number of at least 0", _wait_seconds, 0)
         except ValueError as error:
-            return _refused(str(error))
+            return _bad_request(str(error))
         entry_id = request.path_params["id"]
-        entry = await self._journal.wait(entry_id, wanted, seconds)
+        entry = await self._journal.wait(entry_id, awaited, seconds)
         if entry is None:
             return JSONResponse({"error": f"no request {entry_id} among the last 1,000"}, 404)
         return JSONResponse(entry.to_json())
 
     async def _list_faults(self, _: Request) -> Response:
-        """All that have been set since they were last cleared: their parts, `id`, `befallen` and `remaining`."""
+        """Faults set since they were last cleared: their parts, `id`, `befallen` and `remaining`."""
         return JSONResponse([fault.to_json() for fault in self._faults])
 
     async def _set_fault(self, request: Request) -> Response:
         try:
             fault = read(json.loads(await request.body()))
         except FaultError as error:
-            return _refused(str(error), part=error.part, allowed=error.allowed)
+            return _bad_request(str(error), part=error.part, allowed=error.allowed)
         except ValueError:
-            return _refused("the body must be JSON: a fault", part=None, allowed="an object")
+            return _bad_request("the body must be a fault as JSON", part=None, allowed="an object")
         self._faults.add(fault)
         return JSONResponse(fault.to_json(), 201)
 
@@ -117,43 +123,45 @@ class Admin:
         return Response(status_code=204)
 
 
-def _matches(entry: Entry, wanted: dict[str, str]) -> bool:
-    return all(getattr(entry, name) == value for name, value in wanted.items())
+def _matches(entry: Entry, criteria: dict[str, str]) -> bool:
+    return all(getattr(entry, name) == value for name, value in criteria.items())
 
 
-def _refused(message: str, **more: str | None) -> Response:
+def _bad_request(message: str, **more: str | None) -> Response:
     return JSONResponse({"error": message, **more}, 400)
 
 
-def _query(request: Request, name: str, allowed: str, read_value: Callable[[str], Value], default: Value) -> Value:
-    """The value of that name in the query. Raises ValueError, in a sentence, for one that cannot be read."""
-    said = request.query_params.get(name)
-    if said is None:
+def _query_value(
+    request: Request, name: str, allowed: str, read_value: Callable[[str], Value], default: Value
+) -> Value:
+    """Value of that name in the query, or the default. Raises ValueError, with a sentence, for an invalid value."""
+    text = request.query_params.get(name)
+    if text is None:
         return default
     try:
-        return read_value(said)
+        return read_value(text)
     except ValueError:
-        raise ValueError(f"{name} must be {allowed}, not {said!r}") from None
+        raise ValueError(f"{name} must be {allowed}, not {text!r}") from None
 
 
-def _whole_number(said: str) -> int:
-    if not said.isdecimal():
-        raise ValueError(said)
-    return int(said)
+def _whole_number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
 
 
-def _wait(said: str) -> float:
-    seconds = float(said)
-    if not seconds >= 0:  # nor is "nan"
-        raise ValueError(said)
-    return min(seconds, LONGEST_WAIT)
+def _wait_seconds(text: str) -> float:
+    seconds = float(text)
+    if not seconds >= 0:  # false for "nan" as well
+        raise ValueError(text)
+    return min(seconds, MAX_WAIT)
 
 
 def _some_of(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
-    def read_values(said: str) -> tuple[str, ...]:
-        values = tuple(said.split(","))
+    def read_values(text: str) -> tuple[str, ...]:
+        values = tuple(text.split(","))
         if not set(values) <= set(known):
-            raise ValueError(said)
+            raise ValueError(text)
         return values
 
     return read_values

@@ -1,4 +1,4 @@
-"""The page at the simulator's root, for people: what is simulated, the models, the requests as they come."""
+"""The page at the simulator's root: its fidelity, its models, and the requests as they come."""
 
 import hashlib
 from dataclasses import asdict
@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.inference.answers import ANSWERS
-from workers_ai_simulator.models import MODELS, Model
+from workers_ai_simulator.catalogue import MODELS, Model
+from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 
 FOLDER = files("workers_ai_simulator").joinpath("page")
 INDEX = "index.html"
@@ -26,10 +26,10 @@ HEADERS = {
     "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
-    # asked again each time, and not sent again: who edits the page sees it with the next reload
+    # revalidated each time: whoever edits the page sees the change with the next reload
     "cache-control": "no-cache",
 }
-SHOWN = (
+MODEL_FIELDS = (
     "id", "task", "context_window", "dimensions", "max_input_tokens", "price", "rate_limit_per_minute", "dialect",
     "abilities", "deprecated",
 )  # fmt: skip
@@ -44,18 +44,18 @@ def routes() -> list[BaseRoute]:
 
 
 def _index(request: Request) -> Response:
-    return _served(request, INDEX)
+    return _file_response(request, INDEX)
 
 
 def _file(request: Request) -> Response:
     name = request.path_params["file"]
     if name not in {each.name for each in FOLDER.iterdir()}:
-        return Response("There is no such file of the page.", 404, media_type="text/plain")
-    return _served(request, name)
+        return Response("The page has no such file.", 404, media_type="text/plain")
+    return _file_response(request, name)
 
 
-def _served(request: Request, name: str) -> Response:
-    """The file of that name, or status 304 if the browser has it already."""
+def _file_response(request: Request, name: str) -> Response:
+    """The file of that name, or status 304 if the browser has its current version."""
     content = FOLDER.joinpath(name).read_bytes()
     etag = f'"{hashlib.sha256(content).hexdigest()[:32]}"'
     headers = {**HEADERS, "etag": etag}
@@ -65,11 +65,11 @@ def _served(request: Request, name: str) -> Response:
 
 
 def _models(_: Request) -> Response:
-    """Every model that is known, and whether it is `simulated`: the others are answered with status 501."""
+    """All models of the catalogue, and whether each is `simulated`: calls of the others answer 501."""
     return JSONResponse([_row(model) for model in MODELS.values()])
 
 
 def _row(model: Model) -> dict[str, Any]:
-    known = asdict(model)
-    simulated = model.task in ("text-generation", *ANSWERS)
-    return {**{name: known[name] for name in SHOWN}, "simulated": simulated}
+    facts = asdict(model)
+    simulated = model.task in SIMULATED_TASKS
+    return {**{name: facts[name] for name in MODEL_FIELDS}, "simulated": simulated}

@@ -1,1 +1,1 @@
-"""AI Gateway: every call of a model on its way through a gateway is cached, limited, tried again and written down."""
+"""AI Gateway: model calls on their way through a gateway, which caches, limits, retries and logs them."""

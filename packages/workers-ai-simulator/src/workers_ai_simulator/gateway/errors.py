@@ -1,28 +1,28 @@
-"""Errors as AI Gateway itself reports them, before or instead of the model's."""
+"""Errors that AI Gateway itself reports, before or instead of the model's."""
 
 from starlette.responses import JSONResponse, Response
 
 from workers_ai_simulator.errors import UpstreamError
 
 INVALID_INPUT = 7001
-"""Of the REST API (recorded: "7001: Invalid enum value. Expected …"). That a model call's options are refused with it
-too is invented."""
+"""Code of the REST API (recorded: "7001: Invalid enum value. Expected …"). That it also refuses the gateway options of
+a model call is invented."""
 NOT_FOUND = 7002
-"""The library behind that API has it so; its sentence "Log not found" is recorded."""
+"""Code by the library behind that API; its sentence "Log not found" is recorded."""
 CONFLICT = 7006
-"""Invented: what creating a gateway a second time answers was not found."""
+"""Invented code: no recording shows the answer when a gateway is created a second time."""
 TIMEOUT = 3007
-"""Invented for a gateway: which code its timeout has was not found, this is Workers AI's own for one."""
+"""Workers AI's own code for a timeout. No recording shows the code of a gateway's."""
 
 
 class GatewayError(UpstreamError):
-    """The `Ai` class throws it as an error named `AiGatewayError`, with the message `<code>: <description>`."""
+    """Error that the `Ai` class throws with the name `AiGatewayError` and the message `<code>: <description>`."""
 
     def __init__(self, status: int, code: int, description: str) -> None:
         super().__init__(status, code, description, "AiGatewayError")
 
     def response(self) -> Response:
-        """The body that recordings of gateways have; `error`, not `errors`, is no mistake of this file."""
+        """The body that recordings of gateways have, whose list of errors is named `error`, not `errors`."""
         body = {
             "success": False,
             "result": [],
@@ -38,27 +38,35 @@ class GatewayError(UpstreamError):
 
 
 def invalid(reason: str) -> GatewayError:
+    """Error 7001: a value in a request is not valid."""
     return GatewayError(400, INVALID_INPUT, reason)
 
 
 def rate_limited() -> GatewayError:
-    """Recorded, as is that no `Retry-After` comes with it."""
+    """Error 2003: too many calls. Recorded, also that no `Retry-After` comes with it."""
     return GatewayError(429, 2003, "Rate limited")
 
 
 def unauthorized() -> GatewayError:
-    """Recorded of a gateway with authentication that gets no token."""
+    """Error 2009: a call without a token, of a gateway with authentication. Recorded."""
     return GatewayError(401, 2009, "Unauthorized")
 
 
 def unknown_provider() -> GatewayError:
-    """The code and its sentence are recorded, its status is not."""
+    """Error 2008: no such provider. The code and the sentence are recorded, the status is not."""
     return GatewayError(400, 2008, "Invalid provider")
 
 
 def timed_out(milliseconds: int) -> GatewayError:
+    """Error 3007: the model did not begin to answer in time."""
     return GatewayError(408, TIMEOUT, f"The model did not begin to answer within {milliseconds} ms")
 
 
-def not_found(what: str) -> GatewayError:
-    return GatewayError(404, NOT_FOUND, f"{what} not found")
+def not_found(kind: str) -> GatewayError:
+    """Error 7002: there is no such gateway, log or body."""
+    return GatewayError(404, NOT_FOUND, f"{kind} not found")
+
+
+def already_exists() -> GatewayError:
+    """Error 7006: there is a gateway of that id."""
+    return GatewayError(409, CONFLICT, "A gateway with this id exists already")

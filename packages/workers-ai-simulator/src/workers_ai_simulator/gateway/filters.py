@@ -1,4 +1,4 @@
-"""The query of the REST API's list of logs, as a search in the log store."""
+"""Query of the REST API's list of logs, read as a search in the log store."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -8,13 +8,13 @@ from typing import Any, cast
 from starlette.datastructures import QueryParams
 
 from workers_ai_simulator.gateway.errors import invalid
-from workers_ai_simulator.gateway.logs import Search
+from workers_ai_simulator.gateway.models import LogSearch
 
-MOST_A_PAGE = 50
-"""Not documented; what the API's other lists have."""
+MAX_PAGE_SIZE = 50
+"""Not documented for logs; the maximum of the API's other lists."""
 
 Condition = tuple[str, list[Any]]
-"""SQL and its values."""
+"""SQL, and the values of its parameters."""
 
 ORDERS = (
     "created_at", "provider", "model", "model_type", "success", "cached", "cost", "tokens_in", "tokens_out",
@@ -27,12 +27,14 @@ KEYS = {
     "user_agent": "user_agent",
     "tokens": "tokens_in + tokens_out",
 }
-"""Key of a filter → SQL. Keys of what is not simulated (`dlp_action`, `wholesale` and the like) match nothing."""
+"""Key of a filter → SQL."""
 
 UNUSED_KEYS = ("authentication", "wholesale", "compatibilityMode", "dlp_action")
+"""Keys of features that are not simulated: their values are null, and match no other value."""
 NUMBERS = ("cost", "tokens", "tokens_in", "tokens_out", "duration", "feedback")
 METADATA_KEYS = {"metadata.key": "key", "metadata.value": "CAST(value AS TEXT)"}
-"""Each matches any entry of a log's metadata: recorded is that a key and a value need not be of the same entry."""
+"""Key of a filter → SQL. Each matches any entry of a log's metadata: recordings show that a key and a value need not
+belong to the same entry."""
 
 COMPARISONS: dict[str, Callable[[str, int], str]] = {
     "eq": lambda column, count: f"{column} IN ({_places(count)})",
@@ -50,18 +52,18 @@ RANGES = {
     "tokens_out": "tokens_out",
     "total_tokens": "tokens_in + tokens_out",
 }
-"""`min_…` and `max_…` of a quantity → SQL."""
+"""Quantity, whose parameters are `min_…` and `max_…` → SQL."""
 
 
-def search(query: QueryParams) -> Search:
-    """The logs that a query asks for, and the page of them.
+def search(query: QueryParams) -> LogSearch:
+    """Search for the logs that the query asks for, with its page.
 
-    Raises GatewayError 7001 for a value that is not of its parameter.
+    Raises GatewayError 7001 for an invalid value.
     """
-    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MOST_A_PAGE)
+    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MAX_PAGE_SIZE)
     conditions = [
         *((f"{name} = ?", [query[name]]) for name in EXACT if name in query),
-        *((f"{name} = ?", [_truth(query, name)]) for name in ("success", "cached") if name in query),
+        *((f"{name} = ?", [_boolean(query, name)]) for name in ("success", "cached") if name in query),
         *(
             (f"{sql} >= ?", [_float(f"min_{name}", query[f"min_{name}"])])
             for name, sql in RANGES.items()
@@ -72,14 +74,14 @@ def search(query: QueryParams) -> Search:
             for name, sql in RANGES.items()
             if f"max_{name}" in query
         ),
-        *((f"created_at {sign} ?", [_moment(query[name])]) for name, sign in DATES.items() if name in query),
+        *((f"created_at {sign} ?", [_milliseconds(query[name])]) for name, sign in DATES.items() if name in query),
         *([("feedback = ?", [1 if query["feedback"] == "1" else -1])] if "feedback" in query else []),
         *([("instr(lower(metadata), lower(?))", [query["search"]])] if "search" in query else []),
         *(_condition(each) for each in _filters(query)),
     ]
     where = " AND ".join(f"({sql})" for sql, _ in conditions) or "TRUE"
     values = [value for _, values in conditions for value in values]
-    return Search(where, values, _order(query), per_page, (page - 1) * per_page)
+    return LogSearch(where, values, _order(query), per_page, (page - 1) * per_page)
 
 
 DATES = {"start_date": ">=", "end_date": "<="}
@@ -96,48 +98,48 @@ def _order(query: QueryParams) -> str:
 
 
 def _filters(query: QueryParams) -> list[dict[str, Any]]:
-    """`{key, operator, value}` each: from JSON in `filters`, or from the dotted names that Cloudflare's SDKs write."""
+    """Filters `{key, operator, value}`, from JSON in `filters` or from the dotted names of Cloudflare's SDKs."""
     if "filters" in query:
         try:
-            found = json.loads(query["filters"])
+            filters = json.loads(query["filters"])
         except ValueError:
-            found = None
-        if not isinstance(found, list):
+            filters = None
+        if not isinstance(filters, list):
             raise invalid("filters: Expected array")
-        return [each if isinstance(each, dict) else {} for each in cast("list[Any]", found)]
-    keys, operators, sent = (query.getlist(f"filters.{part}") for part in ("key", "operator", "value"))
-    values = [{"true": True, "false": False}.get(value, value) for value in sent]
+        return [each if isinstance(each, dict) else {} for each in cast("list[Any]", filters)]
+    keys, operators, texts = (query.getlist(f"filters.{part}") for part in ("key", "operator", "value"))
+    values = [{"true": True, "false": False}.get(value, value) for value in texts]
     if len(keys) == 1:
         return [{"key": keys[0], "operator": "".join(operators), "value": values}]
-    # the SDKs write the parts of several filters one kind after the other: only their places tell what belongs together
+    # the SDKs write all keys, then all operators, then all values: the n-th of each belong to one filter
     if not len(keys) == len(operators) == len(values):
         raise invalid("filters: Expected one key, operator and value each")
     parts = zip(keys, operators, values, strict=True)
     return [{"key": key, "operator": operator, "value": [value]} for key, operator, value in parts]
 
 
-def _condition(given: dict[str, Any]) -> Condition:
-    key, operator, value = given.get("key"), given.get("operator"), given.get("value")
+def _condition(filter_: dict[str, Any]) -> Condition:
+    key, operator, value = filter_.get("key"), filter_.get("operator"), filter_.get("value")
     if key not in KEYS and key not in METADATA_KEYS and key not in UNUSED_KEYS:
         raise invalid(f"Invalid enum value. Expected {' | '.join((*KEYS, *METADATA_KEYS, *UNUSED_KEYS))}")
     if operator not in COMPARISONS:
         raise invalid(f"Invalid enum value. Expected {' | '.join(COMPARISONS)}")
     if not isinstance(value, list) or not value:
         raise invalid("value: Expected array")
-    values = [_compared(str(key), each) for each in cast("list[Any]", value)]
+    values = [_column_value(str(key), each) for each in cast("list[Any]", value)]
     column = METADATA_KEYS.get(key) or KEYS.get(key, "NULL")
     sql = COMPARISONS[operator](column, len(values))
     if key in METADATA_KEYS:
-        sql = f"EXISTS (SELECT 1 FROM json_each(logs.metadata) WHERE {sql})"  # noqa: S608 - of tables above
+        sql = f"EXISTS (SELECT 1 FROM json_each(logs.metadata) WHERE {sql})"  # noqa: S608 - from the tables above
     return sql, values
 
 
-def _compared(key: str, value: object) -> Any:
-    """The value as its column has it."""
+def _column_value(key: str, value: object) -> Any:
+    """The value of a filter in the type that its column has."""
     if value is not None and not isinstance(value, str | int | float):
         raise invalid("value: Expected string, number, boolean or null")
     if key == "created_at":
-        return _moment(str(value))
+        return _milliseconds(str(value))
     if key in NUMBERS and isinstance(value, str):
         return _float(key, value)
     if key == "metadata.value" and not isinstance(value, str):
@@ -156,29 +158,29 @@ def _float(name: str, text: str) -> float:
         raise invalid(f"{name}: Expected number") from None
 
 
-def _whole(query: QueryParams, name: str, default: int, most: int | None = None) -> int:
+def _whole(query: QueryParams, name: str, default: int, maximum: int | None = None) -> int:
     text = query.get(name, str(default))
-    if not text.isdecimal() or int(text) < 1 or (most is not None and int(text) > most):
-        raise invalid(f"{name}: Number must be 1 {f'to {most}' if most else 'or more'}")
+    if not text.isdecimal() or int(text) < 1 or (maximum is not None and int(text) > maximum):
+        raise invalid(f"{name}: Number must be 1 {f'to {maximum}' if maximum else 'or more'}")
     return int(text)
 
 
-def _truth(query: QueryParams, name: str) -> bool:
+def _boolean(query: QueryParams, name: str) -> bool:
     if query[name] not in ("true", "false"):
         raise invalid(f"{name}: Expected boolean")
     return query[name] == "true"
 
 
-def _moment(text: str) -> float:
-    """Milliseconds since 1970."""
+def _milliseconds(text: str) -> float:
+    """Milliseconds since 1970, of a date in ISO 8601; without a time zone it is UTC."""
     try:
-        moment = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text)
     except ValueError:
         raise invalid("Invalid date") from None
-    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() * 1000
+    return date.replace(tzinfo=date.tzinfo or UTC).timestamp() * 1000
 
 
 def page_of(items: Sequence[Any], query: QueryParams) -> tuple[Sequence[Any], int, int]:
-    """The part of a list that `page` and `per_page` ask for, with both."""
-    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MOST_A_PAGE)
+    """Items on the page that the query asks for, with `page` and `per_page`."""
+    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MAX_PAGE_SIZE)
     return items[(page - 1) * per_page : page * per_page], page, per_page

@@ -1,4 +1,4 @@
-"""What a caller asks of a gateway for one call: the binding's `options.gateway`, or `cf-aig-*` headers."""
+"""Options of one call through a gateway: the binding's `options.gateway`, or `cf-aig-*` headers."""
 
 import json
 import re
@@ -7,24 +7,23 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from workers_ai_simulator.gateway.errors import invalid
+from workers_ai_simulator.gateway.models import Scalar
 
 Backoff = Literal["constant", "linear", "exponential"]
-Scalar = str | int | float | bool
-
 BACKOFFS = ("constant", "linear", "exponential")
-LONGEST_DELAY_MS = 5000
-MOST_ATTEMPTS = 5
-MOST_METADATA = 5
-SHORTEST_TTL, LONGEST_TTL = 60, 31 * 24 * 3600
-"""Seconds. Cloudflare's documentation of caching: 60 seconds to one month."""
+MAX_RETRY_DELAY_MS = 5000
+MAX_ATTEMPTS = 5
+MAX_METADATA_ENTRIES = 5
+MIN_TTL, MAX_TTL = 60, 31 * 24 * 3600
+"""Seconds that an answer may stay cached: 60 seconds to one month, by Cloudflare's documentation of caching."""
 
 GATEWAY_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-"""Cloudflare documents the length; the alphabet is that of the ids which people use."""
+"""Cloudflare documents the length; the alphabet is that of ids seen in public code."""
 
 
 @dataclass(frozen=True)
 class CustomCost:
-    """What the caller says a call costs, in dollars."""
+    """Cost of a call as its caller states it, in dollars."""
 
     per_token_in: float = 0
     per_token_out: float = 0
@@ -33,17 +32,17 @@ class CustomCost:
 
 @dataclass(frozen=True)
 class GatewayOptions:
-    """The options of one call; None where the gateway's own settings hold."""
+    """Options of one call; None where the gateway's own settings apply."""
 
     id: str
     cache_key: str | None = None
     cache_ttl: int | None = None
-    """Seconds."""
+    """Seconds that the answer stays cached."""
     skip_cache: bool = False
     metadata: dict[str, Scalar] | None = None
     collect_log: bool | None = None
     collect_payload: bool = True
-    """Whether the log keeps the bodies."""
+    """Whether the log stores the bodies."""
     event_id: str | None = None
     request_timeout_ms: int | None = None
     max_attempts: int | None = None
@@ -52,16 +51,16 @@ class GatewayOptions:
     custom_cost: CustomCost | None = None
     provider: str = "workers-ai"
     path: str | None = None
-    """What was called at the provider; None for the model's id."""
+    """Endpoint called at the provider; None for the model's id."""
     step: int = 0
-    """The place in the list of a universal request."""
+    """Place in the list of steps of a universal request, from 0."""
     user_agent: str | None = None
 
     @classmethod
     def from_json(cls, value: Any) -> "GatewayOptions":
-        """Read `options.gateway` of the binding, or what `from_headers` made of headers.
+        """Read the binding's `options.gateway`, or the result of `from_headers`.
 
-        Raises GatewayError 7001 for what the documentation rules out. Metadata is never refused.
+        Raises GatewayError 7001 for values that the documentation rules out. Metadata is never refused.
         """
         match value:
             case {"id": str(gateway_id), **rest} if GATEWAY_ID.fullmatch(gateway_id):
@@ -71,23 +70,23 @@ class GatewayOptions:
         retries: Any = options.get("retries") or {}
         if not isinstance(retries, dict):
             raise invalid("retries: expected an object")
-        attempts = cast("dict[str, Any]", retries)
-        backoff = attempts.get("backoff")
+        retry = cast("dict[str, Any]", retries)
+        backoff = retry.get("backoff")
         if backoff is not None and backoff not in BACKOFFS:
             raise invalid(f"retries.backoff: Invalid enum value. Expected {' | '.join(BACKOFFS)}")
         return cls(
             id=gateway_id,
             cache_key=_text(options, "cacheKey"),
-            # 0 is no TTL at all: the `AiGateway` class does not send it either
-            cache_ttl=_whole(options, "cacheTtl", SHORTEST_TTL, LONGEST_TTL) if options.get("cacheTtl") else None,
+            # 0 means no TTL: the `AiGateway` class does not send it either
+            cache_ttl=_whole(options, "cacheTtl", MIN_TTL, MAX_TTL) if options.get("cacheTtl") else None,
             skip_cache=_flag(options, "skipCache") or False,
             metadata=metadata(options.get("metadata")),
             collect_log=_flag(options, "collectLog"),
             collect_payload=_flag(options, "collectLogPayload") is not False,
             event_id=_text(options, "eventId"),
             request_timeout_ms=_whole(options, "requestTimeoutMs", 1),
-            max_attempts=_whole(attempts, "maxAttempts", 1, MOST_ATTEMPTS),
-            retry_delay_ms=_whole(attempts, "retryDelayMs", 0, LONGEST_DELAY_MS),
+            max_attempts=_whole(retry, "maxAttempts", 1, MAX_ATTEMPTS),
+            retry_delay_ms=_whole(retry, "retryDelayMs", 0, MAX_RETRY_DELAY_MS),
             backoff=backoff,
             custom_cost=_custom_cost(options.get("customCost")),
             provider=_text(options, "provider") or "workers-ai",
@@ -98,23 +97,23 @@ class GatewayOptions:
 
 
 def from_headers(gateway_id: str, headers: Mapping[str, str]) -> dict[str, Any]:
-    """The options in those headers (names in lower case), written as the binding writes them."""
+    """Options in the headers, whose names are in lower case, in the binding's form."""
     retries = {name: read(headers[header]) for header, (name, read) in RETRY_HEADERS.items() if header in headers}
     options = {name: read(headers[header]) for header, (name, read) in HEADERS.items() if header in headers}
     return {"id": gateway_id, **options, **({"retries": retries} if retries else {})}
 
 
 def metadata(value: object) -> dict[str, Scalar] | None:
-    """The metadata that a log gets: the first five entries, or none at all if one of them is null or an object.
+    """Metadata that a log stores: the first five entries, or None if any entry is null, a list or an object.
 
-    Recorded of the real gateway, which refuses none of it.
+    Recorded of the real gateway, which refuses no metadata.
     """
     if not isinstance(value, dict):
         return None
     entries = cast("dict[str, Any]", value)
     if not entries or not all(isinstance(each, str | int | float) for each in entries.values()):
         return None
-    return dict(list(entries.items())[:MOST_METADATA])
+    return dict(list(entries.items())[:MAX_METADATA_ENTRIES])
 
 
 def _json(text: str) -> Any:
@@ -142,7 +141,7 @@ HEADERS = {
     "cf-aig-custom-cost": ("customCost", _json),
     "user-agent": ("userAgent", str),
 }
-"""Header → option and how its value is read. The first two are the older names, which still count."""
+"""Header → option, and the function that reads its value. The first two are older names, which still work."""
 
 RETRY_HEADERS = {
     "cf-aig-max-attempts": ("maxAttempts", _json),
@@ -165,23 +164,23 @@ def _flag(options: dict[str, Any], name: str) -> bool | None:
     return value
 
 
-def _whole(options: dict[str, Any], name: str, least: int, most: int | None = None) -> int | None:
+def _whole(options: dict[str, Any], name: str, minimum: int, maximum: int | None = None) -> int | None:
     value = options.get(name)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
         raise invalid(f"{name}: Expected integer")
-    if value < least or (most is not None and value > most):
-        raise invalid(f"{name}: must be {least} {f'to {most}' if most is not None else 'or more'}")
+    if value < minimum or (maximum is not None and value > maximum):
+        raise invalid(f"{name}: must be {minimum} {f'to {maximum}' if maximum is not None else 'or more'}")
     return int(value)
 
 
 def _custom_cost(value: object) -> CustomCost | None:
     if value is None:
         return None
-    given = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    entries = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
     names = {"per_token_in": "per_token_in", "per_token_out": "per_token_out", "total_cost": "total"}
-    costs = {names[name]: each for name, each in given.items() if name in names and isinstance(each, int | float)}
+    costs = {names[name]: each for name, each in entries.items() if name in names and isinstance(each, int | float)}
     if not costs:
         raise invalid("cf-aig-custom-cost: expected per_token_in and per_token_out, or total_cost")
     return CustomCost(**costs)

@@ -1,4 +1,4 @@
-"""Tokens and dollars of a model call, from the price list of Workers AI."""
+"""Tokens and cost of a model call, by the price list of Workers AI."""
 
 import base64
 import math
@@ -6,35 +6,36 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.gateway.options import CustomCost
-from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.text import tokens
 
 DOLLARS_PER_NEURON = 0.011 / 1000
-"""Workers AI's price; a recorded log (42 tokens in, 2 out, llama-3.2-3b: $0.0000028070) agrees."""
+"""Workers AI's price; it agrees with a recorded log (42 tokens in, 2 out, llama-3.2-3b: $0.0000028070)."""
 TILE = 512
+"""Pixels of a tile's side."""
 DEFAULT_SIDE, DEFAULT_STEPS = 1024, 4
 WAV_HEADER, WAV_BYTES_PER_SECOND = 44, 2 * 24_000
-"""Of a sound whose length the answer does not say; the simulator speaks at 24 kHz with 16 bits."""
+"""Bytes of the WAV files of this simulator: 24 kHz, 16 bits. They give the length of a sound whose answer does not."""
 
 
 @dataclass(frozen=True)
 class Usage:
-    """Tokens as the model reports them; 0 of a model that reports none."""
+    """Tokens that the model reports; 0 for a model that reports none."""
 
     tokens_in: int = 0
     tokens_out: int = 0
 
     @classmethod
     def of(cls, answer: Any) -> "Usage":
-        """From `usage` of a whole answer or of a stream's frame, in any of its dialects."""
+        """Usage in a whole answer, or in a frame of a stream, in any dialect."""
         match answer:
-            case {"usage": {"prompt_tokens": int(sent), "completion_tokens": int(received)}}:
-                return cls(sent, received)
-            case {"usage": {"input_tokens": int(sent), "output_tokens": int(received)}}:
-                return cls(sent, received)
-            case {"usage": {"prompt_tokens": int(sent)}}:
-                return cls(sent)
+            case {"usage": {"prompt_tokens": int(prompt), "completion_tokens": int(completion)}}:
+                return cls(prompt, completion)
+            case {"usage": {"input_tokens": int(prompt), "output_tokens": int(completion)}}:
+                return cls(prompt, completion)
+            case {"usage": {"prompt_tokens": int(prompt)}}:
+                return cls(prompt)
             case {"response": {"usage": usage}}:
                 return cls.of({"usage": usage})
             case _:
@@ -42,8 +43,8 @@ class Usage:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What a price may depend on."""
+class BilledCall:
+    """Call of a model, with the quantities that a price may depend on."""
 
     inputs: dict[str, Any]
     answer: Any
@@ -59,7 +60,7 @@ class Measured:
         return sum(len(text) for text in _texts(self.inputs))
 
     def minutes(self) -> float:
-        """Of the sound that was heard or spoken."""
+        """Minutes of the sound that was transcribed or spoken."""
         match self.answer:
             case {"transcription_info": {"duration": int() | float() as seconds}}:
                 return seconds / 60
@@ -86,53 +87,53 @@ class Measured:
 
     def _number(self, name: str, default: float) -> float:
         try:
-            return float(self.inputs.get(name) or default)  # a form's numbers are strings
+            return float(self.inputs.get(name) or default)  # numbers in a form are strings
         except (TypeError, ValueError):
             return default
 
 
-UNITS: dict[str, Callable[[Measured], float]] = {
+UNITS: dict[str, Callable[[BilledCall], float]] = {
     "neurons_per_m_input_tokens": lambda call: call.tokens_in() / 1_000_000,
     "neurons_per_m_output_tokens": lambda call: call.tokens_out() / 1_000_000,
-    "neurons_per_audio_minute": Measured.minutes,
+    "neurons_per_audio_minute": BilledCall.minutes,
     "neurons_per_1k_characters": lambda call: call.characters() / 1000,
-    "neurons_per_tile": Measured.tiles,
-    "neurons_per_step": Measured.steps,
-    "neurons_per_output_tile": Measured.tiles,
+    "neurons_per_tile": BilledCall.tiles,
+    "neurons_per_step": BilledCall.steps,
+    "neurons_per_output_tile": BilledCall.tiles,
     "neurons_per_output_tile_per_step": lambda call: call.tiles() * call.steps(),
     "neurons_first_megapixel": lambda _: 1,
-    "neurons_per_further_megapixel": Measured.further_megapixels,
+    "neurons_per_further_megapixel": BilledCall.further_megapixels,
 }
-"""Unit of models.json → how many of it a call takes. Images that are sent are not counted."""
+"""Unit of a price in models.json → number of units in a call. Images that are sent are not counted."""
 
 
 def cost(model_id: str, inputs: dict[str, Any], answer: Any, usage: Usage) -> float:
-    """Dollars; 0 of a model whose price is not known."""
+    """Cost in dollars; 0 for a model whose price is not known."""
     model = MODELS.get(model_id)
     if model is None:
         return 0
-    call = Measured(inputs, answer, usage)
+    call = BilledCall(inputs, answer, usage)
     priced = [(unit, price) for unit, price in model.price.items() if price and unit in UNITS]
     return sum(price * UNITS[unit](call) for unit, price in priced) * DOLLARS_PER_NEURON
 
 
-def custom(price: CustomCost, usage: Usage) -> float:
-    """Dollars, as the caller reckons them."""
+def custom_cost(price: CustomCost, usage: Usage) -> float:
+    """Cost in dollars at the caller's own price."""
     if price.total is not None:
         return price.total
     return price.per_token_in * usage.tokens_in + price.per_token_out * usage.tokens_out
 
 
-TEXTS = ("text", "prompt", "query", "contexts", "input_text", "messages", "content", "translated_text", "summary")
+TEXT_FIELDS = ("text", "prompt", "query", "contexts", "input_text", "messages", "content", "translated_text", "summary")
 
 
 def _texts(value: object) -> list[str]:
-    """The texts that a model reads or writes, wherever its inputs or its answer have them."""
+    """Every text in the fields of a model's inputs or answer that hold texts."""
     if isinstance(value, str):
         return [value]
     if isinstance(value, list):
         return [text for each in cast("list[object]", value) for text in _texts(each)]
     if isinstance(value, dict):
-        found = cast("dict[str, object]", value)
-        return [text for name in TEXTS for text in _texts(found.get(name))]
+        entries = cast("dict[str, object]", value)
+        return [text for name in TEXT_FIELDS for text in _texts(entries.get(name))]
     return []

@@ -1,1 +1,1 @@
-"""Images: painted, described and classified."""
+"""Images: painted for a prompt, described, and classified by their colours."""

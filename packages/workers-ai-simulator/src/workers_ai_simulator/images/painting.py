@@ -1,7 +1,7 @@
-"""Images: painted for a prompt, painted over a given image, and described.
+"""Images: painted for a prompt or over an input image, and described.
 
-What each model takes is in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its page) and in
-`AiModels` of `@cloudflare/workers-types`.
+The inputs of each model are documented in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its
+page) and in `AiModels` of `@cloudflare/workers-types`.
 """
 
 import base64
@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
+from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.models import Model
 from workers_ai_simulator.text import tokens
 from workers_ai_simulator.validation import (
     base64_input,
@@ -37,41 +37,42 @@ from workers_ai_simulator.validation import (
 Pixels = NDArray[np.floating]
 Size = tuple[int, int]
 
-MOST_INPUT_PIXELS = 4096 * 4096
-"""A larger image is refused before it is unpacked."""
+MAX_INPUT_PIXELS = 4096 * 4096
+"""Pixels of an input image; a larger one is refused before it is decoded."""
 
 MADE_BY = "workers-ai-simulator"
 
 
 @dataclass(frozen=True)
 class Painter:
-    """What a model that makes images takes, and how it answers."""
+    """Inputs and output of a model that makes images. Ranges are `(minimum, maximum)`, None for no bound."""
 
     output: Literal["png", "jpeg", "json"]
     """Bytes of a PNG or a JPEG, or `{image: base64 JPEG}`."""
     size: Size
+    """Default width and height."""
     side: tuple[int, int] = (256, 2048)
     steps: tuple[int | None, int | None] = (None, 20)
     guidance: tuple[float | None, float | None] = (None, None)
-    least_seed: int | None = None
-    longest_prompt: int | None = None
+    min_seed: int | None = None
+    max_prompt_length: int | None = None
     takes_image: bool = True
-    needs: tuple[str, ...] = ()
-    """Of `image` and `mask`, what it cannot do without."""
+    required: tuple[str, ...] = ()
+    """The required inputs among `image` and `mask`."""
     only: tuple[str, ...] = ()
-    """The properties that it takes, if it refuses all others."""
-    form: bool = False
-    """Its inputs are the fields of a form: numbers come as text, images as `input_image_0` to `input_image_3`."""
+    """The only inputs that it takes; empty if it ignores unknown ones."""
+    takes_form: bool = False
+    """Whether its inputs are fields of a form: numbers as text, images as `input_image_0` to `input_image_3`."""
 
 
-FLUX_2 = Painter("json", (1024, 768), side=(256, 1920), steps=(1, 50), takes_image=False, form=True)
+FLUX_2 = Painter("json", (1024, 768), side=(256, 1920), steps=(1, 50), takes_image=False, takes_form=True)
 
 PAINTERS = {
     "@cf/black-forest-labs/flux-1-schnell": Painter(
         "json",
         (1024, 1024),
         steps=(None, 8),
-        longest_prompt=2048,
+        max_prompt_length=2048,
         takes_image=False,
         only=("prompt", "steps", "seed"),
     ),
@@ -79,16 +80,16 @@ PAINTERS = {
     "@cf/black-forest-labs/flux-2-klein-4b": FLUX_2,
     "@cf/black-forest-labs/flux-2-klein-9b": FLUX_2,
     "@cf/leonardo/lucid-origin": Painter(
-        "json", (1120, 1120), side=(0, 2500), steps=(1, 40), guidance=(0, 10), least_seed=0, takes_image=False
+        "json", (1120, 1120), side=(0, 2500), steps=(1, 40), guidance=(0, 10), min_seed=0, takes_image=False
     ),
     "@cf/leonardo/phoenix-1.0": Painter(
-        "jpeg", (1024, 1024), side=(0, 2048), steps=(1, 50), guidance=(2, 10), least_seed=0, takes_image=False
+        "jpeg", (1024, 1024), side=(0, 2048), steps=(1, 50), guidance=(2, 10), min_seed=0, takes_image=False
     ),
     "@cf/stabilityai/stable-diffusion-xl-base-1.0": Painter("png", (1024, 1024)),
     "@cf/bytedance/stable-diffusion-xl-lightning": Painter("png", (1024, 1024)),
     "@cf/lykon/dreamshaper-8-lcm": Painter("png", (512, 512)),
-    "@cf/runwayml/stable-diffusion-v1-5-img2img": Painter("png", (512, 512), needs=("image",)),
-    "@cf/runwayml/stable-diffusion-v1-5-inpainting": Painter("png", (512, 512), needs=("image", "mask")),
+    "@cf/runwayml/stable-diffusion-v1-5-img2img": Painter("png", (512, 512), required=("image",)),
+    "@cf/runwayml/stable-diffusion-v1-5-inpainting": Painter("png", (512, 512), required=("image", "mask")),
 }
 
 FORM_NUMBERS = ("width", "height", "steps", "num_steps", "guidance", "seed", "strength")
@@ -96,37 +97,37 @@ FORM_IMAGES = tuple(f"input_image_{number}" for number in range(4))
 FORM_IMAGE_SIDE = 512
 """https://developers.cloudflare.com/changelog/post/2025-11-25-flux-2-dev-workers-ai/: up to 4 images of 512x512."""
 FORM_STRENGTH = 0.5
-"""How much of flux-2's picture is painted over the given images; the model has no such parameter."""
+"""Share of the input images that flux-2's picture covers; the model has no such parameter."""
 
 
 def paint(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
     """Answer text-to-image, image-to-image and inpainting.
 
-    `image` ([bytes]) or `image_b64` is what the picture starts from, `strength` (0 to 1, default 1) how much of it is
-    painted over, `mask` ([bytes], white is painted over) where. The size is `width` by `height`, else that of the given
-    image, else the model's. Answers `{image: base64 JPEG}` or the bytes of a PNG or JPEG.
+    `image` ([bytes]) or `image_b64` is the image to paint over, `strength` (0 to 1, default 1) the opacity of the
+    paint, `mask` ([bytes]) white where to paint. The size is `width` by `height`, else the input image's, else the
+    model's. Answers `{image: base64 JPEG}` or the bytes of a PNG or JPEG.
 
     Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for an image that
     cannot be read.
     """
     painter = PAINTERS[model.id]
-    if painter.form:
-        inputs = _form(inputs)
+    if painter.takes_form:
+        inputs = _form_inputs(inputs)
     prompt, strength = _check(painter, inputs)
-    start, mask = _start(painter, inputs)
-    size = _size(painter, inputs, start)
+    original, mask = _original_and_mask(painter, inputs)
+    size = _size(painter, inputs, original)
     seed = (model.id, prompt, inputs.get("negative_prompt"), inputs.get("seed"))
-    picture = _signed(_landscape(size, _random(*seed)), prompt, model.id)
-    if start:
-        given = start.resize(size, Image.Resampling.LANCZOS) if start.size != size else start
-        picture = Image.blend(given, picture, strength)
+    picture = _captioned(_landscape(size, _random(*seed)), prompt, model.id)
+    if original:
+        resized = original.resize(size, Image.Resampling.LANCZOS) if original.size != size else original
+        picture = Image.blend(resized, picture, strength)
         if mask:
-            picture = Image.composite(picture, given, mask.resize(size, Image.Resampling.NEAREST))
+            picture = Image.composite(picture, resized, mask.resize(size, Image.Resampling.NEAREST))
     return _answer(painter, picture, prompt)
 
 
 def describe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
-    """Answer image-to-text: what can be known of an image without a model, its size, format and colours.
+    """Answer image-to-text with the facts that need no model: size, format and colours of the image.
 
     llava, uform: `image` ([bytes] or base64), `prompt`, `max_tokens` → `{description}`. moondream: `image` (data URI,
     base64 or [bytes]), `task` (query, caption, point, detect), `question` → `{answer | caption | points | objects,
@@ -137,7 +138,7 @@ def describe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     """
     if model.id.startswith("@cf/moondream/"):
         return _moondream(inputs)
-    image = given_image(inputs)
+    image = input_image(inputs)
     _integer(inputs, "max_tokens", None, 1)
     question = text_input(inputs, "prompt", "")
     return {"description": _cut(_description(image, question), inputs.get("max_tokens"))}
@@ -147,54 +148,54 @@ def describe(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(painter: Painter, inputs: dict[str, Any]) -> tuple[str, float]:
-    """The prompt and the strength, after all parameters have been found right."""
-    prompt = text_input(inputs, "prompt", longest=painter.longest_prompt)
-    others = [f"/{name}" for name in inputs if painter.only and name not in painter.only]
-    if others:
-        raise invalid(f"Additional or unevaluated properties '{', '.join(others)}' not allowed")
+    """Check all parameters. Returns the prompt and the strength. Raises UpstreamError 5006."""
+    prompt = text_input(inputs, "prompt", max_length=painter.max_prompt_length)
+    unknown = [f"/{name}" for name in inputs if painter.only and name not in painter.only]
+    if unknown:
+        raise invalid(f"Additional or unevaluated properties '{', '.join(unknown)}' not allowed")
     negative: Any = inputs.get("negative_prompt")
     if negative is not None and not isinstance(negative, str):
         raise mismatch("/negative_prompt", negative, "string")
     for name in ("steps", "num_steps"):
         _integer(inputs, name, None, *painter.steps)
     number_input(inputs, "guidance", None, *painter.guidance)
-    _integer(inputs, "seed", None, painter.least_seed)
-    strength = FORM_STRENGTH if painter.form else number_input(inputs, "strength", 1, 0, 1)
+    _integer(inputs, "seed", None, painter.min_seed)
+    strength = FORM_STRENGTH if painter.takes_form else number_input(inputs, "strength", 1, 0, 1)
     return prompt, strength or 0
 
 
-def _size(painter: Painter, inputs: dict[str, Any], start: Image.Image | None) -> Size:
+def _size(painter: Painter, inputs: dict[str, Any], original: Image.Image | None) -> Size:
     default = painter.size
-    if start and not painter.form:
-        # as the pipelines of Stable Diffusion do: the picture is as large as the image that it starts from
-        default = (min(start.width, painter.side[1]), min(start.height, painter.side[1]))
+    if original and not painter.takes_form:
+        # as in the pipelines of Stable Diffusion, the picture is as large as the input image
+        default = (min(original.width, painter.side[1]), min(original.height, painter.side[1]))
     sides = [_integer(inputs, name, default[i], *painter.side) for i, name in enumerate(("width", "height"))]
     return sides[0] or default[0], sides[1] or default[1]
 
 
-def _start(painter: Painter, inputs: dict[str, Any]) -> tuple[Image.Image | None, Image.Image | None]:
-    """The image to start from, and the mask, if there are."""
-    if painter.form:
-        given = [_open(byte_input(inputs[name], f"/{name}")) for name in FORM_IMAGES if name in inputs]
-        if any(max(image.size) > FORM_IMAGE_SIDE for image in given):
+def _original_and_mask(painter: Painter, inputs: dict[str, Any]) -> tuple[Image.Image | None, Image.Image | None]:
+    """The image to paint over and the mask, None for each that the inputs do not have."""
+    if painter.takes_form:
+        images = [_open(byte_input(inputs[name], f"/{name}")) for name in FORM_IMAGES if name in inputs]
+        if any(max(image.size) > FORM_IMAGE_SIDE for image in images):
             raise _unreadable(f"an input image must not be larger than {FORM_IMAGE_SIDE}x{FORM_IMAGE_SIDE}")
-        return (_side_by_side(given) if given else None), None
+        return (_side_by_side(images) if images else None), None
     if not painter.takes_image:
         return None, None
     encoded = inputs.get("image_b64")
-    required(inputs, *[name for name in painter.needs if name != "image" or encoded is None])
+    required(inputs, *[name for name in painter.required if name != "image" or encoded is None])
     image = inputs.get("image")
     mask = inputs.get("mask")
-    start = None
+    original = None
     if image is not None:
-        start = _open(byte_input(image, "/image")).convert("RGB")
+        original = _open(byte_input(image, "/image")).convert("RGB")
     elif encoded is not None:
-        start = _open(base64_input(encoded, "/image_b64")).convert("RGB")
-    return start, None if mask is None else _open(byte_input(mask, "/mask")).convert("L")
+        original = _open(base64_input(encoded, "/image_b64")).convert("RGB")
+    return original, None if mask is None else _open(byte_input(mask, "/mask")).convert("L")
 
 
-def _form(fields: dict[str, Any]) -> dict[str, Any]:
-    """A form's fields, with numbers where the model wants numbers."""
+def _form_inputs(fields: dict[str, Any]) -> dict[str, Any]:
+    """Fields of a form, with numbers for those that the model takes as numbers."""
     inputs = dict(fields)
     for name in FORM_NUMBERS:
         value: Any = fields.get(name)
@@ -207,27 +208,24 @@ def _form(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def _integer(
-    inputs: dict[str, Any], name: str, default: int | None, least: float | None = None, most: float | None = None
+    inputs: dict[str, Any], name: str, default: int | None, minimum: float | None = None, maximum: float | None = None
 ) -> int | None:
-    value = number_input(inputs, name, default, least, most)
+    value = number_input(inputs, name, default, minimum, maximum)
     if isinstance(value, float) and not value.is_integer():
         raise mismatch(f"/{name}", value, "integer")
     return None if value is None else int(value)
 
 
 def _open(content: bytes) -> Image.Image:
-    """The image in these bytes, unpacked.
-
-    Raises UpstreamError 3030 if it is none, is broken, or is too large.
-    """
+    """Decode an image. Raises UpstreamError 3030 if the bytes are no image, or one that is broken or too large."""
     try:
         image = Image.open(io.BytesIO(content))
-        if image.width * image.height > MOST_INPUT_PIXELS:
+        if image.width * image.height > MAX_INPUT_PIXELS:
             raise _unreadable(f"{image.width}x{image.height} pixels are too many")
         image.load()
     except UpstreamError:
         raise
-    except Exception as error:  # of many kinds: every format has its own
+    except Exception as error:  # each format has its own kinds
         raise _unreadable("the data is not an image that can be decoded") from error
     return image
 
@@ -238,18 +236,18 @@ def _unreadable(reason: str) -> UpstreamError:
 
 def _side_by_side(images: list[Image.Image]) -> Image.Image:
     height = max(image.height for image in images)
-    together = Image.new("RGB", (sum(image.width for image in images), height))
+    joined = Image.new("RGB", (sum(image.width for image in images), height))
     left = 0
     for image in images:
-        together.paste(image.convert("RGB").resize((image.width, height)), (left, 0))
+        joined.paste(image.convert("RGB").resize((image.width, height)), (left, 0))
         left += image.width
-    return together
+    return joined
 
 
 # ---- painting ----------------------------------------------------------------------------------------------------
 
 PALETTES = (
-    # the sky from above to the horizon, the sun, the farthest hills, the nearest
+    # sky at the top, sky at the horizon, sun, farthest hills, nearest hills
     ("#355c7d", "#f8b195", "#fff1d6", "#c06c84", "#2f2a4a"),
     ("#89c2d9", "#fdf0d5", "#fffdf4", "#90be6d", "#1b4332"),
     ("#0b132b", "#5bc0be", "#f4f1de", "#3a506b", "#0b132b"),
@@ -263,19 +261,19 @@ PALETTES = (
 RIDGES = 5
 
 
-def _random(*choice_of: object) -> np.random.Generator:
-    digest = hashlib.sha256(repr(choice_of).encode("utf-8", "replace")).digest()
+def _random(*seed: object) -> np.random.Generator:
+    digest = hashlib.sha256(repr(seed).encode("utf-8", "replace")).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest)))
 
 
 def _landscape(size: Size, random: np.random.Generator) -> Image.Image:
-    """Hills before a sky with a sun, in colours and shapes of chance."""
+    """Hills before a sky with a sun, in random colours and shapes."""
     width, height = size
-    above, horizon, sun, far, near = (_colour(each) for each in PALETTES[random.integers(len(PALETTES))])
+    top, horizon, sun, far, near = (_colour(each) for each in PALETTES[random.integers(len(PALETTES))])
     across = np.linspace(0, 1, width, dtype=np.float32)
     down = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    pixels = _mix(above, horizon, np.broadcast_to(np.clip(down / 0.75, 0, 1), (height, width)))
-    _shine(pixels, sun, random)
+    pixels = _mix(top, horizon, np.broadcast_to(np.clip(down / 0.75, 0, 1), (height, width)))
+    _add_sun(pixels, sun, random)
     for ridge in range(RIDGES):
         nearness = ridge / (RIDGES - 1)
         crest = 0.42 + 0.45 * nearness + _waves(across, 1.5 + 2 * nearness, random) * (0.11 - 0.06 * nearness)
@@ -283,12 +281,12 @@ def _landscape(size: Size, random: np.random.Generator) -> Image.Image:
         haze = np.clip((down - crest) * 2.2, 0, 0.45) * (1 - nearness)
         hill = _mix(_mix(far, near, nearness), horizon, haze)
         pixels += (hill - pixels) * covered[..., None]
-    pixels += random.normal(0, 1.2, (height, width, 1)).astype(np.float32)  # a grain, against bands of colour
+    pixels += random.normal(0, 1.2, (height, width, 1)).astype(np.float32)  # grain against bands of colour
     return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8), "RGB")
 
 
-def _shine(pixels: Pixels, colour: Pixels, random: np.random.Generator) -> None:
-    """Put a sun with its glow into the sky."""
+def _add_sun(pixels: Pixels, colour: Pixels, random: np.random.Generator) -> None:
+    """Paint a sun and its glow into the sky."""
     height, width = pixels.shape[:2]
     unit = min(width, height)
     left, top = random.uniform(0.15, 0.85) * width, random.uniform(0.12, 0.36) * height
@@ -301,7 +299,7 @@ def _shine(pixels: Pixels, colour: Pixels, random: np.random.Generator) -> None:
 
 
 def _waves(across: Pixels, pace: float, random: np.random.Generator) -> Pixels:
-    """A line of hills: waves of four lengths, about -1 to 1."""
+    """Heights of a line of hills, from about -1 to 1: a sum of waves of four lengths."""
     heights = np.zeros_like(across)
     for octave in range(4):
         turns = pace * 1.9**octave * random.uniform(0.8, 1.2)
@@ -309,50 +307,49 @@ def _waves(across: Pixels, pace: float, random: np.random.Generator) -> Pixels:
     return heights / 1.7
 
 
-def _mix(one: Pixels, other: Pixels, share: Pixels | float) -> Pixels:
-    """The colours between two, at each share of the other."""
-    return one + (other - one) * np.asarray(share, np.float32)[..., None]
+def _mix(start: Pixels, end: Pixels, share: Pixels | float) -> Pixels:
+    """Colours between two, at each share of the end colour (0 to 1)."""
+    return start + (end - start) * np.asarray(share, np.float32)[..., None]
 
 
 def _colour(code: str) -> Pixels:
     return np.array([int(code[i : i + 2], 16) for i in (1, 3, 5)], np.float32)
 
 
-def _signed(picture: Image.Image, prompt: str, model_id: str) -> Image.Image:
-    """The picture with the prompt on a panel, and below it that it is simulated."""
+def _captioned(picture: Image.Image, prompt: str, model_id: str) -> Image.Image:
+    """The picture with a panel that shows the prompt and a note that it is simulated."""
     width, height = picture.size
     unit = min(width, height)
-    if unit < 64:  # too small for letters
+    if unit < 64:  # too small for text
         return picture
     margin = unit // 20
     font, lines = _fitting(_drawable(prompt), unit // 18, width - 4 * margin, height // 3)
     small = ImageFont.load_default(max(9, unit // 40))
     leading = _leading(font)
-    below = _leading(small)
+    note_height = _leading(small)
     panel = Image.new("RGBA", picture.size, (0, 0, 0, 0))
     draw = ImageDraw.Draw(panel)
-    top = height - 3 * margin - leading * len(lines) - below
+    top = height - 3 * margin - leading * len(lines) - note_height
     draw.rounded_rectangle((margin, top, width - margin, height - margin), margin // 2, fill=(16, 18, 32, 150))
     for number, line in enumerate(lines):
         draw.text((2 * margin, top + margin * 0.7 + number * leading), line, (255, 255, 255, 245), font)
     note = _shortened(f"simulated · {model_id}", small, width - 4 * margin)
-    draw.text((2 * margin, height - margin * 1.6 - below), note, (255, 255, 255, 170), small)
+    draw.text((2 * margin, height - margin * 1.6 - note_height), note, (255, 255, 255, 170), small)
     return Image.alpha_composite(picture.convert("RGBA"), panel).convert("RGB")
 
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 WIDER_FONTS = ("NotoSansCJK-Regular.ttc", "Arial Unicode.ttf", "msyh.ttc", "DejaVuSans.ttf")
-"""Fonts of Linux, macOS and Windows for what Pillow's own, which has ASCII only, does not draw."""
+"""Fonts of Linux, macOS and Windows for text beyond ASCII, which Pillow's own font cannot draw."""
 
-
-MOST_DRAWN = 4000
-"""Letters of a prompt that are drawn, and kept in the file; no picture has room for more."""
+MAX_CAPTION_LENGTH = 4000
+"""Characters of a prompt that are drawn and stored in the file; no picture has room for more."""
 
 
 def _drawable(prompt: str) -> str:
-    """The prompt on one line; without its accents if that leaves letters which Pillow's own font draws everywhere."""
-    line = "".join(letter for letter in " ".join(prompt[:MOST_DRAWN].split()) if letter.isprintable())
+    """The prompt on one line; without accents if it is ASCII then, so that Pillow's own font can draw it."""
+    line = "".join(letter for letter in " ".join(prompt[:MAX_CAPTION_LENGTH].split()) if letter.isprintable())
     plain = "".join(part for part in unicodedata.normalize("NFKD", line) if not unicodedata.combining(part))
     return plain if plain.isascii() else line
 
@@ -368,21 +365,21 @@ def _font(text: str, size: int) -> Font:
 
 
 def _fitting(text: str, font_size: int, width: int, height: int) -> tuple[Font, list[str]]:
-    """The text in lines, in the largest letters in which it fits; the end is cut if it fits in none."""
-    least = max(9, font_size // 3)
+    """Font and lines of the text, in the largest size that fits; the text is cut if no size fits."""
+    min_size = max(9, font_size // 3)
     while True:
-        font = _font(text, max(font_size, least))
+        font = _font(text, max(font_size, min_size))
         room = max(1, int(height / _leading(font)))
         lines = _wrapped(text, font, width, room + 1)
         if len(lines) <= room:
             return font, lines
-        if font_size <= least:
+        if font_size <= min_size:
             return font, [*lines[: room - 1], _shortened(lines[room - 1] + "…", font, width)]
         font_size -= max(1, font_size // 8)
 
 
-def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
-    """The text in lines of that width, no more than `most`."""
+def _wrapped(text: str, font: Font, width: int, max_lines: int) -> list[str]:
+    """The text in lines of that width, at most `max_lines`."""
     lines = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
@@ -391,12 +388,12 @@ def _wrapped(text: str, font: Font, width: int, most: int) -> list[str]:
             continue
         if lines[-1]:
             lines.append("")
-        while font.getlength(word) > width and len(lines) < most:  # a word wider than the line breaks where it ends
+        while font.getlength(word) > width and len(lines) < max_lines:  # break a word wider than the line
             fitting = bisect_right(range(1, len(word) + 1), width, key=lambda n: font.getlength(word[:n])) or 1
             lines[-1:] = [word[:fitting], ""]
             word = word[fitting:]
         lines[-1] = word
-        if len(lines) >= most:
+        if len(lines) >= max_lines:
             break
     return lines
 
@@ -414,9 +411,9 @@ def _leading(font: Font) -> int:
 
 
 def _answer(painter: Painter, picture: Image.Image, prompt: str) -> dict[str, Any] | Media:
-    """The picture as the model hands it out, with a note in the file that it is simulated and for which prompt."""
+    """The picture in the model's output format, whose metadata say that it is simulated, and the prompt."""
     content = io.BytesIO()
-    prompt = prompt[:MOST_DRAWN].encode("utf-8", "replace").decode()
+    prompt = prompt[:MAX_CAPTION_LENGTH].encode("utf-8", "replace").decode()
     if painter.output == "png":
         notes = PngInfo()
         notes.add_text("Software", f"{MADE_BY} (simulated)")
@@ -458,30 +455,30 @@ COLOURS = {
 }
 
 GRID = 64
-"""Colours are named on so many by so many places of the image."""
+"""Cells of each side of the grid on which the colours of an image are sampled."""
 
 MOONDREAM_TASKS = {"query": "answer", "caption": "caption", "point": "points", "detect": "objects"}
-"""Task → the property of its answer."""
+"""Task → property of the answer that holds its result."""
 
 
 def _moondream(inputs: dict[str, Any]) -> dict[str, Any]:
     task = choice_input(inputs, "task", tuple(MOONDREAM_TASKS)) or next(iter(MOONDREAM_TASKS))
     length = choice_input(inputs, "caption_length", ("normal", "short", "long")) or "normal"
     question = text_input(inputs, "question", text_input(inputs, "prompt", "What's in this image?"))
-    most = _integer(inputs, "max_tokens", 768, 1, 28_672)
-    for name, highest in (("temperature", 2), ("top_p", 1)):
-        number_input(inputs, name, None, 0, highest)
+    max_tokens = _integer(inputs, "max_tokens", 768, 1, 28_672)
+    for name, maximum in (("temperature", 2), ("top_p", 1)):
+        number_input(inputs, name, None, 0, maximum)
     _integer(inputs, "max_objects", None, 1, 500)
-    image = given_image(inputs) if task != "query" or "image" in inputs else None
+    image = input_image(inputs) if task != "query" or "image" in inputs else None
     answer: dict[str, Any] = {**dict.fromkeys(MOONDREAM_TASKS.values()), "reasoning": None}
     if task == "query":
-        whole = _description(image, question) if image else f"[simulated] You asked: “{question}” without an image."
-        answer["answer"] = _cut(whole, most)
+        reply = _description(image, question) if image else f"[simulated] You asked: “{question}” without an image."
+        answer["answer"] = _cut(reply, max_tokens)
         if inputs.get("reasoning") is not False:
             answer["reasoning"] = {"text": "[simulated] I looked at the size and the colours only.", "grounding": []}
     elif task == "caption":
-        answer["caption"] = _cut(_description(_opened(image), "", 1 if length == "short" else 3), most)
-    elif box := _box(_opened(image)):
+        answer["caption"] = _cut(_description(_required_image(image), "", 1 if length == "short" else 3), max_tokens)
+    elif box := _box(_required_image(image)):
         left, top, right, bottom = box
         answer["points"] = [{"x": (left + right) / 2, "y": (top + bottom) / 2}] if task == "point" else None
         answer["objects"] = (
@@ -489,21 +486,25 @@ def _moondream(inputs: dict[str, Any]) -> dict[str, Any]:
         )
     else:
         answer[MOONDREAM_TASKS[task]] = []
-    spoken = len(tokens(answer["answer"] or answer["caption"] or ""))
+    completion_tokens = len(tokens(answer["answer"] or answer["caption"] or ""))
     times = dict.fromkeys(("prefill_time_ms", "decode_time_ms", "ttft_ms"), 0.0)
-    metrics = {"input_tokens": len(tokens(question)) + (729 if image else 0), "output_tokens": spoken, **times}
-    return {**answer, "metrics": metrics, "finish_reason": "length" if spoken == most else "stop"}
+    metrics = {
+        "input_tokens": len(tokens(question)) + (729 if image else 0),
+        "output_tokens": completion_tokens,
+        **times,
+    }
+    return {**answer, "metrics": metrics, "finish_reason": "length" if completion_tokens == max_tokens else "stop"}
 
 
-def _opened(image: Image.Image | None) -> Image.Image:
+def _required_image(image: Image.Image | None) -> Image.Image:
     assert image
     return image
 
 
-def given_image(inputs: dict[str, Any]) -> Image.Image:
-    """The `image` to look at: [bytes], base64 or a data URI.
+def input_image(inputs: dict[str, Any]) -> Image.Image:
+    """Decode the input `image`: [bytes], base64 or a data URI.
 
-    Raises UpstreamError 5006 if it is missing or neither, 5004 for bad base64, 3030 if it cannot be read.
+    Raises UpstreamError 5006 if it is missing or of another type, 5004 for bad base64, 3030 if it cannot be decoded.
     """
     required(inputs, "image")
     image = inputs["image"]
@@ -514,13 +515,13 @@ def given_image(inputs: dict[str, Any]) -> Image.Image:
     return _open(base64_input(image, "/image"))
 
 
-def _description(image: Image.Image, question: str, most_colours: int = 3) -> str:
-    shares = Counter(colour_names(image).ravel().tolist()).most_common(most_colours)
+def _description(image: Image.Image, question: str, max_colours: int = 3) -> str:
+    shares = Counter(colour_names(image).ravel().tolist()).most_common(max_colours)
     colours = [f"{name} ({share / GRID**2:.0%})" for name, share in shares if share >= GRID**2 / 20] or [shares[0][0]]
     listed = " and ".join(filter(None, [", ".join(colours[:-1]), colours[-1]]))
     shape = "square" if image.width == image.height else "landscape" if image.width > image.height else "portrait"
     parts = [f"[simulated] A {shape} {image.format} image of {image.width}x{image.height} pixels, mostly {listed}."]
-    prompt = _prompt_of(image)
+    prompt = _prompt_in_metadata(image)
     if prompt:
         parts.append(f"It was made by this simulator for the prompt “{prompt}”.")
     if question:
@@ -528,8 +529,8 @@ def _description(image: Image.Image, question: str, most_colours: int = 3) -> st
     return " ".join(parts)
 
 
-def _prompt_of(image: Image.Image) -> str | None:
-    """The prompt, if this simulator has made the image."""
+def _prompt_in_metadata(image: Image.Image) -> str | None:
+    """The prompt, if this simulator painted the image; else None."""
     notes = cast("dict[str, Any]", image.info)
     if str(notes.get("Software", "")).startswith(MADE_BY):
         return str(notes.get("Description", ""))
@@ -539,7 +540,7 @@ def _prompt_of(image: Image.Image) -> str | None:
 
 
 def colour_names(image: Image.Image) -> NDArray[np.str_]:
-    """The name of the colour at each place of a grid laid over the image."""
+    """Name of the colour in each cell of a grid over the image, an array of `GRID` by `GRID`."""
     small = image.convert("RGB").resize((GRID, GRID), Image.Resampling.BOX)
     table = np.array([_colour(code) for code in COLOURS.values()])
     distances = np.linalg.norm(np.asarray(small, np.float32)[:, :, None] - table, axis=-1)
@@ -547,7 +548,7 @@ def colour_names(image: Image.Image) -> NDArray[np.str_]:
 
 
 def _box(image: Image.Image) -> tuple[float, float, float, float] | None:
-    """Left, top, right and bottom (0 to 1) of what has another colour than most of the image; None if nothing has."""
+    """Left, top, right and bottom (0 to 1) of all that is not in the commonest colour; None if nothing is."""
     names = colour_names(image)
     commonest = Counter(names.ravel().tolist()).most_common(1)[0][0]
     rows, columns = np.nonzero(names != commonest)
@@ -561,5 +562,5 @@ def _box(image: Image.Image) -> tuple[float, float, float, float] | None:
     )
 
 
-def _cut(text: str, most: int | None) -> str:
-    return "".join(tokens(text)[:most])
+def _cut(text: str, max_tokens: int | None) -> str:
+    return "".join(tokens(text)[:max_tokens])

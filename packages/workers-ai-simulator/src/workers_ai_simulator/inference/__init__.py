@@ -1,1 +1,1 @@
-"""A call of a model: what answers it, alone or in a batch, simulated or real."""
+"""Workers AI: the binding's calls and the REST API, which run models, alone or in batches, simulated or real."""

@@ -1,33 +1,35 @@
-"""What answers each task: a function of the model and its inputs."""
+"""Table of the simulated answers: for each task, a function of the model and its inputs."""
 
 from collections.abc import Callable
 from typing import Any
 
 from workers_ai_simulator import language
+from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.embeddings import lexical as embeddings
-from workers_ai_simulator.images import painting as images
-from workers_ai_simulator.images import vision
-from workers_ai_simulator.media import Media
-from workers_ai_simulator.models import Model
+from workers_ai_simulator.images import painting, vision
+from workers_ai_simulator.inference.models import Answer
 from workers_ai_simulator.speech import simulated as speech
 
-Answer = dict[str, Any] | list[Any] | Media
+AnswerInputs = Callable[[Model, dict[str, Any]], Answer]
+"""Answers the inputs of a model; raises UpstreamError for inputs that the model refuses."""
 
-ANSWERS: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {
+ANSWERS: dict[str, AnswerInputs] = {
     "embeddings": embeddings.embed,
     "reranking": embeddings.rerank,
     "translation": language.translate,
     "text-classification": language.classify,
     "summarization": language.summarize,
     "guard": language.guard,
-    "text-to-image": images.paint,
-    "image-to-image": images.paint,
-    "inpainting": images.paint,
-    "image-to-text": images.describe,
+    "text-to-image": painting.paint,
+    "image-to-image": painting.paint,
+    "inpainting": painting.paint,
+    "image-to-text": painting.describe,
     "image-classification": vision.classify,
     "object-detection": vision.detect,
     "speech-to-text": speech.transcribe,
     "text-to-speech": speech.speak,
 }
-"""Task → its function, which raises UpstreamError for inputs that the model refuses. Text generation, which streams, is
-in generation.py."""
+"""Task → its function. Text generation, which streams, is not here but in text_generation/generation.py."""
+
+SIMULATED_TASKS = ("text-generation", *ANSWERS)
+"""Tasks whose models are answered; a call of any other model answers 501."""

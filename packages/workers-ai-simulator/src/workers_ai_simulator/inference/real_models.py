@@ -1,16 +1,14 @@
-"""The real models that the user has, in whose place nothing is simulated."""
+"""Real models on the user's machine or server, which answer in place of the simulated ones."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from workers_ai_simulator.embeddings import lexical as embeddings
-from workers_ai_simulator.inference.answers import Answer
-from workers_ai_simulator.models import Model
+from workers_ai_simulator.inference.answers import AnswerInputs
 from workers_ai_simulator.speech import simulated as speech
 
-if TYPE_CHECKING:  # what each of them needs is an extra, which those who do not use it need not install
+if TYPE_CHECKING:  # each needs an extra, which users who do not use it need not install
     from workers_ai_simulator.embeddings.local import LocalEmbeddings
     from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
@@ -18,23 +16,25 @@ if TYPE_CHECKING:  # what each of them needs is an extra, which those who do not
 
 @dataclass(frozen=True)
 class RealModels:
+    """The real models in use; None for a task that is simulated."""
+
     chat: "ChatUpstream | None" = None
-    """Answers all models of text generation."""
+    """Server that answers all models of text generation."""
     embeddings: "LocalEmbeddings | None" = None
     speech: "LocalSpeech | None" = None
 
     @property
-    def answers(self) -> dict[str, Callable[[Model, dict[str, Any]], Answer]]:
-        """In the place of those of answers.py."""
-        found: dict[str, Callable[[Model, dict[str, Any]], Answer]] = {}
+    def answers(self) -> dict[str, AnswerInputs]:
+        """Functions that replace those of `ANSWERS`, by task."""
+        answers: dict[str, AnswerInputs] = {}
         if self.embeddings:
-            found["embeddings"] = partial(embeddings.embed, vectors=self.embeddings.vectors)
+            answers["embeddings"] = partial(embeddings.embed, vectors=self.embeddings.vectors)
         if self.speech:
-            found["speech-to-text"] = partial(speech.transcribe, hear=self.speech.heard)
-        return found
+            answers["speech-to-text"] = partial(speech.transcribe, recognise=self.speech.recognise)
+        return answers
 
     def about(self) -> dict[str, Any]:
-        """`{chat_upstream: {url, models}, local_embeddings: {id: name}, local_speech: name}`; None: simulated."""
+        """`{chat_upstream: {url, models}, local_embeddings: {id: name}, local_speech: name}`; None where simulated."""
         return {
             "chat_upstream": self.chat.about() if self.chat else None,
             "local_embeddings": self.embeddings.about() if self.embeddings else None,
@@ -46,4 +46,4 @@ class RealModels:
             await self.chat.close()
 
 
-NONE = RealModels()
+NO_REAL_MODELS = RealModels()

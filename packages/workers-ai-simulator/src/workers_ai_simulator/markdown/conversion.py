@@ -1,15 +1,16 @@
-"""Files in, one result for each out: a failure is the file's own, never the call's."""
+"""Conversion of files: one result for each, also for a file that fails."""
 
 import uuid
 from collections.abc import Callable
 from typing import Any
 
+from workers_ai_simulator.markdown.errors import UnconvertibleError
 from workers_ai_simulator.markdown.html import convert_html
+from workers_ai_simulator.markdown.models import SentFile, section
 from workers_ai_simulator.markdown.office import convert_docx, convert_xlsx
 from workers_ai_simulator.markdown.pdf import convert_pdf
 from workers_ai_simulator.markdown.pictures import convert_picture
 from workers_ai_simulator.markdown.plain import without_markdown
-from workers_ai_simulator.markdown.source import SentFile, Unconvertible, section
 from workers_ai_simulator.markdown.tables import convert_csv
 from workers_ai_simulator.markdown.xml import convert_svg, convert_xml
 from workers_ai_simulator.text import tokens
@@ -60,7 +61,7 @@ Plain text and Markdown are not among them.
 """
 
 SUPPORTED = [{"extension": extension, "mimeType": mime_type} for extension, mime_type in MIME_TYPES.items()]
-"""What upstream's `supported()` lists, which is more than is simulated."""
+"""Formats that upstream's `supported()` lists, of which not all are simulated."""
 
 CONVERTERS: dict[str, Converter] = {
     PDF: convert_pdf,
@@ -75,56 +76,56 @@ CONVERTERS: dict[str, Converter] = {
     DOCX: convert_docx,
     CSV: convert_csv,
 }
-"""What is simulated; the other types of `MIME_TYPES` answer an error that says that they are not."""
+"""Type → its converter. The other types of `MIME_TYPES` are not simulated, and get an error that says so."""
 
 
 def transform(files: list[SentFile], options: dict[str, Any]) -> list[dict[str, Any]]:
-    """Convert each file: `ConversionResponse`s in the order of the files.
+    """Convert each file. Returns `ConversionResponse`s in the order of the files.
 
-    `options` are `ConversionRequestOptions`, of which `conversionOptions` matter here. A result is `{id, name,
+    `options` are `ConversionRequestOptions`, of which only `conversionOptions` are used. A result is `{id, name,
     mimeType, format: "markdown" | "text", tokens, data}` or `{id, name, mimeType, format: "error", error}`. Takes
-    seconds for files of megabytes: not for an event loop.
+    seconds for files of megabytes, so call it in a thread.
     """
-    wanted = section(options, "conversionOptions")
-    return [_transformed(file, wanted) for file in files]
+    conversion_options = section(options, "conversionOptions")
+    return [_result(file, conversion_options) for file in files]
 
 
-def _transformed(file: SentFile, options: dict[str, Any]) -> dict[str, Any]:
-    mime_type = _detected(file)
-    result: dict[str, Any] = {"id": str(uuid.uuid4()), "name": _sendable(file.name), "mimeType": _sendable(mime_type)}
+def _result(file: SentFile, options: dict[str, Any]) -> dict[str, Any]:
+    mime_type = _mime_type(file)
+    result: dict[str, Any] = {"id": str(uuid.uuid4()), "name": _encodable(file.name), "mimeType": _encodable(mime_type)}
     try:
         data = _converted(file, mime_type, options)
-    except Unconvertible as error:
-        return {**result, "format": "error", "error": _sendable(str(error))}
-    except Exception as error:  # of many kinds: each library has its own for files that it cannot read
+    except UnconvertibleError as error:
+        return {**result, "format": "error", "error": _encodable(str(error))}
+    except Exception as error:  # each library has its own kinds for files that it cannot read
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        return {**result, "format": "error", "error": _sendable(f"The file cannot be read as {mime_type}: {reason}")}
-    plain = section(options, "output").get("format") == "text"
-    data = _sendable(without_markdown(data) if plain else data)
-    return {**result, "format": "text" if plain else "markdown", "tokens": len(tokens(data)), "data": data}
+        return {**result, "format": "error", "error": _encodable(f"The file cannot be read as {mime_type}: {reason}")}
+    is_plain = section(options, "output").get("format") == "text"
+    data = _encodable(without_markdown(data) if is_plain else data)
+    return {**result, "format": "text" if is_plain else "markdown", "tokens": len(tokens(data)), "data": data}
 
 
-def _sendable(text: str) -> str:
-    """The text without halves of surrogate pairs, which files may have in them and UTF-8 has not."""
+def _encodable(text: str) -> str:
+    """The text without unpaired surrogates, which some files contain and UTF-8 cannot encode."""
     return text.encode("utf-8", "replace").decode()
 
 
 def _converted(file: SentFile, mime_type: str, options: dict[str, Any]) -> str:
     if mime_type not in MIME_TYPES.values():
-        raise Unconvertible(f"Files of this type cannot be converted: {mime_type or 'unknown'}")
+        raise UnconvertibleError(f"Files of this type cannot be converted: {mime_type or 'unknown'}")
     if mime_type not in CONVERTERS:
-        raise Unconvertible(f"Converting {mime_type} is not simulated; Cloudflare converts it")
+        raise UnconvertibleError(f"Converting {mime_type} is not simulated; Cloudflare converts it")
     if not file.content.strip():
-        raise Unconvertible("The file is empty")
+        raise UnconvertibleError("The file is empty")
     return CONVERTERS[mime_type](file, options)
 
 
-def _detected(file: SentFile) -> str:
-    """The type that the name's extension stands for, else the declared one.
+def _mime_type(file: SentFile) -> str:
+    """Type of the file by the extension of its name, else the declared type.
 
-    Upstream's examples send Blobs without a type, or with `application/octet-stream`, and get the right one back.
-    Which of the two it believes if they disagree is not documented; the name is the better witness, since browsers
-    on Windows call a CSV file `application/vnd.ms-excel`.
+    Upstream's examples send Blobs without a type, or with `application/octet-stream`, and get the right type back.
+    Which of the two wins if they disagree is not documented. The name is more reliable, since browsers on Windows
+    declare a CSV file `application/vnd.ms-excel`.
     """
     dot = file.name.rfind(".")
     extension = file.name[dot:].lower() if dot >= 0 else ""

@@ -1,4 +1,4 @@
-"""HTML, prepared as upstream documents, and written as Markdown.
+"""HTML as Markdown, prepared as upstream documents it.
 
 https://developers.cloudflare.com/workers-ai/features/markdown-conversion/how-it-works/#html
 """
@@ -14,38 +14,40 @@ from bs4 import BeautifulSoup, Tag
 from markdownify import ATX, MarkdownConverter
 from soupsieve import SelectorSyntaxError
 
+from workers_ai_simulator.markdown.encoding import decoded
+from workers_ai_simulator.markdown.errors import UnconvertibleError
+from workers_ai_simulator.markdown.models import SentFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
-from workers_ai_simulator.markdown.source import SentFile, Unconvertible, decoded, section
 
-NEVER_SHOWN = frozenset(("script", "style", "head", "template", "noscript", "iframe", "object", "svg"))
+HIDDEN = frozenset(("script", "style", "head", "template", "noscript", "iframe", "object", "svg"))
 BOILERPLATE = frozenset(("header", "footer", "nav"))
-"""Left out unless a `cssSelector` says what to keep. Upstream names header and footer as examples."""
+"""Elements left out unless a `cssSelector` selects the content. Upstream names header and footer as examples."""
 
 META = {"description": ("description", "og:description"), "title": ("og:title",), "image": ("og:image",)}
-"""Line of the front matter → names of the meta elements that it comes from; a title of the page's own goes first."""
+"""Line of the front matter → names of the meta elements that supply it. The page's `<title>` takes precedence."""
 
-DEEPEST = 100
-"""Levels of elements that are converted; of what lies deeper the text is kept."""
+MAX_DEPTH = 100
+"""Levels of elements that are converted; deeper elements become their text."""
 
-WIDEST_CELL = 50
+MAX_COLUMN_SPAN = 50
 """Columns that one cell may span."""
 
 
 def convert_html(file: SentFile, options: dict[str, Any]) -> str:
-    """The page's metadata as front matter, its content, its JSON-LD as a block of code.
+    """Convert to the page's metadata as front matter, its content, and its JSON-LD as a block of code.
 
-    `html.cssSelector` chooses the elements that are kept, `html.hostname` and the page's `<base>` resolve its links,
-    `html.images` (`convert`, `maxConvertedImages`, …) has pictures in data URLs described; pictures elsewhere are left
-    out. Front matter and block are as in Cloudflare's Markdown for Agents: for this call their form is not documented.
+    `html.cssSelector` selects the content, `html.hostname` and the page's `<base>` resolve its links, `html.images`
+    (`convert`, `maxConvertedImages`, …) has pictures in data URLs described; other pictures are left out. Front matter
+    and JSON-LD have the form of Cloudflare's Markdown for Agents: for this call, none is documented.
 
-    Raises Unconvertible for a selector that is none.
+    Raises UnconvertibleError for an invalid selector.
     """
-    wanted = section(options, "html")
+    html_options = section(options, "html")
     page = Page(decoded(file), "html.parser")
-    selector = wanted.get("cssSelector")
+    selector = html_options.get("cssSelector")
     writer = _Writer(
-        Embedded(section(wanted, "images")),
-        _base(page, wanted.get("hostname")),
+        Embedded(section(html_options, "images")),
+        _base(page, html_options.get("hostname")),
         frozenset() if selector else BOILERPLATE,
     )
     content = [writer.write(part) for part in (_selected(page, str(selector)) if selector else [page])]
@@ -54,7 +56,7 @@ def convert_html(file: SentFile, options: dict[str, Any]) -> str:
 
 
 def html_to_markdown(html: str, pictures: Embedded) -> str:
-    """HTML that another converter has made: everything in it is content."""
+    """Convert HTML from another converter, in which everything is content."""
     return _Writer(pictures, "", frozenset()).write(Page(html, "html.parser"))
 
 
@@ -78,24 +80,24 @@ CLOSES = {
     "th": frozenset(("td", "th")),
     "option": frozenset(("option",)),
 }
-"""Start tag → the open elements that it ends: https://html.spec.whatwg.org/#optional-tags"""
+"""Start tag → open elements that it closes: https://html.spec.whatwg.org/#optional-tags"""
 
 BOUNDARIES = {
     **dict.fromkeys(CLOSES, (BLOCKS | {"td", "th", "caption", "body"}) - {"p"}),
     **dict.fromkeys(("tr", "td", "th"), frozenset(("table",))),
 }
-"""Start tag → the open elements behind which it ends nothing."""
+"""Start tag → open elements beyond which it closes nothing."""
 
-ENDED_WITHIN = 20
-"""Levels up to which an element is looked for that a start tag ends."""
+MAX_CLOSED_LEVELS = 20
+"""Levels that are searched upwards for an element that a start tag closes."""
 
 
 class Page(BeautifulSoup):
-    """HTML whose optional end tags may be missing: `html.parser` by itself would nest what follows."""
+    """HTML whose optional end tags may be missing: `html.parser` by itself would nest the elements that follow."""
 
     def handle_starttag(self, name: str, *others: Any, **named: Any) -> Tag | None:
         if name in CLOSES and self.currentTag is not None:
-            for element in (self.currentTag, *islice(self.currentTag.parents, ENDED_WITHIN)):
+            for element in (self.currentTag, *islice(self.currentTag.parents, MAX_CLOSED_LEVELS)):
                 if element.name in CLOSES[name]:
                     self.handle_endtag(element.name)
                     break
@@ -105,17 +107,17 @@ class Page(BeautifulSoup):
 
 
 def _selected(page: Page, selector: str) -> list[Tag]:
-    """The elements that match, without those inside another that matches."""
+    """Elements that match the selector, without those inside another match."""
     try:
-        found = page.select(selector)
+        matches = page.select(selector)
     except (SelectorSyntaxError, NotImplementedError) as error:
-        raise Unconvertible(f"The option html.cssSelector is not valid: {str(error).splitlines()[0]}") from None
-    matching = {id(element) for element in found}
-    return [element for element in found if not any(id(parent) in matching for parent in element.parents)]
+        raise UnconvertibleError(f"The option html.cssSelector is not valid: {str(error).splitlines()[0]}") from None
+    match_ids = {id(element) for element in matches}
+    return [element for element in matches if not any(id(parent) in match_ids for parent in element.parents)]
 
 
 def _base(page: Page, hostname: object) -> str:
-    """The address from which relative links start; empty if none is known."""
+    """Base address of relative links; empty if none is known."""
     host = str(hostname or "")
     if host and "://" not in host:
         host = f"https://{host}"
@@ -131,11 +133,11 @@ def _joined(base: str, address: str) -> str:
 
 
 def _front_matter(page: Page) -> str:
-    said: dict[str, str] = {}
+    contents: dict[str, str] = {}
     for element in page.find_all("meta", content=True):
         name = str(element.get("name") or element.get("property") or "").lower()
-        said.setdefault(name, " ".join(str(element["content"]).split()))
-    lines = {line: next((said[name] for name in names if said.get(name)), "") for line, names in META.items()}
+        contents.setdefault(name, " ".join(str(element["content"]).split()))
+    lines = {line: next((contents[name] for name in names if contents.get(name)), "") for line, names in META.items()}
     if page.title and page.title.get_text().strip():
         lines["title"] = " ".join(page.title.get_text().split())
     written = [f"{line}: {value}" for line, value in lines.items() if value]
@@ -157,7 +159,7 @@ def _structured_data(page: Page) -> list[str]:
 
 
 def _language(element: Tag) -> str:
-    """Of a `<pre>`, from the class `language-…` of it or of the `<code>` in it."""
+    """Language of a `<pre>`, from the class `language-…` of itself or of the `<code>` in it."""
     for each in (element, element.code):
         for name in each.get_attribute_list("class") if each else ():
             if str(name).startswith("language-"):
@@ -166,11 +168,13 @@ def _language(element: Tag) -> str:
 
 
 class _Writer(MarkdownConverter):
-    def __init__(self, pictures: Embedded, base: str, left_out: frozenset[str]) -> None:
+    """Writes elements as Markdown; the methods `convert_…` are called by markdownify, one for each kind of element."""
+
+    def __init__(self, pictures: Embedded, base: str, excluded: frozenset[str]) -> None:
         super().__init__(heading_style=ATX, bullets="*", table_infer_header=True, code_language_callback=_language)
         self._pictures = pictures
         self._base = base
-        self._left_out = NEVER_SHOWN | left_out
+        self._excluded = HIDDEN | excluded
         self._depth = 0
         self._numbers: dict[int, int] = {}
 
@@ -178,9 +182,9 @@ class _Writer(MarkdownConverter):
         return str(self.convert_soup(element)).strip()
 
     def process_tag(self, node: Tag, parent_tags: set[str] | None = None) -> str:
-        if node.name in self._left_out:
+        if node.name in self._excluded:
             return ""
-        if self._depth == DEEPEST:
+        if self._depth == MAX_DEPTH:
             return " ".join(node.get_text(" ").split())
         self._depth += 1
         try:
@@ -195,7 +199,7 @@ class _Writer(MarkdownConverter):
 
     def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002 - given by name
         address = str(el.get("src") or "")
-        if not address.startswith("data:") or not self._pictures.wanted:
+        if not address.startswith("data:") or not self._pictures.has_budget:
             return ""
         kind, _, content = address.partition(",")
         try:
@@ -207,16 +211,16 @@ class _Writer(MarkdownConverter):
     def convert_li(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         if el.parent is None or el.parent.name != "ol":
             return str(cast("Any", super()).convert_li(el, text, parent_tags))
-        # the original counts all items before each item: minutes for a list of 20,000
+        # markdownify counts all items before each item, which takes minutes for a list of 20,000
         start = str(el.parent.get("start") or "")[:9]
         number = self._numbers.get(id(el.parent), int(start) if start.isdecimal() else 1)
         self._numbers[id(el.parent)] = number + 1
-        mark = f"{number}. "
-        return mark + indent(text.strip(), " " * len(mark))[len(mark) :] + "\n"
+        bullet = f"{number}. "
+        return bullet + indent(text.strip(), " " * len(bullet))[len(bullet) :] + "\n"
 
     def convert_td(self, el: Tag, text: str, parent_tags: set[str]) -> str:
         span = str(el.get("colspan") or "1")
-        if not span.isdecimal() or not 1 <= int(span[:9]) <= WIDEST_CELL:
+        if not span.isdecimal() or not 1 <= int(span[:9]) <= MAX_COLUMN_SPAN:
             el["colspan"] = "1"
         return str(cast("Any", super()).convert_td(el, text, parent_tags))
 

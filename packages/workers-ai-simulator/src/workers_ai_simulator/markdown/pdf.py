@@ -1,4 +1,4 @@
-"""PDF: the metadata and the text of each page, laid out as upstream does."""
+"""PDF: its metadata and the text of each page, in upstream's layout."""
 
 import io
 from typing import Any, cast
@@ -7,42 +7,44 @@ from pypdf import PasswordType, PdfReader
 from pypdf.errors import DependencyError
 from pypdf.generic import DictionaryObject
 
+from workers_ai_simulator.markdown.errors import UnconvertibleError
+from workers_ai_simulator.markdown.models import SentFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
-from workers_ai_simulator.markdown.source import SentFile, Unconvertible, section
 
-MOST_PAGES = 5000
-"""This simulator's own bound; upstream documents none."""
+MAX_PAGES = 5000
+"""Pages of a file: this simulator's own limit, since upstream documents none."""
 
 
 def convert_pdf(file: SentFile, options: dict[str, Any]) -> str:
-    """`# name`, `## Metadata` (not with `pdf.metadata: false`), `## Contents`, `### Page 1`, …
+    """Convert to `# name`, `## Metadata` (unless `pdf.metadata` is false), `## Contents`, `### Page 1`, …
 
     https://developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding/ shows the layout. The
     text is taken as it comes: upstream makes headings and lists of a tagged file's structure, which is not simulated.
 
-    Raises Unconvertible for a file that needs a password or has too many pages; what pypdf raises for a broken one.
+    Raises UnconvertibleError for a file that needs a password or has too many pages, and pypdf's own exceptions for a
+    broken file.
     """
     reader = PdfReader(io.BytesIO(file.content))
-    if reader.is_encrypted and not _opened(reader):
-        raise Unconvertible("The PDF is encrypted, and needs a password")
-    if len(reader.pages) > MOST_PAGES:
-        raise Unconvertible(f"The PDF has more than {MOST_PAGES:,} pages")
+    if reader.is_encrypted and not _is_decrypted(reader):
+        raise UnconvertibleError("The PDF is encrypted, and needs a password")
+    if len(reader.pages) > MAX_PAGES:
+        raise UnconvertibleError(f"The PDF has more than {MAX_PAGES:,} pages")
     lines = [f"# {file.name}"]
     if section(options, "pdf").get("metadata") is not False:
         lines += ["## Metadata", *(f"- {key}={value}" for key, value in _metadata(reader, file.content).items()), ""]
     return "\n".join([*lines, "## Contents", *_pages(reader, Embedded(section(options, "pdf", "images")))]).rstrip()
 
 
-def _opened(reader: PdfReader) -> bool:
-    """Whether it opens without a password, as files do that are only protected against changes."""
+def _is_decrypted(reader: PdfReader) -> bool:
+    """Decrypt a file that is only protected against changes, which opens without a password. True if it opened."""
     try:
         return reader.decrypt("") != PasswordType.NOT_DECRYPTED
-    except DependencyError:  # of AES, for which pypdf wants another package
+    except DependencyError:  # AES, for which pypdf needs another package
         return False
 
 
 def _metadata(reader: PdfReader, content: bytes) -> dict[str, str]:
-    """As pdf.js names it."""
+    """Metadata with the names of pdf.js."""
     root = reader.root_object
     form: Any = root.get("/AcroForm", DictionaryObject()).get_object()
     flags = {
@@ -64,7 +66,7 @@ def _pages(reader: PdfReader, pictures: Embedded) -> list[str]:
     lines: list[str] = []
     for number, page in enumerate(reader.pages, 1):
         lines += [f"### Page {number}", page.extract_text().strip()]
-        for picture in page.images if pictures.wanted else ():
+        for picture in page.images if pictures.has_budget else ():
             lines.append(pictures.describe(picture.data))
         lines.append("")
     return lines

@@ -1,8 +1,8 @@
-"""Plain text, with Markdown's signs taken out: the option `output.format: "text"`."""
+"""Markdown as plain text, for the option `output.format: "text"`."""
 
 import re
 
-SIGNS = (
+REPLACEMENTS = (
     (re.compile(r"^---\n(.*?)\n---$", re.MULTILINE | re.DOTALL), r"\1"),
     (re.compile(r"^```.*\n?", re.MULTILINE), ""),
     (re.compile(r"^\|(?: *:?-+:? *\|)+\n?", re.MULTILINE), ""),
@@ -15,10 +15,10 @@ SIGNS = (
     (re.compile(r"(?<![\\\w*])\*([^*\n]+)\*(?![\w*])"), r"\1"),
     (re.compile(r"\\([\\`*_{}\[\]()#+.!|<>~&-])"), r"\1"),
 )
-"""What is replaced by what, in order: front matter, fences, tables, headings, lists, links, emphasis, escapes."""
+"""Pattern and replacement, in order: front matter, fences, tables, headings, lists, links, emphasis, escapes."""
 
 
 def without_markdown(markdown: str) -> str:
-    for sign, replacement in SIGNS:
-        markdown = sign.sub(replacement, markdown)
+    for pattern, replacement in REPLACEMENTS:
+        markdown = pattern.sub(replacement, markdown)
     return markdown.strip()

@@ -1,23 +1,25 @@
-"""XML and SVG, read without entities: nothing is fetched, nothing grows."""
+"""XML and SVG, read without entities, so that no file is fetched and no text expands."""
 
 from typing import Any
 from xml.parsers import expat
 
-from workers_ai_simulator.markdown.source import SentFile, Unconvertible, decoded, section
+from workers_ai_simulator.markdown.encoding import decoded
+from workers_ai_simulator.markdown.errors import UnconvertibleError
+from workers_ai_simulator.markdown.models import SentFile, section
 
-SPOKEN = ("title", "desc", "text")
+TEXT_ELEMENTS = ("title", "desc", "text")
 """Elements of SVG whose text is for people."""
 
 
 def check_xml(content: bytes | str, doctype_allowed: bool = False) -> None:
-    """Raises Unconvertible unless this is well-formed XML without entities of its own."""
+    """Check that the content is well-formed XML that declares no entities. Raises UnconvertibleError otherwise."""
     _parse(expat.ParserCreate(), content, doctype_allowed)
 
 
 def convert_xml(file: SentFile, _: dict[str, Any]) -> str:
-    """The document as a block of code: what upstream makes of XML is not documented, and so nothing is lost.
+    """Convert to a block of code, which loses nothing: upstream's conversion of XML is not documented.
 
-    Raises Unconvertible for XML that is not well-formed, or that declares entities.
+    Raises UnconvertibleError for XML that is not well-formed, or that declares entities.
     """
     text = decoded(file).strip()
     check_xml(text, doctype_allowed=True)
@@ -25,33 +27,33 @@ def convert_xml(file: SentFile, _: dict[str, Any]) -> str:
 
 
 def convert_svg(file: SentFile, options: dict[str, Any]) -> str:
-    """A description from the size that the drawing declares and its words; it is not drawn.
+    """Describe a drawing by its declared size, its number of elements and its texts, without rendering it.
 
-    Raises Unconvertible for XML that is not well-formed or no SVG, or that declares entities.
+    Raises UnconvertibleError for XML that is not well-formed, is no SVG, or declares entities.
     """
     drawing = _read_svg(decoded(file).strip())
     words = f" Its words: “{'”, “'.join(drawing.words)}”." if drawing.words else ""
     language = section(options, "image").get("descriptionLanguage", "en")
-    asked = "" if language == "en" else f" You asked for a description in “{language}”."
-    return f"[simulated] An SVG drawing{drawing.size} with {drawing.shapes} elements.{words}{asked}"
+    note = "" if language == "en" else f" You asked for a description in “{language}”."
+    return f"[simulated] An SVG drawing{drawing.size} with {drawing.shapes} elements.{words}{note}"
 
 
 class _Drawing:
-    """What is noted while an SVG is read."""
+    """Facts collected while an SVG is parsed."""
 
     def __init__(self) -> None:
         self.root = ""
         self.size = ""
         self.shapes = 0
         self.words: list[str] = []
-        self._heard: list[str] = []
-        self._within = 0
+        self._buffer: list[str] = []
+        self._text_depth = 0
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         local = name.rpartition(":")[2]
         if self.root:
             self.shapes += 1
-            self._within += local in SPOKEN
+            self._text_depth += local in TEXT_ELEMENTS
             return
         self.root = local
         box = attributes.get("viewBox", "").replace(",", " ").split()
@@ -60,17 +62,17 @@ class _Drawing:
         self.size = f" of {sides[0]} by {sides[1]}" if all(sides) else ""
 
     def end(self, name: str) -> None:
-        if name.rpartition(":")[2] not in SPOKEN:
+        if name.rpartition(":")[2] not in TEXT_ELEMENTS:
             return
-        self._within -= 1
-        words = " ".join("".join(self._heard).split())
-        if words and not self._within:
+        self._text_depth -= 1
+        words = " ".join("".join(self._buffer).split())
+        if words and not self._text_depth:
             self.words.append(words)
-            self._heard.clear()
+            self._buffer.clear()
 
-    def hear(self, words: str) -> None:
-        if self._within:
-            self._heard.append(words)
+    def add_text(self, words: str) -> None:
+        if self._text_depth:
+            self._buffer.append(words)
 
 
 def _read_svg(text: str) -> _Drawing:
@@ -78,16 +80,16 @@ def _read_svg(text: str) -> _Drawing:
     parser = expat.ParserCreate()
     parser.StartElementHandler = drawing.start
     parser.EndElementHandler = drawing.end
-    parser.CharacterDataHandler = drawing.hear
+    parser.CharacterDataHandler = drawing.add_text
     _parse(parser, text, doctype_allowed=True)
     if drawing.root != "svg":
-        raise Unconvertible("The file is XML, but no SVG")
+        raise UnconvertibleError("The file is XML, but no SVG")
     return drawing
 
 
 def _parse(parser: expat.XMLParserType, content: bytes | str, doctype_allowed: bool) -> None:
     def refuse(*_: object) -> None:
-        raise Unconvertible("The file's XML declares entities, which are not read")
+        raise UnconvertibleError("The file's XML declares entities, which are not read")
 
     parser.EntityDeclHandler = refuse
     if not doctype_allowed:
@@ -95,4 +97,4 @@ def _parse(parser: expat.XMLParserType, content: bytes | str, doctype_allowed: b
     try:
         parser.Parse(content, True)
     except expat.ExpatError as error:
-        raise Unconvertible(f"The file's XML is not well-formed: {error}") from None
+        raise UnconvertibleError(f"The file's XML is not well-formed: {error}") from None

@@ -1,1 +1,1 @@
-"""Speech: simulated, or recognised with Whisper's real weights."""
+"""Speech: spoken as tones, and recordings transcribed, simulated or by real recognition."""

@@ -1,4 +1,4 @@
-"""Real speech recognition: Whisper's weights, run on this machine by faster-whisper."""
+"""Real speech recognition, by faster-whisper on this machine with Whisper's weights."""
 
 import importlib
 import io
@@ -15,32 +15,34 @@ class Segment(Protocol):
 
 
 class WhisperModel(Protocol):
-    """What is needed of faster-whisper's class."""
+    """The part of faster-whisper's class of that name that is used here."""
 
     def transcribe(self, audio: BinaryIO) -> tuple[Iterable[Segment], Any]: ...
 
 
 class LocalSpeech:
-    def __init__(self, name: str) -> None:
-        """name: of a model that faster-whisper knows (`base.en`, `large-v3-turbo`), or the folder of one.
+    """Recognises speech. The weights are downloaded, if need be, and loaded at first use."""
 
-        Raises ModuleNotFoundError without faster-whisper. The weights are loaded at the first use.
+    def __init__(self, name: str) -> None:
+        """`name`: a model of faster-whisper (`base.en`, `large-v3-turbo`), or the folder of one.
+
+        Raises ModuleNotFoundError without faster-whisper.
         """
         self.name = name
         self._module = importlib.import_module("faster_whisper")
         self._model: WhisperModel | None = None
-        self._one_at_a_time = threading.Lock()
+        self._lock = threading.Lock()
 
-    def heard(self, audio: bytes) -> str:
-        """What is said in the recording. Raises UpstreamError 8007 if the engine fails."""
-        with self._one_at_a_time:
+    def recognise(self, audio: bytes) -> str:
+        """Transcript of the recording. Raises UpstreamError 8007 if faster-whisper fails."""
+        with self._lock:
             try:
-                segments, _ = self._engine().transcribe(io.BytesIO(audio))
+                segments, _ = self._load().transcribe(io.BytesIO(audio))
                 return " ".join(segment.text.strip() for segment in segments)
-            except Exception as error:  # of many kinds: no weights, no network, no such sound
+            except Exception as error:  # any kind: no weights, no network, an unreadable recording
                 raise UpstreamError(502, 8007, f"faster-whisper: {error}") from error
 
-    def _engine(self) -> WhisperModel:
+    def _load(self) -> WhisperModel:
         if self._model:
             return self._model
         print(f"Loading {self.name} …", file=sys.stderr, flush=True)

@@ -1,8 +1,8 @@
-"""Speech: text read aloud as soft tones, and recordings written down.
+"""Speech without models: text spoken as soft tones, and recordings transcribed.
 
-What each model takes is in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its page) and in
-`AiModels` of `@cloudflare/workers-types`. What this simulator itself has spoken is recognised, because the file carries
-its text; anything else only by an engine (local_speech.py).
+The inputs of each model are documented in https://developers.cloudflare.com/workers-ai/models/ (the JSON schema of its
+page) and in `AiModels` of `@cloudflare/workers-types`. Speech of this simulator is transcribed exactly,
+because its files contain their text; other recordings are transcribed only by a real engine (speech/local.py).
 """
 
 import base64
@@ -22,9 +22,9 @@ import mutagen
 import numpy as np
 from numpy.typing import NDArray
 
+from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.models import Model
 from workers_ai_simulator.validation import (
     base64_input,
     byte_input,
@@ -54,42 +54,42 @@ SPEAKERS = {
     ),
     "@cf/deepgram/aura-2-es": "aquila sirio nestor carina celeste alvaro diana selena estrella javier",
 }
-"""Model → its voices, the first by default."""
+"""Model → its voices; the first is the default."""
 
-LONGEST_TEXT = 2000
-"""Deepgram's limit of one request, https://developers.deepgram.com/docs/text-to-speech."""
-LONGEST_PROMPT = 5000
-"""melotts's limit here; upstream's is not documented."""
+MAX_TEXT_LENGTH = 2000
+"""Characters of a text for aura: Deepgram's limit of one request, https://developers.deepgram.com/docs/text-to-speech."""
+MAX_PROMPT_LENGTH = 5000
+"""Characters of a prompt for melotts: this simulator's own limit, since upstream documents none."""
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """How samples become the bytes of a WAV file."""
+    """Encoding of samples in a WAV file."""
 
     format_tag: int
-    bytes_a_sample: int
+    bytes_per_sample: int
     rates: tuple[int, ...]
-    """The sample rates it can have, the first by default; https://developers.deepgram.com/docs/tts-media-output-settings"""
+    """Its sample rates, the first the default; https://developers.deepgram.com/docs/tts-media-output-settings"""
     raw_type: str
-    """The content type without a container."""
+    """Content type of bare samples, without a container."""
     encode: Callable[[Samples], bytes]
 
 
 def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
-    """Answer text-to-speech: a soft tone for every syllable, the same for the same voice and text.
+    """Answer text-to-speech with a soft tone for each syllable, the same for the same voice and text.
 
     melotts: `prompt` (1 to 5000 characters), `lang` → `{audio: base64}`. aura: `text` (1 to 2000), `speaker`,
-    `encoding`, `container`, `sample_rate`, `bit_rate` → the sound. Always WAV, with its text inside, since no encoder
-    of MP3, Opus, AAC or FLAC is at hand; only linear16, mulaw and alaw in no container are bare samples.
+    `encoding`, `container`, `sample_rate`, `bit_rate` → the sound. The sound is a WAV file that contains its text, also
+    for MP3, Opus, AAC and FLAC, which are not encoded; linear16, mulaw and alaw without a container are bare samples.
 
     Raises UpstreamError 5006 for inputs that the model does not take.
     """
     if model.id not in SPEAKERS:
-        text = text_input(inputs, "prompt", longest=LONGEST_PROMPT)
+        text = text_input(inputs, "prompt", max_length=MAX_PROMPT_LENGTH)
         language = text_input(inputs, "lang", "en")
         sound = _wav(PCM, PCM.rates[0], _tones(text, f"{model.id} {language}", PCM.rates[0]), text)
         return {"audio": base64.b64encode(sound).decode()}
-    text = text_input(inputs, "text", longest=LONGEST_TEXT)
+    text = text_input(inputs, "text", max_length=MAX_TEXT_LENGTH)
     voices = tuple(SPEAKERS[model.id].split())
     voice = choice_input(inputs, "speaker", voices) or voices[0]
     name = choice_input(inputs, "encoding", ENCODINGS)
@@ -140,20 +140,20 @@ WAV_ENCODINGS = {
 
 
 def _wav(encoding: Encoding, rate: int, samples: Samples, text: str) -> bytes:
-    """A WAV file whose comment (LIST/INFO, ICMT) is the text spoken."""
-    head = struct.pack(
+    """WAV file, whose comment (LIST/INFO, ICMT) is the spoken text."""
+    format_chunk = struct.pack(
         "<HHIIHHH",
         encoding.format_tag,
         1,
         rate,
-        rate * encoding.bytes_a_sample,
-        encoding.bytes_a_sample,
-        8 * encoding.bytes_a_sample,
+        rate * encoding.bytes_per_sample,
+        encoding.bytes_per_sample,
+        8 * encoding.bytes_per_sample,
         0,
     )
     notes = _chunk(b"ISFT", f"{MADE_BY} (simulated speech)\0".encode())
     notes += _chunk(b"ICMT", text.encode("utf-8", "replace") + b"\0")
-    body = b"WAVE" + _chunk(b"fmt ", head) + _chunk(b"fact", struct.pack("<I", len(samples)))
+    body = b"WAVE" + _chunk(b"fmt ", format_chunk) + _chunk(b"fact", struct.pack("<I", len(samples)))
     body += _chunk(b"LIST", b"INFO" + notes) + _chunk(b"data", encoding.encode(samples))
     return _chunk(b"RIFF", body)
 
@@ -169,28 +169,28 @@ SYLLABLE_SECONDS = 0.17
 PAUSES = {",": 0.15, ";": 0.2, ":": 0.2, ".": 0.35, "!": 0.35, "?": 0.35, "。": 0.35}
 WORD_PAUSE = 0.06
 SCALE = (0, 2, 4, 7, 9)
-"""Half tones above the voice's own: of five, so that any order of them is pleasant."""
+"""Semitones above the voice's own pitch: a pentatonic scale, of which any order is pleasant."""
 
 
 def _tones(text: str, voice: str, rate: int) -> Samples:
-    """A tone for every syllable, a silence after every word and a longer one after a sentence."""
-    own = 130 * 2 ** (_digest(voice)[0] / 256)
+    """Samples of a text: a tone for each syllable, a silence after each word, a longer one after a sentence."""
+    voice_pitch = 130 * 2 ** (_digest(voice)[0] / 256)
     parts = [_silence(0.08, rate)]
     for word in text.split():
         syllables = SYLLABLE.findall(word)
         for place, syllable in enumerate(syllables):
             step = SCALE[_digest(syllable.lower())[0] % len(SCALE)]
-            fall = 1.0 if place < len(syllables) - 1 else 1.06 if word.endswith("?") else 0.96
-            parts.append(_tone(own * 2 ** (step / 12), fall, rate))
+            glide = 1.0 if place < len(syllables) - 1 else 1.06 if word.endswith("?") else 0.96
+            parts.append(_tone(voice_pitch * 2 ** (step / 12), glide, rate))
         parts.append(_silence(PAUSES.get(word[-1], WORD_PAUSE), rate))
     return (np.concatenate(parts) * 9000).astype(np.int16)
 
 
-def _tone(pitch: float, fall: float, rate: int) -> NDArray[np.floating]:
-    """One syllable: a few harmonics, soft at both ends, gliding to `fall` times its pitch."""
+def _tone(pitch: float, glide: float, rate: int) -> NDArray[np.floating]:
+    """One syllable: a few harmonics, faded at both ends, whose pitch in hertz ends at `glide` times its start."""
     count = int(SYLLABLE_SECONDS * rate)
     along = np.linspace(0, 1, count)
-    phase = np.cumsum(math.tau * pitch * (1 + (fall - 1) * along) / rate)
+    phase = np.cumsum(math.tau * pitch * (1 + (glide - 1) * along) / rate)
     wave = sum(np.sin(phase * harmonic) / harmonic**1.7 for harmonic in range(1, 6) if pitch * harmonic < rate / 2)
     return wave * np.sin(math.pi * along) ** 0.6
 
@@ -208,20 +208,22 @@ def _digest(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Recording:
+    """A recording, as far as it is understood."""
+
     seconds: float
     text: str | None = None
-    """What is said in it, if this simulator has spoken it, or an engine has heard it."""
+    """Its words, if this simulator spoke it or an engine recognised it; else None."""
 
 
 Word = dict[str, Any]
 
 
-_ear: ContextVar[Callable[[bytes], str] | None] = ContextVar("ear", default=None)
-"""The engine that hears what this simulator has not spoken, in the call under way."""
+_engine: ContextVar[Callable[[bytes], str] | None] = ContextVar("engine", default=None)
+"""Engine of the current call, which transcribes recordings that this simulator did not make."""
 
 
-def transcribe(model: Model, inputs: dict[str, Any], hear: Callable[[bytes], str] | None = None) -> dict[str, Any]:
-    """Answer speech-to-text: what this simulator has spoken word for word, of other sounds their true length.
+def transcribe(model: Model, inputs: dict[str, Any], recognise: Callable[[bytes], str] | None = None) -> dict[str, Any]:
+    """Answer speech-to-text: the words of this simulator's own speech; for other sounds a sentence with their length.
 
     `audio` is [bytes], bytes, base64 or `{body, contentType}` with one of these. The words are spread over the length
     of the recording, in order and without overlap.
@@ -230,20 +232,20 @@ def transcribe(model: Model, inputs: dict[str, Any], hear: Callable[[bytes], str
     `prefix` and others → `{transcription_info, text, word_count, segments, vtt}`; nova-3 → `{results}`; flux →
     the event `EndOfTurn`; nemotron-speech, with `encoding`, `sample_rate`, `channels` → `{text, duration}`.
 
-    hear: an engine that tells what is said in a recording; without one, other sounds get a sentence in its place.
+    recognise: an engine that transcribes the other sounds.
 
     Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for a sound that
     cannot be read.
     """
-    before = _ear.set(hear)
+    token = _engine.set(recognise)
     try:
-        return LISTENERS[model.id](inputs)
+        return TRANSCRIBERS[model.id](inputs)
     finally:
-        _ear.reset(before)
+        _engine.reset(token)
 
 
 def _whisper(inputs: dict[str, Any]) -> dict[str, Any]:
-    recording = _listen(_audio(inputs))
+    recording = _read_recording(_audio(inputs))
     words = _words(_text(recording), recording.seconds)
     return {
         "text": _joined(words),
@@ -270,7 +272,7 @@ TURBO_PARAMETERS: dict[str, type] = {
 def _whisper_turbo(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, TURBO_PARAMETERS)
     choice_input(inputs, "task", ("transcribe", "translate"))
-    recording = _listen(_audio(inputs))
+    recording = _read_recording(_audio(inputs))
     words = _words(f"{inputs.get('prefix') or ''} {_text(recording)}", recording.seconds)
     segments = _segments(words)
     length = round(recording.seconds, 3)
@@ -283,7 +285,7 @@ def _whisper_turbo(inputs: dict[str, Any]) -> dict[str, Any]:
         },
         "text": _joined(words),
         "word_count": len(words),
-        "segments": [_measured(segment) for segment in segments],
+        "segments": [_segment_json(segment) for segment in segments],
         "vtt": _vtt(segments),
     }
 
@@ -305,14 +307,14 @@ def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, NOVA_PARAMETERS)
     for name, choices in NOVA_CHOICES.items():
         choice_input(inputs, name, choices)
-    recording = _listen(_audio(inputs))
+    recording = _read_recording(_audio(inputs))
     words = [{**word, "confidence": 1.0} for word in _words(_text(recording), recording.seconds)]
     alternative = {"transcript": _joined(words), "confidence": 1.0, "words": words}
     return {"results": {"channels": [{"alternatives": [alternative]}]}}
 
 
 NEMOTRON_DEFAULTS = {"sample_rate": 16_000, "channels": 1}
-"""Of bare samples; the model was trained on 16 kHz, and Workers AI's own defaults are not documented."""
+"""Parameter of bare samples → its default. The model was trained on 16 kHz; Workers AI documents no defaults."""
 
 
 def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +324,7 @@ def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
     if not rate.isdecimal() or not int(rate):
         raise invalid(f"'/sample_rate' does not match '^[1-9][0-9]*$': {rate}")
     audio = _audio(inputs)
-    recording = _listen(audio) if audio.startswith(b"RIFF") else Recording(len(audio) / 2 / int(rate))
+    recording = _read_recording(audio) if audio.startswith(b"RIFF") else Recording(len(audio) / 2 / int(rate))
     if not recording.seconds:
         raise _unreadable("it holds no sound")
     words = _words(_text(recording), recording.seconds)
@@ -344,13 +346,13 @@ def _nemotron(inputs: dict[str, Any]) -> dict[str, Any]:
     rate, channels = (number_input(inputs, name, default, 1) or 1 for name, default in NEMOTRON_DEFAULTS.items())
     audio = _audio(inputs)
     bare = inputs.get("encoding") == "linear16" and not audio.startswith(b"RIFF")
-    recording = Recording(len(audio) / 2 / rate / channels) if bare else _listen(audio)
+    recording = Recording(len(audio) / 2 / rate / channels) if bare else _read_recording(audio)
     if not recording.seconds:
         raise _unreadable("it holds no sound")
     return {"text": _text(recording), "duration": round(recording.seconds, 3)}
 
 
-LISTENERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+TRANSCRIBERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "@cf/openai/whisper": _whisper,
     "@cf/openai/whisper-tiny-en": _whisper,
     "@cf/openai/whisper-large-v3-turbo": _whisper_turbo,
@@ -384,19 +386,19 @@ def _check_types(inputs: dict[str, Any], types: dict[str, type]) -> None:
 
 PHRASE = "This is a simulated transcript of {seconds:.1f} seconds of audio."
 PHRASE_SECONDS = 5.0
-"""About how long it takes to say it; so often it is repeated."""
-MOST_PHRASES = 2000
-"""No more, whatever length a file claims to have."""
+"""Seconds that it takes to say the phrase, about: it is repeated for each such part of the recording."""
+MAX_PHRASES = 2000
+"""Repetitions at most, whatever length a file declares."""
 
 
 def _text(recording: Recording) -> str:
     phrase = PHRASE.format(seconds=recording.seconds)
-    times = min(max(1, round(recording.seconds / PHRASE_SECONDS)), MOST_PHRASES)
+    times = min(max(1, round(recording.seconds / PHRASE_SECONDS)), MAX_PHRASES)
     return (recording.text or "").strip() or " ".join([phrase] * times)
 
 
 def _words(text: str, seconds: float) -> list[Word]:
-    """The words with their times, long ones longer; the last ends when the recording does."""
+    """Words with their start and end in seconds, in proportion to their lengths, over the whole recording."""
     words = text.split()
     ends = np.cumsum([len(word) + 1 for word in words], dtype=float)
     times = [0.0, *(math.floor(100 * seconds * end / ends[-1]) / 100 for end in ends)]
@@ -407,21 +409,21 @@ def _joined(words: list[Word]) -> str:
     return " ".join(word["word"] for word in words)
 
 
-LONGEST_SEGMENT = 14
+MAX_SEGMENT_WORDS = 14
 
 
 def _segments(words: list[Word]) -> list[list[Word]]:
-    """The words by sentences, of which long ones are split."""
+    """Words grouped by sentence; long sentences are split."""
     segments: list[list[Word]] = [[]]
     for word in words:
         last = segments[-1]
-        if len(last) == LONGEST_SEGMENT or (last and last[-1]["word"].endswith((".", "!", "?", "。"))):
+        if len(last) == MAX_SEGMENT_WORDS or (last and last[-1]["word"].endswith((".", "!", "?", "。"))):
             segments.append([])
         segments[-1].append(word)
     return segments
 
 
-def _measured(words: list[Word]) -> dict[str, Any]:
+def _segment_json(words: list[Word]) -> dict[str, Any]:
     """A segment of whisper-large-v3-turbo."""
     text = _joined(words).encode("utf-8", "replace")
     return {
@@ -446,31 +448,33 @@ def _clock(seconds: float) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{milliseconds / 1000:06.3f}"
 
 
-# ---- how long a recording is -------------------------------------------------------------------------------------
+# ---- length of a recording ---------------------------------------------------------------------------------------
 
 USUAL_BIT_RATE = 32_000
-"""Of a browser's recorder: for files that do not say how long they are."""
+"""Bits per second of browsers' recorders, for files that do not declare their length."""
 
 
 def _unreadable(reason: str) -> UpstreamError:
     return UpstreamError(400, 3030, f"Invalid audio: {reason}")
 
 
-def _listen(audio: bytes) -> Recording:
-    """The length of a recording, by the headers of its file, and its text if this simulator has spoken it.
+def _read_recording(audio: bytes) -> Recording:
+    """Length of a recording by the headers of its file, and its text if this simulator spoke it or an engine can tell.
 
-    Raises UpstreamError 3030 if it is empty, broken or of no format known.
+    Raises UpstreamError 3030 if it is empty, broken, or of an unknown format.
     """
     try:
         recording = _recording(audio)
     except UpstreamError:
         raise
-    except Exception as error:  # of many kinds: every format has its own
+    except Exception as error:  # each format has its own kinds
         raise _unreadable("the data is broken") from error
     if not 0 < recording.seconds < math.inf:
         raise _unreadable("it holds no sound")
-    hear = _ear.get()
-    return recording if hear is None or recording.text else Recording(recording.seconds, hear(audio))
+    recognise = _engine.get()
+    if recognise is None or recording.text:
+        return recording
+    return Recording(recording.seconds, recognise(audio))
 
 
 def _recording(audio: bytes) -> Recording:
@@ -478,15 +482,15 @@ def _recording(audio: bytes) -> Recording:
         return _wave(audio)
     if audio[:4] == b"\x1a\x45\xdf\xa3":
         return Recording(_webm_seconds(audio))
-    found: Any = mutagen.File(io.BytesIO(audio))  # pyright: ignore[reportPrivateImportUsage, reportUnknownMemberType]
-    length: Any = getattr(getattr(found, "info", None), "length", None)
+    file: Any = mutagen.File(io.BytesIO(audio))  # pyright: ignore[reportPrivateImportUsage, reportUnknownMemberType]
+    length: Any = getattr(getattr(file, "info", None), "length", None)
     if length is None:
-        raise _unreadable("the data is of no format known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC")
+        raise _unreadable("the format is none of those known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC")
     return Recording(float(length) or 8 * len(audio) / USUAL_BIT_RATE)
 
 
 def _wave(audio: bytes) -> Recording:
-    """By the chunks of a RIFF file; one that is cut off counts as long as it is."""
+    """Recording in a RIFF file, by its chunks. A truncated file is as long as the part that is there."""
     rate = size = 0
     text = None
     for name, content in _chunks(audio, 12):
@@ -510,36 +514,36 @@ def _chunks(content: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
 
 # Elements of Matroska, https://www.matroska.org/technical/elements.html
 SEGMENT, INFO, CLUSTER, BLOCK_GROUP = 0x18538067, 0x1549A966, 0x1F43B675, 0xA0
-SCALE_OF_TIME, DURATION, CLUSTER_TIME, BLOCK, SIMPLE_BLOCK = 0x2AD7B1, 0x4489, 0xE7, 0xA1, 0xA3
+TIMESTAMP_SCALE, DURATION, CLUSTER_TIME, BLOCK, SIMPLE_BLOCK = 0x2AD7B1, 0x4489, 0xE7, 0xA1, 0xA3
 
-FRAME = 20
-"""Milliseconds that a block of Opus usually lasts."""
+BLOCK_MILLISECONDS = 20
+"""Usual length of a block of Opus."""
 
 
 def _webm_seconds(audio: bytes) -> float:
-    """The length that a WebM file states, else (browsers' recorders state none) the end of its last block."""
-    scale, stated, cluster, last, at = 1_000_000, 0.0, 0, 0.0, 0
+    """Seconds that a WebM file declares, or else those of its blocks: browsers' recorders declare none."""
+    scale, declared, cluster, last, at = 1_000_000, 0.0, 0, 0.0, 0
     while at < len(audio):
         element, at = _variable(audio, at, keep_marker=True)
         size, at = _variable(audio, at, keep_marker=False)
         if element in (SEGMENT, INFO, CLUSTER, BLOCK_GROUP):
-            continue  # what is inside comes next; so it does not matter that a recorder leaves their size open
+            continue  # go on with the elements inside: recorders leave the size of these open
         content = audio[at : at + size]
         at += size
-        if element == SCALE_OF_TIME:
+        if element == TIMESTAMP_SCALE:
             scale = int.from_bytes(content)
         elif element == DURATION:
-            stated = struct.unpack(">f" if size == 4 else ">d", content)[0]
+            declared = struct.unpack(">f" if size == 4 else ">d", content)[0]
         elif element == CLUSTER_TIME:
             cluster = int.from_bytes(content)
         elif element in (BLOCK, SIMPLE_BLOCK):
             _, track_end = _variable(content, 0, keep_marker=False)
-            last = max(last, cluster + struct.unpack_from(">h", content, track_end)[0] + FRAME)
-    return (stated or last) * scale / 1e9
+            last = max(last, cluster + struct.unpack_from(">h", content, track_end)[0] + BLOCK_MILLISECONDS)
+    return (declared or last) * scale / 1e9
 
 
 def _variable(content: bytes, at: int, *, keep_marker: bool) -> tuple[int, int]:
-    """A number of variable length, whose first bits say how long it is, and where it ends."""
+    """A number of variable length, whose first bits encode its length; and the position after it."""
     length = 9 - content[at].bit_length()
     number = int.from_bytes(content[at : at + length])
     return (number if keep_marker else number & ~(1 << 7 * length)), at + length

@@ -1,1 +1,1 @@
-"""Text generation: a conversation read, answered, and written in the dialects of the models."""
+"""Text generation: conversations read, answered, and written in the dialects of the models."""

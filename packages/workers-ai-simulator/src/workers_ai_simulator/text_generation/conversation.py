@@ -1,4 +1,4 @@
-"""What a text-generation model is asked: its inputs read and checked, in any of the three forms that models take."""
+"""Conversations: the inputs of a text-generation model, read and checked in any of the three dialects."""
 
 import json
 import re
@@ -7,21 +7,22 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from workers_ai_simulator import text
+from workers_ai_simulator.catalogue import MODELS, Model
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.images import painting as images
-from workers_ai_simulator.models import MODELS, Model
 from workers_ai_simulator.validation import byte_input, choice_input, invalid, mismatch, number_input, text_input
 
-Form = Literal["native", "openai", "responses"]
+Dialect = Literal["native", "openai", "responses"]
+"""Shape of the inputs and the answer: Workers AI's own, OpenAI's chat completions, or OpenAI's Responses."""
 
 ROLES: dict[str, tuple[str, ...]] = {
     "native": ("system", "user", "assistant", "tool"),
     "openai": ("system", "developer", "user", "assistant", "tool", "function"),
     "responses": ("system", "developer", "user", "assistant"),
 }
-TAKES_INPUT = ("@cf/openai/gpt-oss-120b", "@cf/openai/gpt-oss-20b")
-"""The models that take OpenAI's Responses form, `input`, as well."""
-TAKES_PARTS = (
+RESPONSES_MODELS = ("@cf/openai/gpt-oss-120b", "@cf/openai/gpt-oss-20b")
+"""Models that also take OpenAI's Responses dialect, `input`."""
+PARTS_MODELS = (
     "@cf/google/gemma-3-12b-it",
     "@cf/meta/llama-3.2-11b-vision-instruct",
     "@cf/meta/llama-3.3-70b-instruct-fp8-fast",
@@ -29,45 +30,51 @@ TAKES_PARTS = (
     "@cf/mistralai/mistral-small-3.1-24b-instruct",
     "@cf/qwen/qwq-32b",
 )
-"""The native models whose messages may hold a list of parts (`@cloudflare/workers-types`); the others take strings."""
-ALWAYS_REASONS = TAKES_INPUT
-"""“Reasoning cannot be disabled”, as their types say."""
+"""Native models whose messages may be lists of parts (`@cloudflare/workers-types`); the others take only strings."""
+ALWAYS_REASONING = RESPONSES_MODELS
+"""Models whose “reasoning cannot be disabled”, as their types say."""
 
 NATIVE_MAX_TOKENS = 256
-OPEN_MAX_TOKENS = 2048
-"""For models of which no default is known: more than this simulator says by itself."""
+OPENAI_MAX_TOKENS = 2048
+"""Default of models whose own is not known: more than this simulator's longest answer."""
 IMAGE_TOKENS = 729
-"""Of one image, invented: as many as moondream's."""
+"""Tokens of one image; invented after moondream."""
 
-ROLE_MARK = re.compile(
+ROLE_TOKEN = re.compile(
     r"<\|start_header_id\|>\s*(?P<llama>\w+)\s*<\|end_header_id\|>|<\|im_start\|>\s*(?P<chatml>\w+)"
     r"|<\|(?P<zephyr>system|user|assistant)\|>|<start_of_turn>\s*(?P<gemma>\w+)|(?P<inst>\[INST\])|(?P<end>\[/INST\])"
 )
-TEMPLATE_MARK = re.compile(r"<\|\w{1,40}\|>|</?s>|<bos>|<eos>|<end_of_turn>|<</?SYS>>")
+TEMPLATE_TOKEN = re.compile(r"<\|\w{1,40}\|>|</?s>|<bos>|<eos>|<end_of_turn>|<</?SYS>>")
 
 
 @dataclass(frozen=True)
 class ToolCall:
+    """Tool call in a conversation or a reply."""
+
     id: str
     name: str
     arguments: dict[str, Any] | str
-    """An object; a text where a client sent one that is none."""
+    """An object, or the text that a client sent in its place."""
 
 
 @dataclass(frozen=True)
 class Message:
+    """Message of a conversation."""
+
     role: str
     text: str
     images: tuple[str, ...] = ()
     """Data URIs."""
     calls: tuple[ToolCall, ...] = ()
     call_id: str | None = None
-    """Of the call that a tool's message answers."""
+    """Id of the tool call whose result the message is."""
     name: str | None = None
 
 
 @dataclass(frozen=True)
 class Tool:
+    """Tool that the model may call; its parameters are a JSON Schema."""
+
     name: str
     description: str
     parameters: dict[str, Any]
@@ -75,52 +82,55 @@ class Tool:
 
 @dataclass(frozen=True)
 class Conversation:
-    form: Form
+    """Inputs of a text-generation model, the same for every dialect."""
+
+    dialect: Dialect
     messages: list[Message]
     max_tokens: int
     tools: list[Tool] = field(default_factory=list[Tool])
     tool_choice: str = "auto"
-    """auto, none, required; or the name of a tool."""
+    """`auto`, `none`, `required`, or the name of a tool."""
     parallel: bool = True
+    """Whether the model may call several tools at once."""
     schema: dict[str, Any] | None = None
-    """The JSON Schema of JSON mode, `{"type": "object"}` for any object; None for a text."""
+    """JSON Schema of JSON mode, `{"type": "object"}` for any object; None for a text."""
     stop: tuple[str, ...] = ()
     reasons: bool = False
     seed: int | None = None
 
     @property
     def prompt_tokens(self) -> int:
-        said = text.count([{"content": each.text} for each in self.messages])
-        seen = IMAGE_TOKENS * sum(len(each.images) for each in self.messages)
-        called = [call.arguments for each in self.messages for call in each.calls]
-        given = [vars(tool) for tool in self.tools] + called + ([self.schema] if self.schema is not None else [])
-        return said + seen + text.count([{"content": json.dumps(each)} for each in given])
+        texts = text.count_prompt_tokens([{"content": each.text} for each in self.messages])
+        images = IMAGE_TOKENS * sum(len(each.images) for each in self.messages)
+        arguments = [call.arguments for each in self.messages for call in each.calls]
+        objects = [vars(tool) for tool in self.tools] + arguments + ([self.schema] if self.schema is not None else [])
+        return texts + images + text.count_prompt_tokens([{"content": json.dumps(each)} for each in objects])
 
     @property
     def last_user(self) -> str:
-        """What the user said last; empty if nothing."""
+        """Text of the last user message; empty if there is none."""
         return next((each.text for each in reversed(self.messages) if each.role == "user"), "")
 
 
 def read(model: Model, inputs: dict[str, Any]) -> Conversation:
-    """The inputs of a model for text.
+    """Read the inputs of a text-generation model.
 
-    Raises UpstreamError 5006 if it does not take them, 5004 and 3030 for an image that cannot be read, 5025 for JSON
-    mode that it has not, 5023 for JSON mode in a native stream.
+    Raises UpstreamError 5006 if the model does not take them, 5004 and 3030 for an image that cannot be decoded, 5025
+    if the model has no JSON mode, 5023 for JSON mode in a native stream.
     """
-    form: Form = "responses" if model.id in TAKES_INPUT and "input" in inputs else model.dialect
-    _check_parameters(model, inputs, form)
+    dialect: Dialect = "responses" if model.id in RESPONSES_MODELS and "input" in inputs else model.dialect
+    _check_parameters(model, inputs, dialect)
     tools = _tools(inputs)
     return Conversation(
-        form,
-        _messages(model, inputs, form),
+        dialect,
+        _messages(model, inputs, dialect),
         _max_tokens(model, inputs),
         tools if "tools" in model.abilities else [],
         _tool_choice(inputs, tools),
         inputs.get("parallel_tool_calls") is not False,
-        _schema(model, inputs, form),
-        _stop(inputs) if form == "openai" else (),
-        "reasoning" in model.abilities and (model.id in ALWAYS_REASONS or _wants_reasoning(inputs)),
+        _schema(model, inputs, dialect),
+        _stop(inputs) if dialect == "openai" else (),
+        "reasoning" in model.abilities and (model.id in ALWAYS_REASONING or _wants_reasoning(inputs)),
         inputs.get("seed"),
     )
 
@@ -128,71 +138,72 @@ def read(model: Model, inputs: dict[str, Any]) -> Conversation:
 # ---- messages ------------------------------------------------------------------------------------------------------
 
 
-def _messages(model: Model, inputs: dict[str, Any], form: Form) -> list[Message]:
-    if form == "responses":
+def _messages(model: Model, inputs: dict[str, Any], dialect: Dialect) -> list[Message]:
+    if dialect == "responses":
         return _responses_messages(model, inputs)
-    found: Any = inputs.get("messages")
-    if isinstance(found, list):
-        if not found:
+    value: Any = inputs.get("messages")
+    if isinstance(value, list):
+        if not value:
             raise invalid("'/messages' must have at least 1 items")
-        read_one = [_message(model, f"/messages/{at}", each) for at, each in enumerate(cast("list[Any]", found))]
-    elif found is not None:
-        raise mismatch("/messages", found, "array")
+        messages = [_message(model, f"/messages/{at}", each) for at, each in enumerate(cast("list[Any]", value))]
+    elif value is not None:
+        raise mismatch("/messages", value, "array")
     elif "prompt" not in inputs:
         raise invalid(
             "oneOf at '/' not met, 0 matches: "
             "required properties at '/' are 'prompt', required properties at '/' are 'messages'"
         )
     else:
-        read_one = _prompted(text_input(inputs, "prompt"), raw=inputs.get("raw") is True)
-    return _with_image(model, read_one, inputs)
+        messages = _prompt_messages(text_input(inputs, "prompt"), raw=inputs.get("raw") is True)
+    return _with_image(model, messages, inputs)
 
 
 def _message(model: Model, at: str, message: Any) -> Message:
     if not isinstance(message, dict):
         raise mismatch(at, message, "object")
-    given = cast("dict[str, Any]", message)
-    native = model.dialect == "native"
-    may_be_empty = not native and given.get("role") == "assistant"
-    missing = [key for key in ("role", "content") if key not in given and not (key == "content" and may_be_empty)]
+    fields = cast("dict[str, Any]", message)
+    is_native = model.dialect == "native"
+    may_be_empty = not is_native and fields.get("role") == "assistant"
+    missing = [key for key in ("role", "content") if key not in fields and not (key == "content" and may_be_empty)]
     if missing:
         raise invalid(f"required properties at '{at}' are '{','.join(missing)}'")
     roles = ROLES[model.dialect]
-    if given["role"] not in roles:
-        raise invalid(f"enum {given['role']} not in {','.join(roles)}")
-    if not native and given["role"] == "tool" and not isinstance(given.get("tool_call_id"), str):
+    if fields["role"] not in roles:
+        raise invalid(f"enum {fields['role']} not in {','.join(roles)}")
+    if not is_native and fields["role"] == "tool" and not isinstance(fields.get("tool_call_id"), str):
         raise invalid(f"required properties at '{at}' are 'tool_call_id'")
-    content: Any = "" if may_be_empty and given.get("content") is None else given["content"]
-    words, pictures = _content(model, f"{at}/content", content)
-    calls = _calls(given.get("tool_calls"), f"{at}/tool_calls")
-    return Message(given["role"], words, pictures, calls, given.get("tool_call_id"), given.get("name"))
+    content: Any = "" if may_be_empty and fields.get("content") is None else fields["content"]
+    text_, images_ = _content(model, f"{at}/content", content)
+    calls = _calls(fields.get("tool_calls"), f"{at}/tool_calls")
+    return Message(fields["role"], text_, images_, calls, fields.get("tool_call_id"), fields.get("name"))
 
 
 def _content(model: Model, at: str, content: Any) -> tuple[str, tuple[str, ...]]:
+    """Text of a message's content, and its images as data URIs."""
     if isinstance(content, str):
         return content, ()
-    found = cast("list[Any]", content) if isinstance(content, list) else None
-    if found is None or (model.dialect == "native" and model.id not in TAKES_PARTS):
+    values = cast("list[Any]", content) if isinstance(content, list) else None
+    if values is None or (model.dialect == "native" and model.id not in PARTS_MODELS):
         raise mismatch(at, cast("object", content), "string")
-    parts = [_part(model, f"{at}/{number}", each) for number, each in enumerate(found)]
-    return "\n".join(words for words, _ in parts if words), tuple(picture for _, picture in parts if picture)
+    parts = [_part(model, f"{at}/{number}", each) for number, each in enumerate(values)]
+    return "\n".join(text_ for text_, _ in parts if text_), tuple(image for _, image in parts if image)
 
 
 PART_TYPES = ("text", "input_text", "output_text", "reasoning_text", "refusal", "image_url", "input_image")
 
 
 def _part(model: Model, at: str, part: Any) -> tuple[str, str]:
-    """The text and the image of one part, of which one is empty."""
+    """Text and image of one part, of which one is empty."""
     if not isinstance(part, dict):
         raise mismatch(at, part, "object")
-    given = cast("dict[str, Any]", part)
-    kind = choice_input(given, "type", PART_TYPES) or "text"
+    fields = cast("dict[str, Any]", part)
+    kind = choice_input(fields, "type", PART_TYPES) or "text"
     if kind not in ("image_url", "input_image"):
-        words = given.get("refusal" if kind == "refusal" else "text")
-        if not isinstance(words, str):
-            raise mismatch(f"{at}/text", words, "string")
-        return words, ""
-    image: Any = given.get("image_url")
+        text_ = fields.get("refusal" if kind == "refusal" else "text")
+        if not isinstance(text_, str):
+            raise mismatch(f"{at}/text", text_, "string")
+        return text_, ""
+    image: Any = fields.get("image_url")
     url: Any = cast("dict[str, Any]", image).get("url") if isinstance(image, dict) else image
     if not isinstance(url, str):
         raise mismatch(f"{at}/image_url/url", url, "string")
@@ -200,7 +211,7 @@ def _part(model: Model, at: str, part: Any) -> tuple[str, str]:
 
 
 def _image(model: Model, at: str, url: str) -> str:
-    """The data URI, if the model takes it. What refuses says why in words of this simulator's own."""
+    """The data URI, if the model takes it. Raises UpstreamError 5006, in words of this simulator's own, otherwise."""
     if "vision" not in model.abilities:
         raise invalid(f"'{at}' is an image, and {model.id} is not a multimodal model")
     if url.startswith(("http://", "https://")):
@@ -209,28 +220,28 @@ def _image(model: Model, at: str, url: str) -> str:
 
 
 def _with_image(model: Model, messages: list[Message], inputs: dict[str, Any]) -> list[Message]:
-    """With the `image` input of the vision models, [bytes] or base64, in the last message."""
+    """The messages, with the `image` input of vision models, [bytes] or base64, added to the last."""
     image: Any = inputs.get("image")
     if image is None or "vision" not in model.abilities or model.dialect != "native":
         return messages
-    described = _image(model, "/image", image) if isinstance(image, str) else _bytes_as_uri(image)
+    uri = _image(model, "/image", image) if isinstance(image, str) else _bytes_as_uri(image)
     last = messages[-1]
-    return [*messages[:-1], Message(last.role, last.text, (*last.images, described), last.calls, last.call_id)]
+    return [*messages[:-1], Message(last.role, last.text, (*last.images, uri), last.calls, last.call_id)]
 
 
 def _bytes_as_uri(image: Any) -> str:
     return f"data:;base64,{b64encode(byte_input(image, '/image')).decode()}"
 
 
-DESCRIBES = MODELS["@cf/llava-hf/llava-1.5-7b-hf"]
+DESCRIBER = MODELS["@cf/llava-hf/llava-1.5-7b-hf"]
 
 
 def description(image: str) -> str:
-    """What can be seen in an image, after `[simulated]`.
+    """Description of an image, which begins with `[simulated]`.
 
-    Raises UpstreamError 5004 for bad base64, 3030 for what is no image.
+    Raises UpstreamError 5004 for bad base64, 3030 for an image that cannot be decoded.
     """
-    return images.describe(DESCRIBES, {"image": image})["description"]
+    return images.describe(DESCRIBER, {"image": image})["description"]
 
 
 def _calls(calls: Any, at: str) -> tuple[ToolCall, ...]:
@@ -242,61 +253,62 @@ def _calls(calls: Any, at: str) -> tuple[ToolCall, ...]:
 
 
 def _call(call: Any, at: str) -> ToolCall:
-    """A call that an assistant made before, flat or in OpenAI's shape."""
+    """Tool call of an earlier assistant message, `{name, arguments}` or in OpenAI's shape."""
     if not isinstance(call, dict):
         raise mismatch(at, call, "object")
-    given = cast("dict[str, Any]", call)
-    inner: dict[str, Any] = given["function"] if isinstance(given.get("function"), dict) else given
-    if not isinstance(inner.get("name"), str):
+    fields = cast("dict[str, Any]", call)
+    function: dict[str, Any] = fields["function"] if isinstance(fields.get("function"), dict) else fields
+    if not isinstance(function.get("name"), str):
         raise invalid(f"required properties at '{at}' are 'name'")
-    return ToolCall(str(given.get("id", "")), inner["name"], inner.get("arguments") or {})
+    return ToolCall(str(fields.get("id", "")), function["name"], function.get("arguments") or {})
 
 
 def _responses_messages(model: Model, inputs: dict[str, Any]) -> list[Message]:
-    given: Any = inputs["input"]
-    first = [Message("system", text_input(inputs, "instructions"))] if inputs.get("instructions") else []
-    if isinstance(given, str):
-        return [*first, Message("user", text_input(inputs, "input"))]
-    if not isinstance(given, list):
-        raise mismatch("/input", given, "string,array")
-    if not given:
+    value: Any = inputs["input"]
+    instructions = [Message("system", text_input(inputs, "instructions"))] if inputs.get("instructions") else []
+    if isinstance(value, str):
+        return [*instructions, Message("user", text_input(inputs, "input"))]
+    if not isinstance(value, list):
+        raise mismatch("/input", value, "string,array")
+    if not value:
         raise invalid("'/input' must have at least 1 items")
-    items = [_responses_item(model, f"/input/{at}", each) for at, each in enumerate(cast("list[Any]", given))]
-    return first + [each for each in items if each]
+    items = [_responses_item(model, f"/input/{at}", each) for at, each in enumerate(cast("list[Any]", value))]
+    return instructions + [each for each in items if each]
 
 
 def _responses_item(model: Model, at: str, item: Any) -> Message | None:
     if not isinstance(item, dict):
         raise mismatch(at, item, "object")
-    given = cast("dict[str, Any]", item)
-    match given.get("type", "message"):
+    fields = cast("dict[str, Any]", item)
+    match fields.get("type", "message"):
         case "function_call":
-            call = {"id": given.get("call_id", ""), "name": given.get("name"), "arguments": given.get("arguments")}
+            call = {"id": fields.get("call_id", ""), "name": fields.get("name"), "arguments": fields.get("arguments")}
             return Message("assistant", "", calls=(_call(call, at),))
         case "function_call_output":
-            words, _ = _content(model, f"{at}/output", given.get("output"))
-            return Message("tool", words, call_id=given.get("call_id"))
+            result, _ = _content(model, f"{at}/output", fields.get("output"))
+            return Message("tool", result, call_id=fields.get("call_id"))
         case "reasoning":
             return None
         case _:
-            choice_input(given, "role", ROLES["responses"])
-            return _message(model, at, given)
+            choice_input(fields, "role", ROLES["responses"])
+            return _message(model, at, fields)
 
 
-def _prompted(prompt: str, raw: bool) -> list[Message]:
-    """The prompt as the messages that its template, if it is `raw`, makes of it."""
-    marks = list(ROLE_MARK.finditer(prompt)) if raw else []
-    if not marks:
-        return [Message("user", TEMPLATE_MARK.sub(" ", prompt).strip() if raw else prompt)]
-    ends = [*(mark.start() for mark in marks[1:]), len(prompt)]
-    said = [(_marked(mark), prompt[mark.end() : end]) for mark, end in zip(marks, ends, strict=True)]
-    plain = [Message(role, TEMPLATE_MARK.sub(" ", words).strip()) for role, words in said]
-    return [each for each in plain if each.text] or [Message("user", "")]
+def _prompt_messages(prompt: str, raw: bool) -> list[Message]:
+    """Messages in a prompt: the ones of its chat template if it is `raw`, else one of the user."""
+    role_tokens = list(ROLE_TOKEN.finditer(prompt)) if raw else []
+    if not role_tokens:
+        return [Message("user", TEMPLATE_TOKEN.sub(" ", prompt).strip() if raw else prompt)]
+    ends = [*(token.start() for token in role_tokens[1:]), len(prompt)]
+    turns = [(_role(token), prompt[token.end() : end]) for token, end in zip(role_tokens, ends, strict=True)]
+    messages = [Message(role, TEMPLATE_TOKEN.sub(" ", words).strip()) for role, words in turns]
+    return [each for each in messages if each.text] or [Message("user", "")]
 
 
-def _marked(mark: re.Match[str]) -> str:
-    found = {name: value for name, value in mark.groupdict().items() if value}
-    role = "user" if "inst" in found else "assistant" if "end" in found else next(iter(found.values())).lower()
+def _role(token: re.Match[str]) -> str:
+    """Role that begins after a token of a chat template."""
+    groups = {name: value for name, value in token.groupdict().items() if value}
+    role = "user" if "inst" in groups else "assistant" if "end" in groups else next(iter(groups.values())).lower()
     return {"model": "assistant"}.get(role, role if role in ROLES["native"] else "user")
 
 
@@ -304,29 +316,30 @@ def _marked(mark: re.Match[str]) -> str:
 
 
 def _tools(inputs: dict[str, Any]) -> list[Tool]:
-    """`tools`, and `functions` of both kinds that are called so: OpenAI's older tools, and code that is not run."""
-    found: list[Tool] = []
+    """Tools in `tools` and `functions`: the latter are OpenAI's older tools, or code, which is ignored."""
+    tools: list[Tool] = []
     for name in ("tools", "functions"):
-        given: Any = inputs.get(name)
-        if given is None:
+        value: Any = inputs.get(name)
+        if value is None:
             continue
-        if not isinstance(given, list):
-            raise mismatch(f"/{name}", given, "array")
-        tools = [_tool(each, f"/{name}/{at}") for at, each in enumerate(cast("list[Any]", given))]
-        found += [each for each in tools if each]
-    return found
+        if not isinstance(value, list):
+            raise mismatch(f"/{name}", value, "array")
+        read_tools = [_tool(each, f"/{name}/{at}") for at, each in enumerate(cast("list[Any]", value))]
+        tools += [each for each in read_tools if each]
+    return tools
 
 
 def _tool(tool: Any, at: str) -> Tool | None:
+    """The tool, flat or in OpenAI's shape; None for code."""
     if not isinstance(tool, dict):
         raise mismatch(at, tool, "object")
-    given = cast("dict[str, Any]", tool)
-    inner: Any = given.get("function", given)
-    if not isinstance(inner, dict):
-        raise mismatch(f"{at}/function", inner, "object")
-    function = cast("dict[str, Any]", inner)
+    fields = cast("dict[str, Any]", tool)
+    value: Any = fields.get("function", fields)
+    if not isinstance(value, dict):
+        raise mismatch(f"{at}/function", value, "object")
+    function = cast("dict[str, Any]", value)
     if not isinstance(function.get("name"), str):
-        raise invalid(f"required properties at '{at}{'/function' if inner is not given else ''}' are 'name'")
+        raise invalid(f"required properties at '{at}{'/function' if value is not fields else ''}' are 'name'")
     if "code" in function:
         return None
     parameters = _object(function, "parameters", at)
@@ -335,12 +348,12 @@ def _tool(tool: Any, at: str) -> Tool | None:
 
 
 def _tool_choice(inputs: dict[str, Any], tools: list[Tool]) -> str:
-    """Raises UpstreamError 5006, in words of this simulator's own where a tool is wanted that is not there."""
-    given: Any = inputs.get("tool_choice", inputs.get("function_call"))
-    if given is None:
+    """The choice of a tool. Raises UpstreamError 5006; the sentences for a missing tool are this simulator's own."""
+    value: Any = inputs.get("tool_choice", inputs.get("function_call"))
+    if value is None:
         return "auto"
-    if isinstance(given, dict):
-        choice = cast("dict[str, Any]", given)
+    if isinstance(value, dict):
+        choice = cast("dict[str, Any]", value)
         function: Any = choice.get("function", choice)
         name: Any = cast("dict[str, Any]", function).get("name") if isinstance(function, dict) else None
         if not isinstance(name, str):
@@ -348,7 +361,7 @@ def _tool_choice(inputs: dict[str, Any], tools: list[Tool]) -> str:
         if name not in [tool.name for tool in tools]:
             raise invalid(f"'/tool_choice' names {name}, which is not in '/tools'")
         return name
-    chosen = choice_input({"tool_choice": given}, "tool_choice", ("none", "auto", "required", "any")) or "auto"
+    chosen = choice_input({"tool_choice": value}, "tool_choice", ("none", "auto", "required", "any")) or "auto"
     if chosen in ("required", "any") and not tools:
         raise invalid("'/tool_choice' needs '/tools'")
     return "required" if chosen == "any" else chosen
@@ -357,34 +370,36 @@ def _tool_choice(inputs: dict[str, Any], tools: list[Tool]) -> str:
 FORMATS = ("text", "json_object", "json_schema")
 
 
-def _schema(model: Model, inputs: dict[str, Any], form: Form) -> dict[str, Any] | None:
-    """The schema of JSON mode. The native dialect takes it bare: the envelope `{name, schema}` is to it a schema that
-    asks for nothing."""
+def _schema(model: Model, inputs: dict[str, Any], dialect: Dialect) -> dict[str, Any] | None:
+    """Schema of JSON mode; None for a text.
+
+    The native dialect takes the bare schema; OpenAI's envelope `{name, schema}` is a schema without keywords to it.
+    """
     schema = _object(inputs, "guided_json") or None
-    at = "/text/format" if form == "responses" else "/response_format"
-    holder = _object(inputs, "text") if form == "responses" else inputs
-    if wanted := _object(holder, "format" if form == "responses" else "response_format"):
-        schema = _of_format(wanted, at, form)
+    at = "/text/format" if dialect == "responses" else "/response_format"
+    holder = _object(inputs, "text") if dialect == "responses" else inputs
+    if response_format := _object(holder, "format" if dialect == "responses" else "response_format"):
+        schema = _format_schema(response_format, at, dialect)
     if schema is None:
         return None
     if "json" not in model.abilities:
         raise UpstreamError(400, 5025, "This model doesn't support JSON Schema.")
-    if form == "native" and inputs.get("stream"):
+    if dialect == "native" and inputs.get("stream"):
         raise UpstreamError(400, 5023, "JSON Schema mode is not supported with stream mode")
     return schema
 
 
-def _of_format(wanted: dict[str, Any], at: str, form: Form) -> dict[str, Any] | None:
-    kind = choice_input(wanted, "type", FORMATS)
+def _format_schema(response_format: dict[str, Any], at: str, dialect: Dialect) -> dict[str, Any] | None:
+    kind = choice_input(response_format, "type", FORMATS)
     if kind in (None, "text"):
         return None
     if kind == "json_object":
         return {"type": "object"}
-    name = "schema" if form == "responses" else "json_schema"
-    if wanted.get(name) is None:
+    name = "schema" if dialect == "responses" else "json_schema"
+    if response_format.get(name) is None:
         raise invalid(f"required properties at '{at}' are '{name}'")
-    schema = _object(wanted, name)
-    return _object(schema, "schema") if form == "openai" and isinstance(schema.get("name"), str) else schema
+    schema = _object(response_format, name)
+    return _object(schema, "schema") if dialect == "openai" and isinstance(schema.get("name"), str) else schema
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
@@ -392,26 +407,26 @@ def _of_format(wanted: dict[str, Any], at: str, form: Form) -> dict[str, Any] | 
 FLAGS = ("stream", "raw", "parallel_tool_calls")
 LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 OBJECTS = ("stream_options", "chat_template_kwargs", "reasoning")
-"""Of OpenAI's dialect."""
+"""Objects among the inputs of OpenAI's dialects."""
 
 
-def _check_parameters(model: Model, inputs: dict[str, Any], form: Form) -> None:
+def _check_parameters(model: Model, inputs: dict[str, Any], dialect: Dialect) -> None:
     for name, bounds in model.parameters.items():
         if isinstance(bounds, list):
             number_input(inputs, name, None, *bounds)
     for name in LIMITS:
-        most = number_input(inputs, name, None, 1)
-        if most is not None and not float(most).is_integer():
-            raise mismatch(f"/{name}", most, "integer")
+        limit = number_input(inputs, name, None, 1)
+        if limit is not None and not float(limit).is_integer():
+            raise mismatch(f"/{name}", limit, "integer")
     for name in FLAGS:
         if inputs.get(name) is not None and not isinstance(inputs[name], bool):
             raise mismatch(f"/{name}", inputs[name], "boolean")
-    for name in OBJECTS if form != "native" else ():
+    for name in OBJECTS if dialect != "native" else ():
         _object(inputs, name)
 
 
 def _object(inputs: dict[str, Any], name: str, at: str = "") -> dict[str, Any]:
-    """The object of that name; an empty one if it is missing.
+    """The object of that name; empty if it is missing.
 
     Raises UpstreamError 5006 for anything else.
     """
@@ -424,22 +439,22 @@ def _object(inputs: dict[str, Any], name: str, at: str = "") -> dict[str, Any]:
 
 
 def _max_tokens(model: Model, inputs: dict[str, Any]) -> int:
-    asked = next((inputs[name] for name in LIMITS if inputs.get(name) is not None), None)
+    limit = next((inputs[name] for name in LIMITS if inputs.get(name) is not None), None)
     default = model.parameters.get("max_tokens_default")
-    if asked is None and isinstance(default, int):
-        asked = default
-    return int(asked if asked is not None else NATIVE_MAX_TOKENS if model.dialect == "native" else OPEN_MAX_TOKENS)
+    if limit is None and isinstance(default, int):
+        limit = default
+    return int(limit if limit is not None else NATIVE_MAX_TOKENS if model.dialect == "native" else OPENAI_MAX_TOKENS)
 
 
 def _stop(inputs: dict[str, Any]) -> tuple[str, ...]:
-    given: Any = inputs.get("stop")
-    if given is None:
+    value: Any = inputs.get("stop")
+    if value is None:
         return ()
-    found = cast("list[Any]", given if isinstance(given, list) else [given])
-    wrong = next((each for each in found if not isinstance(each, str)), None)
-    if wrong is not None or None in found:
+    sequences = cast("list[Any]", value if isinstance(value, list) else [value])
+    wrong = next((each for each in sequences if not isinstance(each, str)), None)
+    if wrong is not None or None in sequences:
         raise mismatch("/stop", wrong, "string,array")
-    return tuple(each for each in found if each)
+    return tuple(each for each in sequences if each)
 
 
 def _wants_reasoning(inputs: dict[str, Any]) -> bool:

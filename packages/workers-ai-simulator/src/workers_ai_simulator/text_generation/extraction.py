@@ -1,4 +1,4 @@
-"""Answers that are in what was said: the sentences that share most with the question, in place of understanding it."""
+"""Extractive answers: the sentences of a conversation that share the most words with its question."""
 
 import math
 import re
@@ -11,26 +11,26 @@ from workers_ai_simulator.embeddings.lexical import STOP_WORDS, WORD, words
 from workers_ai_simulator.language import SENTENCE_END
 from workers_ai_simulator.text_generation.facts import root
 
-MOST_SENTENCES = 3
-CLOSE_TO_BEST = 0.6
-"""Further sentences are said if they score so much of what the best one does."""
-LONGEST_SENTENCE = 600
-"""Characters of a sentence that are said."""
-FEWEST_FOR_CONTEXT = 3
-"""Sentences without a heading or numbers that are taken for something to answer from."""
+MAX_SENTENCES = 3
+MIN_RELATIVE_SCORE = 0.6
+"""Share of the best score from which further sentences are part of the answer."""
+MAX_SENTENCE_LENGTH = 600
+"""Characters of a sentence in the answer."""
+MIN_CONTEXT_SENTENCES = 3
+"""Sentences from which a text without a heading or numbers counts as a context to answer from."""
 
-ENDS = 10_000
-"""Characters at the start and the end of a message among which its question or request is looked for."""
+SEARCHED_CHARACTERS = 10_000
+"""Characters at the start and at the end of a message that are searched for its question or request."""
 
-ASKING_WORDS = (
+QUESTION_WORDS = (
     "about according answer briefly cite context describe detail document explain exactly following give information "
     "just know let list mean mention passage please provide provided question quote say show source tell text think "
     "use using want"
 )
-FILLERS = frozenset(map(root, ASKING_WORDS.split()))
-"""Words of a question that say how to answer, and not what about."""
-POINTING_WORDS = "it its they them their theirs he him his she her hers this that these those there one ones"
-PRONOUNS = frozenset(POINTING_WORDS.split())
+FILLERS = frozenset(map(root, QUESTION_WORDS.split()))
+"""Stems of words that say how to answer, not what the question is about."""
+PRONOUN_WORDS = "it its they them their theirs he him his she her hers this that these those there one ones"
+PRONOUNS = frozenset(PRONOUN_WORDS.split())
 
 HEADING = re.compile(
     r"(?:^|\n)[ \t#*]*(?:context|passages?|documents?|sources?|search results|article|text|excerpts?)[ \t*]*:|"
@@ -60,67 +60,76 @@ REWRITING = re.compile(
     r"[^\n]{0,200}?\b(?:stand-?alone|search quer|single quer|one quer|self-?contained)",
     re.IGNORECASE,
 )
-TURN = re.compile(r"^[ \t]*(?P<who>[A-Za-z][A-Za-z -]{0,30})[ \t]*:[ \t]*(?P<said>[^\n]*)$", re.MULTILINE)
-ASKING = ("user", "human", "question", "customer", "q", "last question", "follow-up question", "follow up question")
+TURN = re.compile(r"^[ \t]*(?P<speaker>[A-Za-z][A-Za-z -]{0,30})[ \t]*:[ \t]*(?P<words>[^\n]*)$", re.MULTILINE)
+USER_SPEAKERS = (
+    "user",
+    "human",
+    "question",
+    "customer",
+    "q",
+    "last question",
+    "follow-up question",
+    "follow up question",
+)
 
 
 @dataclass(frozen=True)
 class Sentence:
+    """A sentence of a conversation."""
+
     text: str
     number: int | None
-    """Of the passage that it stands in, if it has one."""
+    """Number of its passage; None if the passage has none."""
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What there is to answer from, and to what."""
+class Task:
+    """The question of a conversation, and the sentences to answer it from."""
 
     question: str
-    before: str
-    """What the user asked before."""
+    previous_question: str
     passages: list[Sentence]
     history: list[Sentence]
-    """What the user has said before, the latest first."""
-    is_context: bool
-    """Whether an answer is expected to be in the passages."""
+    """Statements of the user in earlier messages, the latest first."""
+    has_context: bool
+    """Whether the conversation has passages that are meant to contain the answer."""
 
 
-def reading(system: list[str], users: list[str]) -> Reading:
-    """What the messages hold: passages in the system's and the user's, the history, and the question at their end."""
-    question, rest = _parted(users[-1] if users else "")
-    given = [part for part in ([rest] if rest else []) + system if part.strip()]
-    passages = [sentence for part in given for sentence in _passages(part)]
-    marked = any(HEADING.search(part) or NUMBERED.search(part) for part in given)
-    said = [Sentence(each, None) for turn in reversed(users[:-1]) for each in _split(turn) if not each.endswith("?")]
-    before = _parted(users[-2])[0] if len(users) > 1 else ""
-    return Reading(question, before, passages, said, marked or len(passages) >= FEWEST_FOR_CONTEXT)
+def read(system: list[str], users: list[str]) -> Task:
+    """Read the question of the last user message, and the passages and the history in all messages."""
+    question, rest = _split_question(users[-1] if users else "")
+    parts = [part for part in ([rest] if rest else []) + system if part.strip()]
+    passages = [sentence for part in parts for sentence in _passages(part)]
+    is_marked = any(HEADING.search(part) or NUMBERED.search(part) for part in parts)
+    history = [Sentence(each, None) for turn in reversed(users[:-1]) for each in _split(turn) if not each.endswith("?")]
+    previous = _split_question(users[-2])[0] if len(users) > 1 else ""
+    return Task(question, previous, passages, history, is_marked or len(passages) >= MIN_CONTEXT_SENTENCES)
 
 
-def found(read: Reading) -> list[Sentence]:
-    """One to three sentences that answer the question, the closest alone if no other is near; none if none shares a
-    word with it. Their order is that of the text."""
-    sentences = read.passages + read.history
-    if SUMMARY.search(read.question) and sentences:
+def answer(task: Task) -> list[Sentence]:
+    """One to three sentences that answer the question, in the order of the text; none if none shares a word with it."""
+    sentences = task.passages + task.history
+    if SUMMARY.search(task.question) and sentences:
         return _leading(sentences)
-    asked = _content(read.question)
-    scores = _scores(sentences, asked)
-    if not asked or PRONOUNS & set(words(read.question)):
-        # the passages only: in the history, the question before would find itself
-        earlier = _scores(read.passages, _content(read.before))
+    stems = _content_stems(task.question)
+    scores = _scores(sentences, stems)
+    if not stems or PRONOUNS & set(words(task.question)):
+        # passages only: in the history, the previous question would match itself
+        earlier = _scores(task.passages, _content_stems(task.previous_question))
         scores = [score + other / 2 for score, other in zip_longest(scores, earlier, fillvalue=0.0)]
     best = max(scores, default=0.0)
     if not best:
         return []
-    ranked = sorted(range(len(scores)), key=lambda at: (-scores[at], at))[:MOST_SENTENCES]
-    chosen = sorted(at for at in ranked if scores[at] >= CLOSE_TO_BEST * best)
+    ranked = sorted(range(len(scores)), key=lambda at: (-scores[at], at))[:MAX_SENTENCES]
+    chosen = sorted(at for at in ranked if scores[at] >= MIN_RELATIVE_SCORE * best)
     return [sentences[at] for at in chosen]
 
 
-def rewritten(system: list[str], users: list[str]) -> str | None:
-    """The search query that a request to rewrite a conversation into one asks for; None if there is no such request.
+def search_query(system: list[str], users: list[str]) -> str | None:
+    """Search query for a conversation that the messages ask to rewrite into one; None without such a request.
 
-    It holds the content words of the last question, after those of the questions before where it has a pronoun or
-    hardly a word of its own.
+    It has the content words of the last question, after those of earlier questions if the last has a pronoun or hardly
+    any content words.
     """
     last = users[-1] if users else ""
     if _asks_to_rewrite(last):
@@ -131,51 +140,53 @@ def rewritten(system: list[str], users: list[str]) -> str | None:
         return None
     query: list[str] = []
     for turn in reversed(turns[-3:]):
-        query = _spelled(_parted(turn)[0] or turn) + query
+        query = _content_words(_split_question(turn)[0] or turn) + query
         if len(query) > 1 and not PRONOUNS & set(words(turn)):
             break
-    once = {root(words(each)[0]): each for each in reversed(query)}
-    return " ".join(each for each in dict.fromkeys(query) if each in once.values()) or (turns[-1] if turns else last)
+    first_of_stem = {root(words(each)[0]): each for each in reversed(query)}
+    return " ".join(each for each in dict.fromkeys(query) if each in first_of_stem.values()) or (
+        turns[-1] if turns else last
+    )
 
 
 def _asks_to_rewrite(message: str) -> bool:
-    return bool(REWRITING.search(message[:ENDS]) or REWRITING.search(message[-ENDS:]))
+    return bool(REWRITING.search(message[:SEARCHED_CHARACTERS]) or REWRITING.search(message[-SEARCHED_CHARACTERS:]))
 
 
 # ---- scores --------------------------------------------------------------------------------------------------------
 
 
-def _content(question: str) -> set[str]:
-    """The stems of what a question is about."""
-    kept = [word for word in words(question) if word not in STOP_WORDS and word not in PRONOUNS]
-    found_ = {root(word) for word in kept}
-    return found_ - FILLERS or found_
+def _content_stems(question: str) -> set[str]:
+    """Stems of the words that a question is about."""
+    content = [word for word in words(question) if word not in STOP_WORDS and word not in PRONOUNS]
+    stems = {root(word) for word in content}
+    return stems - FILLERS or stems
 
 
-def _scores(sentences: list[Sentence], asked: set[str]) -> list[float]:
-    """Of each sentence, the rarities of the stems that it shares with the question."""
-    # a stem is the start of its word: most words need not be looked at
-    starts = {each[:3] for each in asked}
-    shared = [{root(word) for word in words(each.text) if word[:3] in starts} & asked for each in sentences]
+def _scores(sentences: list[Sentence], question: set[str]) -> list[float]:
+    """For each sentence, the sum of the rarities of the stems that it shares with the question."""
+    # a stem begins like its word, so that most words can be skipped
+    starts = {each[:3] for each in question}
+    shared = [{root(word) for word in words(each.text) if word[:3] in starts} & question for each in sentences]
     counts = Counter(each for stems in shared for each in stems)
     rarity = {each: math.log(1 + len(sentences) / count) for each, count in counts.items()}
     return [sum(rarity[each] for each in sorted(stems)) for stems in shared]
 
 
 def _leading(sentences: list[Sentence]) -> list[Sentence]:
-    """The first sentence of each passage; of a single one its first three."""
+    """First sentences of the passages, three at most; of a single passage its first three."""
     numbers = dict.fromkeys(each.number for each in sentences)
     if len(numbers) == 1:
-        return sentences[:MOST_SENTENCES]
-    return [next(each for each in sentences if each.number == number) for number in list(numbers)[:MOST_SENTENCES]]
+        return sentences[:MAX_SENTENCES]
+    return [next(each for each in sentences if each.number == number) for number in list(numbers)[:MAX_SENTENCES]]
 
 
-def _spelled(question: str) -> list[str]:
-    """The content words as they are spelled."""
-    each = [(word, words(word)) for word in WORD.findall(question)]
+def _content_words(question: str) -> list[str]:
+    """Words that a question is about, in its own spelling."""
+    spellings = [(word, words(word)) for word in WORD.findall(question)]
     return [
         word
-        for word, plain in each
+        for word, plain in spellings
         if plain and plain[0] not in STOP_WORDS and plain[0] not in PRONOUNS and root(plain[0]) not in FILLERS
     ]
 
@@ -183,46 +194,47 @@ def _spelled(question: str) -> list[str]:
 # ---- texts ---------------------------------------------------------------------------------------------------------
 
 
-def _parted(asked: str) -> tuple[str, str]:
-    """The question in a message, and what else the message holds."""
-    if labelled := next(reversed(list(QUESTION.finditer(asked))), None):
-        question = AFTER_QUESTION.split(asked[labelled.end() :])[0].strip()
+def _split_question(message: str) -> tuple[str, str]:
+    """The question or request in a message, and the rest of the message."""
+    if labelled := next(reversed(list(QUESTION.finditer(message))), None):
+        question = AFTER_QUESTION.split(message[labelled.end() :])[0].strip()
         first, _, more = question.partition("\n\n")
         if first:
-            return first, f"{asked[: labelled.start()]}\n\n{more}"
-    sentences = _split(asked[-ENDS:])
+            return first, f"{message[: labelled.start()]}\n\n{more}"
+    sentences = _split(message[-SEARCHED_CHARACTERS:])
     if len(sentences) < 2:
-        return asked.strip(), ""
+        return message.strip(), ""
     question = next((each for each in reversed(sentences) if each.endswith(("?", "\uff1f"))), None)
-    if question is None:  # a request then, which comes first or last
-        first = _split(asked[:ENDS])[0]
+    if question is None:  # a request, at the start or the end
+        first = _split(message[:SEARCHED_CHARACTERS])[0]
         question = first if SUMMARY.search(first) or INSTRUCTION.match(first) else sentences[-1]
-    return question, _cut_out(asked, question)
+    return question, _without(message, question)
 
 
-def _cut_out(asked: str, question: str) -> str:
-    """The message without its question, which may be spread over lines there."""
+def _without(message: str, question: str) -> str:
+    """The message without its question, which may span lines there."""
     place = re.compile(r"\s+".join(map(re.escape, question.split())))
-    return place.sub("\n\n", asked)
+    return place.sub("\n\n", message)
 
 
-def _even(of: str) -> str:
-    """With single spaces, and a line's end only where a sentence may end."""
+def _normalized(content: str) -> str:
+    """The text with single spaces, and line breaks only where a sentence may end."""
 
     def space(gap: re.Match[str]) -> str:
         lines = gap.group().count("\n")
-        goes_on = lines == 1 and of[gap.end() : gap.end() + 1].islower()
-        return "\n" if lines and not goes_on else " "
+        continues = lines == 1 and content[gap.end() : gap.end() + 1].islower()
+        return "\n" if lines and not continues else " "
 
-    return SPACES.sub(space, of.strip())
+    return SPACES.sub(space, content.strip())
 
 
-def _split(of: str) -> list[str]:
-    return [each.strip()[:LONGEST_SENTENCE] for each in SENTENCE_END.split(_even(of)) if each.strip()]
+def _split(content: str) -> list[str]:
+    """Sentences of a text."""
+    return [each.strip()[:MAX_SENTENCE_LENGTH] for each in SENTENCE_END.split(_normalized(content)) if each.strip()]
 
 
 def _passages(part: str) -> Iterator[Sentence]:
-    """The sentences of a text that may be answered from: without its instructions, each with its passage's number."""
+    """Sentences of a text to answer from, without its instructions, each with the number of its passage."""
     heading = HEADING.search(part)
     marks = list(NUMBERED.finditer(part))
     start = min([each.start() for each in (heading, *marks[:1]) if each], default=0)
@@ -241,9 +253,11 @@ def _is_instruction(sentence: str) -> bool:
 
 
 def _turns(transcript: str) -> list[str]:
-    """What the user says in a conversation that is written out."""
+    """Turns of the user in the transcript of a conversation."""
     return [
-        each["said"] for each in TURN.finditer(transcript) if each["who"].strip().lower() in ASKING and each["said"]
+        each["words"]
+        for each in TURN.finditer(transcript)
+        if each["speaker"].strip().lower() in USER_SPEAKERS and each["words"]
     ]
 
 
@@ -257,5 +271,5 @@ def _is_request(sentence: str) -> bool:
 
 
 def cited(sentences: Iterable[Sentence]) -> str:
-    """The sentences, each with the number of its passage."""
+    """The sentences as one text, each with the number of its passage."""
     return " ".join(each.text if each.number is None else f"{each.text} [{each.number}]" for each in sentences)

@@ -1,4 +1,4 @@
-"""The frames of a stream, in each dialect, written piece by piece as an answer comes."""
+"""Frames of a stream in each dialect, written piece by piece as an answer comes."""
 
 import json
 import time
@@ -6,35 +6,35 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from workers_ai_simulator.models import Model
+from workers_ai_simulator.catalogue import Model
 
 PADDING = "abcdefghijklmnopqrstuvwxyz0123456789"
-"""Native frames carry up to this much padding (`p`), so that their sizes do not tell the tokens apart."""
+"""Padding of native frames (`p`), of varying length, so that the sizes of frames do not reveal the tokens."""
 
 Json = dict[str, Any]
 Usage = dict[str, int]
-"""prompt_tokens, completion_tokens and total_tokens."""
+"""`{prompt_tokens, completion_tokens, total_tokens}`."""
 
 
 @dataclass(frozen=True)
 class Delta:
-    """A piece of an answer."""
+    """Piece of an answer."""
 
     kind: Literal["reasoning", "text", "call", "arguments"]
-    """`call` starts a tool call, with its `id` and `name`; its `arguments` follow."""
+    """`call` starts a tool call, with its `id` and `name`; pieces of its `arguments` follow."""
     piece: str = ""
     call: int = 0
-    """The number of the tool call, from 0."""
+    """Number of the tool call, from 0."""
     id: str = ""
     name: str = ""
 
 
 class Writer(Protocol):
-    """Writes one answer: `begin`, `write` for each piece, `end`. What each returns goes out at once."""
+    """Writes the frames of one answer: those of `start`, of `write` for each piece, and of `end`."""
 
     def __init__(self, model: Model, answer_id: str) -> None: ...
 
-    def begin(self) -> Iterator[str]: ...
+    def start(self) -> Iterator[str]: ...
 
     def write(self, delta: Delta) -> Iterator[str]: ...
 
@@ -45,13 +45,13 @@ DONE = "data: [DONE]\n\n"
 
 
 class NativeWriter:
-    """`{response, p}`, `{tool_calls}`, and at last `{response: "", usage}`. Reasoning is left out."""
+    """Frames `{response, p}` and `{tool_calls}`, and at the end `{response: "", usage}`, without reasoning."""
 
-    def __init__(self, model: Model, answer_id: str) -> None:  # noqa: ARG002 - nothing in the dialect names them
+    def __init__(self, model: Model, answer_id: str) -> None:  # noqa: ARG002 - the dialect names neither
         self._frames = 0
         self._open_call: int | None = None
 
-    def begin(self) -> Iterator[str]:
+    def start(self) -> Iterator[str]:
         yield from ()
 
     def write(self, delta: Delta) -> Iterator[str]:
@@ -71,21 +71,21 @@ class NativeWriter:
         yield DONE
 
     def _close(self) -> Iterator[str]:
-        """A tool call ends with a frame of nulls."""
+        """End the open tool call with a frame of nulls."""
         if self._open_call is not None:
             function = {"name": None, "arguments": None}
             yield _frame({"tool_calls": [{"id": None, "type": None, "index": self._open_call, "function": function}]})
 
 
 class OpenAIWriter:
-    """`chat.completion.chunk`s."""
+    """Frames with a `chat.completion.chunk` each."""
 
     def __init__(self, model: Model, answer_id: str) -> None:
         self._head = completion_head(model, answer_id, "chat.completion.chunk")
         self._role: Json = {"role": "assistant"}
-        """Of the first delta."""
+        """Role, which only the first delta has."""
 
-    def begin(self) -> Iterator[str]:
+    def start(self) -> Iterator[str]:
         yield from ()
 
     def write(self, delta: Delta) -> Iterator[str]:
@@ -97,7 +97,7 @@ class OpenAIWriter:
         yield self._chunk({**role, **contents.get(delta.kind, {"tool_calls": [_call_part(delta)]})}, None)
 
     def end(self, finish_reason: str, usage: Usage) -> Iterator[str]:
-        # the usage comes unasked: `stream_options.include_usage` changes nothing
+        # the usage always comes, whatever `stream_options.include_usage` says
         yield self._chunk({}, finish_reason, usage=usage)
         yield DONE
 
@@ -107,11 +107,11 @@ class OpenAIWriter:
 
 @dataclass
 class _Item:
-    """An item of a Responses answer on its way."""
+    """Open item of a Responses answer."""
 
     index: int
     kind: str
-    """Of its deltas."""
+    """Kind of its deltas, as the types of their events name it."""
     body: Json
     pieces: list[str] = field(default_factory=list[str])
 
@@ -125,20 +125,20 @@ ITEM_KINDS = {"reasoning": "reasoning_text", "text": "output_text", "call": "fun
 
 
 class ResponsesWriter:
-    """OpenAI's typed events. Cloudflare documents that form without streaming only."""
+    """Frames with OpenAI's typed events. Cloudflare documents only the answer without streaming."""
 
     def __init__(self, model: Model, answer_id: str) -> None:
         self._model = model
         self._id = answer_id
         self._created = int(time.time())
         self._output: list[Json] = []
-        """The items that have ended."""
+        """Items that are complete."""
         self._item: _Item | None = None
         self._sequence = 0
         self.response: Json = self._head("in_progress", None)
-        """As far as it has come: whole after `end`."""
+        """The `response` object so far; complete after `end`."""
 
-    def begin(self) -> Iterator[str]:
+    def start(self) -> Iterator[str]:
         yield self._event({"type": "response.created", "response": self.response})
 
     def write(self, delta: Delta) -> Iterator[str]:
@@ -175,14 +175,14 @@ class ResponsesWriter:
             yield self._event({"type": "response.content_part.added", **item.place, "part": _part(item.kind, "")})
 
     def _close(self, status: str) -> Iterator[str]:
-        """The events that end the open item, which becomes a part of the output."""
+        """End the open item, and add it to the output."""
         item = self._item
         if item is None:
             return
-        said = "".join(item.pieces)
-        ended: Json = {"content": [_part(item.kind, said)]} if "content" in item.body else {"arguments": said}
-        body = {**item.body, **ended} if item.kind == "reasoning_text" else {**item.body, "status": status, **ended}
-        done = {"text": said} if "content" in body else {"name": body["name"], "arguments": said}
+        whole = "".join(item.pieces)
+        content: Json = {"content": [_part(item.kind, whole)]} if "content" in item.body else {"arguments": whole}
+        body = {**item.body, **content} if item.kind == "reasoning_text" else {**item.body, "status": status, **content}
+        done = {"text": whole} if "content" in body else {"name": body["name"], "arguments": whole}
         yield self._event({"type": f"response.{item.kind}.done", **item.place, **done, **_logprobs(item)})
         if "content" in body:
             yield self._event({"type": "response.content_part.done", **item.place, "part": body["content"][0]})
@@ -227,8 +227,8 @@ def _call_part(delta: Delta) -> Json:
     return {"index": delta.call, "function": {"arguments": delta.piece}}
 
 
-def _part(kind: str, said: str) -> Json:
-    return {"type": kind, "text": said} | ({"annotations": []} if kind == "output_text" else {})
+def _part(kind: str, content: str) -> Json:
+    return {"type": kind, "text": content} | ({"annotations": []} if kind == "output_text" else {})
 
 
 def _logprobs(item: _Item) -> Json:

@@ -1,6 +1,6 @@
-"""Text generation: an answer of a model, and the dialects in which models write one.
+"""Text generation: an answer of a model, and the dialects in which models write it.
 
-What is answered is decided in reply.py. A Generation may hold what another model has said as well.
+reply.py decides the content of a simulated answer; a Generation may also hold the answer of a real model.
 """
 
 import hashlib
@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workers_ai_simulator import text
+from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.models import Model, check_window
-from workers_ai_simulator.text_generation.conversation import Form, ToolCall, read
+from workers_ai_simulator.text_generation.conversation import Dialect, ToolCall, read
 from workers_ai_simulator.text_generation.frames import (
     WRITERS,
     Delta,
@@ -25,12 +25,12 @@ from workers_ai_simulator.text_generation.frames import (
 from workers_ai_simulator.text_generation.reply import reply
 
 NESTED_CALLS = ("@cf/meta/llama-4-scout-17b-16e-instruct",)
-"""Native models that write whole tool calls as `{id, type, function}`, in `@cloudflare/workers-types`."""
+"""Native models whose tool calls are `{id, type, function}` by `@cloudflare/workers-types`, not `{name, arguments}`."""
 
 
 @dataclass(frozen=True)
-class Call:
-    """A tool call, its arguments a JSON text in pieces."""
+class GeneratedCall:
+    """Tool call of an answer, with its arguments as JSON in pieces."""
 
     id: str
     name: str
@@ -43,28 +43,28 @@ class Call:
 
 @dataclass
 class Generation:
-    """One answer: its pieces, a token each, cut at `max_tokens`; and its usage."""
+    """One answer in pieces of one token each, cut at `max_tokens`, with its usage."""
 
     model: Model
     pieces: list[str]
-    """Of the text."""
+    """Pieces of the text."""
     prompt_tokens: int
     finish_reason: str
-    """stop, length or tool_calls."""
+    """`stop`, `length` or `tool_calls`; a real model may have others."""
     reasoning: list[str] = field(default_factory=list[str])
-    """The pieces of what was thought before the text; the native dialect has it in the text."""
-    calls: list[Call] = field(default_factory=list[Call])
+    """Pieces of the reasoning before the text; empty in the native dialect, whose text contains it."""
+    calls: list[GeneratedCall] = field(default_factory=list[GeneratedCall])
     is_json: bool = False
-    """Whether the text is the answer of JSON mode, which the native dialect writes as an object."""
-    dialect: Form | None = None
-    """The one that was asked in; the model's by default."""
-    reported: Usage | None = None
-    """The usage as another server has counted it."""
+    """Whether the text is JSON of JSON mode, which the native dialect answers as an object."""
+    dialect: Dialect | None = None
+    """Dialect of the request; None for the model's own."""
+    reported_usage: Usage | None = None
+    """Usage that a real model's server reports."""
 
     @property
     def usage(self) -> Usage:
-        if self.reported:
-            return self.reported
+        if self.reported_usage:
+            return self.reported_usage
         completion = len(self.pieces) + len(self.reasoning) + sum(len(call.pieces) for call in self.calls)
         return {
             "prompt_tokens": self.prompt_tokens,
@@ -76,33 +76,33 @@ class Generation:
     def text(self) -> str:
         return "".join(self.pieces)
 
-    def answer(self, dialect: Form | None = None) -> Json:
-        """The whole answer.
+    def answer(self, dialect: Dialect | None = None) -> Json:
+        """The whole answer in a dialect.
 
-        native: `{response, usage}`, where JSON mode's response is an object and that beside `tool_calls` is null.
-        openai: a `chat.completion`. responses: a `response` object.
+        native: `{response, usage}`, with an object as `response` in JSON mode and null beside `tool_calls`. openai: a
+        `chat.completion`. responses: a `response` object.
         """
         writers = {"native": self._native, "openai": self._openai, "responses": self._response}
         return writers[dialect or self.dialect or self.model.dialect]()
 
-    def frames(self, dialect: Form | None = None) -> Iterator[str]:
-        """The answer as frames of a `text/event-stream`, one a piece, and `data: [DONE]` after native and openai.
+    def frames(self, dialect: Dialect | None = None) -> Iterator[str]:
+        """The answer as frames of a `text/event-stream`, one for each piece.
 
-        responses: OpenAI's typed events.
+        `data: [DONE]` is the last frame in the dialects native and openai. responses: OpenAI's typed events.
         """
         writer = WRITERS[dialect or self.dialect or self.model.dialect]
-        return self._written(writer(self.model, self._digest()))
+        return self._written_frames(writer(self.model, self._digest()))
 
     def deltas(self) -> Iterator[Delta]:
-        """The answer in pieces: what was thought, the text, the tool calls."""
+        """The answer in pieces: reasoning, text, tool calls."""
         yield from (Delta("reasoning", piece) for piece in self.reasoning)
         yield from (Delta("text", piece) for piece in self.pieces)
         for number, call in enumerate(self.calls):
             yield Delta("call", call=number, id=call.id, name=call.name)
             yield from (Delta("arguments", piece, number) for piece in call.pieces)
 
-    def _written(self, writer: Writer) -> Iterator[str]:
-        yield from writer.begin()
+    def _written_frames(self, writer: Writer) -> Iterator[str]:
+        yield from writer.start()
         for delta in self.deltas():
             yield from writer.write(delta)
         yield from writer.end(self.finish_reason, self.usage)
@@ -118,11 +118,11 @@ class Generation:
             }
         return {"response": json.loads(self.text) if self.is_json else self.text, "usage": self.usage}
 
-    def _native_call(self, call: Call) -> Json:
-        named = {"name": call.name, "arguments": _object_or_text(call.arguments)}
+    def _native_call(self, call: GeneratedCall) -> Json:
+        function = {"name": call.name, "arguments": _object_or_text(call.arguments)}
         if self.model.id in NESTED_CALLS:
-            return {"id": call.id, "type": "function", "function": named}
-        return named
+            return {"id": call.id, "type": "function", "function": function}
+        return function
 
     # ---- openai ------------------------------------------------------------------------------------------------------
 
@@ -141,14 +141,14 @@ class Generation:
         return {**head, "choices": [choice], "usage": self.usage}
 
     def _digest(self) -> str:
-        said = repr((self.reasoning, self.pieces, [vars(call) for call in self.calls]))
-        return hashlib.sha256(said.encode(errors="surrogatepass")).hexdigest()[:32]
+        content = repr((self.reasoning, self.pieces, [vars(call) for call in self.calls]))
+        return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:32]
 
     # ---- responses ---------------------------------------------------------------------------------------------------
 
     def _response(self) -> Json:
         writer = ResponsesWriter(self.model, self._digest())
-        for _ in self._written(writer):
+        for _ in self._written_frames(writer):
             pass
         return writer.response
 
@@ -156,18 +156,18 @@ class Generation:
 def generate(model: Model, inputs: dict[str, Any]) -> Generation:
     """Answer the inputs of a text-generation model: `prompt`, `messages`, or `input` for the models that take it.
 
-    Raises UpstreamError 5006 if the model does not take them, 5021 if they exceed its context window, 5023 to 5025 for
-    JSON mode that is not to be had, 5004 and 3030 for an image that cannot be read.
+    Raises UpstreamError 5006 if the model does not take them, 5021 if they exceed its context window, 5023 to 5025 if
+    JSON mode is not possible, 5004 and 3030 for an image that cannot be decoded.
     """
     conversation = read(model, inputs)
-    prompt_tokens, most = conversation.prompt_tokens, conversation.max_tokens
-    check_window(model, prompt_tokens + most)
-    said = reply(model, conversation)
-    thought, whole = said.reasoning, _stopped(said.text, conversation.stop)
-    if thought and conversation.form == "native":
-        thought, whole = "", whole if said.is_json else f"<think>\n{thought}\n</think>\n\n{whole}"
+    prompt_tokens, max_tokens = conversation.prompt_tokens, conversation.max_tokens
+    check_window(model, prompt_tokens + max_tokens)
+    answer = reply(model, conversation)
+    thought, whole = answer.reasoning, _before_stop(answer.text, conversation.stop)
+    if thought and conversation.dialect == "native":
+        thought, whole = "", whole if answer.is_json else f"<think>\n{thought}\n</think>\n\n{whole}"
     reasoning, pieces = text.tokens(thought), text.tokens(whole)
-    calls = [Call(call.id, call.name, text.tokens(_written(call))) for call in said.calls]
+    calls = [GeneratedCall(call.id, call.name, text.tokens(_arguments_json(call))) for call in answer.calls]
     generation = Generation(
         model,
         pieces,
@@ -175,45 +175,45 @@ def generate(model: Model, inputs: dict[str, Any]) -> Generation:
         "tool_calls" if calls else "stop",
         reasoning,
         calls,
-        said.is_json,
-        conversation.form,
+        answer.is_json,
+        conversation.dialect,
     )
-    return _cut(generation, most)
+    return _cut(generation, max_tokens)
 
 
-def _cut(generation: Generation, most: int) -> Generation:
-    """The first so many tokens of an answer.
+def _cut(generation: Generation, max_tokens: int) -> Generation:
+    """The first `max_tokens` tokens of an answer.
 
-    Raises UpstreamError 5024 if half of a JSON object would be left for the native dialect to answer.
+    Raises UpstreamError 5024 if that cuts JSON, which the native dialect could not answer as an object.
     """
-    if generation.usage["completion_tokens"] <= most:
+    if generation.usage["completion_tokens"] <= max_tokens:
         return generation
     if generation.is_json and generation.dialect == "native":
         raise UpstreamError(400, 5024, "JSON Mode couldn't be met")
-    reasoning = generation.reasoning[:most]
-    pieces = generation.pieces[: most - len(reasoning)]
-    left = most - len(reasoning) - len(pieces)
-    calls: list[Call] = []
+    reasoning = generation.reasoning[:max_tokens]
+    pieces = generation.pieces[: max_tokens - len(reasoning)]
+    left = max_tokens - len(reasoning) - len(pieces)
+    calls: list[GeneratedCall] = []
     for call in generation.calls:
         if left > 0:
-            calls.append(Call(call.id, call.name, call.pieces[:left]))
+            calls.append(GeneratedCall(call.id, call.name, call.pieces[:left]))
             left -= len(calls[-1].pieces)
     return Generation(
         generation.model, pieces, generation.prompt_tokens, "length", reasoning, calls, False, generation.dialect
     )
 
 
-def _stopped(whole: str, stop: tuple[str, ...]) -> str:
-    """The text before the first of the sequences that stop it."""
+def _before_stop(whole: str, stop: tuple[str, ...]) -> str:
+    """The text before the first stop sequence in it."""
     return whole[: min((at for each in stop if (at := whole.find(each)) >= 0), default=len(whole))]
 
 
-def _written(call: ToolCall) -> str:
+def _arguments_json(call: ToolCall) -> str:
     return call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments, ensure_ascii=False)
 
 
 def _object_or_text(arguments: str) -> Any:
-    """The arguments as they are in the native dialect: a text only if they were cut."""
+    """Arguments in the native dialect: an object, or a text if they were cut."""
     try:
         return json.loads(arguments)
     except ValueError:

@@ -1,44 +1,46 @@
-"""What a simulated model answers to a conversation: a text, a JSON value or tool calls. How that is written on the wire
-is generation.py's business."""
+"""The simulated reply to a conversation: a text, a JSON value or tool calls, not yet in a dialect (generation.py)."""
 
 import json
 from dataclasses import dataclass, field
 from typing import Any
 
 from workers_ai_simulator import text
+from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.models import Model
-from workers_ai_simulator.text_generation import extraction, tool_calls
+from workers_ai_simulator.text_generation import extraction
 from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall, description
-from workers_ai_simulator.text_generation.schema_check import CHECKS, Schema, Unsatisfiable
+from workers_ai_simulator.text_generation.schema_check import KEYWORDS, Schema, UnsatisfiableError
 from workers_ai_simulator.text_generation.schema_instance import instance
+from workers_ai_simulator.text_generation.tool_calls import tool_calls
 
 NOTHING_FOUND = "I find no answer to that in the context."
-LONGEST_RESULT = 1000
-"""Characters of a tool's result that are said."""
-INSTRUCTS = ("system", "developer")
-RESULTS = ("tool", "function")
+MAX_RESULT_LENGTH = 1000
+"""Characters of a tool's result in the reply."""
+INSTRUCTION_ROLES = ("system", "developer")
+RESULT_ROLES = ("tool", "function")
 
 
 @dataclass(frozen=True)
 class Reply:
+    """Reply of a simulated model."""
+
     text: str = ""
     reasoning: str = ""
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     is_json: bool = False
-    """Whether the text is the JSON of an instance of the conversation's schema."""
+    """Whether the text is JSON that fits the conversation's schema."""
 
 
 def reply(model: Model, conversation: Conversation) -> Reply:
-    """What the model answers.
+    """Reply to the conversation.
 
-    Raises UpstreamError 5024 if no value fits the schema of JSON mode or of a tool that must be called, 5004 and 3030
-    for an image that cannot be read.
+    Raises UpstreamError 5024 if no value is found for the schema of JSON mode or of a tool that must be called, 5004
+    and 3030 for an image that cannot be decoded.
     """
-    seen = [description(image) for message in conversation.messages for image in message.images]
+    descriptions = [description(image) for message in conversation.messages for image in message.images]
     reasoning = text.REASONING if conversation.reasons else ""
     try:
-        if calls := tool_calls.wanted(conversation):
+        if calls := tool_calls(conversation):
             return Reply("", reasoning, calls)
         if conversation.schema is not None:
             return Reply(
@@ -46,47 +48,47 @@ def reply(model: Model, conversation: Conversation) -> Reply:
                 reasoning,
                 is_json=True,
             )
-    except Unsatisfiable:
-        # the sentence is upstream's; that its status is 400 is a guess
+    except UnsatisfiableError:
+        # the sentence is upstream's; its status 400 is a guess
         raise UpstreamError(400, 5024, "JSON Mode couldn't be met") from None
-    return Reply(_text(model, conversation, seen), reasoning)
+    return Reply(_text(model, conversation, descriptions), reasoning)
 
 
 def _value(model: Model, conversation: Conversation, schema: Schema) -> Any:
-    said = [each.text for each in conversation.messages if each.role == "user"]
-    asks_nothing = not CHECKS.keys() & schema.keys() - {"type"}
-    if asks_nothing and schema.get("type", "object") == "object":
-        return {"answer": text.mark(model.id)}
-    return instance(schema, "\n".join(reversed(said)))
+    messages = [each.text for each in conversation.messages if each.role == "user"]
+    is_open = not KEYWORDS & schema.keys() - {"type"}
+    if is_open and schema.get("type", "object") == "object":
+        return {"answer": text.notice(model.id)}
+    return instance(schema, "\n".join(reversed(messages)))
 
 
-def _text(model: Model, conversation: Conversation, seen: list[str]) -> str:
-    system = [each.text for each in conversation.messages if each.role in INSTRUCTS and each.text]
+def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> str:
+    system = [each.text for each in conversation.messages if each.role in INSTRUCTION_ROLES and each.text]
     users = [each.text for each in conversation.messages if each.role == "user"]
-    if (query := extraction.rewritten(system, users)) is not None:
-        return query  # and nothing else: it is a program that asked
+    if (query := extraction.search_query(system, users)) is not None:
+        return query  # and nothing else, since a program reads it
     results = _results(conversation.messages)
-    read = extraction.reading(system, users)
+    task = extraction.read(system, users)
     if results:
         body = " ".join(results)
-    elif seen and conversation.messages[-1].images:
-        body = f"{' '.join(seen)} You asked: “{text.shortened(conversation.last_user)}”."
-    elif sentences := extraction.found(read):
+    elif descriptions and conversation.messages[-1].images:
+        body = f"{' '.join(descriptions)} You asked: “{text.shortened(conversation.last_user)}”."
+    elif sentences := extraction.answer(task):
         body = extraction.cited(sentences)
-    elif read.is_context:
+    elif task.has_context:
         body = NOTHING_FOUND
     else:
-        said = [(each.role, each.text) for each in conversation.messages]
-        body = text.small_talk(model.id, " ".join(system), conversation.last_user, said, conversation.seed)
-    return f"{text.mark(model.id)} {body}"
+        history = [(each.role, each.text) for each in conversation.messages]
+        body = text.filler(model.id, " ".join(system), conversation.last_user, history, conversation.seed)
+    return f"{text.notice(model.id)} {body}"
 
 
 def _results(messages: list[Message]) -> list[str]:
-    """What the tools have answered since anyone else spoke."""
-    since = next((at for at, each in enumerate(reversed(messages)) if each.role not in RESULTS), len(messages))
-    called = {call.id: call.name for message in messages for call in message.calls}
+    """Sentences with the results of tools at the end of the messages."""
+    count = next((at for at, each in enumerate(reversed(messages)) if each.role not in RESULT_ROLES), len(messages))
+    names = {call.id: call.name for message in messages for call in message.calls}
     return [
-        f"The tool {each.name or called.get(each.call_id or '') or 'called'} answered: "
-        f"{text.shortened(each.text, LONGEST_RESULT)}"
-        for each in messages[len(messages) - since :]
+        f"The tool {each.name or names.get(each.call_id or '') or 'called'} answered: "
+        f"{text.shortened(each.text, MAX_RESULT_LENGTH)}"
+        for each in messages[len(messages) - count :]
     ]

@@ -1,6 +1,6 @@
-"""A valid instance of a JSON Schema, filled from a message where the message has something to fill it with.
+"""Instances of a JSON Schema, filled with values of a message as far as the message has any.
 
-Candidates are tried, the message's own first, until one fits the schema; so what comes out always fits.
+Candidates are tried, those from the message first, until one fits the schema, so that the result always fits.
 """
 
 import hashlib
@@ -13,15 +13,16 @@ from typing import Any, cast
 from workers_ai_simulator.embeddings.lexical import words
 from workers_ai_simulator.text_generation.facts import Facts, key_words, root
 from workers_ai_simulator.text_generation.pattern_sample import sample
-from workers_ai_simulator.text_generation.schema_check import TYPES, Schema, Unsatisfiable, conforms, resolved
+from workers_ai_simulator.text_generation.schema_check import Schema, SchemaDocument, UnsatisfiableError, is_one_of
 
-MOST_STEPS = 5_000
-"""Schemas looked at for one instance; a schema with more, by references to itself above all, is given up."""
-LARGEST = {"minLength": 1 << 16, "minItems": 256, "minProperties": 256}
-"""What a schema may want at least; one that wants more is given up."""
-DEEPEST = 24
-DEEPEST_OPTIONAL = 4
-LONGEST_SAMPLE = 4096
+MAX_STEPS = 5_000
+"""Schemas visited for one instance; the search fails for a schema with more, most often by references to itself."""
+MAX_MINIMUM = {"minLength": 1 << 16, "minItems": 256, "minProperties": 256}
+"""Keyword → maximum of its value; the search fails for a schema that requires more."""
+MAX_DEPTH = 24
+MAX_OPTIONAL_DEPTH = 4
+"""Depth to which optional properties are filled."""
+MAX_SAMPLE_LENGTH = 4096
 
 FORMAT_SAMPLES: dict[str, Callable[[int], str]] = {
     "date": lambda variant: f"2026-01-{1 + variant % 28:02}",
@@ -42,11 +43,11 @@ NAME_WORDS = (
     "place country town region state origin destination departure arrival source target address capital subject "
     "topic attendee participant team artist"
 )
-NAMED = frozenset(NAME_WORDS.split())
-"""Words of a key whose value is a name in the message."""
+NAME_KEYS = frozenset(NAME_WORDS.split())
+"""Words of a key that stands for a name in the message."""
 MESSAGE_WORDS = "query question text message prompt search q input term terms expression sentence"
-WHOLE_MESSAGE = frozenset(MESSAGE_WORDS.split())
-"""Words of a key whose value is the message itself."""
+MESSAGE_KEYS = frozenset(MESSAGE_WORDS.split())
+"""Words of a key that stands for the message itself."""
 PREPOSITIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("from", "origin", "departure", "source"), ("from",)),
     **dict.fromkeys(("to", "destination", "arrival", "target", "recipient"), ("to",)),
@@ -55,30 +56,32 @@ PREPOSITIONS: dict[str, tuple[str, ...]] = {
         ("city", "location", "place", "country", "town", "region"), ("in", "at", "near", "for", "of", "to")
     ),
 }
-"""A word of a key → the prepositions before its value."""
+"""Word of a key → prepositions before its value in a message."""
 
 
-def instance(schema: Any, text: str, otherwise: str | None = None) -> Any:
+def instance(schema: Any, text: str, default_text: str | None = None) -> Any:
     """A value that fits the schema.
 
-    Required properties are always there; an optional one only if the text has something for it. `otherwise` stands for
-    a string that the text says nothing of: “simulated” by default.
+    Required properties are always present, optional ones only if the text has a value for them. `default_text` is the
+    value of a string for which the text has none: “simulated” by default.
 
-    Raises Unsatisfiable if none is found, which may also be for the reach of this search.
+    Raises UnsatisfiableError if the search finds none, although there may be one.
     """
     try:
-        return _Search(schema, Facts(text), otherwise).make(schema, "")
+        return _Search(schema, Facts(text), default_text).make(schema, "")
     except (TypeError, ValueError, ArithmeticError, AttributeError, KeyError, re.error) as error:
-        raise Unsatisfiable(f"the schema is not valid: {error}") from error
+        raise UnsatisfiableError(f"the schema is not valid: {error}") from error
 
 
 class _Search:
-    def __init__(self, root: Any, facts: Facts, otherwise: str | None) -> None:
-        self._root = root
+    """Search for an instance of one schema."""
+
+    def __init__(self, schema: Any, facts: Facts, default_text: str | None) -> None:
+        self._document = SchemaDocument(schema)
         self._facts = facts
-        self._otherwise = otherwise
+        self._default_text = default_text
         self._steps = 0
-        self._kinds: dict[str, Callable[[Schema, str, int, int], Iterator[Any]]] = {
+        self._candidates_of_type: dict[str, Callable[[Schema, str, int, int], Iterator[Any]]] = {
             "string": self._strings,
             "integer": self._numbers,
             "number": self._numbers,
@@ -89,37 +92,44 @@ class _Search:
         }
 
     def make(self, schema: Any, key: str, depth: int = 0, variant: int = 0) -> Any:
-        """The first candidate that fits. `key` names the property; another `variant` gives another value."""
+        """The first candidate that fits the schema.
+
+        key: name of the property. variant: number that selects another value. Raises UnsatisfiableError if none fits.
+        """
         self._steps += 1
-        if self._steps > MOST_STEPS or depth > DEEPEST:
-            raise Unsatisfiable(f"{key or 'the schema'} goes too deep")
+        if self._steps > MAX_STEPS or depth > MAX_DEPTH:
+            raise UnsatisfiableError(f"{key or 'the schema'} goes too deep")
         for branch in self._branches(schema, key):
             taken = self._facts.taken()
             try:
                 for value in self._candidates(branch, key, depth, variant):
-                    if conforms(value, schema, self._root):
+                    if self._document.allows(value, schema):
                         return value
-                    self._facts.only(taken)
-            except Unsatisfiable:
-                self._facts.only(taken)
-        raise Unsatisfiable(f"no value found for {key or 'the schema'}")
+                    self._facts.restore(taken)
+            except UnsatisfiableError:
+                self._facts.restore(taken)
+        raise UnsatisfiableError(f"no value found for {key or 'the schema'}")
 
     # ---- from a schema to simpler ones -------------------------------------------------------------------------------
 
     def _flat(self, schema: Any, depth: int = 0) -> Schema:
-        """The schema with its references followed and all of its `allOf` in one."""
+        """The schema with its references resolved and its `allOf` merged."""
         if schema is True:
             return {}
-        if not isinstance(schema, dict) or depth > DEEPEST:
-            raise Unsatisfiable("false")
-        whole = cast("Schema", schema)
-        flat = {name: value for name, value in whole.items() if name not in ("$ref", "allOf")}
-        parts = [*([resolved(whole["$ref"], self._root)] if "$ref" in whole else []), *whole.get("allOf", [])]
+        if not isinstance(schema, dict) or depth > MAX_DEPTH:
+            raise UnsatisfiableError("false")
+        original = cast("Schema", schema)
+        flat = {name: value for name, value in original.items() if name not in ("$ref", "allOf")}
+        parts = [
+            *([self._document.resolve(original["$ref"])] if "$ref" in original else []),
+            *original.get("allOf", []),
+        ]
         for part in parts:
             flat = _merged(flat, self._flat(part, depth + 1))
         return flat
 
     def _branches(self, schema: Any, key: str) -> Iterator[Schema]:
+        """The alternatives of a schema, each without alternatives: of `anyOf`, `oneOf`, `if` and several types."""
         flat = self._flat(schema)
         choices = next((name for name in ("anyOf", "oneOf") if name in flat), None)
         if choices:
@@ -142,44 +152,46 @@ class _Search:
     # ---- values ------------------------------------------------------------------------------------------------------
 
     def _candidates(self, schema: Schema, key: str, depth: int, variant: int) -> Iterator[Any]:
-        if any(schema.get(name, 0) > most for name, most in LARGEST.items()):
-            raise Unsatisfiable(f"{key or 'the schema'} is too large")
+        if any(schema.get(name, 0) > most for name, most in MAX_MINIMUM.items()):
+            raise UnsatisfiableError(f"{key or 'the schema'} is too large")
         if "const" in schema:
             yield schema["const"]
         elif "enum" in schema:
-            yield from self._chosen(schema["enum"])
+            yield from self._mentioned(schema["enum"])
             yield from schema["enum"][variant:]
             yield from schema["enum"]
         else:
             kinds = [schema["type"]] if "type" in schema else _implied(schema)
             for kind in kinds:
-                if kind not in TYPES:
-                    raise Unsatisfiable(f"type {kind}")
-                yield from self._kinds[kind](schema, key, depth, variant)
+                if kind not in self._candidates_of_type:
+                    raise UnsatisfiableError(f"type {kind}")
+                yield from self._candidates_of_type[kind](schema, key, depth, variant)
 
-    def _chosen(self, values: list[Any]) -> Iterator[Any]:
-        """Those that the message names, the one named first first."""
-        said = f" {' '.join(self._facts.stems)} "
-        wanted = [(said.find(f" {' '.join(map(root, words(str(each))))} "), each) for each in values]
-        yield from (each for at, each in sorted(wanted, key=lambda pair: pair[0]) if at >= 0 and each is not None)
+    def _mentioned(self, values: list[Any]) -> Iterator[Any]:
+        """Values that the message mentions, in the order of the message."""
+        message = f" {' '.join(self._facts.stems)} "
+        places = [(message.find(f" {' '.join(map(root, words(str(each))))} "), each) for each in values]
+        yield from (each for at, each in sorted(places, key=lambda pair: pair[0]) if at >= 0 and each is not None)
 
     def _nulls(self, *_: object) -> Iterator[None]:
         yield None
 
     def _strings(self, schema: Schema, key: str, _: int, variant: int) -> Iterator[str]:
-        for value in self._said_strings(schema, key):
+        for value in self._message_strings(schema, key):
             self._facts.take(value)
             yield value
         if isinstance(schema.get("default"), str):
             yield schema["default"]
-        yield from self._made_strings(schema, key, variant)
+        yield from self._default_strings(schema, key, variant)
 
-    def _said_strings(self, schema: Schema, key: str) -> Iterator[str]:
-        """What the message has for the property, by its format, its label and its key."""
-        facts, found = self._facts, set(key_words(key))
-        of_format = {name: values for name, values in facts.formats.items() if name in (*found, schema.get("format"))}
+    def _message_strings(self, schema: Schema, key: str) -> Iterator[str]:
+        """Values of the message for the property, by its format, its label and its key."""
+        facts, key_parts = self._facts, set(key_words(key))
+        of_format = {
+            name: values for name, values in facts.formats.items() if name in (*key_parts, schema.get("format"))
+        }
         for values in of_format.values():
-            yield from facts.left(values)
+            yield from facts.available(values)
         if "pattern" in schema:
             yield from (
                 each for each in re.findall(r"[^\s,;]+", facts.text)[:1000] if re.search(schema["pattern"], each)
@@ -188,98 +200,98 @@ class _Search:
             return
         if label := facts.labelled(key):
             yield label
-        prepositions = tuple(each for word, them in PREPOSITIONS.items() if word in found for each in them)
+        prepositions = tuple(each for word, listed in PREPOSITIONS.items() if word in key_parts for each in listed)
         if prepositions and (
-            found & {"from", "to", "origin", "destination", "departure", "arrival", "author", "artist"}
+            key_parts & {"from", "to", "origin", "destination", "departure", "arrival", "author", "artist"}
         ):
-            yield from facts.left(facts.after(prepositions))
-        if found & NAMED or prepositions:
-            yield from facts.left(facts.quoted)
-            yield from facts.left(facts.names)
+            yield from facts.available(facts.after(prepositions))
+        if key_parts & NAME_KEYS or prepositions:
+            yield from facts.available(facts.quoted)
+            yield from facts.available(facts.names)
         if prepositions:
-            yield from facts.left(facts.after(prepositions))
+            yield from facts.available(facts.after(prepositions))
 
-    def _made_strings(self, schema: Schema, key: str, variant: int) -> Iterator[str]:
-        facts, longest = self._facts, schema.get("maxLength", LONGEST_SAMPLE)
-        plain = "format" not in schema and "pattern" not in schema
-        if plain and self._otherwise is not None and not set(key_words(key)) & WHOLE_MESSAGE:
-            yield from facts.left(facts.quoted)
-            yield from facts.left(facts.names)
-        if plain and variant == 0 and (self._otherwise is not None or set(key_words(key)) & WHOLE_MESSAGE):
-            yield facts.text.strip()[:longest]
+    def _default_strings(self, schema: Schema, key: str, variant: int) -> Iterator[str]:
+        facts, max_length = self._facts, schema.get("maxLength", MAX_SAMPLE_LENGTH)
+        is_plain = "format" not in schema and "pattern" not in schema
+        if is_plain and self._default_text is not None and not set(key_words(key)) & MESSAGE_KEYS:
+            yield from facts.available(facts.quoted)
+            yield from facts.available(facts.names)
+        if is_plain and variant == 0 and (self._default_text is not None or set(key_words(key)) & MESSAGE_KEYS):
+            yield facts.text.strip()[:max_length]
         if "format" in schema and schema["format"] in FORMAT_SAMPLES:
             yield FORMAT_SAMPLES[schema["format"]](variant)
         if "pattern" in schema:
             for more in (0, 1, 2, 4, 8, 16, schema.get("minLength", 0)):
                 yield sample(schema["pattern"], more, variant)
-        made = self._otherwise or "simulated"
-        made = f"{variant} {made}" if variant else made
-        yield made.ljust(schema.get("minLength", 0), "…")[:longest]
+        default = self._default_text or "simulated"
+        default = f"{variant} {default}" if variant else default
+        yield default.ljust(schema.get("minLength", 0), "…")[:max_length]
 
     def _numbers(self, schema: Schema, key: str, _: int, variant: int) -> Iterator[int | float]:
-        about = [root(word) for word in key_words(key)]
-        of_year = iter(self._facts.years() if "year" in key_words(key) else [])
-        for said in [*of_year, *self._facts_numbers(about, schema)]:
-            value = float(said)
+        stems = [root(word) for word in key_words(key)]
+        years = self._facts.years() if "year" in key_words(key) else []
+        for number in [*years, *self._message_numbers(stems, schema)]:
+            value = float(number)
             yield int(value) if value.is_integer() and abs(value) < 1 << 53 else value
         if isinstance(schema.get("default"), int | float):
             yield schema["default"]
         step = schema.get("multipleOf", 1)
-        least, most = schema.get("minimum"), schema.get("maximum")
-        above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-        low = max((each for each in (least, above) if each is not None), default=None)
-        high = min((each for each in (most, below) if each is not None), default=None)
+        minima, maxima = ("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")
+        low = max((schema[name] for name in minima if schema.get(name) is not None), default=None)
+        high = min((schema[name] for name in maxima if schema.get(name) is not None), default=None)
         start = low if low is not None else min(0, high if high is not None else 0)
         first = math.ceil(start / step) + variant
-        yield from (_tidy(number * step) for number in (first, first + 1, first - 1, first - 2))
+        yield from (_json_number(number * step) for number in (first, first + 1, first - 1, first - 2))
         if low is not None and high is not None:
             yield low + (high - low) * (variant + 1) / (variant + 2)
         yield from (bound for bound in (low, high) if bound is not None)
 
-    def _facts_numbers(self, about: list[str], schema: Schema) -> Iterator[str]:
-        """Taken one by one: a number that does not fit is left for another property."""
+    def _message_numbers(self, stems: list[str], schema: Schema) -> Iterator[str]:
+        """The first number of the message that fits; those that do not fit stay available for other properties."""
         taken = self._facts.taken()
-        for number in self._facts.numbers(about):
-            if conforms(_tidy(float(number)), {**schema, "enum": [_tidy(float(number))]}, self._root):
+        for number in self._facts.numbers(stems):
+            if self._document.allows(_json_number(float(number)), {**schema, "enum": [_json_number(float(number))]}):
                 yield number
                 return
-        self._facts.only(taken)
+        self._facts.restore(taken)
 
     def _booleans(self, schema: Schema, key: str, _: int, variant: int) -> Iterator[bool]:
-        said = self._facts.stems
-        about = [root(word) for word in key_words(key)]
-        at = next((place for place, word in enumerate(said) if word in about), None)
+        message = self._facts.stems
+        stems = [root(word) for word in key_words(key)]
+        at = next((place for place, word in enumerate(message) if word in stems), None)
         if at is not None:
-            yield not {"no", "not", "without", "never", "don"} & set(said[max(0, at - 3) : at])
+            yield not {"no", "not", "without", "never", "don"} & set(message[max(0, at - 3) : at])
         if isinstance(schema.get("default"), bool):
             yield schema["default"]
         yield variant % 2 == 1
         yield variant % 2 == 0
 
     def _arrays(self, schema: Schema, key: str, depth: int, _: int) -> Iterator[list[Any]]:
-        first, of = schema.get("prefixItems", []), schema.get("items", {})
-        least, most = schema.get("minItems", 0), schema.get("maxItems", 1 << 10)
+        prefix, items = schema.get("prefixItems", []), schema.get("items", {})
+        minimum, maximum = schema.get("minItems", 0), schema.get("maxItems", 1 << 10)
         taken = self._facts.taken()
-        starts = [self.make(each, key, depth + 1) for each in first[:most]]
-        wanted = 0 if of is False or depth > DEEPEST_OPTIONAL else self._items_said(of)
-        for count in (min(max(wanted, least - len(starts)), most - len(starts)), max(0, least - len(starts))):
+        start = [self.make(each, key, depth + 1) for each in prefix[:maximum]]
+        wanted = 0 if items is False or depth > MAX_OPTIONAL_DEPTH else self._item_count(items)
+        needed, possible = minimum - len(start), maximum - len(start)
+        for count in (min(max(wanted, needed), possible), max(0, needed)):
             try:
-                yield starts + self._items(of, key, depth, count, unique=bool(schema.get("uniqueItems")))
-            except Unsatisfiable:
-                self._facts.only(taken)
+                yield start + self._items(items, key, depth, count, unique=bool(schema.get("uniqueItems")))
+            except UnsatisfiableError:
+                self._facts.restore(taken)
 
-    def _items(self, of: Any, key: str, depth: int, count: int, unique: bool) -> list[Any]:
-        made: list[Any] = []
+    def _items(self, schema: Any, key: str, depth: int, count: int, unique: bool) -> list[Any]:
+        items: list[Any] = []
         for variant in range(count):
-            other = {"allOf": [of], "not": {"enum": list(made)}} if unique and made else of
-            made.append(self.make(other, _singular(key), depth + 1, variant))
-        return made
+            other = {"allOf": [schema], "not": {"enum": list(items)}} if unique and items else schema
+            items.append(self.make(other, _singular(key), depth + 1, variant))
+        return items
 
-    def _items_said(self, of: Any) -> int:
-        """How many items the message has for an array: at least one, so that it is seen."""
-        if not isinstance(of, dict):
+    def _item_count(self, schema: Any) -> int:
+        """Number of items that the message has for an array, but at least one, so that the array is visible."""
+        if not isinstance(schema, dict):
             return 0
-        flat = self._flat(cast("Schema", of))
+        flat = self._flat(cast("Schema", schema))
         if flat.get("type") == "string" and "enum" not in flat and "pattern" not in flat:
             values = self._facts.formats.get(flat.get("format", ""), self._facts.listed() or self._facts.quoted[:8])
             return max(1, len(values))
@@ -287,71 +299,75 @@ class _Search:
 
     def _objects(self, schema: Schema, key: str, depth: int, _: int) -> Iterator[dict[str, Any]]:
         properties: Schema = schema.get("properties", {})
-        needed: list[str] = list(schema.get("required", []))
-        said = [
+        required: list[str] = list(schema.get("required", []))
+        supplied = [
             name
-            for name, of in properties.items()
-            if name not in needed and depth < DEEPEST_OPTIONAL and self._is_supplied(of, name)
+            for name, each in properties.items()
+            if name not in required and depth < MAX_OPTIONAL_DEPTH and self._is_supplied(each, name)
         ]
-        order = [*properties, *(name for name in needed if name not in properties)]
+        order = [*properties, *(name for name in required if name not in properties)]
         taken = self._facts.taken()
-        for chosen in ({*needed, *said}, set(needed), set(order)):
+        for chosen in ({*required, *supplied}, set(required), set(order)):
             try:
-                made = {name: self.make(self._of(schema, name), name, depth + 1) for name in order if name in chosen}
-            except Unsatisfiable:
-                self._facts.only(taken)
+                made = {
+                    name: self.make(self._property(schema, name), name, depth + 1) for name in order if name in chosen
+                }
+            except UnsatisfiableError:
+                self._facts.restore(taken)
                 continue
             yield made
             yield self._padded(schema, made, depth)
-        raise Unsatisfiable(key)
+        raise UnsatisfiableError(key)
 
-    def _of(self, schema: Schema, name: str) -> Any:
-        """The schema of a property."""
-        found = schema.get("properties", {}).get(name)
-        if found is not None:
-            return found
-        patterns = [of for pattern, of in schema.get("patternProperties", {}).items() if re.search(pattern, name)]
+    def _property(self, schema: Schema, name: str) -> Any:
+        """Schema of a property."""
+        declared = schema.get("properties", {}).get(name)
+        if declared is not None:
+            return declared
+        patterns = [each for pattern, each in schema.get("patternProperties", {}).items() if re.search(pattern, name)]
         return {"allOf": patterns} if patterns else schema.get("additionalProperties", True)
 
     def _padded(self, schema: Schema, made: dict[str, Any], depth: int) -> dict[str, Any]:
-        """With as many other properties as `minProperties` wants."""
+        """The object with enough other properties for `minProperties`."""
         names = [sample(pattern, 1) for pattern in schema.get("patternProperties", {})]
         names += [f"property{number}" for number in range(1, schema.get("minProperties", 0) + 1)]
         padded = dict(made)
         for name in names:
             if len(padded) < schema.get("minProperties", 0) and name not in padded:
-                padded[name] = self.make(self._of(schema, name), name, depth + 1)
+                padded[name] = self.make(self._property(schema, name), name, depth + 1)
         return padded
 
     def _is_supplied(self, schema: Any, key: str, depth: int = 0) -> bool:
-        """Whether the message has something for the property."""
-        if depth > DEEPEST_OPTIONAL:
+        """Whether the message has a value for the property."""
+        if depth > MAX_OPTIONAL_DEPTH:
             return False
         flat = self._flat(schema)
         if "enum" in flat:
-            return next(self._chosen(flat["enum"]), None) is not None
+            return next(self._mentioned(flat["enum"]), None) is not None
         options = [each for name in ("anyOf", "oneOf") for each in flat.get(name, [])]
         if options:
             return any(self._is_supplied(option, key, depth + 1) for option in options)
         kinds = cast("list[str]", flat["type"] if isinstance(flat.get("type"), list) else [flat.get("type")])
-        return any(self._is_kind_supplied(kind, flat, key, depth) for kind in kinds)
+        return any(self._is_type_supplied(kind, flat, key, depth) for kind in kinds)
 
-    def _is_kind_supplied(self, kind: str, flat: Schema, key: str, depth: int) -> bool:
+    def _is_type_supplied(self, kind: str, flat: Schema, key: str, depth: int) -> bool:
         taken = self._facts.taken()
-        about = {root(word) for word in key_words(key)}
+        stems = {root(word) for word in key_words(key)}
         match kind:
             case "object":
-                return any(self._is_supplied(of, name, depth + 1) for name, of in flat.get("properties", {}).items())
+                return any(
+                    self._is_supplied(each, name, depth + 1) for name, each in flat.get("properties", {}).items()
+                )
             case "array":
                 return self._is_supplied(flat.get("items", {}), _singular(key), depth + 1)
             case "string":
-                return any(conforms(value, flat, self._root) for value in self._said_strings(flat, key))
+                return any(self._document.allows(value, flat) for value in self._message_strings(flat, key))
             case "number" | "integer":
-                found = bool(about & set(self._facts.stems)) and next(self._facts.numbers([]), None) is not None
-                self._facts.only(taken)
-                return found or ("year" in key_words(key) and bool(self._facts.years()))
+                has_number = bool(stems & set(self._facts.stems)) and next(self._facts.numbers([]), None) is not None
+                self._facts.restore(taken)
+                return has_number or ("year" in key_words(key) and bool(self._facts.years()))
             case "boolean":
-                return bool(about & set(self._facts.stems))
+                return bool(stems & set(self._facts.stems))
             case _:
                 return False
 
@@ -361,46 +377,49 @@ def _singular(key: str) -> str:
 
 
 def _implied(schema: Schema) -> list[str]:
-    """The types that a schema without one speaks of; all, if it does not say."""
+    """Types of a schema without `type`: those that its keywords restrict first."""
     hints = {
         "object": ("properties", "required", "additionalProperties", "minProperties", "patternProperties"),
         "array": ("items", "prefixItems", "minItems", "uniqueItems"),
         "string": ("minLength", "maxLength", "pattern", "format"),
         "number": ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
     }
-    found = [kind for kind, names in hints.items() if any(name in schema for name in names)]
-    return [*found, *(kind for kind in ("string", "number", "boolean", "object", "array", "null") if kind not in found)]
+    hinted = [kind for kind, names in hints.items() if any(name in schema for name in names)]
+    return [
+        *hinted,
+        *(kind for kind in ("string", "number", "boolean", "object", "array", "null") if kind not in hinted),
+    ]
 
 
-def _tidy(value: float) -> int | float:
+def _json_number(value: float) -> int | float:
     return int(value) if float(value).is_integer() else value
 
 
 MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "properties": lambda one, other: {
         **one,
-        **{name: {"allOf": [one[name], of]} if name in one else of for name, of in other.items()},
+        **{name: {"allOf": [one[name], each]} if name in one else each for name, each in other.items()},
     },
     "required": lambda one, other: [*one, *(name for name in other if name not in one)],
-    "enum": lambda one, other: [each for each in one if conforms(each, {"enum": other}, {})],
+    "enum": lambda one, other: [each for each in one if is_one_of(each, other)],
     "type": lambda one, other: _common_types(one, other),
     "items": lambda one, other: {"allOf": [one, other]},
-    "anyOf": lambda one, other: [{"allOf": [mine, theirs]} for mine in one for theirs in other],
+    "anyOf": lambda one, other: [{"allOf": [first, second]} for first in one for second in other],
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
 }
 
 
 def _merged(one: Schema, other: Schema) -> Schema:
-    """Both schemas in one, as far as that goes: what it makes is checked against the schemas themselves."""
+    """One schema for both, as far as possible: candidates are validated against the original schemas anyway."""
     both = {name: MERGES[name](one[name], other[name]) for name in one if name in other and name in MERGES}
     return {**one, **other, **both}
 
 
 def _common_types(one: Any, other: Any) -> Any:
-    ours = cast("list[str]", one if isinstance(one, list) else [one])
-    theirs = cast("list[str]", other if isinstance(other, list) else [other])
-    common = [name for name in ours if name in theirs]
-    if not common and {"integer", "number"} <= {*ours, *theirs}:
+    first = cast("list[str]", one if isinstance(one, list) else [one])
+    second = cast("list[str]", other if isinstance(other, list) else [other])
+    common = [name for name in first if name in second]
+    if not common and {"integer", "number"} <= {*first, *second}:
         common = ["integer"]
     return common[0] if len(common) == 1 else common

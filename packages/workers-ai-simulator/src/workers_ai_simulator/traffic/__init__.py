@@ -1,1 +1,1 @@
-"""What every call passes, whatever it calls: the journal writes it down, and a fault may befall it."""
+"""Every call's way through the simulator: the journal records it, and a fault may be applied to it."""

@@ -1,4 +1,4 @@
-"""Faults that a test sets: the next answers fail, come late, break off, or stop where they are until released."""
+"""Faults that a test sets: the next answers fail, come late, break off, or hang until the faults are cleared."""
 
 import asyncio
 import json
@@ -17,76 +17,77 @@ BINDINGS: tuple[str, ...] = get_args(Binding)
 
 @dataclass(frozen=True)
 class About:
-    """What people are told of a part of a fault, and the range of its numbers, ends included."""
+    """Description of a part of a fault, and the range of its numbers, bounds included."""
 
     text: str
-    least: float = -math.inf
-    most: float = math.inf
-    never: tuple[int, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    excluded: tuple[int, ...] = ()
     """Numbers of the range that are refused."""
-    effect: bool = False
-    """Whether it does something to an answer by itself."""
-    also: str | None = None
-    """A shorter name on the command line."""
+    has_effect: bool = False
+    """Whether it changes an answer by itself."""
+    alias: str | None = None
+    """Shorter name on the command line."""
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """What shall happen to the requests that match.
+    """Effects on the requests that match.
 
-    The API, the command line and the client all take their arguments, their checks and their help from these fields.
+    The HTTP API, the command line and the client take their parameters, checks and help from these fields.
     """
 
-    binding: Annotated[Binding | None, About("befall calls of this service only")] = None
-    operation: Annotated[str | None, About("befall this operation only: run, query, upsert and so on")] = None
-    model: Annotated[str | None, About("befall calls of this model only")] = None
-    count: Annotated[int | None, About("requests it befalls until it is used up; none: until cleared", 1)] = 1
-    probability: Annotated[float, About("of befalling a request that matches; the spared do not count", 0, 1)] = 1
-    seed: Annotated[int | None, About("of the random numbers: the same seed befalls the same requests")] = None
-    delay: Annotated[float, About("seconds until the answer begins", 0, 3600, effect=True)] = 0
-    # 1xx ends no answer, and the other two have no body
+    binding: Annotated[Binding | None, About("only requests of this service")] = None
+    operation: Annotated[str | None, About("only requests of this operation: run, query, upsert and so on")] = None
+    model: Annotated[str | None, About("only requests of this model")] = None
+    count: Annotated[int | None, About("number of requests to apply to; none: all, until cleared", 1)] = 1
+    probability: Annotated[float, About("chance that a matching request is hit; those spared do not count", 0, 1)] = 1
+    seed: Annotated[int | None, About("seed of the random numbers: the same seed hits the same requests")] = None
+    delay: Annotated[float, About("seconds until the answer begins", 0, 3600, has_effect=True)] = 0
+    # 1xx are not final, 204 and 304 have no body
     status: Annotated[
-        int | None, About("answer with this HTTP status, goes before an empty body", 200, 599, (204, 304), effect=True)
+        int | None,
+        About("HTTP status of the answer; takes precedence over an empty body", 200, 599, (204, 304), has_effect=True),
     ] = None
-    code: Annotated[int, About("internal code of the answer with that status")] = 0
-    description: Annotated[str, About("sentence of the answer with that status")] = "Simulated fault"
-    empty_body: Annotated[bool, About("answer with status 200 and no body", effect=True)] = False
-    hold_response: Annotated[bool, About("do not answer until the faults are cleared", effect=True, also="hold")] = (
-        False
-    )
+    code: Annotated[int, About("internal code in the answer with that status")] = 0
+    description: Annotated[str, About("sentence in the answer with that status")] = "Simulated fault"
+    empty_body: Annotated[bool, About("answer with status 200 and no body", has_effect=True)] = False
+    hold_response: Annotated[
+        bool, About("do not answer until the faults are cleared", has_effect=True, alias="hold")
+    ] = False
     hold_after_frames: Annotated[
-        int | None, About("stop the stream after so many frames until the faults are cleared", 0, effect=True)
+        int | None, About("pause the stream after so many frames until the faults are cleared", 0, has_effect=True)
     ] = None
     cut_after_frames: Annotated[
-        int | None, About("break the connection after so many frames of the stream", 0, effect=True)
+        int | None, About("break the connection after so many frames of the stream", 0, has_effect=True)
     ] = None
     end_after_frames: Annotated[
-        int | None, About("end the stream after so many frames as if that were all", 0, effect=True)
+        int | None, About("end the stream after so many frames, as if it were complete", 0, has_effect=True)
     ] = None
     broken_frame: Annotated[
-        int | None, About("cut the stream's frame of this number, from 0, in half: no JSON any more", 0, effect=True)
+        int | None, About("cut the frame of this number, from 0, in half, so that it is no JSON", 0, has_effect=True)
     ] = None
     tokens_per_second: Annotated[
-        float | None, About("pace of the stream instead of the simulator's; 0: at once", 0, 1_000_000, effect=True)
+        float | None, About("pace of the stream instead of the simulator's; 0: at once", 0, 1_000_000, has_effect=True)
     ] = None
 
     def __post_init__(self) -> None:
         self.id = 0
         self.befallen = 0
-        """Requests so far."""
+        """Number of requests that it has been applied to."""
         self.released = asyncio.Event()
         self._random = random.Random(self.seed)
 
     @property
     def remaining(self) -> int | None:
-        """Requests it will still befall; None for all."""
+        """Number of requests that it will still be applied to; None for all."""
         return None if self.count is None else self.count - self.befallen
 
-    def befalls(self, entry: Entry) -> bool:
-        """Whether this request is one of those meant, and its turn to be hit."""
-        wanted = (self.binding, self.operation, self.model)
-        found = (entry.binding, entry.operation, entry.model)
-        if self.remaining == 0 or any(want not in (None, have) for want, have in zip(wanted, found, strict=True)):
+    def hits(self, entry: Entry) -> bool:
+        """Whether the request matches, the fault is not used up, and chance selects the request."""
+        criteria = (self.binding, self.operation, self.model)
+        values = (entry.binding, entry.operation, entry.model)
+        if self.remaining == 0 or any(each not in (None, value) for each, value in zip(criteria, values, strict=True)):
             return False
         return self.probability >= 1 or self._random.random() < self.probability
 
@@ -95,7 +96,7 @@ class Fault:
 
 
 class FaultError(ValueError):
-    """No such fault can be set. `part` is the wrong one, None for the whole; `allowed` says what may be given."""
+    """An invalid fault. `part` names the wrong part, None the whole; `allowed` describes the valid values."""
 
     def __init__(self, part: str | None, message: str, allowed: str) -> None:
         super().__init__(message)
@@ -105,7 +106,7 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True)
 class Part:
-    """A field of `Fault`, as those see it who read one from JSON or from a command line."""
+    """A field of `Fault`, as its readers from JSON and from the command line see it."""
 
     name: str
     kind: type
@@ -116,27 +117,28 @@ class Part:
 
     @property
     def allowed(self) -> str:
-        """In words: "a whole number from 200 to 599, or null"."""
-        least, most = self.about.least, self.about.most
+        """Valid values in words, such as "a whole number from 200 to 599, or null"."""
+        minimum, maximum = self.about.minimum, self.about.maximum
         bounds = {
             (False, False): "",
-            (True, False): f" of at least {least:g}",
-            (True, True): f" from {least:g} to {most:.0f}",
-        }[math.isfinite(least), math.isfinite(most)]
-        bounds += f" without {' and '.join(map(str, self.about.never))}" if self.about.never else ""
+            (True, False): f" of at least {minimum:g}",
+            (True, True): f" from {minimum:g} to {maximum:.0f}",
+        }[math.isfinite(minimum), math.isfinite(maximum)]
+        bounds += f" without {' and '.join(map(str, self.about.excluded))}" if self.about.excluded else ""
         choice = f"one of {', '.join(self.choices)}" if self.choices else f"{KINDS[self.kind]}{bounds}"
         return f"{choice}, or null" if self.optional else choice
 
-    def admits(self, value: object) -> bool:
+    def allows(self, value: object) -> bool:
+        """Whether the value, from JSON, is valid."""
         if value is None:
             return self.optional
         if self.choices:
             return value in self.choices
         if self.kind in (int, float):
-            # True is an int to Python, and no number to JSON
-            numeric = type(value) is int or (type(value) is float and self.kind is float)
+            # True is an int in Python, but no number in JSON
+            is_number = type(value) is int or (type(value) is float and self.kind is float)
             about = self.about
-            return numeric and about.least <= cast("float", value) <= about.most and value not in about.never
+            return is_number and about.minimum <= cast("float", value) <= about.maximum and value not in about.excluded
         return type(value) is self.kind
 
 
@@ -156,26 +158,26 @@ def _parts() -> Iterator[Part]:
 PARTS = {part.name: part for part in _parts()}
 
 
-def read(said: object) -> Fault:
-    """The fault of that JSON. Raises FaultError for an unknown part, a wrong value, and a fault without effect."""
-    if not isinstance(said, dict):
+def read(value: object) -> Fault:
+    """Read a fault from JSON. Raises FaultError for an unknown part, an invalid value, or a fault without effect."""
+    if not isinstance(value, dict):
         raise FaultError(None, "a fault must be a JSON object", "an object")
-    parts = cast("dict[str, Any]", said)
-    for name, value in parts.items():
+    parts = cast("dict[str, Any]", value)
+    for name, each in parts.items():
         if name not in PARTS:
-            raise FaultError(name, f"{name} is no part of a fault, which are {', '.join(PARTS)}", ", ".join(PARTS))
+            raise FaultError(name, f"{name} is no part of a fault; the parts are {', '.join(PARTS)}", ", ".join(PARTS))
         allowed = PARTS[name].allowed
-        if not PARTS[name].admits(value):
-            raise FaultError(name, f"{name} must be {allowed}, not {json.dumps(value)[:80]}", allowed)
-    effects = [name for name, part in PARTS.items() if part.about.effect]
+        if not PARTS[name].allows(each):
+            raise FaultError(name, f"{name} must be {allowed}, not {json.dumps(each)[:80]}", allowed)
+    effects = [name for name, part in PARTS.items() if part.about.has_effect]
     if all(parts.get(name, PARTS[name].default) == PARTS[name].default for name in effects):
         allowed = f"at least one of {', '.join(effects)}"
-        raise FaultError(None, f"a fault without effect: give {allowed}", allowed)
+        raise FaultError(None, f"the fault has no effect: set {allowed}", allowed)
     return Fault(**parts)
 
 
 class Faults:
-    """All faults that have been set since they were last cleared, the used up as well."""
+    """Faults set since they were last cleared, also those that are used up."""
 
     def __init__(self) -> None:
         self._set: list[Fault] = []
@@ -190,14 +192,14 @@ class Faults:
         self._set.append(fault)
 
     def take(self, entry: Entry) -> Fault | None:
-        """The first fault set that befalls that request, if one does; it counts as used."""
-        fault = next((each for each in self._set if each.befalls(entry)), None)
+        """The first fault that hits the request, counted as applied; None if none does."""
+        fault = next((each for each in self._set if each.hits(entry)), None)
         if fault:
             fault.befallen += 1
         return fault
 
     def clear(self) -> None:
-        """Forget all faults and let go of what they hold."""
+        """Delete all faults, and release the answers that they hold."""
         for fault in self._set:
             fault.released.set()
         self._set.clear()

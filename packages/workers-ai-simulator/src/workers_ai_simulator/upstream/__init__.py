@@ -1,1 +1,1 @@
-"""Real models: text generation answered by a server of the user's that speaks OpenAI's dialect (`--chat-upstream`)."""
+"""Text generation by a real model: a server of the user's that speaks OpenAI's dialect (`--chat-upstream`)."""

@@ -1,4 +1,4 @@
-"""By which name the user's server knows the model that answers in the place of one of Workers AI."""
+"""Names of the models of the user's server that answer in place of Workers AI's."""
 
 import json
 from collections.abc import Sequence
@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from workers_ai_simulator.models import ALIASES, MODELS
+from workers_ai_simulator.catalogue import ALIASES, MODELS
 
-EVERY_OTHER = "*"
+ANY_MODEL = "*"
+"""Key of a table of names for every model that the table does not list."""
 
 SUGGESTED: dict[str, tuple[str, ...]] = {
     "@cf/aisingapore/gemma-sea-lion-v4": ("gemma3:27b", "gemma3"),
@@ -37,55 +38,55 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
     "@hf/nousresearch/hermes-2-pro": ("hermes3", "mistral"),
     "@hf/thebloke/mistral-7b": ("mistral:7b", "mistral"),
 }
-"""How ids begin → names in Ollama's library, best first: a suggestion, by family. A name without a tag is any tag."""
+"""Start of an id → names of the same family in Ollama's library, best first. A name without a tag matches any tag."""
 
 NO_CHAT = ("embed", "bge-", "rerank", "whisper")
-"""In the names of models that a server lists and that do not chat."""
+"""Parts of the names of models that do not chat."""
 
 
 class NamesError(ValueError):
-    """What cannot be read as a table of names; the message says why."""
+    """A text is no table of names, for the reason in the message."""
 
 
 @dataclass(frozen=True)
 class Names:
-    """The user's table, and where that says nothing, what suits the models that the server has."""
+    """The user's table of names."""
 
-    given: dict[str, str] = field(default_factory=dict[str, str])
-    """Id of Workers AI, or `*` for every other → the server's name."""
+    table: dict[str, str] = field(default_factory=dict[str, str])
+    """Id in Workers AI, or `*` for every other id → name at the server."""
 
     def of(self, model_id: str) -> str | None:
-        """The name that the user has given; None if the server is to be asked what it has."""
-        return self.given.get(model_id, self.given.get(EVERY_OTHER))
+        """Name in the table; None if it has none."""
+        return self.table.get(model_id, self.table.get(ANY_MODEL))
 
 
-def suited(model_id: str, listed: Sequence[str]) -> str | None:
-    """Of the models that the server lists, the one of the same family, else the first that chats; None of none."""
-    for beginning, names in SUGGESTED.items():
-        if model_id.startswith(beginning):
-            fitting = (each for name in names for each in listed if each == name or each.startswith(f"{name}:"))
-            if name := next(fitting, None):
+def best_match(model_id: str, listed: Sequence[str]) -> str | None:
+    """The listed model of the same family as that of the id, else the first that chats; None if none is listed."""
+    for start, names in SUGGESTED.items():
+        if model_id.startswith(start):
+            matches = (each for name in names for each in listed if each == name or each.startswith(f"{name}:"))
+            if name := next(matches, None):
                 return name
     chatting = (each for each in listed if not any(part in each.lower() for part in NO_CHAT))
     return next(chatting, next(iter(listed), None))
 
 
-def read(said: str) -> Names:
-    """`@cf/…=name,*=name`, or a file with a JSON object of them.
+def read(text: str) -> Names:
+    """Read a table of names: `@cf/…=name,*=name`, or the path of a file with a JSON object of them.
 
     Raises NamesError if it is neither, or names a model that Workers AI does not have.
     """
-    pairs = _pairs(said) if "=" in said else _of_file(Path(said))
+    pairs = _pairs(text) if "=" in text else _pairs_of_file(Path(text))
     for model_id in pairs:
         model = MODELS.get(model_id)
-        if model_id != EVERY_OTHER and (model is None or model.task != "text-generation"):
-            raise NamesError(f"{model_id} is no model of Workers AI for text")
+        if model_id != ANY_MODEL and (model is None or model.task != "text-generation"):
+            raise NamesError(f"{model_id} is no text-generation model of Workers AI")
     return Names({ALIASES.get(model_id, model_id): name for model_id, name in pairs.items()})
 
 
-def _pairs(said: str) -> dict[str, str]:
+def _pairs(text: str) -> dict[str, str]:
     pairs: dict[str, str] = {}
-    for each in filter(None, map(str.strip, said.split(","))):
+    for each in filter(None, map(str.strip, text.split(","))):
         model_id, _, name = (part.strip() for part in each.partition("="))
         if not model_id or not name:
             raise NamesError(f"{each!r} is not of the form @cf/…=name")
@@ -93,13 +94,13 @@ def _pairs(said: str) -> dict[str, str]:
     return pairs
 
 
-def _of_file(path: Path) -> dict[str, str]:
+def _pairs_of_file(path: Path) -> dict[str, str]:
     try:
-        found: Any = json.loads(path.read_text())
+        value: Any = json.loads(path.read_text())
     except OSError as error:
         raise NamesError(f"{path} is neither of the form @cf/…=name nor a file: {error.strerror}") from None
     except ValueError as error:
         raise NamesError(f"{path} is no JSON: {error}") from None
-    if not isinstance(found, dict) or not all(isinstance(name, str) for name in cast("dict[str, Any]", found).values()):
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in cast("dict[str, Any]", value).values()):
         raise NamesError(f"{path} must be a JSON object of names")
-    return cast("dict[str, str]", found)
+    return cast("dict[str, str]", value)

@@ -1,4 +1,4 @@
-"""What the user's server answers: its frames or its whole answer, read piece by piece."""
+"""Answers of the user's server: frames or a whole completion, read piece by piece."""
 
 import json
 import re
@@ -12,18 +12,18 @@ from workers_ai_simulator.text_generation.conversation import Conversation
 from workers_ai_simulator.text_generation.frames import Delta, Json, Usage
 
 END_OF_LINE = re.compile(rb"\r\n|\n|\r(?!\Z)")
-"""A carriage return at the very end may be half of one."""
-OPEN, CLOSE = "<think>", "</think>"
+"""End of a line. A carriage return at the end of a chunk may be the first half of one."""
+OPEN_TAG, CLOSE_TAG = "<think>", "</think>"
 
 
-class NoAnswer(ValueError):  # noqa: N818 - what the server says instead of one
-    """The server's answer cannot be read, or says that there is none."""
+class NoAnswerError(ValueError):
+    """The server sent no answer, or one that cannot be read, for the reason in the message."""
 
 
 async def events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[str]:
-    """The data of the events of a `text/event-stream`, in whatever pieces it comes.
+    """Data of the events of a `text/event-stream`, whose chunks may end anywhere.
 
-    Lines are split here, as bytes: of a text, Python and httpx split them at U+2028 too, which JSON may hold as it is.
+    Lines are split as bytes: Python and httpx would split texts at U+2028 as well, which JSON may contain.
     """
     rest, data = b"", list[str]()
     async for chunk in chunks:
@@ -40,54 +40,54 @@ async def events(chunks: AsyncIterable[bytes]) -> AsyncGenerator[str]:
         yield "\n".join(data)
 
 
-class Reply:
-    """One answer on its way. `read` what comes, then `end`; both give the pieces that are to be written."""
+class CompletionReader:
+    """Reads one answer: `read` takes its chunks, `end` comes after the last; both return the pieces to write."""
 
     def __init__(self, conversation: Conversation) -> None:
         self._conversation = conversation
-        self._thoughts = _Thoughts()
+        self._splitter = _ReasoningSplitter()
         self._calls = _Calls()
-        self._said = list[str]()
-        """All that was generated, whether it is shown or not."""
-        self._used: Usage | None = None
-        self._is_inside = False
-        """Whether a thought is being written into the text."""
+        self._generated = list[str]()
+        """All pieces, also those of reasoning that is not shown."""
+        self._reported_usage: Usage | None = None
+        self._is_in_reasoning = False
+        """Whether reasoning is being written into the text."""
         self._finish_reason = ""
 
     @property
     def has_ended(self) -> bool:
-        """Whether the server has said why it stopped."""
+        """Whether the server has sent a finish reason."""
         return bool(self._finish_reason)
 
     @property
     def finish_reason(self) -> str:
-        """stop, length, tool_calls, or what else the server says."""
-        said = self._finish_reason or "stop"
-        return "tool_calls" if self._calls.count and said in ("stop", "function_call") else said
+        """`stop`, `length`, `tool_calls`, or another reason of the server."""
+        reported = self._finish_reason or "stop"
+        return "tool_calls" if self._calls.count and reported in ("stop", "function_call") else reported
 
     @property
     def usage(self) -> Usage:
-        """As the server reports it; if it does not, counted as the simulator counts."""
-        if self._used:
-            return self._used
-        prompt, completion = self._conversation.prompt_tokens, len(text.tokens("".join(self._said)))
+        """Usage that the server reports, else counted as the simulator counts."""
+        if self._reported_usage:
+            return self._reported_usage
+        prompt, completion = self._conversation.prompt_tokens, len(text.tokens("".join(self._generated)))
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
-    def read(self, sent: str | bytes) -> Iterator[Delta]:
-        """The pieces in a chunk, or in a whole completion.
+    def read(self, chunk: str | bytes) -> Iterator[Delta]:
+        """Pieces in a chunk, or in a whole completion.
 
-        Raises NoAnswer if it is neither.
+        Raises NoAnswerError if it is neither.
         """
-        found = _object(sent)
-        if isinstance(found.get("usage"), dict):
-            self._used = _usage(found["usage"]) or self._used
-        match found.get("choices"):
+        completion = _json_object(chunk)
+        if isinstance(completion.get("usage"), dict):
+            self._reported_usage = _usage(completion["usage"]) or self._reported_usage
+        match completion.get("choices"):
             case [{**choice}, *_]:
                 pass
-            case []:  # the usage alone
+            case []:  # only the usage
                 return
             case _:
-                raise NoAnswer(f"this is no chat completion: {_excerpt(sent)}")
+                raise NoAnswerError(f"this is no chat completion: {_excerpt(chunk)}")
         message = choice.get("delta") or choice.get("message")
         if isinstance(message, dict):
             yield from self._shown(self._pieces(cast("Json", message)))
@@ -95,122 +95,122 @@ class Reply:
             self._finish_reason = choice["finish_reason"]
 
     def end(self) -> Iterator[Delta]:
-        yield from self._shown(self._thoughts.end())
-        if self._is_inside:
-            self._is_inside = False
-            yield Delta("text", f"\n{CLOSE}\n\n")
+        yield from self._shown(self._splitter.end())
+        if self._is_in_reasoning:
+            self._is_in_reasoning = False
+            yield Delta("text", f"\n{CLOSE_TAG}\n\n")
 
     def _pieces(self, message: Json) -> Iterator[Delta]:
         thought = message.get("reasoning_content") or message.get("reasoning")
         if isinstance(thought, str):
             yield Delta("reasoning", thought)
         if isinstance(message.get("content"), str):
-            yield from self._thoughts.split(message["content"])
+            yield from self._splitter.split(message["content"])
         calls = message.get("tool_calls")
         for each in cast("list[Any]", calls) if isinstance(calls, list) else []:
             yield from self._calls.read(each)
 
     def _shown(self, pieces: Iterator[Delta]) -> Iterator[Delta]:
-        """What was thought is shown if the model asked for is one that thinks: natively in the text, else beside it."""
+        """The pieces as the called model has them: reasoning in the native text, else beside it, or not at all."""
         for each in pieces:
-            self._said.append(each.piece + each.name)
+            self._generated.append(each.piece + each.name)
             if each.kind == "reasoning":
-                yield from self._shown_thought(each.piece)
+                yield from self._shown_reasoning(each.piece)
                 continue
-            if self._is_inside:
-                self._is_inside = False
-                yield Delta("text", f"\n{CLOSE}\n\n")
+            if self._is_in_reasoning:
+                self._is_in_reasoning = False
+                yield Delta("text", f"\n{CLOSE_TAG}\n\n")
             yield each
 
-    def _shown_thought(self, piece: str) -> Iterator[Delta]:
+    def _shown_reasoning(self, piece: str) -> Iterator[Delta]:
         if not self._conversation.reasons:
             return
-        if self._conversation.form != "native":
+        if self._conversation.dialect != "native":
             yield Delta("reasoning", piece)
             return
-        if not self._is_inside:
-            self._is_inside = True
-            yield Delta("text", f"{OPEN}\n")
+        if not self._is_in_reasoning:
+            self._is_in_reasoning = True
+            yield Delta("text", f"{OPEN_TAG}\n")
         yield Delta("text", piece)
 
 
-class _Thoughts:
-    """Tells what stands between `<think>` and `</think>`, at a text's beginning, from the text."""
+class _ReasoningSplitter:
+    """Separates reasoning between `<think>` and `</think>`, at the beginning of a text, from the text."""
 
     def __init__(self) -> None:
-        self._where: Literal["start", "thought", "text"] = "start"
-        self._held = ""
-        """What may turn out to be half a mark."""
-        self._at_edge = False
-        """Whether white space that comes now belongs to the mark."""
+        self._state: Literal["start", "reasoning", "text"] = "start"
+        self._buffered = ""
+        """End of the text so far, which may be part of a tag."""
+        self._is_after_tag = False
+        """Whether the next white space belongs to a tag."""
 
     def split(self, piece: str) -> Iterator[Delta]:
-        self._held += piece
-        if self._where == "start":
-            begun = self._held.lstrip()
-            if begun != OPEN and OPEN.startswith(begun):
+        self._buffered += piece
+        if self._state == "start":
+            start = self._buffered.lstrip()
+            if start != OPEN_TAG and OPEN_TAG.startswith(start):
                 return
-            self._where = "thought" if begun.startswith(OPEN) else "text"
-            if self._where == "thought":
-                self._held, self._at_edge = begun[len(OPEN) :], True
-        if self._where == "thought":
-            thought, closing, rest = self._held.partition(CLOSE)
-            if closing:
-                yield from self._piece("reasoning", thought.rstrip())
-                self._where, self._held, self._at_edge = "text", rest, True
+            self._state = "reasoning" if start.startswith(OPEN_TAG) else "text"
+            if self._state == "reasoning":
+                self._buffered, self._is_after_tag = start[len(OPEN_TAG) :], True
+        if self._state == "reasoning":
+            reasoning, tag, rest = self._buffered.partition(CLOSE_TAG)
+            if tag:
+                yield from self._piece("reasoning", reasoning.rstrip())
+                self._state, self._buffered, self._is_after_tag = "text", rest, True
             else:
-                half = _half(thought)
-                self._held = thought[len(thought) - half :]
-                yield from self._piece("reasoning", thought[: len(thought) - half])
-        if self._where == "text":
-            said, self._held = self._held, ""
-            yield from self._piece("text", said)
+                end = len(reasoning) - _partial_tag_length(reasoning)
+                self._buffered = reasoning[end:]
+                yield from self._piece("reasoning", reasoning[:end])
+        if self._state == "text":
+            text_, self._buffered = self._buffered, ""
+            yield from self._piece("text", text_)
 
     def end(self) -> Iterator[Delta]:
-        said, self._held = self._held, ""
-        yield from self._piece("reasoning" if self._where == "thought" else "text", said)
+        rest, self._buffered = self._buffered, ""
+        yield from self._piece("reasoning" if self._state == "reasoning" else "text", rest)
 
-    def _piece(self, kind: Literal["reasoning", "text"], said: str) -> Iterator[Delta]:
-        said = said.lstrip() if self._at_edge else said
-        if said:
-            self._at_edge = False
-            yield Delta(kind, said)
+    def _piece(self, kind: Literal["reasoning", "text"], piece: str) -> Iterator[Delta]:
+        piece = piece.lstrip() if self._is_after_tag else piece
+        if piece:
+            self._is_after_tag = False
+            yield Delta(kind, piece)
 
 
-def _half(thought: str) -> int:
-    """How many of the last characters may be the beginning of the closing mark."""
-    return next((size for size in range(len(CLOSE) - 1, 0, -1) if thought.endswith(CLOSE[:size])), 0)
+def _partial_tag_length(reasoning: str) -> int:
+    """Number of characters at the end that may be the beginning of the closing tag."""
+    return next((size for size in range(len(CLOSE_TAG) - 1, 0, -1) if reasoning.endswith(CLOSE_TAG[:size])), 0)
 
 
 @dataclass
 class _Calls:
-    """Numbers the tool calls, whose parts some servers send without an index, without an id, or whole."""
+    """Numbers the tool calls, whose parts some servers send without an index or an id, or all at once."""
 
     count: int = 0
     _known: dict[int, tuple[int, object]] = field(default_factory=dict[int, tuple[int, object]])
-    """By the server's index: the number here, and the id if the server has given one."""
+    """Index at the server → number here, and the id if the server sent one."""
 
     def read(self, part: object) -> Iterator[Delta]:
         if not isinstance(part, dict):
-            raise NoAnswer(f"this is no tool call: {_excerpt(str(part))}")
-        given = cast("Json", part)
-        function: Json = given["function"] if isinstance(given.get("function"), dict) else {}
+            raise NoAnswerError(f"this is no tool call: {_excerpt(str(part))}")
+        fields = cast("Json", part)
+        function: Json = fields["function"] if isinstance(fields.get("function"), dict) else {}
         name = function.get("name")
-        number = self._number(given, name)
+        number = self._number(fields, name)
         if number == self.count:
             if not isinstance(name, str):
-                raise NoAnswer("a tool call begins without a name")
+                raise NoAnswerError("a tool call begins without a name")
             self.count += 1
-            yield Delta("call", call=number, id=str(given.get("id") or f"call_{uuid.uuid4().hex[:24]}"), name=name)
+            yield Delta("call", call=number, id=str(fields.get("id") or f"call_{uuid.uuid4().hex[:24]}"), name=name)
         arguments: Any = function.get("arguments")
         if isinstance(arguments, dict):
             arguments = json.dumps(arguments, ensure_ascii=False)
         if isinstance(arguments, str) and arguments:
             yield Delta("arguments", arguments, number)
 
-    def _number(self, given: Json, name: object) -> int:
-        """Of the call that the part belongs to: one more than there are for a new one."""
-        index, call_id = given.get("index"), given.get("id")
+    def _number(self, fields: Json, name: object) -> int:
+        """Number of the call that the part belongs to; `count` for a new call."""
+        index, call_id = fields.get("index"), fields.get("id")
         if not isinstance(index, int):
             index = self.count if name else self.count - 1
         number, known_id = self._known.get(index, (None, None))
@@ -220,40 +220,40 @@ class _Calls:
         return number
 
 
-def _object(sent: str | bytes) -> Json:
+def _json_object(body: str | bytes) -> Json:
     try:
-        found: Any = json.loads(sent)
+        value: Any = json.loads(body)
     except ValueError:
-        raise NoAnswer(f"this is no JSON: {_excerpt(sent)}") from None
-    if not isinstance(found, dict):
-        raise NoAnswer(f"this is no chat completion: {_excerpt(sent)}")
-    if cast("Json", found).get("error"):
-        raise NoAnswer(reason(sent))
-    return cast("Json", found)
+        raise NoAnswerError(f"this is no JSON: {_excerpt(body)}") from None
+    if not isinstance(value, dict):
+        raise NoAnswerError(f"this is no chat completion: {_excerpt(body)}")
+    if cast("Json", value).get("error"):
+        raise NoAnswerError(reason(body))
+    return cast("Json", value)
 
 
-def reason(sent: str | bytes) -> str:
-    """What a refusal says, in any of the forms in which servers write one."""
+def reason(body: str | bytes) -> str:
+    """Reason in an error of a server, in any of the shapes that servers have for errors."""
     try:
-        found: Any = json.loads(sent)
+        value: Any = json.loads(body)
     except ValueError:
-        return _excerpt(sent)
-    match found:
+        return _excerpt(body)
+    match value:
         case {"error": {"message": str(message)}} | {"error": str(message)} | {"message": str(message)}:
             return message
         case {"errors": [{"message": str(message)}, *_]} | {"detail": str(message)}:
             return message
         case _:
-            return _excerpt(sent)
+            return _excerpt(body)
 
 
-def _excerpt(sent: str | bytes) -> str:
-    said = sent.decode(errors="replace") if isinstance(sent, bytes) else sent
-    return text.shortened(said) or "nothing"
+def _excerpt(body: str | bytes) -> str:
+    decoded = body.decode(errors="replace") if isinstance(body, bytes) else body
+    return text.shortened(decoded) or "nothing"
 
 
-def _usage(said: Json) -> Usage | None:
-    counts = [said.get("prompt_tokens"), said.get("completion_tokens")]
+def _usage(reported: Json) -> Usage | None:
+    counts = [reported.get("prompt_tokens"), reported.get("completion_tokens")]
     if not all(isinstance(count, int) for count in counts):
         return None
     prompt, completion = cast("list[int]", counts)

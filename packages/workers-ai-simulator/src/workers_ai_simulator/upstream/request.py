@@ -1,18 +1,18 @@
-"""What the user's server is asked: a conversation of Workers AI's in OpenAI's chat completions."""
+"""Requests to the user's server: a conversation as OpenAI's chat completions have it."""
 
 import json
 from typing import Any
 
 from PIL import Image
 
+from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.images import painting as images
-from workers_ai_simulator.models import Model
 from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall
 
 Json = dict[str, Any]
 
 ROLES = {"developer": "system", "function": "tool"}
-"""Roles that local servers' templates often do not know → those that they do."""
+"""Role that templates of local servers often do not know → the role sent in its place."""
 
 SAMPLING = {
     "temperature": ("temperature",),
@@ -23,21 +23,21 @@ SAMPLING = {
     "repetition_penalty": ("repetition_penalty", "repeat_penalty"),
     "seed": ("seed",),
 }
-"""Inputs → the names that servers have for them: `repetition_penalty` is vLLM's, `repeat_penalty` llama.cpp's."""
+"""Input → its names at servers: `repetition_penalty` is vLLM's, `repeat_penalty` llama.cpp's."""
 
 NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 REASONING = ("reasoning_effort", "chat_template_kwargs", "reasoning")
 NO_REASONING: Json = {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
-"""For Ollama, and for vLLM and llama.cpp: a model that thinks by itself might spend all of its tokens on what a model
-of Workers AI that does not think would never say."""
+"""Parameters that turn reasoning off, in Ollama, and in vLLM and llama.cpp. A model that reasons by itself could spend
+all of its tokens on it, where the model of Workers AI does not reason."""
 
 
 def body(model: Model, conversation: Conversation, inputs: Json, name: str) -> Json:
-    """The request's body: the conversation for the server's model of that name.
+    """Body of the request for the server's model of that name.
 
-    Raises UpstreamError 5004 and 3030 for an image that cannot be read.
+    Raises UpstreamError 5004 and 3030 for an image that cannot be decoded.
     """
-    streamed = {"stream": True, "stream_options": {"include_usage": True}} if inputs.get("stream") else {}
+    stream = {"stream": True, "stream_options": {"include_usage": True}} if inputs.get("stream") else {}
     return {
         "model": name,
         "messages": _messages(conversation.messages),
@@ -47,32 +47,32 @@ def body(model: Model, conversation: Conversation, inputs: Json, name: str) -> J
         **_tools(conversation),
         **_format(conversation),
         **_reasoning(conversation, inputs),
-        **streamed,
+        **stream,
     }
 
 
 def _sampling(model: Model, inputs: Json) -> Json:
-    """Those given that the model takes."""
-    taken = {name: value for name, value in inputs.items() if name in SAMPLING and isinstance(value, int | float)}
+    """Sampling parameters among the inputs that the model of Workers AI takes."""
+    numbers = {name: value for name, value in inputs.items() if name in SAMPLING and isinstance(value, int | float)}
     return {
-        known: value
-        for name, value in taken.items()
+        server_name: value
+        for name, value in numbers.items()
         if model.parameters.get(name, []) is not None
-        for known in SAMPLING[name]
+        for server_name in SAMPLING[name]
     }
 
 
 def _tools(conversation: Conversation) -> Json:
-    # `none` is not obeyed by every server; without tools there is nothing to obey
+    # not every server obeys `none`, so the tools are left out
     if not conversation.tools or conversation.tool_choice == "none":
         return {}
-    asked: Json = {"tools": [_tool(vars(tool)) for tool in conversation.tools]}
+    parameters: Json = {"tools": [_tool(vars(tool)) for tool in conversation.tools]}
     choice = conversation.tool_choice
     if choice == "required":
-        asked["tool_choice"] = choice
+        parameters["tool_choice"] = choice
     elif choice != "auto":
-        asked["tool_choice"] = {"type": "function", "function": {"name": choice}}
-    return asked if conversation.parallel else {**asked, "parallel_tool_calls": False}
+        parameters["tool_choice"] = {"type": "function", "function": {"name": choice}}
+    return parameters if conversation.parallel else {**parameters, "parallel_tool_calls": False}
 
 
 def _tool(tool: Json) -> Json:
@@ -80,7 +80,7 @@ def _tool(tool: Json) -> Json:
 
 
 def _format(conversation: Conversation) -> Json:
-    """JSON mode in OpenAI's envelope."""
+    """JSON mode as OpenAI has it."""
     schema = conversation.schema
     if schema is None:
         return {}
@@ -99,19 +99,19 @@ def _reasoning(conversation: Conversation, inputs: Json) -> Json:
 
 
 def _messages(messages: list[Message]) -> list[Json]:
-    """The messages, in which each result names its call: natively, calls and results need no ids."""
+    """The messages; each result of a tool gets the id of its call, which the native dialect may leave out."""
     written: list[Json] = []
-    waiting: list[tuple[str, str]] = []
-    """The ids and names of the calls that have no result yet."""
+    pending: list[tuple[str, str]] = []
+    """Ids and names of the calls without a result so far."""
     for message in messages:
         role = ROLES.get(message.role, message.role)
         if message.calls:
             calls = [_call(call, f"call_{len(written)}_{number}") for number, call in enumerate(message.calls)]
-            waiting += [(call["id"], call["function"]["name"]) for call in calls]
+            pending += [(call["id"], call["function"]["name"]) for call in calls]
             _add_calls(written, message, calls)
         elif role == "tool":
-            call_id = message.call_id or _waiting_call(waiting, message.name) or f"call_{len(written)}"
-            waiting = [each for each in waiting if each[0] != call_id]
+            call_id = message.call_id or _pending_call(pending, message.name) or f"call_{len(written)}"
+            pending = [each for each in pending if each[0] != call_id]
             written.append({"role": role, "tool_call_id": call_id, "content": message.text})
         else:
             written.append({"role": role, "content": _content(message)})
@@ -119,16 +119,16 @@ def _messages(messages: list[Message]) -> list[Json]:
 
 
 def _add_calls(written: list[Json], message: Message, calls: list[Json]) -> None:
-    """To the message before, if that called tools as well: OpenAI's Responses have an item for each call."""
+    """Add tool calls: to the last message if it has calls as well, since Responses have an item for each call."""
     if written and "tool_calls" in written[-1] and not message.text:
         written[-1]["tool_calls"] += calls
     else:
         written.append({"role": "assistant", "content": message.text, "tool_calls": calls})
 
 
-def _waiting_call(waiting: list[tuple[str, str]], name: str | None) -> str | None:
-    """The first call of that name; of any, if the result does not say of which tool it is."""
-    return next((call_id for call_id, called in waiting if name in (None, called)), None)
+def _pending_call(pending: list[tuple[str, str]], name: str | None) -> str | None:
+    """Id of the first call of the tool of that name; of any tool if the name is None."""
+    return next((call_id for call_id, called in pending if name in (None, called)), None)
 
 
 def _call(call: ToolCall, new_id: str) -> Json:
@@ -139,12 +139,12 @@ def _call(call: ToolCall, new_id: str) -> Json:
 def _content(message: Message) -> str | list[Json]:
     if not message.images:
         return message.text
-    shown: list[Json] = [{"type": "image_url", "image_url": {"url": _uri(image)}} for image in message.images]
-    return [{"type": "text", "text": message.text}, *shown] if message.text else shown
+    parts: list[Json] = [{"type": "image_url", "image_url": {"url": _uri(image)}} for image in message.images]
+    return [{"type": "text", "text": message.text}, *parts] if message.text else parts
 
 
 def _uri(image: str) -> str:
-    """With the type that the image really has: Workers AI takes base64 and data URIs that name none."""
-    kind = images.given_image({"image": image}).format or ""
+    """Data URI with the image's real media type: Workers AI also takes base64, and data URIs without a type."""
+    kind = images.input_image({"image": image}).format or ""
     content = image.partition(",")[2] if image.startswith("data:") else image
     return f"data:{Image.MIME.get(kind, 'image/png')};base64,{content}"

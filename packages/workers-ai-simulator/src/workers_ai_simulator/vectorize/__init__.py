@@ -1,1 +1,1 @@
-"""Vectorize, version 2: exact search over vectors that are kept in SQLite."""
+"""Vectorize, version 2: exact search over vectors stored in SQLite."""

@@ -1,36 +1,22 @@
-"""The vectors of one index in memory, searched exactly."""
+"""Vectors of one index in memory, searched exactly."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from workers_ai_simulator.vectorize.filters import Condition, Indexed, Scalar
+from workers_ai_simulator.vectorize.filters import Condition
+from workers_ai_simulator.vectorize.models import Floats, Record, Scalar
 
-Floats = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
 
 
-COPYING_COSTS = 5
-"""About how many rows are scored in the time that it takes to gather one for it."""
-
-
-@dataclass(frozen=True)
-class Record:
-    """One vector as it was written."""
-
-    id: str
-    values: Floats
-    namespace: str | None
-    metadata: dict[str, Any] | None
-    indexed: Indexed
-    """What the metadata indexes hold of it: those that were there when it was written."""
+COPY_COST = 5
+"""Rows scored in the time that copying one row takes, about."""
 
 
 class Column:
-    """One value a row, each different value stored once: a condition is tried once a value, not once a row."""
+    """One value for each row. Equal values are stored once, so that a condition is tested once for each value."""
 
     def __init__(self) -> None:
         self._values: list[Scalar] = [None]
@@ -40,7 +26,7 @@ class Column:
     def put(self, row: int, value: Scalar) -> None:
         while row >= len(self._rows):
             self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-        key = (isinstance(value, bool), value)  # True is 1 to Python, but not to a filter
+        key = (isinstance(value, bool), value)  # True equals 1 in Python, but not in a filter
         if key not in self._codes:
             self._codes[key] = len(self._values)
             self._values.append(value)
@@ -50,7 +36,7 @@ class Column:
         return self._values[int(self._rows[row])] if row < len(self._rows) else None
 
     def mask(self, test: Callable[[Scalar], bool], count: int) -> Mask:
-        """Which of the first `count` rows pass the test."""
+        """True for each of the first `count` rows whose value passes the test."""
         if len(self._rows) < count:
             self.put(count - 1, self.get(count - 1))
         passes = np.fromiter(map(test, self._values), dtype=bool, count=len(self._values))
@@ -58,7 +44,7 @@ class Column:
 
 
 class Collection:
-    """Rows of a matrix that grows by doubling; a deleted row is filled with the last one."""
+    """Vectors as rows of a matrix, which grows by doubling. The last row takes the place of a removed one."""
 
     def __init__(self, dimensions: int, metric: str) -> None:
         self._metric = metric
@@ -101,20 +87,20 @@ class Collection:
     def search(
         self, query: Floats, top_k: int, namespace: str | None, conditions: Sequence[Condition]
     ) -> list[tuple[str, float]]:
-        """The nearest ids and their scores, nearest first; of equals, the smaller id."""
+        """Ids and scores of the nearest vectors, nearest first; the smaller id first among equals."""
         rows = self._candidates(namespace, conditions)
         scores = self._scores(query, rows)
         distances = scores if self._metric == "euclidean" else -scores
         count = min(top_k, len(distances))
-        # all that are as near as the last of the nearest, so that ties do not depend on the order of rows
-        border = np.partition(distances, count - 1)[count - 1] if count else 0
-        nearest = np.flatnonzero(distances <= border)
+        # all rows as near as the last match, so that ties do not depend on the order of rows
+        threshold = np.partition(distances, count - 1)[count - 1] if count else 0
+        nearest = np.flatnonzero(distances <= threshold)
         ids = [self._ids[row] for row in (nearest if rows is None else rows[nearest])]
         ranked = sorted(zip(distances[nearest].tolist(), ids, scores[nearest].tolist(), strict=True))
         return [(vector_id, score) for _, vector_id, score in ranked[:count]]
 
     def _candidates(self, namespace: str | None, conditions: Sequence[Condition]) -> npt.NDArray[np.intp] | None:
-        """The rows that the query may find; None for all."""
+        """Rows that pass the conditions; None for all rows."""
         if namespace is None and not conditions:
             return None
         count = len(self._ids)
@@ -126,7 +112,7 @@ class Collection:
     def _scores(self, query: Floats, rows: npt.NDArray[np.intp] | None) -> Floats:
         matrix = self._matrix[: len(self._ids)]
         if rows is not None:
-            if len(rows) * COPYING_COSTS > len(matrix):
+            if len(rows) * COPY_COST > len(matrix):
                 return self._scores(query, None)[rows]
             matrix = matrix[rows]
         if self._metric == "euclidean":

@@ -1,90 +1,84 @@
-"""What Vectorize refuses, with the codes and words it uses.
+"""Limits of Vectorize, and the checks of ids, namespaces and metadata.
 
-Sources: developers.cloudflare.com/vectorize/platform/limits and …/reference/metadata-filtering; codes and texts as
-public repositories quote them from the service. Where none was found, the code is that of a body that does not parse
-(40026).
+Sources: developers.cloudflare.com/vectorize/platform/limits and …/reference/metadata-filtering.
 """
 
 import json
 from typing import Any, cast
 
-MOST_DIMENSIONS = 1536
-LONGEST_ID = 64
-"""Bytes, of ids and of namespaces."""
-LARGEST_METADATA = 10 * 1024
-"""Bytes of compact JSON a vector."""
-LARGEST_FILTER = 2048
-"""Bytes of compact JSON."""
-MOST_METADATA_INDEXES = 10
-MOST_FROM_WORKER = 1000
-MOST_OVER_HTTP = 5000
-MOST_IDS = 20
-"""Of one `getByIds`."""
-LISTED = 100
-MOST_LISTED = 1000
+from workers_ai_simulator.vectorize.errors import UNPARSABLE_VECTORS, VectorizeError, unparsable_vectors
+
+MAX_DIMENSIONS = 1536
+MAX_ID_BYTES = 64
+"""Bytes of an id or a namespace."""
+MAX_METADATA_BYTES = 10 * 1024
+"""Bytes of a vector's metadata as compact JSON."""
+MAX_FILTER_BYTES = 2048
+"""Bytes of a filter as compact JSON."""
+MAX_METADATA_INDEXES = 10
+MAX_VECTORS_FROM_WORKER = 1000
+"""Vectors, or ids to delete, of one call of a binding."""
+MAX_VECTORS_OVER_HTTP = 5000
+"""Vectors, or ids to delete, of one call of the REST API."""
+MAX_IDS = 20
+"""Ids of one `getByIds`."""
+DEFAULT_LIST_COUNT = 100
+MAX_LIST_COUNT = 1000
 """Ids on a page of an index's list."""
-TOP_K = 5
-MOST_TOP_K = 100
-MOST_TOP_K_WITH_DATA = 50
-"""With values or full metadata; 20 until 2026."""
-INDEXED_BYTES = 64
-"""Of a string that a metadata index holds."""
+DEFAULT_TOP_K = 5
+MAX_TOP_K = 100
+MAX_TOP_K_WITH_DATA = 50
+"""Matches with values or full metadata; 20 until 2026."""
+MAX_INDEXED_BYTES = 64
+"""Bytes of a string that a metadata index stores."""
 METRICS = ("cosine", "euclidean", "dot-product")
 PROPERTY_TYPES = ("string", "number", "boolean")
 
-NOT_FOUND = 3000
-PARSE_VECTORS = 40023
-PARSE_BODY = 40026
-
-
-class VectorizeError(Exception):
-    """A refusal: `code` and `error` of the body, and its HTTP status."""
-
-    def __init__(self, code: int, error: str, status: int = 400) -> None:
-        super().__init__(f"{code}: {error}")
-        self.code = code
-        self.error = error
-        self.status = status
-
 
 def check_id(vector_id: object) -> str:
+    """The id. Raises VectorizeError 40023 if it is no string or empty, 40008 if it is too long."""
     if not isinstance(vector_id, str) or not vector_id:
-        raise VectorizeError(PARSE_VECTORS, "failed to parse vectors: id: expected a string that is not empty")
+        raise unparsable_vectors("id: expected a string that is not empty")
     size = len(vector_id.encode())
-    if size > LONGEST_ID:
-        raise VectorizeError(40008, f"id too long; max is {LONGEST_ID} bytes, got {size} bytes")
+    if size > MAX_ID_BYTES:
+        raise VectorizeError(40008, f"id too long; max is {MAX_ID_BYTES} bytes, got {size} bytes")
     return vector_id
 
 
 def check_namespace(namespace: object) -> str | None:
+    """The namespace, None for none. Raises VectorizeError 40023 if it is no string, 40010 if it is too long."""
     if namespace is None:
         return None
     if not isinstance(namespace, str):
-        raise VectorizeError(PARSE_VECTORS, "failed to parse vectors: namespace: expected a string")
+        raise unparsable_vectors("namespace: expected a string")
     size = len(namespace.encode())
-    if size > LONGEST_ID:
-        raise VectorizeError(40010, f"namespace too long; max is {LONGEST_ID} bytes, got {size} bytes")
+    if size > MAX_ID_BYTES:
+        raise VectorizeError(40010, f"namespace too long; max is {MAX_ID_BYTES} bytes, got {size} bytes")
     return namespace
 
 
 def check_metadata(metadata: object, vector_id: str) -> dict[str, Any] | None:
+    """The metadata, None for none.
+
+    Raises VectorizeError 40023 if it is no object or has an invalid key, 40016 if it is too large.
+    """
     if metadata is None:
         return None
     if not isinstance(metadata, dict):
-        raise VectorizeError(PARSE_VECTORS, "failed to parse vectors: metadata: expected an object")
-    found = cast("dict[str, Any]", metadata)
-    size = len(compact(found).encode())
-    if size > LARGEST_METADATA:
+        raise unparsable_vectors("metadata: expected an object")
+    checked = cast("dict[str, Any]", metadata)
+    size = len(compact_json(checked).encode())
+    if size > MAX_METADATA_BYTES:
         raise VectorizeError(
-            40016, f'metadata too large for id="{vector_id}"; max is {LARGEST_METADATA} bytes, got {size} bytes'
+            40016, f'metadata too large for id="{vector_id}"; max is {MAX_METADATA_BYTES} bytes, got {size} bytes'
         )
-    for key in found:
+    for key in checked:
         if not key or key.startswith("$") or "." in key or '"' in key:
             raise VectorizeError(
-                PARSE_VECTORS, f"""invalid metadata key {key!r}: not empty, without . or ", not starting with $"""
+                UNPARSABLE_VECTORS, f"""invalid metadata key {key!r}: not empty, without . or ", not starting with $"""
             )
-    return found
+    return checked
 
 
-def compact(value: object) -> str:
+def compact_json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

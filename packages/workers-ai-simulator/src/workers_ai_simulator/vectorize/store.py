@@ -1,4 +1,4 @@
-"""Indexes, their vectors and the writes still to be applied, in one SQLite file."""
+"""Indexes, their vectors and the writes not yet applied, in one SQLite file."""
 
 import base64
 import datetime
@@ -10,7 +10,6 @@ import time
 import uuid
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +17,18 @@ import numpy as np
 import numpy.typing as npt
 
 from workers_ai_simulator.vectorize import limits
-from workers_ai_simulator.vectorize.collection import Collection, Floats, Record
-from workers_ai_simulator.vectorize.filters import Indexed, conditions, truncated
-from workers_ai_simulator.vectorize.limits import VectorizeError, compact
+from workers_ai_simulator.vectorize.collection import Collection
+from workers_ai_simulator.vectorize.errors import (
+    NOT_FOUND,
+    UNPARSABLE_BODY,
+    UNPARSABLE_VECTORS,
+    VectorizeError,
+    unparsable_body,
+    unparsable_vectors,
+)
+from workers_ai_simulator.vectorize.filters import conditions, truncated
+from workers_ai_simulator.vectorize.limits import compact_json
+from workers_ai_simulator.vectorize.models import Floats, Index, IndexedMetadata, Record
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -38,53 +46,42 @@ CREATE TABLE IF NOT EXISTS mutations (
 """
 
 
-@dataclass(frozen=True)
-class Index:
-    name: str
-    dimensions: int
-    metric: str
-    description: str
-    created: str
-    modified: str
-    processed_mutation: str | None
-    processed_at: str | None
-
-
 class VectorStore:
-    """Every index of the simulator. Its methods may be called from several threads.
+    """All indexes of the simulator. Thread-safe.
 
-    A write is acknowledged once SQLite has it, and shows in answers `delay` seconds later, as Vectorize applies writes
-    after the fact. Nothing acknowledged is lost when the process is killed.
+    A write is acknowledged once it is in SQLite, and visible in answers `delay` seconds later, as Vectorize applies
+    writes later. No acknowledged write is lost when the process is killed.
     """
 
     def __init__(
         self, path: Path | None = None, delay: float = 0, metadata_indexes: Sequence[tuple[str, str, str]] = ()
     ) -> None:
-        """metadata_indexes: (index, property, type) that an index gets when it is made."""
+        """`metadata_indexes`: an index, a property and a type each, created together with the index."""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
         self._db.executescript(SCHEMA)
         self._lock = threading.RLock()
         self._delay = delay
-        self._first_metadata_indexes = metadata_indexes
+        self._initial_metadata_indexes = metadata_indexes
         self._collections: dict[str, Collection] = {}
 
     # ---- indexes -----------------------------------------------------------------------------------------------------
 
     def create_index(self, name: str, dimensions: int, metric: str, description: str = "") -> Index:
+        """Create an index. Raises VectorizeError 40026 for invalid values, 3002 if there is one of that name."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-            raise VectorizeError(limits.PARSE_BODY, "name: expected 1 to 64 lowercase letters, digits, - or _")
-        if not 1 <= dimensions <= limits.MOST_DIMENSIONS:
-            raise VectorizeError(limits.PARSE_BODY, f"dimensions: expected 1 to {limits.MOST_DIMENSIONS}")
+            raise VectorizeError(UNPARSABLE_BODY, "name: expected 1 to 64 lowercase letters, digits, - or _")
+        if not 1 <= dimensions <= limits.MAX_DIMENSIONS:
+            raise VectorizeError(UNPARSABLE_BODY, f"dimensions: expected 1 to {limits.MAX_DIMENSIONS}")
         if metric not in limits.METRICS:
-            raise VectorizeError(limits.PARSE_BODY, f"metric: expected one of {', '.join(limits.METRICS)}")
+            raise VectorizeError(UNPARSABLE_BODY, f"metric: expected one of {', '.join(limits.METRICS)}")
         with self._lock:
             if self.find_index(name):
                 raise VectorizeError(3002, "vectorize.index.duplicate_name", 409)
             row = (name, dimensions, metric, description, _now(), _now())
             self._db.execute("INSERT INTO indexes VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", row)
-            for index, property_name, kind in self._first_metadata_indexes:
+            for index, property_name, kind in self._initial_metadata_indexes:
                 if index == name:
                     self.create_metadata_index(name, property_name, kind)
             return self.index(name)
@@ -95,17 +92,18 @@ class VectorStore:
         return Index(*row) if row else None
 
     def index(self, name: str) -> Index:
-        """Raises VectorizeError 3000 if there is none of that name."""
-        found = self.find_index(name)
-        if not found:
-            raise VectorizeError(limits.NOT_FOUND, "vectorize.index.not_found", 404)
-        return found
+        """The index of that name. Raises VectorizeError 3000 if there is none."""
+        index = self.find_index(name)
+        if not index:
+            raise VectorizeError(NOT_FOUND, "vectorize.index.not_found", 404)
+        return index
 
     def indexes(self) -> list[Index]:
         with self._lock:
             return [Index(*row) for row in self._db.execute("SELECT * FROM indexes ORDER BY name")]
 
     def delete_index(self, name: str) -> None:
+        """Delete an index with its vectors. Raises VectorizeError 3000 if there is none of that name."""
         self.index(name)
         with self._lock, self._transaction(name):
             self._db.execute("DELETE FROM indexes WHERE name = ?", (name,))
@@ -114,22 +112,26 @@ class VectorStore:
             self._collections.pop(name, None)
 
     def create_metadata_index(self, name: str, property_name: str, kind: str) -> str:
-        """Vectors written from now on can be filtered by that property (dotted for one of an inner object)."""
+        """Index a property of the vectors written from now on; a dotted name is a property of an inner object.
+
+        Returns the mutation's id. Raises VectorizeError 3000 for an unknown index, 40026 for invalid values, 40019 for
+        too many metadata indexes.
+        """
         self.index(name)
         if kind not in limits.PROPERTY_TYPES:
-            raise VectorizeError(limits.PARSE_BODY, f"indexType: expected one of {', '.join(limits.PROPERTY_TYPES)}")
+            raise VectorizeError(UNPARSABLE_BODY, f"indexType: expected one of {', '.join(limits.PROPERTY_TYPES)}")
         if not property_name or property_name.startswith("$") or '"' in property_name:
-            raise VectorizeError(limits.PARSE_BODY, f"propertyName: invalid property {property_name!r}")
+            raise VectorizeError(UNPARSABLE_BODY, f"propertyName: invalid property {property_name!r}")
         with self._lock:
             present = self.metadata_indexes(name)
-            if property_name not in present and len(present) >= limits.MOST_METADATA_INDEXES:
-                raise VectorizeError(40019, f"max is {limits.MOST_METADATA_INDEXES} metadata indexes")
+            if property_name not in present and len(present) >= limits.MAX_METADATA_INDEXES:
+                raise VectorizeError(40019, f"max is {limits.MAX_METADATA_INDEXES} metadata indexes")
             row = (name, property_name, kind)
             self._db.execute("INSERT OR REPLACE INTO metadata_indexes VALUES (?, ?, ?)", row)
         return str(uuid.uuid4())
 
     def metadata_indexes(self, name: str) -> dict[str, str]:
-        """Property → type."""
+        """Property → type, of the index's metadata indexes."""
         with self._lock:
             rows = self._db.execute("SELECT property, type FROM metadata_indexes WHERE index_name = ?", (name,))
             return dict(rows.fetchall())
@@ -143,30 +145,32 @@ class VectorStore:
 
     # ---- writes ------------------------------------------------------------------------------------------------------
 
-    def write(self, name: str, kind: str, vectors: Sequence[dict[str, Any]], most: int) -> str:
-        """`insert` (keeps what is there) or `upsert` (replaces it) vectors `{id, values, namespace?, metadata?}`.
+    def write(self, name: str, kind: str, vectors: Sequence[dict[str, Any]], maximum: int) -> str:
+        """Write vectors `{id, values, namespace?, metadata?}`, at most `maximum` of them.
 
-        Returns the mutation's id. Raises VectorizeError, and writes nothing, if one of them is refused.
+        kind: `insert` keeps vectors whose id exists, `upsert` replaces them. Returns the mutation's id. Raises
+        VectorizeError, and writes nothing, if one of the vectors is invalid.
         """
         index = self.index(name)
         if not vectors:
-            raise VectorizeError(limits.PARSE_VECTORS, f"failed to parse {kind} vectors request: no vectors")
-        if len(vectors) > most:
-            raise VectorizeError(40007, f"too many vectors; max is {most}, got {len(vectors)}")
+            raise VectorizeError(UNPARSABLE_VECTORS, f"failed to parse {kind} vectors request: no vectors")
+        if len(vectors) > maximum:
+            raise VectorizeError(40007, f"too many vectors; max is {maximum}, got {len(vectors)}")
         properties = self.metadata_indexes(name)
         records = [_record(vector, index.dimensions, properties) for vector in vectors]
         return self._enqueue(name, kind, records)
 
-    def delete(self, name: str, ids: Sequence[object], most: int) -> str:
+    def delete(self, name: str, ids: Sequence[object], maximum: int) -> str:
+        """Delete vectors, at most `maximum` of them. Returns the mutation's id. Raises VectorizeError."""
         self.index(name)
-        if len(ids) > most:
-            raise VectorizeError(40007, f"too many ids; max is {most}, got {len(ids)}")
+        if len(ids) > maximum:
+            raise VectorizeError(40007, f"too many ids; max is {maximum}, got {len(ids)}")
         empty = np.empty(0, dtype=np.float32)
         return self._enqueue(name, "delete", [Record(limits.check_id(each), empty, None, None, {}) for each in ids])
 
     def _enqueue(self, name: str, kind: str, records: list[Record]) -> str:
         mutation = str(uuid.uuid4())
-        rows = compact([[each.id, each.namespace, each.metadata, each.indexed] for each in records])
+        rows = compact_json([[each.id, each.namespace, each.metadata, each.indexed] for each in records])
         values = b"".join(each.values.tobytes() for each in records)
         with self._lock:
             entry = (name, mutation, kind, time.time() + self._delay, rows, values)
@@ -175,7 +179,7 @@ class VectorStore:
         return mutation
 
     def _apply_due(self, index: Index) -> Collection:
-        """Bring the index up to date with the writes that are due; to be called under the lock."""
+        """Apply the writes that are due. The caller holds the lock."""
         collection = self._collection(index)
         select = 'SELECT number, id, kind, records, "values" FROM mutations WHERE index_name = ? AND due <= ?'
         for number, mutation, kind, rows, values in self._db.execute(
@@ -185,10 +189,10 @@ class VectorStore:
             with self._transaction(index.name):
                 for position, (vector_id, namespace, metadata, indexed) in enumerate(json.loads(rows)):
                     if kind == "delete":
-                        self._forget(index.name, vector_id, collection)
+                        self._delete_record(index.name, vector_id, collection)
                     elif kind == "upsert" or vector_id not in collection:
                         record = Record(vector_id, matrix[position], namespace, metadata, indexed)
-                        self._keep(index.name, record, collection)
+                        self._put_record(index.name, record, collection)
                 self._db.execute("DELETE FROM mutations WHERE number = ?", (number,))
                 processed = "UPDATE indexes SET processed_mutation = ?, processed_at = ? WHERE name = ?"
                 self._db.execute(processed, (mutation, _now(), index.name))
@@ -201,19 +205,19 @@ class VectorStore:
                 collection.put(record)
         return self._collections[index.name]
 
-    def _keep(self, name: str, record: Record, collection: Collection) -> None:
-        metadata = None if record.metadata is None else compact(record.metadata)
-        row = (name, record.id, record.values.tobytes(), record.namespace, metadata, compact(record.indexed))
+    def _put_record(self, name: str, record: Record, collection: Collection) -> None:
+        metadata = None if record.metadata is None else compact_json(record.metadata)
+        row = (name, record.id, record.values.tobytes(), record.namespace, metadata, compact_json(record.indexed))
         self._db.execute("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?, ?)", row)
         collection.put(record)
 
-    def _forget(self, name: str, vector_id: str, collection: Collection) -> None:
+    def _delete_record(self, name: str, vector_id: str, collection: Collection) -> None:
         self._db.execute("DELETE FROM vectors WHERE index_name = ? AND id = ?", (name, vector_id))
         collection.remove(vector_id)
 
     @contextmanager
     def _transaction(self, name: str) -> Generator[None]:
-        """All of the block, or nothing of it: what memory holds of the index is then read anew."""
+        """Commit the block's writes, or roll them back if it raises; the index is then read from SQLite again."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield
@@ -237,62 +241,66 @@ class VectorStore:
         }
 
     def get(self, name: str, ids: Sequence[object]) -> list[dict[str, Any]]:
-        """The vectors of those ids, in the order asked for; none for an id that is not there."""
-        if len(ids) > limits.MOST_IDS:
-            raise VectorizeError(40007, f"too many ids; max is {limits.MOST_IDS}, got {len(ids)}")
+        """Vectors of the ids, in their order; unknown ids are left out. Raises VectorizeError."""
+        if len(ids) > limits.MAX_IDS:
+            raise VectorizeError(40007, f"too many ids; max is {limits.MAX_IDS}, got {len(ids)}")
         with self._lock:
             self._apply_due(self.index(name))
-            found = [self._records(name, limits.check_id(each)) for each in ids]
-        return [_vector(record) for records in found for record in records]
+            records = [record for each in ids for record in self._records(name, limits.check_id(each))]
+        return [_to_json(record) for record in records]
 
     def list_ids(self, name: str, count: str, cursor: str) -> dict[str, Any]:
-        """A page of ids in their order, `count` of 1 to 1,000 (default 100) behind the `cursor` of the page before."""
-        most = int(count) if count.isdecimal() else limits.LISTED
-        if not 1 <= most <= limits.MOST_LISTED:
-            raise VectorizeError(limits.PARSE_BODY, f"invalid count; must be between 1 and {limits.MOST_LISTED}")
+        """A page of ids in order: `count` of them (1 to 1,000, default 100) after the `cursor` of the page before.
+
+        Raises VectorizeError 40026 for an invalid count or cursor.
+        """
+        size = int(count) if count.isdecimal() else limits.DEFAULT_LIST_COUNT
+        if not 1 <= size <= limits.MAX_LIST_COUNT:
+            raise VectorizeError(UNPARSABLE_BODY, f"invalid count; must be between 1 and {limits.MAX_LIST_COUNT}")
         try:
             last = base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
         except ValueError:
-            raise VectorizeError(limits.PARSE_BODY, "invalid cursor") from None
+            raise VectorizeError(UNPARSABLE_BODY, "invalid cursor") from None
         with self._lock:
             total = len(self._apply_due(self.index(name)))
             select = "SELECT id FROM vectors WHERE index_name = ? AND id > ? ORDER BY id LIMIT ?"
-            ids = [found[0] for found in self._db.execute(select, (name, last, most + 1))]
-        page, truncated = ids[:most], len(ids) > most
+            ids = [row[0] for row in self._db.execute(select, (name, last, size + 1))]
+        page, is_truncated = ids[:size], len(ids) > size
         answer: dict[str, Any] = {
             "count": len(page),
             "totalCount": total,
-            "isTruncated": truncated,
+            "isTruncated": is_truncated,
             "vectors": [{"id": each} for each in page],
         }
-        if truncated:
+        if is_truncated:
             answer["nextCursor"] = base64.urlsafe_b64encode(page[-1].encode()).decode()
         return answer
 
-    def query(self, name: str, asked: dict[str, Any]) -> dict[str, Any]:
-        """Matches for `{vector | vectorId, topK, namespace, filter, returnValues, returnMetadata}`, nearest first."""
+    def query(self, name: str, query: dict[str, Any]) -> dict[str, Any]:
+        """Matches of a query, `{vector | vectorId, topK, namespace, filter, returnValues, returnMetadata}`.
+
+        Returns `{count, matches}`, nearest first. Raises VectorizeError.
+        """
         index = self.index(name)
-        with_values, metadata_level, top_k = _wanted(asked)
-        wanted = [] if asked.get("filter") is None else conditions(asked["filter"])
-        namespace = limits.check_namespace(asked.get("namespace"))
+        with_values, metadata_level, top_k = _query_options(query)
+        tests = [] if query.get("filter") is None else conditions(query["filter"])
+        namespace = limits.check_namespace(query.get("namespace"))
         with self._lock:
             collection = self._apply_due(index)
-            vector = self._query_vector(index, asked)
-            found = collection.search(vector, top_k, namespace, wanted)
-            answer = [self._match(name, vector_id, score, with_values, metadata_level) for vector_id, score in found]
-        return {"count": len(answer), "matches": answer}
+            vector = self._query_vector(index, query)
+            nearest = collection.search(vector, top_k, namespace, tests)
+            matches = [self._match(name, vector_id, score, with_values, metadata_level) for vector_id, score in nearest]
+        return {"count": len(matches), "matches": matches}
 
-    def _query_vector(self, index: Index, asked: dict[str, Any]) -> Floats:
-        if "vectorId" in asked:
-            records = self._records(index.name, limits.check_id(asked["vectorId"]))
+    def _query_vector(self, index: Index, query: dict[str, Any]) -> Floats:
+        if "vectorId" in query:
+            records = self._records(index.name, limits.check_id(query["vectorId"]))
             if not records:
-                raise VectorizeError(40030, f'vector not found: id="{asked["vectorId"]}"', 404)
+                raise VectorizeError(40030, f'vector not found: id="{query["vectorId"]}"', 404)
             return records[0].values
-        values = _floats(asked.get("vector"))
+        values = _floats(query.get("vector"))
         if values is None:
-            raise VectorizeError(
-                limits.PARSE_BODY, "Failed to parse the request body as JSON: vector: expected numbers"
-            )
+            raise unparsable_body("vector: expected numbers")
         if len(values) != index.dimensions:
             expected = f"expected {index.dimensions} dimensions, and got {len(values)} dimensions"
             raise VectorizeError(40006, f"invalid query vector, {expected}")
@@ -315,35 +323,33 @@ class VectorStore:
         select = 'SELECT id, "values", namespace, metadata, indexed FROM vectors WHERE index_name = ?'
         return [
             Record(
-                found_id,
+                record_id,
                 np.frombuffer(values, dtype=np.float32),
                 namespace,
                 None if metadata is None else json.loads(metadata),
                 json.loads(indexed),
             )
-            for found_id, values, namespace, metadata, indexed in self._db.execute(f"{select} {where}", parameters)
+            for record_id, values, namespace, metadata, indexed in self._db.execute(f"{select} {where}", parameters)
         ]
 
 
 def _record(vector: Any, dimensions: int, properties: dict[str, str]) -> Record:
     if not isinstance(vector, dict) or not {"id", "values"} <= set(cast("dict[str, Any]", vector)):
-        raise VectorizeError(limits.PARSE_VECTORS, "failed to parse vectors: expected objects with id and values")
-    given = cast("dict[str, Any]", vector)
-    vector_id, values = limits.check_id(given["id"]), _floats(given["values"])
+        raise unparsable_vectors("expected objects with id and values")
+    fields = cast("dict[str, Any]", vector)
+    vector_id, values = limits.check_id(fields["id"]), _floats(fields["values"])
     if values is None:
-        raise VectorizeError(
-            limits.PARSE_VECTORS, f'failed to parse vectors: values of id="{vector_id}" are no numbers'
-        )
+        raise unparsable_vectors(f'values of id="{vector_id}" are no numbers')
     if len(values) != dimensions:
         expected = f"expected {dimensions} dimensions, and got {len(values)} dimensions"
         raise VectorizeError(40012, f'invalid vector for id="{vector_id}", {expected}')
-    metadata = limits.check_metadata(given.get("metadata"), vector_id)
+    metadata = limits.check_metadata(fields.get("metadata"), vector_id)
     indexed = _indexed(metadata or {}, properties)
-    return Record(vector_id, values, limits.check_namespace(given.get("namespace")), metadata, indexed)
+    return Record(vector_id, values, limits.check_namespace(fields.get("namespace")), metadata, indexed)
 
 
 def _floats(values: object) -> Floats | None:
-    """As float32, in which Vectorize stores them; None if they are no numbers, or too large for it."""
+    """The values as float32, as Vectorize stores them; None if they are no numbers, or too large for float32."""
     if not isinstance(values, list):
         return None
     try:
@@ -357,24 +363,24 @@ def _floats(values: object) -> Floats | None:
     return floats if np.isfinite(floats).all() else None
 
 
-def _indexed(metadata: dict[str, Any], properties: dict[str, str]) -> Indexed:
-    """What metadata indexes of these types hold: a value of another type is not in them."""
-    found: dict[str, Any] = {}
+def _indexed(metadata: dict[str, Any], properties: dict[str, str]) -> IndexedMetadata:
+    """Metadata that indexes of these properties and types store; values of another type are left out."""
+    indexed: dict[str, Any] = {}
     for name, kind in properties.items():
         value: Any = metadata
         for part in name.split("."):
             value = value.get(part) if isinstance(value, dict) else None  # pyright: ignore[reportUnknownMemberType,reportUnknownVariableType]
         if kind == "string" and isinstance(value, str):
-            found[name] = truncated(value)
+            indexed[name] = truncated(value)
         elif (kind == "boolean" and isinstance(value, bool)) or (
             kind == "number" and isinstance(value, int | float) and not isinstance(value, bool)
         ):
-            found[name] = value
-    return found
+            indexed[name] = value
+    return indexed
 
 
-def _nested(indexed: Indexed) -> dict[str, Any]:
-    """`{"a.b": 1}` as `{"a": {"b": 1}}`."""
+def _nested(indexed: IndexedMetadata) -> dict[str, Any]:
+    """Indexed metadata as it was written: `{"a": {"b": 1}}` for `{"a.b": 1}`."""
     root: dict[str, Any] = {}
     for name, value in indexed.items():
         *path, last = name.split(".")
@@ -385,7 +391,7 @@ def _nested(indexed: Indexed) -> dict[str, Any]:
     return root
 
 
-def _vector(record: Record) -> dict[str, Any]:
+def _to_json(record: Record) -> dict[str, Any]:
     vector: dict[str, Any] = {"id": record.id, "values": record.values.tolist()}
     if record.namespace is not None:
         vector["namespace"] = record.namespace
@@ -394,30 +400,29 @@ def _vector(record: Record) -> dict[str, Any]:
     return vector
 
 
-def _wanted(asked: dict[str, Any]) -> tuple[bool, str, int]:
-    """returnValues, returnMetadata and topK of a query."""
-    with_values = asked.get("returnValues", False)
+def _query_options(query: dict[str, Any]) -> tuple[bool, str, int]:
+    """`returnValues`, `returnMetadata` and `topK` of a query.
+
+    Raises VectorizeError 40026 for an invalid value, 40025 for a topK that is too large.
+    """
+    with_values = query.get("returnValues", False)
     if not isinstance(with_values, bool):
-        raise VectorizeError(
-            limits.PARSE_BODY, "Failed to parse the request body as JSON: returnValues: expected boolean"
-        )
-    level = asked.get("returnMetadata") or "none"
+        raise unparsable_body("returnValues: expected boolean")
+    level = query.get("returnMetadata") or "none"
     if level not in ("none", "indexed", "all"):
-        raise VectorizeError(
-            limits.PARSE_BODY, "Failed to parse the request body as JSON: returnMetadata: expected value"
-        )
-    top_k = asked.get("topK", limits.TOP_K)
+        raise unparsable_body("returnMetadata: expected value")
+    top_k = query.get("topK", limits.DEFAULT_TOP_K)
     if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
-        raise VectorizeError(limits.PARSE_BODY, "Failed to parse the request body as JSON: topK: expected 1 or more")
-    if (with_values or level == "all") and top_k > limits.MOST_TOP_K_WITH_DATA:
+        raise unparsable_body("topK: expected 1 or more")
+    if (with_values or level == "all") and top_k > limits.MAX_TOP_K_WITH_DATA:
         raise VectorizeError(
             40025,
-            f"with returnValues=true or returnMetadata=all, max top K is {limits.MOST_TOP_K_WITH_DATA}, "
-            f"but got {top_k}; for a top K up to {limits.MOST_TOP_K}, "
+            f"with returnValues=true or returnMetadata=all, max top K is {limits.MAX_TOP_K_WITH_DATA}, "
+            f"but got {top_k}; for a top K up to {limits.MAX_TOP_K}, "
             "retry with returnValues=false and returnMetadata=indexed",
         )
-    if top_k > limits.MOST_TOP_K:
-        raise VectorizeError(40025, f"max top K is {limits.MOST_TOP_K}, but got {top_k}")
+    if top_k > limits.MAX_TOP_K:
+        raise VectorizeError(40025, f"max top K is {limits.MAX_TOP_K}, but got {top_k}")
     return with_values, level, top_k
 
 

@@ -1,4 +1,4 @@
-"""Gateways: a call of a model goes in, its answer comes out, and a log of it stays."""
+"""Runs model calls through gateways: from the cache or by attempts, each with a log."""
 
 import asyncio
 import json
@@ -6,47 +6,47 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 
+from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.gateway import prices
-from workers_ai_simulator.gateway.logs import Log, LogStore, kept, new_id
+from workers_ai_simulator.gateway.models import Gateway, Log
 from workers_ai_simulator.gateway.options import GatewayOptions
 from workers_ai_simulator.gateway.policy import (
     Attempt,
     Cache,
-    Patience,
+    CachedAnswer,
     RateLimits,
+    RetryPolicy,
     Sleep,
-    Stored,
     cache_key,
-    lifetime,
+    cache_seconds,
 )
 from workers_ai_simulator.gateway.prices import Usage
-from workers_ai_simulator.gateway.settings import Gateway, GatewayStore
-from workers_ai_simulator.inference.answers import Answer
-from workers_ai_simulator.inference.calls import ModelCall, Result
+from workers_ai_simulator.gateway.store import GatewayStore, LogStore, body_excerpt, new_log_id
+from workers_ai_simulator.inference.models import Answer, ModelCall, Result, RunModel
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.models import MODELS
 from workers_ai_simulator.traffic.journal import shortened
 
 Frames = tuple[str, ...]
-Whole = Answer | Frames
-"""An answer that has come to its end: of a stream, all frames."""
+WholeAnswer = Answer | Frames
+"""Answer that has come to its end; a stream as all of its frames."""
 
-LARGEST_CACHED = 25 * 1024 * 1024
+MAX_CACHED_REQUEST_BYTES = 25 * 1024 * 1024
 """Bytes of a request whose answer is cached (Cloudflare's documentation of limits)."""
-CALLER_LEFT = 499
-"""Invented: the status in the log of a call whose caller did not wait for the answer."""
+CLIENT_DISCONNECTED = 499
+"""Invented: status in the log of a call whose caller did not wait for the answer."""
 
 
 class Gateways:
-    """All gateways of the simulator, whichever account they are asked for under. To be used by one thread.
+    """All gateways of the simulator, the same for every account. Not thread-safe.
 
-    Settings and logs are kept in the database, or in memory without one. `now` gives seconds since 1970.
+    Gateways and logs are stored in the database, or in memory without one. `now` returns seconds since 1970.
     """
 
     def __init__(
@@ -55,9 +55,9 @@ class Gateways:
         if database:
             database.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(database or ":memory:", check_same_thread=False, isolation_level=None)
-        # what is written survives the end of the process, if not of the machine, and takes microseconds
+        # writes survive the end of the process, if not of the machine, and take microseconds
         connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
-        self.settings = GatewayStore(connection)
+        self.store = GatewayStore(connection)
         self.logs = LogStore(connection)
         self._cache = Cache()
         self._rates = RateLimits()
@@ -66,70 +66,81 @@ class Gateways:
 
     @property
     def now_ms(self) -> int:
+        """Milliseconds since 1970."""
         return int(self._now() * 1000)
+
+    def through_gateways(self, run_model: RunModel) -> RunModel:
+        """A function that answers model calls through the gateway that their options name, or without one."""
+
+        async def run(request: Request, call: ModelCall) -> Result:
+            attempt = partial(run_model, request, call)
+            options = call.options.get("gateway")
+            if options is None:
+                return await attempt()
+            return await self.run(GatewayOptions.from_json(options), call, attempt)
+
+        return run
 
     async def run(self, options: GatewayOptions, call: ModelCall, attempt: Attempt) -> Result:
         """Answer the call from the cache or by attempts, and log it.
 
-        A result's headers are the attempt's and `cf-aig-event-id`, `-step`, `-cache-status` and, of a call that is
+        A result's headers are the attempt's and `cf-aig-event-id`, `-step`, `-cache-status` and, for a call that is
         logged, `-log-id`. Raises the last attempt's UpstreamError, or GatewayError 2003 (too many calls) or 3007
         (timeout), with the same headers but the cache's.
         """
-        gateway = self.settings.opened(options.id, self.now_ms)
-        passage = Passage(self, gateway, options, call)
-        seconds = lifetime(options, gateway.settings)
+        gateway = self.store.get_or_create(options.id, self.now_ms)
+        logged = LoggedCall(self, gateway, options, call)
+        seconds = cache_seconds(options, gateway.settings)
         key = cache_key(options, call) if seconds else ""
-        if seconds and (stored := self._cache.find(gateway.id, key, self._now())):
-            return passage.repeated(stored)
+        if seconds and (cached := self._cache.find(gateway.id, key, self._now())):
+            return logged.answer_from_cache(cached)
         try:
             self._rates.check(gateway.id, gateway.settings, self._now())
-            patience = Patience.of(options, gateway.settings)
-            result = await patience.try_until_answered(attempt, self._sleep)
+            result = await RetryPolicy.of(options, gateway.settings).run(attempt, self._sleep)
         except UpstreamError as error:
-            passage.failed(error)
+            logged.fail(error)
             raise
         except (ClientDisconnect, asyncio.CancelledError):
-            passage.left()
+            logged.disconnect()
             raise
 
-        def keep(answer: Whole) -> None:
-            if seconds and passage.request_size <= LARGEST_CACHED:
-                self._cache.keep(gateway.id, key, Stored(answer, self._now() + seconds))
+        def cache(answer: WholeAnswer) -> None:
+            if seconds and logged.request_size <= MAX_CACHED_REQUEST_BYTES:
+                self._cache.put(gateway.id, key, CachedAnswer(answer, self._now() + seconds))
 
-        return passage.answered(result, keep)
+        return logged.answer(result, cache)
 
     def delete(self, gateway_id: str) -> Gateway:
-        """With its logs and its cache. Raises GatewayError 7002 if there is none."""
-        gateway = self.settings.delete(gateway_id)
-        self.logs.forget(gateway_id)
-        self.forget(gateway_id)
+        """Delete a gateway with its logs and its cache. Raises GatewayError 7002 if there is none."""
+        gateway = self.store.delete(gateway_id)
+        self.logs.delete_all(gateway_id)
+        self.clear_cache(gateway_id)
         return gateway
 
-    def forget(self, gateway_id: str) -> None:
-        """What the gateway's cache holds."""
-        self._cache.forget(gateway_id)
+    def clear_cache(self, gateway_id: str) -> None:
+        self._cache.clear(gateway_id)
 
-    def recent(self, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
-        """Logs of all gateways for a page: those after that `number`, or with 0 the last; the newest at the end."""
+    def recent_logs(self, limit: int = 100, after: int = 0) -> list[dict[str, Any]]:
+        """Logs of all gateways, oldest first: the next ones after the number `after`, or the last ones if it is 0."""
         return [
             {"number": log.number, "gateway": log.gateway, **log.to_json()} for log in self.logs.recent(limit, after)
         ]
 
 
-class Passage:
-    """One call on its way through a gateway; each of its ends writes the log."""
+class LoggedCall:
+    """One call through a gateway. Each method but the properties ends the call, and writes its log."""
 
     def __init__(self, gateways: Gateways, gateway: Gateway, options: GatewayOptions, call: ModelCall) -> None:
         self._gateways = gateways
         self._options = options
         self._call = call
-        wanted = options.collect_log
-        self._collected = gateway.settings["collect_logs"] if wanted is None else wanted
-        sent = json.dumps(shortened(call.inputs), ensure_ascii=False, default=str).encode()
+        collect_log = options.collect_log
+        self._is_logged = gateway.settings["collect_logs"] if collect_log is None else collect_log
+        request = json.dumps(shortened(call.inputs), ensure_ascii=False, default=str).encode()
         started = gateways.now_ms
         model = MODELS.get(call.model)
         self._log = Log(
-            id=new_id(started),
+            id=new_log_id(started),
             gateway=gateway.id,
             created_at=started,
             provider=options.provider,
@@ -141,39 +152,42 @@ class Passage:
             step=options.step,
             metadata=dict(options.metadata) if options.metadata else None,
             request_content_type="application/json",
-            request_size=len(sent),
-            request=kept(sent),
+            request_size=len(request),
+            request=body_excerpt(request),
         )
 
     @property
     def request_size(self) -> int:
-        """Bytes."""
+        """Bytes of the inputs as JSON."""
         return self._log.request_size
 
     @property
     def _headers(self) -> dict[str, str]:
         headers = {"cf-aig-event-id": self._log.event_id or "", "cf-aig-step": str(self._log.step)}
-        return headers | ({"cf-aig-log-id": self._log.id} if self._collected else {})
+        return headers | ({"cf-aig-log-id": self._log.id} if self._is_logged else {})
 
-    def repeated(self, stored: Stored) -> Result:
-        """The stored answer. Tokens and cost are 0 in its log, as recordings have it."""
+    def answer_from_cache(self, cached: CachedAnswer) -> Result:
+        """Answer from the cache. The log has 0 tokens and cost 0, as recordings have."""
         self._log.cached = True
-        self._write(*_written(stored.answer))
-        answer = _replayed(stored.answer) if isinstance(stored.answer, tuple) else stored.answer
+        self._write(*_body_and_type(cached.answer))
+        answer = _replayed(cached.answer) if isinstance(cached.answer, tuple) else cached.answer
         return Result(answer, {**self._headers, "cf-aig-cache-status": "HIT"})
 
-    def answered(self, result: Result, keep: Callable[[Whole], None]) -> Result:
+    def answer(self, result: Result, cache: Callable[[WholeAnswer], None]) -> Result:
+        """Answer with a model's result, which is handed to `cache` once it is whole."""
         headers = {**result.headers, **self._headers, "cf-aig-cache-status": "MISS"}
         answer = result.answer
         if not isinstance(answer, dict | list | Media):
-            return Result(self._followed(answer, keep), headers)
-        keep(answer)
+            return Result(self._logged_frames(answer, cache), headers)
+        cache(answer)
         self._count(Usage.of(answer), answer)
-        self._write(*_written(answer))
+        self._write(*_body_and_type(answer))
         return Result(answer, headers)
 
-    async def _followed(self, frames: AsyncIterator[str], keep: Callable[[Whole], None]) -> AsyncIterator[str]:
-        """The frames as they come. Logged when they end, break off, or their reader goes."""
+    async def _logged_frames(
+        self, frames: AsyncIterator[str], cache: Callable[[WholeAnswer], None]
+    ) -> AsyncIterator[str]:
+        """The frames as they come. The log is written when they end, break off, or their reader disconnects."""
         written: list[str] = []
         ended = False
         try:
@@ -181,28 +195,29 @@ class Passage:
                 written.append(frame)
                 yield frame
             ended = True
-            keep(tuple(written))
+            cache(tuple(written))
         finally:
-            # of a stream that was left or cut before it told its usage, each frame is a token
+            # a stream that broke off before its usage counts a token for each frame
             self._count(_usage(written) or Usage(0, len(written)), None)
             self._write("".join(written).encode(), "text/event-stream", success=ended)
 
-    def failed(self, error: UpstreamError) -> None:
+    def fail(self, error: UpstreamError) -> None:
         error.headers |= self._headers
         response = error.response()
         self._log.status_code = error.status
         self._write(bytes(response.body), response.media_type or "application/json", success=False)
 
-    def left(self) -> None:
-        self._log.status_code = CALLER_LEFT
+    def disconnect(self) -> None:
+        self._log.status_code = CLIENT_DISCONNECTED
         self._write(b"", None, success=False)
 
     def _count(self, usage: Usage, answer: object) -> None:
+        """Write the tokens and the cost into the log."""
         log, price = self._log, self._options.custom_cost
         log.tokens_in, log.tokens_out = usage.tokens_in, usage.tokens_out
         log.custom_cost = price is not None
         if price:
-            log.cost = prices.custom(price, usage)
+            log.cost = prices.custom_cost(price, usage)
         else:
             log.cost = prices.cost(log.model, self._call.inputs, answer, usage)
 
@@ -210,12 +225,12 @@ class Passage:
         log = self._log
         log.success = success
         log.duration = max(self._gateways.now_ms - log.created_at, 0)
-        log.response_size, log.response, log.response_content_type = len(response), kept(response), content_type
+        log.response_size, log.response, log.response_content_type = len(response), body_excerpt(response), content_type
         if content_type and not content_type.startswith(("application/json", "text/")):
             log.response = f"<{len(response)} bytes of {content_type}>"
         if not self._options.collect_payload:
             log.request = log.response = None
-        if self._collected:
+        if self._is_logged:
             self._gateways.logs.add(log)
 
 
@@ -225,7 +240,7 @@ async def _replayed(frames: Frames) -> AsyncIterator[str]:
 
 
 def _usage(frames: Sequence[str]) -> Usage | None:
-    """Of the last frame that has it."""
+    """Usage in the last frame that has one."""
     for frame in reversed(frames):
         if '"usage"' in frame:
             try:
@@ -235,8 +250,8 @@ def _usage(frames: Sequence[str]) -> Usage | None:
     return None
 
 
-def _written(answer: Whole) -> tuple[bytes, str]:
-    """Body and content type."""
+def _body_and_type(answer: WholeAnswer) -> tuple[bytes, str]:
+    """Body and content type of the answer, for its log."""
     match answer:
         case Media():
             return answer.content, answer.content_type
@@ -247,7 +262,7 @@ def _written(answer: Whole) -> tuple[bytes, str]:
 
 
 def _abridged(answer: dict[str, Any] | list[Any]) -> dict[str, Any] | list[Any]:
-    """With the length of each embedding for its numbers: a hundred of them would take 100 ms to write."""
+    """The answer with the length of each embedding in place of its numbers: writing a hundred of them takes 100 ms."""
     if isinstance(answer, dict) and isinstance(answer.get("data"), list):
         return {**answer, "data": [shortened({"vector": each})["vector"] for each in answer["data"]]}
     return answer

@@ -1,56 +1,54 @@
-"""`toMarkdown()` over HTTP: as the `ToMarkdownService` class asks, and as Cloudflare's REST API has it."""
+"""HTTP routes of toMarkdown: the paths that the `ToMarkdownService` class calls, and those of the REST API.
 
-from collections.abc import Awaitable, Callable
+Both answer in the same envelope: the class reads `result`, or throws the message of the first of `errors`.
+"""
+
 from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from workers_ai_simulator.api.bodies import json_object
-from workers_ai_simulator.errors import UpstreamError, enveloped, incomplete
+from workers_ai_simulator.errors import incomplete
+from workers_ai_simulator.http import ACCOUNT, JsonHandler, error_envelope, in_envelope, json_object
 from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
-from workers_ai_simulator.markdown.source import SentFile
-from workers_ai_simulator.traffic.traffic import Handler as Watched
+from workers_ai_simulator.markdown.models import SentFile
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.validation import base64_input
 
 BINDING = "/to-everything/markdown"
-REST = "/client/v4/accounts/{account}/ai/tomarkdown"
-
-Handler = Callable[[Request], Awaitable[list[dict[str, Any]]]]
+REST = f"{ACCOUNT}/ai/tomarkdown"
 
 
 def routes(traffic: Traffic) -> list[BaseRoute]:
     """`transform()` and `supported()` of the binding and of the REST API."""
 
-    def watched(operation: str, handler: Handler) -> Watched:
-        return traffic.watched("AI", operation, _enveloped(handler), _refused)
+    def route(path: str, method: str, operation: str, answer: JsonHandler) -> Route:
+        return Route(path, traffic.observed("AI", operation, in_envelope(answer), error_envelope), methods=[method])
 
     return [
-        Route(f"{BINDING}/transformer", watched("toMarkdown", transform_request), methods=["POST"]),
-        Route(f"{BINDING}/supported", watched("supported", supported)),
-        Route(REST, watched("toMarkdown", transform_upload), methods=["POST"]),
-        Route(f"{REST}/supported", watched("supported", supported)),
+        route(f"{BINDING}/transformer", "POST", "toMarkdown", transform_request),
+        route(f"{BINDING}/supported", "GET", "supported", supported),
+        route(REST, "POST", "toMarkdown", transform_upload),
+        route(f"{REST}/supported", "GET", "supported", supported),
     ]
 
 
 async def supported(_: Request) -> list[dict[str, Any]]:
-    """`SupportedFileFormat`s."""
+    """The file formats, each a `SupportedFileFormat`."""
     return [dict(each) for each in SUPPORTED]
 
 
 async def transform_request(request: Request) -> list[dict[str, Any]]:
-    """Convert what the binding sends: `{"files": [{name, mimeType, data: base64}], "options"?: {conversionOptions}}`.
+    """Convert files from the binding: `{"files": [{name, mimeType, data: base64}], "options"?: {conversionOptions}}`.
 
     Raises UpstreamError 3003 for another body, 5004 for `data` that is no base64.
     """
     match json_object(await request.body()):
         case {"files": [*entries], **rest}:
-            files = [_sent(entry, place) for place, entry in enumerate(cast("list[object]", entries))]
+            files = [_sent_file(entry, place) for place, entry in enumerate(cast("list[object]", entries))]
         case _:
             raise incomplete("the body must be JSON with an array `files`")
     options = rest.get("options")
@@ -60,7 +58,7 @@ async def transform_request(request: Request) -> list[dict[str, Any]]:
 
 
 async def transform_upload(request: Request) -> list[dict[str, Any]]:
-    """Convert what the REST API takes: a form with any number of `files`, and `conversionOptions` as JSON.
+    """Convert files from the REST API: a form with any number of `files`, and `conversionOptions` as JSON.
 
     Raises UpstreamError 3003 for another body.
     """
@@ -82,26 +80,9 @@ async def transform_upload(request: Request) -> list[dict[str, Any]]:
     return await run_in_threadpool(transform, files, {"conversionOptions": options})
 
 
-def _sent(entry: object, place: int) -> SentFile:
-    sent = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
-    if not isinstance(sent.get("name"), str):
+def _sent_file(entry: object, place: int) -> SentFile:
+    fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
+    if not isinstance(fields.get("name"), str):
         raise incomplete(f"files[{place}] must have a name and data")
-    return SentFile(
-        sent["name"], str(sent.get("mimeType") or ""), base64_input(sent.get("data"), f"/files/{place}/data")
-    )
-
-
-def _enveloped(handler: Handler) -> Watched:
-    """The envelope of both: the class reads `result`, or throws the message of the first of `errors`."""
-
-    async def handle(request: Request) -> Response:
-        try:
-            return enveloped(await handler(request))
-        except UpstreamError as error:
-            return _refused(error)
-
-    return handle
-
-
-def _refused(error: UpstreamError) -> Response:
-    return enveloped(None, error.status, [(error.code, error.description)])
+    content = base64_input(fields.get("data"), f"/files/{place}/data")
+    return SentFile(fields["name"], str(fields.get("mimeType") or ""), content)

@@ -1,4 +1,4 @@
-"""The models of Workers AI: models.json holds what is known of each."""
+"""Catalogue of the models of Workers AI, read from models.json."""
 
 import json
 from dataclasses import dataclass, field
@@ -8,26 +8,28 @@ from typing import Literal
 from workers_ai_simulator.errors import UpstreamError
 
 Bounds = list[float | None]
-"""`[least, most]`, None where there is no bound."""
+"""`[minimum, maximum]`, None where there is no bound."""
 
 
 @dataclass(frozen=True)
 class Model:
+    """A model of Workers AI, with the facts that Cloudflare publishes of it."""
+
     id: str
     task: str
     rate_limit_per_minute: int
     dialect: Literal["native", "openai"]
-    """The shape of its answers: `{"response": …}`, or OpenAI's `choices`."""
+    """Dialect of its answers: native, `{"response": …}`, or OpenAI's, `{"choices": …}`."""
     deprecated: bool
     context_window: int | None = None
-    """Tokens of prompt and answer together; None where Cloudflare does not say."""
+    """Tokens of prompt and answer together; None if Cloudflare publishes no limit."""
     dimensions: int | None = None
     max_input_tokens: int | None = None
     price: dict[str, float | None] = field(default_factory=dict[str, float | None])
-    """Neurons for a unit of each kind."""
+    """Unit → price of one unit, in neurons."""
     abilities: list[str] = field(default_factory=list[str])
     parameters: dict[str, Bounds | int | None] = field(default_factory=dict[str, Bounds | int | None])
-    """Sampling parameters, None for one that the model does not take; and `max_tokens_default`."""
+    """Sampling parameter → its bounds, None if the model does not take it; and `max_tokens_default`."""
 
 
 def _load() -> dict[str, Model]:
@@ -38,16 +40,16 @@ def _load() -> dict[str, Model]:
 MODELS = _load()
 
 ALIASES = {"@cf/moonshotai/kimi-k2.5": "@cf/moonshotai/kimi-k2.6"}
-"""Retired models in whose place another answers."""
+"""Retired model → the model that answers in its place."""
 RETIRED_ON = "2026-05-30"
-"""When the models marked `deprecated` were retired, all on one day (Cloudflare's changelog of 2026-05-08)."""
+"""Day on which all models marked `deprecated` were retired (Cloudflare's changelog of 2026-05-08)."""
 
 
 def find(model_id: str) -> Model:
     """The model of that id, or the one that answers in its place.
 
-    Raises UpstreamError, as Workers AI does, 5007 if there is none, 5028 if it is retired. The sentence of 5028 is
-    recorded; that its status is 400 is a guess.
+    Raises UpstreamError 5007 if there is none, 5028 if it is retired. The sentence of 5028 is recorded; its status 400
+    is a guess.
     """
     model = MODELS.get(ALIASES.get(model_id, model_id))
     if model is None:
@@ -58,7 +60,7 @@ def find(model_id: str) -> Model:
 
 
 def check_window(model: Model, tokens: int) -> None:
-    """Raises UpstreamError 5021 if the model's context window, where it is known, does not hold so many tokens."""
+    """Check that the tokens fit in the model's context window, if it is known. Raises UpstreamError 5021 otherwise."""
     if model.context_window and tokens > model.context_window:
         raise UpstreamError(
             413,

@@ -1,1 +1,0 @@
-"""The two APIs of Workers AI: the wire of the binding, and Cloudflare's REST API."""

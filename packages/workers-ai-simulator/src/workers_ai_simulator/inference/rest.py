@@ -1,0 +1,82 @@
+"""Workers AI in Cloudflare's REST API, with its OpenAI-compatible endpoints."""
+
+import base64
+import struct
+from typing import Any, cast
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.http import envelope
+from workers_ai_simulator.inference import model_search
+from workers_ai_simulator.inference.models import ModelCall, RunModel
+from workers_ai_simulator.inference.requests import inputs_for, model_and_inputs
+from workers_ai_simulator.inference.responses import enveloped_response, rest_error, result_response
+from workers_ai_simulator.text import tokens
+from workers_ai_simulator.text_generation.conversation import Dialect
+
+
+class Rest:
+    """HTTP handlers of the REST API, one for each of its endpoints."""
+
+    def __init__(self, run_model: RunModel) -> None:
+        self._run_model = run_model
+
+    async def run(self, request: Request) -> Response:
+        """Run any model, with inputs as JSON, as a form, or as the bytes of one sound or image."""
+        try:
+            model = request.path_params["model"]
+            inputs = await inputs_for(model, request)
+            options = {"queueRequest": True} if request.query_params.get("queueRequest") == "true" else {}
+            return enveloped_response(await self._run_model(request, ModelCall(model, inputs, options)))
+        except UpstreamError as error:
+            return rest_error(error)
+
+    async def models(self, request: Request) -> Response:
+        """Search the models."""
+        return envelope(model_search.search(request.query_params))
+
+    # ---- OpenAI's dialects ---------------------------------------------------------------------------------------
+
+    async def chat_completions(self, request: Request) -> Response:
+        return await self._in_dialect(request, "openai", "messages")
+
+    async def responses(self, request: Request) -> Response:
+        return await self._in_dialect(request, "responses", "input")
+
+    async def _in_dialect(self, request: Request, dialect: Dialect, needed: str) -> Response:
+        try:
+            model, inputs = await model_and_inputs(request, needed)
+            return result_response(await self._run_model(request, ModelCall(model, inputs, dialect=dialect)))
+        except UpstreamError as error:
+            return rest_error(error)
+
+    async def embeddings(self, request: Request) -> Response:
+        try:
+            model, body = await model_and_inputs(request, "input")
+            value: Any = body["input"]
+            texts = cast("list[Any]", value) if isinstance(value, list) else [value]
+            result = await self._run_model(request, ModelCall(model, {"text": texts}))
+        except UpstreamError as error:
+            return rest_error(error)
+        vectors = cast("dict[str, Any]", result.answer)["data"]
+        count = sum(len(tokens(str(text))) for text in texts)
+        encode = _as_base64 if body.get("encoding_format") == "base64" else list[float]
+        return JSONResponse(
+            {
+                "object": "list",
+                "data": [
+                    {"object": "embedding", "index": number, "embedding": encode(vector)}
+                    for number, vector in enumerate(vectors)
+                ],
+                "model": model,
+                "usage": {"prompt_tokens": count, "total_tokens": count},
+            },
+            headers=result.headers,
+        )
+
+
+def _as_base64(vector: list[float]) -> str:
+    """The vector as little-endian float32, as OpenAI's `encoding_format: "base64"` has it."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
