@@ -220,7 +220,7 @@ test("the newest request is on top, and failed ones say their status", async (t)
   await run({ prompt: first });
   await run({ prompt: second }, { model: "@cf/no/such-model" });
   await shown(request(page, second).locator(".badge"), /^failed 400$/);
-  const texts = await requests(page).locator(".said").allTextContents();
+  const texts = await requests(page).locator(".inputs").allTextContents();
   assert.deepEqual(texts.slice(0, 2), [second, first]);
 });
 
@@ -248,7 +248,7 @@ test("what is asked is text, never markup", async (t) => {
   await shown(page.locator("#request-table"), "<img src=y onerror=alert(1)>");
   const row = request(page, markup);
   await row.locator(".open").click();
-  assert.equal(await row.locator(".said").textContent(), markup);
+  assert.equal(await row.locator(".inputs").textContent(), markup);
   assert.equal(JSON.parse(await row.locator(".details pre").first().textContent()).prompt, markup);
   assert.equal(await page.locator("main :is(img, b, i, script)").count(), 0);
   assert.equal(await page.title(), "workers-ai-simulator");
@@ -263,7 +263,7 @@ test("requests are filtered by their text and by their binding", async (t) => {
 
   await page.getByLabel("Filter requests by text").fill(`LIGHTHOUSE finished ${wanted.split(" ").at(-1)}`);
   assert.equal(await requests(page).count(), 1);
-  assert.equal(await requests(page).locator(".said").textContent(), wanted);
+  assert.equal(await requests(page).locator(".inputs").textContent(), wanted);
   await shown(count(page), /^1 of \d+ requests$/);
   await run({ prompt: unique("Bakery, but later") });
   await run({ prompt: wanted }); // what comes is filtered too
@@ -305,7 +305,7 @@ test("the table holds the newest 500 requests", async (t) => {
   await page.reload();
   await request(page, last).waitFor();
   assert.equal(await requests(page).count(), 500);
-  assert.equal(await requests(page).first().locator(".said").textContent(), last);
+  assert.equal(await requests(page).first().locator(".inputs").textContent(), last);
 });
 
 test("screen readers hear the count of requests, and nothing else of the tables", async (t) => {

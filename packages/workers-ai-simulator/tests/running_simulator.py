@@ -1,4 +1,4 @@
-"""The simulator as a process of its own: fixtures, and what tests need around one."""
+"""The simulator as a process of its own: fixtures and helpers for tests."""
 
 import ctypes
 import os
@@ -18,20 +18,20 @@ PACKAGE = Path(__file__).resolve().parent.parent
 SOURCE = PACKAGE / "src"
 
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(SOURCE)}
-"""Of processes that import the package, installed or not."""
+"""Environment of processes that import the package, installed or not."""
 
 TLS = httpx.create_ssl_context()
-"""For clients of any server. They would each make their own, which takes 30 ms: longer than most requests do."""
+"""TLS context shared by all clients: creating one takes 30 ms, longer than most requests."""
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
-"""The signal a process gets when its parent dies."""
+"""Option of prctl: the signal that a process gets when its parent dies."""
 
 _LIBC = ctypes.CDLL(None)
 
 
 def end_with_parent() -> None:
-    """Linux only: get SIGTERM should our parent be killed in a way it cannot answer to (SIGKILL)."""
+    """Have this process get SIGTERM when its parent dies, even by SIGKILL. Linux only."""
     if sys.platform == "linux":
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
@@ -43,7 +43,7 @@ class SimulatorProcess:
         command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--tokens-per-second", "0", *arguments]
         path = [str(SOURCE), *os.environ.get("EXTRA_PYTHONPATH", "").split()]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-        # a session of its own: a signal for all of pytest's group, as `timeout` sends, does not end it amidst a test
+        # a session of its own, so that a signal to pytest's process group, as of `timeout`, does not end it in a test
         self._process = subprocess.Popen(
             command, env=environment, text=True, stdout=subprocess.PIPE, start_new_session=True,
             preexec_fn=end_with_parent,
@@ -79,12 +79,12 @@ def http(simulator_process: SimulatorProcess) -> Generator[httpx.Client]:
         client.delete("/simulator/faults")
 
 
-Seen = TypeVar("Seen")
+Value = TypeVar("Value")
 
 
-def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 20) -> Seen:
-    """What `look` sees as soon as it is there: for what a server can only be asked about, not waited for."""
+def until(look: Callable[[], Value], is_there: Callable[[Value], bool], seconds: float = 20) -> Value:
+    """Poll `look` until `is_there` accepts its value, and return the value. Fails after so many seconds."""
     deadline = time.monotonic() + seconds
-    while not is_there(seen := look()):
-        assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
-    return seen
+    while not is_there(value := look()):
+        assert time.monotonic() < deadline, f"after {seconds} s still {value!r}"
+    return value

@@ -1,4 +1,4 @@
-"""Asynchronous batches: queued, asked for until they are done, and answered together; over the REST API as well."""
+"""Asynchronous batches: queued, polled until they are done, and answered together; also over the REST API."""
 
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +18,7 @@ Ask = Callable[..., httpx.Response]
 
 @pytest.fixture(params=["binding", "rest"])
 def ask(request: pytest.FixtureRequest, http: httpx.Client) -> Ask:
-    """Asks a model, queueing or not, by the binding or the REST API."""
+    """Call a model, with or without a queue, by the binding or the REST API."""
 
     def by_binding(model: str, inputs: Any, *, queue: bool = False) -> httpx.Response:
         body = {"inputs": inputs, "options": {"queueRequest": True} if queue else {}}
@@ -44,15 +44,15 @@ def code(response: httpx.Response) -> int:
 
 
 def done(ask: Ask, model: str, requests: list[Any]) -> Any:
-    """What a batch answers once it is done."""
+    """Answer of a batch once it is done."""
     queued = result(ask(model, {"requests": requests}, queue=True))
     assert queued == {"status": "queued", "request_id": queued["request_id"], "model": model}
-    asked = {"request_id": queued["request_id"]}
-    assert result(ask(model, asked)) == {"status": "running", **asked, "model": model}
-    return result(ask(model, asked))
+    poll = {"request_id": queued["request_id"]}
+    assert result(ask(model, poll)) == {"status": "running", **poll, "model": model}
+    return result(ask(model, poll))
 
 
-def test_each_request_gets_the_answer_it_gets_alone(ask: Ask) -> None:
+def test_each_request_gets_the_answer_of_a_single_call(ask: Ask) -> None:
     alone = result(ask(M3, STORY))
     answer = done(ask, M3, [{**STORY, "external_reference": "one"}, {"text": "two"}])
     first, second = answer["responses"]
@@ -61,7 +61,7 @@ def test_each_request_gets_the_answer_it_gets_alone(ask: Ask) -> None:
     assert answer["usage"]["prompt_tokens"] == answer["usage"]["total_tokens"] > 5
 
 
-def test_text_is_answered_whole_and_its_tokens_are_summed_up(ask: Ask) -> None:
+def test_text_is_answered_whole_and_its_tokens_are_summed(ask: Ask) -> None:
     prompts = [{"prompt": "Hello", "stream": True}, {"prompt": "Good day"}]
     answer = done(ask, LLAMA, prompts)
     results = [each["result"] for each in answer["responses"]]
@@ -78,14 +78,14 @@ def test_a_request_that_fails_leaves_the_others_alone(ask: Ask) -> None:
     assert fine["success"]
 
 
-def test_a_batch_can_be_asked_for_again(ask: Ask) -> None:
+def test_a_batch_can_be_fetched_again(ask: Ask) -> None:
     queued = result(ask(M3, {"requests": [{"text": "a"}]}, queue=True))
     answers = [result(ask(M3, {"request_id": queued["request_id"]})) for _ in range(3)]
     assert answers[1] == answers[2]
 
 
 @pytest.mark.parametrize("inputs", [{}, {"text": "a"}, {"requests": []}, {"requests": {}}, {"requests": ["a"]}])
-def test_what_is_no_batch_is_5006(ask: Ask, inputs: Any) -> None:
+def test_a_malformed_batch_is_5006(ask: Ask, inputs: Any) -> None:
     assert code(ask(M3, inputs, queue=True)) == 5006
 
 
@@ -100,8 +100,8 @@ def test_a_batch_is_found_by_its_own_model_only(ask: Ask) -> None:
 
 
 def test_the_models_say_which_of_them_have_a_queue(http: httpx.Client) -> None:
-    found = http.get("/ai-api/models/search").json()["result"]
+    models = http.get("/ai-api/models/search").json()["result"]
     queue = {"property_id": "async_queue", "value": "true"}
-    listed = {each["name"] for each in found if queue in each["properties"]}
+    listed = {each["name"] for each in models if queue in each["properties"]}
     assert listed == {model.id for model in MODELS.values() if "batch" in model.abilities}
     assert {M3, LLAMA} <= listed

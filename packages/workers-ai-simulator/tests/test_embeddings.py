@@ -1,4 +1,4 @@
-"""Embeddings and reranking, as the models of Workers AI take and answer them."""
+"""Embeddings and reranking: inputs, answers and errors of each model."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def refusal(model: str, inputs: dict[str, Any]) -> UpstreamError:
         *((QWEN, 1024, None), (GEMMA, 768, None), (PLAMO, 2048, None)),
     ],
 )
-def test_every_model_answers_in_its_own_form(model: str, dimensions: int, pooling: str | None) -> None:
+def test_every_model_answers_in_its_own_shape(model: str, dimensions: int, pooling: str | None) -> None:
     answer = run(model, text=[QUESTION, ANSWER])
     assert answer["shape"] == [2, dimensions]
     assert [len(row) for row in answer["data"]] == [dimensions, dimensions]
@@ -111,15 +111,15 @@ def test_forms_and_spellings_of_the_same_words_are_close(one: str, other: str) -
     assert closeness(one, other) > 0.45
 
 
-def test_a_slip_of_the_pen_leaves_some_resemblance() -> None:
+def test_a_typo_leaves_some_similarity() -> None:
     assert 0.1 < closeness("recieve", "receive") < 0.9
 
 
-def test_signs_with_marks_stay_whole() -> None:
+def test_letters_with_combining_marks_stay_whole() -> None:
     assert words("がぎ 한국 Ça") == ["が", "ぎ", "한국", "ca"]
 
 
-def test_scripts_without_spaces_are_told_apart() -> None:
+def test_texts_in_scripts_without_spaces_differ() -> None:
     assert abs(closeness("東京の天気", "猫が好き")) < 0.2
 
 
@@ -127,7 +127,7 @@ def test_scripts_without_spaces_are_told_apart() -> None:
     ("word", "root"),
     [("running", "run"), ("class", "class"), ("classes", "class"), ("virus", "virus"), ("string", "string")],
 )
-def test_endings_are_taken_off_but_not_what_only_looks_like_one(word: str, root: str) -> None:
+def test_suffixes_are_removed_but_not_lookalikes(word: str, root: str) -> None:
     assert stem(word) == root
 
 
@@ -135,7 +135,7 @@ def test_the_order_of_words_matters_a_little() -> None:
     assert 0.9 < closeness("dog bites man", "man bites dog") < 0.9999
 
 
-def test_the_rare_repetition_of_a_word_does_not_drown_the_others() -> None:
+def test_a_repeated_word_does_not_outweigh_the_others() -> None:
     assert closeness("cloud cloud cloud cloud cloud cloud llama", "llama") > 0.28
 
 
@@ -148,7 +148,7 @@ def test_the_rare_repetition_of_a_word_does_not_drown_the_others() -> None:
         "title: none | text: ",
     ],
 )
-def test_an_instruction_before_the_text_is_not_what_it_is_about(instruction: str) -> None:
+def test_an_instruction_before_the_text_is_ignored(instruction: str) -> None:
     assert closeness(instruction + QUESTION, QUESTION) > 0.999
 
 
@@ -156,14 +156,14 @@ def test_an_instruction_alone_is_a_text() -> None:
     assert closeness("Represent this sentence for searching relevant passages:", "Searching sentences") > 0.5
 
 
-def test_the_poolings_are_two_spaces() -> None:
+def test_vectors_of_the_two_poolings_do_not_mix() -> None:
     mean, cls = vectors(QUESTION)[0], vectors(QUESTION, pooling="cls")[0]
     assert abs(float(mean @ cls)) < 0.2
     assert run(BASE, text="a", pooling="cls")["pooling"] == "cls"
     assert (vectors(QUESTION, pooling="mean")[0] == mean).all()
 
 
-def test_models_of_the_same_dimensions_are_two_spaces() -> None:
+def test_vectors_of_models_with_the_same_dimensions_do_not_mix() -> None:
     assert abs(float(vectors(QUESTION, model=LARGE)[0] @ vectors(QUESTION, model=M3)[0])) < 0.2
 
 
@@ -192,21 +192,21 @@ def test_bge_m3_without_a_query_embeds_the_contexts() -> None:
     }
 
 
-def test_a_long_text_is_cut_when_asked_for() -> None:
+def test_a_long_text_is_cut_on_request() -> None:
     long = "word " * 9000
     assert refusal(M3, {"text": long}).description == "Sequence too long: 9001 > 8192"
     assert run(M3, text=long, truncate_inputs=True)["shape"] == [1, 1024]
     assert refusal(M3, {"text": long, "truncate_inputs": False}).code == 3030
 
 
-def test_what_just_fits_is_taken() -> None:
+def test_a_text_that_just_fits_is_taken() -> None:
     assert run(BASE, text=" a" * 512)["shape"] == [1, 768]
     assert refusal(BASE, {"text": " a" * 513}).description == "Sequence too long: 513 > 512"
     assert run(BASE, text=["a"] * 100)["shape"] == [100, 768]
     assert run(GEMMA, text=["a"] * 100)["shape"] == [100, 768]
 
 
-def test_a_context_window_for_one_text_is_not_one_for_the_batch() -> None:
+def test_a_context_window_of_one_text_is_no_limit_of_the_batch() -> None:
     assert run(QWEN, text=[" a" * 8000] * 2)["shape"] == [2, 1024]
 
 
@@ -269,8 +269,8 @@ def test_the_batch_form_says_that_it_is_not_simulated() -> None:
 
 
 def ranking(query: str, *contexts: str, **inputs: Any) -> list[dict[str, Any]]:
-    asked = {"query": query, "contexts": [{"text": each} for each in contexts], **inputs}
-    return rerank(MODELS[RERANKER], asked)["response"]
+    body = {"query": query, "contexts": [{"text": each} for each in contexts], **inputs}
+    return rerank(MODELS[RERANKER], body)["response"]
 
 
 def test_the_best_context_comes_first_under_its_index() -> None:
@@ -294,6 +294,6 @@ def test_equal_contexts_keep_their_order_and_top_k_cuts() -> None:
     assert len(ranking(QUESTION, OTHER, ANSWER, top_k=9)) == 2
 
 
-def test_what_is_too_long_for_the_reranker_is_cut() -> None:
+def test_texts_too_long_for_the_reranker_are_cut() -> None:
     filler = "flour " * 600
     assert ranking(QUESTION, filler + QUESTION) == ranking(QUESTION, filler + ANSWER)

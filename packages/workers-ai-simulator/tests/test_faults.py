@@ -1,4 +1,4 @@
-"""Faults and the request log: as a client sees them, and as the client, the command and the pytest plugin set them."""
+"""Faults and the journal: their effects, and the client, the command and the pytest plugin that use them."""
 
 import json
 import signal
@@ -27,7 +27,7 @@ OTHER = "@cf/openai/gpt-oss-20b"
 
 
 def run(http: httpx.Client, model: str = MODEL, **inputs: Any) -> httpx.Response:
-    """As the `Ai` class asks."""
+    """Call a model as the `Ai` class does."""
     headers = {"cf-consn-model-id": model}
     return http.post("/run?version=3", json={"inputs": {"prompt": "Hello", **inputs}, "options": {}}, headers=headers)
 
@@ -37,7 +37,7 @@ def run_over_rest(http: httpx.Client, **inputs: Any) -> httpx.Response:
 
 
 def query(http: httpx.Client) -> httpx.Response:
-    """As the `VectorizeIndexImpl` class asks."""
+    """Query an index as the `VectorizeIndexImpl` class does."""
     headers = {"host": "vector-search", "x-simulator-index": "never-written"}
     return http.post("/query", json={"vector": [1, 0], "topK": 1}, headers=headers)
 
@@ -48,7 +48,7 @@ def list_indexes(http: httpx.Client) -> httpx.Response:
 
 Call = Callable[[httpx.Client], httpx.Response]
 CALLS: dict[Call, Callable[[Any], tuple[int, str]]] = {
-    # a call: where its wire has an error's code and words
+    # a call → the places of the code and the sentence in its error
     run: lambda body: (body["internalCode"], body["description"]),
     run_over_rest: lambda body: (body["errors"][0]["code"], body["errors"][0]["message"]),
     query: lambda body: (body["code"], body["error"]),
@@ -70,7 +70,7 @@ def simulator(simulator_process: SimulatorProcess) -> Generator[SimulatorClient]
 
 
 def stream(http: httpx.Client, path: str, body: dict[str, Any], frames: list[str]) -> str:
-    """Read a stream into `frames`; returns its request's id."""
+    """Read a stream into `frames`. Returns the id of its request."""
     with http.stream("POST", path, json=body, headers={"cf-consn-model-id": MODEL}) as response:
         assert response.headers["content-type"].startswith("text/event-stream")
         frames += (line.removeprefix("data: ") for line in response.iter_lines() if line)
@@ -81,7 +81,7 @@ def stream(http: httpx.Client, path: str, body: dict[str, Any], frames: list[str
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_a_status_and_code_arrive_as_the_wire_has_errors(
+def test_a_status_and_code_arrive_as_each_api_has_errors(
     http: httpx.Client, simulator: SimulatorClient, call: Call
 ) -> None:
     simulator.set_fault(status=429, code=3040, description="Capacity temporarily exceeded")
@@ -155,7 +155,7 @@ def test_a_broken_frame_is_no_json_and_those_around_it_are(
 
 
 @pytest.mark.parametrize("call", [run, query])
-def test_a_delayed_answer_comes_after_one_that_was_asked_for_later(
+def test_a_delayed_answer_comes_after_that_of_a_later_request(
     http: httpx.Client, simulator: SimulatorClient, call: Call
 ) -> None:
     simulator.set_fault(delay=1)
@@ -206,26 +206,26 @@ def test_a_client_that_leaves_a_hung_stream_is_noticed(
     assert (entry["state"], entry["frames"]) == ("cancelled", 2)
 
 
-def test_requests_held_at_once_are_released_at_once(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_requests_held_together_are_released_together(http: httpx.Client, simulator: SimulatorClient) -> None:
     simulator.set_fault(hold_response=True, count=2)
     with ThreadPoolExecutor(2) as pool:
-        held = [pool.submit(run, http), pool.submit(query, http)]
+        waiting = [pool.submit(run, http), pool.submit(query, http)]
         until(simulator.requests, lambda entries: len(entries) == 2)
         assert {entry["state"] for entry in simulator.requests()} == {"received"}
         assert run(http).status_code == 200
-        assert not any(each.done() for each in held)
+        assert not any(each.done() for each in waiting)
         simulator.clear_faults()
-        assert [each.result(10).status_code for each in held] == [200, 200]
+        assert [each.result(10).status_code for each in waiting] == [200, 200]
 
 
-def test_streams_held_at_once_go_on_to_their_end_when_released(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_streams_held_together_end_when_released(http: httpx.Client, simulator: SimulatorClient) -> None:
     simulator.set_fault(hold_after_frames=1, count=None)
     arrived: list[list[str]] = [[], []]
     with ThreadPoolExecutor(2) as pool:
-        held = [pool.submit(stream, http, *STREAMS[0], frames) for frames in arrived]
+        waiting = [pool.submit(stream, http, *STREAMS[0], frames) for frames in arrived]
         until(simulator.requests, lambda entries: [entry["frames"] for entry in entries] == [1, 1])
         simulator.clear_faults()
-        ids = [each.result(10) for each in held]
+        ids = [each.result(10) for each in waiting]
     assert [simulator.request(request_id)["state"] for request_id in ids] == ["finished", "finished"]
     assert [frames[-1] for frames in arrived] == ["[DONE]", "[DONE]"]
 
@@ -257,7 +257,7 @@ def test_the_first_fault_that_matches_is_used_first(http: httpx.Client, simulato
     assert [run(http).status_code for _ in range(3)] == [500, 503, 200]
 
 
-def test_the_same_seed_befalls_the_same_requests(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_the_same_seed_hits_the_same_requests(http: httpx.Client, simulator: SimulatorClient) -> None:
     def statuses(seed: int) -> list[int]:
         simulator.clear_faults()
         simulator.set_fault(status=500, probability=0.5, seed=seed, count=None)
@@ -277,13 +277,13 @@ def test_requests_that_are_spared_do_not_count(http: httpx.Client, simulator: Si
     assert statuses.index(200) < len(statuses) - statuses[::-1].index(500)
 
 
-def test_a_probability_of_0_befalls_none(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_a_probability_of_0_hits_none(http: httpx.Client, simulator: SimulatorClient) -> None:
     simulator.set_fault(status=500, probability=0)
     assert {query(http).status_code for _ in range(10)} == {200}
 
 
 @pytest.mark.parametrize(
-    ("wanted", "befallen"),
+    ("criteria", "statuses"),
     [
         ({"binding": "AI"}, [500, 500, 500, 200, 200]),
         ({"binding": "VECTORIZE"}, [200, 200, 200, 500, 500]),
@@ -298,11 +298,11 @@ def test_a_probability_of_0_befalls_none(http: httpx.Client, simulator: Simulato
     ],
 )
 def test_a_fault_is_for_its_binding_operation_and_model(
-    http: httpx.Client, simulator: SimulatorClient, wanted: dict[str, Any], befallen: list[int]
+    http: httpx.Client, simulator: SimulatorClient, criteria: dict[str, Any], statuses: list[int]
 ) -> None:
-    simulator.set_fault(status=500, count=None, **wanted)
+    simulator.set_fault(status=500, count=None, **criteria)
     answers = [run(http), run(http, OTHER), run_over_rest(http), query(http), list_indexes(http)]
-    assert [answer.status_code for answer in answers] == befallen
+    assert [answer.status_code for answer in answers] == statuses
 
 
 # ---- faults that cannot be -----------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_a_fault_is_for_its_binding_operation_and_model(
         ("status", None, "an object"),
     ],
 )
-def test_a_fault_that_cannot_be_is_refused_with_its_part_and_what_is_allowed(
+def test_an_invalid_fault_is_refused_with_its_part_and_the_valid_values(
     http: httpx.Client, fault: Any, part: str | None, allowed: str
 ) -> None:
     response = http.post("/simulator/faults", content=json.dumps(fault))
@@ -371,7 +371,7 @@ def test_a_fault_that_is_no_json_is_refused(http: httpx.Client, body: bytes) -> 
     assert http.get("/simulator/faults").json() == []
 
 
-def test_a_fault_that_is_set_is_answered_whole(http: httpx.Client) -> None:
+def test_setting_a_fault_answers_all_of_its_parts(http: httpx.Client) -> None:
     response = http.post("/simulator/faults", json={"status": 500, "count": 3})
     assert response.status_code == 201
     fault = response.json()
@@ -383,28 +383,28 @@ def test_a_fault_that_is_set_is_answered_whole(http: httpx.Client) -> None:
 # ---- the request log -----------------------------------------------------------------------------------------------
 
 
-def test_the_log_is_filtered(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_the_journal_is_filtered(http: httpx.Client, simulator: SimulatorClient) -> None:
     run(http)
     run(http, OTHER)
     query(http)
 
-    def found(**wanted: Any) -> list[tuple[str, str]]:
-        return [(entry["operation"], entry["model"]) for entry in simulator.requests(**wanted)]
+    def operations(**criteria: Any) -> list[tuple[str, str]]:
+        return [(entry["operation"], entry["model"]) for entry in simulator.requests(**criteria)]
 
-    assert found() == [("run", MODEL), ("run", OTHER), ("query", "")]
-    assert found(binding="AI") == [("run", MODEL), ("run", OTHER)]
-    assert found(binding="AI", model=OTHER) == [("run", OTHER)]
-    assert found(operation="query") == [("query", "")]
-    assert found(binding="VECTORIZE", operation="run") == []
+    assert operations() == [("run", MODEL), ("run", OTHER), ("query", "")]
+    assert operations(binding="AI") == [("run", MODEL), ("run", OTHER)]
+    assert operations(binding="AI", model=OTHER) == [("run", OTHER)]
+    assert operations(operation="query") == [("query", "")]
+    assert operations(binding="VECTORIZE", operation="run") == []
 
 
-def test_the_log_tells_what_is_new_since_a_change(http: httpx.Client, simulator: SimulatorClient) -> None:
+def test_the_journal_has_the_changes_since_a_change(http: httpx.Client, simulator: SimulatorClient) -> None:
     run(http)
     [first] = simulator.requests()
     assert simulator.requests(since=first["number"]) == []
     with ThreadPoolExecutor(1) as pool:
         awaited = pool.submit(simulator.requests, since=first["number"], seconds=20, binding="AI")
-        query(http)  # is not what is awaited
+        query(http)  # not the request that is awaited
         run(http, OTHER)
         [second, *_] = awaited.result(20)
     assert second["model"] == OTHER
@@ -413,12 +413,12 @@ def test_the_log_tells_what_is_new_since_a_change(http: httpx.Client, simulator:
 def test_a_request_is_waited_for_until_the_time_is_over(http: httpx.Client, simulator: SimulatorClient) -> None:
     simulator.set_fault(hold_response=True)
     with ThreadPoolExecutor(1) as pool:
-        held = pool.submit(run, http)
+        waiting = pool.submit(run, http)
         entry = simulator.wait_for_request(model=MODEL)
         assert simulator.request(entry["id"], seconds=0)["state"] == "received"
         assert simulator.request(entry["id"], state="received,streaming")["state"] == "received"
         simulator.clear_faults()
-        held.result(10)
+        waiting.result(10)
     assert simulator.request(entry["id"])["state"] == "finished"
     with pytest.raises(SimulatorError, match="No such request came within 0 s"):
         simulator.wait_for_request(model=OTHER, seconds=0)
@@ -455,7 +455,7 @@ def test_the_client_knows_requests_as_the_journal_writes_them() -> None:
     assert [field.name for field in fields(Fault)] == list(PARTS)
 
 
-def test_the_client_raises_what_the_simulator_says(simulator: SimulatorClient) -> None:
+def test_the_client_raises_the_simulator_s_error(simulator: SimulatorClient) -> None:
     with pytest.raises(SimulatorError, match="status must be a whole number from 200 to 599") as caught:
         simulator.set_fault(status=700)
     assert caught.value.status == 400
@@ -486,8 +486,8 @@ def printed(*arguments: str, url: str) -> str:
 
 def test_the_command_sets_lists_and_clears_faults(http: httpx.Client, simulator: SimulatorClient) -> None:
     url = simulator.url
-    asked = ["--status", "429", "--code", "3040", "--model", MODEL, "--binding", "AI", "--operation", "run"]
-    assert "is set" in printed("fault", *asked, "--count", "2", "--url", url, url="http://127.0.0.1:1")
+    options = ["--status", "429", "--code", "3040", "--model", MODEL, "--binding", "AI", "--operation", "run"]
+    assert "is set" in printed("fault", *options, "--count", "2", "--url", url, url="http://127.0.0.1:1")
     printed("fault", "--cut-after-frames", "3", "--count", "none", "--probability", "0.5", "--seed", "1", url=url)
     printed("fault", "--hold", "--delay", "0.5", "--broken-frame", "0", "--empty-body", url=url)
     assert run(http).json()["internalCode"] == 3040
@@ -534,7 +534,7 @@ def test_the_command_prints_requests(http: httpx.Client, simulator: SimulatorCli
 
 
 def _as_in_a_terminal() -> None:
-    """Take Ctrl-C, which a shell has its background jobs ignore, and the tests with them."""
+    """Restore the default action of SIGINT, which shells make background jobs, and so these tests, ignore."""
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -599,7 +599,7 @@ def test_a_fault_leaves_no_trace_of_an_exception_in_the_simulator_s_output(tmp_p
                 run(http)
             left = simulator.wait_for_request()
             assert simulator.request(left["id"])["state"] == "cancelled"
-        # its standard input is closed now, and so it has ended
+        # its standard input is closed now, which has ended it
         assert process.returncode == 0
         errors.seek(0)
         assert errors.read() == ""
@@ -647,10 +647,10 @@ def test_that_does_not_end(workers_ai_simulator):
 PLUGIN = ["-p", "workers_ai_simulator.pytest_plugin"]
 
 
-def test_the_installed_plugin_gives_each_test_a_simulator_without_faults_and_a_log_of_its_own(
+def test_the_installed_plugin_gives_each_test_a_simulator_without_faults_and_earlier_requests(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # what an installation leaves behind, made from the same lines
+    # metadata as of an installation, from the same lines
     project = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
     installed = pytester.mkdir(f"{project['name'].replace('-', '_')}-{project['version']}.dist-info")
     (installed / "METADATA").write_text(

@@ -1,4 +1,4 @@
-"""AI Gateway: what a call through one gets, what its log says, and its APIs as their clients use them."""
+"""AI Gateway: calls through a gateway, their logs, and its APIs through their clients."""
 
 import asyncio
 import json
@@ -41,7 +41,7 @@ FRAMES = (
 
 
 class Clock:
-    """Time that passes only when it is told to, or slept."""
+    """A clock that advances only when a test advances it, or sleeps."""
 
     def __init__(self) -> None:
         self.seconds = 1_800_000_000.0
@@ -66,7 +66,7 @@ def gateways(clock: Clock) -> Gateways:
 
 
 class Model:
-    """Answers one after the other what it is given; an error it raises. The last one again and again."""
+    """A model that returns the outcomes in turn, the last one repeatedly; an outcome that is an error is raised."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers) or [ANSWER]
@@ -93,8 +93,8 @@ def out_of_capacity() -> UpstreamError:
     return UpstreamError(429, 3040, "Capacity temporarily exceeded, please try again.")
 
 
-def options(**asked: Any) -> GatewayOptions:
-    return GatewayOptions.from_json({"id": "mine", **asked})
+def options(**call_options: Any) -> GatewayOptions:
+    return GatewayOptions.from_json({"id": "mine", **call_options})
 
 
 def last(gateways: Gateways) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def create(gateways: Gateways, **settings: Any) -> None:
 # ---- logs ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_log_tells_tokens_and_the_cost_that_was_recorded_of_the_real_gateway(gateways: Gateways) -> None:
+async def test_a_log_has_the_tokens_and_the_cost_recorded_of_the_real_gateway(gateways: Gateways) -> None:
     result = await gateways.run(options(metadata={"user": "anna", "paid": True}), CALL, Model())
     log = last(gateways)
     assert result.answer == ANSWER
@@ -197,7 +197,7 @@ async def never() -> Result:
     raise AssertionError
 
 
-async def test_a_call_leaves_no_log_if_it_or_its_gateway_says_so(gateways: Gateways) -> None:
+async def test_a_call_or_its_gateway_can_turn_the_log_off(gateways: Gateways) -> None:
     create(gateways, collect_logs=False)
     result = await gateways.run(options(), CALL, Model())
     assert "cf-aig-log-id" not in result.headers
@@ -221,17 +221,17 @@ async def test_long_bodies_are_cut_and_media_are_only_measured(gateways: Gateway
     long, media = gateways.recent_logs()
     assert long["request_size"] > MAX_BODY_BYTES
     assert not long["request_head_complete"]
-    kept = gateways.logs.find("mine", long["id"])
-    assert kept
-    assert kept.request
-    assert MAX_BODY_BYTES - 2 < len(kept.request.encode()) <= MAX_BODY_BYTES
+    stored = gateways.logs.find("mine", long["id"])
+    assert stored
+    assert stored.request
+    assert MAX_BODY_BYTES - 2 < len(stored.request.encode()) <= MAX_BODY_BYTES
     assert media["response_head"] == "<4 bytes of image/png>"
     assert media["response_size"] == 4
     assert media["request_head"] == '{"image": "<4 bytes>"}'
 
 
 @pytest.mark.parametrize(
-    ("sent", "kept"),
+    ("sent", "stored"),
     [
         ({"a": 1, "b": 2, "c": 3, "d": 4, "e": 5, "f": 6}, {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}),
         ({"user": "u", "nothing": None}, None),
@@ -240,9 +240,9 @@ async def test_long_bodies_are_cut_and_media_are_only_measured(gateways: Gateway
         ({}, None),
     ],
 )
-async def test_metadata_is_cut_or_dropped_as_recorded(gateways: Gateways, sent: Any, kept: Any) -> None:
+async def test_metadata_is_cut_or_dropped_as_recorded(gateways: Gateways, sent: Any, stored: Any) -> None:
     await gateways.run(options(metadata=sent), CALL, Model())
-    assert last(gateways)["metadata"] == kept
+    assert last(gateways)["metadata"] == stored
 
 
 PRICES: list[tuple[str, dict[str, Any], Any, float]] = [
@@ -272,19 +272,19 @@ async def test_each_kind_of_model_has_its_price(
     ("sent", "cost"), [('{"per_token_in": 0.5, "per_token_out": 2}', 25), ('{"total_cost": 3}', 3)]
 )
 async def test_a_caller_may_say_what_a_call_costs(gateways: Gateways, sent: str, cost: float) -> None:
-    asked = GatewayOptions.from_json(from_headers("mine", {"cf-aig-custom-cost": sent}))
-    await gateways.run(asked, CALL, Model())
+    costed = GatewayOptions.from_json(from_headers("mine", {"cf-aig-custom-cost": sent}))
+    await gateways.run(costed, CALL, Model())
     assert (last(gateways)["cost"], last(gateways)["custom_cost"]) == (cost, True)
 
 
-async def test_no_more_than_ten_thousand_logs_are_kept(gateways: Gateways) -> None:
+async def test_at_most_ten_thousand_logs_are_stored(gateways: Gateways) -> None:
     for number in range(10_003):
         gateways.logs.add(Log(f"log {number}", "mine", number, "workers-ai", LLAMA, LLAMA))
     assert gateways.logs.find("mine", "log 2") is None
     assert gateways.logs.find("mine", "log 3")
 
 
-async def test_a_page_gets_what_is_new(gateways: Gateways) -> None:
+async def test_a_page_gets_new_logs(gateways: Gateways) -> None:
     for prompt in "abc":
         await gateways.run(options(), ModelCall(LLAMA, {"prompt": prompt}), Model())
     first, second, third = gateways.recent_logs()
@@ -294,7 +294,7 @@ async def test_a_page_gets_what_is_new(gateways: Gateways) -> None:
     assert gateways.recent_logs(10, after=third["number"]) == []
 
 
-async def test_gateways_and_logs_outlive_the_process_that_made_them(tmp_path: Path, clock: Clock) -> None:
+async def test_gateways_and_logs_outlive_their_process(tmp_path: Path, clock: Clock) -> None:
     before = Gateways(tmp_path / "data" / "gateway.sqlite", now=clock)
     create(before, cache_ttl=120)
     await before.run(options(metadata={"a": 1}), CALL, Model())
@@ -334,7 +334,7 @@ async def test_a_stream_is_replayed_as_a_stream(gateways: Gateways) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "call"),
+    ("call_options", "call"),
     [
         ({"cacheTtl": 60, "skipCache": True}, CALL),
         ({"cacheTtl": 60, "id": "other"}, CALL),
@@ -346,37 +346,37 @@ async def test_a_stream_is_replayed_as_a_stream(gateways: Gateways) -> None:
     ],
 )
 async def test_another_call_is_not_answered_from_the_cache(
-    gateways: Gateways, asked: dict[str, Any], call: ModelCall
+    gateways: Gateways, call_options: dict[str, Any], call: ModelCall
 ) -> None:
     model = Model()
     await gateways.run(options(cacheTtl=60), CALL, model)
-    result = await gateways.run(options(**asked), call, model)
+    result = await gateways.run(options(**call_options), call, model)
     assert result.headers["cf-aig-cache-status"] == "MISS"
     assert model.calls == 2
 
 
-async def test_a_key_of_its_own_finds_an_answer_whatever_was_asked_and_lasts_five_minutes(
+async def test_a_cache_key_finds_an_answer_for_any_inputs_and_lasts_five_minutes(
     gateways: Gateways, clock: Clock
 ) -> None:
     model = Model()
     await gateways.run(options(cacheKey="k"), CALL, model)
     clock.seconds += 299
-    asked_otherwise = replace(CALL, inputs={"prompt": "Something else"})
-    assert (await gateways.run(options(cacheKey="k"), asked_otherwise, model)).answer == ANSWER
+    other_call = replace(CALL, inputs={"prompt": "Something else"})
+    assert (await gateways.run(options(cacheKey="k"), other_call, model)).answer == ANSWER
     assert model.calls == 1
     clock.seconds += 1
     await gateways.run(options(cacheKey="k"), CALL, model)
     assert model.calls == 2
 
 
-async def test_inputs_with_bytes_are_cached_by_what_is_in_them(gateways: Gateways) -> None:
+async def test_inputs_with_bytes_are_cached_by_content(gateways: Gateways) -> None:
     model = Model()
     for sound in (b"one", b"one", b"two"):
         await gateways.run(options(cacheTtl=60), ModelCall(LLAMA, {"audio": sound}), model)
     assert model.calls == 2
 
 
-async def test_the_gateways_own_time_counts_where_the_call_says_none(gateways: Gateways, clock: Clock) -> None:
+async def test_the_gateway_s_ttl_applies_where_the_call_has_none(gateways: Gateways, clock: Clock) -> None:
     create(gateways, cache_ttl=10)
     model = Model()
     await gateways.run(options(), CALL, model)
@@ -401,9 +401,7 @@ async def test_failures_are_not_cached(gateways: Gateways) -> None:
 @pytest.mark.parametrize(
     ("backoff", "delays"), [("constant", [0.1] * 3), ("linear", [0.1, 0.2, 0.3]), ("exponential", [0.1, 0.2, 0.4])]
 )
-async def test_a_failed_call_is_tried_again(
-    gateways: Gateways, clock: Clock, backoff: str, delays: list[float]
-) -> None:
+async def test_a_failed_call_is_retried(gateways: Gateways, clock: Clock, backoff: str, delays: list[float]) -> None:
     model = Model(*[out_of_capacity() for _ in range(3)], ANSWER)
     retries = {"maxAttempts": 4, "retryDelayMs": 100, "backoff": backoff}
     result = await gateways.run(options(retries=retries), CALL, model)
@@ -432,7 +430,7 @@ async def test_a_gateway_tries_again_by_its_settings_and_a_call_by_its_own(gatew
     assert model.calls == 1
 
 
-async def test_what_is_not_simulated_is_not_tried_again(gateways: Gateways) -> None:
+async def test_calls_that_are_not_simulated_are_not_retried(gateways: Gateways) -> None:
     model = Model(NotSimulated("This"))
     with pytest.raises(NotSimulated):
         await gateways.run(options(retries={"maxAttempts": 5}), CALL, model)
@@ -445,7 +443,7 @@ async def test_a_call_fails_when_the_model_does_not_begin_in_time(gateways: Gate
     assert last(gateways)["status_code"] == 408
 
 
-async def test_a_timeout_is_tried_again_and_the_last_attempt_may_take_its_time(gateways: Gateways) -> None:
+async def test_a_timeout_is_retried_and_the_last_attempt_has_none(gateways: Gateways) -> None:
     calls: list[None] = []
 
     async def slow() -> Result:
@@ -453,12 +451,12 @@ async def test_a_timeout_is_tried_again_and_the_last_attempt_may_take_its_time(g
         await asyncio.sleep(0.05 if len(calls) == 2 else 10)
         return Result(ANSWER, {})
 
-    asked = options(requestTimeoutMs=5, retries={"maxAttempts": 2})
-    assert (await gateways.run(asked, CALL, slow)).answer == ANSWER
+    impatient = options(requestTimeoutMs=5, retries={"maxAttempts": 2})
+    assert (await gateways.run(impatient, CALL, slow)).answer == ANSWER
     assert len(calls) == 2
 
 
-async def test_a_fixed_window_begins_anew_with_the_clock(gateways: Gateways, clock: Clock) -> None:
+async def test_a_fixed_window_starts_with_the_clock(gateways: Gateways, clock: Clock) -> None:
     create(gateways, rate_limiting_interval=60, rate_limiting_limit=2)
     clock.seconds += 59
     assert await refusals(gateways, 3) == [False, False, True]
@@ -499,7 +497,7 @@ async def test_answers_from_the_cache_do_not_count_against_the_rate(gateways: Ga
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "call_options",
     [
         {"id": ""}, {"id": "a/b"}, {"id": 1}, {"id": "x" * 65}, {"cacheTtl": 59}, {"cacheTtl": 31 * 86400 + 1},
         {"cacheTtl": "soon"}, {"cacheTtl": 60.5}, {"cacheKey": 1}, {"skipCache": "yes"}, {"collectLog": 1},
@@ -508,9 +506,9 @@ async def test_answers_from_the_cache_do_not_count_against_the_rate(gateways: Ga
         {"retries": {"backoff": "random"}}, {"customCost": {}}, {"customCost": 3}, {"eventId": 3},
     ],
 )  # fmt: skip
-def test_options_out_of_range_are_refused(asked: dict[str, Any]) -> None:
+def test_options_out_of_range_are_refused(call_options: dict[str, Any]) -> None:
     with pytest.raises(GatewayError) as refusal:
-        options(**asked)
+        options(**call_options)
     assert (refusal.value.status, refusal.value.code) == (400, 7001)
 
 
@@ -519,19 +517,19 @@ def test_no_options_at_all_are_refused() -> None:
         GatewayOptions.from_json(None)
 
 
-def test_headers_say_what_options_say() -> None:
+def test_headers_mean_the_same_as_options() -> None:
     headers = {
         "cf-aig-cache-key": "k", "cf-aig-cache-ttl": "3600", "cf-aig-skip-cache": "true",
         "cf-aig-metadata": '{"user": "anna"}', "cf-aig-collect-log": "false", "cf-aig-event-id": "e",
         "cf-aig-request-timeout": "500", "cf-aig-max-attempts": "3", "cf-aig-retry-delay": "100",
         "cf-aig-backoff": "linear", "cf-aig-collect-log-payload": "false", "content-type": "application/json",
     }  # fmt: skip
-    said = options(
+    expected = options(
         cacheKey="k", cacheTtl=3600, skipCache=True, metadata={"user": "anna"}, collectLog=False, eventId="e",
         requestTimeoutMs=500, retries={"maxAttempts": 3, "retryDelayMs": 100, "backoff": "linear"},
         collectLogPayload=False,
     )  # fmt: skip
-    assert GatewayOptions.from_json(from_headers("mine", headers)) == said
+    assert GatewayOptions.from_json(from_headers("mine", headers)) == expected
     older = {"cf-cache-ttl": "3600", "cf-skip-cache": "true"}
     assert GatewayOptions.from_json(from_headers("mine", older)) == options(cacheTtl=3600, skipCache=True)
 
@@ -539,7 +537,7 @@ def test_headers_say_what_options_say() -> None:
 @pytest.mark.parametrize(
     "header", [("cf-aig-cache-ttl", "an hour"), ("cf-aig-skip-cache", "1"), ("cf-aig-max-attempts", "many")]
 )
-def test_headers_that_make_no_sense_are_refused(header: tuple[str, str]) -> None:
+def test_invalid_headers_are_refused(header: tuple[str, str]) -> None:
     with pytest.raises(GatewayError):
         GatewayOptions.from_json(from_headers("mine", dict([header])))
 
@@ -567,8 +565,8 @@ def sdk(http: httpx.AsyncClient) -> AsyncCloudflare:
     return AsyncCloudflare(api_token="any", base_url="http://127.0.0.1:8788/client/v4", http_client=http, max_retries=0)
 
 
-async def run_by_binding(http: httpx.AsyncClient, **asked: Any) -> httpx.Response:
-    body = {"inputs": {"prompt": "Hello"}, "options": {"gateway": {"id": "mine", **asked}}}
+async def run_by_binding(http: httpx.AsyncClient, **gateway_options: Any) -> httpx.Response:
+    body = {"inputs": {"prompt": "Hello"}, "options": {"gateway": {"id": "mine", **gateway_options}}}
     return await http.post("/ai-gateway/run?version=3", json=body, headers={"cf-consn-model-id": LLAMA})
 
 
@@ -596,7 +594,7 @@ async def test_the_binding_runs_reads_the_log_and_gives_feedback(http: httpx.Asy
         {"metadata": []}, {"metadata": {"a": {}}}, {"metadata": dict.fromkeys("abcdef", 1)}, [],
     ],
 )  # fmt: skip
-async def test_feedback_that_makes_no_sense_is_refused_and_changes_nothing(http: httpx.AsyncClient, patch: Any) -> None:
+async def test_invalid_feedback_is_refused_and_changes_nothing(http: httpx.AsyncClient, patch: Any) -> None:
     log_id = (await run_by_binding(http)).headers["cf-aig-log-id"]
     before = (await http.get(f"{LOGS}/{log_id}")).json()
     refused = await http.patch(f"{LOGS}/{log_id}", json=patch)
@@ -704,10 +702,10 @@ async def test_a_gateway_caches_over_http(http: httpx.AsyncClient) -> None:
 async def test_sounds_and_pictures_are_sent_as_they_are(http: httpx.AsyncClient, gateways: Gateways) -> None:
     painted = await http.post(f"{MINE}/workers-ai/{PAINTER}", json={"prompt": "A hill"})
     assert painted.json()["result"]["image"]
-    heard = await http.post(
+    answer = await http.post(
         f"{MINE}/workers-ai/@cf/openai/whisper", content=b"no sound", headers={"content-type": "audio/wav"}
     )
-    assert heard.json()["errors"][0]["code"] == 3030
+    assert answer.json()["errors"][0]["code"] == 3030
     assert last(gateways)["request_head"] == '{"audio": "<8 bytes>"}'
 
 
@@ -787,7 +785,7 @@ async def test_a_step_has_headers_and_config_of_its_own(
 @pytest.mark.parametrize(
     "sent", [[], {}, [1], "x", [{"provider": "workers-ai"}], [step(headers="x")], [step(config="x")], [step(query=1)]]
 )
-async def test_a_universal_request_without_sense_is_refused(http: httpx.AsyncClient, sent: Any) -> None:
+async def test_an_invalid_universal_request_is_refused(http: httpx.AsyncClient, sent: Any) -> None:
     refused = await http.post(MINE, json=sent)
     assert (refused.status_code, refused.json()["internalCode"]) == (400, 7001)
     for body in (b"{", b"[" * 100_000):
@@ -817,11 +815,11 @@ async def test_the_sdk_makes_changes_lists_and_deletes_gateways(sdk: AsyncCloudf
         retry_max_attempts=2,
         dlp={"enabled": True, "policies": []},
     )
-    shown = await sdk.ai_gateway.get("mine", account_id="any")
-    assert changed.cache_ttl == shown.cache_ttl == 300
-    assert shown.retry_max_attempts == 2
-    assert (shown.modified_at - shown.created_at).seconds == 60
-    assert shown.dlp
+    current = await sdk.ai_gateway.get("mine", account_id="any")
+    assert changed.cache_ttl == current.cache_ttl == 300
+    assert current.retry_max_attempts == 2
+    assert (current.modified_at - current.created_at).seconds == 60
+    assert current.dlp
     await sdk.ai_gateway.create(account_id="any", id="other", **NEEDED)
     assert [gateway.id async for gateway in sdk.ai_gateway.list(account_id="any", per_page=1)] == ["mine", "other"]
     assert [gateway.id async for gateway in sdk.ai_gateway.list(account_id="any", search="oth")] == ["other"]
@@ -846,12 +844,12 @@ async def test_settings_out_of_range_are_refused(sdk: AsyncCloudflare, wrong: di
     assert refusal.value.errors[0].code == 7001
 
 
-async def test_no_time_at_all_is_a_time_of_zero(sdk: AsyncCloudflare) -> None:
+async def test_a_ttl_of_null_is_zero(sdk: AsyncCloudflare) -> None:
     made = await sdk.ai_gateway.create(account_id="any", id="mine", **needed(cache_ttl=None, rate_limiting_limit=None))
     assert (made.cache_ttl, made.rate_limiting_limit) == (0, None)
 
 
-async def test_a_gateway_is_made_once_and_wants_all_that_is_needed(
+async def test_a_gateway_is_created_once_and_needs_all_required_settings(
     sdk: AsyncCloudflare, http: httpx.AsyncClient
 ) -> None:
     await sdk.ai_gateway.create(account_id="any", id="mine", **NEEDED)
@@ -880,19 +878,19 @@ async def test_deleting_a_gateway_deletes_its_logs(sdk: AsyncCloudflare, http: h
 
 
 async def filled(http: httpx.AsyncClient, gateways: Gateways, clock: Clock) -> None:
-    """Four logs: two of llama, one of them from the cache; one of gpt, with metadata; one failed."""
-    for inputs, model, asked in (
+    """Four logs: two of llama, one of which is from the cache; one of gpt, with metadata; one of a failed call."""
+    for inputs, model, gateway_options in (
         ({"prompt": "Hello"}, LLAMA, {"cacheTtl": 60, "metadata": {"user": "anna", "agent": "review"}}),
         ({"prompt": "Hello"}, LLAMA, {"cacheTtl": 60}),
         ({"prompt": "A longer question, to be sure"}, GPT, {"metadata": {"user": "bob", "n": 7, "on": True}}),
         ({"prompt": "Hello"}, "@cf/no/such", {"eventId": "lost"}),
     ):
-        body = {"inputs": inputs, "options": {"gateway": {"id": "mine", **asked}}}
+        body = {"inputs": inputs, "options": {"gateway": {"id": "mine", **gateway_options}}}
         await http.post("/ai-gateway/run", json=body, headers={"cf-consn-model-id": model})
         clock.seconds += 1
 
 
-FOUND: list[tuple[dict[str, Any], str]] = [
+SEARCHES: list[tuple[dict[str, Any], str]] = [
     ({}, "dcba"),
     ({"order_by_direction": "asc"}, "abcd"),
     ({"direction": "asc"}, "abcd"),
@@ -912,7 +910,7 @@ FOUND: list[tuple[dict[str, Any], str]] = [
     ({"filters": [{"key": "metadata.value", "operator": "eq", "value": [7]}]}, "c"),
     ({"filters": [{"key": "metadata.value", "operator": "eq", "value": [True]}]}, "c"),
     ({"filters": [{"key": "metadata.key", "operator": "eq", "value": ["user"]}]}, "ca"),
-    # recorded: the key and the value need not be of the same entry
+    # recorded: the key and the value need not belong to the same entry
     (
         {
             "filters": [
@@ -934,19 +932,19 @@ FOUND: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("asked", "found"), FOUND)
+@pytest.mark.parametrize(("query", "matches"), SEARCHES)
 async def test_the_sdk_finds_logs(
-    sdk: AsyncCloudflare, http: httpx.AsyncClient, gateways: Gateways, clock: Clock, asked: Any, found: str
+    sdk: AsyncCloudflare, http: httpx.AsyncClient, gateways: Gateways, clock: Clock, query: Any, matches: str
 ) -> None:
     await filled(http, gateways, clock)
     names = {log["id"]: name for log, name in zip(gateways.recent_logs(), "abcd", strict=True)}
-    listed = [log async for log in sdk.ai_gateway.logs.list("mine", account_id="any", per_page=3, **asked)]
-    assert "".join(names[log.id] for log in listed) == found
-    if "filters" in asked:  # as curl sends them
-        query = {"filters": json.dumps(asked["filters"])}
-        rows = (await http.get("/client/v4/accounts/any/ai-gateway/gateways/mine/logs", params=query)).json()
-        assert "".join(names[log["id"]] for log in rows["result"]) == found
-        assert rows["result_info"] == {"count": len(found), "page": 1, "per_page": 20, "total_count": len(found)}
+    listed = [log async for log in sdk.ai_gateway.logs.list("mine", account_id="any", per_page=3, **query)]
+    assert "".join(names[log.id] for log in listed) == matches
+    if "filters" in query:  # as curl sends them
+        filters = {"filters": json.dumps(query["filters"])}
+        rows = (await http.get("/client/v4/accounts/any/ai-gateway/gateways/mine/logs", params=filters)).json()
+        assert "".join(names[log["id"]] for log in rows["result"]) == matches
+        assert rows["result_info"] == {"count": len(matches), "page": 1, "per_page": 20, "total_count": len(matches)}
         assert all("request_head" not in log for log in rows["result"])
 
 
@@ -960,7 +958,7 @@ async def test_the_sdk_finds_logs(
         "success=1", "min_cost=x", "start_date=yesterday",
     ],
 )  # fmt: skip
-async def test_a_search_without_sense_is_refused(http: httpx.AsyncClient, query: str) -> None:
+async def test_an_invalid_search_is_refused(http: httpx.AsyncClient, query: str) -> None:
     await run_by_binding(http)
     refused = await http.get(f"/client/v4/accounts/any/ai-gateway/gateways/mine/logs?{query}")
     assert refused.status_code == 400

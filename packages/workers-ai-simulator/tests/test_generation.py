@@ -1,4 +1,4 @@
-"""What models for text answer: from a context, with tools, in JSON mode, of images; in each dialect."""
+"""Answers of text-generation models: from a context, with tools, in JSON mode, about images; in each dialect."""
 
 import base64
 import io
@@ -41,14 +41,14 @@ def system(content: str) -> dict[str, Any]:
     return {"role": "system", "content": content}
 
 
-def said(model: Model, *messages: dict[str, Any], **inputs: Any) -> Any:
-    """The text of an answer, as a client finds it; native JSON mode answers an object."""
+def reply_text(model: Model, *messages: dict[str, Any], **inputs: Any) -> Any:
+    """Text of the answer, where the dialect has it; an object for native JSON mode."""
     answer = generate(model, {"messages": list(messages), **inputs}).answer()
     return answer["response"] if "response" in answer else answer["choices"][0]["message"]["content"]
 
 
 def called(model: Model, *messages: dict[str, Any], **inputs: Any) -> list[tuple[str, Any]]:
-    """The names and arguments of the tools that an answer calls."""
+    """Names and arguments of the tools that the answer calls."""
     answer = generate(model, {"messages": list(messages), **inputs}).answer()
     if "choices" in answer:
         calls = answer["choices"][0]["message"].get("tool_calls", [])
@@ -89,9 +89,9 @@ PASSAGES = """[1] The Eiffel Tower is 330 metres tall. It was finished in 1889.
 def test_a_question_is_answered_with_the_sentence_that_answers_it_and_its_passage(
     model: Model, question: str, sentence: str
 ) -> None:
-    of_system = said(model, system(f"Answer from the context only.\n\nContext:\n{PASSAGES}"), user(question))
-    of_user = said(model, user(f"Use the passages.\n\nContext:\n{PASSAGES}\n\nQuestion: {question}\nAnswer:"))
-    assert of_system == of_user == f"This is a simulated answer in place of {model.id}. {sentence}"
+    from_system = reply_text(model, system(f"Answer from the context only.\n\nContext:\n{PASSAGES}"), user(question))
+    from_user = reply_text(model, user(f"Use the passages.\n\nContext:\n{PASSAGES}\n\nQuestion: {question}\nAnswer:"))
+    assert from_system == from_user == f"This is a simulated answer in place of {model.id}. {sentence}"
 
 
 @pytest.mark.parametrize(
@@ -104,46 +104,46 @@ def test_a_question_is_answered_with_the_sentence_that_answers_it_and_its_passag
     ],
 )
 def test_passages_are_numbered_in_several_ways(context: str) -> None:
-    assert said(LLAMA, user(f"{context}\n\nHow long do refunds take?")).endswith(". Refunds take ten days. [1]")
+    assert reply_text(LLAMA, user(f"{context}\n\nHow long do refunds take?")).endswith(". Refunds take ten days. [1]")
 
 
 def test_a_plain_text_is_a_context_too_and_has_no_numbers() -> None:
     text = "Bees dance. The queen bee lays two thousand\neggs a day. Honey keeps for years."
     answer = "This is a simulated answer in place of @cf/meta/llama-3.3-70b-instruct-fp8-fast. "
     expected = answer + "The queen bee lays two thousand eggs a day."
-    assert said(LLAMA, user(f"{text}\n\nHow many eggs does the queen lay?")) == expected
-    assert said(LLAMA, system(f"You are helpful. {text}"), user("How many eggs does the queen lay?")) == expected
+    assert reply_text(LLAMA, user(f"{text}\n\nHow many eggs does the queen lay?")) == expected
+    assert reply_text(LLAMA, system(f"You are helpful. {text}"), user("How many eggs does the queen lay?")) == expected
 
 
 @BOTH
-def test_what_is_not_in_the_context_is_not_answered(model: Model) -> None:
-    answer = said(model, system(f"Context:\n{PASSAGES}"), user("Who painted Guernica?"))
+def test_a_question_beyond_the_context_is_not_answered(model: Model) -> None:
+    answer = reply_text(model, system(f"Context:\n{PASSAGES}"), user("Who painted Guernica?"))
     assert answer.endswith("I find no answer to that in the context.")
 
 
 def test_an_earlier_question_does_not_answer_a_later_one() -> None:
     context = system(f"Context:\n{PASSAGES}")
     turns = [user("How tall is the Eiffel Tower?"), {"role": "assistant", "content": "330 m."}]
-    assert said(LLAMA, context, *turns, user("Who painted Guernica?")).endswith(
+    assert reply_text(LLAMA, context, *turns, user("Who painted Guernica?")).endswith(
         "I find no answer to that in the context."
     )
 
 
 @BOTH
-def test_earlier_messages_are_known(model: Model) -> None:
+def test_earlier_messages_are_part_of_the_context(model: Model) -> None:
     history = [user("My name is Ada. I live in Oslo."), {"role": "assistant", "content": "Hello! What is your name?"}]
-    assert said(model, *history, user("What is my name?")).endswith(f"{model.id}. My name is Ada.")
-    assert "Ada" not in said(model, user("What is my name?"))
+    assert reply_text(model, *history, user("What is my name?")).endswith(f"{model.id}. My name is Ada.")
+    assert "Ada" not in reply_text(model, user("What is my name?"))
 
 
-def test_a_pronoun_takes_its_meaning_from_the_question_before() -> None:
+def test_a_pronoun_refers_to_the_previous_question() -> None:
     context = system("Context:\n[1] Lake Como is 410 metres deep.\n[2] Lake Garda is 346 metres deep.")
     history = [user("Where is Lake Garda?"), {"role": "assistant", "content": "In Italy."}]
-    assert said(LLAMA, context, *history, user("How deep is it?")).endswith("Lake Garda is 346 metres deep. [2]")
+    assert reply_text(LLAMA, context, *history, user("How deep is it?")).endswith("Lake Garda is 346 metres deep. [2]")
 
 
 def test_a_summary_is_the_first_sentence_of_each_passage() -> None:
-    answer = said(LLAMA, user(f"Summarize this text:\n\n{PASSAGES}"))
+    answer = reply_text(LLAMA, user(f"Summarize this text:\n\n{PASSAGES}"))
     assert "330 metres tall. [1] The cat sleeps" in answer
     assert "Climbers" not in answer
 
@@ -161,18 +161,18 @@ REWRITE = "Rewrite the last question as one standalone search query."
     ],
 )
 def test_a_rewritten_question_is_a_query_and_nothing_else(messages: list[dict[str, Any]]) -> None:
-    assert said(LLAMA, *messages) == "tall Eiffel Tower built"
+    assert reply_text(LLAMA, *messages) == "tall Eiffel Tower built"
 
 
 def test_a_question_that_stands_alone_is_rewritten_without_the_others() -> None:
-    assert said(LLAMA, system(REWRITE), *TALK, user("Where do penguins live?")) == "penguins live"
+    assert reply_text(LLAMA, system(REWRITE), *TALK, user("Where do penguins live?")) == "penguins live"
 
 
 def test_the_template_of_a_raw_prompt_is_not_part_of_the_question() -> None:
     llama = "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nMy name is Ada.<|eot_id|>"
-    asked = "<|start_header_id|>user<|end_header_id|>\n\nWhat is my name?<|eot_id|>"
+    question = "<|start_header_id|>user<|end_header_id|>\n\nWhat is my name?<|eot_id|>"
     turn = "<|start_header_id|>assistant<|end_header_id|>"
-    answer = generate(LLAMA, {"prompt": llama + asked + turn, "raw": True}).text
+    answer = generate(LLAMA, {"prompt": llama + question + turn, "raw": True}).text
     assert answer.endswith("My name is Ada.")
     assert "“Hello”" in generate(LLAMA, {"prompt": "<s>[INST] Hello [/INST]", "raw": True}).text
 
@@ -255,7 +255,7 @@ TOOLS = [WEATHER, ADD, FLIGHT, MAIL, SEARCH, ORDER]
         ("Tell me a joke", []),
     ],
 )
-def test_a_tool_is_called_with_what_the_message_says(model: Model, message: str, calls: list[Any]) -> None:
+def test_a_tool_is_called_with_values_of_the_message(model: Model, message: str, calls: list[Any]) -> None:
     assert called(model, user(message), tools=TOOLS) == calls
 
 
@@ -267,7 +267,7 @@ def test_tools_are_taken_flat_and_as_functions() -> None:
     assert called(LLAMA, user("Weather in Oslo?"), functions=[{"name": "get_weather", "code": "return 1"}]) == []
 
 
-def test_a_choice_of_tools_is_obeyed() -> None:
+def test_the_tool_choice_is_obeyed() -> None:
     forced = {"type": "function", "function": {"name": "add"}}
     assert [name for name, _ in called(GLM, user("Weather in Oslo?"), tools=TOOLS, tool_choice=forced)] == ["add"]
     assert called(GLM, user("Weather in Oslo?"), tools=TOOLS, tool_choice="none") == []
@@ -278,24 +278,24 @@ def test_a_choice_of_tools_is_obeyed() -> None:
 
 def test_two_tools_that_a_message_names_are_both_called() -> None:
     clock = tool("get_time", {"city": TEXT}, about="The time in a city")
-    asked = user("What are the weather and the time in Oslo?")
+    question = user("What are the weather and the time in Oslo?")
     both = [("get_weather", {"city": "Oslo"}), ("get_time", {"city": "Oslo"})]
-    assert called(LLAMA, asked, tools=[WEATHER, clock]) == both
-    assert called(LLAMA, asked, tools=[WEATHER, clock], parallel_tool_calls=False) == both[:1]
+    assert called(LLAMA, question, tools=[WEATHER, clock]) == both
+    assert called(LLAMA, question, tools=[WEATHER, clock], parallel_tool_calls=False) == both[:1]
 
 
-def test_a_model_without_tools_answers_in_words() -> None:
+def test_a_model_without_tools_answers_a_text() -> None:
     assert called(PLAIN, user("Weather in Oslo?"), tools=TOOLS) == []
-    assert "Weather in Oslo?" in said(PLAIN, user("Weather in Oslo?"), tools=TOOLS)
+    assert "Weather in Oslo?" in reply_text(PLAIN, user("Weather in Oslo?"), tools=TOOLS)
 
 
 def test_tool_calls_have_the_shape_of_the_dialect() -> None:
-    asked = {"messages": [user("Weather in Oslo?")], "tools": TOOLS}
-    native, nested = generate(LLAMA, asked).answer(), generate(SCOUT, asked).answer()
+    inputs = {"messages": [user("Weather in Oslo?")], "tools": TOOLS}
+    native, nested = generate(LLAMA, inputs).answer(), generate(SCOUT, inputs).answer()
     assert native["response"] is None
     assert native["tool_calls"] == [{"name": "get_weather", "arguments": {"city": "Oslo"}}]
     assert nested["tool_calls"][0]["function"] == native["tool_calls"][0]
-    choice = generate(GLM, asked).answer()["choices"][0]
+    choice = generate(GLM, inputs).answer()["choices"][0]
     assert choice["finish_reason"] == "tool_calls"
     assert choice["message"]["content"] is None
     call = choice["message"]["tool_calls"][0]
@@ -329,14 +329,14 @@ def test_a_stream_of_tool_calls_makes_the_whole_answer(model: Model) -> None:
 
 
 @BOTH
-def test_the_result_of_a_tool_is_told(model: Model) -> None:
+def test_the_result_of_a_tool_is_in_the_answer(model: Model) -> None:
     call = {"id": "call1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
-    asked = {"role": "assistant", "content": "", "tool_calls": [call]}
+    calling = {"role": "assistant", "content": "", "tool_calls": [call]}
     result = {"role": "tool", "tool_call_id": "call1", "content": '{"degrees": 4}'}
-    answer = said(model, user("Weather in Oslo?"), asked, result, tools=TOOLS)
+    answer = reply_text(model, user("Weather in Oslo?"), calling, result, tools=TOOLS)
     assert answer.endswith('The tool get_weather answered: {"degrees": 4}')
     named = {"role": "tool", "name": "thermometer", "tool_call_id": "x", "content": "4"}
-    assert said(model, user("Hi"), named).endswith("The tool thermometer answered: 4")
+    assert reply_text(model, user("Hi"), named).endswith("The tool thermometer answered: 4")
 
 
 # ---- JSON mode -----------------------------------------------------------------------------------------------------
@@ -357,28 +357,28 @@ AS_ADA = {"name": "Ada Lovelace", "birth_year": 1815, "email": "ada@example.org"
 
 
 def test_native_json_mode_answers_an_object_that_the_message_fills() -> None:
-    wanted = {"type": "json_schema", "json_schema": PERSON}
-    assert generate(LLAMA, {"prompt": ADA, "response_format": wanted}).answer()["response"] == AS_ADA
+    json_mode = {"type": "json_schema", "json_schema": PERSON}
+    assert generate(LLAMA, {"prompt": ADA, "response_format": json_mode}).answer()["response"] == AS_ADA
     assert generate(SCOUT, {"prompt": ADA, "guided_json": PERSON}).answer()["response"] == AS_ADA
 
 
 @pytest.mark.parametrize("schema", [PERSON, {"name": "person", "schema": PERSON, "strict": True}])
 def test_openai_s_json_mode_answers_text_and_takes_the_schema_in_its_envelope(schema: dict[str, Any]) -> None:
-    wanted = {"type": "json_schema", "json_schema": schema}
-    assert json.loads(said(GLM, user(ADA), response_format=wanted)) == AS_ADA
-    generation = generate(GLM, {"prompt": ADA, "response_format": wanted})
+    json_mode = {"type": "json_schema", "json_schema": schema}
+    assert json.loads(reply_text(GLM, user(ADA), response_format=json_mode)) == AS_ADA
+    generation = generate(GLM, {"prompt": ADA, "response_format": json_mode})
     text = "".join(frame["choices"][0]["delta"].get("content", "") for frame in frames(generation))
     assert json.loads(text) == AS_ADA
 
 
 def test_the_native_dialect_does_not_open_the_envelope() -> None:
-    wanted = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
-    assert "birth_year" not in generate(LLAMA, {"prompt": ADA, "response_format": wanted}).answer()["response"]
+    json_mode = {"type": "json_schema", "json_schema": {"name": "person", "schema": PERSON, "strict": True}}
+    assert "birth_year" not in generate(LLAMA, {"prompt": ADA, "response_format": json_mode}).answer()["response"]
 
 
 @BOTH
 def test_any_object_says_that_it_is_simulated(model: Model) -> None:
-    answer = said(model, user("Hello"), response_format={"type": "json_object"})
+    answer = reply_text(model, user("Hello"), response_format={"type": "json_object"})
     value = json.loads(answer) if isinstance(answer, str) else answer
     assert "simulated" in value["answer"]
 
@@ -400,7 +400,7 @@ def test_any_object_says_that_it_is_simulated(model: Model) -> None:
         (LLAMA, None, {}, 5006, "are 'json_schema'"),
     ],
 )
-def test_json_mode_that_is_not_to_be_had(model: Model, schema: Any, more: Any, code: int, words: str) -> None:
+def test_json_mode_that_fails(model: Model, schema: Any, more: Any, code: int, words: str) -> None:
     inputs = {"prompt": ADA, "response_format": {"type": "json_schema", "json_schema": schema}, **more}
     error = refused(lambda: generate(model, inputs))
     assert (error.status, error.code) == (400, code)
@@ -511,7 +511,7 @@ def test_schemas_are_combined(schema: dict[str, Any], message: str, value: Any) 
 @pytest.mark.parametrize(
     "schema", [False, {"type": "odd"}, {"enum": []}, {"minimum": "a", "type": "integer"}, {"anyOf": []}]
 )
-def test_what_no_value_fits_is_said_to_be_so(schema: Any) -> None:
+def test_an_unsatisfiable_schema_is_an_error(schema: Any) -> None:
     with pytest.raises(UnsatisfiableError):
         instance(schema, "Hello 5")
 
@@ -528,29 +528,29 @@ def picture() -> bytes:
 URI = f"data:image/png;base64,{base64.b64encode(picture()).decode()}"
 
 
-def shown(url: str) -> dict[str, Any]:
+def image_message(url: str) -> dict[str, Any]:
     return user([{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}])
 
 
 @pytest.mark.parametrize("model", [SCOUT, LLAMA_VISION, KIMI], ids=lambda model: model.id)
 def test_an_image_is_described(model: Model) -> None:
-    assert "PNG image of 64x32 pixels, mostly red" in said(model, shown(URI))
+    assert "PNG image of 64x32 pixels, mostly red" in reply_text(model, image_message(URI))
 
 
 @pytest.mark.parametrize("image", [list(picture()), base64.b64encode(picture()).decode(), URI])
 def test_llama_vision_takes_its_image_as_an_input_of_its_own(image: Any) -> None:
-    for asked in ({"prompt": "What is this?"}, {"messages": [user("What is this?")]}):
-        assert "64x32" in generate(LLAMA_VISION, {**asked, "image": image}).text
+    for inputs in ({"prompt": "What is this?"}, {"messages": [user("What is this?")]}):
+        assert "64x32" in generate(LLAMA_VISION, {**inputs, "image": image}).text
 
 
 @pytest.mark.parametrize(
     ("model", "message", "code", "words"),
     [
-        (KIMI, shown("data:image/png;base64,aGVsbG8="), 3030, "Invalid image"),
-        (KIMI, shown("data:image/png;base64,*"), 5004, "Invalid base64"),
-        (SCOUT, shown("https://example.org/cat.png"), 5006, "HTTP URL is not accepted"),
-        (GLM, shown(URI), 5006, "not a multimodal model"),
-        (PLAIN, shown(URI), 5006, "Type mismatch of '/messages/0/content', 'array' not in 'string'"),
+        (KIMI, image_message("data:image/png;base64,aGVsbG8="), 3030, "Invalid image"),
+        (KIMI, image_message("data:image/png;base64,*"), 5004, "Invalid base64"),
+        (SCOUT, image_message("https://example.org/cat.png"), 5006, "HTTP URL is not accepted"),
+        (GLM, image_message(URI), 5006, "not a multimodal model"),
+        (PLAIN, image_message(URI), 5006, "Type mismatch of '/messages/0/content', 'array' not in 'string'"),
         (
             KIMI,
             user([{"type": "image_url", "image_url": {}}]),
@@ -561,7 +561,7 @@ def test_llama_vision_takes_its_image_as_an_input_of_its_own(image: Any) -> None
         (KIMI, user([5]), 5006, "Type mismatch of '/messages/0/content/0', 'number' not in 'object'"),
     ],
 )
-def test_an_image_that_is_not_taken(model: Model, message: dict[str, Any], code: int, words: str) -> None:
+def test_an_image_that_is_refused(model: Model, message: dict[str, Any], code: int, words: str) -> None:
     error = refused(lambda: generate(model, {"messages": [message]}))
     assert error.code == code
     assert words in error.description
@@ -569,13 +569,13 @@ def test_an_image_that_is_not_taken(model: Model, message: dict[str, Any], code:
 
 def test_parts_of_text_are_one_text() -> None:
     parts = user([{"type": "text", "text": "My name is Ada."}, {"type": "text", "text": "What is my name?"}])
-    assert said(LLAMA, parts).endswith("My name is Ada.")
+    assert reply_text(LLAMA, parts).endswith("My name is Ada.")
 
 
 # ---- reasoning and the Responses form ------------------------------------------------------------------------------
 
 
-def test_reasoning_comes_apart_from_the_answer_and_counts() -> None:
+def test_reasoning_is_separate_from_the_answer_and_counts() -> None:
     generation = generate(GLM, {"prompt": "Hello"})
     message = generation.answer()["choices"][0]["message"]
     assert message["reasoning_content"].startswith("Simulated reasoning")
@@ -593,7 +593,7 @@ def test_reasoning_can_be_turned_off_where_the_model_lets() -> None:
     assert "reasoning_content" in generate(GPT_OSS, off).answer()["choices"][0]["message"]
 
 
-def test_a_native_model_thinks_within_its_answer() -> None:
+def test_native_reasoning_is_part_of_the_answer() -> None:
     assert generate(R1, {"prompt": "Hello"}).answer()["response"].startswith("<think>\nSimulated reasoning")
 
 
@@ -645,7 +645,7 @@ def test_the_events_of_a_response_make_the_response(inputs: dict[str, Any]) -> N
 # ---- any dialect, limits, and what is refused ----------------------------------------------------------------------
 
 
-def test_an_answer_made_elsewhere_is_written_in_any_dialect() -> None:
+def test_an_answer_of_a_real_model_is_written_in_any_dialect() -> None:
     call = GeneratedCall("id1", "add", ['{"a":', " 1}"])
     generation = Generation(LLAMA, ["Hi", " there"], 5, "stop", reasoning=["Hm"], calls=[call])
     assert generation.answer("native")["tool_calls"] == [{"name": "add", "arguments": {"a": 1}}]
@@ -667,8 +667,8 @@ def test_an_answer_stops_at_its_limit(model: Model) -> None:
 
 def test_other_limits_and_stops_of_openai_s_dialect() -> None:
     assert generate(GLM, {"prompt": "Hello", "max_completion_tokens": 5}).usage["completion_tokens"] == 5
-    assert said(GLM, user("Hello"), stop=" simulated") == "This is a"
-    assert said(GLM, user("Hello"), stop=["zzz", " answer"]) == "This is a simulated"
+    assert reply_text(GLM, user("Hello"), stop=" simulated") == "This is a"
+    assert reply_text(GLM, user("Hello"), stop=["zzz", " answer"]) == "This is a simulated"
 
 
 def test_arguments_are_cut_at_the_limit_too() -> None:
@@ -682,10 +682,10 @@ def test_a_content_of_null_is_for_assistants_of_openai_s_dialect_only(model: Mod
     call = {"id": "a", "type": "function", "function": {"name": "add", "arguments": "{}"}}
     messages = [user("Hi"), {"role": "assistant", "content": None, "tool_calls": [call]}, user("Hello")]
     if model.dialect == "openai":
-        assert "“Hello”" in said(model, *messages)
+        assert "“Hello”" in reply_text(model, *messages)
     else:
-        assert "'null' not in 'string'" in refused(lambda: said(model, *messages)).description
-    assert "'null' not in 'string'" in refused(lambda: said(model, user(None))).description
+        assert "'null' not in 'string'" in refused(lambda: reply_text(model, *messages)).description
+    assert "'null' not in 'string'" in refused(lambda: reply_text(model, user(None))).description
 
 
 NOT_TAKEN: list[tuple[Model, dict[str, Any], str]] = [
@@ -726,7 +726,7 @@ NOT_TAKEN: list[tuple[Model, dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("model", "inputs", "words"), NOT_TAKEN)
-def test_what_a_model_does_not_take(model: Model, inputs: dict[str, Any], words: str) -> None:
+def test_invalid_inputs_are_refused(model: Model, inputs: dict[str, Any], words: str) -> None:
     error = refused(lambda: generate(model, {**({} if "input" in inputs else {"prompt": "Hello"}), **inputs}))
     assert (error.status, error.code) == (400, 5006)
     assert words in error.description
@@ -735,7 +735,7 @@ def test_what_a_model_does_not_take(model: Model, inputs: dict[str, Any], words:
 def test_tools_and_history_count_as_prompt() -> None:
     alone = generate(LLAMA, {"prompt": "Hello"}).prompt_tokens
     assert generate(LLAMA, {"prompt": "Hello", "tools": TOOLS}).prompt_tokens > alone + 100
-    assert generate(KIMI, {"messages": [shown(URI)]}).prompt_tokens > 700
+    assert generate(KIMI, {"messages": [image_message(URI)]}).prompt_tokens > 700
 
 
 def test_a_retired_model_says_when_it_was_retired() -> None:

@@ -1,4 +1,4 @@
-"""Images of the simulator: painted, painted over, described."""
+"""Simulated images: painted, painted over, described."""
 
 import base64
 import io
@@ -41,7 +41,7 @@ def pixels(image: Image.Image) -> np.ndarray[Any, np.dtype[np.int16]]:
 
 
 def png(image: Image.Image) -> list[int]:
-    """The image as a Worker sends it."""
+    """PNG of the image as a Worker sends it, a list of bytes."""
     file = io.BytesIO()
     image.save(file, "PNG")
     return list(file.getvalue())
@@ -85,7 +85,7 @@ def test_a_model_answers_in_its_form_and_size(
     assert (image.format, image.size) == (format_, size)
 
 
-def test_the_size_is_the_one_asked_for() -> None:
+def test_the_size_is_that_of_the_inputs() -> None:
     assert picture(SDXL, {"prompt": "a", "width": 640, "height": 256}).size == (640, 256)
     assert picture(FLUX_2, {"prompt": "a", "width": "300", "height": "256"}).size == (300, 256)
     assert picture(LUCID, {"prompt": "a", "width": 1, "height": 40}).size == (1, 40)
@@ -99,7 +99,7 @@ def test_the_same_prompt_and_seed_make_the_same_picture_and_others_another() -> 
     assert one != content(DREAMSHAPER, {**SMALL, "seed": 1})
 
 
-def test_the_picture_is_no_plain_surface_and_has_letters() -> None:
+def test_the_picture_is_not_plain_and_shows_text() -> None:
     seen = pixels(picture(SDXL, SMALL))
     assert seen.std() > 20
     panel = seen[150:240].min(axis=2)
@@ -119,12 +119,12 @@ def test_any_prompt_can_be_drawn(prompt: str) -> None:
         assert picture(SDXL, {"prompt": prompt, "width": width, "height": height}).size == (width, height)
 
 
-def test_strength_says_how_much_of_the_given_image_is_left() -> None:
-    given = pixels(red())
+def test_strength_is_the_share_of_the_paint() -> None:
+    original = pixels(red())
 
     def distance(strength: float) -> float:
         made = picture(IMG2IMG, {"prompt": "a cat", "image": png(red()), "strength": strength})
-        return float(np.abs(pixels(made) - given).mean())
+        return float(np.abs(pixels(made) - original).mean())
 
     assert distance(0) == 0
     assert 0 < distance(0.3) < distance(0.6) < distance(1)
@@ -134,7 +134,7 @@ def test_strength_says_how_much_of_the_given_image_is_left() -> None:
     )
 
 
-def test_the_given_image_may_be_base64_and_sets_the_size_if_none_is_asked_for() -> None:
+def test_the_input_image_may_be_base64_and_is_the_default_size() -> None:
     image = png(red(300, 260))
     encoded = base64.b64encode(bytes(image)).decode()
     inputs = {"prompt": "a cat", "strength": 0.5}
@@ -153,7 +153,7 @@ def test_inpainting_changes_what_the_mask_selects_and_nothing_else() -> None:
     assert changed[inside].mean() > 0.99
 
 
-def test_flux_2_starts_from_the_images_of_its_form() -> None:
+def test_flux_2_paints_over_the_images_of_its_form() -> None:
     form = {"prompt": "a cat", "width": "256", "height": "256", "input_image_0": bytes(png(red()))}
     alone = pixels(picture(FLUX_2, {"prompt": "a cat", "width": "256", "height": "256"}))
     made = pixels(picture(FLUX_2, form))
@@ -195,7 +195,7 @@ def test_flux_2_starts_from_the_images_of_its_form() -> None:
         (INPAINTING, {"prompt": "a", "image": png(red())}, "required properties at '/' are 'mask'"),
     ],
 )
-def test_what_a_painter_does_not_take_is_5006(model: str, inputs: dict[str, Any], words: str) -> None:
+def test_invalid_inputs_of_image_models_are_5006(model: str, inputs: dict[str, Any], words: str) -> None:
     error = refusal(paint, model, inputs)
     assert (error.status, error.code) == (400, 5006)
     assert words in error.description
@@ -231,8 +231,8 @@ def test_flux_2_takes_no_image_beyond_512_pixels() -> None:
 def test_a_description_is_honest_about_size_format_and_colours(model: str) -> None:
     image = red(300, 200)
     image.paste((255, 255, 255), (0, 0, 75, 200))
-    said = describe(find(model), {"image": png(image), "prompt": "What is it?"})["description"]
-    assert said == (
+    description = describe(find(model), {"image": png(image), "prompt": "What is it?"})["description"]
+    assert description == (
         "[simulated] A landscape PNG image of 300x200 pixels, mostly red (75%) and white (25%). "
         "You asked: “What is it?”."
     )
@@ -284,12 +284,12 @@ def test_moondream_answers_each_of_its_tasks() -> None:
         (MOONDREAM, {"image": png(red()), "temperature": 3}, 5006, "'/temperature' must be <= 2"),
     ],
 )
-def test_what_a_describer_does_not_take_is_refused(model: str, inputs: dict[str, Any], code: int, words: str) -> None:
+def test_invalid_inputs_of_image_to_text_are_refused(model: str, inputs: dict[str, Any], code: int, words: str) -> None:
     error = refusal(describe, model, inputs)
     assert (error.status, error.code) == (400, code)
     assert words in error.description
 
 
-def test_an_image_elsewhere_is_not_fetched() -> None:
+def test_an_image_url_is_not_fetched() -> None:
     with pytest.raises(NotSimulated):
         describe(find(MOONDREAM), {"image": "https://example.com/cat.png"})

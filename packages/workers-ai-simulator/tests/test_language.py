@@ -1,4 +1,4 @@
-"""Translation, classification, summaries and guarding, as the models of Workers AI take and answer them."""
+"""Translation, classification, summaries and safety checks: inputs, answers and errors of each model."""
 
 from collections.abc import Callable
 from typing import Any
@@ -96,23 +96,23 @@ def positive(of: str) -> float:
     return positive["score"]
 
 
-def test_kind_words_are_positive_and_unkind_ones_negative() -> None:
+def test_positive_and_negative_words_decide() -> None:
     assert positive("This pizza is great!") > 0.8
     assert positive("What an awful, boring film.") < 0.1
     assert positive("The table is brown.") == 0.5
 
 
-def test_more_kind_words_are_more_positive() -> None:
+def test_more_positive_words_score_higher() -> None:
     assert positive("great") < positive("great, wonderful") < positive("great, wonderful, lovely")
 
 
-def test_a_negation_turns_what_follows_shortly() -> None:
+def test_a_negation_turns_round_the_next_words() -> None:
     assert positive("not a very good film") < 0.2
     assert positive("This isn't bad") > 0.8
     assert positive("It is not red, but whoever looks for a good film is right here") > 0.8
 
 
-def test_endings_and_capitals_do_not_matter() -> None:
+def test_suffixes_and_case_do_not_matter() -> None:
     assert positive("LOVED it") == positive("loves it") > 0.8
 
 
@@ -138,7 +138,7 @@ def summary(of: str, **inputs: Any) -> str:
     return answer["summary"]
 
 
-def test_a_summary_is_the_sentences_that_say_most_in_their_order() -> None:
+def test_a_summary_has_the_weightiest_sentences_in_order() -> None:
     assert summary(ARTICLE) == (
         "The Eiffel Tower is a tower in Paris. "
         '"Every visitor of the tower sees Paris," they say. Most visitors of Paris see the tower.'
@@ -162,11 +162,11 @@ def test_a_summary_of_one_sentence_is_that_sentence() -> None:
         ("Paris Rome. Rome Paris. Rome, Paris. One, three, five, ten, eight Rome and Paris.", None),
     ],
 )
-def test_sentences_end_where_a_reader_ends_them(of: str, first_three: str | None) -> None:
+def test_sentences_end_at_their_ends_only(of: str, first_three: str | None) -> None:
     assert summary(of) == (first_three or "Paris Rome. Rome Paris. Rome, Paris.")
 
 
-def test_small_words_do_not_make_a_sentence_important() -> None:
+def test_stop_words_have_no_weight() -> None:
     of = "It is as it is and it was as it was. Cats like milk. Cats like fish."
     assert summary(of, max_length=12) == "Cats like milk. Cats like fish."
 

@@ -36,7 +36,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("said", "ids"),
+    ("names", "ids"),
     [
         ("bge", [SMALL, BASE, LARGE]),
         ("bge-base", [BASE]),
@@ -46,21 +46,21 @@ def environment(**more: str) -> dict[str, str]:
         ("bge-large, bge-small,bge-large", [LARGE, SMALL]),
     ],
 )
-def test_models_are_chosen_by_several_names(said: str, ids: list[str]) -> None:
-    assert model_ids(said) == ids
+def test_models_have_several_names(names: str, ids: list[str]) -> None:
+    assert model_ids(names) == ids
 
 
-@pytest.mark.parametrize("said", ["", "bge-m3", "minilm", "bge-base,", M3])
-def test_a_model_that_fastembed_has_not_is_refused(said: str) -> None:
+@pytest.mark.parametrize("names", ["", "bge-m3", "minilm", "bge-base,", M3])
+def test_a_model_unknown_to_fastembed_is_refused(names: str) -> None:
     with pytest.raises(EmbeddingsError, match=r"is none of bge, BAAI/bge-small-en-v1\.5"):
-        model_ids(said)
+        model_ids(names)
 
 
 # ---- with a stand-in for fastembed ---------------------------------------------------------------------------------
 
 
 class StandIn:
-    """As much of `fastembed.TextEmbedding` as is used: all texts of a model get one vector, not of unit length."""
+    """The part of `fastembed.TextEmbedding` that is used; all texts of a model get one vector, not of unit length."""
 
     known: list[dict[str, Any]]
     opened: list[tuple[str, str | None, bool]]
@@ -102,7 +102,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
     return StandIn
 
 
-def test_vectors_are_fastembed_s_made_of_unit_length(stand_in: type[StandIn]) -> None:
+def test_vectors_are_fastembed_s_scaled_to_unit_length(stand_in: type[StandIn]) -> None:
     local = LocalEmbeddings([SMALL, BASE, LARGE])
     for model_id in NAMES:
         answer = embed(MODELS[model_id], {"text": ["a", "half an emoji: \ud83d"]}, local.vectors)
@@ -112,7 +112,7 @@ def test_vectors_are_fastembed_s_made_of_unit_length(stand_in: type[StandIn]) ->
         assert np.allclose(answer["data"], dimensions**-0.5)
 
 
-def test_each_pooling_is_one_of_its_own(stand_in: type[StandIn]) -> None:
+def test_each_pooling_is_a_model_of_its_own(stand_in: type[StandIn]) -> None:
     local = LocalEmbeddings([SMALL])
     answers = [embed(MODELS[SMALL], {"text": "a", "pooling": each}, local.vectors) for each in ("mean", "cls")]
     assert [answer["data"][0][0] > 0 for answer in answers] == [True, False]
@@ -121,14 +121,14 @@ def test_each_pooling_is_one_of_its_own(stand_in: type[StandIn]) -> None:
     assert added["sources"] == {"hf": "Qdrant/BAAI/bge-small-en-v1.5"}
 
 
-def test_a_model_is_loaded_once_and_from_the_cache_given(stand_in: type[StandIn], tmp_path: Path) -> None:
+def test_a_model_is_loaded_once_and_from_the_cache_folder(stand_in: type[StandIn], tmp_path: Path) -> None:
     local = LocalEmbeddings([SMALL], tmp_path)
     for _ in range(3):
         embed(MODELS[SMALL], {"text": "a", "pooling": "cls"}, local.vectors)
     assert stand_in.opened == [("BAAI/bge-small-en-v1.5", str(tmp_path), True)]
 
 
-def test_what_is_not_in_the_cache_is_downloaded_and_that_is_said(
+def test_weights_missing_in_the_cache_are_downloaded_with_a_note(
     stand_in: type[StandIn], capfd: pytest.CaptureFixture[str]
 ) -> None:
     stand_in.is_cached = False
@@ -138,7 +138,7 @@ def test_what_is_not_in_the_cache_is_downloaded_and_that_is_said(
     assert "BAAI/bge-small-en-v1.5, which may have to be downloaded first" in capfd.readouterr().err
 
 
-def test_weights_that_cannot_be_had_fail_the_call_and_not_the_next(stand_in: type[StandIn], tmp_path: Path) -> None:
+def test_weights_that_cannot_be_loaded_fail_this_call_only(stand_in: type[StandIn], tmp_path: Path) -> None:
     stand_in.is_cached = stand_in.can_download = False
     local = LocalEmbeddings([SMALL], tmp_path)
     with pytest.raises(UpstreamError) as caught:
@@ -149,7 +149,7 @@ def test_weights_that_cannot_be_had_fail_the_call_and_not_the_next(stand_in: typ
     assert embed(MODELS[SMALL], {"text": "a"}, local.vectors)["shape"] == [1, 384]
 
 
-def test_models_that_were_not_chosen_stay_lexical(stand_in: type[StandIn]) -> None:
+def test_other_models_stay_lexical(stand_in: type[StandIn]) -> None:
     local = LocalEmbeddings([SMALL])
     for model_id in (BASE, M3):
         assert embed(MODELS[model_id], {"text": "a"}, local.vectors) == embed(MODELS[model_id], {"text": "a"})
@@ -192,7 +192,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         (["--embeddings-cache", "weights"], "--embeddings-cache needs --embeddings"),
     ],
 )
-def test_options_that_cannot_be_understood_end_the_start(arguments: list[str], words: str) -> None:
+def test_wrong_options_end_the_start(arguments: list[str], words: str) -> None:
     done = started(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
@@ -210,7 +210,7 @@ FIRST = WORDS.index("[CLS]")
 
 
 def tiny_model(folder: Path) -> Any:
-    """A model with bge-small's inputs and files, each token's vector a row of the table that is returned."""
+    """A model with bge-small's inputs and files. Returns the table whose rows are the vectors of the tokens."""
     onnx = importlib.import_module("onnx")
     helper, tensors = onnx.helper, onnx.TensorProto
     table = np.random.default_rng(1).standard_normal((len(WORDS), 384)).astype(np.float32)
@@ -241,7 +241,7 @@ def tiny_model(folder: Path) -> Any:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> tuple[Path, Any]:
-    """A cache as a download of bge-small would leave it, but for the weights; and these."""
+    """A cache like that of a download of bge-small, but with other weights; and these weights."""
     repository = tmp_path / "models--Qdrant--bge-small-en-v1.5-onnx-Q"
     snapshot = repository / "snapshots" / "0123abc"
     snapshot.mkdir(parents=True)
@@ -255,7 +255,7 @@ def unit(vector: Any) -> Any:
 
 
 @needs_fastembed
-def test_fastembed_pools_as_it_is_asked_to(cache: tuple[Path, Any]) -> None:
+def test_fastembed_pools_as_the_inputs_say(cache: tuple[Path, Any]) -> None:
     folder, table = cache
     local = LocalEmbeddings([SMALL], folder)
     texts = {"text": ["paris france", "bread"]}

@@ -1,4 +1,4 @@
-"""--speech: recordings recognised by faster-whisper, for which a stand-in is put here."""
+"""--speech: recordings recognised by faster-whisper, with a stand-in for it."""
 
 import base64
 import importlib.util
@@ -48,7 +48,7 @@ def start(model: str) -> Generator[httpx.Client]:
 
 
 @pytest.fixture
-def hearing(engine: None) -> Generator[httpx.Client]:
+def simulator(engine: None) -> Generator[httpx.Client]:
     yield from start("base.en")
 
 
@@ -61,20 +61,20 @@ def run(client: httpx.Client, model: str, inputs: object) -> httpx.Response:
     return client.post(f"/client/v4/accounts/any/ai/run/{model}", json=inputs)
 
 
-def test_a_recording_is_what_the_engine_hears(hearing: httpx.Client) -> None:
-    heard = run(hearing, "@cf/openai/whisper", {"audio": list(RECORDING)}).json()["result"]
-    assert heard["text"] == f"Heard by base.en in {len(RECORDING)} bytes."
-    assert heard["words"][0]["word"] == "Heard"
+def test_the_engine_transcribes_a_recording(simulator: httpx.Client) -> None:
+    transcript = run(simulator, "@cf/openai/whisper", {"audio": list(RECORDING)}).json()["result"]
+    assert transcript["text"] == f"Heard by base.en in {len(RECORDING)} bytes."
+    assert transcript["words"][0]["word"] == "Heard"
     audio = base64.b64encode(RECORDING).decode()
-    turbo = run(hearing, "@cf/openai/whisper-large-v3-turbo", {"audio": audio}).json()["result"]
-    assert turbo["text"] == heard["text"]
-    assert hearing.get("/simulator").json()["local_speech"] == "base.en"
+    turbo = run(simulator, "@cf/openai/whisper-large-v3-turbo", {"audio": audio}).json()["result"]
+    assert turbo["text"] == transcript["text"]
+    assert simulator.get("/simulator").json()["local_speech"] == "base.en"
 
 
-def test_what_the_simulator_has_spoken_needs_no_engine(hearing: httpx.Client) -> None:
-    spoken = run(hearing, "@cf/deepgram/aura-1", {"text": "Hello there", "container": "wav"}).content
-    heard = hearing.post("/client/v4/accounts/any/ai/run/@cf/openai/whisper", content=spoken)
-    assert heard.json()["result"]["text"] == "Hello there"
+def test_speech_of_the_simulator_needs_no_engine(simulator: httpx.Client) -> None:
+    spoken = run(simulator, "@cf/deepgram/aura-1", {"text": "Hello there", "container": "wav"}).content
+    answer = simulator.post("/client/v4/accounts/any/ai/run/@cf/openai/whisper", content=spoken)
+    assert answer.json()["result"]["text"] == "Hello there"
 
 
 def test_an_engine_that_fails_is_an_error_with_its_reason(broken: httpx.Client) -> None:

@@ -1,4 +1,4 @@
-"""`toMarkdown()` of the simulator: what a reader of the Markdown sees, and what the binding's class and the SDK get."""
+"""`toMarkdown()`: the Markdown of each format, and its HTTP interface for the binding and the SDK."""
 
 import base64
 import io
@@ -84,7 +84,7 @@ def picture(kind: str = "PNG", colour: str = "red") -> bytes:
 
 
 def repacked(archive: bytes, name: str, part: bytes) -> bytes:
-    """The archive with one part in place of another."""
+    """The archive with one part replaced."""
     content = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as new:
         for each in old.namelist():
@@ -122,7 +122,7 @@ def test_a_pdf_has_its_name_its_metadata_and_its_pages() -> None:
     assert text.endswith("\n\n## Contents\n### Page 1\nHello from page one\n\n### Page 2\nAnd from two")
 
 
-def test_a_pdf_leaves_its_metadata_out_when_asked() -> None:
+def test_the_metadata_of_a_pdf_can_be_left_out() -> None:
     text = markdown("report.pdf", pdf("Hello"), pdf={"metadata": False})
     assert text == "# report.pdf\n## Contents\n### Page 1\nHello"
 
@@ -189,7 +189,7 @@ def test_json_ld_comes_last_and_broken_json_ld_not_at_all() -> None:
     assert markdown("page.html", page) == 'Text\n\n```json\n{"@type":"Thing"}\n```'
 
 
-def test_pictures_in_a_page_are_described_only_when_asked_and_never_fetched() -> None:
+def test_pictures_in_a_page_are_described_on_request_only_and_never_fetched() -> None:
     data = base64.b64encode(picture()).decode()
     page = f'<p>Look:</p><img src="data:image/png;base64,{data}"><img src="http://127.0.0.1:1/x.png">' * 3
     assert markdown("page.html", page) == "Look:\n\nLook:\n\nLook:"
@@ -209,7 +209,7 @@ def test_pictures_in_a_page_are_described_only_when_asked_and_never_fetched() ->
         ("<meta charset=windows-9999><p>café".encode(), ""),
     ],
 )
-def test_encodings_are_found_out(content: bytes, mime_type: str) -> None:
+def test_encodings_are_detected(content: bytes, mime_type: str) -> None:
     assert markdown("page.html", content, mime_type).endswith("café")
 
 
@@ -236,7 +236,7 @@ def test_a_word_document_keeps_its_structure() -> None:
     assert "| Ada | 36 |" in text
 
 
-def test_pictures_in_a_word_document_are_described_when_asked() -> None:
+def test_pictures_in_a_word_document_are_described_on_request() -> None:
     document = word(picture(colour="blue"))
     assert "simulated" not in markdown("minutes.docx", document)
     assert "mostly blue" in markdown("minutes.docx", document, docx={"images": {"convert": True}})
@@ -306,7 +306,7 @@ def test_half_a_file_is_an_error(content: bytes) -> None:
 
 
 @pytest.mark.parametrize("extension", ["odt", "ods", "numbers", "xls", "xlsb", "et"])
-def test_what_upstream_converts_and_the_simulator_does_not_is_said(extension: str) -> None:
+def test_formats_that_are_not_simulated_are_an_error(extension: str) -> None:
     assert f".{extension}" in [each["extension"] for each in SUPPORTED]
     assert "not simulated" in error(f"file.{extension}", b"anything")
 
@@ -357,7 +357,7 @@ def test_entities_are_refused_wherever_xml_is_read() -> None:
     assert "entities" in error("a.svg", f"{ENTITY}<svg><text>&e;</text></svg>")
 
 
-def test_a_workbook_of_a_password_is_an_error() -> None:
+def test_a_workbook_with_a_password_is_an_error() -> None:
     assert "encrypted" in error("a.xlsx", bytes.fromhex("d0cf11e0a1b11ae1") + bytes(1000))
 
 
@@ -370,7 +370,7 @@ def test_too_many_cells_are_an_error() -> None:
 # ---- options -----------------------------------------------------------------------------------------------------
 
 
-def test_plain_text_has_no_signs_of_markdown() -> None:
+def test_plain_text_has_no_markup() -> None:
     page = "<h2>Title</h2><p>A <b>bold</b> <a href='/x'>link</a>, 2 * 3<ul><li>one</ul><table><tr><th>A<th>B</table>"
     converted = result("page.html", page, output={"format": "text"})
     assert converted["format"] == "text"
@@ -379,7 +379,7 @@ def test_plain_text_has_no_signs_of_markdown() -> None:
 
 
 @pytest.mark.parametrize("options", [{"html": None}, {"html": []}, {"pdf": "x"}, {"output": {"format": 3}}])
-def test_options_of_other_shapes_are_passed_over(options: dict[str, Any]) -> None:
+def test_malformed_options_are_ignored(options: dict[str, Any]) -> None:
     assert markdown("page.html", "<p>Hi", **options) == "Hi"
 
 
@@ -394,7 +394,7 @@ async def client() -> AsyncIterator[httpx.AsyncClient]:
 
 
 def sent(name: str, content: bytes, mime_type: str) -> dict[str, str]:
-    """A file as the `ToMarkdownService` class sends it."""
+    """A file, as the `ToMarkdownService` class sends it."""
     return {"name": name, "mimeType": mime_type, "data": base64.b64encode(content).decode()}
 
 
@@ -450,7 +450,7 @@ async def test_the_binding_gets_errors_from_which_it_can_throw(
     assert response.json()["errors"][0]["message"]
 
 
-async def test_half_a_surrogate_pair_in_a_name_or_a_file_is_no_reason_to_fail(client: httpx.AsyncClient) -> None:
+async def test_unpaired_surrogates_in_a_name_or_a_file_do_not_fail(client: httpx.AsyncClient) -> None:
     page = b'<script type="application/ld+json">"a\\ud800"</script>'
     body = {"files": [sent("a\ud800.html", page, "text/html"), sent("b.\ud800", b"x", "\ud800")]}
     response = await client.post(f"{BINDING}/transformer", content=json.dumps(body))
@@ -496,7 +496,7 @@ async def test_the_rest_api_refuses_other_bodies(client: httpx.AsyncClient, requ
 
 
 async def test_the_official_python_library_reads_the_formats() -> None:
-    # its transform() cannot be tried: in 5.9.0 it fails before it sends anything
+    # its transform() is not tested: in 5.9.0 it fails before it sends the request
     http_client = httpx.AsyncClient(transport=httpx.ASGITransport(Starlette(routes=routes(Traffic()))))
     base_url = "https://simulator/client/v4"
     async with cloudflare.AsyncCloudflare(api_token="any", base_url=base_url, http_client=http_client) as sdk:

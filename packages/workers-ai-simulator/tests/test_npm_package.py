@@ -1,4 +1,4 @@
-"""The npm package: it agrees with the Python package, and is the Miniflare plugin."""
+"""The npm package: its metadata agree with the Python package's, and its module is the Miniflare plugin."""
 
 import json
 import shutil
@@ -30,7 +30,7 @@ def test_a_project_requires_the_plugin_by_the_package_s_name(tmp_path: Path) -> 
         file = modules / NPM["name"] / name
         file.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(PACKAGE / name, file)
-    # wrangler brings the real one
+    # a stand-in; the real one comes with wrangler
     (modules / "miniflare").mkdir()
     (modules / "miniflare/index.js").write_text("exports.ProxyNodeBinding = class {};")
     program = 'import("workers-ai-simulator").then(({ plugins }) => console.log(...Object.keys(plugins)))'

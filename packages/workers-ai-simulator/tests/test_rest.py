@@ -1,4 +1,4 @@
-"""Cloudflare's REST API as its clients use it: the official SDKs, plain requests."""
+"""Cloudflare's REST API through its clients: the official SDKs, and plain HTTP requests."""
 
 import json
 from typing import Any
@@ -44,9 +44,9 @@ def test_the_cloudflare_sdk_pages_through_the_models(cloudflare_sdk: Cloudflare)
     names = [model["name"] for model in listed]
     assert CHAT in names
     assert len(names) == len(set(names)) > 40
-    found: list[Any] = list(cloudflare_sdk.ai.models.list(account_id="any", task="Text Embeddings", search="bge"))
-    assert found
-    assert all("bge" in model["name"] and model["task"]["name"] == "Text Embeddings" for model in found)
+    models: list[Any] = list(cloudflare_sdk.ai.models.list(account_id="any", task="Text Embeddings", search="bge"))
+    assert models
+    assert all("bge" in model["name"] and model["task"]["name"] == "Text Embeddings" for model in models)
 
 
 def test_the_cloudflare_sdk_raises_its_errors(cloudflare_sdk: Cloudflare) -> None:
@@ -133,8 +133,8 @@ def test_requests_gets_the_envelope_bytes_or_a_stream(simulator_process: Simulat
 
 def test_a_sound_is_sent_as_the_body_itself(http: httpx.Client) -> None:
     spoken = http.post(f"{ACCOUNT}/ai/run/@cf/deepgram/aura-1", json={"text": "Hello there", "container": "wav"})
-    heard = http.post(f"{ACCOUNT}/ai/run/@cf/openai/whisper", content=spoken.content)
-    assert heard.json()["result"]["text"] == "Hello there"
+    answer = http.post(f"{ACCOUNT}/ai/run/@cf/openai/whisper", content=spoken.content)
+    assert answer.json()["result"]["text"] == "Hello there"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Speech of the simulator: text read aloud, and recordings written down."""
+"""Simulated speech: text spoken, and recordings transcribed."""
 
 import base64
 import io
@@ -33,7 +33,7 @@ def sound(model: str, **inputs: Any) -> Media:
 
 
 def silence(seconds: float, rate: int = 8000) -> bytes:
-    """A WAV file as others write it."""
+    """A WAV file, as other programs write it."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(1)
@@ -47,15 +47,15 @@ def base64_of(audio: bytes) -> str:
     return base64.b64encode(audio).decode()
 
 
-def heard(model: str, audio: bytes, **others: Any) -> dict[str, Any]:
-    """What the model hears, given the sound in the way in which it takes it."""
-    given: dict[str, Any] = {
+def transcribed(model: str, audio: bytes, **others: Any) -> dict[str, Any]:
+    """Answer of a speech-to-text model, with the sound in the input that it takes."""
+    inputs: dict[str, Any] = {
         WHISPER: {"audio": list(audio)},
         TURBO: {"audio": base64_of(audio)},
         NOVA: {"audio": {"body": audio, "contentType": "audio/wav"}},
         FLUX: {"audio": audio, "encoding": "linear16", "sample_rate": "8000"},
     }[model]
-    return transcribe(find(model), given | others)
+    return transcribe(find(model), inputs | others)
 
 
 def refusal(answer: Any, model: str, inputs: dict[str, Any]) -> UpstreamError:
@@ -120,13 +120,13 @@ def test_an_encoding_is_what_the_file_says(
 
 
 def mu_law(coded: bytes) -> list[int]:
-    """By the table of ITU-T G.711."""
+    """Decode samples by the table of ITU-T G.711."""
     numbers = [~byte & 0xFF for byte in coded]
     return [(-1 if n & 0x80 else 1) * ((((n & 15) << 3) + 132 << (n >> 4 & 7)) - 132) for n in numbers]
 
 
 def a_law(coded: bytes) -> list[int]:
-    """By the table of ITU-T G.711."""
+    """Decode samples by the table of ITU-T G.711."""
     numbers = [byte ^ 0x55 for byte in coded]
     sizes = [((n & 15) << 4) + 8 if not n & 0x70 else ((n & 15) << 4) + 264 << (n >> 4 & 7) - 1 for n in numbers]
     return [size if n & 0x80 else -size for n, size in zip(numbers, sizes, strict=True)]
@@ -149,9 +149,9 @@ ENCODED = ("linear16", "mulaw", "alaw")
 
 
 @pytest.mark.parametrize("text", ["…", " ", "x", "!?!?", "👋🏽 \ud83d", "hmm " * 400, "ч" * 2000])
-def test_any_text_can_be_spoken_and_is_heard(text: str) -> None:
+def test_any_text_can_be_spoken_and_is_transcribed(text: str) -> None:
     audio = sound(AURA, text=text).content
-    answer = heard(WHISPER, audio)
+    answer = transcribed(WHISPER, audio)
     if text.strip():
         assert answer["text"] == " ".join(text.encode("utf-8", "replace").decode().split())
     else:
@@ -177,7 +177,7 @@ def test_any_text_can_be_spoken_and_is_heard(text: str) -> None:
         (AURA, {"text": "a", "bit_rate": "high"}, "Type mismatch of '/bit_rate', 'string' not in 'number'"),
     ],
 )
-def test_what_a_speaker_does_not_take_is_5006(model: str, inputs: dict[str, Any], words: str) -> None:
+def test_invalid_inputs_of_text_to_speech_are_5006(model: str, inputs: dict[str, Any], words: str) -> None:
     error = refusal(speak, model, inputs)
     assert (error.status, error.code) == (400, 5006)
     assert words in error.description
@@ -186,7 +186,7 @@ def test_what_a_speaker_does_not_take_is_5006(model: str, inputs: dict[str, Any]
 # ---- speech to text ----------------------------------------------------------------------------------------------
 
 
-def test_what_the_simulator_has_spoken_is_heard_word_for_word() -> None:
+def test_speech_of_the_simulator_is_transcribed_word_for_word() -> None:
     melo = speak(find(MELO), {"prompt": TEXT})
     assert isinstance(melo, dict)
     for audio in (
@@ -194,21 +194,21 @@ def test_what_the_simulator_has_spoken_is_heard_word_for_word() -> None:
         sound(AURA, text=TEXT).content,
         sound(AURA, text=TEXT, encoding="mulaw").content,
     ):
-        assert heard(WHISPER, audio)["text"] == TEXT
-        assert heard(TURBO, audio)["text"] == TEXT
-        assert heard(NOVA, audio)["results"]["channels"][0]["alternatives"][0]["transcript"] == TEXT
-        assert heard(FLUX, audio)["transcript"] == TEXT
+        assert transcribed(WHISPER, audio)["text"] == TEXT
+        assert transcribed(TURBO, audio)["text"] == TEXT
+        assert transcribed(NOVA, audio)["results"]["channels"][0]["alternatives"][0]["transcript"] == TEXT
+        assert transcribed(FLUX, audio)["transcript"] == TEXT
 
 
-def test_what_others_have_recorded_is_not_invented() -> None:
-    assert heard(WHISPER, silence(3.2))["text"] == "This is a simulated transcript of 3.2 seconds of audio."
+def test_other_recordings_get_no_invented_transcript() -> None:
+    assert transcribed(WHISPER, silence(3.2))["text"] == "This is a simulated transcript of 3.2 seconds of audio."
     by_another = silence(1) + b"LIST" + struct.pack("<I", 16) + b"INFOICMT" + struct.pack("<I", 4) + b"hey\0"
-    assert "simulated transcript" in heard(WHISPER, by_another)["text"]
+    assert "simulated transcript" in transcribed(WHISPER, by_another)["text"]
 
 
 def test_words_are_in_order_and_fill_the_recording() -> None:
     for seconds in (0.05, 3.2, 61.237):
-        answer = heard(WHISPER, silence(seconds))
+        answer = transcribed(WHISPER, silence(seconds))
         words = answer["words"]
         assert answer["word_count"] == len(words) == len(answer["text"].split())
         times = [time for word in words for time in (word["start"], word["end"])]
@@ -219,13 +219,13 @@ def test_words_are_in_order_and_fill_the_recording() -> None:
 
 
 def test_a_long_word_takes_longer_than_a_short_one() -> None:
-    words = heard(WHISPER, sound(AURA, text="a extraordinarily").content)["words"]
+    words = transcribed(WHISPER, sound(AURA, text="a extraordinarily").content)["words"]
     assert words[1]["end"] - words[1]["start"] > 3 * (words[0]["end"] - words[0]["start"])
 
 
 def test_the_turbo_model_measures_segments() -> None:
     audio = sound(AURA, text="One two. Three four. " + "and so on " * 10).content
-    answer = heard(TURBO, audio, prefix="Well,", language="de", task="translate", vad_filter=True, beam_size=5)
+    answer = transcribed(TURBO, audio, prefix="Well,", language="de", task="translate", vad_filter=True, beam_size=5)
     assert answer["text"].startswith("Well, One two. Three four.")
     info = answer["transcription_info"]
     assert info["language"] == "de"
@@ -241,7 +241,7 @@ def test_the_turbo_model_measures_segments() -> None:
 
 
 def test_subtitles_are_web_vtt() -> None:
-    head, *cues = heard(WHISPER, silence(3700, 100))["vtt"].split("\n\n")
+    head, *cues = transcribed(WHISPER, silence(3700, 100))["vtt"].split("\n\n")
     assert head == "WEBVTT"
     assert cues[0].splitlines()[0].startswith("00:00:00.000 --> 00:00:0")
     assert cues[0].splitlines()[1] == "This is a simulated transcript of 3700.0 seconds of audio."
@@ -249,10 +249,10 @@ def test_subtitles_are_web_vtt() -> None:
 
 
 def test_nova_and_flux_answer_in_their_shapes() -> None:
-    alternative = heard(NOVA, silence(2), smart_format=True)["results"]["channels"][0]["alternatives"][0]
+    alternative = transcribed(NOVA, silence(2), smart_format=True)["results"]["channels"][0]["alternatives"][0]
     assert set(alternative["words"][0]) == {"word", "start", "end", "confidence"}
     assert alternative["words"][-1]["end"] == 2
-    event = heard(FLUX, bytes(2 * 8000 * 3))  # bare samples, as its socket takes them
+    event = transcribed(FLUX, bytes(2 * 8000 * 3))  # bare samples, as its socket takes them
     assert (event["event"], event["audio_window_end"]) == ("EndOfTurn", 3)
     assert "3.0 seconds" in event["transcript"]
     assert {"word": "simulated", "confidence": 1.0} in event["words"]
@@ -272,7 +272,7 @@ def test_nemotron_knows_the_length_of_bare_samples() -> None:
 
 
 def ogg(*packets: tuple[int, int, bytes]) -> bytes:
-    """Pages of (flags, position, content)."""
+    """An Ogg file of pages (flags, position, content)."""
     pages = [
         b"OggS\0" + struct.pack("<BqIIIBB", flags, position, 7, number, 0, 1, len(content)) + content
         for number, (flags, position, content) in enumerate(packets)
@@ -289,7 +289,7 @@ def element(name: str, content: bytes) -> bytes:
 
 
 OPEN = bytes.fromhex("01ffffffffffffff")
-"""The size of an element which a recorder leaves open."""
+"""Size of an element that a recorder leaves open."""
 
 EBML = element("1a45dfa3", element("4282", b"webm"))
 BLOCKS = [element("a3", b"\x81" + struct.pack(">hB", time, 0x80) + b"opus") for time in (0, 500)]
@@ -343,9 +343,9 @@ RECORDINGS = {
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_the_length_is_the_true_one(name: str) -> None:
+def test_the_length_of_a_recording_is_right(name: str) -> None:
     audio, seconds = RECORDINGS[name]
-    assert heard(TURBO, audio)["transcription_info"]["duration"] == pytest.approx(seconds, abs=0.01)
+    assert transcribed(TURBO, audio)["transcription_info"]["duration"] == pytest.approx(seconds, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -368,7 +368,7 @@ def test_the_length_is_the_true_one(name: str) -> None:
         (FLUX, {"audio": b"..", "encoding": "linear16", "sample_rate": "0"}, "'/sample_rate' does not match"),
     ],
 )
-def test_what_a_listener_does_not_take_is_5006(model: str, inputs: dict[str, Any], words: str) -> None:
+def test_invalid_inputs_of_speech_to_text_are_5006(model: str, inputs: dict[str, Any], words: str) -> None:
     error = refusal(transcribe, model, inputs)
     assert (error.status, error.code) == (400, 5006)
     assert words in error.description
@@ -397,22 +397,22 @@ def test_bad_base64_is_5004(audio: str) -> None:
 def test_a_sound_that_cannot_be_read_is_3030(audio: bytes) -> None:
     for model in (WHISPER, TURBO, NOVA):
         with pytest.raises(UpstreamError) as caught:
-            heard(model, audio)
+            transcribed(model, audio)
         assert (caught.value.status, caught.value.code) == (400, 3030)
         assert caught.value.description.startswith("Invalid audio: ")
 
 
-def test_a_file_that_claims_to_last_for_ages_gets_no_endless_text() -> None:
+def test_a_file_with_an_absurd_length_gets_no_endless_text() -> None:
     slow = bytearray(silence(1))
-    slow[28:32] = struct.pack("<I", 1)  # bytes a second
+    slow[28:32] = struct.pack("<I", 1)  # bytes per second
     slow[40:44] = b"\xff\xff\xff\xff"
     ages = EBML + element("18538067", element("1549a966", element("4489", struct.pack(">d", 1e15))))
     for audio in (bytes(slow), ages):
-        assert len(heard(WHISPER, audio)["text"]) < 200_000
+        assert len(transcribed(WHISPER, audio)["text"]) < 200_000
 
 
 @pytest.mark.parametrize("name", RECORDINGS)
-def test_no_broken_byte_does_more_than_be_refused(name: str) -> None:
+def test_broken_bytes_are_at_most_refused(name: str) -> None:
     audio = RECORDINGS[name][0][:600]
     random = np.random.default_rng(1)
     for _ in range(150):
@@ -420,6 +420,6 @@ def test_no_broken_byte_does_more_than_be_refused(name: str) -> None:
         broken[int(random.integers(len(audio)))] = int(random.integers(256))
         cut = bytes(broken[: int(random.integers(1, len(audio) + 1))])
         try:
-            assert heard(WHISPER, cut)["words"]
+            assert transcribed(WHISPER, cut)["words"]
         except UpstreamError as error:
             assert error.code == 3030  # noqa: PT017 - either is right, another error is not

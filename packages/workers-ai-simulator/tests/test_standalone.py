@@ -1,4 +1,4 @@
-"""The package by itself: installed by pip in an empty environment, asked as its README says."""
+"""The package by itself: installed by pip in an empty environment, and used as its README says."""
 
 import os
 import re
@@ -12,12 +12,12 @@ import pytest
 from running_simulator import PACKAGE, SOURCE, end_with_parent
 
 MODULE = SOURCE / "workers_ai_simulator"
-NO_CODE = sorted(
+DATA_FILES = sorted(
     str(file.relative_to(MODULE.parent))
     for file in MODULE.rglob("*")
     if file.is_file() and "__pycache__" not in file.parts and file.suffix != ".py"
 )
-"""What the package brings besides its modules."""
+"""Files of the package that are no modules."""
 
 ADDRESS = "http://127.0.0.1:8788"
 CLIENTS = re.search(r"^## Clients\n(.+?)(?=^## )", (PACKAGE / "README.md").read_text(), re.DOTALL | re.MULTILINE)
@@ -26,7 +26,7 @@ SHELL_OF = {"sh": ["sh", "-euc"], "python": [sys.executable, "-c"]}
 
 
 def ended(command: Sequence[str | Path], folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    # an empty home, and nothing of this project on any path
+    # with an empty home, and without this project on any path
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))}
     return subprocess.run(
         command, cwd=folder, env={**clean, "HOME": str(folder), **environment}, text=True, capture_output=True,
@@ -36,7 +36,7 @@ def ended(command: Sequence[str | Path], folder: Path, **environment: str) -> su
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment with nothing but the package and what it needs."""
+    """A virtual environment with only the package and its dependencies."""
     folder = tmp_path_factory.mktemp("standalone")
     created = ended([sys.executable, "-m", "venv", "--without-pip", folder / "venv"], folder)
     assert created.returncode == 0, created.stderr
@@ -51,7 +51,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def simulator(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the installed command, which is started with an empty home."""
+    """Address of the simulator, started by the installed command with an empty home."""
     home = tmp_path_factory.mktemp("home")
     with subprocess.Popen(
         [environment / "bin/workers-ai-simulator", "--port", "0"],
@@ -64,13 +64,13 @@ def simulator(environment: Path, tmp_path_factory: pytest.TempPathFactory) -> It
         process.terminate()
 
 
-def test_what_is_no_code_is_installed_as_well(environment: Path) -> None:
+def test_data_files_are_installed(environment: Path) -> None:
     assert {f"workers_ai_simulator/{name}" for name in ("models.json", "miniflare_plugin.cjs", "py.typed")} <= {
-        *NO_CODE
+        *DATA_FILES
     }
-    assert any(name.startswith("workers_ai_simulator/page/") for name in NO_CODE)
+    assert any(name.startswith("workers_ai_simulator/page/") for name in DATA_FILES)
     [packages] = environment.glob("lib/python*/site-packages")
-    assert [name for name in NO_CODE if not (packages / name).is_file()] == []
+    assert [name for name in DATA_FILES if not (packages / name).is_file()] == []
 
 
 @pytest.mark.parametrize("number", range(3))

@@ -1,4 +1,4 @@
-"""Text generation by the user's own server: asked over the simulator's wire, answered by a server of OpenAI's dialect.
+"""Text generation by the user's own server: called through the simulator, answered by a server of OpenAI's dialect.
 
 That server is another simulator where the dialect is to be the real one, and a stub where it is to be odd.
 """
@@ -53,14 +53,14 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 
 
 def run(http: httpx.Client, model: str, inputs: dict[str, Any]) -> httpx.Response:
-    """As the `Ai` class asks."""
+    """Call a model as the `Ai` class does."""
     return http.post("/run?version=3", json={"inputs": inputs, "options": {}}, headers={"cf-consn-model-id": model})
 
 
 def frames(stream: str) -> list[Any]:
-    found = [frame.partition("data: ")[2] for frame in stream.strip().split("\n\n")]
-    assert found.pop() == "[DONE]"
-    return [json.loads(frame) for frame in found]
+    frames = [frame.partition("data: ")[2] for frame in stream.strip().split("\n\n")]
+    assert frames.pop() == "[DONE]"
+    return [json.loads(frame) for frame in frames]
 
 
 def journal(http: httpx.Client, response: httpx.Response) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def refused(response: httpx.Response) -> tuple[int, int, str]:
 
 @pytest.fixture(scope="module")
 def other(simulator_process: SimulatorProcess) -> Iterator[httpx.Client]:
-    """A simulator whose text generation is that of another, which wants credentials."""
+    """A simulator whose text generation is that of another simulator, which requires credentials."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CHAT_UPSTREAM_API_KEY", "secret")
         process = SimulatorProcess(
@@ -91,14 +91,14 @@ def other(simulator_process: SimulatorProcess) -> Iterator[httpx.Client]:
 
 
 @pytest.mark.parametrize("model", [NATIVE, GLM, R1])
-def test_a_whole_answer_is_the_server_s_in_the_dialect_of_the_model_asked_for(other: httpx.Client, model: str) -> None:
+def test_a_whole_answer_is_the_server_s_in_the_dialect_of_the_called_model(other: httpx.Client, model: str) -> None:
     answer = run(other, model, HELLO).json()
-    said = answer["choices"][0]["message"] if model == GLM else {"content": answer["response"]}
+    message = answer["choices"][0]["message"] if model == GLM else {"content": answer["response"]}
     mark = f"This is a simulated answer in place of {GPT_OSS}."
-    assert mark in said["content"]
-    assert (said["content"].startswith("<think>\nSimulated reasoning")) == (model == R1)
-    assert ("Simulated reasoning" in said.get("reasoning_content", "")) == (model == GLM)
-    assert model not in said["content"]
+    assert mark in message["content"]
+    assert (message["content"].startswith("<think>\nSimulated reasoning")) == (model == R1)
+    assert ("Simulated reasoning" in message.get("reasoning_content", "")) == (model == GLM)
+    assert model not in message["content"]
     usage = answer["usage"]
     assert usage["prompt_tokens"] + usage["completion_tokens"] == usage["total_tokens"] > 20
 
@@ -112,7 +112,7 @@ def test_a_native_stream_has_the_text_of_the_whole_answer(other: httpx.Client) -
     assert all(frame["p"] for frame in sent[:-1])
 
 
-def test_an_openai_stream_is_made_of_chunks_of_the_model_asked_for(other: httpx.Client) -> None:
+def test_an_openai_stream_is_made_of_chunks_of_the_called_model(other: httpx.Client) -> None:
     sent = frames(run(other, GLM, {**HELLO, "stream": True}).text)
     assert {(chunk["model"], chunk["object"], chunk["id"]) for chunk in sent} == {
         (GLM, "chat.completion.chunk", sent[0]["id"])
@@ -125,8 +125,8 @@ def test_an_openai_stream_is_made_of_chunks_of_the_model_asked_for(other: httpx.
 
 
 def test_a_responses_stream_is_made_of_typed_events(other: httpx.Client) -> None:
-    asked = {"model": GPT_OSS, "input": "Hello", "stream": True}
-    stream = other.post("/client/v4/accounts/any/ai/v1/responses", json=asked).text
+    body = {"model": GPT_OSS, "input": "Hello", "stream": True}
+    stream = other.post("/client/v4/accounts/any/ai/v1/responses", json=body).text
     events = [json.loads(frame.partition("data: ")[2]) for frame in stream.strip().split("\n\n")]
     assert [event["sequence_number"] for event in events] == list(range(len(events)))
     text = "".join(event["delta"] for event in events if event["type"] == "response.output_text.delta")
@@ -139,8 +139,8 @@ def test_a_responses_stream_is_made_of_typed_events(other: httpx.Client) -> None
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools_are_called_natively(other: httpx.Client, stream: bool) -> None:
-    asked = {"messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": [WEATHER["function"]]}
-    response = run(other, NATIVE, {**asked, "stream": stream})
+    inputs = {"messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": [WEATHER["function"]]}
+    response = run(other, NATIVE, {**inputs, "stream": stream})
     if not stream:
         answer = response.json()
         assert answer["response"] is None
@@ -163,11 +163,13 @@ def test_the_result_of_a_native_tool_finds_its_call(other: httpx.Client) -> None
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "json_mode",
     [{"response_format": {"type": "json_schema", "json_schema": PERSON}}, {"guided_json": PERSON}],
 )
-def test_native_json_mode_answers_an_object(other: httpx.Client, wanted: dict[str, Any]) -> None:
-    assert run(other, NATIVE, {"prompt": "I am Ada Lovelace.", **wanted}).json()["response"] == {"name": "Ada Lovelace"}
+def test_native_json_mode_answers_an_object(other: httpx.Client, json_mode: dict[str, Any]) -> None:
+    assert run(other, NATIVE, {"prompt": "I am Ada Lovelace.", **json_mode}).json()["response"] == {
+        "name": "Ada Lovelace"
+    }
 
 
 def picture() -> bytes:
@@ -195,7 +197,7 @@ def test_an_image_of_bytes_reaches_the_server_as_a_data_uri(other: httpx.Client,
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGVsbG8="}}]}]}, 3030),
     ],
 )  # fmt: skip
-def test_what_is_refused_is_refused_before_the_server_is_asked(
+def test_invalid_inputs_are_refused_without_a_request_to_the_server(
     other: httpx.Client, http: httpx.Client, model: str, inputs: dict[str, Any], code: int
 ) -> None:
     before = len(http.get("/simulator/requests").json())
@@ -203,7 +205,7 @@ def test_what_is_refused_is_refused_before_the_server_is_asked(
     assert len(http.get("/simulator/requests").json()) == before
 
 
-def test_the_simulator_tells_which_models_are_real(other: httpx.Client, http: httpx.Client) -> None:
+def test_the_simulator_lists_the_real_models(other: httpx.Client, http: httpx.Client) -> None:
     about = other.get("/simulator").json()["chat_upstream"]
     assert about["url"] == f"{http.base_url}/client/v4/accounts/any/ai/v1"
     assert about["models"] == {VISION: KIMI, SCOUT: KIMI, "*": GPT_OSS}
@@ -221,15 +223,15 @@ SSE = "text/event-stream"
 
 
 class Stub:
-    """A server that answers what a test has laid down, in this process, and keeps what it was asked."""
+    """A server in this process, whose answers a test sets, and which records its requests."""
 
     def __init__(self) -> None:
-        self.asked: list[dict[str, Any]] = []
+        self.requests: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.answer: Callable[[Request], Response] = lambda _: Response(status_code=500)
         self.models: Response = JSONResponse({"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": NAME}]})
         self.left = threading.Event()
-        """Set when a caller has gone."""
+        """Set when a caller has disconnected."""
         self._go_on = asyncio.Event()
         self._breaks = False
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -252,7 +254,7 @@ class Stub:
         self._thread.join(10)
 
     def go_on(self) -> None:
-        """Let go of what waits."""
+        """Release the answers that wait."""
         assert self._loop
         self._loop.call_soon_threadsafe(self._go_on.set)
 
@@ -263,7 +265,7 @@ class Stub:
     async def _chat(self, request: Request) -> Response:
         self._loop = asyncio.get_running_loop()
         self._go_on.clear()
-        self.asked.append(await request.json())
+        self.requests.append(await request.json())
         self.headers.append(request.headers)
         return self.answer(request)
 
@@ -283,12 +285,12 @@ class Stub:
         async def written() -> AsyncIterator[bytes]:
             for chunk in content:
                 yield chunk
-                await asyncio.sleep(0)  # each in a packet of its own, or nearly so
+                await asyncio.sleep(0)  # so that most are sent in packets of their own
 
         self.answer = lambda _: StreamingResponse(written(), status, media_type=media_type)
 
     def sends_and_waits(self, first: str, *then: str) -> None:
-        """The rest comes when the test says `go_on`, nothing more when it says `break_off`."""
+        """The rest comes after `go_on` is set; after `break_off`, the connection breaks."""
         self._breaks = False
 
         async def written() -> AsyncIterator[str]:
@@ -333,7 +335,7 @@ def before_stub(stub_server: tuple[Stub, str]) -> Iterator[httpx.Client]:
 @pytest.fixture
 def stub(stub_server: tuple[Stub, str]) -> Stub:
     stub = stub_server[0]
-    stub.asked.clear()
+    stub.requests.clear()
     stub.headers.clear()
     stub.left.clear()
     return stub
@@ -343,7 +345,7 @@ def native_text(http: httpx.Client, model: str = NATIVE) -> str:
     return "".join(frame["response"] for frame in frames(run(http, model, {**HELLO, "stream": True}).text))
 
 
-def test_a_conversation_is_asked_in_openai_s_dialect(stub: Stub, before_stub: httpx.Client) -> None:
+def test_a_conversation_is_sent_in_openai_s_dialect(stub: Stub, before_stub: httpx.Client) -> None:
     stub.says()
     inputs = {
         "messages": [{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Hello"}],
@@ -354,7 +356,7 @@ def test_a_conversation_is_asked_in_openai_s_dialect(stub: Stub, before_stub: ht
     }  # fmt: skip
     stub.says(content='{"name": "Ada"}')
     assert run(before_stub, NATIVE, inputs).json()["response"] == {"name": "Ada"}
-    assert stub.asked == [
+    assert stub.requests == [
         {
             "model": NAME,
             "messages": inputs["messages"],
@@ -369,7 +371,7 @@ def test_a_conversation_is_asked_in_openai_s_dialect(stub: Stub, before_stub: ht
     assert "authorization" not in stub.headers[0]
 
 
-def test_what_only_openai_s_dialect_has_is_passed_on(stub: Stub, before_stub: httpx.Client) -> None:
+def test_parameters_of_openai_s_dialect_are_passed_on(stub: Stub, before_stub: httpx.Client) -> None:
     stub.says()
     inputs = {
         "messages": [{"role": "developer", "content": "Be kind."}, {"role": "user", "content": "Hello"}],
@@ -377,14 +379,14 @@ def test_what_only_openai_s_dialect_has_is_passed_on(stub: Stub, before_stub: ht
         "tools": [WEATHER], "tool_choice": "required", "parallel_tool_calls": False, "max_completion_tokens": 7,
     }  # fmt: skip
     run(before_stub, GLM, inputs)
-    [asked] = stub.asked
-    assert asked["messages"][0] == {"role": "system", "content": "Be kind."}
-    assert (asked["stop"], asked["reasoning_effort"], asked["max_tokens"]) == (["END"], "low", 7)
-    assert asked["response_format"] == {"type": "json_object"}
-    assert (asked["tool_choice"], asked["parallel_tool_calls"]) == ("required", False)
-    assert "chat_template_kwargs" not in asked
+    [body] = stub.requests
+    assert body["messages"][0] == {"role": "system", "content": "Be kind."}
+    assert (body["stop"], body["reasoning_effort"], body["max_tokens"]) == (["END"], "low", 7)
+    assert body["response_format"] == {"type": "json_object"}
+    assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
+    assert "chat_template_kwargs" not in body
     run(before_stub, GLM, {**inputs, "tool_choice": "none"})
-    assert "tools" not in stub.asked[1]
+    assert "tools" not in stub.requests[1]
 
 
 def test_calls_of_a_response_are_one_message_and_results_name_them(stub: Stub, before_stub: httpx.Client) -> None:
@@ -392,13 +394,13 @@ def test_calls_of_a_response_are_one_message_and_results_name_them(stub: Stub, b
     calls = [{"type": "function_call", "call_id": each, "name": "add", "arguments": "{}"} for each in ("a", "b")]
     results = [{"type": "function_call_output", "call_id": each, "output": each.upper()} for each in ("a", "b")]
     run(before_stub, GPT_OSS, {"input": [{"role": "user", "content": "Hi"}, *calls, *results]})
-    _, called, first, second = stub.asked[0]["messages"]
+    _, called, first, second = stub.requests[0]["messages"]
     assert [call["id"] for call in called["tool_calls"]] == ["a", "b"]
     assert first == {"role": "tool", "tool_call_id": "a", "content": "A"}
     assert second["tool_call_id"] == "b"
 
 
-def test_a_stream_is_asked_for_with_its_usage_and_by_the_name_that_is_given(
+def test_a_stream_is_requested_with_its_usage_and_by_the_name_of_the_table(
     stub: Stub, before_stub: httpx.Client
 ) -> None:
     usage = {"prompt_tokens": 71, "completion_tokens": 2, "total_tokens": 73}
@@ -406,8 +408,8 @@ def test_a_stream_is_asked_for_with_its_usage_and_by_the_name_that_is_given(
     stub.sends(delta(content="Hi"), STOP, last, DONE)
     sent = frames(run(before_stub, SCOUT, {**HELLO, "stream": True}).text)
     assert sent[-1] == {"response": "", "usage": usage}
-    assert stub.asked[0]["model"] == "scout:1b"
-    assert stub.asked[0]["stream_options"] == {"include_usage": True}
+    assert stub.requests[0]["model"] == "scout:1b"
+    assert stub.requests[0]["stream_options"] == {"include_usage": True}
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -421,7 +423,7 @@ def test_usage_that_the_server_does_not_send_is_counted(stub: Stub, before_stub:
     assert usage == {"prompt_tokens": 4, "completion_tokens": 3, "total_tokens": 7}
 
 
-def test_a_frame_goes_out_before_the_next_has_come(stub: Stub, before_stub: httpx.Client) -> None:
+def test_a_frame_is_sent_before_the_next_arrives(stub: Stub, before_stub: httpx.Client) -> None:
     stub.sends_and_waits(delta(content="first"), delta(content="second"), STOP, DONE)
     body = {"inputs": {**HELLO, "stream": True}, "options": {}}
     with before_stub.stream("POST", "/run", json=body, headers={"cf-consn-model-id": NATIVE}) as response:
@@ -430,7 +432,7 @@ def test_a_frame_goes_out_before_the_next_has_come(stub: Stub, before_stub: http
         stub.go_on()
         assert "second" in "".join(lines)
     assert journal(before_stub, response)["state"] == "finished"
-    assert stub.headers[0]["accept-encoding"] == "identity"  # what is compressed comes in blocks
+    assert stub.headers[0]["accept-encoding"] == "identity"  # a compressed stream comes in blocks
 
 
 SAID = "naïve 東京 👋🏽"
@@ -492,20 +494,20 @@ THOUGHTS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("chunks", THOUGHTS.values(), ids=list(THOUGHTS))
-def test_reasoning_in_any_form_comes_in_the_form_of_the_model_asked_for(
+def test_reasoning_in_any_form_is_answered_in_the_form_of_the_called_model(
     stub: Stub, before_stub: httpx.Client, chunks: tuple[str, ...]
 ) -> None:
     stub.sends(*chunks, STOP, DONE)
     deltas = [each["choices"][0]["delta"] for each in frames(run(before_stub, GLM, {**HELLO, "stream": True}).text)]
     assert "".join(each.get("reasoning_content", "") for each in deltas).strip() == "Hmm."
     assert "".join(each.get("content", "") for each in deltas) == "Hi"
-    thought, closing, said = native_text(before_stub, R1).partition("\n</think>\n\n")
-    assert (thought.strip(), bool(closing), said) == ("<think>\nHmm.", True, "Hi")
-    assert native_text(before_stub, NATIVE) == "Hi"  # a model that does not think
+    reasoning, tag, text = native_text(before_stub, R1).partition("\n</think>\n\n")
+    assert (reasoning.strip(), bool(tag), text) == ("<think>\nHmm.", True, "Hi")
+    assert native_text(before_stub, NATIVE) == "Hi"  # a model without reasoning
 
 
 @pytest.mark.parametrize("text", ["<b>Hi</b>", "<thin ice", "1 < 2 </think> 3", "  indented", "<think"])
-def test_what_only_looks_like_reasoning_is_text(stub: Stub, before_stub: httpx.Client, text: str) -> None:
+def test_text_that_only_resembles_reasoning_is_text(stub: Stub, before_stub: httpx.Client, text: str) -> None:
     stub.sends(*(delta(content=letter) for letter in text), STOP, DONE)
     assert native_text(before_stub) == text
 
@@ -589,17 +591,17 @@ def test_a_refusal_fails_the_call_with_the_server_s_reason(
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"choices": 5}', b'{"error": {"message": "broken"}}'])
-def test_a_whole_answer_that_is_none_fails(stub: Stub, before_stub: httpx.Client, body: bytes) -> None:
+def test_an_answer_without_content_fails(stub: Stub, before_stub: httpx.Client, body: bytes) -> None:
     stub.sends(body, media_type="application/json")
     status, code, description = refused(run(before_stub, NATIVE, HELLO))
     assert (status, code) == (502, 8007)
     assert any(words in description for words in ("this is no", "broken"))
 
 
-def test_json_mode_that_gives_no_json_could_not_be_met(stub: Stub, before_stub: httpx.Client) -> None:
+def test_json_mode_without_json_is_5024(stub: Stub, before_stub: httpx.Client) -> None:
     stub.says(content="Sure! Here is")
-    asked = {"prompt": "Hi", "response_format": {"type": "json_object"}}
-    assert refused(run(before_stub, NATIVE, asked)) == (400, 5024, "JSON Mode couldn't be met")
+    inputs = {"prompt": "Hi", "response_format": {"type": "json_object"}}
+    assert refused(run(before_stub, NATIVE, inputs)) == (400, 5024, "JSON Mode couldn't be met")
 
 
 BROKEN: dict[str, tuple[str, str]] = {
@@ -660,7 +662,7 @@ def test_a_caller_that_leaves_ends_the_server_s_work(
 def test_faults_and_gateways_work_as_before(stub: Stub, before_stub: httpx.Client) -> None:
     before_stub.post("/simulator/faults", json={"status": 429, "code": 3040})
     assert refused(run(before_stub, NATIVE, HELLO))[:2] == (429, 3040)
-    assert stub.asked == []
+    assert stub.requests == []
     stub.says(content="Hi")
     body = {"inputs": HELLO, "options": {"gateway": {"id": "mine"}}}
     headers = {"cf-consn-model-id": NATIVE}
@@ -678,7 +680,7 @@ def test_faults_and_gateways_work_as_before(stub: Stub, before_stub: httpx.Clien
 
 
 def started(*arguments: str, program: str = "") -> subprocess.CompletedProcess[str]:
-    """A simulator that ends at once, if it has not ended before, because its standard input is closed."""
+    """A simulator that exits at once, at the latest because its standard input is closed."""
     start = ["-c", program] if program else ["-m", "workers_ai_simulator"]
     command = [sys.executable, *start, "--port", "0", "--end-with-stdin", *arguments]
     return subprocess.run(
@@ -717,7 +719,7 @@ def test_a_server_that_is_not_there_is_a_warning_and_every_call_fails() -> None:
         (["--chat-upstream", "http://h", "--chat-models", "no-such.json"], "nor a file"),
     ],
 )
-def test_options_that_cannot_be_understood_end_the_start(arguments: list[str], words: str) -> None:
+def test_wrong_options_end_the_start(arguments: list[str], words: str) -> None:
     done = started(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert words in done.stderr
@@ -736,7 +738,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "url"),
+    ("address", "url"),
     [
         ("http://localhost:11434", "http://localhost:11434/v1"),
         ("http://localhost:11434/v1/", "http://localhost:11434/v1"),
@@ -746,8 +748,8 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         ("http://user:secret@localhost", "http://localhost/v1"),
     ],
 )
-def test_a_url_is_taken_with_and_without_its_version(given: str, url: str) -> None:
-    assert ChatUpstream(given).url == url
+def test_a_url_is_taken_with_and_without_its_version(address: str, url: str) -> None:
+    assert ChatUpstream(address).url == url
 
 
 def test_names_are_read_from_a_file_too(tmp_path: Path) -> None:
@@ -761,7 +763,7 @@ def test_names_are_read_from_a_file_too(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["[]", "{", '{"*": 5}'])
-def test_a_file_that_holds_no_names_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_file_without_names_is_refused(tmp_path: Path, content: str) -> None:
     file = tmp_path / "names.json"
     file.write_text(content)
     with pytest.raises(NamesError, match=r"names\.json"):
@@ -786,7 +788,7 @@ def test_without_a_name_a_model_of_the_family_answers_or_the_first(
     assert best_match(model, listed) == name
 
 
-def test_every_suggestion_is_for_a_model_that_there_is() -> None:
+def test_every_suggestion_is_for_a_known_model() -> None:
     texts = [model.id for model in MODELS.values() if model.task == "text-generation"]
     assert [each for each in SUGGESTED if not any(model_id.startswith(each) for model_id in texts)] == []
 

@@ -1,4 +1,4 @@
-"""Vectorize: the store against a brute-force reference, and what a client is refused."""
+"""Vectorize: the store against a brute-force reference, and the errors of its limits."""
 # pyright: basic
 # (strategies of strategies: their types say nothing to a reader)
 
@@ -19,7 +19,7 @@ from workers_ai_simulator.vectorize.filters import truncated
 from workers_ai_simulator.vectorize.store import VectorStore
 
 IDS = [f"v{number}" for number in range(8)]
-# whole numbers, so that scores are the same however they are added up
+# whole numbers, so that scores do not depend on the order of the sum
 VALUES = st.lists(st.integers(-4, 4).map(float), min_size=3, max_size=3)
 SCALARS = st.one_of(st.sampled_from(["a", "b", ""]), st.integers(-2, 2), st.booleans())
 METADATA = st.none() | st.fixed_dictionaries(
@@ -82,8 +82,8 @@ def indexed_value(metadata: dict[str, Any] | None, name: str) -> Any:
 def passes(vector: dict[str, Any], conditions: dict[str, Any]) -> bool:
     return all(
         holds(indexed_value(vector.get("metadata"), name), operator, operand)
-        for name, wanted in conditions.items()
-        for operator, operand in (wanted.items() if isinstance(wanted, dict) else [("$eq", wanted)])
+        for name, test in conditions.items()
+        for operator, operand in (test.items() if isinstance(test, dict) else [("$eq", test)])
     )
 
 
@@ -96,7 +96,7 @@ def score(metric: str, one: list[float], other: list[float]) -> float:
 
 
 class StoreAgainstReference(RuleBasedStateMachine):
-    """Operations in any order, restarts among them: the store answers what the reference does."""
+    """Operations in any order, also restarts, after which the store answers as the reference does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -145,8 +145,8 @@ class StoreAgainstReference(RuleBasedStateMachine):
         namespace=st.none() | st.sampled_from(["one", "two", "three"]),
     )
     def query(self, vector: list[float], top_k: int, conditions: dict[str, Any] | None, namespace: str | None) -> None:
-        asked = {"vector": vector, "topK": top_k, "filter": conditions, "namespace": namespace, "returnMetadata": "all"}
-        answer = self.store.query("index", asked)
+        query = {"vector": vector, "topK": top_k, "filter": conditions, "namespace": namespace, "returnMetadata": "all"}
+        answer = self.store.query("index", query)
         candidates = [
             each
             for each in self.reference.values()
@@ -168,9 +168,9 @@ class StoreAgainstReference(RuleBasedStateMachine):
     def holds_what_the_reference_holds(self) -> None:
         if hasattr(self, "store"):
             assert self.store.info("index")["vectorCount"] == len(self.reference)
-            found = {vector["id"]: vector for vector in self.store.get("index", IDS)}
-            assert found.keys() == self.reference.keys()
-            assert all(found[each]["values"] == self.reference[each]["values"] for each in found)
+            stored = {vector["id"]: vector for vector in self.store.get("index", IDS)}
+            assert stored.keys() == self.reference.keys()
+            assert all(stored[each]["values"] == self.reference[each]["values"] for each in stored)
 
     def teardown(self) -> None:
         shutil.rmtree(self.folder)
@@ -194,7 +194,7 @@ def vector(vector_id: str = "a", **parts: Any) -> dict[str, Any]:
     return {"id": vector_id, "values": [1, 0, 0], **parts}
 
 
-def test_a_write_shows_after_the_delay_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_is_visible_after_the_delay_only(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1000.0
     monkeypatch.setattr("time.time", lambda: now)
     store = VectorStore(delay=5)
@@ -212,22 +212,22 @@ def test_a_write_shows_after_the_delay_and_not_before(monkeypatch: pytest.Monkey
     }
 
 
-def test_a_metadata_index_holds_only_what_is_written_after_it(store: VectorStore) -> None:
+def test_a_metadata_index_covers_later_writes_only(store: VectorStore) -> None:
     store.write("index", "upsert", [vector("before", metadata={"kind": "x"})], 1000)
     store.info("index")
     store.create_metadata_index("index", "kind", "string")
     store.write("index", "upsert", [vector("after", metadata={"kind": "x"})], 1000)
-    found = store.query("index", {"vector": [1, 0, 0], "filter": {"kind": "x"}})
-    assert [match["id"] for match in found["matches"]] == ["after"]
+    answer = store.query("index", {"vector": [1, 0, 0], "filter": {"kind": "x"}})
+    assert [match["id"] for match in answer["matches"]] == ["after"]
 
 
-def test_what_a_query_returns_is_what_was_asked_for(store: VectorStore) -> None:
+def test_a_query_returns_the_requested_fields(store: VectorStore) -> None:
     store.create_metadata_index("index", "title", "string")
     title = "é" * 40
     store.write("index", "upsert", [vector(metadata={"title": title, "page": 7}, namespace="n")], 1000)
 
-    def match(**asked: Any) -> dict[str, Any]:
-        return store.query("index", {"vector": [1, 0, 0], **asked})["matches"][0]
+    def match(**query: Any) -> dict[str, Any]:
+        return store.query("index", {"vector": [1, 0, 0], **query})["matches"][0]
 
     assert match() == {"id": "a", "score": 1.0, "namespace": "n"}
     assert match(returnValues=True)["values"] == [1, 0, 0]
@@ -237,16 +237,16 @@ def test_what_a_query_returns_is_what_was_asked_for(store: VectorStore) -> None:
 
 @given(st.text())
 def test_an_indexed_string_is_cut_between_characters(text: str) -> None:
-    kept = truncated(text)
-    assert text.startswith(kept)
-    assert len(kept.encode()) <= 64
-    assert kept == text or len((kept + text[len(kept)]).encode()) > 64
+    start = truncated(text)
+    assert text.startswith(start)
+    assert len(start.encode()) <= 64
+    assert start == text or len((start + text[len(start)]).encode()) > 64
 
 
-def test_values_are_kept_as_float32(store: VectorStore) -> None:
+def test_values_are_stored_as_float32(store: VectorStore) -> None:
     store.write("index", "upsert", [vector() | {"values": [0.1, 1e-50, 123456789]}], 1000)
-    [found] = store.get("index", ["a"])
-    assert found["values"] == [float(np.float32(0.1)), 0.0, 123456792.0]
+    [stored] = store.get("index", ["a"])
+    assert stored["values"] == [float(np.float32(0.1)), 0.0, 123456792.0]
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_a_write_that_is_refused_writes_nothing(store: VectorStore, vectors: lis
 
 
 @pytest.mark.parametrize(
-    ("asked", "code", "words"),
+    ("query", "code", "words"),
     [
         ({}, 40026, "vector: expected numbers"),
         ({"vector": "x"}, 40026, "vector: expected numbers"),
@@ -311,15 +311,16 @@ def test_a_write_that_is_refused_writes_nothing(store: VectorStore, vectors: lis
         ({"namespace": "n" * 65}, 40010, "namespace too long"),
     ],
 )
-def test_a_query_is_refused_with_its_reason(store: VectorStore, asked: dict[str, Any], code: int, words: str) -> None:
-    given = asked if "vector" in asked or "vectorId" in asked or not asked else {"vector": [1, 0, 0], **asked}
+def test_a_query_is_refused_with_its_reason(store: VectorStore, query: dict[str, Any], code: int, words: str) -> None:
+    is_whole = "vector" in query or "vectorId" in query or not query
+    whole = query if is_whole else {"vector": [1, 0, 0], **query}
     with pytest.raises(VectorizeError) as raised:
-        store.query("index", given)
+        store.query("index", whole)
     assert raised.value.code == code
     assert words in raised.value.description
 
 
-def test_an_index_is_made_once_and_forgotten_whole(store: VectorStore) -> None:
+def test_an_index_is_created_once_and_deleted_whole(store: VectorStore) -> None:
     with pytest.raises(VectorizeError, match="duplicate_name"):
         store.create_index("index", 3, "cosine")
     store.write("index", "upsert", [vector()], 1000)
@@ -334,7 +335,7 @@ def test_an_index_is_made_once_and_forgotten_whole(store: VectorStore) -> None:
     ("name", "dimensions", "metric"),
     [("Upper", 3, "cosine"), ("", 3, "cosine"), ("a", 0, "cosine"), ("a", 1537, "cosine"), ("a", 3, "hamming")],
 )
-def test_an_index_that_cannot_be_is_refused(store: VectorStore, name: str, dimensions: int, metric: str) -> None:
+def test_an_invalid_index_is_refused(store: VectorStore, name: str, dimensions: int, metric: str) -> None:
     with pytest.raises(VectorizeError):
         store.create_index(name, dimensions, metric)
 

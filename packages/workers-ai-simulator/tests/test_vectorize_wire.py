@@ -26,7 +26,7 @@ def create(http: httpx.Client, name: str, dimensions: int = 3) -> None:
     result(http.post(INDEXES, json={"name": name, "config": {"dimensions": dimensions, "metric": "cosine"}}))
 
 
-def test_an_index_lives_and_dies_by_the_rest_api(http: httpx.Client) -> None:
+def test_an_index_is_created_and_deleted_over_the_rest_api(http: httpx.Client) -> None:
     create(http, "rest")
     index = f"{INDEXES}/rest"
     assert result(http.get(index))["config"] == {"dimensions": 3, "metric": "cosine"}
@@ -80,7 +80,7 @@ def test_the_rest_api_refuses_in_its_envelope(
     assert response.json()["errors"][0]["code"] == code
 
 
-def test_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
     simulator = SimulatorProcess("--data", tmp_path, "--vectorize-delay", "0.01")
     with simulator.client() as http:
         create(http, "kept")

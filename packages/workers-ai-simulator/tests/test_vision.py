@@ -21,15 +21,15 @@ def png(image: Image.Image) -> list[int]:
 
 
 def flag(width: int = 640, height: int = 320) -> Image.Image:
-    """Red; the left half of its upper half is blue."""
+    """A red image whose upper left quarter is blue."""
     image = Image.new("RGB", (width, height), "#e02020")
     image.paste("#2060d0", (0, 0, width // 2, height // 2))
     return image
 
 
 def test_the_labels_are_the_colours_with_their_shares() -> None:
-    found = classify(RESNET, {"image": png(flag())})
-    assert found == [{"label": "simulated: red", "score": 0.75}, {"label": "simulated: blue", "score": 0.25}]
+    labels = classify(RESNET, {"image": png(flag())})
+    assert labels == [{"label": "simulated: red", "score": 0.75}, {"label": "simulated: blue", "score": 0.25}]
 
 
 def test_there_are_five_labels_at_most_the_best_first() -> None:
@@ -45,9 +45,9 @@ def test_there_are_five_labels_at_most_the_best_first() -> None:
 
 @pytest.mark.parametrize("size", [(640, 320), (64, 64), (100, 900)])
 def test_an_object_is_where_its_colour_is(size: tuple[int, int]) -> None:
-    [found] = detect(DETR, {"image": png(flag(*size))})
-    assert (found["label"], found["score"]) == ("simulated: blue", 1.0)
-    assert found["box"] == {"xmin": 0, "ymin": 0, "xmax": size[0] // 2, "ymax": size[1] // 2}
+    [detected] = detect(DETR, {"image": png(flag(*size))})
+    assert (detected["label"], detected["score"]) == ("simulated: blue", 1.0)
+    assert detected["box"] == {"xmin": 0, "ymin": 0, "xmax": size[0] // 2, "ymax": size[1] // 2}
 
 
 def test_an_image_of_one_colour_has_no_objects() -> None:
@@ -59,7 +59,7 @@ def test_an_image_of_one_colour_has_no_objects() -> None:
     ("inputs", "code"),
     [({}, 5006), ({"image": 5}, 5006), ({"image": [256]}, 5006), ({"image": [1, 2]}, 3030), ({"image": "%"}, 5004)],
 )
-def test_what_is_no_image_is_refused(answer: Any, inputs: dict[str, Any], code: int) -> None:
+def test_bytes_that_are_no_image_are_refused(answer: Any, inputs: dict[str, Any], code: int) -> None:
     with pytest.raises(UpstreamError) as caught:
         answer(RESNET, inputs)
     assert caught.value.code == code

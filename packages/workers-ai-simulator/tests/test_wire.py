@@ -1,4 +1,4 @@
-"""The simulator alone, asked as the `Ai` class asks it. (Through the real class: tests/worker.)"""
+"""The HTTP interface of the `Ai` class. (Tests through the real class: tests/simulator.)"""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -112,7 +112,7 @@ def test_an_unknown_model_is_5007(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"[]", b"{}", b'{"inputs": 5}', b'{"inputs": {}, "options": 5}', b"[" * 100_000]
 )
-def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: bytes) -> None:
+def test_a_body_unlike_the_class_s_is_3003(http: httpx.Client, body: bytes) -> None:
     headers = {"cf-consn-model-id": NATIVE, "content-type": "application/json"}
     response = http.post("/run", content=body, headers=headers)
     assert response.status_code == 400
@@ -120,7 +120,7 @@ def test_a_body_that_the_class_would_not_send_is_3003(http: httpx.Client, body: 
     assert response.json()["description"].startswith("Request is missing headers or body: the body must be JSON")
 
 
-def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
+def test_calls_that_are_not_simulated_say_so(http: httpx.Client) -> None:
     websocket = http.get("/run", headers={"upgrade": "websocket", "connection": "upgrade"})
     search = http.get("/ai-api/autorag")
     for response in (websocket, search):
@@ -130,10 +130,10 @@ def test_what_is_not_simulated_says_so(http: httpx.Client) -> None:
 
 
 def test_the_binding_lists_the_models(http: httpx.Client) -> None:
-    found = http.get("/ai-api/models/search", params={"search": "bge", "task": "Text Embeddings"}).json()["result"]
-    assert "@cf/baai/bge-m3" in [model["name"] for model in found]
-    assert all("bge" in model["name"] for model in found)
-    properties = {each["property_id"]: each["value"] for each in found[0]["properties"]}
+    matches = http.get("/ai-api/models/search", params={"search": "bge", "task": "Text Embeddings"}).json()["result"]
+    assert "@cf/baai/bge-m3" in [model["name"] for model in matches]
+    assert all("bge" in model["name"] for model in matches)
+    properties = {each["property_id"]: each["value"] for each in matches[0]["properties"]}
     assert properties["output_dimensions"].isdecimal()
     everything = http.get("/ai-api/models/search", params={"include_deprecated": "true"}).json()["result"]
     assert len(everything) == len(MODELS)
@@ -162,7 +162,7 @@ TASKS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_every_task_is_answered_over_the_wire(http: httpx.Client, task: str) -> None:
+def test_every_task_is_answered_over_http(http: httpx.Client, task: str) -> None:
     model, inputs, words = TASKS[task]
     assert MODELS[model].task == task
     response = run(http, model, inputs)
@@ -174,7 +174,7 @@ def test_every_task_is_answered_over_the_wire(http: httpx.Client, task: str) -> 
 # ---- what tests ask of it ------------------------------------------------------------------------------------------
 
 
-def test_a_fault_counts_and_is_for_its_model_only(http: httpx.Client) -> None:
+def test_a_fault_hits_its_model_only_and_is_counted(http: httpx.Client) -> None:
     fault = {"status": 429, "code": 3040, "description": "Capacity temporarily exceeded", "count": 2, "model": NATIVE}
     assert (http.post("/simulator/faults", json=fault)).status_code == 201
     assert (run(http, OPENAI, {"prompt": "Hello"})).status_code == 200
@@ -190,15 +190,15 @@ def test_a_fault_with_an_unknown_part_is_refused(http: httpx.Client, part: str) 
     assert (run(http, NATIVE, {"prompt": "Hello"})).status_code == 200
 
 
-def test_a_held_answer_comes_when_the_faults_are_cleared(http: httpx.Client) -> None:
+def test_a_held_answer_is_sent_when_the_faults_are_cleared(http: httpx.Client) -> None:
     http.post("/simulator/faults", json={"hold_response": True})
     with ThreadPoolExecutor(1) as pool:
-        asked = pool.submit(run, http, NATIVE, {"prompt": "held"})
+        answering = pool.submit(run, http, NATIVE, {"prompt": "held"})
         entry = until(lambda: journal(http)[-1], lambda entry: entry["inputs"] == {"prompt": "held"})
         assert entry["state"] == "received"
-        assert not asked.done()
+        assert not answering.done()
         http.delete("/simulator/faults")
-        assert asked.result(10).status_code == 200
+        assert answering.result(10).status_code == 200
 
 
 def test_a_caller_that_does_not_wait_is_noticed(http: httpx.Client) -> None:
@@ -209,7 +209,7 @@ def test_a_caller_that_does_not_wait_is_noticed(http: httpx.Client) -> None:
     assert (entry["inputs"], entry["state"]) == ({"prompt": "gone"}, "cancelled")
 
 
-def test_the_journal_holds_what_was_asked_and_how_it_ended(http: httpx.Client) -> None:
+def test_the_journal_has_inputs_and_outcomes(http: httpx.Client) -> None:
     good = run(http, NATIVE, {"prompt": "Hello"})
     bad = run(http, NATIVE, {"prompt": 5})
     streamed = run(http, NATIVE, {"prompt": "Hello", "stream": True})

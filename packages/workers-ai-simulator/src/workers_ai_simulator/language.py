@@ -9,7 +9,7 @@ from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.embeddings.lexical import STOP_WORDS, stem, words
 from workers_ai_simulator.errors import NotSimulated
-from workers_ai_simulator.validation import invalid, mismatch, number_input, required, text_input
+from workers_ai_simulator.validation import invalid, list_input, mismatch, number_input, required, text_input
 
 INDICTRANS = "@cf/ai4bharat/indictrans2-en-indic-1B"
 
@@ -262,13 +262,7 @@ def _wants_json(inputs: dict[str, Any]) -> bool:
 
 
 def _messages(inputs: dict[str, Any]) -> list[dict[str, str]]:
-    required(inputs, "messages")
-    messages: Any = inputs["messages"]
-    if not isinstance(messages, list):
-        raise mismatch("/messages", messages, "array")
-    if not messages:
-        raise invalid("required properties at '/' are 'messages'")  # upstream, an empty list counts as missing
-    checked = [_message(number, each) for number, each in enumerate(cast("list[Any]", messages))]
+    checked = [_message(number, each) for number, each in enumerate(list_input(inputs, "messages"))]
     for number, each in enumerate(checked):
         if each["role"] != ROLES[number % 2]:
             raise invalid(f"'/messages/{number}/role': roles must alternate between 'user' and 'assistant'")

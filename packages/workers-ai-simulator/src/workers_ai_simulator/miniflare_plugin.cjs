@@ -1,11 +1,11 @@
-// A Miniflare plugin: gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, whose calls arrive as HTTP
-// at the simulator. Named in a wrangler configuration, for each binding ("package" may be the path of this file too):
+// Miniflare plugin that gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, and sends their calls to
+// the simulator over HTTP. A wrangler configuration names it for each binding; "package" may be the path of this file:
 //
 //   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
 //     "plugin": { "package": "workers-ai-simulator", "name": "workers-ai-simulator" },
 //     "options": { "kind": "ai", "address": "127.0.0.1:8788" } } }] }
 //
-// kind "vectorize" also takes "index": the name of the index.
+// The kind "vectorize" also takes "index", the name of the index.
 const { ProxyNodeBinding } = require("miniflare");
 
 const NAME = "workers-ai-simulator";
@@ -15,14 +15,14 @@ const simulated = (config) =>
   Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
 const serviceName = (binding) => `${NAME}:${binding}`;
 
-/** What VectorizeIndexImpl reads beside its fetcher: the index, and that it speaks version 2 of the wire. */
+/** Bindings that VectorizeIndexImpl reads beside its fetcher: the index, and version 2 of its protocol. */
 const indexBindings = ({ index }) => [
   { name: "indexId", text: index },
   { name: "indexVersion", text: "v2" },
   { name: "useNdJson", json: "true" },
 ];
 
-/** The class does not say on the wire which index it is for. */
+/** Header with the name of the index, which the class itself does not send. */
 const headers = ({ index }) => (index ? [{ name: "x-simulator-index", value: index }] : []);
 
 exports.plugins = {

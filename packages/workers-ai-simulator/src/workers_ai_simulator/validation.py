@@ -77,6 +77,17 @@ def choice_input(inputs: dict[str, Any], name: str, choices: Sequence[str]) -> s
     return value
 
 
+def list_input(inputs: dict[str, Any], name: str) -> list[Any]:
+    """The input of that name, a list that is not empty. Raises UpstreamError 5006 for anything else."""
+    required(inputs, name)
+    value: Any = inputs[name]
+    if not isinstance(value, list):
+        raise mismatch(f"/{name}", value, "array")
+    if not value:
+        raise invalid(f"required properties at '/' are '{name}'")  # upstream, an empty list counts as missing
+    return cast("list[Any]", value)
+
+
 def byte_input(value: object, path: str) -> bytes:
     """Bytes from bytes, or from an array of numbers from 0 to 255.
 

@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.validation import choice_input, invalid, mismatch, number_input, required, text_input
+from workers_ai_simulator.validation import (
+    choice_input,
+    invalid,
+    list_input,
+    mismatch,
+    number_input,
+    required,
+    text_input,
+)
 
 POOLINGS = ("mean", "cls")
 RERANKING_DIMENSIONS = 4096
@@ -201,25 +209,16 @@ def _texts(inputs: dict[str, Any], interface: Interface) -> list[str]:
 
 
 def _texts_of(inputs: dict[str, Any], name: str, maximum: int) -> list[str]:
-    value: Any = inputs[name]
-    if not isinstance(value, list):
+    if not isinstance(inputs[name], list):
         return [text_input(inputs, name)]
-    if not value:
-        raise invalid(f"required properties at '/' are '{name}'")  # upstream, an empty list counts as missing
-    values = cast("list[Any]", value)
+    values = list_input(inputs, name)
     if len(values) > maximum:
         raise invalid(f"'/{name}' has {len(values)} items, with a maximum of {maximum}")
     return [_item(f"/{name}/{number}", each) for number, each in enumerate(values)]
 
 
 def _contexts(inputs: dict[str, Any]) -> list[str]:
-    required(inputs, "contexts")
-    contexts: Any = inputs["contexts"]
-    if not isinstance(contexts, list):
-        raise mismatch("/contexts", contexts, "array")
-    if not contexts:
-        raise invalid("required properties at '/' are 'contexts'")  # upstream, an empty list counts as missing
-    return [_context(number, each) for number, each in enumerate(cast("list[Any]", contexts))]
+    return [_context(number, each) for number, each in enumerate(list_input(inputs, "contexts"))]
 
 
 def _context(number: int, context: Any) -> str:

@@ -13,7 +13,7 @@ from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.inference.models import Answer, ModelCall
 from workers_ai_simulator.inference.store import Batch, BatchStore
 from workers_ai_simulator.text import tokens
-from workers_ai_simulator.validation import invalid, mismatch, required
+from workers_ai_simulator.validation import invalid, list_input, mismatch
 
 Run = Callable[[dict[str, Any]], Awaitable[Answer | AsyncIterator[str]]]
 """Answers the inputs of one request, or raises UpstreamError."""
@@ -87,13 +87,8 @@ def _texts(value: object) -> list[str]:
 
 
 def _requests(inputs: dict[str, Any]) -> list[dict[str, Any]]:
-    required(inputs, "requests")
-    requests: Any = inputs["requests"]
-    if not isinstance(requests, list):
-        raise mismatch("/requests", requests, "array")
-    if not requests:
-        raise invalid("required properties at '/' are 'requests'")
-    for number, each in enumerate(cast("list[Any]", requests)):
+    requests = list_input(inputs, "requests")
+    for number, each in enumerate(requests):
         if not isinstance(each, dict):
             raise mismatch(f"/requests/{number}", each, "object")
-    return cast("list[dict[str, Any]]", requests)
+    return requests

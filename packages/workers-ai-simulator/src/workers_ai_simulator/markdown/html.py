@@ -197,7 +197,7 @@ class _Writer(MarkdownConverter):
             el["href"] = _joined(self._base, str(el["href"]))
         return str(cast("Any", super()).convert_a(el, text, parent_tags))
 
-    def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002 - given by name
+    def convert_img(self, el: Tag, text: str, parent_tags: set[str]) -> str:  # noqa: ARG002 - markdownify passes it by name
         address = str(el.get("src") or "")
         if not address.startswith("data:") or not self._pictures.has_budget:
             return ""

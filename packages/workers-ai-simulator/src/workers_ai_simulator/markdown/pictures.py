@@ -44,8 +44,8 @@ class Embedded:
 
     def __init__(self, options: dict[str, Any]) -> None:
         self._options = options
-        wanted = options.get("maxConvertedImages")
-        limit = wanted if isinstance(wanted, int) and 0 <= wanted <= MAX_EMBEDDED else MAX_EMBEDDED
+        requested = options.get("maxConvertedImages")
+        limit = requested if isinstance(requested, int) and 0 <= requested <= MAX_EMBEDDED else MAX_EMBEDDED
         self._budget = limit if options.get("convert") is True else 0
 
     @property

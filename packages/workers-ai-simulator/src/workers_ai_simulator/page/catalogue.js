@@ -1,4 +1,4 @@
-// What does not change while one looks: the models, how true the simulation is, how clients get here.
+// The parts of the page that do not change: models, fidelity, and how to connect clients.
 
 import { breakable, cloned, counted, element, formatted, modelName, page, snippet, write } from "./elements.js";
 
@@ -7,22 +7,22 @@ const MODEL = "@cf/meta/llama-3.1-8b-instruct-fast";
 
 // ---- models -----------------------------------------------------------------------------------
 
-/** A model's row and what the search finds it by. */
+/** Models with their rows, and the texts that the search looks in. */
 let rows = [];
 
 export function showModels(models) {
   if (JSON.stringify(models) === JSON.stringify(rows.map(({ model }) => model))) return;
   rows = models.map((model) => ({ model, root: modelRow(model), text: searchable(model) }));
   const tasks = Map.groupBy(rows, ({ model }) => model.task);
-  const largestFirst = [...tasks].sort(([, one], [, other]) => other.length - one.length);
-  page["model-groups"].replaceChildren(...largestFirst.map(([task, some]) => group(task, some)));
+  const largestFirst = [...tasks].sort(([, first], [, second]) => second.length - first.length);
+  page["model-groups"].replaceChildren(...largestFirst.map(([task, members]) => group(task, members)));
   write(page["nav-models"], String(models.length));
   search();
 }
 
-function group(task, some) {
+function group(task, members) {
   const root = cloned("group-template");
-  const deprecatedLast = some.toSorted((one, other) => one.model.deprecated - other.model.deprecated);
+  const deprecatedLast = members.toSorted((first, second) => first.model.deprecated - second.model.deprecated);
   root.querySelector(".task").textContent = taskName(task);
   root.querySelector("tbody").append(...deprecatedLast.map((row) => row.root));
   return root;
@@ -44,9 +44,9 @@ function modelRow(model) {
 }
 
 function cell(label, text) {
-  const made = element("td", text || "–", "number");
-  made.dataset.label = label;
-  return made;
+  const created = element("td", text || "–", "number");
+  created.dataset.label = label;
+  return created;
 }
 
 function chips({ abilities, dialect, dimensions, deprecated, simulated }) {
@@ -91,19 +91,19 @@ function searchable({ id, task, abilities, dialect, deprecated }) {
   return words.join(" ").toLowerCase();
 }
 
-/** Without words the groups are closed, with words those open that have what is looked for. */
+/** Filter the models by the words in the search field. Groups with matches are open; without words, all are closed. */
 function search() {
   const words = page["model-search"].value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const { root, text } of rows) root.hidden = !words.every((word) => text.includes(word));
   for (const each of page["model-groups"].children) {
-    const found = each.querySelectorAll("tbody tr:not([hidden])").length;
-    each.hidden = found === 0;
-    each.open = words.length > 0 && found > 0;
-    write(each.querySelector(".hint"), String(found));
+    const matches = each.querySelectorAll("tbody tr:not([hidden])").length;
+    each.hidden = matches === 0;
+    each.open = words.length > 0 && matches > 0;
+    write(each.querySelector(".hint"), String(matches));
   }
-  const found = rows.filter(({ root }) => !root.hidden).length;
+  const matches = rows.filter(({ root }) => !root.hidden).length;
   const all = counted(rows.length, "model");
-  write(page["models-count"], found === rows.length ? all : `${found} of ${all}`);
+  write(page["models-count"], matches === rows.length ? all : `${matches} of ${all}`);
 }
 
 // ---- fidelity ---------------------------------------------------------------------------------
@@ -125,16 +125,16 @@ function fidelityRow({ part, level, answer, faithful, approximated }) {
     "True to upstream": faithful,
     Approximated: approximated,
   })) {
-    const made = element("td", text);
-    made.dataset.label = label;
-    root.append(made);
+    const data = element("td", text);
+    data.dataset.label = label;
+    root.append(data);
   }
   return root;
 }
 
 // ---- clients ----------------------------------------------------------------------------------
 
-/** How clients reach the simulator at that address, such as http://127.0.0.1:8788. */
+/** Show how to connect clients to the simulator at that address, such as http://127.0.0.1:8788. */
 export function showClients(address) {
   const api = `${address}/client/v4`;
   const binding = {

@@ -1,31 +1,31 @@
-// How the page makes its elements: whatever comes from requests becomes text, never markup.
+// Elements of the page. Contents of requests become text, never markup.
 
-/** The elements of the page that have an id. */
+/** Id → element, for all elements of the page with an id. */
 export const page = Object.fromEntries(Array.from(document.querySelectorAll("[id]"), (each) => [each.id, each]));
 
 export function element(name, text, className = "") {
-  const made = document.createElement(name);
-  made.textContent = text;
-  made.className = className;
-  return made;
+  const created = document.createElement(name);
+  created.textContent = text;
+  created.className = className;
+  return created;
 }
 
 export function cloned(id) {
   return page[id].content.firstElementChild.cloneNode(true);
 }
 
-/** Set the text only where it differs: what is the same keeps its selection, and is not read out again. */
+/** Set the text if it differs: an unchanged text keeps its selection, and is not announced again. */
 export function write(target, text) {
   if (target.textContent !== text) target.textContent = text;
 }
 
-/** A model's id, its maker quieter than its name. */
+/** A model's id, with its author in an element of its own. */
 export function modelName(id) {
   const cut = id.lastIndexOf("/") + 1;
-  return [element("span", id.slice(0, cut), "maker"), id.slice(cut)];
+  return [element("span", id.slice(0, cut), "author"), id.slice(cut)];
 }
 
-// made once: making one takes longer than writing a hundred numbers
+// created once: creating one takes longer than formatting a hundred numbers
 const NUMBERS = new Intl.NumberFormat("en", { maximumFractionDigits: 6 });
 const TIMES = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 
@@ -33,8 +33,8 @@ export function formatted(number) {
   return NUMBERS.format(number);
 }
 
-export function counted(number, what) {
-  return `${formatted(number)} ${what}${number === 1 ? "" : "s"}`;
+export function counted(number, noun) {
+  return `${formatted(number)} ${noun}${number === 1 ? "" : "s"}`;
 }
 
 export function secondsText(seconds) {
@@ -47,13 +47,13 @@ export function clockTime(date) {
   return TIMES.format(date);
 }
 
-/** Addresses and settings, to be broken where a reader would: behind a slash or an equals sign. */
+/** Nodes of a text that may be broken after a slash or an equals sign, for addresses and settings. */
 export function breakable(text) {
   const parts = text.split(/(?<==|(?<!\/)\/)(?!\/)/);
   return parts.flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part]));
 }
 
-/** A text to be copied, with its title. */
+/** A text with its title and a button that copies it. */
 export function snippet(title, text) {
   const root = cloned("snippet-template");
   const button = root.querySelector("button");
@@ -69,7 +69,7 @@ async function copy(button, source) {
     await navigator.clipboard.writeText(source.textContent);
     button.textContent = "Copied";
   } catch {
-    // browsers give pages the clipboard on https and localhost only
+    // browsers allow the clipboard on https and localhost only
     getSelection().selectAllChildren(source);
     button.textContent = "Selected";
   }

@@ -1,7 +1,7 @@
-// The logs of the gateways, live.
+// The table of the gateways' logs, updated as they come.
 
 import { clockTime, counted, formatted, modelName, page, secondsText, write } from "./elements.js";
-import { LiveTable, tellEmpty } from "./live_table.js";
+import { LiveTable, showEmpty } from "./live_table.js";
 
 const table = new LiveTable(page["log-table"], "log-template", fill, details);
 
@@ -10,11 +10,11 @@ export function showLogs(logs) {
   const count = table.entries.length;
   write(page["logs-count"], count ? counted(count, "log") : "");
   write(page["nav-logs"], count ? String(count) : "");
-  tellEmpty("logs", count ? "" : "No call through a gateway yet. Name one in the call's options: gateway: { id }.");
+  showEmpty("logs", count ? "" : "No call through a gateway yet. Name one in the call's options: gateway: { id }.");
 }
 
-export function tellNoLogs() {
-  tellEmpty("logs", "This simulator does not show gateway logs.");
+export function showNoLogs() {
+  showEmpty("logs", "This simulator does not show gateway logs.");
 }
 
 function fill(root, log) {
@@ -43,14 +43,14 @@ function details(log) {
       ["Feedback", log.feedback ? String(log.feedback) : ""],
     ],
     texts: [
-      ["Request", request && laidOut(request)],
-      ["Response", response && laidOut(response)],
+      ["Request", request && indented(request)],
+      ["Response", response && indented(response)],
     ].filter(([, text]) => text),
   };
 }
 
-/** JSON for reading; a body that was cut, or is none, as it is. */
-function laidOut(body) {
+/** JSON with indentation; any other body, or one that was cut, unchanged. */
+function indented(body) {
   try {
     return JSON.stringify(JSON.parse(body), null, 2);
   } catch {

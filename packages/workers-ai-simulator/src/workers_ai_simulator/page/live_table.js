@@ -1,22 +1,22 @@
-// A table that grows at its top while one looks at it.
+// A table that grows at its top while people read it.
 
 import { cloned, element, page, snippet } from "./elements.js";
 
-/** Rows that a table holds at most; the oldest go first. */
-const MOST = 500;
+/** Rows of a table at most; the oldest are removed first. */
+const MAX_ROWS = 500;
 
 export class LiveTable {
   /** Id → `{entry, root}`, oldest first. */
   #rows = new Map();
   #waiting = new Map();
   #paused = false;
-  #fits = () => true;
+  #matches = () => true;
 
   /**
    * @param table    the table
    * @param template id of the template of a row
-   * @param fill     (root, entry): writes the entry into its row
-   * @param details  entry → `{facts: [[name, text]], texts: [[title, text]]}` of the part that opens below
+   * @param fill     (root, entry) => void, which writes the entry into its row
+   * @param details  entry => {facts: [[name, text]], texts: [[title, text]]}, shown below the row when it is opened
    */
   constructor(table, template, fill, details) {
     Object.assign(this, { table, template, fill, details });
@@ -27,7 +27,7 @@ export class LiveTable {
   }
 
   get shown() {
-    return this.entries.filter(this.#fits).length;
+    return this.entries.filter(this.#matches).length;
   }
 
   get waiting() {
@@ -38,9 +38,9 @@ export class LiveTable {
     return this.#paused;
   }
 
-  /** Show entries, oldest first, new or changed; or keep them back while the table is paused. */
+  /** Show new or changed entries, oldest first. While the table is paused, they wait. */
   update(entries) {
-    const newest = entries.slice(-MOST);
+    const newest = entries.slice(-MAX_ROWS);
     if (this.#paused) {
       for (const entry of newest) this.#waiting.set(entry.id, entry);
       dropOldest(this.#waiting);
@@ -58,15 +58,15 @@ export class LiveTable {
     this.update(waiting);
   }
 
-  filter(fits) {
-    this.#fits = fits;
-    for (const { entry, root } of this.#rows.values()) root.hidden = !fits(entry);
+  filter(matches) {
+    this.#matches = matches;
+    for (const { entry, root } of this.#rows.values()) root.hidden = !matches(entry);
   }
 
   #show(entry) {
     const row = this.#rows.get(entry.id) ?? this.#added(entry.id);
     row.entry = entry;
-    row.root.hidden = !this.#fits(entry);
+    row.root.hidden = !this.#matches(entry);
     this.fill(row.root, entry);
     this.#refreshFacts(row);
   }
@@ -101,21 +101,21 @@ export class LiveTable {
     const list = root.querySelector(".details dl");
     if (!list) return;
     const facts = this.details(entry).facts.filter(([, text]) => text);
-    // what is the same stays, or a selection in it would be lost
+    // unchanged facts stay, or a selection in them would be lost
     if (list.textContent === facts.flat().join("")) return;
     list.replaceChildren(...facts.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
   }
 }
 
-/** Removes from the front what is too much, and returns it. */
+/** Remove the oldest entries beyond MAX_ROWS from the map. Returns their values. */
 function dropOldest(map) {
-  const dropped = [...map].slice(0, Math.max(0, map.size - MOST));
+  const dropped = [...map].slice(0, Math.max(0, map.size - MAX_ROWS));
   for (const [id] of dropped) map.delete(id);
   return dropped.map(([, value]) => value);
 }
 
-/** One message in the place of rows: that there are none, or that none fits. */
-export function tellEmpty(name, text) {
+/** Show a message in place of rows; an empty text hides it. */
+export function showEmpty(name, text) {
   page[`${name}-empty`].textContent = text;
   page[`${name}-empty`].hidden = !text;
 }

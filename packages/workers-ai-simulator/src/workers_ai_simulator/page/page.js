@@ -1,24 +1,24 @@
-// The page of the simulator: it stays connected, and shows what is new.
+// The simulator's page: stays connected to the simulator, and shows its requests, logs and faults as they come.
 
 import { showClients, showFidelity, showModels } from "./catalogue.js";
 import { counted, element, page, write } from "./elements.js";
-import { showLogs, tellNoLogs } from "./gateway_logs.js";
+import { showLogs, showNoLogs } from "./gateway_logs.js";
 import { announceCount, refreshRunning, showLostRequests, showRequests } from "./requests.js";
-import { Absent, allRequests, clearFaults, getJson, logsAfter, requestsSince } from "./simulator.js";
+import { allRequests, clearFaults, getJson, logsAfter, NotFoundError, requestsSince } from "./simulator.js";
 
-/** Milliseconds between two questions: a stream changes with each token, a reader need not see each. */
-const REST = 150;
-/** Milliseconds between two looks at what the simulator does not tell by itself. */
-const LOOK = 1500;
-/** Seconds until it is tried again, after the first failure, the second and so on. */
-const WAITS = [1, 2, 4, 8, 15];
-/** Milliseconds between two counts for those who hear the page. */
-const ANNOUNCEMENT = 5000;
+/** Milliseconds between two polls of the journal: a stream changes it with every token. */
+const JOURNAL_PAUSE = 150;
+/** Milliseconds between two polls of the logs and the faults, for which the simulator has no long polling. */
+const POLL_INTERVAL = 1500;
+/** Seconds until the next try to connect, after the first failure, the second and so on. */
+const RETRY_DELAYS = [1, 2, 4, 8, 15];
+/** Milliseconds between two announcements of the number of requests to screen readers. */
+const ANNOUNCEMENT_INTERVAL = 5000;
 
 /** Parts of a fault that hold an answer until it is cleared. */
-const HOLDING = ["hold_response", "hold_after_frames"];
-/** Values of a fault's parts that do nothing. */
-const NOT_TELLING = {
+const HOLDING_PARTS = ["hold_response", "hold_after_frames"];
+/** Values of a fault's parts that have no effect, and are not shown. */
+const DEFAULTS = {
   probability: 1,
   delay: 0,
   code: 0,
@@ -29,7 +29,7 @@ const NOT_TELLING = {
 
 const ADDRESS = new URL(".", location.href).href.replace(/\/$/, "");
 
-/** Ends the wait until the next try. */
+/** Ends the wait until the next try to connect. */
 let tryNow = () => {};
 
 async function stayConnected() {
@@ -42,13 +42,13 @@ async function stayConnected() {
       showLive();
       await Promise.all([followRequests(last, signal), followLogs(signal), followFaults(signal)]);
     } catch (error) {
-      connection.abort(); // where one of the three fails, the others end too
-      await waitToRetry(error, WAITS[Math.min(failures, WAITS.length - 1)]);
+      connection.abort(); // when one of the three fails, the others end too
+      await waitToRetry(error, RETRY_DELAYS[Math.min(failures, RETRY_DELAYS.length - 1)]);
     }
   }
 }
 
-/** Read what there is. Returns the number of the journal's last change. */
+/** Load everything and show it. Returns the number of the journal's last change. */
 async function connect(signal) {
   const [about, models, fidelity, entries] = await Promise.all([
     getJson("simulator", signal),
@@ -66,11 +66,11 @@ async function connect(signal) {
 
 async function followRequests(last, signal) {
   for (;;) {
-    await whileShown();
+    await untilVisible();
     const entries = await requestsSince(last, signal);
     showRequests(entries);
     last = lastNumber(entries, last);
-    await pause(REST);
+    await pause(JOURNAL_PAUSE);
   }
 }
 
@@ -80,7 +80,7 @@ async function followLogs(signal) {
     const logs = await logsAfter(last, signal);
     showLogs(logs);
     last = lastNumber(logs, last);
-  }, tellNoLogs);
+  }, showNoLogs);
 }
 
 async function followFaults(signal) {
@@ -90,22 +90,22 @@ async function followFaults(signal) {
   );
 }
 
-/** Look again and again; what this simulator does not have is not asked for twice. */
-async function follow(look, tellAbsent) {
+/** Poll until it fails; if this simulator does not have the resource, call `showMissing` and stop. */
+async function follow(poll, showMissing) {
   try {
     for (;;) {
-      await whileShown();
-      await look();
-      await pause(LOOK);
+      await untilVisible();
+      await poll();
+      await pause(POLL_INTERVAL);
     }
   } catch (error) {
-    if (!(error instanceof Absent)) throw error;
-    tellAbsent();
+    if (!(error instanceof NotFoundError)) throw error;
+    showMissing();
   }
 }
 
-function lastNumber(entries, least) {
-  return entries.reduce((most, { number }) => Math.max(most, number), least);
+function lastNumber(entries, minimum) {
+  return entries.reduce((last, { number }) => Math.max(last, number), minimum);
 }
 
 // ---- the connection ---------------------------------------------------------------------------
@@ -135,34 +135,34 @@ function pause(milliseconds) {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** A page that nobody sees asks nothing: browsers have six connections to a host, for all tabs together. */
-function whileShown() {
+/** Resolves when the page is visible. Hidden pages do not poll: browsers allow six connections to a host for all tabs. */
+function untilVisible() {
   if (!document.hidden) return Promise.resolve();
   return new Promise((resolve) => document.addEventListener("visibilitychange", () => resolve(), { once: true }));
 }
 
 // ---- faults -----------------------------------------------------------------------------------
 
-/** Faults that may still do something: those to come, and those that hold an answer. */
+/** Show the faults that may still have an effect: those not used up, and those that hold an answer. */
 function showFaults(faults) {
-  const set = faults.filter((fault) => fault.remaining !== 0 || HOLDING.some((name) => fault[name] ?? false));
-  const texts = set.map(faultText);
+  const active = faults.filter((fault) => fault.remaining !== 0 || HOLDING_PARTS.some((name) => fault[name] ?? false));
+  const texts = active.map(faultText);
   const shown = Array.from(page["fault-list"].children, (each) => each.textContent);
-  page.faults.hidden = set.length === 0;
-  write(page["faults-title"], `${counted(set.length, "fault")} set`);
+  page.faults.hidden = active.length === 0;
+  write(page["faults-title"], `${counted(active.length, "fault")} set`);
   if (texts.join("\n") !== shown.join("\n")) {
     page["fault-list"].replaceChildren(...texts.map((text) => element("li", text)));
   }
 }
 
 function faultText({ id, befallen, remaining, count, ...parts }) {
-  const isTelling = ([name, value]) => value !== null && value !== NOT_TELLING[name];
-  const told = Object.entries(parts).filter(isTelling);
+  const isSet = ([name, value]) => value !== null && value !== DEFAULTS[name];
+  const shown = Object.entries(parts).filter(isSet);
   const times = remaining === null ? "until cleared" : `${remaining} of ${count} to come`;
-  return `${told.map(([name, value]) => `${name} ${value}`).join(", ")} (${times})`;
+  return `${shown.map(([name, value]) => `${name} ${value}`).join(", ")} (${times})`;
 }
 
-async function forgetFaults() {
+async function clearAndShowFaults() {
   try {
     await clearFaults();
     showFaults([]);
@@ -171,11 +171,11 @@ async function forgetFaults() {
   }
 }
 
-page["clear-faults"].addEventListener("click", forgetFaults);
+page["clear-faults"].addEventListener("click", clearAndShowFaults);
 page["try-now"].addEventListener("click", () => tryNow());
-// the width from which page.css puts the rail beside the rest
+// the width from which page.css shows the introduction beside the rest
 page.clients.open = matchMedia("(min-width: 68rem)").matches;
 showClients(ADDRESS);
 setInterval(refreshRunning, 1000);
-setInterval(announceCount, ANNOUNCEMENT);
+setInterval(announceCount, ANNOUNCEMENT_INTERVAL);
 stayConnected();

@@ -1,13 +1,13 @@
-// The journal's requests, live.
+// The table of the requests in the journal, updated as they come.
 
 import { clockTime, counted, modelName, page, secondsText, write } from "./elements.js";
-import { LiveTable, tellEmpty } from "./live_table.js";
+import { LiveTable, showEmpty } from "./live_table.js";
 
 const RUNNING = ["received", "streaming"];
 const BINDINGS = { AI: "AI", VECTORIZE: "Vectorize", AI_GATEWAY: "AI Gateway" };
-/** Where requests have what a person would recognise them by, of the first that is there. */
-const TELLING = ["prompt", "input", "text", "input_text", "query", "name", "path"];
-const LONGEST_PREVIEW = 200;
+/** Inputs that people recognise a request by, the most telling first. */
+const PREVIEW_INPUTS = ["prompt", "input", "text", "input_text", "query", "name", "path"];
+const MAX_PREVIEW_LENGTH = 200;
 
 const table = new LiveTable(page["request-table"], "request-template", fill, details);
 
@@ -16,19 +16,19 @@ export function showRequests(entries) {
   describe();
 }
 
-/** The journal starts anew: what was running when the simulator ended will not come to an end any more. */
+/** Mark running requests that the journal of a restarted simulator does not have: they will never end. */
 export function showLostRequests(known) {
   const ids = new Set(known.map(({ id }) => id));
   const lost = table.entries.filter(({ id, state }) => RUNNING.includes(state) && !ids.has(id));
   table.update(lost.map((entry) => ({ ...entry, state: "lost" })));
 }
 
-/** Let the durations of running requests run. */
+/** Update the durations of running requests. */
 export function refreshRunning() {
   if (!table.paused) table.update(table.entries.filter(({ state }) => RUNNING.includes(state)));
 }
 
-/** Screen readers hear of the count, and not of each change of it. */
+/** Announce the number of requests to screen readers, which is too much for every change of it. */
 export function announceCount() {
   write(page["requests-announced"], page["requests-count"].textContent);
 }
@@ -41,7 +41,7 @@ function fill(root, entry) {
   if (!open.textContent) open.append(...(entry.model ? modelName(entry.model) : [entry.operation]));
   const binding = BINDINGS[entry.binding] ?? entry.binding;
   write(root.querySelector(".what"), entry.model ? `${binding} · ${entry.operation}` : binding);
-  write(root.querySelector(".said"), preview(entry.inputs));
+  write(root.querySelector(".inputs"), preview(entry.inputs));
   write(root.querySelector(".frames"), entry.frames ? String(entry.frames) : "");
   write(root.querySelector(".duration"), secondsText(duration(entry)));
   write(root.querySelector(".time"), clockTime(new Date(entry.received * 1000)));
@@ -69,12 +69,12 @@ function duration({ state, received, seconds }) {
 
 function preview(inputs) {
   const last = Array.isArray(inputs.messages) ? inputs.messages.at(-1) : null;
-  const telling = last?.content ?? TELLING.map((name) => inputs[name]).find((value) => value !== undefined);
-  const shown = telling ?? inputs;
-  return (typeof shown === "string" ? shown : JSON.stringify(shown)).slice(0, LONGEST_PREVIEW);
+  const input = last?.content ?? PREVIEW_INPUTS.map((name) => inputs[name]).find((value) => value !== undefined);
+  const shown = input ?? inputs;
+  return (typeof shown === "string" ? shown : JSON.stringify(shown)).slice(0, MAX_PREVIEW_LENGTH);
 }
 
-// ---- what is shown of them --------------------------------------------------------------------
+// ---- filter and pause -------------------------------------------------------------------------
 
 function applyFilter() {
   const words = page["request-filter"].value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -96,7 +96,7 @@ function describe() {
   const all = counted(entries.length, "request");
   write(page["requests-count"], shown === entries.length ? all : `${shown} of ${all}`);
   write(page["nav-requests"], String(entries.length));
-  tellEmpty("requests", shown ? "" : entries.length ? "No request fits the filter." : "No request yet.");
+  showEmpty("requests", shown ? "" : entries.length ? "No request fits the filter." : "No request yet.");
   write(page.pause, table.paused ? (waiting ? `Resume (${waiting} waiting)` : "Resume") : "Pause");
 }
 

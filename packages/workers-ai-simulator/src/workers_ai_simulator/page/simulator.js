@@ -1,54 +1,54 @@
-// What the page asks of the simulator, and what can go wrong on the way.
+// Requests to the simulator's own API, and their errors.
 
-/** Seconds for which the simulator holds a question until there is something new. */
+/** Seconds that the simulator waits for a change before it answers. */
 const LONG_POLL = 25;
-/** Seconds after which an answer no longer comes. */
-const PATIENCE = 10;
+/** Seconds until a request times out. */
+const TIMEOUT = 10;
 
-/** The simulator does not answer: it has ended, or the network to it has. */
-export class Unreachable extends Error {}
+/** The simulator does not answer, or not as expected. */
+export class ConnectionError extends Error {}
 
-/** It answers, but does not have what was asked for. */
-export class Absent extends Error {}
+/** This simulator does not have the resource. */
+export class NotFoundError extends Error {}
 
-/** The requests of the journal, oldest first. */
+/** Requests in the journal, oldest first. */
 export function allRequests(signal) {
   return getJson("simulator/requests", signal);
 }
 
-/** Those that have changed after the change of that number, as soon as there are any. */
+/** Requests changed after the change of that number, as soon as there are any. */
 export function requestsSince(number, signal) {
-  return getJson(`simulator/requests?since=${number}&seconds=${LONG_POLL}`, signal, LONG_POLL + PATIENCE);
+  return getJson(`simulator/requests?since=${number}&seconds=${LONG_POLL}`, signal, LONG_POLL + TIMEOUT);
 }
 
-/** The gateways' logs after the one of that number, newest last; after 0: the last ones. */
+/** Logs of all gateways after the log of that number, oldest first; for 0, the last logs. */
 export function logsAfter(number, signal) {
   return getJson(`simulator/gateway-logs?after=${number}`, signal);
 }
 
 export async function clearFaults() {
-  await asked("simulator/faults", { method: "DELETE", signal: AbortSignal.timeout(PATIENCE * 1000) });
+  await request("simulator/faults", { method: "DELETE", signal: AbortSignal.timeout(TIMEOUT * 1000) });
 }
 
-/** Given up when the signal says so, or after so many seconds. */
-export async function getJson(path, signal, seconds = PATIENCE) {
+/** JSON of a resource. Aborted by the signal, or after so many seconds. */
+export async function getJson(path, signal, seconds = TIMEOUT) {
   const limits = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)]);
-  const response = await asked(path, { signal: limits });
+  const response = await request(path, { signal: limits });
   try {
     return await response.json();
   } catch {
-    throw new Unreachable(`The simulator broke off in its answer to ${path}.`);
+    throw new ConnectionError(`The simulator broke off in its answer to ${path}.`);
   }
 }
 
-async function asked(path, options) {
+async function request(path, options) {
   let response;
   try {
     response = await fetch(path, options);
   } catch {
-    throw new Unreachable("The simulator does not answer.");
+    throw new ConnectionError("The simulator does not answer.");
   }
-  if ([404, 405, 501].includes(response.status)) throw new Absent(`This simulator has no ${path}.`);
-  if (!response.ok) throw new Unreachable(`The simulator answers ${path} with status ${response.status}.`);
+  if ([404, 405, 501].includes(response.status)) throw new NotFoundError(`This simulator has no ${path}.`);
+  if (!response.ok) throw new ConnectionError(`The simulator answers ${path} with status ${response.status}.`);
   return response;
 }

@@ -163,17 +163,17 @@ def generate(model: Model, inputs: dict[str, Any]) -> Generation:
     prompt_tokens, max_tokens = conversation.prompt_tokens, conversation.max_tokens
     check_window(model, prompt_tokens + max_tokens)
     answer = reply(model, conversation)
-    thought, whole = answer.reasoning, _before_stop(answer.text, conversation.stop)
-    if thought and conversation.dialect == "native":
-        thought, whole = "", whole if answer.is_json else f"<think>\n{thought}\n</think>\n\n{whole}"
-    reasoning, pieces = text.tokens(thought), text.tokens(whole)
+    reasoning, content = answer.reasoning, _before_stop(answer.text, conversation.stop)
+    if reasoning and conversation.dialect == "native":
+        content = content if answer.is_json else f"<think>\n{reasoning}\n</think>\n\n{content}"
+        reasoning = ""
     calls = [GeneratedCall(call.id, call.name, text.tokens(_arguments_json(call))) for call in answer.calls]
     generation = Generation(
         model,
-        pieces,
+        text.tokens(content),
         prompt_tokens,
         "tool_calls" if calls else "stop",
-        reasoning,
+        text.tokens(reasoning),
         calls,
         answer.is_json,
         conversation.dialect,

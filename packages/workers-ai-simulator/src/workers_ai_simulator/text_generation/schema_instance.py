@@ -152,7 +152,7 @@ class _Search:
     # ---- values ------------------------------------------------------------------------------------------------------
 
     def _candidates(self, schema: Schema, key: str, depth: int, variant: int) -> Iterator[Any]:
-        if any(schema.get(name, 0) > most for name, most in MAX_MINIMUM.items()):
+        if any(schema.get(name, 0) > maximum for name, maximum in MAX_MINIMUM.items()):
             raise UnsatisfiableError(f"{key or 'the schema'} is too large")
         if "const" in schema:
             yield schema["const"]
@@ -272,9 +272,9 @@ class _Search:
         minimum, maximum = schema.get("minItems", 0), schema.get("maxItems", 1 << 10)
         taken = self._facts.taken()
         start = [self.make(each, key, depth + 1) for each in prefix[:maximum]]
-        wanted = 0 if items is False or depth > MAX_OPTIONAL_DEPTH else self._item_count(items)
+        supplied = 0 if items is False or depth > MAX_OPTIONAL_DEPTH else self._item_count(items)
         needed, possible = minimum - len(start), maximum - len(start)
-        for count in (min(max(wanted, needed), possible), max(0, needed)):
+        for count in (min(max(supplied, needed), possible), max(0, needed)):
             try:
                 yield start + self._items(items, key, depth, count, unique=bool(schema.get("uniqueItems")))
             except UnsatisfiableError:

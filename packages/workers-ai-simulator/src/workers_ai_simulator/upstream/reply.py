@@ -101,9 +101,9 @@ class CompletionReader:
             yield Delta("text", f"\n{CLOSE_TAG}\n\n")
 
     def _pieces(self, message: Json) -> Iterator[Delta]:
-        thought = message.get("reasoning_content") or message.get("reasoning")
-        if isinstance(thought, str):
-            yield Delta("reasoning", thought)
+        reasoning = message.get("reasoning_content") or message.get("reasoning")
+        if isinstance(reasoning, str):
+            yield Delta("reasoning", reasoning)
         if isinstance(message.get("content"), str):
             yield from self._splitter.split(message["content"])
         calls = message.get("tool_calls")

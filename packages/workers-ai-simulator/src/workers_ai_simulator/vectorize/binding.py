@@ -53,8 +53,8 @@ class Binding:
         return await run_in_threadpool(self.store.query, name, query)
 
     async def get(self, request: Request) -> Any:
-        name, wanted = _index_name(request), await ids(request)
-        return await run_in_threadpool(self.store.get, name, wanted) if self.store.find_index(name) else []
+        name, requested = _index_name(request), await ids(request)
+        return await run_in_threadpool(self.store.get, name, requested) if self.store.find_index(name) else []
 
     async def delete(self, request: Request) -> Any:
         name, deleted = _index_name(request), await ids(request)
