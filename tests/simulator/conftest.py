@@ -1,4 +1,4 @@
-"""The simulator for tests that need what its package does not bring: wrangler, a Worker, Cloudflare's types."""
+"""The simulator for tests that need wrangler, a Worker, or Cloudflare's types, which its package does not have."""
 
 from running_simulator import http, simulator_process
 

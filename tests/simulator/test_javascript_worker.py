@@ -36,7 +36,7 @@ FLUX_2 = "@cf/black-forest-labs/flux-2-klein-4b"
 
 
 def lay_out(project: Path, simulator: str) -> None:
-    """The project with the places filled in that its wrangler.jsonc leaves to the reader."""
+    """Copy the project, with the placeholders of its wrangler.jsonc filled in."""
     shutil.copy(PROJECT / "index.js", project)
     configuration = pyjson5.loads((PROJECT / "wrangler.jsonc").read_text())
     for binding in configuration["unsafe"]["bindings"]:
@@ -75,7 +75,7 @@ class Wrangler:
         self._process.terminate()
         self._process.wait(10)
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)  # nothing may outlive it
+            os.killpg(self._process.pid, signal.SIGKILL)  # with all processes that it has started
 
 
 @pytest.fixture(scope="module")
@@ -95,12 +95,12 @@ Call = Callable[..., Outcome]
 
 
 @pytest.fixture
-def call(worker: httpx.Client, http: httpx.Client) -> Call:  # http forgets the faults of a test
-    """Calls a method in the Worker: `call("VECTORIZE.query", [1, 0])`, `call("AI.gateway", "id", then=…)`."""
+def call(worker: httpx.Client, http: httpx.Client) -> Call:  # http clears the faults after a test
+    """Call a method in the Worker: `call("VECTORIZE.query", [1, 0])`, `call("AI.gateway", "id", then=…)`."""
 
     def called(path: str, *arguments: Any, then: tuple[Any, ...] = ()) -> Outcome:
-        asked = step(path, *arguments) | ({"then": step(*then)} if then else {})
-        response = worker.post("/", json=asked)
+        body = step(path, *arguments) | ({"then": step(*then)} if then else {})
+        response = worker.post("/", json=body)
         assert response.status_code == 200, response.text
         return response.json()
 
@@ -150,8 +150,8 @@ def test_an_image_is_a_stream_of_bytes(call: Call) -> None:
 def test_an_input_may_be_a_stream(call: Call) -> None:
     spoken = value(call("AI.run", "@cf/myshell-ai/melotts", {"prompt": "The cat sleeps."}))["audio"]
     audio = {"body": {"$bytes": spoken}, "contentType": "audio/wav"}
-    heard = value(call("AI.run", NOVA, {"audio": audio, "detect_language": True}))
-    assert heard["results"]["channels"][0]["alternatives"][0]["transcript"] == "The cat sleeps."
+    answer = value(call("AI.run", NOVA, {"audio": audio, "detect_language": True}))
+    assert answer["results"]["channels"][0]["alternatives"][0]["transcript"] == "The cat sleeps."
 
 
 def test_an_input_may_be_a_form(call: Call) -> None:
@@ -237,9 +237,9 @@ def test_a_batch_is_queued_and_answered_later(call: Call) -> None:
     requests: list[dict[str, Any]] = [{"text": "one", "external_reference": "first"}, {"text": []}]
     queued = value(call("AI.run", EMBEDDING, {"requests": requests}, {"queueRequest": True}))
     assert (queued["status"], queued["model"]) == ("queued", EMBEDDING)
-    asked = {"request_id": queued["request_id"]}
-    assert value(call("AI.run", EMBEDDING, asked))["status"] == "running"
-    done = value(call("AI.run", EMBEDDING, asked))
+    poll = {"request_id": queued["request_id"]}
+    assert value(call("AI.run", EMBEDDING, poll))["status"] == "running"
+    done = value(call("AI.run", EMBEDDING, poll))
     assert [(each["id"], each["success"]) for each in done["responses"]] == [(0, True), (1, False)]
     assert done["responses"][0]["external_reference"] == "first"
     assert done["responses"][0]["result"]["shape"] == [1, 768]
@@ -251,9 +251,9 @@ def test_a_batch_is_queued_and_answered_later(call: Call) -> None:
 
 
 def test_models_are_searched(call: Call) -> None:
-    found = value(call("AI.models", {"search": "bge", "task": "Text Embeddings", "per_page": 2}))
-    assert len(found) == 2
-    assert all("bge" in each["name"] for each in found)
+    models = value(call("AI.models", {"search": "bge", "task": "Text Embeddings", "per_page": 2}))
+    assert len(models) == 2
+    assert all("bge" in each["name"] for each in models)
     assert value(call("AI.models", {"search": "no such model"})) == []
 
 
@@ -331,7 +331,7 @@ def test_the_address_of_a_gateway_is_one_that_answers(call: Call) -> None:
 
 @pytest.fixture(scope="module")
 def vectors(worker: httpx.Client) -> None:
-    """Three in the index."""
+    """Three vectors in the index."""
     inserted = [
         {"id": "east", "values": [1, 0], "metadata": {"page": 1}},
         {"id": "north", "values": {"$float32": [0, 1]}, "namespace": "poles", "metadata": {"page": 2}},
@@ -348,21 +348,21 @@ class TestVectorize:
         assert (info["vectorCount"], info["dimensions"]) == (3, 2)
 
     def test_a_query_finds_the_nearest(self, call: Call) -> None:
-        found = value(call("VECTORIZE.query", {"$float32": [1, 0.1]}, {"topK": 2, "returnMetadata": "all"}))
-        assert [match["id"] for match in found["matches"]] == ["east", "both"]
-        assert found["matches"][0]["metadata"] == {"page": 1}
-        assert found["count"] == 2
+        answer = value(call("VECTORIZE.query", {"$float32": [1, 0.1]}, {"topK": 2, "returnMetadata": "all"}))
+        assert [match["id"] for match in answer["matches"]] == ["east", "both"]
+        assert answer["matches"][0]["metadata"] == {"page": 1}
+        assert answer["count"] == 2
 
     def test_a_query_by_id_stays_in_its_namespace(self, call: Call) -> None:
-        found = value(call("VECTORIZE.queryById", "east", {"topK": 3, "namespace": "poles", "returnValues": True}))
-        [match] = found["matches"]
+        answer = value(call("VECTORIZE.queryById", "east", {"topK": 3, "namespace": "poles", "returnValues": True}))
+        [match] = answer["matches"]
         assert (match["id"], match["values"], match["namespace"]) == ("north", [0, 1], "poles")
 
     def test_vectors_are_got_replaced_and_deleted(self, call: Call) -> None:
         assert value(call("VECTORIZE.upsert", [{"id": "gone", "values": [1, 2]}]))["mutationId"]
         assert value(call("VECTORIZE.insert", [{"id": "gone", "values": [3, 4]}]))["mutationId"]
         [vector] = value(call("VECTORIZE.getByIds", ["gone", "none"]))
-        assert vector["values"] == [1, 2]  # insert keeps what is there
+        assert vector["values"] == [1, 2]  # insert keeps vectors that exist
         value(call("VECTORIZE.upsert", [{"id": "gone", "values": [3, 4]}]))
         assert value(call("VECTORIZE.getByIds", ["gone"]))[0]["values"] == [3, 4]
         assert value(call("VECTORIZE.deleteByIds", ["gone"]))["mutationId"]

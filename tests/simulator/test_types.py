@@ -1,4 +1,4 @@
-"""The simulator's answers are what Cloudflare's own types promise: `@cloudflare/workers-types`, checked with tsc."""
+"""The simulator's answers have Cloudflare's own types, `@cloudflare/workers-types`, as tsc checks."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ AI_MODELS: list[str] = re.findall(
 )
 
 
-# ---- what is asked -------------------------------------------------------------------------------------------------
+# ---- inputs --------------------------------------------------------------------------------------------------------
 
 
 def image(size: int = 64) -> bytes:
@@ -100,11 +100,11 @@ OF_MODEL: dict[str, list[Inputs]] = {
 
 
 def asked_of(model: Model) -> list[Inputs]:
-    asked = OF_MODEL.get(model.id) or OF_TASK.get(model.task, [])
-    return [*asked, *(asked_of_text(model) if model.task == "text-generation" else [])]
+    inputs = OF_MODEL.get(model.id) or OF_TASK.get(model.task, [])
+    return [*inputs, *(text_inputs(model) if model.task == "text-generation" else [])]
 
 
-def asked_of_text(model: Model) -> list[Inputs]:
+def text_inputs(model: Model) -> list[Inputs]:
     seen = [{"type": "text", "text": "Look"}, {"type": "image_url", "image_url": {"url": IMAGE_URL}}]
     of_ability: dict[str, Inputs] = {
         "tools": {"messages": [QUESTION], "tools": [TOOL]},
@@ -117,9 +117,9 @@ def asked_of_text(model: Model) -> list[Inputs]:
     return [{"messages": [QUESTION]}, *(each for name, each in of_ability.items() if name in model.abilities)]
 
 
-# ---- what is not checked, and why ----------------------------------------------------------------------------------
+# ---- models that are not checked, and why --------------------------------------------------------------------------
 
-OLD = "a model for text of 2023 or 2024, of which models.json has no row: whether it still answers was not found"
+OLD = "a text model of 2023 or 2024 without a row in models.json: no source says whether it still answers"
 UNKNOWN = {
     **dict.fromkeys(
         (
@@ -150,7 +150,7 @@ UNKNOWN = {
     ),
     "@cf/pipecat-ai/smart-turn-v2": "a task of its own: whether a speaker has finished",
 }
-"""Models of the types that the simulator does not know."""
+"""Model in the types that the simulator does not know → the reason."""
 
 MEDIA = {
     **dict.fromkeys(
@@ -167,13 +167,13 @@ MEDIA = {
         ("@cf/deepgram/aura-1", "@cf/deepgram/aura-2-en", "@cf/deepgram/aura-2-es"), "string: the bytes of a sound"
     ),
 }
-"""Models whose answer the class hands on as a stream, and what their types say of it."""
+"""Model whose answer the class returns as a stream → the type that its types have instead."""
 
 RETIRED = [model for model in AI_MODELS if model in MODELS and MODELS[model].deprecated and model not in ALIASES]
 CHECKED = [model for model in AI_MODELS if model not in (*UNKNOWN, *MEDIA, *RETIRED)]
 
 
-# ---- what the types have wrong: each function takes it out of an answer ----------------------------------------------
+# ---- mistakes in the types: each function removes the part that one concerns from an answer --------------------------
 
 
 def mend_json_mode(answer: Inputs) -> None:
@@ -189,7 +189,7 @@ def mend_called_tools(answer: Inputs) -> None:
 
 
 def mend_usage(answer: Inputs) -> None:
-    """The type of this model has no `usage`, those of all its like do."""
+    """The type of this model has no `usage`; those of all similar models have."""
     del answer["usage"]
 
 
@@ -200,7 +200,7 @@ def mend_nulls(answer: Inputs) -> None:
 
 
 def mend_vllm(answer: Inputs) -> None:
-    """`content` is null beside tool calls and `refusal` is there, as in the types of all others in that dialect."""
+    """`content` is null beside tool calls and `refusal` is present, as in the types of the dialect's other models."""
     message = answer["choices"][0]["message"]
     message["content"] = message["content"] or ""
     del message["refusal"]
@@ -248,10 +248,10 @@ def mended(model: Model, answer: Any) -> Any:
 @dataclass(frozen=True)
 class Sample:
     of: str
-    """The model or the method whose answer it is."""
+    """Model or method whose answer it is."""
     type: str
     value: str
-    """In TypeScript, of which JSON is a part."""
+    """The answer in TypeScript, of which JSON is a subset."""
 
 
 def run(client: httpx.Client, model: str, inputs: Inputs, **options: Any) -> httpx.Response:
@@ -272,11 +272,11 @@ def of_models(client: httpx.Client) -> Iterator[Sample]:
         answers = [answered(client, model, inputs) for inputs in asked_of(known)]
         if "batch" in known.abilities:
             queued = answered(client, model, {"requests": asked_of(known)}, queueRequest=True)
-            asked = {"request_id": queued["request_id"]}
-            yield Sample(model, "AiAsyncBatchResponse", json.dumps(asked))
-            answered(client, model, asked)
-            answers += [each["result"] for each in answered(client, model, asked)["responses"]]
-        # granite is in models.json as of OpenAI's dialect, its type is the native one
+            poll = {"request_id": queued["request_id"]}
+            yield Sample(model, "AiAsyncBatchResponse", json.dumps(poll))
+            answered(client, model, poll)
+            answers += [each["result"] for each in answered(client, model, poll)["responses"]]
+        # models.json has granite in OpenAI's dialect, its type is the native one
         is_granite = model.startswith("@cf/ibm-granite/")
         promised = "ChatCompletionsOutput" if is_granite else f'AiModels["{model}"]["postProcessedOutputs"]'
         for answer in answers:
@@ -284,8 +284,8 @@ def of_models(client: httpx.Client) -> Iterator[Sample]:
 
 
 def of_methods(client: httpx.Client) -> Iterator[Sample]:
-    found = client.get("/ai-api/models/search").json()["result"]
-    yield Sample("models", "AiModelsSearchObject[]", json.dumps(found))
+    models = client.get("/ai-api/models/search").json()["result"]
+    yield Sample("models", "AiModelsSearchObject[]", json.dumps(models))
     files = [
         {"name": "a.html", "mimeType": "text/html", "data": base64.b64encode(b"<h1>Title</h1>").decode()},
         {"name": "a.bin", "mimeType": "application/x-none", "data": ""},
@@ -306,8 +306,8 @@ def of_gateway(client: httpx.Client) -> Iterator[Sample]:
     log_id = client.post("/ai-gateway/run", json=body, headers=headers).headers["cf-aig-log-id"]
     log = client.get(f"/ai-gateway/gateways/types/logs/{log_id}").json()["result"]
     for name in ("event_id", "user_agent", "score", "feedback"):
-        del log[name]  # which the REST API has as well, and the type has not
-    # the class makes a Date of it
+        del log[name]  # fields of the REST API that the type does not have
+    # the class converts it to a Date
     written = json.dumps(log).replace(f'"{log["created_at"]}"', f'new Date("{log["created_at"]}")')
     yield Sample("getLog", "AiGatewayLog", written)
 
@@ -325,8 +325,8 @@ def of_vectorize(client: httpx.Client) -> Iterator[Sample]:
     matches = client.post("/query", json=query, headers=headers).json()
     assert matches["count"] == 1
     yield Sample("query", "VectorizeMatches", json.dumps(matches))
-    found = client.post("/getByIds", json={"ids": ["a"]}, headers=headers).json()
-    yield Sample("getByIds", "VectorizeVector[]", json.dumps(found))
+    vectors = client.post("/getByIds", json={"ids": ["a"]}, headers=headers).json()
+    yield Sample("getByIds", "VectorizeVector[]", json.dumps(vectors))
 
 
 def wrong_in_info(info: dict[str, Any]) -> dict[str, int]:
@@ -336,7 +336,7 @@ def wrong_in_info(info: dict[str, Any]) -> dict[str, int]:
 
 
 def complaints(samples: list[Sample], folder: Path) -> dict[str, list[str]]:
-    """What tsc says of the samples, by what they are of."""
+    """Errors of tsc in the samples, by model or method."""
     lines = [f"export const sample{n}: {each.type} = {each.value};\n" for n, each in enumerate(samples)]
     (folder / "samples.ts").write_text("".join(lines))
     options = {"strict": True, "noEmit": True, "lib": ["esnext"], "types": []}
@@ -344,20 +344,20 @@ def complaints(samples: list[Sample], folder: Path) -> dict[str, list[str]]:
     (folder / "tsconfig.json").write_text(json.dumps(configuration))
     command = [TSC, "--pretty", "false"]
     done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=60, check=False)
-    found: dict[str, list[str]] = {}
+    errors: dict[str, list[str]] = {}
     for message in re.split(r"^(?=\S)", done.stdout, flags=re.MULTILINE)[1:]:
         place = re.match(r"samples\.ts\((\d+),", message)
-        assert place is not None, done.stdout  # nothing but the samples may be wrong
-        found.setdefault(samples[int(place[1]) - 1].of, []).append(message)
-    return found
+        assert place is not None, done.stdout  # only samples may have errors
+        errors.setdefault(samples[int(place[1]) - 1].of, []).append(message)
+    return errors
 
 
 METHODS = ("models", "toMarkdown", "supported", "getLog", "insert", "describe", "query", "getByIds")
 
 
 @pytest.fixture(scope="module")
-def found(simulator_process: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """What tsc says of all answers, in one run."""
+def type_errors(simulator_process: SimulatorProcess, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Errors of tsc in all answers, from one run."""
     with simulator_process.client() as client:
         samples = [*of_models(client), *of_methods(client)]
     assert {each.of for each in samples} == {*CHECKED, *METHODS}
@@ -368,8 +368,8 @@ def found(simulator_process: SimulatorProcess, tmp_path_factory: pytest.TempPath
 
 
 @pytest.mark.parametrize("of", [*CHECKED, *METHODS])
-def test_an_answer_is_what_its_type_promises(found: dict[str, list[str]], of: str) -> None:
-    assert found.get(of, []) == []
+def test_an_answer_is_what_its_type_promises(type_errors: dict[str, list[str]], of: str) -> None:
+    assert type_errors.get(of, []) == []
 
 
 def test_the_check_itself_finds_what_is_wrong(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""wrangler's own commands, with the simulator in the place of Cloudflare's API."""
+"""wrangler's own commands, with the simulator in place of Cloudflare's API."""
 
 import json
 import os
@@ -19,7 +19,7 @@ Wrangler = Callable[..., str]
 
 @pytest.fixture
 def wrangler(simulator_process: SimulatorProcess, tmp_path: Path) -> Wrangler:
-    """Runs wrangler, unchanged, with the simulator in the place of Cloudflare's API, and gives what it prints."""
+    """Run the unmodified wrangler, with the simulator in place of Cloudflare's API. Returns its output."""
     node = shutil.which("node")
     assert node
     environment = {

@@ -1,9 +1,9 @@
-// Calls the bindings as a test asks: POST {"path": ["AI", "run"], "arguments": […]} calls env.AI.run(…) and answers what
-// it has returned or thrown, and what it has left behind on env.AI. For a call inside a call (env.AI.gateway(id).getLog(id))
-// "then" has the next path and arguments.
+// Calls methods of the bindings for a test: POST {"path": ["AI", "run"], "arguments": […]} calls env.AI.run(…) and answers
+// its result or error, and the fields that the call has set on env.AI. For a call on the result of another, as in
+// env.AI.gateway(id).getLog(id), "then" has the next path and arguments.
 
-/** What JSON cannot say: an object with one such key in the arguments stands for what it makes. */
-const MADE = {
+/** Values that JSON lacks: an object in the arguments with one of these keys only stands for the function's result. */
+const FACTORIES = {
   $stream: (text) => new Response(text).body,
   $bytes: (base64) => new Response(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))).body,
   $form: (fields) => form(fields).body,
@@ -14,7 +14,7 @@ const MADE = {
   $timeout: (milliseconds) => AbortSignal.timeout(milliseconds),
 };
 
-/** A form as a Response writes it, with the same boundary each time, so that body and type fit each other. */
+/** Response with a form, always with the same boundary, so that a body and a type from different calls match. */
 function form(fields) {
   const boundary = "----the-boundary";
   const parts = Object.entries(fields).map(
@@ -24,20 +24,20 @@ function form(fields) {
   return new Response(`${parts.join("")}--${boundary}--\r\n`, { headers });
 }
 
-const made = (_, value) => {
+const revive = (_, value) => {
   const [name, ...others] = value && typeof value === "object" ? Object.keys(value) : [];
-  return name in MADE && others.length === 0 ? MADE[name](value[name]) : value;
+  return name in FACTORIES && others.length === 0 ? FACTORIES[name](value[name]) : value;
 };
 
-async function call(target, { path, arguments: given = [], then }) {
+async function call(target, { path, arguments: args = [], then }) {
   const name = path.at(-1);
   const owner = path.slice(0, -1).reduce((object, key) => object[key], target);
-  const result = await owner[name](...given);
+  const result = await owner[name](...args);
   return then ? call(result, then) : result;
 }
 
-/** The kind of a result, and what is in it. */
-async function shown(result) {
+/** Kind and content of a result. */
+async function described(result) {
   if (result instanceof ReadableStream) return { kind: "ReadableStream", value: await new Response(result).text() };
   if (result instanceof Response) {
     const headers = Object.fromEntries(result.headers);
@@ -56,12 +56,12 @@ export default {
       const names = Object.entries(env).map(([name, binding]) => [name, binding.constructor.name]);
       return Response.json(Object.fromEntries(names));
     }
-    const asked = JSON.parse(await request.text(), made);
-    const outcome = await call(env, asked).then(
-      async (result) => ({ result: await shown(result) }),
+    const body = JSON.parse(await request.text(), revive);
+    const outcome = await call(env, body).then(
+      async (result) => ({ result: await described(result) }),
       (error) => ({ error: thrown(error) }),
     );
-    const left = Object.fromEntries(FIELDS.map((name) => [name, env.AI[name]]));
-    return Response.json({ ...outcome, ai: left });
+    const fields = Object.fromEntries(FIELDS.map((name) => [name, env.AI[name]]));
+    return Response.json({ ...outcome, ai: fields });
   },
 };

@@ -35,6 +35,7 @@ USAGE_ERROR = 2
 
 
 def main() -> None:
+    """Run the command."""
     options = _parser().parse_args()
     sys.exit(options.run(options))
 

@@ -36,6 +36,7 @@ MODEL_FIELDS = (
 
 
 def routes() -> list[BaseRoute]:
+    """Routes of the page, its files, and the models that it shows."""
     return [
         Route("/", _index),
         Route("/page/{file}", _file),

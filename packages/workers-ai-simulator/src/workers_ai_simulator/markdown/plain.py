@@ -19,6 +19,7 @@ REPLACEMENTS = (
 
 
 def without_markdown(markdown: str) -> str:
+    """The text without the markup."""
     for pattern, replacement in REPLACEMENTS:
         markdown = pattern.sub(replacement, markdown)
     return markdown.strip()

@@ -11,6 +11,8 @@ from workers_ai_simulator.errors import UpstreamError
 
 
 class Segment(Protocol):
+    """The part of faster-whisper's class of that name that is used here."""
+
     text: str
 
 

@@ -217,6 +217,7 @@ class ResponsesWriter:
 
 
 def completion_head(model: Model, answer_id: str, kind: str) -> Json:
+    """Fields that every object of OpenAI's chat completions begins with. `kind`: value of `object`."""
     return {"id": f"chatcmpl-{answer_id}", "object": kind, "created": int(time.time()), "model": model.id}
 
 

@@ -81,4 +81,5 @@ def check_metadata(metadata: object, vector_id: str) -> dict[str, Any] | None:
 
 
 def compact_json(value: object) -> str:
+    """JSON without white space, whose size the limits count."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

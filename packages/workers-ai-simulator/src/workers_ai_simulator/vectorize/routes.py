@@ -19,6 +19,7 @@ INDEX = f"{INDEXES}/{{name}}"
 
 
 def routes(store: VectorStore, traffic: Traffic) -> list[BaseRoute]:
+    """Routes of the binding and of the REST API."""
     binding = Host(BINDING_HOST, Router(_binding_routes(Binding(store), traffic)))
     return [binding, *_rest_routes(Rest(store), traffic)]
 
