@@ -111,7 +111,7 @@ def runs(simulator: Simulator) -> list[int | None]:
 
 
 def test_the_client_tries_a_busy_model_again(openai: OpenAI, simulator: Simulator) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     simulator.set_fault(status=429, code=3021, count=1)  # not tried again by the Worker itself
     assert ask(openai.with_options(max_retries=2)).choices
     assert runs(simulator) == [429, 200]
@@ -121,7 +121,7 @@ def test_the_client_tries_a_busy_model_again(openai: OpenAI, simulator: Simulato
 def test_the_client_does_not_try_again_what_the_day_s_quota_refuses(
     openai: OpenAI, simulator: Simulator, code: int
 ) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     simulator.set_fault(status=429, code=code, count=None)
     with pytest.raises(sdk.RateLimitError) as caught:
         ask(openai.with_options(max_retries=2))

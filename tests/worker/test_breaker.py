@@ -29,7 +29,7 @@ def client(guarded: DevServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def simulator(guarded: DevServer) -> Generator[Simulator]:
     simulator = Simulator(guarded.simulator)
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     yield simulator
     simulator.close()
 
@@ -54,7 +54,7 @@ def test_a_model_that_keeps_failing_is_not_asked_and_others_answer(
         assert open_circuits(client) == []
         assert ask(client, model=FIRST).status_code == 502
     assert open_circuits(client) == [FIRST]
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     refused = ask(client, model=FIRST)
     assert refused.status_code == 503
     assert error_of(refused)["type"] == "unavailable"

@@ -37,7 +37,7 @@ def deltas(text: str) -> list[str]:
 def test_what_may_pass_is_tried_again_and_the_client_sees_only_the_answer(
     client: httpx.Client, simulator: Simulator, status: int, code: int, stream: bool
 ) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     simulator.set_fault(status=status, code=code, count=2)
     response = ask(client, stream=stream)
     assert response.status_code == 200
@@ -50,7 +50,7 @@ def test_what_may_pass_is_tried_again_and_the_client_sees_only_the_answer(
 def test_a_day_s_neurons_do_not_come_back_and_are_not_asked_for_again(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, code: int
 ) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     simulator.set_fault(status=429, code=code, description="no neurons left", count=None)
     response = ask(client)
     assert response.status_code == 429
@@ -67,7 +67,7 @@ def test_a_day_s_neurons_do_not_come_back_and_are_not_asked_for_again(
 def test_what_does_not_pass_is_told_after_three_attempts(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, status: int, code: int, ours: int, kind: str
 ) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     simulator.set_fault(status=status, code=code, count=None)
     response = ask(client)
     assert response.status_code == ours
@@ -135,7 +135,7 @@ def hurried(pressed: DevServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def its_simulator(pressed: DevServer) -> Generator[Simulator]:
     simulator = Simulator(pressed.simulator)
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     yield simulator
     simulator.close()
 
@@ -173,7 +173,7 @@ def test_a_model_that_cannot_do_what_is_asked_is_passed_over(hurried: httpx.Clie
     response = ask(hurried, raw=True, top_k=5)
     assert response.headers["x-model"] == SECOND
     its_simulator.set_fault(model=SECOND, status=429, code=3040, count=None)
-    its_simulator.forget_requests()
+    its_simulator.ignore_past_requests()
     assert ask(hurried, raw=True, top_k=5).status_code == 429
     assert set(models(its_simulator)) == {NATIVE, SECOND}
 

@@ -175,7 +175,7 @@ def test_sampling_is_passed_on(client: httpx.Client, simulator: Simulator) -> No
 def test_a_field_at_fault_is_named_and_no_model_is_asked(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, body: dict[str, Any], param: str | None, words: str
 ) -> None:
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     whole = {"text": TEXT, "schema": INVOICE, **body}
     response = client.post("/extract", json={name: value for name, value in whole.items() if value is not None})
     assert response.status_code == 400
@@ -227,7 +227,7 @@ def test_what_never_fits_is_told_with_the_last_attempt(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf
 ) -> None:
     whole = extract(client, model=OPENAI).json()["usage"]["completion_tokens"]
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     # cut short, the JSON has no end
     response = extract(client, model=OPENAI, max_tokens=whole - 5)
     assert response.status_code == 422

@@ -27,7 +27,7 @@ def logged(logged_server: DevServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def its_simulator(logged_server: DevServer) -> Generator[Simulator]:
     simulator = Simulator(logged_server.simulator)
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     yield simulator
     simulator.close()
 

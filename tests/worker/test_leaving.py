@@ -73,7 +73,7 @@ def client(fronted: DevServer) -> Iterator[httpx.Client]:
 @pytest.fixture
 def simulator(fronted: DevServer) -> Iterator[Simulator]:
     simulator = Simulator(fronted.simulator)
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     yield simulator
     simulator.close()
 

@@ -64,7 +64,7 @@ STREAMS: list[tuple[str, dict[str, Any]]] = [
 def simulator(simulator_process: SimulatorProcess) -> Generator[SimulatorClient]:
     client = SimulatorClient(simulator_process.url)
     client.clear_faults()
-    client.forget_requests()
+    client.ignore_past_requests()
     yield client
     client.close()
 
@@ -237,14 +237,14 @@ def test_a_fault_is_used_up_after_its_count(http: httpx.Client, simulator: Simul
     simulator.set_fault(status=500, count=2)
     assert [run(http).status_code for _ in range(3)] == [500, 500, 200]
     [fault] = simulator.faults()
-    assert (fault["befallen"], fault["remaining"]) == (2, 0)
+    assert (fault["applied"], fault["remaining"]) == (2, 0)
 
 
 def test_a_fault_without_a_count_lasts_until_it_is_cleared(http: httpx.Client, simulator: SimulatorClient) -> None:
     simulator.set_fault(status=500, count=None)
     assert [run(http).status_code for _ in range(3)] == [500, 500, 500]
     [fault] = simulator.faults()
-    assert (fault["befallen"], fault["remaining"]) == (3, None)
+    assert (fault["applied"], fault["remaining"]) == (3, None)
     simulator.clear_faults()
     assert simulator.faults() == []
     assert run(http).status_code == 200
@@ -267,7 +267,7 @@ def test_the_same_seed_hits_the_same_requests(http: httpx.Client, simulator: Sim
     assert statuses(1) != statuses(2)
     assert set(statuses(3)) == {200, 500}
     [fault] = simulator.faults()
-    assert fault["befallen"] == statuses(3).count(500)
+    assert fault["applied"] == statuses(3).count(500)
 
 
 def test_requests_that_are_spared_do_not_count(http: httpx.Client, simulator: SimulatorClient) -> None:
@@ -375,8 +375,8 @@ def test_setting_a_fault_answers_all_of_its_parts(http: httpx.Client) -> None:
     response = http.post("/simulator/faults", json={"status": 500, "count": 3})
     assert response.status_code == 201
     fault = response.json()
-    assert set(fault) == {"id", "befallen", "remaining", *PARTS}
-    assert (fault["status"], fault["befallen"], fault["remaining"]) == (500, 0, 3)
+    assert set(fault) == {"id", "applied", "remaining", *PARTS}
+    assert (fault["status"], fault["applied"], fault["remaining"]) == (500, 0, 3)
     assert http.get("/simulator/faults").json() == [fault]
 
 
@@ -503,7 +503,7 @@ def test_the_command_sets_lists_and_clears_faults(http: httpx.Client, simulator:
     ]
     lines = printed("faults", url=url).splitlines()
     assert len(lines) == 3
-    assert "befallen 1, remaining 1" in lines[0]
+    assert "applied 1, remaining 1" in lines[0]
     assert "status=429" in lines[0]
     assert "remaining all" in lines[1]
     assert [json.loads(line) for line in printed("faults", "--json", url=url).splitlines()] == simulator.faults()

@@ -310,7 +310,7 @@ def _fault_line(fault: dict[str, Any]) -> str:
         f"{name}={json.dumps(fault[name])}" for name, part in PARTS.items() if fault[name] != part.default
     )
     remaining = "all" if fault["remaining"] is None else fault["remaining"]
-    return f"{fault['id']:>4}  befallen {fault['befallen']}, remaining {remaining}  {set_parts}"
+    return f"{fault['id']:>4}  applied {fault['applied']}, remaining {remaining}  {set_parts}"
 
 
 def _add_requests(commands: "Commands[argparse.ArgumentParser]") -> None:

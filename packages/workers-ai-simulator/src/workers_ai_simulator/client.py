@@ -72,7 +72,7 @@ class SimulatorClient:
         return self._call("POST", "/faults", fault)["id"]
 
     def faults(self) -> list[dict[str, Any]]:
-        """Faults set since they were last cleared: their parts, `id`, `befallen` (a count) and `remaining`."""
+        """Faults set since they were last cleared: their parts, `id`, `applied` (a count) and `remaining`."""
         return self._call("GET", "/faults")
 
     def clear_faults(self) -> None:
@@ -124,7 +124,7 @@ class SimulatorClient:
             raise SimulatorError(f"No such request came within {seconds:g} s")
         return matches[-1]
 
-    def forget_requests(self) -> None:
+    def ignore_past_requests(self) -> None:
         """Leave the requests so far out of what this client's methods return from now on."""
         self._since = max((entry["number"] for entry in self.requests()), default=self._since)
 

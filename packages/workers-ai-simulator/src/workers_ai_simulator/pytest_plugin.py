@@ -39,6 +39,6 @@ def workers_ai_simulator(workers_ai_simulator_server: str) -> "Iterator[Simulato
 
     simulator = SimulatorClient(workers_ai_simulator_server)
     simulator.clear_faults()
-    simulator.forget_requests()
+    simulator.ignore_past_requests()
     yield simulator
     simulator.clear_faults()

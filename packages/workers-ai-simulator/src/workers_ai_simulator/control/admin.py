@@ -105,7 +105,7 @@ class Admin:
         return JSONResponse(entry.to_json())
 
     async def _list_faults(self, _: Request) -> Response:
-        """Faults set since they were last cleared: their parts, `id`, `befallen` and `remaining`."""
+        """Faults set since they were last cleared: their parts, `id`, `applied` and `remaining`."""
         return JSONResponse([fault.to_json() for fault in self._faults])
 
     async def _set_fault(self, request: Request) -> Response:

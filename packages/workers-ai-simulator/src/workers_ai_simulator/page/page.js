@@ -155,7 +155,7 @@ function showFaults(faults) {
   }
 }
 
-function faultText({ id, befallen, remaining, count, ...parts }) {
+function faultText({ id, applied, remaining, count, ...parts }) {
   const isSet = ([name, value]) => value !== null && value !== DEFAULTS[name];
   const shown = Object.entries(parts).filter(isSet);
   const times = remaining === null ? "until cleared" : `${remaining} of ${count} to come`;

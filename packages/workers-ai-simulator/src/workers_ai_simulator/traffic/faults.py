@@ -73,7 +73,7 @@ class Fault:
 
     def __post_init__(self) -> None:
         self.id = 0
-        self.befallen = 0
+        self.applied = 0
         """Number of requests that it has been applied to."""
         self.released = asyncio.Event()
         self._random = random.Random(self.seed)
@@ -81,7 +81,7 @@ class Fault:
     @property
     def remaining(self) -> int | None:
         """Number of requests that it will still be applied to; None for all."""
-        return None if self.count is None else self.count - self.befallen
+        return None if self.count is None else self.count - self.applied
 
     def hits(self, entry: Entry) -> bool:
         """Whether the request matches, the fault is not used up, and chance selects the request."""
@@ -92,7 +92,7 @@ class Fault:
         return self.probability >= 1 or self._random.random() < self.probability
 
     def to_json(self) -> dict[str, Any]:
-        return {"id": self.id, "befallen": self.befallen, "remaining": self.remaining, **asdict(self)}
+        return {"id": self.id, "applied": self.applied, "remaining": self.remaining, **asdict(self)}
 
 
 class FaultError(ValueError):
@@ -195,7 +195,7 @@ class Faults:
         """The first fault that hits the request, counted as applied; None if none does."""
         fault = next((each for each in self._set if each.hits(entry)), None)
         if fault:
-            fault.befallen += 1
+            fault.applied += 1
         return fault
 
     def clear(self) -> None:
