@@ -18,7 +18,7 @@ from reportlab.pdfgen.canvas import Canvas
 from starlette.applications import Starlette
 
 from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
-from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.markdown.routes import routes
 from workers_ai_simulator.markdown.tables import MAX_CELLS
 from workers_ai_simulator.traffic.traffic import Traffic
@@ -94,7 +94,7 @@ def repacked(archive: bytes, name: str, part: bytes) -> bytes:
 
 def result(name: str, content: bytes | str, mime_type: str = "", **options: Any) -> dict[str, Any]:
     sent = content.encode() if isinstance(content, str) else content
-    return transform([SentFile(name, mime_type, sent)], {"conversionOptions": options})[0]
+    return transform([InputFile(name, mime_type, sent)], {"conversionOptions": options})[0]
 
 
 def markdown(name: str, content: bytes | str, mime_type: str = "", **options: Any) -> str:
@@ -332,7 +332,7 @@ def test_the_type_is_that_of_the_name_else_the_declared_one(name: str, mime_type
 
 
 def test_one_failure_leaves_the_other_results_alone() -> None:
-    files = [SentFile("a.html", "", b"<p>a"), SentFile("b.pdf", "", b"no"), SentFile("c.html", "", b"<p>c")]
+    files = [InputFile("a.html", "", b"<p>a"), InputFile("b.pdf", "", b"no"), InputFile("c.html", "", b"<p>c")]
     results = transform(files, {})
     assert [each["format"] for each in results] == ["markdown", "error", "markdown"]
     assert [each["name"] for each in results] == ["a.html", "b.pdf", "c.html"]

@@ -292,7 +292,7 @@ def _set_fault(simulator: SimulatorClient, options: argparse.Namespace) -> None:
 
 def _add_faults(commands: "Commands[argparse.ArgumentParser]") -> None:
     command = _add_command(commands, "faults", "list the faults set since they were last cleared", _faults)
-    command.add_argument("--json", action="store_true", help="print JSON, one fault a line")
+    command.add_argument("--json", action="store_true", help="print JSON, one fault per line")
     command.add_argument("--clear", action="store_true", help="delete all faults, and release the answers they hold")
 
 
@@ -314,8 +314,8 @@ def _fault_line(fault: dict[str, Any]) -> str:
 
 
 def _add_requests(commands: "Commands[argparse.ArgumentParser]") -> None:
-    command = _add_command(commands, "requests", "print the last 1,000 requests, one a line", _requests)
-    command.add_argument("--json", action="store_true", help="print JSON, one request a line")
+    command = _add_command(commands, "requests", "print the last 1,000 requests, one per line", _requests)
+    command.add_argument("--json", action="store_true", help="print JSON, one request per line")
     command.add_argument("--follow", action="store_true", help="print further requests as they end, until Ctrl-C")
     command.add_argument("--binding", choices=BINDINGS, help="only requests of this service")
     command.add_argument("--operation", metavar="TEXT", help="only requests of this operation")

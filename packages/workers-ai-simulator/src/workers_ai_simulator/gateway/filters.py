@@ -60,7 +60,7 @@ def search(query: QueryParams) -> LogSearch:
 
     Raises GatewayError 7001 for an invalid value.
     """
-    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MAX_PAGE_SIZE)
+    page, per_page = _integer(query, "page", 1), _integer(query, "per_page", 20, MAX_PAGE_SIZE)
     conditions = [
         *((f"{name} = ?", [query[name]]) for name in EXACT if name in query),
         *((f"{name} = ?", [_boolean(query, name)]) for name in ("success", "cached") if name in query),
@@ -118,8 +118,8 @@ def _filters(query: QueryParams) -> list[dict[str, Any]]:
     return [{"key": key, "operator": operator, "value": [value]} for key, operator, value in parts]
 
 
-def _condition(filter_: dict[str, Any]) -> Condition:
-    key, operator, value = filter_.get("key"), filter_.get("operator"), filter_.get("value")
+def _condition(log_filter: dict[str, Any]) -> Condition:
+    key, operator, value = log_filter.get("key"), log_filter.get("operator"), log_filter.get("value")
     if key not in KEYS and key not in METADATA_KEYS and key not in UNUSED_KEYS:
         raise invalid(f"Invalid enum value. Expected {' | '.join((*KEYS, *METADATA_KEYS, *UNUSED_KEYS))}")
     if operator not in COMPARISONS:
@@ -158,7 +158,7 @@ def _float(name: str, text: str) -> float:
         raise invalid(f"{name}: Expected number") from None
 
 
-def _whole(query: QueryParams, name: str, default: int, maximum: int | None = None) -> int:
+def _integer(query: QueryParams, name: str, default: int, maximum: int | None = None) -> int:
     text = query.get(name, str(default))
     if not text.isdecimal() or int(text) < 1 or (maximum is not None and int(text) > maximum):
         raise invalid(f"{name}: Number must be 1 {f'to {maximum}' if maximum else 'or more'}")
@@ -182,5 +182,5 @@ def _milliseconds(text: str) -> float:
 
 def page_of(items: Sequence[Any], query: QueryParams) -> tuple[Sequence[Any], int, int]:
     """Items on the page that the query asks for, with `page` and `per_page`."""
-    page, per_page = _whole(query, "page", 1), _whole(query, "per_page", 20, MAX_PAGE_SIZE)
+    page, per_page = _integer(query, "page", 1), _integer(query, "per_page", 20, MAX_PAGE_SIZE)
     return items[(page - 1) * per_page : page * per_page], page, per_page

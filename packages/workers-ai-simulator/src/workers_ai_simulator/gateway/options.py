@@ -78,20 +78,20 @@ class GatewayOptions:
             id=gateway_id,
             cache_key=_text(options, "cacheKey"),
             # 0 means no TTL: the `AiGateway` class does not send it either
-            cache_ttl=_whole(options, "cacheTtl", MIN_TTL, MAX_TTL) if options.get("cacheTtl") else None,
+            cache_ttl=_integer(options, "cacheTtl", MIN_TTL, MAX_TTL) if options.get("cacheTtl") else None,
             skip_cache=_flag(options, "skipCache") or False,
             metadata=metadata(options.get("metadata")),
             collect_log=_flag(options, "collectLog"),
             collect_payload=_flag(options, "collectLogPayload") is not False,
             event_id=_text(options, "eventId"),
-            request_timeout_ms=_whole(options, "requestTimeoutMs", 1),
-            max_attempts=_whole(retry, "maxAttempts", 1, MAX_ATTEMPTS),
-            retry_delay_ms=_whole(retry, "retryDelayMs", 0, MAX_RETRY_DELAY_MS),
+            request_timeout_ms=_integer(options, "requestTimeoutMs", 1),
+            max_attempts=_integer(retry, "maxAttempts", 1, MAX_ATTEMPTS),
+            retry_delay_ms=_integer(retry, "retryDelayMs", 0, MAX_RETRY_DELAY_MS),
             backoff=backoff,
             custom_cost=_custom_cost(options.get("customCost")),
             provider=_text(options, "provider") or "workers-ai",
             path=_text(options, "path"),
-            step=_whole(options, "step", 0) or 0,
+            step=_integer(options, "step", 0) or 0,
             user_agent=_text(options, "userAgent"),
         )
 
@@ -164,7 +164,7 @@ def _flag(options: dict[str, Any], name: str) -> bool | None:
     return value
 
 
-def _whole(options: dict[str, Any], name: str, minimum: int, maximum: int | None = None) -> int | None:
+def _integer(options: dict[str, Any], name: str, minimum: int, maximum: int | None = None) -> int | None:
     value = options.get(name)
     if value is None:
         return None

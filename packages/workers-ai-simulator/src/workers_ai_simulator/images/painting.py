@@ -40,7 +40,7 @@ Size = tuple[int, int]
 MAX_INPUT_PIXELS = 4096 * 4096
 """Pixels of an input image; a larger one is refused before it is decoded."""
 
-MADE_BY = "workers-ai-simulator"
+GENERATOR = "workers-ai-simulator"
 
 
 @dataclass(frozen=True)
@@ -416,11 +416,11 @@ def _answer(painter: Painter, picture: Image.Image, prompt: str) -> dict[str, An
     prompt = prompt[:MAX_CAPTION_LENGTH].encode("utf-8", "replace").decode()
     if painter.output == "png":
         notes = PngInfo()
-        notes.add_text("Software", f"{MADE_BY} (simulated)")
+        notes.add_text("Software", f"{GENERATOR} (simulated)")
         notes.add_itxt("Description", prompt)
         picture.save(content, "PNG", pnginfo=notes)
         return Media(content.getvalue(), "image/png")
-    picture.save(content, "JPEG", quality=90, comment=f"{MADE_BY} (simulated): {prompt}".encode())
+    picture.save(content, "JPEG", quality=90, comment=f"{GENERATOR} (simulated): {prompt}".encode())
     if painter.output == "jpeg":
         return Media(content.getvalue(), "image/jpeg")
     return {"image": base64.b64encode(content.getvalue()).decode()}
@@ -532,11 +532,11 @@ def _description(image: Image.Image, question: str, max_colours: int = 3) -> str
 def _prompt_in_metadata(image: Image.Image) -> str | None:
     """The prompt, if this simulator painted the image; else None."""
     notes = cast("dict[str, Any]", image.info)
-    if str(notes.get("Software", "")).startswith(MADE_BY):
+    if str(notes.get("Software", "")).startswith(GENERATOR):
         return str(notes.get("Description", ""))
     comment = notes.get("comment", b"")
     words = comment.decode(errors="ignore") if isinstance(comment, bytes) else str(comment)
-    return words.partition(": ")[2] if words.startswith(MADE_BY) else None
+    return words.partition(": ")[2] if words.startswith(GENERATOR) else None
 
 
 def colour_names(image: Image.Image) -> NDArray[np.str_]:

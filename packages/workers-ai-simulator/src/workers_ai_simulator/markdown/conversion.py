@@ -6,7 +6,7 @@ from typing import Any
 
 from workers_ai_simulator.markdown.errors import UnconvertibleError
 from workers_ai_simulator.markdown.html import convert_html
-from workers_ai_simulator.markdown.models import SentFile, section
+from workers_ai_simulator.markdown.models import InputFile, section
 from workers_ai_simulator.markdown.office import convert_docx, convert_xlsx
 from workers_ai_simulator.markdown.pdf import convert_pdf
 from workers_ai_simulator.markdown.pictures import convert_picture
@@ -15,7 +15,7 @@ from workers_ai_simulator.markdown.tables import convert_csv
 from workers_ai_simulator.markdown.xml import convert_svg, convert_xml
 from workers_ai_simulator.text import tokens
 
-Converter = Callable[[SentFile, dict[str, Any]], str]
+Converter = Callable[[InputFile, dict[str, Any]], str]
 
 PDF = "application/pdf"
 JPEG = "image/jpeg"
@@ -79,7 +79,7 @@ CONVERTERS: dict[str, Converter] = {
 """Type → its converter. The other types of `MIME_TYPES` are not simulated, and get an error that says so."""
 
 
-def transform(files: list[SentFile], options: dict[str, Any]) -> list[dict[str, Any]]:
+def transform(files: list[InputFile], options: dict[str, Any]) -> list[dict[str, Any]]:
     """Convert each file. Returns `ConversionResponse`s in the order of the files.
 
     `options` are `ConversionRequestOptions`, of which only `conversionOptions` are used. A result is `{id, name,
@@ -90,7 +90,7 @@ def transform(files: list[SentFile], options: dict[str, Any]) -> list[dict[str, 
     return [_result(file, conversion_options) for file in files]
 
 
-def _result(file: SentFile, options: dict[str, Any]) -> dict[str, Any]:
+def _result(file: InputFile, options: dict[str, Any]) -> dict[str, Any]:
     mime_type = _mime_type(file)
     result: dict[str, Any] = {"id": str(uuid.uuid4()), "name": _encodable(file.name), "mimeType": _encodable(mime_type)}
     try:
@@ -110,7 +110,7 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _converted(file: SentFile, mime_type: str, options: dict[str, Any]) -> str:
+def _converted(file: InputFile, mime_type: str, options: dict[str, Any]) -> str:
     if mime_type not in MIME_TYPES.values():
         raise UnconvertibleError(f"Files of this type cannot be converted: {mime_type or 'unknown'}")
     if mime_type not in CONVERTERS:
@@ -120,7 +120,7 @@ def _converted(file: SentFile, mime_type: str, options: dict[str, Any]) -> str:
     return CONVERTERS[mime_type](file, options)
 
 
-def _mime_type(file: SentFile) -> str:
+def _mime_type(file: InputFile) -> str:
     """Type of the file by the extension of its name, else the declared type.
 
     Upstream's examples send Blobs without a type, or with `application/octet-stream`, and get the right type back.

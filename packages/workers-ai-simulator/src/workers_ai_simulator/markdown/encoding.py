@@ -3,7 +3,7 @@
 import codecs
 import re
 
-from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.models import InputFile
 
 BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 
@@ -23,7 +23,7 @@ ENCODING_OF_LABEL: dict[str, str] = dict.fromkeys(("us-ascii", "latin1", "latin-
 """Label → encoding that browsers read it as: https://encoding.spec.whatwg.org/#names-and-labels"""
 
 
-def decoded(file: SentFile) -> str:
+def decoded(file: InputFile) -> str:
     """Text of a file. The encoding is its byte order mark's, its type's charset, its own declaration's, else UTF-8.
 
     Bytes that are not valid in the encoding become U+FFFD.

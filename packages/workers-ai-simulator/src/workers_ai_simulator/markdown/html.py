@@ -16,7 +16,7 @@ from soupsieve import SelectorSyntaxError
 
 from workers_ai_simulator.markdown.encoding import decoded
 from workers_ai_simulator.markdown.errors import UnconvertibleError
-from workers_ai_simulator.markdown.models import SentFile, section
+from workers_ai_simulator.markdown.models import InputFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
 
 HIDDEN = frozenset(("script", "style", "head", "template", "noscript", "iframe", "object", "svg"))
@@ -33,7 +33,7 @@ MAX_COLUMN_SPAN = 50
 """Columns that one cell may span."""
 
 
-def convert_html(file: SentFile, options: dict[str, Any]) -> str:
+def convert_html(file: InputFile, options: dict[str, Any]) -> str:
     """Convert to the page's metadata as front matter, its content, and its JSON-LD as a block of code.
 
     `html.cssSelector` selects the content, `html.hostname` and the page's `<base>` resolve its links, `html.images`

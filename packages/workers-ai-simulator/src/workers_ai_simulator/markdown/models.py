@@ -5,7 +5,7 @@ from typing import Any, cast
 
 
 @dataclass(frozen=True)
-class SentFile:
+class InputFile:
     """A file as the caller sent it."""
 
     name: str

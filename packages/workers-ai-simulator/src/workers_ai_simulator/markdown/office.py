@@ -10,7 +10,7 @@ import openpyxl  # pyright: ignore[reportMissingModuleSource]
 
 from workers_ai_simulator.markdown.errors import UnconvertibleError
 from workers_ai_simulator.markdown.html import html_to_markdown
-from workers_ai_simulator.markdown.models import SentFile, section
+from workers_ai_simulator.markdown.models import InputFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
 from workers_ai_simulator.markdown.tables import MAX_CELLS, table
 from workers_ai_simulator.markdown.xml import check_xml
@@ -22,7 +22,7 @@ OLE_MAGIC = bytes.fromhex("d0cf11e0a1b11ae1")
 """First bytes of OLE containers: files that Office saves with a password, and formats before 2007."""
 
 
-def convert_docx(file: SentFile, options: dict[str, Any]) -> str:
+def convert_docx(file: InputFile, options: dict[str, Any]) -> str:
     """Convert headings, paragraphs, lists, tables, links; describe embedded pictures if `docx.images.convert`.
 
     Raises UnconvertibleError for a file that is no archive, encrypted, too large, or not safe to read, and mammoth's
@@ -33,7 +33,7 @@ def convert_docx(file: SentFile, options: dict[str, Any]) -> str:
     return html_to_markdown(str(result.value), Embedded(section(options, "docx", "images")))
 
 
-def convert_xlsx(file: SentFile, _: dict[str, Any]) -> str:
+def convert_xlsx(file: InputFile, _: dict[str, Any]) -> str:
     """Convert each sheet to a heading and a table, with the values last computed.
 
     Raises as `convert_docx` does, and UnconvertibleError for too many cells.

@@ -8,14 +8,14 @@ from pypdf.errors import DependencyError
 from pypdf.generic import DictionaryObject
 
 from workers_ai_simulator.markdown.errors import UnconvertibleError
-from workers_ai_simulator.markdown.models import SentFile, section
+from workers_ai_simulator.markdown.models import InputFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
 
 MAX_PAGES = 5000
 """Pages of a file: this simulator's own limit, since upstream documents none."""
 
 
-def convert_pdf(file: SentFile, options: dict[str, Any]) -> str:
+def convert_pdf(file: InputFile, options: dict[str, Any]) -> str:
     """Convert to `# name`, `## Metadata` (unless `pdf.metadata` is false), `## Contents`, `### Page 1`, …
 
     https://developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding/ shows the layout. The

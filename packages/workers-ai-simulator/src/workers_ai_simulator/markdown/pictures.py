@@ -6,7 +6,7 @@ from workers_ai_simulator.catalogue import find
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.images.painting import describe
 from workers_ai_simulator.markdown.errors import UnconvertibleError
-from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.models import InputFile
 
 DESCRIBER = "@cf/llava-hf/llava-1.5-7b-hf"
 """Model in place of detr-resnet-50 and gemma-3-12b-it, with which upstream detects and describes objects."""
@@ -20,7 +20,7 @@ https://developers.cloudflare.com/workers-ai/features/markdown-conversion/conver
 """
 
 
-def convert_picture(file: SentFile, options: dict[str, Any]) -> str:
+def convert_picture(file: InputFile, options: dict[str, Any]) -> str:
     """Describe a picture. Raises UnconvertibleError if it cannot be read."""
     image: Any = options.get("image")
     return describe_picture(file.content, image if isinstance(image, dict) else {})  # pyright: ignore[reportUnknownArgumentType]

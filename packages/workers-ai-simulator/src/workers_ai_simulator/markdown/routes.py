@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Route
 from workers_ai_simulator.errors import incomplete
 from workers_ai_simulator.http import ACCOUNT, JsonHandler, error_envelope, in_envelope, json_object
 from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
-from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.validation import base64_input
 
@@ -48,7 +48,7 @@ async def transform_request(request: Request) -> list[dict[str, Any]]:
     """
     match json_object(await request.body()):
         case {"files": [*entries], **rest}:
-            files = [_sent_file(entry, place) for place, entry in enumerate(cast("list[object]", entries))]
+            files = [_input_file(entry, place) for place, entry in enumerate(cast("list[object]", entries))]
         case _:
             raise incomplete("the body must be JSON with an array `files`")
     options = rest.get("options")
@@ -65,7 +65,7 @@ async def transform_upload(request: Request) -> list[dict[str, Any]]:
     try:
         async with request.form() as form:
             files = [
-                SentFile(each.filename or "", each.content_type or "", await each.read())
+                InputFile(each.filename or "", each.content_type or "", await each.read())
                 for each in form.getlist("files")
                 if isinstance(each, UploadFile)
             ]
@@ -80,9 +80,9 @@ async def transform_upload(request: Request) -> list[dict[str, Any]]:
     return await run_in_threadpool(transform, files, {"conversionOptions": options})
 
 
-def _sent_file(entry: object, place: int) -> SentFile:
+def _input_file(entry: object, place: int) -> InputFile:
     fields = cast("dict[str, Any]", entry) if isinstance(entry, dict) else {}
     if not isinstance(fields.get("name"), str):
         raise incomplete(f"files[{place}] must have a name and data")
     content = base64_input(fields.get("data"), f"/files/{place}/data")
-    return SentFile(fields["name"], str(fields.get("mimeType") or ""), content)
+    return InputFile(fields["name"], str(fields.get("mimeType") or ""), content)

@@ -8,7 +8,7 @@ from typing import Any
 
 from workers_ai_simulator.markdown.encoding import decoded
 from workers_ai_simulator.markdown.errors import UnconvertibleError
-from workers_ai_simulator.markdown.models import SentFile
+from workers_ai_simulator.markdown.models import InputFile
 
 MAX_CELLS = 500_000
 """Cells of a file: this simulator's own limit, since upstream documents none."""
@@ -17,7 +17,7 @@ DELIMITERS = ",;\t|"
 SNIFFED_LINES = 20
 
 
-def convert_csv(file: SentFile, _: dict[str, Any]) -> str:
+def convert_csv(file: InputFile, _: dict[str, Any]) -> str:
     """Convert to one table, whose first row is the header. The delimiter is detected: comma, semicolon, tab or bar.
 
     Raises UnconvertibleError for too many cells, csv.Error for malformed quotes.

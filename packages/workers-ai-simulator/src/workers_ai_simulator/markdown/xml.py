@@ -5,7 +5,7 @@ from xml.parsers import expat
 
 from workers_ai_simulator.markdown.encoding import decoded
 from workers_ai_simulator.markdown.errors import UnconvertibleError
-from workers_ai_simulator.markdown.models import SentFile, section
+from workers_ai_simulator.markdown.models import InputFile, section
 
 TEXT_ELEMENTS = ("title", "desc", "text")
 """Elements of SVG whose text is for people."""
@@ -16,7 +16,7 @@ def check_xml(content: bytes | str, doctype_allowed: bool = False) -> None:
     _parse(expat.ParserCreate(), content, doctype_allowed)
 
 
-def convert_xml(file: SentFile, _: dict[str, Any]) -> str:
+def convert_xml(file: InputFile, _: dict[str, Any]) -> str:
     """Convert to a block of code, which loses nothing: upstream's conversion of XML is not documented.
 
     Raises UnconvertibleError for XML that is not well-formed, or that declares entities.
@@ -26,7 +26,7 @@ def convert_xml(file: SentFile, _: dict[str, Any]) -> str:
     return f"```xml\n{text}\n```"
 
 
-def convert_svg(file: SentFile, options: dict[str, Any]) -> str:
+def convert_svg(file: InputFile, options: dict[str, Any]) -> str:
     """Describe a drawing by its declared size, its number of elements and its texts, without rendering it.
 
     Raises UnconvertibleError for XML that is not well-formed, is no SVG, or declares entities.

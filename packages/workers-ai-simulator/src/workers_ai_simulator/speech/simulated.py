@@ -38,7 +38,7 @@ from workers_ai_simulator.validation import (
 
 Samples = NDArray[np.int16]
 
-MADE_BY = "workers-ai-simulator"
+GENERATOR = "workers-ai-simulator"
 
 # ---- text to speech ----------------------------------------------------------------------------------------------
 
@@ -151,7 +151,7 @@ def _wav(encoding: Encoding, rate: int, samples: Samples, text: str) -> bytes:
         8 * encoding.bytes_per_sample,
         0,
     )
-    notes = _chunk(b"ISFT", f"{MADE_BY} (simulated speech)\0".encode())
+    notes = _chunk(b"ISFT", f"{GENERATOR} (simulated speech)\0".encode())
     notes += _chunk(b"ICMT", text.encode("utf-8", "replace") + b"\0")
     body = b"WAVE" + _chunk(b"fmt ", format_chunk) + _chunk(b"fact", struct.pack("<I", len(samples)))
     body += _chunk(b"LIST", b"INFO" + notes) + _chunk(b"data", encoding.encode(samples))
@@ -500,7 +500,7 @@ def _wave(audio: bytes) -> Recording:
             size += len(content)
         elif name == b"LIST" and content[:4] == b"INFO":
             notes = dict(_chunks(content, 4))
-            if notes.get(b"ISFT", b"").startswith(MADE_BY.encode()):
+            if notes.get(b"ISFT", b"").startswith(GENERATOR.encode()):
                 text = notes[b"ICMT"].rstrip(b"\0").decode()
     return Recording(size / rate, text)
 

@@ -6,10 +6,10 @@ from base64 import b64encode
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import MODELS, Model
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.images import painting as images
+from workers_ai_simulator.images.painting import describe
+from workers_ai_simulator.text import count_prompt_tokens
 from workers_ai_simulator.validation import byte_input, choice_input, invalid, mismatch, number_input, text_input
 
 Dialect = Literal["native", "openai", "responses"]
@@ -100,11 +100,11 @@ class Conversation:
 
     @property
     def prompt_tokens(self) -> int:
-        texts = text.count_prompt_tokens([{"content": each.text} for each in self.messages])
+        texts = count_prompt_tokens([{"content": each.text} for each in self.messages])
         images = IMAGE_TOKENS * sum(len(each.images) for each in self.messages)
         arguments = [call.arguments for each in self.messages for call in each.calls]
         objects = [vars(tool) for tool in self.tools] + arguments + ([self.schema] if self.schema is not None else [])
-        return texts + images + text.count_prompt_tokens([{"content": json.dumps(each)} for each in objects])
+        return texts + images + count_prompt_tokens([{"content": json.dumps(each)} for each in objects])
 
     @property
     def last_user(self) -> str:
@@ -173,9 +173,9 @@ def _message(model: Model, at: str, message: Any) -> Message:
     if not is_native and fields["role"] == "tool" and not isinstance(fields.get("tool_call_id"), str):
         raise invalid(f"required properties at '{at}' are 'tool_call_id'")
     content: Any = "" if may_be_empty and fields.get("content") is None else fields["content"]
-    text_, images_ = _content(model, f"{at}/content", content)
+    text, images = _content(model, f"{at}/content", content)
     calls = _calls(fields.get("tool_calls"), f"{at}/tool_calls")
-    return Message(fields["role"], text_, images_, calls, fields.get("tool_call_id"), fields.get("name"))
+    return Message(fields["role"], text, images, calls, fields.get("tool_call_id"), fields.get("name"))
 
 
 def _content(model: Model, at: str, content: Any) -> tuple[str, tuple[str, ...]]:
@@ -186,7 +186,7 @@ def _content(model: Model, at: str, content: Any) -> tuple[str, tuple[str, ...]]
     if values is None or (model.dialect == "native" and model.id not in PARTS_MODELS):
         raise mismatch(at, cast("object", content), "string")
     parts = [_part(model, f"{at}/{number}", each) for number, each in enumerate(values)]
-    return "\n".join(text_ for text_, _ in parts if text_), tuple(image for _, image in parts if image)
+    return "\n".join(text for text, _ in parts if text), tuple(image for _, image in parts if image)
 
 
 PART_TYPES = ("text", "input_text", "output_text", "reasoning_text", "refusal", "image_url", "input_image")
@@ -199,10 +199,10 @@ def _part(model: Model, at: str, part: Any) -> tuple[str, str]:
     fields = cast("dict[str, Any]", part)
     kind = choice_input(fields, "type", PART_TYPES) or "text"
     if kind not in ("image_url", "input_image"):
-        text_ = fields.get("refusal" if kind == "refusal" else "text")
-        if not isinstance(text_, str):
-            raise mismatch(f"{at}/text", text_, "string")
-        return text_, ""
+        text = fields.get("refusal" if kind == "refusal" else "text")
+        if not isinstance(text, str):
+            raise mismatch(f"{at}/text", text, "string")
+        return text, ""
     image: Any = fields.get("image_url")
     url: Any = cast("dict[str, Any]", image).get("url") if isinstance(image, dict) else image
     if not isinstance(url, str):
@@ -241,7 +241,7 @@ def description(image: str) -> str:
 
     Raises UpstreamError 5004 for bad base64, 3030 for an image that cannot be decoded.
     """
-    return images.describe(DESCRIBER, {"image": image})["description"]
+    return describe(DESCRIBER, {"image": image})["description"]
 
 
 def _calls(calls: Any, at: str) -> tuple[ToolCall, ...]:

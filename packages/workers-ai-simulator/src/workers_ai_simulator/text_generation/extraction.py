@@ -236,15 +236,15 @@ def _split(content: str) -> list[str]:
 def _passages(part: str) -> Iterator[Sentence]:
     """Sentences of a text to answer from, without its instructions, each with the number of its passage."""
     heading = HEADING.search(part)
-    marks = list(NUMBERED.finditer(part))
-    start = min([each.start() for each in (heading, *marks[:1]) if each], default=0)
-    ends = [*(mark.start() for mark in marks), len(part)]
+    markers = list(NUMBERED.finditer(part))
+    start = min([each.start() for each in (heading, *markers[:1]) if each], default=0)
+    ends = [*(marker.start() for marker in markers), len(part)]
     first = part[heading.end() if heading and heading.start() == start else start : ends[0]] if start < ends[0] else ""
     plain = [each for each in _split(TAG.sub("\n", first)) if heading or not _is_instruction(each)]
     yield from (Sentence(each, None) for each in plain)
-    for mark, end in zip(marks, ends[1:], strict=True):
-        number = int(mark["bracket"] or mark["tag"] or mark["label"])
-        inside = CLOSED.split(part[mark.end() : end])
+    for marker, end in zip(markers, ends[1:], strict=True):
+        number = int(marker["bracket"] or marker["tag"] or marker["label"])
+        inside = CLOSED.split(part[marker.end() : end])
         yield from (Sentence(each, number) for each in _split(TAG.sub("\n", inside[0])))
 
 

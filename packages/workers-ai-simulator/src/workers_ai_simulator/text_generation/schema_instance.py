@@ -309,14 +309,14 @@ class _Search:
         taken = self._facts.taken()
         for chosen in ({*required, *supplied}, set(required), set(order)):
             try:
-                made = {
+                filled = {
                     name: self.make(self._property(schema, name), name, depth + 1) for name in order if name in chosen
                 }
             except UnsatisfiableError:
                 self._facts.restore(taken)
                 continue
-            yield made
-            yield self._padded(schema, made, depth)
+            yield filled
+            yield self._padded(schema, filled, depth)
         raise UnsatisfiableError(key)
 
     def _property(self, schema: Schema, name: str) -> Any:
@@ -327,11 +327,11 @@ class _Search:
         patterns = [each for pattern, each in schema.get("patternProperties", {}).items() if re.search(pattern, name)]
         return {"allOf": patterns} if patterns else schema.get("additionalProperties", True)
 
-    def _padded(self, schema: Schema, made: dict[str, Any], depth: int) -> dict[str, Any]:
+    def _padded(self, schema: Schema, filled: dict[str, Any], depth: int) -> dict[str, Any]:
         """The object with enough other properties for `minProperties`."""
         names = [sample(pattern, 1) for pattern in schema.get("patternProperties", {})]
         names += [f"property{number}" for number in range(1, schema.get("minProperties", 0) + 1)]
-        padded = dict(made)
+        padded = dict(filled)
         for name in names:
             if len(padded) < schema.get("minProperties", 0) and name not in padded:
                 padded[name] = self.make(self._property(schema, name), name, depth + 1)

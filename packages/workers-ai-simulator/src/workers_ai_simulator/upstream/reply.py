@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from workers_ai_simulator import text
+from workers_ai_simulator.text import shortened, tokens
 from workers_ai_simulator.text_generation.conversation import Conversation
 from workers_ai_simulator.text_generation.frames import Delta, Json, Usage
 
@@ -70,7 +70,7 @@ class CompletionReader:
         """Usage that the server reports, else counted as the simulator counts."""
         if self._reported_usage:
             return self._reported_usage
-        prompt, completion = self._conversation.prompt_tokens, len(text.tokens("".join(self._generated)))
+        prompt, completion = self._conversation.prompt_tokens, len(tokens("".join(self._generated)))
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     def read(self, chunk: str | bytes) -> Iterator[Delta]:
@@ -163,8 +163,8 @@ class _ReasoningSplitter:
                 self._buffered = reasoning[end:]
                 yield from self._piece("reasoning", reasoning[:end])
         if self._state == "text":
-            text_, self._buffered = self._buffered, ""
-            yield from self._piece("text", text_)
+            text, self._buffered = self._buffered, ""
+            yield from self._piece("text", text)
 
     def end(self) -> Iterator[Delta]:
         rest, self._buffered = self._buffered, ""
@@ -249,7 +249,7 @@ def reason(body: str | bytes) -> str:
 
 def _excerpt(body: str | bytes) -> str:
     decoded = body.decode(errors="replace") if isinstance(body, bytes) else body
-    return text.shortened(decoded) or "nothing"
+    return shortened(decoded) or "nothing"
 
 
 def _usage(reported: Json) -> Usage | None:

@@ -6,7 +6,7 @@ from typing import Any
 from PIL import Image
 
 from workers_ai_simulator.catalogue import Model
-from workers_ai_simulator.images import painting as images
+from workers_ai_simulator.images.painting import input_image
 from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall
 
 Json = dict[str, Any]
@@ -145,6 +145,6 @@ def _content(message: Message) -> str | list[Json]:
 
 def _uri(image: str) -> str:
     """Data URI with the image's real media type: Workers AI also takes base64, and data URIs without a type."""
-    kind = images.input_image({"image": image}).format or ""
+    kind = input_image({"image": image}).format or ""
     content = image.partition(",")[2] if image.startswith("data:") else image
     return f"data:{Image.MIME.get(kind, 'image/png')};base64,{content}"

@@ -22,7 +22,7 @@ async def ids(request: Request) -> list[Any]:
 
 
 def vectors(ndjson: bytes) -> list[Any]:
-    """Vectors of a write, one a line. Raises VectorizeError 40023 for a line that is no JSON."""
+    """Vectors of a write, one per line. Raises VectorizeError 40023 for a line that is no JSON."""
     try:
         return [json_value(line) for line in ndjson.splitlines() if line.strip()]
     except ValueError:
