@@ -501,6 +501,7 @@ def test_an_instance_always_fits_its_schema(schema: dict[str, Any], message: str
             {"cities": ["Oslo", "Rome"]},
         ),
         ({"type": "object", "properties": {"a": {"default": 5, "type": "integer"}}, "required": ["a"]}, "", {"a": 5}),
+        ({"type": "array", "items": {"type": "integer"}, "contains": {"const": 5}}, "5", [5]),
     ],
 )
 def test_schemas_are_combined(schema: dict[str, Any], message: str, value: Any) -> None:
@@ -514,6 +515,16 @@ def test_schemas_are_combined(schema: dict[str, Any], message: str, value: Any) 
 def test_an_unsatisfiable_schema_is_an_error(schema: Any) -> None:
     with pytest.raises(UnsatisfiableError):
         instance(schema, "Hello 5")
+
+
+def test_references_to_other_documents_are_not_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fetch(*_: object, **__: object) -> None:
+        raise AssertionError("a document was fetched")
+
+    monkeypatch.setattr("urllib.request.urlopen", fetch)
+    for schema in ({"$ref": "https://example.org/schema"}, {"not": {"$ref": "https://example.org/schema"}}):
+        with pytest.raises(UnsatisfiableError):
+            instance(schema, "Hello 5")
 
 
 # ---- images --------------------------------------------------------------------------------------------------------
