@@ -28,7 +28,7 @@ from aiworker.settings import Settings
 from tools import ROOT
 from tools.evaluation import markdown_it_blocks, recursive_splitter, run
 from tools.evaluation.run import Evidence, Question
-from workers_ai_simulator import models
+from workers_ai_simulator.catalogue import find
 from workers_ai_simulator.embeddings import lexical
 
 Cut = tuple[str, str]
@@ -93,7 +93,7 @@ class Models:
 
     async def run(self, model: str, inputs: Inputs, *_: Any) -> Response:
         answer = lexical.rerank if "contexts" in inputs.fields else lexical.embed
-        return Response(answer(models.find(model), dict(inputs.fields)))
+        return Response(answer(find(model), dict(inputs.fields)))
 
 
 class Vectors:
