@@ -16,7 +16,7 @@ from tools.dev.processes import Children
 from tools.docs import openapi
 from tools.runtime import compiled, stage
 from tools.runtime.compiled import CompiledModules
-from tools.setup import install
+from tools.setup import install, lock
 from tools.setup.install import InstallError, Step
 
 
@@ -292,7 +292,7 @@ def test_uv_installs_unless_pip_is_told_to_go_elsewhere(
     commands: list[str] = []
 
     def call(command: list[str]) -> None:
-        if "install" in command:
+        if {"install", "sync"} & {*command}:
             commands.append("uv" if command[0].endswith("uv") else "pip")
             if commands[-1] == fails:
                 raise InstallError("no network")
@@ -302,7 +302,7 @@ def test_uv_installs_unless_pip_is_told_to_go_elsewhere(
         monkeypatch.delenv(name, raising=False)
     for name, value in {"PIP_CONFIG_FILE": os.devnull, **settings}.items():
         monkeypatch.setenv(name, value)
-    install._install_python_packages(["uv==0.13.8", "ruff==0.17.5"], [], own_node=False)  # pyright: ignore[reportPrivateUsage]
+    install._install_python_packages([lock.path("development")], own_node=False)  # pyright: ignore[reportPrivateUsage]
     assert commands == installed_by
 
 

