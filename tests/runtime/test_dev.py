@@ -207,10 +207,30 @@ def test_a_dry_run_shows_what_would_run() -> None:
 
 
 def test_a_variable_of_the_command_line_takes_the_place_of_the_configuration_s() -> None:
-    plan = dry_run("--var", "CHAT_MODEL=a=b", "--var", "AUTH_MODE=closed", "--var", "EMPTY=")
+    plan = dry_run("--var", "CHAT_MODEL=a=b", "--var", "AUTH_MODE=closed", "--var", "GUARD=")
     variables = plan["configuration"]["vars"]
-    assert (variables["CHAT_MODEL"], variables["AUTH_MODE"], variables["EMPTY"]) == ("a=b", "closed", "")  # type: ignore[index]
+    assert (variables["CHAT_MODEL"], variables["AUTH_MODE"], variables["GUARD"]) == ("a=b", "closed", "")  # type: ignore[index]
     assert variables["SIMULATED"] == "AI VECTORIZE"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("variable", "words"),
+    [
+        ("CHAT_MDEL=x", "--var: CHAT_MDEL is no variable of aiworker; did you mean CHAT_MODEL?"),
+        ("WEATHER=rain", "--var: WEATHER is no variable of aiworker; docs/configuration.md lists those"),
+    ],
+)
+def test_a_variable_that_the_worker_does_not_read_is_refused(variable: str, words: str) -> None:
+    for options in (["--dry-run"], ["--port", "0"]):
+        command = [*DEV, *options, "--var", variable]
+        done = subprocess.run(command, text=True, capture_output=True, timeout=60, check=False)
+        assert done.returncode == 1
+        assert words in done.stderr
+
+
+def test_another_worker_s_variables_are_its_own() -> None:
+    plan = dry_run("--project", str(ROOT / "tests/runtime/project"), "--var", "CHAT_MDEL=x")
+    assert plan["configuration"]["vars"]["CHAT_MDEL"] == "x"  # type: ignore[index]
 
 
 @pytest.mark.parametrize("variable", ["CHAT_MODEL", "=value", "", "CHAT MODEL=a"])
@@ -271,10 +291,10 @@ def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) 
 
 @pytest.mark.parametrize("runtime", ["--official", "--project=."])
 def test_a_dry_run_shows_no_secret(runtime: str) -> None:
-    plan = dry_run(runtime, "--var", "TOKEN_SECRET=s3cret", "--var", "MAX_TOKENS=9")
+    plan = dry_run(runtime, "--var", "TOKEN_SECRET=s3cret", "--var", "MAX_TEXTS=9")
     assert "s3cret" not in json.dumps(plan)
     assert plan["configuration"]["vars"]["TOKEN_SECRET"] == "***"  # type: ignore[index]
-    assert plan["configuration"]["vars"]["MAX_TOKENS"] == "9"  # type: ignore[index]
+    assert plan["configuration"]["vars"]["MAX_TEXTS"] == "9"  # type: ignore[index]
 
 
 def test_a_run_for_tests_has_the_variables_that_tests_need_unless_others_are_given() -> None:

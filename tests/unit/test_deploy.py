@@ -68,6 +68,19 @@ def test_a_variable_that_the_worker_would_refuse_is_refused(tmp_path: Path, name
         target.settings()
 
 
+@pytest.mark.parametrize(("name", "words"), [("CHAT_MDEL", "did you mean CHAT_MODEL"), ("WEATHER", "lists those")])
+def test_a_variable_that_the_worker_does_not_read_is_refused(tmp_path: Path, name: str, words: str) -> None:
+    with pytest.raises(DeployError, match=f"wrangler.jsonc, vars: {name} is no variable of aiworker; .*{words}"):
+        read(tmp_path, vars={**OWN["vars"], name: "x"}).settings()
+    staging = {"staging": {"vars": {name: "x"}}}
+    read(tmp_path, env=staging).settings()
+    with pytest.raises(DeployError, match=words):
+        read(tmp_path, "staging", env=staging).settings()
+    (tmp_path / ".dev.vars").write_text(f"AUTH_MODE=keys\n{name}=x\n")
+    with pytest.raises(DeployError, match=rf"\.dev\.vars: {name} is no"):
+        read(tmp_path).settings()
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

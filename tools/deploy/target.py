@@ -9,10 +9,11 @@ from typing import Any, cast
 
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
-from aiworker.settings import VARIABLES, Settings
+from aiworker.settings import Settings
 from tools.deploy.errors import DeployError
-from tools.dev import configuration
+from tools.dev import configuration, variable_names
 from tools.dev.configuration import Configuration
+from tools.keys import keys
 
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,19}")
 PRODUCTION = "production"
@@ -92,10 +93,14 @@ class Target:
         return [each[field] for each in self.configuration.get(kind, [])]
 
     def settings(self) -> Settings:
-        """The Worker's variables. Raises DeployError for one that the Worker would refuse."""
+        """The Worker's variables. Raises DeployError for one that the Worker would refuse, or does not read."""
         variables: dict[str, Any] = self.configuration.get("vars", {})
+        kept = keys.file_of(self.root, self.environment)
+        for where, names in ((kept.name, variable_names.in_file(kept)), ("wrangler.jsonc, vars", variables)):
+            if complaint := variable_names.complaint(names, where):
+                raise DeployError(complaint)
         try:
-            return Settings.read({name: value for name, value in variables.items() if name in VARIABLES})
+            return Settings.read(variables)
         except ApiError as error:
             raise DeployError(f"wrangler.jsonc, vars: {error.message}") from error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools import ROOT
-from tools.dev import configuration, variables
+from tools.dev import configuration, variable_names, variables
 from tools.dev.configuration import Configuration, ConfigurationError
 from tools.setup.install import BUILT, PYTHON, VENV, WRANGLER
 
@@ -48,7 +48,7 @@ class Plan:
 def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     """The plan for the options of scripts/dev; `run` names the run in paths.
 
-    Raises ConfigurationError if wrangler.jsonc cannot be run here.
+    Raises ConfigurationError if wrangler.jsonc cannot be run here, or for a variable that aiworker does not read.
     """
     project = Path(options.project).resolve()
     # for a Python main module wrangler looks for python_modules/ beside the configuration
@@ -57,6 +57,8 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     state = _state(options, project)
     given = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
     own = configuration.read(project / "wrangler.jsonc")
+    if project == ROOT:  # another Worker has variables of its own
+        _check_names(own, dict(options.var))
     return Plan(
         project=project,
         configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}", given),
@@ -70,6 +72,18 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
         env_file=env_file,
         env=_env(given),
     )
+
+
+def _check_names(own: Configuration, given: dict[str, str]) -> None:
+    """Raises ConfigurationError for a variable that aiworker does not read."""
+    sources = {
+        "--var": given,
+        ".dev.vars": variable_names.in_file(ROOT / ".dev.vars"),
+        "wrangler.jsonc, vars": own.get("vars", {}),
+    }
+    for where, names in sources.items():
+        if complaint := variable_names.complaint(names, where):
+            raise ConfigurationError(complaint)
 
 
 def _state(options: Namespace, project: Path) -> Path:

@@ -1,0 +1,43 @@
+"""Names of the Worker's variables, and a sentence for one that it does not read, which is most often a slip."""
+
+import difflib
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from aiworker.settings import VARIABLES
+from tools.dev.variables import FOR_TESTS
+
+ASSIGNMENT = re.compile(
+    r"""^\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)
+    (?:\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:\#.*)?$""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""An assignment in .dev.vars, which wrangler reads with the npm package dotenv. Source: LINE in its lib/main.js."""
+
+
+def known() -> frozenset[str]:
+    """Names of the variables that the Worker reads."""
+    return frozenset({*VARIABLES, *FOR_TESTS})
+
+
+def complaint(names: Iterable[str], where: str) -> str | None:
+    """A sentence about the first name that the Worker does not know, with the nearest that it does. None if all are.
+
+    where: what the names are from, such as ".dev.vars".
+    """
+    unknown = next((name for name in names if name not in known()), None)
+    if unknown is None:
+        return None
+    nearest = difflib.get_close_matches(unknown.upper(), sorted(known()), n=1)
+    advice = f"did you mean {nearest[0]}?" if nearest else "docs/configuration.md lists those that there are."
+    return f"{where}: {unknown} is no variable of aiworker; {advice}"
+
+
+def in_file(file: Path) -> list[str]:
+    """Names that a .dev.vars assigns; none if there is no such file."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError):  # wrangler and scripts/keys say what is wrong with it
+        return []
+    return ASSIGNMENT.findall(text)
