@@ -1,4 +1,4 @@
-"""tools/runtime carries what Cloudflare's platform offers to Python: tests/runtime/project is a Worker that uses it."""
+"""offline-python-workers carries what the platform offers to Python: project/ is a Worker that uses all of it."""
 
 import shutil
 from collections.abc import Generator, Iterator

@@ -1,10 +1,12 @@
-"""The versions that tools/runtime was written for. It relies on parts of them that nobody promises to keep."""
+"""The versions that offline-python-workers is written for. It relies on parts of them that nobody promises to keep."""
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
+import offline_python_workers
 from tools import ROOT
 from tools.setup.install import RUNTIME, WORKER_PACKAGES
 
@@ -33,14 +35,16 @@ def installed(name: str) -> str:
 def test_a_version_has_not_moved(name: str) -> None:
     version = installed(name)
     assert version == WRITTEN_FOR[name], (
-        f"{name} has moved from {WRITTEN_FOR[name]} to {version}. tools/runtime relies on its inside: "
-        "run tests/runtime, look at each line marked (*) in tools/runtime/interpreter.mjs, then enter it here."
+        f"{name} has moved from {WRITTEN_FOR[name]} to {version}. offline-python-workers relies on its inside: "
+        "run tests/runtime, look at each line marked (*) in its interpreter.mjs, then enter it here."
     )
 
 
 def test_the_interpreter_is_the_one_that_the_runtime_names() -> None:
     python = re.search(r'"?python"?: ?"([\d.]+)"', (RUNTIME / "lock-info.mjs").read_text())
-    named = re.search(r'WRITTEN_FOR = "([\d.]+)"', (ROOT / "tools/runtime/interpreter.mjs").read_text())
+    named = re.search(
+        r'WRITTEN_FOR = "([\d.]+)"', Path(offline_python_workers.__file__).with_name("interpreter.mjs").read_text()
+    )
     assert python
     assert named
     assert python[1] == named[1]

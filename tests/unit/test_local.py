@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from offline_python_workers import compiled, stage
+from offline_python_workers.compiled import CompiledModules
 from tools import ROOT
 from tools.dev import configuration, derived, migrations, plan, server, variables
 from tools.dev.derived import DerivedFiles
 from tools.dev.processes import Children
 from tools.docs import openapi
-from tools.runtime import compiled, stage
-from tools.runtime.compiled import CompiledModules
 from tools.setup import install, lock
 from tools.setup.install import InstallError, Step
 
@@ -34,6 +34,11 @@ def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() ->
         "VECTORIZE": "vectorize",
     }
     assert local["vars"]["SIMULATED"] == "AI VECTORIZE"
+
+
+def test_nothing_of_version_1_of_pydantic_is_uploaded() -> None:
+    excluded = configuration.read(ROOT / "wrangler.jsonc")["python_modules"]["exclude"]
+    assert {"**/*.pyc", "*.dist-info/**", "pydantic/v1/**"} <= set(excluded)
 
 
 def test_origins_of_the_project_are_kept_beside_those_of_this_machine() -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pyjson5
 
+from offline_python_workers import stage
 from tools import ROOT
 from tools.bench import documents, packages
 from tools.dev import configuration
 from tools.dev.configuration import Configuration
 from tools.dev.plan import ENVIRONMENT
 from tools.dev.processes import Children
-from tools.runtime import stage
 from tools.setup.install import BUILT, RUNTIME, VENV, WORKER_PACKAGES, WRANGLER
 
 PEERS = ROOT / "tools/bench/peers"

@@ -9,12 +9,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from offline_python_workers import build, compiled, stage
+from offline_python_workers.compiled import CompiledModules
 from tools import ROOT
 from tools.dev.plan import ENVIRONMENT, Command, Plan
 from tools.dev.processes import Children
 from tools.docs import openapi
-from tools.runtime import compiled, stage
-from tools.runtime.compiled import CompiledModules
 from tools.setup.install import BUILT, PYTHON, RUNTIME
 
 COMPILED = BUILT / "compiled"
@@ -71,8 +71,8 @@ class DerivedFiles:
         pack = self.made.file.parent / stage.PROJECT
         if len(self.modules.missing(pack.read_bytes())) < worthwhile:
             return
-        arguments = [str(pack), str(self.modules.folder), self.modules.made_by, str(RUNTIME / "python_stdlib.zip")]
-        await self._run(["node", str(ROOT / "tools/runtime/compile.mjs"), "project", *arguments])
+        stdlib = RUNTIME / "python_stdlib.zip"
+        await self._run(build.modules(pack, self.modules.folder, self.modules.made_by, stdlib))
         self.modules.prune()
 
     async def _run(self, command: Command) -> tuple[int, list[str]]:

@@ -15,13 +15,13 @@ from pathlib import Path
 
 import watchfiles
 
+from offline_python_workers import stage
 from tools import ROOT
 from tools.dev import migrations, plan, request_line
 from tools.dev.configuration import ConfigurationError
 from tools.dev.derived import DerivedFiles, compiled_modules
 from tools.dev.plan import ENVIRONMENT, Plan
 from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
-from tools.runtime import stage
 from tools.setup.install import BUILT, RUNTIME, WORKER_PACKAGES
 
 READY = re.compile(r"Ready on (http://\S+)")

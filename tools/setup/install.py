@@ -8,7 +8,7 @@ install it, as far as they can:
 - Python itself is the one that runs this. uv could download one, but from GitHub rather than from a package index.
 - pip fetches the Worker's packages: uv knows Pyodide's platforms of 2024 and 2025, and the wheels are for that of 2026.
 - `npm ci` fills node_modules. Where the machine has no new enough Node.js, one comes as a Python package.
-- No package manager compiles Python ahead for workerd: tools/runtime/compile.mjs does.
+- No package manager compiles Python ahead for workerd: the package offline-python-workers does.
 
 Each step leaves a stamp in its output, with a hash of its inputs, and runs again only when these have changed or the
 output is gone. This file runs on the system's Python before anything is installed: standard library only.
@@ -32,6 +32,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 
+from offline_python_workers import build
 from tools import ROOT
 from tools.setup import lock
 
@@ -43,16 +44,8 @@ WORKER_PACKAGES = BUILT / "worker-packages"
 WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
 """The program that wrangler's command starts in a second Node.js: started directly, there is one less to stop."""
 
-COMPILER = "tools/runtime/compile.mjs"
-
 OLDEST_NODE = (22, 12)
 """wrangler's package.json, `engines`."""
-
-PYODIDE_WHEELS = [
-    *("--only-binary", ":all:", "--implementation", "cp"),
-    *("--python-version", "314", "--abi", "cp314", "--platform", "pyemscripten_2026_0_wasm32"),
-]
-"""pip's options for wheels that run on Pyodide 314 (CPython 3.14, PEP 783's platform of 2026)."""
 
 OWN_INDEX = re.compile(r"\.(index-url|no-index|proxy|trusted-host)=")
 """Matches the output of `pip config list` if packages do not come from PyPI, or not directly."""
@@ -124,7 +117,7 @@ def steps() -> list[Step]:
     return [
         Step("Python packages", VENV, _texts(*locks), lambda: _install_python_packages(locks, own_node=own_node)),
         Step("npm packages", ROOT / "node_modules", _texts(*npm_locks), _install_npm_packages),
-        Step("Python for workerd", RUNTIME, _interpreter(), lambda: _compile("runtime", RUNTIME)),
+        Step("Python for workerd", RUNTIME, _interpreter(), lambda: _call(build.interpreter(RUNTIME))),
         worker_packages("The Worker's packages", "worker", WORKER_PACKAGES),
     ]
 
@@ -142,7 +135,7 @@ def _texts(*files: Path) -> tuple[str, ...]:
 def _interpreter() -> tuple[str, ...]:
     """What byte-code for workerd depends on: the version of Pyodide, and the compiler."""
     pyodide: str = json.loads((ROOT / "package.json").read_text())["dependencies"]["pyodide"]
-    return (pyodide, *_texts(ROOT / COMPILER))
+    return (pyodide, *_texts(build.COMPILER))
 
 
 def run(steps: list[Step]) -> None:
@@ -240,8 +233,8 @@ def _install_worker_packages(locked: Path, output: Path) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output.parent) as folder:
         packages = Path(folder) / "packages"
-        _pip(locked, *PYODIDE_WHEELS, "--target", str(packages))
-        _compile("packages", packages)
+        _pip(locked, *build.PYODIDE_WHEELS, "--target", str(packages))
+        _call(build.packages(packages))
         shutil.rmtree(output, ignore_errors=True)
         packages.rename(output)
 
@@ -252,10 +245,6 @@ def _pip(*arguments: Path | str) -> None:
     for argument in arguments:
         command += ["--requirement", str(argument)] if isinstance(argument, Path) else [argument]
     _call(command)
-
-
-def _compile(job: str, folder: Path) -> None:
-    _call(["node", COMPILER, job, str(folder)])
 
 
 def _path_with_venv() -> str:

@@ -5,10 +5,10 @@ import os
 import shutil
 from pathlib import Path
 
+from offline_python_workers import stage
 from tests.deploy.cloudflare_api.envelope import Document
 from tools.dev import configuration
 from tools.dev.configuration import Configuration
-from tools.runtime import stage
 from tools.setup.install import RUNTIME
 
 PACKAGES = "python_modules"

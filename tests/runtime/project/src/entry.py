@@ -1,4 +1,4 @@
-"""One route for each thing of the platform that tools/runtime has to carry."""
+"""One route for each thing of the platform that offline-python-workers has to carry."""
 
 import asyncio
 import json

@@ -2,8 +2,8 @@
 
 main.mjs                  exports the classes of the Worker's main module
 entry.mjs                 names that module
-*.mjs, bridge.py          tools/runtime
-pyodide.asm.*, *.zip      the interpreter, made by tools/setup/install.py
+*.mjs, bridge.py          of this package
+pyodide.asm.*, *.zip      the interpreter, made by `build.interpreter`
 packages.pack             the Worker's packages, byte-compiled
 project.pack              src/ and its byte-code: one file, so that one edit is one reload
 python_modules/workers/   the JavaScript modules of the `workers` SDK
@@ -19,7 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tools.runtime.compiled import CompiledModules, code_path, pack, unpack
+from offline_python_workers.compiled import CompiledModules, code_path, pack, unpack
 
 RUNTIME_FILES = ("interpreter.mjs", "sdk.mjs", "worker.mjs", "bridge.py")
 INTERPRETER_FILES = (
@@ -60,7 +60,7 @@ def lay_out(
     """Fill the new `folder` for the Worker of the module `main`.
 
     configured: classes that the main module exports by the Worker's configuration, name to kind.
-    runtime, packages: what tools/setup/install.py has made.
+    runtime, packages: folders that the commands of `build` have filled.
     compiled: where byte-code of the Worker's own modules may be; without, the Worker compiles them all.
     excluded: patterns of the packages' files that are not uploaded (`python_modules.exclude` of wrangler.jsonc).
     """

@@ -1,7 +1,7 @@
 """The Worker's own modules, byte-compiled ahead: a file for each, named by the hash of what it is made from.
 
 Byte-code is valid for one interpreter only, so this file has two readers: the host's Python imports it to look
-byte-code up, and tools/runtime/compile.mjs runs it as text inside Pyodide, which makes it. Standard library only.
+byte-code up, and compile.mjs runs it as text inside Pyodide, which makes it. Standard library only.
 """
 
 import hashlib

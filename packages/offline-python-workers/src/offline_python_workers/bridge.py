@@ -1,4 +1,4 @@
-"""The Python half of tools/runtime: imports the Worker's main module and calls its classes as workerd asks.
+"""The Python half of the runtime: imports the Worker's main module and calls its classes as workerd asks.
 
 Runs in Pyodide, as text: worker.mjs fetches the object `bridge` from its globals.
 """

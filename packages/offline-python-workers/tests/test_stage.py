@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import ROOT
-from tools.dev import configuration
-from tools.runtime import compiled, stage
-from tools.setup.install import RUNTIME
+from offline_python_workers import compiled, stage
 
 FILES = (
     "pydantic/main.py",
@@ -35,11 +32,10 @@ def test_what_is_not_uploaded_is_not_there_locally(tmp_path: Path, excluded: tup
         (packages / name).write_text("")
     main.parent.mkdir()
     main.write_text("")
-    stage.lay_out(tmp_path / "run", main, {}, RUNTIME, packages, None, excluded)
+    interpreter = tmp_path / "interpreter"
+    interpreter.mkdir()
+    for name in stage.INTERPRETER_FILES:
+        (interpreter / name).write_text("")
+    stage.lay_out(tmp_path / "run", main, {}, interpreter, packages, None, excluded)
     packed = compiled.unpack((tmp_path / "run/packages.pack").read_bytes())
     assert {path for path, _ in packed} == kept
-
-
-def test_nothing_of_version_1_of_pydantic_is_uploaded() -> None:
-    excluded = configuration.read(ROOT / "wrangler.jsonc")["python_modules"]["exclude"]
-    assert {"**/*.pyc", "*.dist-info/**", "pydantic/v1/**"} <= set(excluded)

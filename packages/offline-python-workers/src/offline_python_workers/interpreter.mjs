@@ -1,7 +1,7 @@
 // Boots CPython (the npm package `pyodide`) inside workerd, once, while this Worker's modules load.
 //
 // workerd allows eval and wasm compilation only while modules load, so everything that needs them happens here, at the
-// top level. What is marked (*) relies on something Pyodide or workerd does not promise: tests/runtime says when it moves.
+// top level. What is marked (*) relies on something Pyodide or workerd does not promise: the tests of aiworker (tests/runtime) say when it moves.
 
 import lockInfo from "./lock-info.mjs";
 import packages from "./packages.pack";
@@ -16,7 +16,7 @@ export const HOME = "/session/metadata";
 const WRITTEN_FOR = "3.14.2"; // the CPython of pyodide 314.0.7
 if (lockInfo.python !== WRITTEN_FOR)
   throw new Error(
-    `tools/runtime was written for Pyodide's Python ${WRITTEN_FOR}; this is ${lockInfo.python}. See docs/local-runtime.md`,
+    `offline-python-workers is written for Pyodide's Python ${WRITTEN_FOR}; this is ${lockInfo.python}. See its README.`,
   );
 
 // ---- What workerd's global scope lacks or would mislead Emscripten with; put back once Python is up ------------
@@ -135,7 +135,7 @@ export const python = API.finalizeBootstrap();
 await API.packageIndexReady;
 API.initializeStreams();
 
-// ---- Files: tools/runtime/compiled.py packs them as one JSON index and the bytes after it -------------------------
+// ---- Files: compiled.py packs them as one JSON index and the bytes after it ---------------------------------------
 
 /** Write the files of a pack; returns where it ends. */
 function unpack(pack, root, offset = 0) {

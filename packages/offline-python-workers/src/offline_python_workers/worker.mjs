@@ -6,7 +6,7 @@ import { finishBoot, python } from "./interpreter.mjs";
 import sdk from "./sdk.mjs";
 
 for (const [name, module] of Object.entries(sdk)) python.registerJsModule(name, module);
-python.runPython(bridgeSource, { filename: "tools/runtime/bridge.py" });
+python.runPython(bridgeSource, { filename: "bridge.py" });
 const bridge = python.globals.get("bridge");
 const failure = bridge.load(entry);
 if (failure) console.error(failure);

@@ -3,7 +3,7 @@
 import * as cloudflareSocketsModule from "cloudflare:sockets";
 import * as cloudflareWorkersModule from "cloudflare:workers";
 
-// On by default at every compatibility date that tools/dev/configuration.py accepts.
+// On by default at every compatibility date that configuration.py accepts.
 const compatFlags = { python_workflows_implicit_dependencies: true, python_request_headers_preserve_commas: true };
 
 const patched = new WeakSet();

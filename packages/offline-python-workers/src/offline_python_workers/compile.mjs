@@ -10,9 +10,11 @@
 import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { loadPyodide } from "pyodide";
+import { pathToFileURL } from "node:url";
 
-const PYODIDE = dirname(createRequire(import.meta.url).resolve("pyodide"));
+// the project's own, wherever this file is installed
+const PYODIDE = dirname(createRequire(join(process.cwd(), "package.json")).resolve("pyodide"));
+const { loadPyodide } = await import(pathToFileURL(join(PYODIDE, "pyodide.mjs")));
 
 const COMPILE_STDLIB = `
 import importlib._bootstrap_external as bootstrap, importlib.util, sys, zipfile

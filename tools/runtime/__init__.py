@@ -1,1 +1,0 @@
-"""Python inside workerd from the npm package `pyodide`: see docs/local-runtime.md."""
