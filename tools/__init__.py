@@ -6,6 +6,5 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 """The project's folder."""
 
-sys.path += [
-    str(source) for source in sorted(ROOT.glob("packages/*/src"))
-]  # the packages of this checkout, uninstalled
+# the Worker's modules and the packages of this checkout, which are not installed
+sys.path += [str(source) for source in (ROOT / "src", *sorted(ROOT.glob("packages/*/src")))]

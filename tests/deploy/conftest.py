@@ -18,6 +18,12 @@ def account(tmp_path: Path) -> Iterator[CloudflareAccount]:
 
 
 @pytest.fixture
+def subdomain(account: CloudflareAccount) -> None:
+    """Register a name under workers.dev."""
+    account.set_subdomain("tester")
+
+
+@pytest.fixture
 def project(account: CloudflareAccount, tmp_path: Path) -> Project:
     """A copy of the checkout whose commands reach the account."""
     return Project.copy(tmp_path / "project", account)

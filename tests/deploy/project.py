@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -22,7 +23,7 @@ class Project:
     folder: Path
     account: CloudflareAccount
     environment: dict[str, str] = field(default_factory=dict[str, str])
-    """Variables of its commands, in addition."""
+    """Further environment variables of its commands."""
 
     @classmethod
     def copy(cls, folder: Path, account: CloudflareAccount) -> "Project":
@@ -38,6 +39,9 @@ class Project:
             input=standard_input, capture_output=True, timeout=seconds,
         )  # fmt: skip
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def deploy(self, *options: str) -> "Finished":
+        return self.run(sys.executable, "scripts/deploy", *options, seconds=300)
 
     def start(self, *command: str | Path) -> subprocess.Popen[str]:
         """Start a command in the copy, as `run` does, and leave it running."""

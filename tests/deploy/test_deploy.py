@@ -1,4 +1,4 @@
-"""scripts/deploy, whole: with the real wrangler, at a stand-in for Cloudflare's API that runs what was uploaded."""
+"""scripts/deploy as a whole, with the real wrangler and a stand-in for Cloudflare's API that runs what is uploaded."""
 
 import json
 import os
@@ -12,26 +12,25 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import TLS
+from tests.conftest import TLS, until
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tests.deploy.project import Finished, Project
 
 KEY = re.compile(r"aiw_[\w-]{43}")
 
-pytestmark = pytest.mark.timeout(300)  # several deployments a test, on a machine that may be busy
-
-
-@pytest.fixture(autouse=True)
-def _subdomain(account: CloudflareAccount) -> None:
-    account.set_subdomain("tester")
+pytestmark = [
+    pytest.mark.timeout(300),  # several deployments a test, on a machine that may be busy
+    pytest.mark.usefixtures("subdomain"),
+]
 
 
 def deploy(project: Project, *options: str) -> Finished:
-    return project.run(sys.executable, "scripts/deploy", "--address", project.account.edge_url, *options, seconds=300)
+    """Run scripts/deploy, whose smoke test reaches the stand-in's Worker."""
+    return project.deploy("--address", project.account.edge_url, *options)
 
 
 def deployed(project: Project, *options: str) -> dict[str, Any]:
-    """Deploy, and return the outcome, which must be that it works."""
+    """Deploy, and return the outcome. The deployment must work."""
     done = deploy(project, "--yes", "--json", *options)
     assert done.status == 0, done.text
     return json.loads(done.output)
@@ -121,7 +120,7 @@ def test_a_version_that_fails_its_smoke_test_is_taken_back(project: Project, acc
 
 
 def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Project, account: CloudflareAccount) -> None:
-    """A deployment that another machine made, before scripts/deploy: its keys, its database, its index."""
+    """Another machine has made the deployment without scripts/deploy: its keys, its database, its index."""
     project.wrangler("vectorize", "create", "aiworker-passages", "--dimensions=768", "--metric=cosine")
     project.wrangler("d1", "create", "aiworker")
     assert project.wrangler("d1", "migrations", "apply", "aiworker", "--remote").status == 0
@@ -164,6 +163,17 @@ def test_an_interrupted_run_is_taken_up_again(project: Project, account: Cloudfl
     assert account.requests("PUT", "/workflows/aiworker-ingestion$")
 
 
+def test_a_killed_run_leaves_no_wrangler_behind(project: Project, account: CloudflareAccount) -> None:
+    account.hold("PUT", "/workers/scripts/aiworker$", moment="before")
+    run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
+    account.wait_until_met()
+    assert [line for line in processes_in(project.folder) if "wrangler" in line]
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    until(lambda: processes_in(project.folder), lambda left: not left)
+    account.release()
+
+
 def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
     project: Project, account: CloudflareAccount
 ) -> None:
@@ -186,6 +196,14 @@ def break_embed(project: Project) -> None:
 
 
 def processes_in(folder: Path) -> list[str]:
-    """Command lines of processes that name the folder."""
-    listed = subprocess.run(["ps", "-eo", "args"], text=True, capture_output=True, check=True).stdout
-    return [line for line in listed.splitlines() if str(folder) in line and "scripts/deploy" in line]
+    """Return the command lines of processes that name the folder or run in it."""
+    listed = subprocess.run(["ps", "-eo", "pid=,args="], text=True, capture_output=True, check=True).stdout
+    rows = (line.split(maxsplit=1) for line in listed.splitlines())
+    return [row[1] for row in rows if len(row) == 2 and (str(folder) in row[1] or _folder_of(row[0]) == folder)]
+
+
+def _folder_of(pid: str) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink()
+    except OSError:  # it has ended, or this is no Linux
+        return None

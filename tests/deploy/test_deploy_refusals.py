@@ -1,4 +1,4 @@
-"""What scripts/deploy cannot do: one sentence that says what to do, exit status 1, nothing half-made."""
+"""Refusals of scripts/deploy: one sentence that says what to do, exit status 1, and nothing half-made."""
 
 import json
 import os
@@ -9,30 +9,24 @@ import pytest
 
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tests.deploy.cloudflare_api.settings import Permission
-from tests.deploy.project import Finished, Project
+from tests.deploy.project import Project
 
-pytestmark = pytest.mark.timeout(300)  # several deployments a test, on a machine that may be busy
-
-
-@pytest.fixture(autouse=True)
-def _subdomain(account: CloudflareAccount) -> None:
-    account.set_subdomain("tester")
-
-
-def deploy(project: Project, *options: str) -> Finished:
-    return project.run(sys.executable, "scripts/deploy", "--yes", *options)
+pytestmark = [
+    pytest.mark.timeout(300),  # several deployments a test, on a machine that may be busy
+    pytest.mark.usefixtures("subdomain"),
+]
 
 
 def refusal(project: Project, *options: str) -> str:
-    """What standard error ends with: one sentence or two, and no traceback."""
-    done = deploy(project, *options)
+    """Return the last line of standard error of a deployment that must fail without a traceback."""
+    done = project.deploy("--yes", *options)
     assert done.status == 1, done.text
     assert "Traceback" not in done.text
     return done.errors.strip().splitlines()[-1]
 
 
 def changes(account: CloudflareAccount) -> list[dict[str, Any]]:
-    """Requests that have changed something in the account."""
+    """Return the requests that have changed something in the account."""
     return [
         each
         for each in account.requests()
@@ -44,7 +38,7 @@ def test_without_a_login_it_says_how_to_log_in(project: Project, account: Cloudf
     project.environment["CLOUDFLARE_API_TOKEN"] = ""
     for words in ("scripts/deploy --login", "CLOUDFLARE_API_TOKEN", "Vectorize: Edit"):
         assert words in refusal(project)
-    plan = project.run(sys.executable, "scripts/deploy", "--dry-run")
+    plan = project.deploy("--dry-run")
     assert plan.status == 0
     assert "Vectorize index aiworker-passages" in plan.output
     assert account.requests() == []
@@ -135,7 +129,7 @@ def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
     account.hang_up("PUT", "/workers/scripts/aiworker$", times=9)
     assert "could not be reached to upload the Worker" in refusal(project)
     account.release()
-    done = deploy(project, "--json", "--address", account.edge_url)
+    done = project.deploy("--yes", "--json", "--address", account.edge_url)
     assert done.status == 0, done.text
     assert json.loads(done.output)["ok"]
     # one database, although its creation was not answered three times
@@ -156,7 +150,7 @@ def test_an_odd_answer_is_no_traceback(
     project: Project, account: CloudflareAccount, status: int, body: Any, words: str
 ) -> None:
     account.fail("GET", "/workers/subdomain$", status=status, body=body, times=9)
-    done = deploy(project, "--json")
+    done = project.deploy("--yes", "--json")
     assert done.status == 1
     assert words in json.loads(done.output)["error"]
     assert "Traceback" not in done.errors
@@ -165,7 +159,7 @@ def test_an_odd_answer_is_no_traceback(
 
 
 def test_secrets_that_cannot_be_listed_are_not_taken_for_none(project: Project, account: CloudflareAccount) -> None:
-    """Or the API_KEYS of the deployment would be overwritten."""
+    """New secrets would overwrite the API_KEYS of the deployment."""
     account.fail("GET", "/workers/scripts/aiworker/secrets$", status=200, body={"success": True, "result": None})
     assert "list the secrets of the Worker aiworker" in refusal(project)
     assert changes(account) == []
@@ -190,7 +184,7 @@ def test_a_database_of_an_id_is_that_of_the_id(project: Project, account: Cloudf
         ("0" * 8, "has the database_id 00000000"),
     ):
         file.write_text(text.replace('"database_name"', f'"database_id": "{database_id}", "database_name"'))
-        assert words in " ".join(deploy(project, "--dry-run").text.split())
+        assert words in " ".join(project.deploy("--yes", "--dry-run").text.split())
 
 
 def test_a_damaged_file_of_this_machine_is_named(project: Project, account: CloudflareAccount) -> None:
@@ -206,7 +200,7 @@ def test_a_damaged_file_of_this_machine_is_named(project: Project, account: Clou
 
 
 def test_an_address_is_checked_before_anything_is_made(project: Project, account: CloudflareAccount) -> None:
-    done = deploy(project, "--address", "https://foo:bar")
+    done = project.deploy("--yes", "--address", "https://foo:bar")
     assert done.status == 2
     assert "is no address of a Worker" in done.errors
     assert account.requests() == []

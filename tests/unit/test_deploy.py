@@ -1,4 +1,4 @@
-"""scripts/deploy, without an account: what it derives, decides and passes on."""
+"""scripts/deploy without an account: its configuration, its decisions, and the commands it runs."""
 
 import io
 import json
@@ -171,7 +171,7 @@ def test_a_key_that_cannot_be_the_first_is_refused(
 
 def test_a_key_that_the_deployment_would_not_know_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     own, other = keys.random_key(), keys.random_key()
-    kept = keys.written([Key("web", keys.sha256(own), frozenset({"chat"}))])
+    kept = keys.to_variable([Key("web", keys.sha256(own), frozenset({"chat"}))])
     (tmp_path / ".dev.vars").write_text(f"API_KEYS='{kept}'\n")
     monkeypatch.setenv(credentials.CALLER, other)
     with pytest.raises(DeployError, match=r"none of the keys in \.dev\.vars"):
@@ -186,7 +186,7 @@ def test_a_key_that_the_deployment_would_not_know_is_refused(monkeypatch: pytest
     [
         ("TOKEN_SECRET=short\n", "shorter than 32 characters"),
         (
-            f"API_KEYS='{keys.written([Key(f'k{n}', f'{n:064}', frozenset({'chat'})) for n in range(60)])}'\n",
+            f"API_KEYS='{keys.to_variable([Key(f'k{n}', f'{n:064}', frozenset({'chat'})) for n in range(60)])}'\n",
             "too many",
         ),
     ],
@@ -199,7 +199,7 @@ def test_secrets_that_would_be_refused_later_are_refused_now(tmp_path: Path, var
 
 def test_a_key_for_checks_that_has_expired_is_replaced(tmp_path: Path) -> None:
     expired = Key(credentials.CHECK, "0" * 64, credentials.CHECK_SCOPES, credentials.CHECK, expires=1)
-    (tmp_path / ".dev.vars").write_text(f"API_KEYS='{keys.written([expired])}'\n")
+    (tmp_path / ".dev.vars").write_text(f"API_KEYS='{keys.to_variable([expired])}'\n")
     [key] = parse_keys(credentials.missing(read(tmp_path), set()).values["API_KEYS"])
     assert key.expires is None
 

@@ -1,4 +1,4 @@
-"""`scripts/keys`, as a person calls it."""
+"""`scripts/keys`, run as a command."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def kept(project: Path) -> list[dict[str, Any]]:
 
 
 def made(project: Path, name: str, *, days: int | None = None, tenant: str | None = None, **more: Any) -> None:
-    """A key, made in this process."""
+    """Make a key in this process."""
     defaults: dict[str, Any] = {"scopes": ["chat"], "daily_neurons": None}
     keys.new(Namespace(project=project, name=name, days=days, tenant=tenant, **(defaults | more)))
 

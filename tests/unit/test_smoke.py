@@ -1,4 +1,4 @@
-"""The smoke test of scripts/deploy, at addresses that answer this or that."""
+"""The smoke test of scripts/deploy, against servers with prepared answers."""
 
 import time
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def outcomes(answers: Answers, caller: Caller = NOBODY, *, is_public: bool = Fal
 
 @pytest.mark.parametrize("health", [[], None, "ok", {"platform": "linux"}, {"platform": {"deployment": "old"}}])
 def test_whoever_had_the_address_before_may_answer_anything(health: object) -> None:
-    """Also while the new version is on its way: it is waited for."""
+    """The test waits for a new version that does not answer yet."""
     answers = [httpx.Response(200, json=health), httpx.Response(200, json=HEALTH)]
     assert outcomes(lambda _: answers[0])["health"].status == "failed"
     later = iter(answers)
@@ -90,7 +90,7 @@ def test_a_token_does_not_end_before_a_slow_test(monkeypatch: pytest.MonkeyPatch
     monkeypatch.delenv(credentials.CALLER, raising=False)
     target = Target(tmp_path, "", {"name": "aiworker"})
     key = Key(credentials.CHECK, "0" * 64, credentials.CHECK_SCOPES, credentials.CHECK)
-    credentials.keep(target, Secrets({"API_KEYS": keys.written([key]), "TOKEN_SECRET": "s" * 43}))
+    credentials.keep(target, Secrets({"API_KEYS": keys.to_variable([key]), "TOKEN_SECRET": "s" * 43}))
     caller = credentials.caller(target, "https://Worker.Example:443", Secrets({}))
     later = time.time() + 400
     monkeypatch.setattr(time, "time", lambda: later)

@@ -1,4 +1,4 @@
-"""The Cloudflare account that is deployed to: who is logged in, and its API through Cloudflare's own client."""
+"""The Cloudflare account of a deployment: the login, and the API through Cloudflare's own client."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class Account:
 
 
 NO_ACCOUNT = Account("", "", Cloudflare(api_token="-"))  # noqa: S106 - no token
-"""Stands in where an account is needed and no request is made to it."""
+"""Placeholder where an account is needed and no request is sent to it."""
 
 
 @contextmanager
@@ -111,7 +111,7 @@ class Credentials(NamedTuple):
 
 
 def _credentials(commands: Commands) -> Credentials:
-    """The login that wrangler has: variables of the environment, else `wrangler login`. Raises DeployError for none."""
+    """Return wrangler's login: environment variables, else `wrangler login`. Raises DeployError for none."""
     if token := os.environ.get("CLOUDFLARE_API_TOKEN"):
         return Credentials(token)
     if (key := os.environ.get("CLOUDFLARE_API_KEY")) and (email := os.environ.get("CLOUDFLARE_EMAIL")):
@@ -126,7 +126,7 @@ def _credentials(commands: Commands) -> Credentials:
 
 
 def _accounts(api: Cloudflare, *, required: bool) -> dict[str, str]:
-    """Accounts of the login, id → name. Empty where the login may not list them and need not."""
+    """Return the accounts of the login, id → name; empty if the login may not list them and need not."""
     try:
         with reaching("list the accounts of this login", SETTINGS):
             return {each.id: each.name for each in api.accounts.list()}

@@ -1,4 +1,4 @@
-"""The upload: built, measured, sent, and taken back."""
+"""Build, measure and send the upload, and roll it back."""
 
 import gzip
 import hashlib
@@ -21,17 +21,17 @@ Plan = Literal["paid", "free"]
 MAX_BYTES: Mapping[Plan, int] = {"paid": 10_000_000, "free": 3_000_000}
 """Largest compressed upload of each plan. Source: developers.cloudflare.com/workers/platform/limits, "Worker size"."""
 LARGEST = 5
-"""Modules that are listed when the upload is too large."""
+"""Number of modules listed when the upload is too large."""
 BUILD, UPLOAD = "build the upload", "upload the Worker"
 PERMISSION = "Workers Scripts: Edit"
 
 
 @dataclass(frozen=True)
 class Bundle:
-    """Modules as they are uploaded."""
+    """The modules to upload."""
 
     modules: dict[str, int]
-    """Path → compressed bytes."""
+    """Path → size in bytes, compressed."""
     compressed: int
     """Bytes of all modules together, compressed as wrangler does before it counts them."""
     tag: str

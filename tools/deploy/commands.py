@@ -1,13 +1,15 @@
-"""wrangler and pywrangler, run as children that end with this process."""
+"""wrangler and pywrangler, run as children that end with this process, however it ends."""
 
 import os
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 from tools.deploy.errors import AGAIN, DeployError, codes_in, sentence_for
+from tools.dev import group
 from tools.dev.plan import ENVIRONMENT
 from tools.dev.processes import end_with_parent
 from tools.setup.install import VENV, WRANGLER
@@ -27,7 +29,7 @@ QUIET: Mapping[str, str] = {
 OWN_ENVIRONMENT = "--env="
 """Keeps wrangler from reading CLOUDFLARE_ENV, of .env too: it would deploy this configuration under another name."""
 REDIRECTING = ("WRANGLER_CI_", "WRANGLER_OUTPUT_")
-"""Beginnings of wrangler's variables that give the Worker another name, or its output another place."""
+"""Prefixes of wrangler's variables that give the Worker another name, or its output another place."""
 ERROR = re.compile(r"\[ERROR\]\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
 """Matches the error message in the output of wrangler."""
 NETWORK = re.compile(
@@ -36,7 +38,7 @@ NETWORK = re.compile(
 
 
 class CommandError(Exception):
-    """A command that has failed; `output` is all that it has printed."""
+    """A command has failed. `output` is all that it printed."""
 
     def __init__(self, output: str) -> None:
         super().__init__(output)
@@ -78,7 +80,7 @@ class Commands:
 
     def _run(self, *command: str | Path, **environment: str) -> str:
         process = subprocess.Popen(
-            [str(part) for part in command],
+            [sys.executable, group.__file__, *(str(part) for part in command)],
             cwd=self._root,
             env={**self._environment, **environment},
             text=True,

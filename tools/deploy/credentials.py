@@ -1,4 +1,4 @@
-"""The deployment's two secrets, and with whose credentials the smoke test calls it.
+"""The deployment's two secrets, and the credentials of the smoke test.
 
 The Worker's API_KEYS cannot be read back from Cloudflare, so what is there is never overwritten: keys are uploaded
 where there are none, and `scripts/keys push` replaces them when somebody asks for that.
@@ -24,7 +24,7 @@ from tools.keys.keys import API_KEYS, TOKEN_SECRET
 CALLER = "AIWORKER_KEY"
 """Variable of the environment with an API key of the deployment."""
 CHECK = "deploy-check"
-"""Name and tenant of the key that the smoke test's tokens are made with. Nobody has the key itself."""
+"""Name and tenant of the key that the smoke test's tokens are derived from. Nobody has the key itself."""
 CHECK_SCOPES = frozenset({"chat", "embed", "image", "rag:read", "rag:write"})
 FIRST = "first"
 """Name of the API key that a first deployment makes."""
@@ -39,7 +39,7 @@ class Secrets:
     values: dict[str, str]
     """Name → value, of those that the deployment lacks."""
     new_key: str = ""
-    """An API key that was made for this deployment; whoever deploys is shown it once."""
+    """An API key that was made for this deployment, and is shown once."""
     is_from_environment: bool = False
     """Whether `new_key` is $AIWORKER_KEY, which they have already."""
 
@@ -49,7 +49,7 @@ class Secrets:
 
 
 def deployed_names(account: Account, target: Target) -> set[str]:
-    """Names of the secrets of the deployed Worker; none if it is not there."""
+    """Return the names of the deployed Worker's secrets; none if there is no Worker."""
     with account.reach(f"list the secrets of the Worker {target.worker}"):
         listing = account.api.workers.scripts.secrets.with_raw_response
         try:
@@ -61,7 +61,7 @@ def deployed_names(account: Account, target: Target) -> set[str]:
 
 
 def missing(target: Target, deployed: set[str]) -> Secrets:
-    """The secrets to upload: this machine's, else new ones. Nothing is written.
+    """Return the secrets to upload: this machine's, else new ones. Nothing is written.
 
     Raises DeployError where a new key would be printed into the log of a CI run, or what is here cannot be uploaded.
     """
@@ -84,16 +84,16 @@ def missing(target: Target, deployed: set[str]) -> Secrets:
         if not any(_can_check(key) for key in known):
             known = [key for key in known if key.name != CHECK]
             known.append(Key(CHECK, keys.sha256(keys.random_key()), CHECK_SCOPES, CHECK))
-        values[API_KEYS] = keys.written(known)
+        values[API_KEYS] = keys.to_variable(known)
     _check_sizes(values, local.file)
     return Secrets(values, new_key, is_from_environment=bool(new_key) and new_key == own)
 
 
 def _check_sizes(values: Mapping[str, str], file: str) -> None:
-    """Raises DeployError for secrets that Cloudflare or the Worker would refuse."""
-    if len(values.get(API_KEYS, "").encode()) > keys.LARGEST_SECRET:
+    """Check the secrets. Raises DeployError for those that Cloudflare or the Worker would refuse."""
+    if len(values.get(API_KEYS, "").encode()) > keys.MAX_SECRET_BYTES:
         raise DeployError(
-            f"{file} has too many keys: a secret has room for {keys.LARGEST_SECRET:,} bytes. Revoke some with "
+            f"{file} has too many keys: a secret has room for {keys.MAX_SECRET_BYTES:,} bytes. Revoke some with "
             "scripts/keys revoke."
         )
     if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < browser_tokens.SHORTEST_SECRET:
@@ -104,7 +104,7 @@ def _check_sizes(values: Mapping[str, str], file: str) -> None:
 
 
 def _own_key() -> str:
-    """$AIWORKER_KEY. Raises DeployError if it cannot be sent; the client's own message would show it."""
+    """Return $AIWORKER_KEY. Raises DeployError if it cannot be sent: the client's own message would show it."""
     key = os.environ.get(CALLER, "")
     if not re.fullmatch(r"[!-~]*", key):
         raise DeployError(f"{CALLER} has a space, a line break or another character that no key has: set it anew.")
@@ -112,7 +112,7 @@ def _own_key() -> str:
 
 
 def _strong(key: str) -> str:
-    """Raises DeployError for a key that could be guessed: this one is going to open the deployment."""
+    """Check a key that is going to open the deployment. Raises DeployError if it could be guessed."""
     if not re.fullmatch(rf"{keys.PREFIX}[A-Za-z0-9_-]{{43,}}", key):
         raise DeployError(
             f"{CALLER} becomes the first key of this deployment, and could be guessed: set it to {keys.PREFIX} and 43 "
@@ -146,17 +146,17 @@ def keep(target: Target, secrets: Secrets) -> str:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who sends the smoke test's requests."""
+    """The caller that sends the smoke test's requests."""
 
     credential: Callable[[], str]
-    """Makes what is sent; empty for nobody. A token is made anew each time: it may end before a slow test does."""
+    """Makes the credential to send; empty for none. A token is new each time: one may expire in a slow test."""
     title: str
     """A name of the caller for people."""
     is_certain: bool = False
     """Whether the deployment must know the credential, so that a 401 is a failure."""
 
     may_lack_scopes: bool = False
-    """Whether it is a key of somebody's, which may be allowed less than the smoke test does."""
+    """Whether it is a user's key, which may lack scopes that the smoke test needs."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -168,7 +168,7 @@ NOBODY = Caller(str, "nobody")
 
 
 def caller(target: Target, address: str, uploaded: Secrets) -> Caller:
-    """$AIWORKER_KEY, else a token of five minutes that this machine signs, else nobody."""
+    """Return the caller of $AIWORKER_KEY, else of a token for five minutes that this machine signs, else nobody."""
     if key := os.environ.get(CALLER):
         return Caller(lambda: key, f"${CALLER}", is_certain=True, may_lack_scopes=True)
     local = _local(target)
@@ -201,13 +201,13 @@ def _token(maker: Key, audience: str, secret: str) -> str:
 
 
 def _can_check(key: Key) -> bool:
-    """Whether tokens of the key may do all that the smoke test does, for a tenant of its own."""
+    """Whether tokens of the key have all scopes of the smoke test, for a tenant of its own."""
     is_alive = key.expires is None or key.expires > time.time() + TOKEN_SECONDS
     return is_alive and (ADMIN in key.scopes or (key.tenant == CHECK and key.scopes >= CHECK_SCOPES))
 
 
 def _local(target: Target) -> keys.Variables:
-    """This machine's secrets. Raises DeployError if its file cannot be read in one way."""
+    """Read this machine's secrets. Raises DeployError if its file is ambiguous."""
     try:
         variables = keys.read(target.root, target.environment)
         variables.get(TOKEN_SECRET)

@@ -20,7 +20,7 @@ SENTENCES: Mapping[int, str] = {
 LOGIN_CODES = frozenset({9106, 9109, 10001, 6003, 6111})
 """The credentials are missing, malformed or revoked. Source: wrangler 4.164, and answers recorded in public issues."""
 PERMISSION_CODES = frozenset({10000})
-"""The credentials lack a permission; Cloudflare's words are "Authentication error"."""
+"""The credentials lack a permission. Cloudflare's words are "Authentication error"."""
 
 LOGIN = (
     "Nobody is logged in to Cloudflare. Run scripts/deploy --login; or, where there is no browser, set "
@@ -31,16 +31,16 @@ LOGIN = (
 
 
 class DeployError(Exception):
-    """A deployment that cannot go on. The message is one sentence for the user that says what to do."""
+    """The deployment cannot go on. The message tells the user in one sentence what to do."""
 
 
 def codes_in(output: str) -> list[int]:
-    """Cloudflare's error codes in what wrangler has printed: `… [code: 10027]`."""
+    """Return Cloudflare's error codes in the output of wrangler: `… [code: 10027]`."""
     return [int(code) for code in re.findall(r"\[code: (\d+)\]", output)]
 
 
 def sentence_for(codes: list[int], action: str, permission: str) -> str | None:
-    """The sentence for the first code that has one. None if there is none.
+    """Return the sentence for the first code that has one; None if none has.
 
     action: what was tried, such as "create the R2 bucket aiworker". permission: what it takes.
     """

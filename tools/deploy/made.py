@@ -1,8 +1,9 @@
-"""A record, on this machine, of what scripts/deploy has created in an account: what `--remove` may delete."""
+"""A record, on this machine, of what scripts/deploy has created in an account, and `--remove` may delete."""
 
 import json
 from pathlib import Path
 
+from offline_python_workers.atomic import write_atomically
 from tools.deploy.errors import DeployError
 from tools.setup.install import BUILT
 
@@ -23,7 +24,7 @@ class Made:
         self._write([each for each in self.read() if each != (kind, name)])
 
     def read(self) -> list[tuple[str, str]]:
-        """Pairs of kind and name, in the order in which they were created."""
+        """Return pairs of kind and name in the order in which they were created."""
         if not self._file.exists():
             return []
         try:
@@ -35,6 +36,4 @@ class Made:
 
     def _write(self, created: list[tuple[str, str]]) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        whole = self._file.with_suffix(".new")
-        whole.write_text(json.dumps(list(dict.fromkeys(created)), indent=2))
-        whole.replace(self._file)
+        write_atomically(self._file, json.dumps(list(dict.fromkeys(created)), indent=2).encode())

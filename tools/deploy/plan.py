@@ -1,4 +1,4 @@
-"""What a deployment is going to do, before it does it."""
+"""The plan of a deployment: what it will do, shown before it starts."""
 
 import sys
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tools.keys.keys import API_KEYS, TOKEN_SECRET
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line asks for."""
+    """Options of the command line."""
 
     root: Path
     environment: str = ""
@@ -29,7 +29,7 @@ class Options:
     subdomain: str = ""
     """A name under workers.dev for an account that has none."""
     address: str = ""
-    """Where the Worker is reached; empty for its custom domain or workers.dev."""
+    """Address of the Worker; empty for its custom domain or workers.dev."""
 
 
 def confirm(question: str, accepts: Callable[[str], bool], options: Options) -> None:
@@ -45,7 +45,7 @@ def confirm(question: str, accepts: Callable[[str], bool], options: Options) -> 
 
 
 def rows_of(account: Account | None, target: Target, options: Options) -> list[tuple[str, str, str]]:
-    """What a deployment handles, its state in the account, and the action. Without an account nothing is read.
+    """Return what a deployment handles, its state in the account, and the action. Without an account nothing is read.
 
     Raises DeployError for an index of vectors that does not fit EMBED_MODEL: nothing has been changed by then.
     """

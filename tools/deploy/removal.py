@@ -52,7 +52,7 @@ def remove(options: Options, *, everything: bool) -> int:
 
 
 def _found(account: Account, target: Target) -> list[tuple[str, str, str]]:
-    """Kind, name and contents of what is there, in the order in which it can be deleted: the Worker goes first."""
+    """Return kind, name and contents of what exists, in the order of deletion: the Worker goes first."""
     found: list[tuple[str, str, str]] = []
     if bundle.is_there(account, target):
         found.append((WORKER, target.worker, "with its conversations and budgets"))

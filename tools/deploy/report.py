@@ -1,4 +1,4 @@
-"""What a deployment shows: steps with their times on standard error, the outcome on standard output."""
+"""The output of a deployment: steps with their times on standard error, the outcome on standard output."""
 
 import json
 import os
@@ -10,17 +10,17 @@ from contextlib import contextmanager
 from typing import Any, TextIO
 
 QUIET_SECONDS = 2
-"""Steps that are done by then are shown in a log with their outcome only."""
+"""Steps that take less are shown in a log by their outcome only."""
 
 
 class Step:
-    """A step that is being done; `outcome` is what is shown behind it."""
+    """A step in progress. `outcome` is shown after its title."""
 
     outcome = "done"
 
 
 class Report:
-    """Output for people, or with `as_json` for programs, too."""
+    """Output for people, and with `as_json` for programs, too."""
 
     def __init__(self, *, as_json: bool) -> None:
         self._as_json = as_json
@@ -31,7 +31,7 @@ class Report:
 
     @contextmanager
     def step(self, title: str) -> Generator[Step]:
-        """Show that the block runs, if it takes a while, and its outcome with its time at the end."""
+        """Show that the block runs if it takes a while, and at the end its outcome and time."""
         step, began, over = Step(), time.monotonic(), threading.Event()
         progress = self._count if self._is_terminal else self._announce
         thread = threading.Thread(target=progress, args=(title, began, over), daemon=True)
@@ -48,14 +48,14 @@ class Report:
             self.say(f"{start}  {title}: {step.outcome} ({time.monotonic() - began:.1f} s)")
 
     def _count(self, title: str, began: float, over: threading.Event) -> None:
-        """On a terminal, one line on which the seconds go up."""
+        """Show one line on a terminal on which the seconds count up."""
         while True:
             _show(f"\r  {title} … {time.monotonic() - began:.0f} s", sys.stderr, end="")
             if over.wait(1):
                 return
 
     def _announce(self, title: str, _: float, over: threading.Event) -> None:
-        """In a log, one line for what takes long."""
+        """Print one line in a log for a step that takes long."""
         if not over.wait(QUIET_SECONDS):
             self.say(f"  {title} …")
 
@@ -82,7 +82,7 @@ class Report:
 
 
 def _show(text: str, stream: TextIO, end: str = "\n") -> None:
-    """Print, though nobody reads it any more (`| head`): a deployment is not to end half-way for that."""
+    """Print, or go on without if nobody reads the output any more (`| head`): the deployment must not end for that."""
     try:
         print(text, end=end, file=stream, flush=True)
     except BrokenPipeError:

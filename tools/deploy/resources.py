@@ -1,4 +1,4 @@
-"""What a deployment has in its account beside the Worker: buckets, databases and indexes of vectors."""
+"""Resources of a deployment beside the Worker: buckets, databases and indexes of vectors."""
 
 import time
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ SECONDS_TO_SHOW = 30
 
 @dataclass(frozen=True)
 class Resource(ABC):
-    """One resource, which may or may not be there."""
+    """One resource, which may or may not exist."""
 
     account: Account
     name: str
@@ -43,7 +43,7 @@ class Resource(ABC):
                 return False
 
     def create(self) -> None:
-        """Create it, unless somebody else does at the same moment."""
+        """Create the resource, unless somebody else does at the same moment."""
         with self.account.reach(f"create the {self.title}", self.permission):
             try:
                 self._create()
@@ -52,7 +52,7 @@ class Resource(ABC):
                     raise
 
     def delete(self) -> None:
-        """Delete it with all that is in it."""
+        """Delete the resource with its contents."""
         with self.account.reach(f"delete the {self.title}", self.permission):
             self._delete()
 
@@ -67,7 +67,7 @@ class Resource(ABC):
 
     @abstractmethod
     def contents(self) -> str:
-        """Return how much is in it, for people."""
+        """Return how much the resource holds, for people."""
 
 
 class Bucket(Resource):
@@ -113,7 +113,7 @@ class Database(Resource):
         return self._id() is not None
 
     def id(self) -> str:
-        """The id of the database, which must be there."""
+        """Return the id of the database, which must exist."""
         with self.account.reach(f"look for the {self.title}", self.permission):
             found = self._id()
         if found is None:
@@ -121,7 +121,7 @@ class Database(Resource):
         return found
 
     def missing_migrations(self, folder: Path) -> list[str]:
-        """Files of `folder` that have not been applied, in their order."""
+        """Return the files of `folder` that have not been applied, in their order."""
         with self.account.reach(f"read the migrations of the {self.title}", self.permission):
             tables = self._query("SELECT name FROM sqlite_master WHERE name = 'd1_migrations'")
             applied = {row["name"] for row in self._query("SELECT name FROM d1_migrations")} if tables else set[str]()
@@ -140,7 +140,7 @@ class Database(Resource):
         return next((each.uuid for each in listed if each.name == self.name), None)
 
     def _check_known(self) -> None:
-        """Raises DeployError if there is no database of the id: wrangler would not take the one of the name."""
+        """Check the id. Raises DeployError if no database has it: wrangler would not take the one of the name."""
         try:
             self.account.api.d1.database.get(self.known_id, account_id=self.account.id)
         except cloudflare.NotFoundError as error:
@@ -171,7 +171,7 @@ class Index(Resource):
     kind, permission = "Vectorize index", INDEXES
 
     def check(self) -> None:
-        """Raises DeployError for an index that does not fit EMBED_MODEL's vectors, or RAG_PROPERTIES."""
+        """Check the index. Raises DeployError for one that does not fit EMBED_MODEL's vectors, or RAG_PROPERTIES."""
         found = self._configuration
         if (found["dimensions"], found["metric"]) != (self.width, METRIC):
             raise DeployError(
@@ -190,7 +190,7 @@ class Index(Resource):
             )
 
     def missing_properties(self) -> list[tuple[str, str]]:
-        """Properties of RAG_PROPERTIES without a metadata index."""
+        """Return the properties of RAG_PROPERTIES without a metadata index."""
         return [each for each in self.properties if each not in self._indexed()]
 
     def create_properties(self) -> None:
@@ -261,5 +261,5 @@ def indexes(account: Account, target: Target) -> list[Index]:
 
 
 def all_of(account: Account, target: Target) -> list[Resource]:
-    """Every resource of the target, in the order in which they are made."""
+    """Return every resource of the target in the order in which they are created."""
     return [*buckets(account, target), *databases(account, target), *indexes(account, target)]

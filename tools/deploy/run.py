@@ -52,7 +52,7 @@ class Deployment:
     # ---- the plan ----------------------------------------------------------------------------------------------------
 
     def _show_plan(self) -> int:
-        """Print the plan: with what is there already if somebody is logged in."""
+        """Print the plan, with what exists already if somebody is logged in."""
         account: Account | None = None
         try:
             account = log_in(self._target, self._commands)
@@ -145,7 +145,7 @@ class Deployment:
             raise error.explained(f"apply the migrations of {database}", resources.DATABASES) from error
 
     def _upload(self, account: Account, built: Bundle, before: Version | None, secrets: Secrets) -> tuple[str, bool]:
-        """The id of the version with this content, and whether it was uploaded now."""
+        """Return the id of the version with this content, and whether it was uploaded now."""
         target, unfinished = self._target, self._unfinished(account)
         begun = unfinished.read()
         with self._report.step(f"Worker {target.worker}") as step:
@@ -177,7 +177,7 @@ class Deployment:
         return Unfinished(self._target.root, account.id, self._target.worker)
 
     def _address(self, account: Account) -> str:
-        """Where the Worker is reached: --address, else its custom domain, else workers.dev."""
+        """Return the Worker's address: --address, else its custom domain, else workers.dev."""
         if self._options.address:
             return self._options.address.rstrip("/")
         if domain := self._target.custom_domain:
@@ -190,7 +190,7 @@ class Deployment:
         return f"https://{self._target.worker}.{self._subdomain(account)}.workers.dev"
 
     def _subdomain(self, account: Account) -> str:
-        """The account's name under workers.dev, registered if --subdomain says so."""
+        """Return the account's name under workers.dev. Registers that of --subdomain if there is none."""
         subdomains = account.api.workers.subdomains
         with account.reach("read the workers.dev subdomain"):
             with contextlib.suppress(cloudflare.NotFoundError):
@@ -234,7 +234,7 @@ class Deployment:
         return 1 if failed else 0
 
     def _go_back(self, account: Account, version: str, *, is_new: bool) -> str:
-        """Give the traffic back to the version before; what was done, for people."""
+        """Give the traffic back to the version before. Returns what was done, for people."""
         if not is_new:
             return "It is the version that was deployed already: it was left as it is."
         begun = self._unfinished(account).read()

@@ -1,4 +1,4 @@
-"""The smoke test: the deployed Worker tried over HTTP, through the abilities that need a binding each.
+"""The smoke test: call the deployed Worker over HTTP, once for each of its bindings.
 
 It costs some model calls: one short chat, three embeddings, one reranking, one answer from a document and one image.
 """
@@ -37,7 +37,7 @@ Status = Literal["passed", "failed", "skipped"]
 
 
 class CheckError(Exception):
-    """A check has failed; the message says what the answer lacks."""
+    """A check has failed. The message says what the answer lacks."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class SmokeTest:
         """Field of bodies and queries that names the tenant; empty for callers that may name none but their own."""
 
     def run(self, report: Report) -> list[Outcome]:
-        """Do all checks in their order. What needs the version to answer is left out if it does not."""
+        """Do all checks in their order. Those that need the version are left out if it does not answer."""
         health = self._do("health", self._health, report)
         if health.status == "failed":
             return [health]
@@ -263,7 +263,7 @@ class SmokeTest:
         return response.json()
 
     def _expect(self, response: httpx.Response, status: int) -> None:
-        """Raises CheckError for another status, or _Skipped if the caller's key does not go so far."""
+        """Check the status. Raises CheckError for another one, or _Skipped if the caller's key lacks a scope."""
         if response.status_code == status:
             return
         words = _unexpected(response, status)
@@ -273,7 +273,7 @@ class SmokeTest:
 
 
 def is_known(address: str, caller: Caller) -> bool:
-    """Whether what answers at the address knows the caller."""
+    """Whether the server at the address knows the caller."""
     with contextlib.suppress(httpx.HTTPError):
         response = httpx.get(f"{address}/rag/documents", headers=caller.headers, timeout=BRIEF_SECONDS)
         return bool(caller.headers) and response.status_code == 200
@@ -302,7 +302,7 @@ def _unexpected(response: httpx.Response, status: int) -> str:
 
 
 def _error(response: httpx.Response) -> dict[str, Any]:
-    """The error in an answer of aiworker; empty for an answer of another kind."""
+    """Return the error in an answer of aiworker; empty for any other answer."""
     try:
         error = json.loads(response.text)["error"]
     except (ValueError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What is deployed, under which names: wrangler.jsonc, for production or for another environment beside it."""
+"""The deployment's configuration: wrangler.jsonc, with the names of production or of another environment."""
 
 import copy
 import re
@@ -17,7 +17,7 @@ from tools.keys import keys
 
 ENVIRONMENT = re.compile(r"[a-z][a-z0-9-]{0,19}")
 PRODUCTION = "production"
-"""What a deployment without `--env` is called. Its names have no suffix."""
+"""Title of a deployment without `--env`, whose names have no suffix."""
 
 NAMED: dict[str, tuple[str, ...]] = {
     "r2_buckets": ("bucket_name",),
@@ -26,15 +26,15 @@ NAMED: dict[str, tuple[str, ...]] = {
     "workflows": ("name",),
     "analytics_engine_datasets": ("dataset",),
 }
-"""Binding of wrangler.jsonc → its fields that name something of the account."""
+"""Binding in wrangler.jsonc → its fields that hold names in the account."""
 PER_DEPLOYMENT = ("database_id", "preview_database_id")
 """Fields of a binding that hold for production only."""
 PER_ADDRESS = ("route", "routes", "workers_dev")
-"""An environment of its own must not take over production's addresses, and has one under workers.dev."""
+"""Fields that an environment does not inherit: production's addresses. Its own address is under workers.dev."""
 SHARED = ("kv_namespaces", "queues", "hyperdrive", "pipelines", "services", "dispatch_namespaces")
-"""Bindings by an id, or to something that scripts/deploy does not create: with no name to derive another one from."""
+"""Bindings by an id, or to what scripts/deploy does not create: no name for an environment can be derived."""
 VERSION = "VERSION"
-"""Binding with which /health says which version answers."""
+"""Binding from which /health has the version that answers."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Target:
         return [each[field] for each in self.configuration.get(kind, [])]
 
     def settings(self) -> Settings:
-        """The Worker's variables. Raises DeployError for one that the Worker would refuse, or does not read."""
+        """Return the Worker's variables. Raises DeployError for one that the Worker would refuse, or does not read."""
         variables: dict[str, Any] = self.configuration.get("vars", {})
         kept = keys.file_of(self.root, self.environment)
         for where, names in ((kept.name, variable_names.in_file(kept)), ("wrangler.jsonc, vars", variables)):
@@ -105,14 +105,14 @@ class Target:
             raise DeployError(f"wrangler.jsonc, vars: {error.message}") from error
 
     def vector_width(self) -> int:
-        """Numbers in a vector of EMBED_MODEL. Raises DeployError as `settings`."""
+        """Return the length of EMBED_MODEL's vectors. Raises DeployError as `settings` does."""
         width = catalogue.MODELS[self.settings().models["EMBED_MODEL"]].dimensions
         assert width is not None, "every embedding model has a width"
         return width
 
 
 def derive(own: Configuration, environment: str) -> Configuration:
-    """The configuration of an environment: production's, with names of its own, and what `env` says of it.
+    """Derive the configuration of an environment: production's with other names, and with the overrides of `env`.
 
     Everything that `env.NAME` of wrangler.jsonc has replaces production's; its `vars` are merged with production's.
     Raises DeployError for an environment that would use what is production's.
@@ -171,5 +171,5 @@ def _check(own: Configuration) -> None:
 
 
 def _namespace(production: str, environment: str) -> str:
-    """A rate limit's namespace of its own: Workers of one account that share one share their counts."""
+    """Return a namespace for an environment's rate limit: Workers of one account share the counts of a namespace."""
     return str(int(production) + 10_000 * (1 + zlib.crc32(environment.encode()) % 90_000))

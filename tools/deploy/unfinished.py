@@ -1,4 +1,4 @@
-"""A record, on this machine, of an upload that was not tried to the end: interrupted, or its rollback failed."""
+"""A record, on this machine, of an upload whose smoke test did not finish, or whose rollback failed."""
 
 import contextlib
 import json
@@ -10,7 +10,7 @@ from tools.setup.install import BUILT
 
 @dataclass(frozen=True)
 class Upload:
-    """An upload, as it was begun."""
+    """An upload when it was started."""
 
     tag: str
     """The tag of the version that was to be made (`Bundle.tag`)."""

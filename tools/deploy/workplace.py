@@ -1,4 +1,4 @@
-"""What one run has on this machine: a lock, and the configuration that wrangler reads."""
+"""The files of one run on this machine: a lock, and the configuration that wrangler reads."""
 
 import contextlib
 import fcntl
@@ -13,13 +13,13 @@ from tools.setup.install import BUILT
 
 
 def file(root: Path) -> Path:
-    """The configuration of this run. It lies beside python_modules, where wrangler looks for packages."""
+    """Return the path of this run's configuration, beside python_modules, where wrangler looks for packages."""
     return root / f".wrangler-deploy-{os.getpid()}.json"
 
 
 @contextlib.contextmanager
 def alone() -> Generator[None]:
-    """One deployment of this checkout at a time. Raises DeployError if another one runs."""
+    """Let one deployment of this checkout run at a time. Raises DeployError if another one runs."""
     with (BUILT / "deploy.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -30,7 +30,7 @@ def alone() -> Generator[None]:
 
 @contextlib.contextmanager
 def written(target: Target, account: str) -> Generator[None]:
-    """Write the configuration for the block, and leave wrangler.jsonc as it is. To be called inside `alone`."""
+    """Write the configuration for the block, and leave wrangler.jsonc as it is. Call this inside `alone`."""
     for leftover in target.root.glob(".wrangler-deploy-*.json"):
         leftover.unlink(missing_ok=True)
     configuration = file(target.root)

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from aiworker.settings import VARIABLES
 from tools.dev.variables import FOR_TESTS
 
 ASSIGNMENT = re.compile(
@@ -17,14 +16,16 @@ ASSIGNMENT = re.compile(
 
 
 def known() -> frozenset[str]:
-    """Names of the variables that the Worker reads."""
+    """Return the names of the variables that the Worker reads."""
+    from aiworker.settings import VARIABLES  # takes a moment, and few of those who import this module need it
+
     return frozenset({*VARIABLES, *FOR_TESTS})
 
 
 def complaint(names: Iterable[str], where: str) -> str | None:
-    """A sentence about the first name that the Worker does not know, with the nearest that it does. None if all are.
+    """Return a sentence about the first unknown name, with the nearest known one. None if all names are known.
 
-    where: what the names are from, such as ".dev.vars".
+    where: source of the names, such as ".dev.vars".
     """
     unknown = next((name for name in names if name not in known()), None)
     if unknown is None:
@@ -35,7 +36,7 @@ def complaint(names: Iterable[str], where: str) -> str | None:
 
 
 def in_file(file: Path) -> list[str]:
-    """Names that a .dev.vars assigns; none if there is no such file."""
+    """Return the names that a .dev.vars assigns; none if there is no such file."""
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError):  # wrangler and scripts/keys say what is wrong with it

@@ -1,33 +1,32 @@
 """Write public/openapi.json, the description of the API that `GET /openapi.json` answers with.
 
-python -m tools.docs.openapi            write it if it is not what the code says
-python -m tools.docs.openapi --check    fail if it is not
+python -m tools.docs.openapi            write it if it differs from the code
+python -m tools.docs.openapi --check    fail if it differs
 
-Made here and not in the Worker, where it would take more than a second of CPU of some client's request.
+The Worker does not make it itself: that would cost some request more than a second of CPU.
 """
 
 import json
-import os
 import sys
-from pathlib import Path
 from typing import Any
 
+from offline_python_workers.atomic import write_atomically
 from tools import ROOT
 from tools.setup.install import BUILT
 
 SOURCE = ROOT / "src"
 FILE = ROOT / "public/openapi.json"
 ALIGNED = ("paths", "schemas")
-"""Objects of which each member has a line of its own, so that a change of one route is a change of few lines."""
+"""Objects whose members have a line each, so that a change of one route changes few lines."""
 
 
 def text() -> str:
-    """The whole file, as the code has it now."""
+    """Return the text of the file that the code describes."""
     if str(SOURCE) not in sys.path:
         sys.path.insert(0, str(SOURCE))
     from aiworker.openapi import document
 
-    return _written(document()) + "\n"
+    return _to_json(document()) + "\n"
 
 
 def is_current() -> bool:
@@ -43,27 +42,21 @@ def main() -> int:
     if _is(current):
         return 0
     if "--check" in sys.argv[1:]:
-        print(f"{FILE.relative_to(ROOT)} is not what the code says: run scripts/check.")
+        print(f"{FILE.relative_to(ROOT)} differs from the code: run scripts/check.")
         return 1
-    _replace(FILE, current)
+    # wrangler may be reading the file, and watches its folder
+    write_atomically(FILE, current.encode(), folder=BUILT)
     print(f"{FILE.relative_to(ROOT)} is written.")
     return 0
 
 
-def _written(value: Any, name: str = "") -> str:
-    """JSON without spaces, with line breaks around the members of objects down to those of ALIGNED."""
+def _to_json(value: Any, name: str = "") -> str:
+    """Return JSON without spaces, with a line for each member of the objects down to those of ALIGNED."""
     if name not in ("", "components", *ALIGNED):
         return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     named: dict[str, Any] = value
-    members = [f"{json.dumps(key)}:{_written(each, '-' if name in ALIGNED else key)}" for key, each in named.items()]
+    members = [f"{json.dumps(key)}:{_to_json(each, '-' if name in ALIGNED else key)}" for key, each in named.items()]
     return "{\n" + ",\n".join(members) + "\n}"
-
-
-def _replace(file: Path, content: str) -> None:
-    # of this process alone, and not in the folder that wrangler watches
-    whole = BUILT / f"openapi-{os.getpid()}.new"
-    whole.write_text(content)
-    os.replace(whole, file)  # noqa: PTH105 - atomic: wrangler may be reading it
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """API keys: made, listed and revoked in a project's .dev.vars, and uploaded as secrets of the deployed Worker.
 
-Of a key only the SHA-256 is kept. This file runs on the system's Python: standard library and aiworker's own code only.
+Only the SHA-256 of a key is kept. This file runs on the system's Python: standard library and aiworker's own code only.
 """
 
 import base64
@@ -13,7 +13,6 @@ import re
 import secrets
 import subprocess
 import sys
-import tempfile
 import time
 from argparse import Namespace
 from collections.abc import Generator, Sequence
@@ -22,26 +21,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from aiworker.auth.access import ADMIN, DEFAULT_TENANT, Key, parse_keys
+from offline_python_workers.atomic import write_atomically
 
 PREFIX = "aiw_"
-"""Of every key, so that people and programs that look for leaked ones know it."""
+"""Prefix of every key, by which people and scanners recognise a leaked one."""
 KEY_BYTES = 32
 FILE = ".dev.vars"
 API_KEYS, TOKEN_SECRET = "API_KEYS", "TOKEN_SECRET"
-LARGEST_SECRET = 5_000
-"""Bytes. Source: developers.cloudflare.com/workers/platform/limits, "environment variable size"."""
+MAX_SECRET_BYTES = 5_000
+"""Largest secret in bytes. Source: developers.cloudflare.com/workers/platform/limits, "environment variable size"."""
 DAY = 86_400
 
 
 class CannotDo(Exception):  # noqa: N818 - a sentence for the user
-    """What was asked for cannot be done; the message says why."""
+    """The command cannot be carried out. The message says why."""
 
 
 # ---- the commands ------------------------------------------------------------------------------------------------
 
 
 def new(options: Namespace) -> int:
-    """Make a key; it goes to stdout, once. Raises CannotDo if the name is taken."""
+    """Make a key and print it to stdout, once. Raises CannotDo if the name is taken."""
     if ADMIN in options.scopes and options.tenant:
         raise CannotDo(f"A key with the scope {ADMIN} is for every tenant: leave out --tenant.")
     key = random_key()
@@ -58,7 +58,7 @@ def new(options: Namespace) -> int:
         keys = variables.keys()
         if any(each.name == made.name for each in keys):
             raise CannotDo(f"There is a key {made.name} already. Revoke it first: scripts/keys revoke {made.name}")
-        variables.set(API_KEYS, written([*keys, made]))
+        variables.set(API_KEYS, to_variable([*keys, made]))
         if not variables.get(TOKEN_SECRET):
             variables.set(TOKEN_SECRET, random_text(KEY_BYTES))
     _say(f"The key {made.name} may: {', '.join(sorted(made.scopes))}. It is shown this once:")
@@ -71,7 +71,7 @@ def new(options: Namespace) -> int:
 
 
 def shadowing_note(project: Path, environment: str = "") -> str:
-    """What to do about .env before .dev.vars is first written; empty if nothing."""
+    """Return what to do about .env before .dev.vars is first written; empty if nothing."""
     if environment or not (project / ".env").exists() or (project / FILE).exists():
         return ""
     return f"Note: with {FILE} there, scripts/dev does not read .env any more. Move its lines over."
@@ -81,7 +81,7 @@ def show(options: Namespace) -> int:
     """List the keys."""
     keys = read(options.project, _environment(options)).keys()
     if options.json:
-        print(json.dumps([_told(key) for key in keys], indent=2))
+        print(json.dumps([_to_json(key) for key in keys], indent=2))
         return 0
     if not keys:
         _say("There are no keys. Make one: scripts/keys new NAME")
@@ -94,14 +94,14 @@ def show(options: Namespace) -> int:
 
 
 def revoke(options: Namespace) -> int:
-    """Forget a key. Raises CannotDo if there is none of that name."""
+    """Delete a key. Raises CannotDo if there is none of that name."""
     with changing(options.project, _environment(options)) as variables:
         keys = variables.keys()
         kept = [key for key in keys if key.name != options.name]
         if len(kept) == len(keys):
             names = ", ".join(key.name for key in keys) or "none"
             raise CannotDo(f"There is no key {options.name}. The keys are: {names}.")
-        variables.set(API_KEYS, written(kept))
+        variables.set(API_KEYS, to_variable(kept))
     _say(
         f"The key {options.name} is revoked here, and its tokens with it; on a deployed Worker after {_push(options)}."
     )
@@ -109,21 +109,21 @@ def revoke(options: Namespace) -> int:
 
 
 def upload(project: Path, environment: str = "") -> dict[str, str]:
-    """The secrets that the Worker of an environment needs.
+    """Return the secrets that the Worker of an environment needs.
 
     Raises CannotDo if there are none, or too many keys for one secret.
     """
     variables = read(project, environment)
     if not variables.keys() and not variables.get(API_KEYS):
         raise CannotDo("There is nothing to upload: no key has been made. Make one: scripts/keys new NAME")
-    found = {API_KEYS: written(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
-    if len(found[API_KEYS].encode()) > LARGEST_SECRET:
-        raise CannotDo(f"These are too many keys: a secret has room for {LARGEST_SECRET:,} bytes. Revoke some.")
+    found = {API_KEYS: to_variable(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
+    if len(found[API_KEYS].encode()) > MAX_SECRET_BYTES:
+        raise CannotDo(f"These are too many keys: a secret has room for {MAX_SECRET_BYTES:,} bytes. Revoke some.")
     return {name: value for name, value in found.items() if value}
 
 
 def push(options: Namespace, wrangler: Sequence[str]) -> int:
-    """Upload the keys by `wrangler secret bulk`, which reads JSON from its standard input: no further file has them."""
+    """Upload the keys by `wrangler secret bulk`, as JSON on its standard input, so that no other file holds them."""
     values = upload(options.project, _environment(options))
     # an empty --env keeps CLOUDFLARE_ENV, of .env too, from giving these keys to another Worker
     name = ["--name", _worker(options)] if _environment(options) else []
@@ -151,7 +151,7 @@ def _push(options: Namespace) -> str:
 
 
 def _worker(options: Namespace) -> str:
-    """Name of the environment's Worker. Raises CannotDo if wrangler.jsonc does not have it."""
+    """Return the name of the environment's Worker. Raises CannotDo if wrangler.jsonc does not have it."""
     from tools.deploy.target import DeployError, Target  # needs what install.py installs
 
     try:
@@ -160,11 +160,11 @@ def _worker(options: Namespace) -> str:
         raise CannotDo(str(error)) from error
 
 
-# ---- what is kept of a key ---------------------------------------------------------------------------------------
+# ---- the stored form of a key ---------------------------------------------------------------------------------------
 
 
-def written(keys: Sequence[Key]) -> str:
-    """As the Worker's variable API_KEYS has them: what is as by default is left out, for there is little room."""
+def to_variable(keys: Sequence[Key]) -> str:
+    """Return the keys as the Worker's variable API_KEYS, without default values: a secret has little room."""
     records = [
         {
             "name": key.name,
@@ -179,13 +179,13 @@ def written(keys: Sequence[Key]) -> str:
     return json.dumps(records, separators=(",", ":"))
 
 
-def _told(key: Key) -> dict[str, object]:
+def _to_json(key: Key) -> dict[str, object]:
     return {
         "name": key.name,
         "scopes": sorted(key.scopes),
         "tenant": None if ADMIN in key.scopes else key.tenant,
         "expires": None if key.expires is None else datetime.fromtimestamp(key.expires, UTC).isoformat(),
-        "expired": _is_over(key),
+        "expired": _is_expired(key),
         "daily_neurons": key.daily_neurons,
     }
 
@@ -195,23 +195,23 @@ def _row(key: Key) -> tuple[str, ...]:
     return (
         key.name,
         "any" if ADMIN in key.scopes else key.tenant,
-        f"{until} (over)" if _is_over(key) else until,
+        f"{until} (expired)" if _is_expired(key) else until,
         "any" if key.daily_neurons is None else f"{key.daily_neurons:,g}",
         " ".join(sorted(key.scopes)),
     )
 
 
-def _is_over(key: Key) -> bool:
+def _is_expired(key: Key) -> bool:
     return key.expires is not None and key.expires <= time.time()
 
 
 def random_key() -> str:
-    """A new API key: 256 random bits behind the prefix that scanners for leaked keys know."""
+    """Return a new API key: PREFIX and 256 random bits."""
     return PREFIX + random_text(KEY_BYTES)
 
 
 def sha256(key: str) -> str:
-    """The form in which a key is kept, hexadecimal."""
+    """Return the hexadecimal SHA-256 of a key, which is kept instead of the key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -224,14 +224,14 @@ def random_text(size: int) -> str:
 
 @dataclass
 class Variables:
-    """The text of .dev.vars, of which only the lines of our two variables are read and written."""
+    """The text of .dev.vars. Only the lines of API_KEYS and TOKEN_SECRET are read and written."""
 
     text: str
     file: str = FILE
-    """Its name, for messages."""
+    """Name of the file, for messages."""
 
     def get(self, name: str) -> str:
-        """Raises CannotDo for a line that cannot be read in one way."""
+        """Return the value of a variable; empty if it is not set. Raises CannotDo for an ambiguous line."""
         lines = self._lines(name)
         if len(lines) > 1:
             raise CannotDo(f"{self.file} has {len(lines)} lines of {name}: remove all but one.")
@@ -244,7 +244,7 @@ class Variables:
         return quoted[2] if quoted else value
 
     def set(self, name: str, value: str) -> None:
-        # single quotes: what is in them is taken as it stands
+        # single quotes: dotenv takes their content as it is
         line = f"{name}='{value}'"
         [found] = self._lines(name) or [None]
         if found:
@@ -253,7 +253,7 @@ class Variables:
             self.text += ("" if not self.text or self.text.endswith("\n") else "\n") + line + "\n"
 
     def keys(self) -> tuple[Key, ...]:
-        """Raises CannotDo for what this file has not written."""
+        """Return the keys. Raises CannotDo if scripts/keys did not write them."""
         try:
             return parse_keys(self.get(API_KEYS))
         except ValueError:
@@ -267,12 +267,15 @@ class Variables:
 
 
 def file_of(project: Path, environment: str = "") -> Path:
-    """The file with the keys of an environment: `.dev.vars.staging`. Production's is the one that scripts/dev reads."""
+    """Return the file with the keys of an environment, such as `.dev.vars.staging`.
+
+    Production's is `.dev.vars`, which scripts/dev reads, too.
+    """
     return project / (f"{FILE}.{environment}" if environment else FILE)
 
 
 def read(project: Path, environment: str = "") -> Variables:
-    """The variables of an environment. Raises CannotDo if the file cannot be read."""
+    """Read the variables of an environment. Raises CannotDo if the file cannot be read."""
     file = file_of(project, environment)
     try:
         return Variables(file.read_bytes().decode(), file.name)
@@ -284,7 +287,7 @@ def read(project: Path, environment: str = "") -> Variables:
 
 @contextlib.contextmanager
 def changing(project: Path, environment: str = "") -> Generator[Variables]:
-    """The variables, to be changed in the block and written behind it, by one program at a time."""
+    """Yield the variables to change, and write them at the end of the block. One program does so at a time."""
     folder = os.open(project, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
@@ -298,19 +301,11 @@ def changing(project: Path, environment: str = "") -> Generator[Variables]:
 def _replace(path: Path, text: str) -> None:
     """Write the file for its owner alone, all of it or nothing. Raises CannotDo if that fails."""
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f"{FILE}.", delete=False) as file:  # mode 0600
-            try:
-                file.write(text.encode())
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).replace(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        write_atomically(path, text.encode(), mode=0o600, is_synced=True)
     except OSError as error:
         raise CannotDo(f"{FILE} cannot be written: {error}.") from None
 
 
 def _say(text: str) -> None:
-    """To the person at the terminal: stdout is for the key."""
+    """Print to stderr: stdout is for the key."""
     print(text, file=sys.stderr)

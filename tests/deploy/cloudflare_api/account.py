@@ -27,14 +27,14 @@ class CloudflareAccount:
     """An account at the stand-in. A context manager: the process runs while it is open."""
 
     data: Path
-    """Folder of all state: one that has been used before has what it had then."""
+    """Folder of all state, which outlives the process."""
     port: int = 0
-    """0: a free one."""
+    """Port of the API; 0 for a free one."""
     edge_port: int = 0
     token: str = TOKEN
     account_id: str = ACCOUNT_ID
     lines: list[str] = field(default_factory=list[str])
-    """What the process has printed."""
+    """Output of the process."""
 
     def __enter__(self) -> "CloudflareAccount":
         self.start()
@@ -75,12 +75,12 @@ class CloudflareAccount:
 
     @property
     def base_url(self) -> str:
-        """For CLOUDFLARE_API_BASE_URL."""
+        """Return the value for CLOUDFLARE_API_BASE_URL."""
         return f"http://127.0.0.1:{self.port}/client/v4"
 
     @property
     def edge_url(self) -> str:
-        """Where the active version answers."""
+        """Return the address at which the active version answers."""
         return f"http://127.0.0.1:{self.edge_port}"
 
     # ---- what has happened -----------------------------------------------------------------------
@@ -91,14 +91,14 @@ class CloudflareAccount:
         return [each for each in found if method in ("", each["method"]) and re.search(path, each["path"])]
 
     def unknown_requests(self) -> list[str]:
-        """Calls the stand-in does not know, as `METHOD PATH`."""
+        """Return the calls that the stand-in does not know, as `METHOD PATH`."""
         return self._ask("GET", "journal")["unknown"]
 
     def clear_requests(self) -> None:
         self._ask("DELETE", "journal")
 
     def edge(self) -> dict[str, Any]:
-        """What the edge serves: `condition`, `script`, `version_id`, and the `log` of the runtime."""
+        """Return what the edge serves: `condition`, `script`, `version_id`, and the `log` of the runtime."""
         return self._ask("GET", "edge")
 
     def wait_for_edge(self, version_id: str | None = None, seconds: float = 60) -> dict[str, Any]:
@@ -150,7 +150,7 @@ class CloudflareAccount:
         self._set(r2_enabled=enabled)
 
     def set_max_databases(self, limit: int) -> None:
-        """More are refused with 7406."""
+        """Set the number of D1 databases above which others are refused with 7406."""
         self._set(max_databases=limit)
 
     def serve_on_edge(self, script: str | None) -> None:
@@ -183,7 +183,7 @@ class CloudflareAccount:
             time.sleep(0.02)
 
     def release(self) -> None:
-        """Let held requests go on, and forget all faults."""
+        """Let held requests go on, and delete all faults."""
         self._ask("DELETE", "faults")
 
     def _fault(self, kind: Kind, method: str, path: str, **options: Any) -> None:
@@ -199,14 +199,14 @@ class CloudflareAccount:
 
 
 def _environment() -> dict[str, str]:
-    """Where the process finds the simulator's modules and node, however the tests were started."""
+    """Return the environment in which the process finds the simulator's modules and node."""
     modules = (str(ROOT), str(ROOT / "packages/workers-ai-simulator/src"))
     path = (str(VENV / "bin"), os.environ["PATH"])
     return {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on."""
+    """Return a free port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

@@ -1,4 +1,4 @@
-"""The application: all routes behind the record, the ordered failures and the door."""
+"""The application: all routes behind the journal, the faults and the gate."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -85,17 +85,17 @@ def application(platform: Platform) -> Starlette:
 
 
 async def _unheard(_: Request, __: Exception) -> Response:
-    """For a client that has left before its request was there whole."""
+    """Answer a client that disconnected before its whole request had arrived."""
     return Response(status_code=499)
 
 
 async def _no_analytics(_: Request) -> Response:
-    """The Analytics API, which has no figures of any resource yet."""
+    """Answer for the Analytics API, which has no figures of any resource yet."""
     return JSONResponse({"data": {"viewer": {"accounts": []}}, "errors": None})
 
 
 def _serve_last(platform: Platform) -> None:
-    """Take up what the edge served before a restart: the script that was activated last."""
+    """Serve what the edge served before a restart: the script that was activated last."""
     deployments = [
         (platform.store.list("deployment", account.id, script["name"])[-1]["created_on"], account.id, script["name"])
         for account in platform.settings.accounts

@@ -1,4 +1,4 @@
-"""`/_control`: what a test asks of the stand-in itself. No credentials: it listens on this machine only."""
+"""`/_control`: requests of a test to the stand-in itself, without credentials. It listens on this machine only."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response

@@ -1,4 +1,4 @@
-"""Ordered failures: the next requests that match are answered with an error, cut off, or held."""
+"""Faults that tests set: the next requests that match get an error, are cut off, or held."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class Fault:
     status: int = 500
     body: Any = None
     seen: int = 0
-    """Requests it has met so far."""
+    """Number of requests it has met so far."""
     released: asyncio.Event = field(default_factory=asyncio.Event)
 
     def meets(self, method: str, path: str) -> bool:
@@ -44,7 +44,7 @@ class Faults:
         self.ordered.append(fault)
 
     def clear(self) -> None:
-        """Forget all faults, and let held requests go on."""
+        """Delete all faults, and let held requests go on."""
         for fault in self.ordered:
             fault.released.set()
         self.ordered.clear()
@@ -57,7 +57,7 @@ class Faults:
 
 
 class Failing:
-    """Makes the ordered faults happen."""
+    """Makes the faults happen."""
 
     def __init__(self, app: ASGIApp, faults: Faults) -> None:
         self._app = app

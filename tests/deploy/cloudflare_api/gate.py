@@ -1,4 +1,4 @@
-"""The door of the API: credentials, accounts and permissions, as Cloudflare refuses them."""
+"""The gate of the API: credentials, accounts and permissions, refused as Cloudflare does."""
 
 import re
 
@@ -90,7 +90,7 @@ class Gate:
 
 
 def _no_user(path: str) -> ApiError:
-    """What a token of an account is told where a user is asked for; wrangler knows all three codes."""
+    """Refuse the token of an account where a user is needed. wrangler knows all three codes."""
     if path == f"{ROOT}/user/tokens/verify":
         return ApiError(401, 1000, "Invalid API Token")
     if path == f"{ROOT}/memberships":

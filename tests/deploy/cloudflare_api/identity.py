@@ -1,4 +1,4 @@
-"""Who calls: user, token, memberships, accounts, and the account's workers.dev subdomain."""
+"""The caller: user, token, memberships, accounts, and the account's workers.dev subdomain."""
 
 import re
 
@@ -13,7 +13,7 @@ from tests.deploy.cloudflare_api.settings import PERMISSION_GROUPS, TOKEN_ID, Ac
 ROOT = "/client/v4"
 ACCOUNT = f"{ROOT}/accounts/{{account}}"
 SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-"""wrangler's own rule."""
+"""Matches labels that wrangler allows."""
 
 USER: Document = {"id": "00000000000000000000000000000001", "email": "tester@example.com", "username": "tester"}
 
@@ -88,7 +88,7 @@ class Identity:
         return answer({"subdomain": label})
 
     async def _availability(self, request: Request) -> Response:
-        """wrangler asks this way round: 10032 is the good answer, "nobody has that name"."""
+        """Answer with 10032 if nobody has that name, as wrangler expects."""
         if self._is_taken(request.path_params["name"], ""):
             raise ApiError(409, 10031, "Subdomain is unavailable, please try a different subdomain")
         raise ApiError(404, 10032, "Subdomain is available.")

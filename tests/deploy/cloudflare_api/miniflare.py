@@ -1,4 +1,4 @@
-"""Where the local runtime keeps a database or a bucket: the same files, opened beside it."""
+"""The files in which the local runtime keeps a database or a bucket, opened while it runs."""
 
 import hashlib
 import hmac
@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 SECONDS_TO_WAIT = 20
-"""While the Worker has a lock."""
+"""Longest wait while the Worker has a lock."""
 
 
 def object_file(state: Path, service: str, class_name: str, name: str) -> Path:

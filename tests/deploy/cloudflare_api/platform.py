@@ -1,4 +1,4 @@
-"""What the routes share: the store, the settings, the folder and the edge."""
+"""The objects that the routes share: the store, the settings, the folder and the edge."""
 
 import uuid
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ from tests.deploy.cloudflare_api.store import Store
 @dataclass
 class Platform:
     data: Path
-    """The folder of all state."""
+    """Folder of all state."""
     store: Store
     edge: Edge
     simulator: str
-    """Where the simulator listens, host:port."""
+    """Address of the simulator, host:port."""
     settings: Settings = field(init=False)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What a test can set about the account: its token's permissions, plan, limits and subdomains."""
+"""Settings of the account for tests: its token's permissions, plan, limits and subdomains."""
 
 from typing import Literal, get_args
 
@@ -17,7 +17,7 @@ Permission = Literal[
     "workers_scripts",
     "workflows",
 ]
-"""What the token may do; each but the reading ones means "edit"."""
+"""Permissions of the token. All but the reading ones mean "edit"."""
 
 PERMISSION_GROUPS: dict[Permission, str] = {
     "account_settings_read": "Account Settings Read",
@@ -36,7 +36,7 @@ PERMISSION_GROUPS: dict[Permission, str] = {
 
 Plan = Literal["free", "paid"]
 TokenKind = Literal["user", "account"]
-"""Made in a user's profile, or in an account: the latter belongs to no user."""
+"""Kind of token: made in a user's profile, or in an account, where it belongs to no user."""
 
 ACCOUNT_ID = "a1b2c3d4e5f60718293a4b5c6d7e8f90"
 TOKEN = "test-token-0123456789abcdefghijklmnopqrs"

@@ -19,13 +19,13 @@ OBJECT_EVENTS = {"alarm", "webSocketMessage", "webSocketClose", "webSocketError"
 
 
 def accepted(method, arguments):
-    """As many of the arguments as the method takes: `fetch` may leave out `env` and `ctx`."""
+    """Return as many of the arguments as the method takes: `fetch` may leave out `env` and `ctx`."""
     return arguments[: most_arguments(method.__func__)]
 
 
 @cache
 def most_arguments(function):
-    """How many arguments after `self` a method takes; None for any number."""
+    """Return the number of arguments after `self` that a method takes; None for any number."""
     kinds = [parameter.kind for parameter in inspect.signature(function).parameters.values()]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None
@@ -83,7 +83,7 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
 
     @classmethod
     def load(cls, name):
-        """Import the main module. Returns the traceback, without the importing machinery's frames, if it fails."""
+        """Import the main module. Returns the traceback, without frames of the import system, if it fails."""
         try:
             main = importlib.import_module(name)
         except BaseException as error:  # a SystemExit at import must not end the runtime either
@@ -93,7 +93,7 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
 
     @classmethod
     def methods(cls, name):
-        """The public methods of the class and what calls each; None if there is no such class."""
+        """Return the public methods of a class and the function that calls each; None if there is no such class."""
         found = cls.classes.get(name)
         if found is None:
             return None

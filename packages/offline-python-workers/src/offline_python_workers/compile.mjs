@@ -45,7 +45,7 @@ import sys
 from pathlib import Path
 
 sys.path.append("/program")
-from compiled import CompiledModules
+from offline_python_workers.compiled import CompiledModules
 
 CompiledModules(Path("/made"), made_by).make(Path("/project.pack").read_bytes())
 `;
@@ -70,10 +70,11 @@ async function packages(directory) {
 
 async function project(pack, directory, madeBy, stdLibURL) {
   const python = await loadPyodide({ stdLibURL });
-  for (const name of ["made", "program"]) python.FS.mkdirTree(`/${name}`);
+  for (const name of ["made", "program/offline_python_workers"]) python.FS.mkdirTree(`/${name}`);
   python.FS.mount(python.FS.filesystems.NODEFS, { root: directory }, "/made");
   python.FS.writeFile("/project.pack", readFileSync(pack));
-  python.FS.writeFile("/program/compiled.py", readFileSync(new URL("compiled.py", import.meta.url)));
+  for (const name of ["__init__.py", "atomic.py", "compiled.py"])
+    python.FS.writeFile(`/program/offline_python_workers/${name}`, readFileSync(new URL(name, import.meta.url)));
   python.globals.set("made_by", madeBy);
   python.runPython(COMPILE_PROJECT);
 }

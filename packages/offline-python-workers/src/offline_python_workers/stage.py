@@ -1,4 +1,4 @@
-"""Lays out the module folder of one local run: what wrangler reads, uploads to workerd and watches.
+"""Lay out the module folder of one local run, which wrangler reads, uploads to workerd and watches.
 
 main.mjs                  exports the classes of the Worker's main module
 entry.mjs                 names that module
@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from offline_python_workers.atomic import write_atomically
 from offline_python_workers.compiled import CompiledModules, code_path, pack, unpack
 
 RUNTIME_FILES = ("interpreter.mjs", "sdk.mjs", "worker.mjs", "bridge.py")
@@ -35,17 +36,17 @@ RULES: list[dict[str, Any]] = [
     {"type": "Text", "globs": ["bridge.py"], "fallthrough": False},
     {"type": "Data", "globs": ["*.zip", "*.pack"], "fallthrough": False},
 ]
-"""How wrangler shall load each file of the folder (its `rules`)."""
+"""Kind of each file of the folder for wrangler (its `rules`)."""
 
 KINDS = {
     "WorkerEntrypoint": "entrypoint",
     "DurableObject": "durableObject",
     "WorkflowEntrypoint": "workflow",
 }
-"""Base classes of the `workers` SDK, and the function of worker.mjs that exports a class of that kind."""
+"""Base class of the `workers` SDK → function of worker.mjs that exports such a class."""
 
 PROJECT = "project.pack"
-"""The file of the Worker's own modules: wrangler reloads when it changes."""
+"""File of the Worker's own modules. wrangler reloads when it changes."""
 
 
 def lay_out(
@@ -61,7 +62,7 @@ def lay_out(
 
     configured: classes that the main module exports by the Worker's configuration, name to kind.
     runtime, packages: folders that the commands of `build` have filled.
-    compiled: where byte-code of the Worker's own modules may be; without, the Worker compiles them all.
+    compiled: byte-code of the Worker's own modules. Without it the Worker compiles them all.
     excluded: patterns of the packages' files that are not uploaded (`python_modules.exclude` of wrangler.jsonc).
     """
     here = Path(__file__).parent
@@ -80,25 +81,25 @@ def lay_out(
 def update(folder: Path, main: Path, configured: dict[str, str], compiled: CompiledModules | None = None) -> bool:
     """Bring the folder up to date with edited files beside `main`; wrangler reloads when a file's content changes.
 
-    Returns whether one did. Byte-code that has been made in the meantime is no change: it goes with the next one.
+    Returns whether one did. Byte-code that has been made meanwhile is no change: it is added with the next change.
     """
     sources = pack(_contents(main.parent, _project_files(main.parent)))
     packed = folder / PROJECT
-    # the sources come first and say where they end, so equal beginnings are equal sources
+    # the sources come first and include their length, so equal beginnings are equal sources
     changed = not (packed.exists() and packed.read_bytes().startswith(sources))
     if changed:
         _write(packed, sources + (_byte_code(sources, compiled) if compiled else pack([])))
     exports, exported = folder / "main.mjs", exported_classes(main)
     if exported is None and exports.exists():
-        return changed  # while a file is broken, its classes are still bound to: those of before stay
+        return changed  # bindings refer to the classes of a broken file, too: the earlier ones stay
     return _write(exports, main_module(configured | (exported or {})).encode()) or changed
 
 
 def exported_classes(main: Path) -> dict[str, str] | None:
-    """The classes that a main module defines, name to kind; None while it is missing or not valid Python.
+    """Return the classes that a main module defines, name to kind; None while it is missing or not valid Python.
 
-    Reads the text rather than importing it: wrangler wants the exports before any Python runs. Classes that the module
-    has from elsewhere are known from the configuration.
+    The text is parsed rather than imported: wrangler needs the exports before any Python runs. Classes that the module
+    imports are known from the configuration.
     """
     try:
         tree = ast.parse(main.read_bytes())
@@ -125,7 +126,7 @@ def main_module(exports: dict[str, str]) -> str:
 
 
 def _byte_code(sources: bytes, compiled: CompiledModules) -> bytes:
-    """A second pack: the byte-code that there is of exactly these sources. The Worker compiles the others itself."""
+    """Return a second pack, with the existing byte-code of these sources. The Worker compiles the others itself."""
     modules = [(path, compiled.read(path, source)) for path, source in unpack(sources) if path.endswith(".py")]
     return pack((code_path(path), code) for path, code in modules if code is not None)
 
@@ -141,22 +142,22 @@ def _project_files(source: Path) -> list[Path]:
 
 
 def _shipped(packages: Path, excluded: Iterable[str]) -> list[Path]:
-    """Files of the installed packages that a Worker can import: what is not uploaded is not there locally either."""
+    """Return the files of the installed packages that a deployed Worker can import."""
     unused = {".pyi", ".typed", ".js"}
-    # but for byte-code, which saves a local run the time that the memory snapshot saves a deployed Worker
-    left_out = [_expression(pattern) for pattern in excluded if not pattern.endswith(".pyc")]
+    # except byte-code, which saves a local run the time that the memory snapshot saves a deployed Worker
+    exclusions = [_expression(pattern) for pattern in excluded if not pattern.endswith(".pyc")]
     return [
         path
         for path in packages.rglob("*")
         if path.is_file()
         and path.suffix not in unused
         and path.name != ".made-from"
-        and not any(each.fullmatch(path.relative_to(packages).as_posix()) for each in left_out)
+        and not any(each.fullmatch(path.relative_to(packages).as_posix()) for each in exclusions)
     ]
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """A regular expression for a pattern of wrangler: `*` stands for a part of a name, `**` for any folders."""
+    """Return a regular expression for a pattern of wrangler: `*` stands for a part of a name, `**` for any folders."""
     parts = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
     return re.compile("".join(parts.get(each) or re.escape(each) for each in re.findall(r"\*\*/|\*\*|.", pattern)))
 
@@ -170,11 +171,9 @@ def _link(original: Path, link: Path) -> None:
 
 
 def _write(path: Path, content: bytes) -> bool:
-    """Write what the file does not hold yet; returns whether it had to."""
+    """Write a file unless it has this content. Returns whether it had another."""
     if path.exists() and path.read_bytes() == content:
         return False
-    # wrangler reads whenever it likes: never half a file, and it looks at what is new in the folder, too
-    whole = path.parent.with_suffix(".new")
-    whole.write_bytes(content)
-    whole.replace(path)
+    # beside the folder: wrangler may read the file at any time, and looks at what is new in the folder
+    write_atomically(path, content, folder=path.parent.parent)
     return True
