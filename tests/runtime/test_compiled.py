@@ -1,4 +1,4 @@
-"""The Worker's own modules are compiled ahead, and what is served is always what the sources say."""
+"""The Worker's own modules are compiled ahead, and the Worker always does what its sources say."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -45,7 +45,7 @@ def started(project: Path) -> Generator[DevServer]:
 
 
 def test_a_later_start_takes_byte_code_and_an_edit_never_does(tmp_path: Path) -> None:
-    """Another text in the byte-code than in its source shows which of them is used."""
+    """Give byte-code another text than its source, which shows which of them is used."""
     sources = tmp_path / "src"
     sources.mkdir()
     (tmp_path / "wrangler.jsonc").write_text(

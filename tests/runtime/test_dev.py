@@ -1,4 +1,4 @@
-"""`scripts/dev` as a command: what it prints, what it refuses, and that it leaves nothing behind."""
+"""`scripts/dev` as a command: its output, its refusals, and that it leaves nothing behind."""
 
 import json
 import os
@@ -20,7 +20,7 @@ DEV = [sys.executable, str(ROOT / "scripts/dev")]
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process that came from this one, by the system's own list."""
+    """Return the ids of all descendants of a process."""
     listing = subprocess.run(["ps", "-eo", "pid=,ppid="], text=True, capture_output=True, check=True).stdout
     children: dict[int, list[int]] = {}
     for line in listing.splitlines():
@@ -91,7 +91,7 @@ CONFIGURATION = (
     '{"name": "edited", "main": "src/entry.py",  // a comment\n'
     '"compatibility_date": "2026-11-01", "compatibility_flags": ["python_workers"],}'
 )
-"""Of a Worker of one file."""
+"""Configuration of a Worker of one file."""
 
 HASTY = """
 import runpy
@@ -99,7 +99,7 @@ from tools.dev import server
 server.NUDGE_SECONDS = 2
 runpy.run_path("scripts/dev", run_name="__main__")
 """
-"""scripts/dev that shows wrangler an edit again after two seconds."""
+"""Program that runs scripts/dev with NUDGE_SECONDS of two."""
 
 
 def test_an_edit_that_loads_for_long_is_loaded_once(tmp_path: Path) -> None:
@@ -260,7 +260,7 @@ def test_remote_has_the_account_s_own_models_and_no_simulator() -> None:
 
 
 ODD = """it's "$HOME" # and\na line"""
-"""A value that takes care to be written into a file for wrangler."""
+"""A value that is hard to write into a file for wrangler."""
 
 
 def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) -> None:

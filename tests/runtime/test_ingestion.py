@@ -1,4 +1,4 @@
-"""Documents survive what machines do: kills at every step, services that fail, and large numbers.
+"""Documents survive kills at every step, services that fail, and large numbers.
 
 Through scripts/dev, whose state outlives it; the simulator holds the ingestion where the kill shall come.
 """
@@ -64,14 +64,14 @@ class Machine:
         return response.raise_for_status().json()["passages"]
 
     def vector_ids(self) -> list[str]:
-        """Of all vectors that show, asked of the simulator itself."""
+        """Return the ids of all visible vectors, from the simulator."""
         headers = {"authorization": "Bearer any"}
         url = f"{self._server.simulator}{INDEX}/list"
         listed = httpx.get(url, params={"count": 1000}, headers=headers).json()["result"]
         return [vector["id"] for vector in listed["vectors"]]
 
     def rows(self) -> dict[str, int]:
-        """Of the Worker's tables, and of the bucket's, as they lie on the disk."""
+        """Return the number of rows of each table of the Worker and of the bucket, from the disk."""
         counted: dict[str, int] = {}
         for file in (self._state / "v3").glob("*/**/*.sqlite"):
             with contextlib.closing(sqlite3.connect(file)) as database:
@@ -82,7 +82,7 @@ class Machine:
         return counted
 
     def hold(self, **what: Any) -> None:
-        """Let the next such call hang."""
+        """Let the next such call of the simulator hang."""
         self.simulator.set_fault(hold_response=True, **what)
 
     def wait_until_held(self, **what: str) -> None:
@@ -108,7 +108,7 @@ STEPS: list[dict[str, str]] = [
     {"binding": "VECTORIZE", "operation": "upsert"},
     {"binding": "VECTORIZE", "operation": "getByIds"},
 ]
-"""What an ingestion calls, in this order: while it is held there, the machine is killed."""
+"""Calls of an ingestion in their order. The machine is killed while one is held."""
 
 
 @pytest.mark.timeout(300)

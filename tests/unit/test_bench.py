@@ -1,4 +1,4 @@
-"""The bench: what it sends, reads, counts and compares. Its servers and its figures are not the tests' business."""
+"""The bench's client, its figures, its table and its guard. Its servers are not started."""
 
 import json
 import socket
@@ -27,7 +27,7 @@ def whole(body: bytes, status: str = "200 OK") -> bytes:
 
 @contextmanager
 def server(*answers: list[bytes], closes: bool = False) -> Generator[int]:
-    """Answers each request with the parts that are given for it, and gives its port. closes: after each."""
+    """Answer each request with the given parts, and yield the port. closes: end the connection each time."""
     listening = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:

@@ -1,4 +1,4 @@
-"""What scripts/dev derives and lays out before anything is started."""
+"""The configuration and the files that scripts/dev makes before it starts anything."""
 
 import asyncio
 import json
@@ -105,7 +105,7 @@ def test_a_pack_holds_every_file_in_the_order_of_its_index() -> None:
 
 
 def packed(run: Path) -> dict[str, bytes]:
-    """The files of both halves of a run's pack: sources, then byte-code."""
+    """Return the files of both halves of a run's pack: sources, then byte-code."""
     content = (run / stage.PROJECT).read_bytes()
     sources = compiled.unpack(content)
     return dict(sources) | dict(compiled.unpack(content[len(compiled.pack(sources)) :]))
@@ -158,21 +158,21 @@ def test_modules_that_do_not_compile_are_left_out_and_the_oldest_byte_code_is_re
     assert {path for path, source in valid.items() if modules.read(path, source)} == {"m0.py", "m4.py"}
 
 
-async def test_a_change_is_shown_to_wrangler_again_only_if_it_was_not_taken_up() -> None:
+async def test_a_change_is_shown_to_wrangler_again_only_if_it_was_not_noticed() -> None:
     shown: list[str] = []
-    taken_up = asyncio.Event()
-    await server.make_sure_of(taken_up, lambda: shown.append("again"), 0)
+    noticed = asyncio.Event()
+    await server.ensure_noticed(noticed, lambda: shown.append("again"), 0)
     assert shown == ["again", "again"]
-    await server.make_sure_of(taken_up, taken_up.set, 0)
+    await server.ensure_noticed(noticed, noticed.set, 0)
     shown.clear()
-    await server.make_sure_of(taken_up, lambda: shown.append("again"), 0)  # however long it loads from then on
+    await server.ensure_noticed(noticed, lambda: shown.append("again"), 0)  # however long it loads from then on
     assert shown == []
 
 
 def test_wrangler_says_when_it_takes_a_change_up_and_when_the_worker_is_there() -> None:
     reloads = server.Reloads()
     reloads.note("⎔ Reloading local server...")
-    assert (reloads.taken_up.is_set(), reloads.loaded.is_set()) == (True, False)
+    assert (reloads.noticed.is_set(), reloads.loaded.is_set()) == (True, False)
     reloads.note("⎔ Local server updated and ready")
     assert reloads.loaded.is_set()
 
@@ -220,7 +220,7 @@ def test_what_looks_like_a_secret_is_not_shown(name: str) -> None:
 
 
 def test_a_file_with_secrets_is_not_for_other_users(tmp_path: Path) -> None:
-    """Nor is what a killed run leaves behind; files of an official run lie in the project's own folder."""
+    """A killed run leaves its files behind; those of an official run lie in the project's own folder."""
     old = os.umask(0)
     try:
         server._write_privately(tmp_path / "secrets", "TOKEN_SECRET=value")  # pyright: ignore[reportPrivateUsage]

@@ -1,4 +1,4 @@
-"""What scripts/dev shows of a request, made of the Worker's own log line."""
+"""The line that scripts/dev shows for a request, made from the Worker's log."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 
 from aiworker.bindings import StreamOutcome
 from aiworker.log import RequestLog
-from tools.dev.request_line import WRANGLERS, readable
+from tools.dev.request_line import WRANGLER_LINE, readable
 
 
 def line(**known: Any) -> str:
@@ -60,7 +60,7 @@ def test_other_lines_stay_as_they_are(other: str) -> None:
     ],
 )
 def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> None:
-    assert bool(WRANGLERS.match(said)) is is_one
+    assert bool(WRANGLER_LINE.match(said)) is is_one
 
 
 def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:

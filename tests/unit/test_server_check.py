@@ -1,4 +1,4 @@
-"""What scripts/test --url says before it runs anything."""
+"""The check of scripts/test --url before it runs any test."""
 
 import json
 import runpy

@@ -1,4 +1,4 @@
-"""The workflows for GitHub call what people call, and name what docs/deploy.md says."""
+"""The workflows for GitHub run the project's scripts, and docs/deploy.md documents their secrets."""
 
 import re
 from typing import Any

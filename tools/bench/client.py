@@ -1,4 +1,4 @@
-"""The client of the bench, a program of its own: what it measures waits for nothing but the answer.
+"""The client of the bench, a program of its own, so that nothing else delays what it measures.
 
 python -m tools.bench.client JOB RESULT     reads the job (JSON) and writes what it has measured (JSON)
 
@@ -21,30 +21,30 @@ from itertools import accumulate
 from pathlib import Path
 
 PART = 262_144
-"""Bytes that are received at a time, at most."""
+"""Largest number of bytes received at a time."""
 SECONDS = 60
-"""So long the client waits for a part of an answer."""
+"""Longest wait for a part of a response."""
 END_OF_HEAD = b"\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
 STAMP = re.compile(rb'"t(\d+)"')
-"""The text of a frame of tools/bench/model_server that says when it was written."""
+"""Matches the text of a frame of tools/bench/model_server, which says when it was written."""
 
 
 class Unexpected(Exception):  # noqa: N818 - a sentence for whoever runs the bench
-    """A server has answered something else than the work asks for; the message says what."""
+    """A server has sent another response than the work asks for. The message says which."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What every answer has to be, so that nothing is measured that was not done."""
+    """The response that a request has to get, so that failures are not measured as work."""
 
     statuses: Sequence[int] = (200,)
     marker: str = ""
     least: int = 1
-    """So often the marker must be in the answer."""
+    """Least number of times that the marker must be in the response."""
 
     def check(self, server: str, answer: "Answer") -> None:
-        """Raises Unexpected."""
+        """Check a response. Raises Unexpected."""
         body = answer.whole()
         count = body.count(self.marker.encode())
         if answer.status not in self.statuses or count < self.least:
@@ -56,27 +56,27 @@ class Expected:
 
 @dataclass(frozen=True)
 class Target:
-    """A server, and the requests that are one piece of the work, in their order."""
+    """A server, and the requests of one piece of work in their order."""
 
     name: str
     port: int
     requests: Sequence[str]
-    """As they go over the wire."""
+    """Requests as bytes of HTTP/1.1."""
     every: int = 1
-    """It takes part in each so many rounds."""
+    """Takes part in every n-th round."""
 
 
 @dataclass(frozen=True)
 class Job:
     targets: Sequence[Target]
     expected: Sequence[Expected]
-    """Of each request of a piece of work."""
+    """Expected response of each request of a piece of work."""
     rounds: int
     warm_up: int = 0
     clients: int = 1
-    """More than one: all at once, and what is measured are the delays of the frames."""
+    """Number of clients at once. With more than one, the delays of the frames are measured."""
     settle_ms: int | None = None
-    """Count frames from so many milliseconds after all streams have begun, until the first one ends; None for all."""
+    """Count frames from this many milliseconds after the last stream began until the first one ends; None for all."""
 
     @classmethod
     def from_json(cls, text: str) -> "Job":
@@ -90,13 +90,13 @@ class Job:
 
 @dataclass
 class Samples:
-    """Milliseconds. Of a work of several requests, the sums."""
+    """Milliseconds of each piece of work; sums if it has several requests."""
 
     total: list[float] = field(default_factory=list[float])
     first: list[float] = field(default_factory=list[float])
-    """Until the first byte of the body."""
+    """Milliseconds until the first byte of the body."""
     delay: list[float] = field(default_factory=list[float])
-    """Of frames: from being written by the model to being received here."""
+    """Milliseconds of each frame from the model's write to its arrival here."""
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ class Answer:
     status: int
     body: bytes
     total: int
-    """Nanoseconds, as `first`."""
+    """Nanoseconds until the first byte of the body."""
     first: int
 
     def whole(self) -> bytes:
-        """The body, without the sizes of chunks in it."""
+        """The body without the sizes of chunks."""
         return _without_chunks(self.body) if self.body.endswith(END_OF_CHUNKS) else self.body
 
 
@@ -116,10 +116,10 @@ class Answer:
 
 
 class Connection:
-    """One connection, kept for the next request; made anew if the server has closed it meanwhile."""
+    """A connection that is kept for the next request, and made again if the server has closed it."""
 
     def __init__(self, name: str, port: int) -> None:
-        """name: of the server, for messages."""
+        """name: the server's name, for messages."""
         self._name = name
         self._port = port
         self._socket = connected(port)
@@ -131,7 +131,7 @@ class Connection:
         head, body = self._head()
         first = time.perf_counter_ns() if body else 0
         parts = [body]
-        left = _left(head, body)
+        left = _Remainder(head, body)
         while left(parts):
             parts.append(self._received())
             first = first or time.perf_counter_ns()
@@ -172,8 +172,8 @@ def connected(port: int) -> socket.socket:
     return made
 
 
-class _left:  # noqa: N801 - a function with a memory
-    """Whether something of the body is still to come, by the head of the answer."""
+class _Remainder:
+    """Whether a part of the body is still to come, according to the head of the response."""
 
     def __init__(self, head: bytes, body: bytes) -> None:
         length = re.search(rb"\r\ncontent-length: *(\d+)", head)
@@ -190,7 +190,7 @@ class _left:  # noqa: N801 - a function with a memory
 
 
 def fetched(port: int, path: str) -> bytes:
-    """The body of a GET request without further headers, once."""
+    """Send one GET request without further headers, and return the body."""
     connection = Connection(f"The server of {path}", port)
     answer = connection.ask(f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode())
     connection.close()
@@ -202,7 +202,7 @@ def _without_chunks(body: bytes) -> bytes:
 
 
 def _chunks(body: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
-    """Where each chunk's content begins and ends; the first one's size stands at `at`."""
+    """Return the start and end of each chunk's content. at: position of the first chunk's size."""
     while at < len(body):
         begin = body.index(b"\r\n", at) + 2
         end = begin + int(body[at : begin - 2], 16)
@@ -211,7 +211,7 @@ def _chunks(body: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
 
 
 def take_turns(job: Job) -> dict[str, Samples]:
-    """Each server's times, round by round."""
+    """Measure each server round by round."""
     connections = {target.name: Connection(target.name, target.port) for target in job.targets}
     samples = {target.name: Samples() for target in job.targets}
     for number in range(-job.warm_up, job.rounds):
@@ -230,7 +230,7 @@ def take_turns(job: Job) -> dict[str, Samples]:
 
 
 def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
-    """In another order each round: what a server still does after its answer falls on all the others alike."""
+    """Return the targets in another order each round, so that work after a response delays all others alike."""
     return random.Random(number).sample(targets, len(targets))
 
 
@@ -239,17 +239,17 @@ def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
 
 @dataclass
 class Stream:
-    """What one of many clients has received, and when."""
+    """Bytes that one of many clients has received, with their times."""
 
     socket: socket.socket
     body: bytearray = field(default_factory=bytearray)
     ends: list[int] = field(default_factory=list[int])
-    """Bytes received so far, after each part."""
+    """Number of bytes received so far, after each part."""
     times: list[int] = field(default_factory=list[int])
-    """Nanoseconds, of each part."""
+    """Time of each part in nanoseconds."""
 
     def receive(self) -> bool:
-        """Whether there is more to come. Raises Unexpected if it ends too early."""
+        """Receive a part. Returns whether there is more. Raises Unexpected if the response ends too early."""
         part = self.socket.recv(PART)
         if not part:
             raise Unexpected(f"A stream ended early, after {len(self.body)} bytes: {bytes(self.body[:300])!r}")
@@ -260,13 +260,13 @@ class Stream:
         return not self.body.endswith(END_OF_CHUNKS, begins)
 
     def delays(self, since: int = 0, until: int = 2**63) -> list[float]:
-        """Milliseconds of each frame that says it was written in that time (nanoseconds)."""
+        """Return the delays, in milliseconds, of frames written in a span of time (nanoseconds)."""
         chunks = list(_chunks(self.body, self.body.index(END_OF_HEAD) + len(END_OF_HEAD)))
         ends = list(accumulate(end - begin for begin, end in chunks))
         whole = b"".join([self.body[begin:end] for begin, end in chunks])
 
         def received(end: int) -> int:
-            """When the bytes before that place of the body were there."""
+            """Return when the bytes before a position of the body had arrived."""
             number = bisect_left(ends, end)
             return self.times[bisect_left(self.ends, chunks[number][1] - (ends[number] - end))]
 
@@ -275,7 +275,7 @@ class Stream:
 
 
 def all_at_once(target: Target, expected: Expected, job: Job) -> list[float]:
-    """The delays of the frames that the job's clients get at the same time."""
+    """Return the delays of the frames that the job's clients receive at the same time."""
     streams = _received(target, job.clients)
     for stream in streams:
         head, _, body = bytes(stream.body).partition(END_OF_HEAD)

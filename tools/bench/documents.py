@@ -1,4 +1,4 @@
-"""The documents that /rag/search looks through in the bench: a local D1 database, made once and copied for each run."""
+"""Documents for /rag/search in the bench: a local D1 database, made once and copied for each run."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from tools.setup.install import WRANGLER, InstallError
 DATABASE = "aiworker"
 TENANT = "default"
 VERSION = "bench"
-"""Of the one document: tools/bench/model_server answers every query of vectors with ids of its passages."""
+"""Version of the one document. tools/bench/model_server answers every vector query with ids of its passages."""
 PASSAGES = 200
 QUERY = "When does the valve of the second greenhouse open by itself?"
 
@@ -30,7 +30,7 @@ DOINGS = (
 
 
 def passages() -> list[tuple[str, str]]:
-    """Heading and text of each; a question about a valve finds some by its words, and the others not."""
+    """Return the heading and text of each passage. Full-text search for a valve finds some of them only."""
     return [
         (
             f"The {SUBJECTS[n % len(SUBJECTS)]} of greenhouse {n % 12 + 1}",
@@ -48,7 +48,7 @@ def made_from() -> tuple[str, ...]:
 
 
 def make(folder: Path) -> None:
-    """Make the local state with the database in the folder. Raises InstallError."""
+    """Make a local state with the database in the folder. Raises InstallError."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     file, rows = folder / "wrangler.json", folder / "rows.sql"
@@ -61,15 +61,15 @@ def make(folder: Path) -> None:
 
 
 def copy(folder: Path, state: Path) -> None:
-    """Give a server's new local state the database."""
+    """Copy the database into a server's new local state."""
     shutil.copytree(folder / "v3", state / "v3")
 
 
 def _rows() -> str:
     moment = "2026-11-01T00:00:00+00:00"
-    # as store.scope of the Worker has it
+    # in the form of the Worker's store.scope
     scope = "t" + hashlib.sha256(TENANT.encode()).hexdigest()[:32]
-    # one statement each: together they would be longer than SQLite takes
+    # one statement each: SQLite limits the length of a statement
     chunks = "".join(
         f"INSERT INTO chunks (version, number, scope, heading, text) "  # noqa: S608 - texts of ours
         f"VALUES ('{VERSION}', {number}, '{scope}', '{heading}', '{text}');\n"

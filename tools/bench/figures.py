@@ -1,4 +1,4 @@
-"""From samples to what people read: medians, ratios, the table, and whether a ratio has become worse."""
+"""Medians, ratios and the table, from samples, and the guard that finds ratios that have become worse."""
 
 import math
 import statistics
@@ -11,14 +11,14 @@ from tools.bench.rows import Goal, Row
 from tools.bench.servers import AIWORKER, JAVASCRIPT
 
 ALLOWED = 1.3
-"""So many times the recorded ratio a new one may be."""
+"""Largest allowed quotient of a new ratio and the recorded one."""
 
 UNITS = {"total": "ms", "first": "ms to the first byte", "delay": "ms delay of a frame"}
 
 
 @dataclass(frozen=True)
 class Figure:
-    """What one server has taken for one kind of work; milliseconds."""
+    """Times of one server for one kind of work, in milliseconds."""
 
     median: float
     p95: float
@@ -30,7 +30,7 @@ class Figure:
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """The least value that so many per cent of the values do not exceed."""
+    """Return the smallest value that at least this many per cent of the values do not exceed."""
     ranked = sorted(values)
     return ranked[max(0, math.ceil(len(ranked) * share / 100) - 1)]
 
@@ -42,7 +42,7 @@ class Result:
     row: Row
     measure: str
     figures: Mapping[str, Figure]
-    """By server."""
+    """Figures by server."""
 
     @property
     def name(self) -> str:
@@ -53,7 +53,7 @@ class Result:
         return self.row.goals[self.measure]
 
     def decisive(self, server: str) -> float:
-        """The median; of delays, which are asked for the slow ones, p95."""
+        """Return the median; for delays, where the slow ones matter, the 95th percentile."""
         figure = self.figures[server]
         return figure.p95 if self.measure == "delay" else figure.median
 
@@ -99,7 +99,7 @@ def results(row: Row, samples: Mapping[str, Samples]) -> list[Result]:
 
 
 def table(found: Sequence[Result], servers: Sequence[str]) -> str:
-    """Markdown: for each server its median and p95, below them the goals."""
+    """Return the table as Markdown: median and p95 of each server, and the goals below."""
     head = ["work", *servers, "runs", "aiworker ÷ JavaScript", "goal"]
     lines = [head, ["---"] * len(head), *(_line(each, servers) for each in found)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -134,7 +134,7 @@ def _goal(result: Result, goal: Goal) -> str:
 
 
 def ratios(found: Iterable[Result]) -> dict[str, float]:
-    """What is recorded: ratios of whole times, to JavaScript and to whomever a goal names. Never a time."""
+    """Return the ratios to record: of total times, to JavaScript and to the peers of the goals. Never a time."""
     kept: dict[str, float] = {}
     for result in found:
         if result.measure == "total":
@@ -144,7 +144,7 @@ def ratios(found: Iterable[Result]) -> dict[str, float]:
 
 
 def worse(found: Mapping[str, float], recorded: Mapping[str, float]) -> dict[str, str]:
-    """Ratios that are more than ALLOWED times the recorded ones, or were never recorded → a sentence about each."""
+    """Return the ratios above ALLOWED times the recorded ones, or never recorded, with a sentence about each."""
     return {
         name: _sentence(name, ratio, recorded.get(name))
         for name, ratio in found.items()

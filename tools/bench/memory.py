@@ -1,4 +1,4 @@
-"""Whether the Python heap of aiworker grows with the requests that it has served."""
+"""Measure whether the Python heap of aiworker grows with the requests that it serves."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from tools.bench.session import Session
 
 REQUESTS = 10_000
 BETWEEN = 1_000
-"""Requests from one reading to the next."""
+"""Number of requests between two readings."""
 MIX = [
     rows.chat("Why?", stream=False),
     rows.chat("frames=20", stream=True, frames=20),
@@ -27,7 +27,7 @@ MIX = [
 
 
 async def growth(session: Session) -> list[dict[str, Any]]:
-    """A reading before the first request, and after each thousand."""
+    """Take a reading before the first request, and after each thousand."""
     server = session.servers[AIWORKER]
     session.say(f"memory: {REQUESTS:,} requests of all kinds")
     readings = [_reading(server, 0)]
@@ -40,6 +40,6 @@ async def growth(session: Session) -> list[dict[str, Any]]:
 
 
 def _reading(server: Server, requests: int) -> dict[str, Any]:
-    """What `GET /health` says of the isolate, and how large workerd's process is, bytes."""
+    """Return the isolate's figures of `GET /health`, and the size of workerd's process in bytes."""
     isolate: dict[str, Any] = json.loads(fetched(server.port, "/health")).get("isolate", {})
     return {"requests": requests, **isolate, "process_bytes": resident_bytes(server.worker_pid())}

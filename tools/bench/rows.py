@@ -1,4 +1,4 @@
-"""What is measured: the rows of the table, as requests that every server is sent alike."""
+"""The rows of the table: kinds of work, as requests that every server gets."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ TEXTS = [
     for number in range(100)
 ]
 EVERY = 20
-"""Milliseconds between two frames of the streams that run at a model's pace: 50 frames a second."""
+"""Milliseconds between two frames of a stream at a model's pace: 50 frames a second."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Call:
     marker: str = ""
     least: int = 1
     model: str = ""
-    """Asked for of the model server itself, as the binding does."""
+    """Request to the model server itself, as the binding sends it."""
 
     def over_the_wire(self, port: int) -> str:
         body = "" if self.body is None else json.dumps(self.body)
@@ -52,7 +52,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a figure of aiworker has to reach: at most so many times the peer's, or so many milliseconds more."""
+    """A bound for a figure of aiworker: a multiple of the peer's, or milliseconds above it."""
 
     most: float
     peer: str = JAVASCRIPT
@@ -71,15 +71,15 @@ class Row:
     """Measure → goals; every measure of the row has an entry."""
     rounds: int = 200
     quick_rounds: int = 0
-    """With --quick; 0: not measured then."""
+    """Rounds with --quick; 0 leaves the row out."""
     clients: int = 1
     direct: Sequence[Call] = ()
-    """The same asked of the model server without a Worker, where that is among the servers."""
+    """The same requests to the model server without a Worker, if that is among the servers."""
     seldom: Mapping[str, int] = field(default_factory=dict[str, int])
-    """Slow servers, which take part in every so many rounds only."""
+    """Slow servers → they take part in every n-th round only."""
 
     def quick(self) -> "Row":
-        """Beside the JavaScript Workers only: the others take the most time, and change the least."""
+        """Return the row with JavaScript peers only: the others take the most time and change the least."""
         goals = {measure: [goal for goal in goals if goal.peer in QUICK_PEERS] for measure, goals in self.goals.items()}
         peers = {JAVASCRIPT, AIWORKER, *(goal.peer for each in goals.values() for goal in each)}
         return replace(self, servers=[name for name in self.servers if name in peers], goals=goals)
@@ -110,7 +110,7 @@ def completions(model: str, prompt: str, frames: int) -> Call:
 
 
 def models_stream(prompt: str) -> Call:
-    """What the binding asks of the model server for a stream."""
+    """Return the body that the binding sends to the model server for a stream."""
     return Call("POST", "/run?version=3", {"inputs": {"prompt": prompt, "stream": True}}, model=NATIVE)
 
 
@@ -124,7 +124,7 @@ def image(key: str) -> list[Call]:
 
 
 def in_time(frames: int) -> Call:
-    """Frames at a model's pace, each of which says when it was written."""
+    """Return the body of a request for frames at a model's pace, each of which says when it was written."""
     body = {"prompt": f"frames={frames} every={EVERY}"}
     return Call("POST", "/chat", body, marker='"t', least=frames)
 
@@ -133,7 +133,7 @@ SEARCH = Call("POST", "/rag/search", {"query": QUERY}, marker="greenhouse")
 
 
 def rows(image_key: str) -> list[Row]:
-    """image_key: of the one image that the model server makes: the SHA-256 of its bytes, and `.png`."""
+    """image_key: key of the one image that the model server makes: the SHA-256 of its bytes, and `.png`."""
     return [
         Row(
             "not-found", "404", [Call("GET", "/nothing", statuses=(404,))], ALL,

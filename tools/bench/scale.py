@@ -12,22 +12,22 @@ from tools.bench.servers import AIWORKER, JAVASCRIPT, MODELS, cpu_seconds
 from tools.bench.session import CannotMeasure, Session
 
 REQUEST_DOLLARS = 0.30
-"""A million requests, above the 10 million that the paid plan has in it.
+"""Price of a million requests, above the 10 million that the paid plan includes.
 
 Source of both: developers.cloudflare.com/workers/platform/pricing.
 """
 CPU_DOLLARS = 0.02
-"""A million milliseconds of processor time, above the 30 million of the plan."""
+"""Price of a million milliseconds of processor time, above the 30 million that the plan includes."""
 
 LATE_MS = 50
 """An isolate is full when one frame in twenty takes longer from the model to the client."""
 FIRST_TRY = 25
-MOST_STREAMS = 3_200
+MAX_STREAMS = 3_200
 FRAMES = 300
 SETTLE_MS = 500
-"""After the last stream has begun, before frames count."""
+"""Wait after the last stream has begun, before frames count."""
 HALVINGS = 3
-"""Of the span between the last number of streams that was held and the first that was not."""
+"""Number of times that the span between a number of streams that is held and one that is not is halved."""
 
 
 async def measure(session: Session) -> int:
@@ -74,7 +74,7 @@ def _endpoints(image_key: str) -> list[Endpoint]:
 
 
 async def _cost(session: Session, endpoint: Endpoint) -> dict[str, Any]:
-    """Milliseconds of workerd's processor time for each request; all of its process, nothing taken off."""
+    """Return the processor time of workerd's whole process for each request, in milliseconds."""
     session.say(f"processor time: {endpoint.title}")
     found: dict[str, float] = {}
     for name in endpoint.servers:
@@ -89,7 +89,7 @@ async def _cost(session: Session, endpoint: Endpoint) -> dict[str, Any]:
 
 
 def dollars(cpu_ms: float, requests: int = 1) -> float:
-    """Of a million times the work, beyond what the plan has in it: requests and processor time, no binding's price."""
+    """Return the price of a million times the work beyond the plan's allowance, without bindings."""
     return REQUEST_DOLLARS * requests + CPU_DOLLARS * cpu_ms
 
 
@@ -110,7 +110,7 @@ def _crowds() -> list[tuple[str, str, Call]]:
 
 
 async def _crowd(session: Session, title: str, name: str, call: Call) -> dict[str, Any]:
-    """The most streams at once of which 95 % of the frames come in time."""
+    """Return the largest number of streams at once of which 95 % of the frames arrive in time."""
     tries: list[dict[str, Any]] = []
 
     async def holds(clients: int) -> bool:
@@ -119,12 +119,12 @@ async def _crowd(session: Session, title: str, name: str, call: Call) -> dict[st
         return p95 is not None and p95 <= LATE_MS
 
     held, failed = 0, FIRST_TRY
-    while failed <= MOST_STREAMS and await holds(failed):
+    while failed <= MAX_STREAMS and await holds(failed):
         held, failed = failed, failed * 2
-    for _ in range(HALVINGS if failed <= MOST_STREAMS else 0):
+    for _ in range(HALVINGS if failed <= MAX_STREAMS else 0):
         middle = (held + failed) // 2
         held, failed = (middle, failed) if await holds(middle) else (held, middle)
-    return {"title": title, "streams": held, "is_limit": failed <= MOST_STREAMS, "tries": tries}
+    return {"title": title, "streams": held, "is_limit": failed <= MAX_STREAMS, "tries": tries}
 
 
 async def _tried(session: Session, title: str, name: str, call: Call, clients: int) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Who is compared: each a Worker under `wrangler dev`, all started alike, all behind the bench's own models."""
+"""The servers that are compared: Workers under `wrangler dev`, started alike, with the bench's own model server."""
 
 import asyncio
 import hashlib
@@ -28,19 +28,19 @@ MODEL_SERVER = ROOT / "tools/bench/model_server/server.mjs"
 READY = re.compile(r"Ready on http://\S+:(\d+)")
 STARTING_SECONDS = 90
 TICKS = os.sysconf("SC_CLK_TCK")
-"""In which /proc counts processor time, a second."""
+"""Units of processor time in /proc, a second."""
 
 AIWORKER, JAVASCRIPT, GUARDED, HONO = "aiworker", "javascript", "javascript-guarded", "hono"
 SDK, FASTAPI, EMPTY = "python-sdk", "python-fastapi", "python-empty"
 MODELS = "models"
-"""The model server itself, asked without a Worker: what of a figure is not a Worker's at all."""
+"""The model server itself, without a Worker: the part of a figure that no Worker causes."""
 
 KEY = "aiw_bench_0000000000000000000000000000000000000000000"
 ORIGIN = "https://app.example.com"
 
 
 def _keys() -> str:
-    """Five, as a small team has them; the one that is used comes last."""
+    """Return five keys, as a small team has them. The last one is used."""
     scopes = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback"]
     texts = [*(f"{KEY}{number}" for number in range(4)), KEY]
     return json.dumps(
@@ -58,17 +58,17 @@ VARIABLES: Mapping[str, str] = {
     "RATE_LIMITS": "on",
     "LOG_PROMPTS": "off",
 }
-"""Of aiworker: everything on that it has against strangers."""
+"""Variables of aiworker: every protection is on."""
 
 HEADERS: Mapping[str, str] = {"authorization": f"Bearer {KEY}", "origin": ORIGIN}
-"""Of every request, whoever is asked."""
+"""Headers of every request to every server."""
 
 UNREACHED = 1_000_000_000
-"""Requests in ten seconds that aiworker's rate limits admit here: they count, and refuse nothing."""
+"""Requests in ten seconds that aiworker's rate limits allow here, so that they count but refuse nothing."""
 
 
 class CannotStart(Exception):  # noqa: N818 - a sentence for the user
-    """A server of the bench does not come up; the message says which, and what it has printed."""
+    """A server of the bench does not start. The message says which, with its output."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,13 @@ class Server:
     name: str
     port: int
     pid: int
-    """Of wrangler, or of the model server."""
+    """Process id of wrangler, or of the model server."""
 
     def worker_pid(self) -> int:
-        """The workerd that runs the Worker. (Another is wrangler's: it listens on our port and hands requests on.)"""
+        """Return the process id of the workerd that runs the Worker.
+
+        Another one, wrangler's own, listens on the server's port and passes requests on.
+        """
         listening = _listening_socket(self.port)
         children = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
         [worker] = [
@@ -89,7 +92,7 @@ class Server:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Of a process since its start, in user mode and in the kernel; to a hundredth."""
+    """Return the processor time of a process since its start, in user mode and in the kernel."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS
 
@@ -99,7 +102,7 @@ def resident_bytes(pid: int) -> int:
 
 
 def _listening_socket(port: int) -> str:
-    """As the files of the process that has it open name it."""
+    """Return the name of the socket that listens on a port, as /proc/PID/fd shows it."""
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
         if fields[1].endswith(f":{port:04X}") and fields[3] == "0A":  # linux/tcp_states.h: TCP_LISTEN
@@ -125,10 +128,10 @@ def _command_line(pid: int) -> str:
 
 
 class Site:
-    """Where the servers of one run of the bench are laid out and started."""
+    """The folder in which the servers of one run of the bench are laid out and started."""
 
     def __init__(self, children: Children, folder: Path) -> None:
-        """To be made by `laid_out`. folder: for what the servers keep; gone with the run."""
+        """Use `laid_out` to make one. folder: state of the servers; removed at the end of the run."""
         self._children = children
         self._folder = folder
         self._drains: set[asyncio.Task[None]] = set()
@@ -136,18 +139,18 @@ class Site:
         self._models = ""
 
     async def start_models(self) -> Server:
-        """To be called first: the Workers are told where the models are."""
+        """Start the model server. Call this first: the Workers need its address."""
         models = await self._started(MODELS, ["node", str(MODEL_SERVER), "0"])
         self._models = f"127.0.0.1:{models.port}"
         return models
 
     async def start(self, name: str) -> Server:
-        """Raises CannotStart."""
+        """Start a server. Raises CannotStart."""
         file = self._lay_out(name)
         return await self._started(name, _wrangler(file, self._state(name)))
 
     async def start_importing(self, main: Path) -> Server:
-        """A Worker without bindings, of that main module. Raises CannotStart."""
+        """Start a Worker without bindings from a main module. Raises CannotStart."""
         run = self._run_folder("imports")
         own = configuration.read(PEERS / EMPTY / "wrangler.jsonc")
         stage.lay_out(run, main, {}, RUNTIME, WORKER_PACKAGES)
@@ -156,12 +159,12 @@ class Site:
         return await self._started("imports", _wrangler(file, self._state("imports")))
 
     def clear(self) -> None:
-        """To be called when the servers have ended."""
+        """Remove what was laid out. Call this when the servers have ended."""
         for folder in self._laid_out:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _lay_out(self, name: str) -> Path:
-        """The configuration file that wrangler is to read, with what it names beside it."""
+        """Write the configuration file for wrangler, with the files that it names beside it. Returns its path."""
         run = self._run_folder(name)
         made = LAY_OUTS[name](run, name)
         file = run / "wrangler.json"
@@ -192,7 +195,7 @@ class Site:
 
 @asynccontextmanager
 async def laid_out(folder: Path) -> AsyncGenerator[Site]:
-    """A site whose servers end with the block, and then what was laid out for them."""
+    """Yield a site. Its servers end with the block, and their files are removed."""
     children = Children()
     site = Site(children, folder)
     try:
@@ -212,7 +215,7 @@ def _path() -> str:
 
 
 async def _ready(name: str, lines: AsyncIterator[str]) -> int:
-    """The port. Raises CannotStart."""
+    """Wait for the server's port. Raises CannotStart."""
     printed: list[str] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(STARTING_SECONDS):
@@ -224,7 +227,7 @@ async def _ready(name: str, lines: AsyncIterator[str]) -> int:
 
 
 async def _drained(lines: AsyncIterator[str]) -> None:
-    """Read on, so that the program can go on printing: aiworker writes a line for each request."""
+    """Read the output to its end, so that the program does not block: aiworker writes a line for each request."""
     async for _ in lines:
         pass
 
@@ -246,7 +249,7 @@ def _guarded(run: Path, _: str) -> Configuration:
 
 
 def _uncut(own: Configuration) -> list[Configuration]:
-    """aiworker's rate limits, which refuse nothing here."""
+    """Return aiworker's rate limits, raised so that they refuse nothing."""
     return [{**each, "simple": {**each["simple"], "limit": UNREACHED}} for each in own.get("ratelimits", [])]
 
 
@@ -271,7 +274,7 @@ def _aiworker(run: Path, _: str) -> Configuration:
 
 
 def _peer(name: str) -> Configuration:
-    """A JavaScript peer's own configuration."""
+    """Return the configuration of a JavaScript peer."""
     return pyjson5.loads((PEERS / name / "wrangler.jsonc").read_text())
 
 

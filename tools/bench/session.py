@@ -1,4 +1,4 @@
-"""`scripts/bench`: starts the servers, has the client measure them row by row, and shows what came out."""
+"""`scripts/bench`: start the servers, measure them row by row with the client, and show the figures."""
 
 import asyncio
 import json
@@ -24,14 +24,14 @@ from tools.setup import install
 from tools.setup.install import Step
 
 PACKAGES: Mapping[str, Callable[[], Step]] = {HONO: packages.hono, FASTAPI: packages.fastapi}
-"""What some servers are made with."""
+"""Server → the step of the set-up that installs what it needs."""
 RECORDED = ROOT / "tools/bench/recorded.json"
 AGAIN = 3
-"""So many times as many rounds a row gets that seems worse than recorded, before it is called so."""
+"""Factor of the rounds with which a row that seems worse than recorded is measured again."""
 
 
 class CannotMeasure(Exception):  # noqa: N818 - a sentence for the user
-    """There are no figures; the message says why."""
+    """Nothing could be measured. The message says why."""
 
 
 @dataclass
@@ -40,14 +40,14 @@ class Session:
 
     options: Namespace
     children: Children
-    """Its clients."""
+    """Processes of the client."""
     site: Site
     folder: Path
     servers: dict[str, Server] = field(default_factory=dict[str, Server])
     began: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
-        """Progress, for whoever waits: apart from what is asked for."""
+        """Print progress to stderr."""
         print(f"{time.monotonic() - self.began:6.1f} s  {text}", file=sys.stderr, flush=True)
 
     async def start(self, names: Iterable[str]) -> None:
@@ -58,7 +58,7 @@ class Session:
             self.servers[server.name] = server
 
     async def measure(self, job: Job) -> dict[str, Samples]:
-        """Raises CannotMeasure if a server does not answer what it should."""
+        """Run a job with the client. Raises CannotMeasure if a server does not answer as expected."""
         job_file, result_file = self.folder / "job.json", self.folder / "result.json"
         job_file.write_text(job.to_json())
         command = [sys.executable, "-m", "tools.bench.client", str(job_file), str(result_file)]
@@ -70,18 +70,18 @@ class Session:
         return {name: Samples(**each) for name, each in found.items()}
 
     def image_key(self) -> str:
-        """Of the one image that the models make."""
+        """Return the key of the one image that the models make."""
         return f"{fetched(self.servers[MODELS].port, '/image.sha256').decode()}.png"
 
     def write(self, found: Mapping[str, Any]) -> None:
-        """For --json."""
+        """Write the figures to the file of --json, if there is one."""
         if self.options.json:
             whole = {"machine": machine(), **found}
             Path(self.options.json).write_text(json.dumps(whole, indent=2) + "\n")
 
 
 def run(options: Namespace, work: Callable[[Session], Awaitable[int]]) -> int:
-    """Do the work in a session; whatever it has started is ended. The exit status."""
+    """Do the work in a session, and end all that it has started. Returns the exit status."""
     adopt_orphans()
     try:
         install.run(_steps(options))
@@ -119,7 +119,7 @@ async def _unless_stopped(work: Awaitable[int], stop: asyncio.Event) -> int:
 
 
 async def compare(session: Session) -> int:
-    """The table. 1 if, with --guard, a ratio is worse than recorded."""
+    """Measure and print the table. Returns 1 if, with --guard, a ratio is worse than recorded."""
     options = session.options
     if options.guard and not RECORDED.exists():
         raise CannotMeasure(
@@ -165,7 +165,7 @@ async def measured(session: Session, row: Row, times: int = 1) -> list[Result]:
 
 
 async def _guarded(session: Session, found: list[Result]) -> dict[str, str]:
-    """What is worse than recorded, also when it is measured a second time; `found` gets the second measurements."""
+    """Return what is worse than recorded when measured a second time, too. The second measurements go into `found`."""
     recorded: dict[str, float] = json.loads(RECORDED.read_text())["ratios"]
     suspects = figures.worse(figures.ratios(found), recorded)
     doubtful = {_row_of(found, name).name: _row_of(found, name) for name in suspects}

@@ -13,11 +13,11 @@ from tools.bench.servers import AIWORKER, EMPTY, cpu_seconds, laid_out
 from tools.bench.session import Session
 
 STARTS = 5
-"""Of each Worker."""
+"""Number of starts of each Worker."""
 MODULE = "aiworker.platform.worker"
-"""Imports all that entry.py does."""
+"""Module that imports all that entry.py does."""
 SHOWN_MS = 2.0
-"""Modules that take less, with all they import, are not shown."""
+"""Least milliseconds, imports included, of the modules that are shown."""
 GOAL_MS = 350
 
 Imported = list[dict[str, Any]]
@@ -36,7 +36,7 @@ async def measure(session: Session) -> int:
 
 
 async def _tree(session: Session, number: int) -> Imported:
-    """In a Worker that has the code of aiworker, and has imported nothing of it."""
+    """Measure the imports in a Worker that has the code of aiworker and has imported none of it."""
     async with laid_out(session.folder) as site:
         server = await site.start_importing(_with_entry(session.folder / f"imports-{number}"))
         found: Imported = json.loads(fetched(server.port, f"/?module={MODULE}"))
@@ -44,7 +44,7 @@ async def _tree(session: Session, number: int) -> Imported:
 
 
 def _with_entry(folder: Path) -> Path:
-    """The Worker's code with tools/bench/imports/entry.py as its main module, which is returned."""
+    """Copy the Worker's code with tools/bench/imports/entry.py as its main module. Returns that module."""
     shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "tools/bench/imports/entry.py", folder)
     return folder / "entry.py"

@@ -19,7 +19,7 @@ from tools import ROOT
 PACKAGE = "tiktoken@1.0.22"
 RANKS = "package/encoders/cl100k_base.json"
 SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
-"""Of OpenAI's own file, `cl100k_base.tiktoken`. Source: openai_public.py of the Python package tiktoken."""
+"""SHA-256 of OpenAI's own file, `cl100k_base.tiktoken`. Source: openai_public.py of the Python package tiktoken."""
 TABLE = ROOT / "src/aiworker/models/cl100k_table.py"
 
 HEADING = '''\
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _packed(path: str) -> bytes:
-    """A file of the package."""
+    """Return a file of the npm package."""
     with tempfile.TemporaryDirectory() as folder:
         command = ["npm", "pack", "--silent", "--pack-destination", folder, PACKAGE]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -79,7 +79,7 @@ def _packed(path: str) -> bytes:
 
 
 def _ordinary(ranks: str) -> dict[int, bytes]:
-    """Lines of `! <first id> <token> <token> …`, in base64."""
+    """Read lines of `! <first id> <token> <token> …`, with the tokens in base64."""
     found: dict[int, bytes] = {}
     for line in ranks.splitlines():
         _, first, *tokens = line.split(" ")

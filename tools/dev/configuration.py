@@ -16,7 +16,7 @@ PLUGIN = ROOT / "packages/workers-ai-simulator/src/workers_ai_simulator/miniflar
 
 
 def with_simulators(configuration: Configuration, address: str) -> Configuration:
-    """Workers AI and Vectorize answered by the simulator at `address` (host:port), behind the real binding classes."""
+    """Bind the simulator at `address` (host:port) in place of Workers AI and Vectorize, by the real classes."""
     simulated = dict(configuration)
     bindings: list[Configuration] = []
     if ai := simulated.pop("ai", None):
@@ -31,7 +31,7 @@ def with_simulators(configuration: Configuration, address: str) -> Configuration
 
 
 def with_remote(configuration: Configuration) -> Configuration:
-    """The real Workers AI and Vectorize of the account that wrangler is logged in to."""
+    """Bind the real Workers AI and Vectorize of the account that wrangler is logged in to."""
     remote = dict(configuration)
     if "ai" in remote:
         remote["ai"] = {**remote["ai"], "remote": True}
@@ -41,7 +41,7 @@ def with_remote(configuration: Configuration) -> Configuration:
 
 
 def open_on_localhost(configuration: Configuration) -> Configuration:
-    """Without keys, for pages of this machine too, and with what defects say in the log: for a run on localhost."""
+    """Open the Worker for localhost: no keys, pages of this machine, the messages of defects in the log."""
     origins = configuration.get("vars", {}).get("ALLOWED_ORIGINS", "")
     local_origins = f"{origins} {variables.LOCAL_ORIGINS}".strip()
     return with_variables(configuration, **variables.OPEN, ALLOWED_ORIGINS=local_origins, LOG_PROMPTS="errors")

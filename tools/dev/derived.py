@@ -1,6 +1,6 @@
-"""What is made from the Worker's sources in the background while scripts/dev runs: byte-code and public/openapi.json.
+"""Files made from the Worker's sources in the background while scripts/dev runs: byte-code, public/openapi.json.
 
-Neither is waited for: the Worker compiles what has no byte-code itself, and the next start finds it made.
+Nothing waits for them: the Worker compiles modules without byte-code by itself, and the next start finds it.
 """
 
 import asyncio
@@ -19,17 +19,18 @@ from tools.setup.install import BUILT, PYTHON, RUNTIME
 
 COMPILED = BUILT / "compiled"
 DESCRIBED = BUILT / "api-described"
-"""Holds the fingerprint of the sources and of the public/openapi.json that was made from them."""
+"""File with the fingerprints of the sources and of the public/openapi.json made from them."""
 
 MANY_MODULES = 10
-"""An edit changes fewer: the Worker compiles them in 3 ms each, and to start the compiler takes 800 ms."""
+"""Number of modules without byte-code from which an edit is worth the compiler's start, which takes 800 ms. The Worker
+compiles a module by itself in 3 ms."""
 
 PATIENTLY = ("nice", "-n", "19")
-"""Before a command: what the user waits for has the processor first."""
+"""Prefix of a command that leaves the processor to what the user waits for."""
 
 
 def compiled_modules() -> CompiledModules:
-    """The byte-code of the interpreter that is installed."""
+    """Return the byte-code for the interpreter that is installed."""
     COMPILED.mkdir(exist_ok=True)
     interpreter = (RUNTIME / ".made-from").read_bytes()
     made_by = hashlib.sha256(interpreter + Path(compiled.__file__).read_bytes())
@@ -38,7 +39,7 @@ def compiled_modules() -> CompiledModules:
 
 @dataclass(frozen=True)
 class DerivedFiles:
-    """The files made from the sources of one run, whose processes end with `children`."""
+    """Files made from the sources of one run, by processes that end with `children`."""
 
     made: Plan
     modules: CompiledModules
@@ -67,7 +68,7 @@ class DerivedFiles:
             print(*printed, sep="\n", end="\n" if printed else "", flush=True)
 
     async def _compile(self, worthwhile: int) -> None:
-        """worthwhile: number of modules without byte-code from which on it is made."""
+        """Compile if at least `worthwhile` modules have no byte-code."""
         pack = self.made.file.parent / stage.PROJECT
         if len(self.modules.missing(pack.read_bytes())) < worthwhile:
             return
@@ -76,7 +77,7 @@ class DerivedFiles:
         self.modules.prune()
 
     async def _run(self, command: Command) -> tuple[int, list[str]]:
-        """The exit status of a command, and the lines it has printed."""
+        """Run a command. Returns its exit status and the lines that it printed."""
         child = await self.children.start([*PATIENTLY, *command], ENVIRONMENT, ROOT)
         lines = [line async for line in child.lines()]
         return await child.wait(), lines

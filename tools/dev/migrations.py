@@ -1,4 +1,4 @@
-"""The local databases' tables: `wrangler d1 migrations apply`, when there is something to apply."""
+"""The tables of the local databases, by `wrangler d1 migrations apply` when there is something to apply."""
 
 import contextlib
 import hashlib
@@ -11,16 +11,17 @@ from tools.dev.configuration import Configuration
 from tools.setup.install import BUILT, WRANGLER
 
 STAMP = "migrations-applied.json"
-"""In the folder of the local state: database → fingerprint of the migrations that it has."""
+"""File in the folder of the local state: database → fingerprint of the migrations applied to it."""
 
 PREPARED = BUILT / "databases"
-"""New databases with their tables, by what they are made of: a copy is there at once, wrangler takes seconds."""
+"""Folder of new databases with their tables, named by their fingerprints. Copying one takes no time; wrangler takes
+seconds."""
 DATABASES = "v3/d1"
-"""Where a state has all its databases."""
+"""Folder of all databases in a state."""
 
 
 def due(configuration: Configuration, state: Path) -> dict[str, str]:
-    """Databases whose migrations have changed since they were applied to this state → their fingerprints."""
+    """Return the databases whose migrations have changed since they were applied to this state → fingerprints."""
     applied = _applied(state)
     wanted = {
         database["database_name"]: _fingerprint(Path(database["migrations_dir"]))
@@ -41,7 +42,7 @@ def note(applied: dict[str, str], state: Path) -> None:
 
 
 def copy_prepared(configuration: Configuration, due: dict[str, str], state: Path) -> bool:
-    """Whether a state without databases has got those it wants as copies of prepared ones."""
+    """Copy prepared databases into a state without any. Returns whether there were prepared ones for it."""
     prepared = _prepared(configuration, due)
     if not prepared.exists() or not is_new(state):
         return False
@@ -53,7 +54,7 @@ def copy_prepared(configuration: Configuration, due: dict[str, str], state: Path
 
 
 def keep_prepared(configuration: Configuration, applied: dict[str, str], state: Path) -> None:
-    """Keep the databases of a state that was new before these migrations, for the next one."""
+    """Keep the databases of a state that was new before these migrations, for the next new state."""
     PREPARED.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILT) as folder:
         copy = shutil.copytree(state / DATABASES, Path(folder) / "d1")

@@ -1,4 +1,4 @@
-"""What a run of `scripts/dev` consists of: one configuration, two commands. Nothing is started here."""
+"""The plan of a run of `scripts/dev`: one configuration and two commands, none of them started."""
 
 import json
 from argparse import Namespace
@@ -13,7 +13,7 @@ from tools.setup.install import BUILT, PYTHON, VENV, WRANGLER
 Command = list[str]
 
 TOKENS_PER_SECOND = 60.0
-"""Pace of the simulated models: about that of the real ones."""
+"""Default pace of the simulated models, about that of the real ones."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +24,21 @@ class Plan:
     main: Path
     """The Worker's main module."""
     classes: dict[str, str]
-    """Exported by the main module, as far as the configuration says; name to kind."""
+    """Classes that the main module exports according to the configuration, name to kind."""
     file: Path
-    """Where the configuration goes; its folder is wrangler's module folder, unless the runtime is the official one."""
+    """File for the configuration. Its folder is wrangler's module folder, except on the official runtime."""
     state: Path
-    """What outlives a run: databases, objects, vectors."""
+    """Folder of what outlives a run: databases, objects, vectors."""
     wrangler: Command
     simulator: Command | None
     is_official: bool
     env_file: Path
-    """Where the variables given by hand go, for wrangler: all users of a machine can read a command line."""
+    """File for the variables of --var, since all users of a machine can read wrangler's command line."""
     env: str
-    """Its text. It wins over the project's .dev.vars and .env, which win over the configuration."""
+    """Text of env_file. It wins over the project's .dev.vars and .env, which win over the configuration."""
 
     def to_json(self) -> str:
-        """The plan for people to read: without secrets."""
+        """Return the plan for people to read, without secrets."""
         commands = {"simulator": self.simulator, "wrangler": self.wrangler}
         shown = {**self.configuration, "vars": variables.masked(self.configuration["vars"])}
         plan = {"configuration_file": str(self.file), "configuration": shown, "commands": commands}
@@ -46,7 +46,7 @@ class Plan:
 
 
 def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
-    """The plan for the options of scripts/dev; `run` names the run in paths.
+    """Make the plan for the options of scripts/dev. run: name of the run in paths, such as its process id.
 
     Raises ConfigurationError if wrangler.jsonc cannot be run here, or for a variable that aiworker does not read.
     """
@@ -149,4 +149,4 @@ ENVIRONMENT = {
     "PYTHONPATH": str(ROOT / "packages/workers-ai-simulator/src"),
     "NO_COLOR": "1",
 }
-"""Of both commands."""
+"""Environment of both commands."""

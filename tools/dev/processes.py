@@ -1,4 +1,4 @@
-"""Child processes that end when we do."""
+"""Child processes that end when this process does."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,17 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 SECONDS_TO_STOP = 3.0
-"""From the polite signal to SIGKILL, for all children at once."""
+"""Time between SIGTERM and SIGKILL, for all children at once."""
 
 # linux/prctl.h
 PR_SET_PDEATHSIG = 1
-"""The signal a process gets when its parent dies."""
+"""Option of prctl: the signal that a process gets when its parent dies."""
 PR_SET_CHILD_SUBREAPER = 36
-"""Descendants whose parent has died become ours instead of init's."""
+"""Option of prctl: descendants whose parent has died become children of this process instead of init's."""
 
 
 class Child:
-    """A program in a process group of its own, its output read line by line."""
+    """A program in a process group of its own, whose output is read line by line."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
@@ -46,7 +46,7 @@ class Child:
         return self._process.pid
 
     async def lines(self) -> AsyncIterator[str]:
-        """What the program prints, until it closes its output. A line longer than a mebibyte is cut."""
+        """Yield the lines that the program prints, until it closes its output. A line longer than a mebibyte is cut."""
         assert self._process.stdout
         while True:
             try:
@@ -65,9 +65,9 @@ class Child:
         return status
 
     async def stop(self) -> None:
-        """End the program and all it has started: SIGTERM to itself, then to the rest of its group, then SIGKILL."""
+        """End the program and all it started: SIGTERM to it, then to the rest of its group, then SIGKILL."""
         if self._process.returncode is not None and self._has_left_nothing:
-            return  # by now the number may be somebody else's
+            return  # by now the number may belong to another process
         with contextlib.suppress(TimeoutError, ProcessLookupError):
             async with asyncio.timeout(SECONDS_TO_STOP):
                 self._process.terminate()
@@ -81,7 +81,7 @@ class Child:
 
     def _is_group_alive(self) -> bool:
         with contextlib.suppress(ChildProcessError):
-            os.waitpid(-self._process.pid, os.WNOHANG)  # bury the adopted
+            os.waitpid(-self._process.pid, os.WNOHANG)  # collect the statuses of adopted processes
         try:
             os.killpg(self._process.pid, 0)
         except ProcessLookupError:
@@ -108,10 +108,10 @@ class Children:
 
 
 def stopping() -> asyncio.Event:
-    """An event that is set when this process is asked to end: by Ctrl-C, SIGTERM or a closed terminal.
+    """Return an event that is set when this process is asked to end: by Ctrl-C, SIGTERM or a closed terminal.
 
-    To be called inside the running loop. Handlers are set in so many words, because a shell starts background jobs
-    with SIGINT ignored.
+    Call this inside the running loop. The handlers are set explicitly, because a shell starts background jobs with
+    SIGINT ignored.
     """
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -121,13 +121,13 @@ def stopping() -> asyncio.Event:
 
 
 def adopt_orphans() -> None:
-    """Linux only: make what our children leave behind our own children, so that `end_orphans` finds it."""
+    """Adopt the processes that children leave behind, so that `end_orphans` finds them. Linux only."""
     if sys.platform == "linux":
         _LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1)
 
 
 def end_orphans() -> None:
-    """Kill and bury the adopted. To be called when all children of our own have ended."""
+    """Kill the adopted processes and collect their exit statuses. Call this when all other children have ended."""
     with contextlib.suppress(ChildProcessError):
         while True:
             found, _ = os.waitpid(-1, os.WNOHANG)
@@ -144,6 +144,6 @@ _LIBC = ctypes.CDLL(None)
 
 
 def end_with_parent() -> None:
-    """Linux only: get SIGTERM should our parent be killed in a way it cannot answer to (SIGKILL)."""
+    """Have the kernel send SIGTERM to this process when its parent dies, even by SIGKILL. Linux only."""
     if sys.platform == "linux":
         _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The Worker's log for people: of each request one readable line in place of its JSON, and of wrangler's own."""
+"""The Worker's log for people: one readable line for each request instead of its JSON and of wrangler's line."""
 
 import json
 import re
@@ -6,36 +6,36 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, cast
 
-WRANGLERS = re.compile(r"^(\[wrangler:info\] )?[A-Z]+ \S+ \d{3} .*\(\d+(\.\d+)?m?s\)$")
-"""What wrangler says of a request: `POST /chat 200 OK (12ms)`."""
+WRANGLER_LINE = re.compile(r"^(\[wrangler:info\] )?[A-Z]+ \S+ \d{3} .*\(\d+(\.\d+)?m?s\)$")
+"""Matches wrangler's line about a request: `POST /chat 200 OK (12ms)`."""
 
 
 def readable(line: str) -> str | None:
-    """`POST /chat 200 · 213 ms · llama-3.1-8b-instruct · 45 tokens`; None for what tells of no request."""
+    """Return `POST /chat 200 · 213 ms · llama-3.1-8b-instruct · 45 tokens`; None for a line about anything else."""
     if not line.startswith('{"id":"req_'):
         return None
     try:
-        told = json.loads(line)
-    except ValueError:  # a line that was too long, and is cut
+        record = json.loads(line)
+    except ValueError:  # a line that was too long and was cut
         return None
-    below = [textwrap.indent(str(told[name]), "    ") for name in ("prompt", "defect") if name in told]
-    return "\n".join([" · ".join(_parts(cast("dict[str, Any]", told))), *below])
+    below = [textwrap.indent(str(record[name]), "    ") for name in ("prompt", "defect") if name in record]
+    return "\n".join([" · ".join(_parts(cast("dict[str, Any]", record))), *below])
 
 
-def _parts(told: dict[str, Any]) -> Iterator[str]:
-    route = told["route"] or ("" if told["method"] == "OPTIONS" else "(no such route)")
-    yield " ".join(filter(None, (told["method"], route, str(told["status"] or "…"))))
-    if told["error"]:
-        of_upstream = f" (Workers AI's {told['upstream_code']})" if told["upstream_code"] else ""
-        yield told["error"].replace("_", " ") + of_upstream
-    yield f"{told['ms']} ms"
-    yield from dict.fromkeys(model.rpartition("/")[2] for model in told["models"])
-    tokens = (told["input_tokens"] or 0) + (told["output_tokens"] or 0)
+def _parts(record: dict[str, Any]) -> Iterator[str]:
+    route = record["route"] or ("" if record["method"] == "OPTIONS" else "(no such route)")
+    yield " ".join(filter(None, (record["method"], route, str(record["status"] or "…"))))
+    if record["error"]:
+        of_upstream = f" (Workers AI's {record['upstream_code']})" if record["upstream_code"] else ""
+        yield record["error"].replace("_", " ") + of_upstream
+    yield f"{record['ms']} ms"
+    yield from dict.fromkeys(model.rpartition("/")[2] for model in record["models"])
+    tokens = (record["input_tokens"] or 0) + (record["output_tokens"] or 0)
     if tokens:
         yield f"{tokens} tokens"
-    if told["retries"]:
-        yield "tried again once" if told["retries"] == 1 else f"tried again {told['retries']} times"
-    if told["cache"] == "HIT":
+    if record["retries"]:
+        yield "tried again once" if record["retries"] == 1 else f"tried again {record['retries']} times"
+    if record["cache"] == "HIT":
         yield "from the gateway's cache"
-    if told["client_left"]:
+    if record["client_left"]:
         yield "the client has left"

@@ -1,4 +1,4 @@
-"""`scripts/dev`: the simulator and wrangler side by side, one Ready line, reload on an edit."""
+"""`scripts/dev`: run the simulator and wrangler side by side, print one Ready line, reload after an edit."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ READY = re.compile(r"Ready on (http://\S+)")
 RELOADING = re.compile(r"Reloading local server")
 RELOADED = re.compile(r"Local server updated and ready")
 NUDGE_SECONDS = 8.0
-"""Many times as long as wrangler takes to say that it reloads: 0.2 s, on a busy machine 2."""
+"""Time after which a change is shown to wrangler again. wrangler notices one within 0.2 s, on a busy machine 2 s."""
 NOISE = re.compile(
     r"""^\s*$                                       # wrangler spaces its paragraphs
     | ^\s*[├│┌└] | ^[─]+$ | wrangler\ \d           # tables and rules
@@ -39,31 +39,31 @@ NOISE = re.compile(
     """,
     re.VERBOSE,
 )
-"""What wrangler says that is no news to whoever started it here."""
+"""Matches lines of wrangler that scripts/dev does not show."""
 
 
 BINDING = re.compile(r"^env\.\S+\s")
-"""A line of wrangler's table of bindings, which shows the values of variables."""
+"""Matches a line of wrangler's table of bindings, which shows the values of variables."""
 
 
 @dataclass(frozen=True)
 class Reloads:
-    """What wrangler says about its reloads."""
+    """Wrangler's reloads, as its output shows them."""
 
-    taken_up: asyncio.Event = field(default_factory=asyncio.Event)
-    """It has seen a change and reloads: to be cleared before the change is made."""
+    noticed: asyncio.Event = field(default_factory=asyncio.Event)
+    """Wrangler has noticed a change and reloads. Clear this before the change is made."""
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
-    """The Worker is there, for the first time or again: to be cleared by whoever waits for the next time."""
+    """The Worker has been loaded, for the first time or again. Clear this before waiting for the next time."""
 
     def note(self, line: str) -> None:
         if RELOADING.search(line):
-            self.taken_up.set()
+            self.noticed.set()
         elif READY.search(line) or RELOADED.search(line):
             self.loaded.set()
 
 
 class CannotStart(Exception):  # noqa: N818 - a sentence for the user, not an error of ours
-    """The run cannot start; the message says why and what to do."""
+    """The run cannot start. The message says why and what to do."""
 
 
 def run(options: Namespace) -> int:
@@ -109,7 +109,7 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     tables.result()
     wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
     reloads = Reloads()
-    # another project's Worker writes no lines of its own, so wrangler's are all there is to see
+    # another project's Worker logs no line for each request, so wrangler's are shown
     show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
     tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloads, show)))
     if not made.is_official:
@@ -138,17 +138,17 @@ async def _apply(due: dict[str, str], made: Plan, children: Children) -> None:
     for database in due:
         print(f"Preparing the database {database} …", flush=True)
         child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
-        said = [line async for line in child.lines()]
+        output = [line async for line in child.lines()]
         if await child.wait() != 0:
-            raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(said))
+            raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(output))
     if is_new:
         migrations.keep_prepared(made.configuration, due, made.state)
 
 
 def _free_port(host: str, port: int) -> int:
-    """`port` if nobody has it, any free one for 0.
+    """Return `port`, or any free one for 0.
 
-    Raises CannotStart if it is taken: wrangler would quietly take another.
+    Raises CannotStart if it is taken: wrangler would take another one without a word.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -164,7 +164,7 @@ def _free_port(host: str, port: int) -> int:
 
 
 async def _show_simulator(simulator: Child) -> None:
-    """Print what the simulator says; ends when it does."""
+    """Print the simulator's output until it ends."""
     async for line in simulator.lines():
         ready = READY.search(line)
         print(f"Simulator on {ready[1]}" if ready else f"simulator: {line}", flush=True)
@@ -172,9 +172,9 @@ async def _show_simulator(simulator: Child) -> None:
 
 
 async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> None:
-    """Print what wrangler and the Worker say, without the noise; ends when wrangler does.
+    """Print the output of wrangler and the Worker, without NOISE, until wrangler ends.
 
-    show: makes of a line what is printed, or None.
+    show: returns the text to print for a line, or None.
     """
     unshown: list[str] | None = []
     async for line in wrangler.lines():
@@ -188,7 +188,7 @@ async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Cal
             unshown.append(line)
         elif not NOISE.search(line) and (shown := show(line)) is not None:
             print(shown, flush=True)
-    if unshown:  # it never got ready: what is noise otherwise may say why
+    if unshown:  # it did not start: the reason may be among these lines
         print(*(line for line in unshown if not BINDING.search(line)), sep="\n", file=sys.stderr)
     print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
 
@@ -198,7 +198,7 @@ def _shown(line: str) -> str:
 
 
 def _shown_as_json(line: str) -> str | None:
-    return None if request_line.WRANGLERS.match(line) else _shown(line)
+    return None if request_line.WRANGLER_LINE.match(line) else _shown(line)
 
 
 def _shown_readably(line: str) -> str | None:
@@ -213,12 +213,12 @@ def _address(announced: str, host: str) -> str:
 
 @contextmanager
 def _laid_out(made: Plan) -> Generator[None]:
-    """The files that wrangler reads for this run; gone when it ends."""
+    """Write the files that wrangler reads for this run. They are removed when the block ends."""
     for leftover in (*made.project.glob(".wrangler-official-*"), *BUILT.glob("run-*")):
         if not _is_running(leftover):
             _remove(leftover)
     run = made.file if made.is_official else made.file.parent
-    for earlier in (run, made.env_file):  # of a process with our number, as every start in a container may have it
+    for earlier in (run, made.env_file):  # of a process with the same id, which every start in a container may have
         _remove(earlier)
     try:
         if not made.is_official:
@@ -239,7 +239,7 @@ def _write_privately(file: Path, content: str) -> None:
 
 
 def _is_running(run: Path) -> bool:
-    """Whether the run lives that these files are of: their name ends in its process id."""
+    """Whether the run that these files belong to still runs. Their name ends in its process id."""
     try:
         os.kill(int(run.stem.rpartition("-")[2]), 0)
     except (ProcessLookupError, ValueError):
@@ -259,21 +259,21 @@ def _remove(run: Path) -> None:
 async def _restage_on_edit(made: Plan, reloads: Reloads) -> None:
     compiled = compiled_modules()
     async for changes in watchfiles.awatch(made.main.parent):  # pyright: ignore[reportUnknownMemberType]
-        reloads.taken_up.clear()
+        reloads.noticed.clear()
         if stage.update(made.file.parent, made.main, made.classes, compiled):
             print(f"Reloading: {', '.join(sorted({Path(path).name for _, path in changes}))}", flush=True)
-            await make_sure_of(reloads.taken_up, (made.file.parent / stage.PROJECT).touch, NUDGE_SECONDS)
+            await ensure_noticed(reloads.noticed, (made.file.parent / stage.PROJECT).touch, NUDGE_SECONDS)
 
 
-async def make_sure_of(taken_up: asyncio.Event, show_again: Callable[[], None], seconds: float) -> None:
-    """Show wrangler a change again that it has not taken up in time: its watcher misses one now and then.
+async def ensure_noticed(noticed: asyncio.Event, show_again: Callable[[], None], seconds: float) -> None:
+    """Show wrangler a change again that it has not noticed in time: its watcher misses one now and then.
 
-    A change that it has taken up is loading, however long that takes: to show it again would load it twice.
+    A change that it has noticed is loading, however long that takes. Showing it again would load it twice.
     """
     for _ in range(2):
         try:
             async with asyncio.timeout(seconds):
-                await taken_up.wait()
+                await noticed.wait()
         except TimeoutError:
             show_again()
         else:

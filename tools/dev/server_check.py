@@ -1,14 +1,14 @@
-"""Checks whether a server that is already up can serve the HTTP tests, before hundreds of them fail."""
+"""Check whether a running server can pass the HTTP tests, before hundreds of them fail."""
 
 import httpx
 
 
 class Unreachable(Exception):  # noqa: N818 - a sentence for the user, not an error of ours
-    """Nobody answers at the address."""
+    """No server answers at the address."""
 
 
 def complaint(url: str) -> str | None:
-    """A sentence about what keeps the tests from passing on a server; None if nothing can be seen.
+    """Return a sentence about the setting that keeps the tests from passing on a server; None if there is none.
 
     RATE_LIMITS and BREAKER cannot be seen from outside. Raises Unreachable.
     """
@@ -31,7 +31,7 @@ def _of_health(client: httpx.Client) -> str | None:
 
 
 def _of_search(client: httpx.Client) -> str | None:
-    """Searches as the tests do: by the properties they use, and in a tenant of their own, which takes PUBLIC_SCOPES."""
+    """Search as the tests do: with their metadata properties, in a tenant, which PUBLIC_SCOPES has to allow."""
     wanted = {"kind": "none", "year": 0}
     response = client.post("/rag/search", json={"query": "probe", "filter": wanted, "stages": {"vector": False}})
     if response.is_success:

@@ -1,4 +1,4 @@
-"""Variables of the Worker that local runs set, how wrangler gets them, and which are not shown.
+"""Variables of the Worker that local runs set, their file for wrangler, and their masking.
 
 scripts/test --help shows some before anything is installed: standard library only.
 """
@@ -7,17 +7,17 @@ import re
 from collections.abc import Mapping
 
 OPEN = {"AUTH_MODE": "public", "PUBLIC_SCOPES": "admin"}
-"""Nobody needs a key, and everybody may do everything: on localhost."""
+"""Variables of every local run: on localhost everybody may do everything without a key."""
 
 LOCAL_ORIGINS = "http://localhost:* http://127.0.0.1:*"
-"""Pages of this machine, for ALLOWED_ORIGINS."""
+"""Value of ALLOWED_ORIGINS for pages of this machine."""
 
 FOR_TESTS = {
     "RATE_LIMITS": "off",
     "BREAKER": "off",
     "RAG_PROPERTIES": "kind:string year:number",
 }
-"""What the HTTP tests need: hundreds of requests a minute, models that fail on purpose, filters of documents."""
+"""Variables that the HTTP tests need: they send hundreds of requests a minute, let models fail and filter documents."""
 
 SECRET = re.compile(r"(^|_)(SECRET|KEY|TOKEN|PASSWORD)(_|$)|(^|_)(SECRETS|API_KEYS|PASSWORDS)(_|$)", re.IGNORECASE)
 """Matches names of variables whose values are not shown."""
@@ -27,7 +27,7 @@ UNQUOTED = re.compile(r"[^#\s'\"`]([^#\r\n]*[^#\s])?")
 
 
 def required_by_tests() -> str:
-    """What a server has to be started with for the HTTP tests to pass, as lines of text."""
+    """Return the variables that a server needs for the HTTP tests, as lines of text."""
     wanted = {**FOR_TESTS, **OPEN, "ALLOWED_ORIGINS": LOCAL_ORIGINS}
     return "\n".join(
         [
@@ -39,12 +39,12 @@ def required_by_tests() -> str:
 
 
 def masked(variables: Mapping[str, object]) -> dict[str, object]:
-    """The variables with `***` for the values of those that look like secrets by their names."""
+    """Return the variables with `***` for values whose names look like those of secrets."""
     return {name: "***" if SECRET.search(name) else value for name, value in variables.items()}
 
 
 def env_file(variables: Mapping[str, str]) -> str:
-    """The text of a file from which wrangler reads exactly these variables (dotenv's format, with its expansion).
+    """Return the text of a file, in dotenv's format, from which wrangler reads exactly these variables.
 
     Raises ValueError, with the name of the variable, for a value that the format cannot hold.
     """
@@ -55,7 +55,7 @@ def _quoted(name: str, value: str) -> str:
     unexpanded = value.replace("$", r"\$")
     if UNQUOTED.fullmatch(value):
         return unexpanded
-    # nothing is escaped inside of quotes but line breaks in double ones, and a backslash before the last one hides it
+    # quotes have no escapes but line breaks in double ones, and a backslash before the closing quote hides it
     quote = next((each for each in "'`" if each not in value), None)
     if quote is None or "\r" in value or value.endswith("\\"):
         raise ValueError(name)

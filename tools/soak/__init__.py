@@ -1,1 +1,1 @@
-"""A load of hours, and what grows under it."""
+"""Load that lasts for hours, and measurements of what grows under it."""

@@ -1,4 +1,4 @@
-"""Slow readers for `scripts/soak`: many clients that take their answers in drops, and one that does not."""
+"""Slow readers for `scripts/soak`: many clients that read a few bytes at a time, and one fast client."""
 
 import asyncio
 import json
@@ -13,29 +13,29 @@ from urllib.parse import urlsplit
 
 SLOW = 200
 FAST_REQUESTS = 30
-"""Of the one that is measured, each time."""
+"""Number of requests of the fast client: as many alone as beside the slow readers."""
 RECEIVE_BUFFER = 2048
-"""Bytes; the kernel makes about 4 KiB of it. What does not fit waits at the server."""
+"""Receive buffer of a slow reader in bytes, which the kernel raises to about 4 KiB. The rest waits at the server."""
 DROP, EVERY = 64, 0.2
-"""So many bytes are read, every so many seconds."""
-MOST = 4.0
-"""So many times as long may the fast client wait: 200 requests have to begin, on the same processor."""
+"""Bytes that a slow reader takes at a time, and the seconds between two reads."""
+MAX_RATIO = 4.0
+"""Largest allowed ratio of the fast client's times beside the slow readers and alone. The processor is shared."""
 STREAM = {"messages": [{"role": "user", "content": "What is a Worker?"}]}
 LARGE = {"text": [f"Text number {number}" for number in range(100)]}
-"""Answered with about 1.5 MB, more than the buffers on the way hold."""
+"""Request whose response has about 1.5 MB, more than the buffers on the way hold."""
 
 
 @dataclass
 class Readers:
     slow: int
     held_open: int
-    """Slow readers who had not read their answer to its end when the fast client had finished."""
+    """Number of slow readers that were still reading when the fast client had finished."""
     alone_seconds: float
-    """Median of the fast client's streams, from the request to their end."""
+    """Median time of the fast client's streams, from the request to the end, without slow readers."""
     beside_seconds: float
-    """The same, while the others read."""
+    """The same median while the slow readers read."""
     rss_before: int | None
-    """Bytes of workerd, where it runs here."""
+    """Memory of workerd in bytes; None if it runs on another machine."""
     rss_beside: int | None
     rss_after: int | None
     failed: list[str]
@@ -45,8 +45,8 @@ class Readers:
         return self.beside_seconds / self.alone_seconds
 
     def faults(self) -> list[str]:
-        found = [] if self.ratio <= MOST else [f"the fast client took {self.ratio:.1f} times as long"]
-        # or they were not slow
+        found = [] if self.ratio <= MAX_RATIO else [f"the fast client took {self.ratio:.1f} times as long"]
+        # if none was still reading, they were not slow
         return [*found, *self.failed, *([] if self.held_open else ["no slow reader was still reading"])]
 
     def to_json(self) -> dict[str, Any]:
@@ -54,7 +54,10 @@ class Readers:
 
 
 async def measure(url: str, key: str, workers: Sequence[int]) -> Readers:
-    """workers: process ids of workerd; empty where it runs elsewhere."""
+    """Measure the fast client alone, then beside the slow readers.
+
+    workers: process ids of workerd; empty if it runs on another machine.
+    """
     before = resident_bytes(workers)
     alone, failed = await _fast(url, key)
     slow = [
@@ -78,7 +81,7 @@ async def measure(url: str, key: str, workers: Sequence[int]) -> Readers:
 
 
 async def _fast(url: str, key: str) -> tuple[list[float], list[str]]:
-    """Seconds of each request, and what went wrong."""
+    """Return the seconds of each request, and the errors."""
     seconds: list[float] = []
     failed: list[str] = []
     for _ in range(FAST_REQUESTS):
@@ -96,7 +99,7 @@ async def _fast(url: str, key: str) -> tuple[list[float], list[str]]:
 
 
 async def _slow(url: str, key: str, path: str, body: Any) -> None:
-    """Raises RuntimeError for an answer that is not 200."""
+    """Read one response. Raises RuntimeError for a status other than 200."""
     reader, writer = await _asked(url, key, path, body, receive_buffer=RECEIVE_BUFFER)
     try:
         status = await reader.readline()
@@ -132,7 +135,7 @@ async def _asked(
 
 
 def resident_bytes(processes: Sequence[int]) -> int | None:
-    """Memory of those that still run, together; None for none."""
+    """Return the memory of those processes that still run, in bytes; None if there are none."""
     found = [_resident(process) for process in processes]
     return sum(found) or None
 

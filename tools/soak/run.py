@@ -1,4 +1,4 @@
-"""`scripts/soak`: the long proof that the Worker stays up. Load with faults, slow readers, schemathesis, fuzzing.
+"""`scripts/soak`: prove that the Worker stays up, with load and faults, slow readers, schemathesis and fuzzing.
 
 It starts a server of its own: with keys, as a deployment has them, without rate limits, on simulated models.
 """
@@ -30,25 +30,26 @@ from workers_ai_simulator.traffic.journal import ENDED
 
 STARTING_SECONDS = 120
 SAMPLES_EVERY = 30.0
-"""Seconds of load between two quiet moments, in which the heap is measured."""
+"""Seconds of load between two pauses, in which the heap is measured."""
 QUIET_SECONDS = 30.0
-"""So long may streams take to end once nobody sends anything."""
+"""Longest time that streams may take to end after the last request, in seconds."""
 CALM_SHARE = 0.1
-"""Of the time at the end, when no faults are set any more and no 5xx is excused."""
-MOST_GROWTH = 0.03
-"""Of the heap, from its second third to its last. What is kept on purpose (tables made at first use) is there early."""
+"""Share of the time, at its end, without faults, in which every 5xx counts."""
+MAX_GROWTH = 0.03
+"""Largest allowed growth of the heap from the second third of the samples to the last. Tables that are made at first
+use are there before."""
 SHOWN_EVERY = 5.0
 PACE = 300
-"""Tokens a second of the simulated models: streams last a moment, so that clients can leave in the middle."""
+"""Tokens a second of the simulated models, slow enough for clients to disconnect in the middle of a stream."""
 CASES = 5_000
-"""Of schemathesis, at least."""
+"""Least number of requests that schemathesis has to make."""
 SCOPES = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback", "admin"]
 KEY_VARIABLE = "AIWORKER_KEY"
 Figures = dict[str, Any]
 
 
 class CannotSoak(Exception):  # noqa: N818 - a sentence for the user
-    """There are no figures; the message says why."""
+    """Nothing could be measured. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,15 @@ class Site:
     url: str
     key: str
     simulator: SimulatorClient | None
-    """None where faults cannot be set."""
+    """None if faults cannot be set."""
     workers: list[int]
-    """Process ids of workerd, where it runs here."""
+    """Process ids of workerd; empty if it runs on another machine."""
     log: list[str]
-    """What the server has printed of defects."""
+    """Lines about defects that the server has printed."""
 
 
 def run(options: Namespace) -> int:
-    """Do the parts asked for. Exit status: 0 if all that was promised holds, 1 if not, 130 if it was ended before."""
+    """Run the parts asked for. Returns the exit status: 0 if every promise holds, 1 if not, 130 if interrupted."""
     adopt_orphans()
     try:
         return asyncio.run(_until_asked_to_stop(options))
@@ -101,7 +102,7 @@ async def _soak(options: Namespace) -> int:
                 _say(f"\n{name}\n")
                 try:
                     figures, wrong = await PARTS[name](options, site, children, Path(folder))
-                except Exception as error:  # what the other parts have found is to be read all the same
+                except Exception as error:  # the results of the other parts are shown nevertheless
                     figures, wrong = {}, [f"it broke off: {error!r}"]
                 report["parts"][name] = figures
                 faults += [f"{name}: {each}" for each in wrong]
@@ -139,7 +140,7 @@ async def _site(options: Namespace, children: Children, folder: Path) -> Site:
 
 
 async def _ready(server: Child) -> tuple[Mapping[str, str], list[str]]:
-    """The addresses it has told, and the list into which go its lines about defects from then on."""
+    """Return the addresses that the server printed, and a list that its lines about defects are added to."""
     found: dict[str, str] = {}
     printed: list[str] = []
     lines = server.lines()
@@ -160,15 +161,15 @@ async def _ready(server: Child) -> tuple[Mapping[str, str], list[str]]:
 
 _DRAINS: list[asyncio.Task[None]] = []
 DEFECT = re.compile(r'"defect":|"internal_error"|ended with status')
-"""Not what a step of a workflow raises because of a fault, which wrangler shows too: the step is tried again."""
+"""Matches lines about defects. Exceptions of a Workflow's steps, which faults cause and retries mend, do not match."""
 
 
 TRACEBACK = 25
-"""Lines."""
+"""Number of lines kept of a traceback."""
 
 
 async def _drained(lines: AsyncIterator[str], log: list[str]) -> None:
-    """Keep what tells of a defect: each such line as one text with those behind it, which say where it was."""
+    """Keep each line about a defect, as one text with the lines after it, which hold the traceback."""
     following = 0
     async for line in lines:
         if DEFECT.search(line):
@@ -180,7 +181,7 @@ async def _drained(lines: AsyncIterator[str], log: list[str]) -> None:
 
 
 def _workerd_of(ancestor: int) -> list[int]:
-    """The processes of workerd among the descendants of that one."""
+    """Return the ids of workerd's processes among the descendants of a process."""
     parents: dict[int, int] = {}
     names: dict[int, str] = {}
     for folder in Path("/proc").glob("[0-9]*"):
@@ -205,7 +206,7 @@ def _is_of(process: int, ancestor: int, parents: Mapping[int, int]) -> bool:
 @dataclass(frozen=True)
 class Sample:
     requests: int
-    """Since the isolate has started."""
+    """Number of requests since the isolate started."""
     objects: int
     memory_bytes: int
     open_streams: int
@@ -242,7 +243,7 @@ def _headers(site: Site) -> dict[str, str]:
 
 
 async def _phases(options: Namespace, site: Site, load: traffic.Load) -> list[Sample]:
-    """Load with faults, and without at the end; a sample of the heap in the quiet moments between."""
+    """Load the server with faults, and without them at the end. The heap is sampled in the pauses."""
     began, seconds = time.monotonic(), options.minutes * 60
     samples: list[Sample] = []
     every = min(SAMPLES_EVERY, seconds / 8)
@@ -269,7 +270,7 @@ async def _set_faults(site: Site, load: traffic.Load, *, are_set: bool) -> None:
 
 
 async def _is_whole(client: httpx.AsyncClient) -> bool:
-    """Whether no model is spared any more; they are asked, since only a call finds out."""
+    """Whether the breaker has closed for all models. Calls one of them, because only a call closes it."""
     open_ones = (await client.get("/health")).json()["isolate"]["open_circuits"]
     if open_ones:
         await client.post("/chat", json={**traffic.QUESTION, "stream": False})
@@ -277,7 +278,7 @@ async def _is_whole(client: httpx.AsyncClient) -> bool:
 
 
 async def _sample(site: Site, client: httpx.AsyncClient) -> Sample:
-    """Of a quiet moment: what was under way has ended, if it ever does."""
+    """Take a sample when all streams have ended, or QUIET_SECONDS later."""
 
     async def isolate() -> Mapping[str, int]:
         return (await client.get("/health")).json()["isolate"]
@@ -292,7 +293,7 @@ async def _sample(site: Site, client: httpx.AsyncClient) -> Sample:
 
 
 async def _active(site: Site) -> list[str]:
-    """Calls of the simulator that have not ended a while after everybody has left."""
+    """Return the simulator's calls that have not ended QUIET_SECONDS after the last client disconnected."""
     simulator = site.simulator
     if simulator is None:
         return []
@@ -317,7 +318,7 @@ async def _until(is_there: Callable[[], Awaitable[bool]], seconds: float) -> Non
 
 
 def _growth(samples: list[Sample]) -> float:
-    """Of the heap, from the second third of the samples to the last; in the first it warms up.
+    """Return the heap's growth from the second third of the samples to the last. In the first third it warms up.
 
     Each third counts as its lowest: what a request leaves in cycles stays until Python next looks for them.
     """
@@ -339,7 +340,7 @@ def _wrong_with_load(
         ),
         (counts.hung, f"{len(counts.hung)} requests had no end: {counts.hung[:5]}"),
         (counts.cut, f"{len(counts.cut)} answers broke off without saying so, such as {counts.cut[:3]}"),
-        (growth > MOST_GROWTH, f"the Python heap has grown by {growth:.1%} between its lowest points"),
+        (growth > MAX_GROWTH, f"the Python heap has grown by {growth:.1%} between its lowest points"),
         (open_streams, f"{open_streams} streams were open though nobody sent anything"),
         (active, f"{len(active)} calls of models are still under way: {active[:5]}"),
         (defects, f"{len(defects)} lines of the log tell of defects, such as {defects[:2]}"),
@@ -384,17 +385,17 @@ no-shrink = true
 database = "none"
 [auth.openapi.bearer]
 bearer = "{key}"
-# rules that JSON Schema does not tell of here: a model's id, one of two fields, a text that is not blank, a file's kind
+# rules that the JSON Schema does not express: a model's id, one of two fields, a text that is not blank, a file's kind
 [checks.positive_data_acceptance]
 expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 413, 415, 422]
-# what is wrong may be too large as well
+# an invalid body may be too large as well
 [checks.negative_data_rejection]
 expected-statuses = [400, 401, 403, 404, 405, 413, 415, 422]
 """
 
 
 def schemathesis_command(folder: Path, url: str, key: str, *, examples: int, seed: int, phases: str) -> list[str]:
-    """All of its checks, over /openapi.json; it leaves report.json in the folder."""
+    """Run all checks of schemathesis on /openapi.json. It leaves report.json in the folder."""
     file = folder / "schemathesis.toml"
     file.write_text(SCHEMATHESIS.format(seed=seed, examples=examples, key=key))
     command = [str(PYTHON), "-m", "schemathesis.cli", "--config-file", str(file), "run", f"{url}/openapi.json"]
@@ -453,7 +454,7 @@ PARTS: Mapping[str, Part] = {
 }
 
 
-# ---- what a person reads ---------------------------------------------------------------------------------------------
+# ---- the report ---------------------------------------------------------------------------------------------
 
 
 def _readable(report: Figures) -> str:
@@ -469,5 +470,5 @@ def _readable(report: Figures) -> str:
 
 
 def _say(text: str) -> None:
-    """To the person at the terminal: standard output is for the figures."""
+    """Print to stderr: stdout is for the figures."""
     print(text, end="", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""The mixed load of `scripts/soak`: what clients send, and what an answer may be while a fifth of the calls fail."""
+"""The mixed load of `scripts/soak`: requests of all kinds, and the responses allowed while faults are set."""
 
 import asyncio
 import io
@@ -15,11 +15,11 @@ from typing import Any, cast
 import httpx
 
 DEADLINE = 120.0
-"""Seconds after which a request counts as hung: the Worker gives a model MODEL_SECONDS, a few times."""
+"""Seconds after which a request counts as hung: the Worker waits MODEL_SECONDS for a model, a few times."""
 MODEL_SECONDS = 15
-"""The variable of the Worker under load: shorter than the longest delay among the faults."""
+"""The Worker's variable MODEL_SECONDS under load, shorter than the longest delay among the faults."""
 IDS = 40
-"""So many documents and conversations there are, used again and again."""
+"""Number of documents and of conversations, which are used again and again."""
 
 FAULTS: tuple[Mapping[str, Any], ...] = (
     {"binding": "AI", "status": 500, "code": 3043, "probability": 0.05},
@@ -32,7 +32,7 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"binding": "VECTORIZE", "status": 500, "code": 50000, "probability": 0.2},
     {"binding": "AI_GATEWAY", "status": 500, "code": 7003, "probability": 0.2},
 )
-"""Of a hundred calls of a binding, about twenty meet one of these, for as long as they are set."""
+"""Faults that about twenty of a hundred calls of a binding meet while they are set."""
 
 EXPLAINED: Mapping[int, tuple[str, ...]] = {
     502: ("upstream_error", "server_error"),
@@ -47,18 +47,18 @@ Json = dict[str, Any]
 
 @dataclass
 class Counts:
-    """What has been seen so far."""
+    """Results so far."""
 
     by_route: dict[str, Counter[str]] = field(default_factory=dict[str, Counter[str]])
-    """Route → status, `left` or `broken off` (a stream that told so itself) → how often."""
+    """Route → status, `left` or `broken off` (a stream that ended with an error frame) → number of times."""
     requests: int = 0
     hung: list[str] = field(default_factory=list[str])
     unexplained: list[str] = field(default_factory=list[str])
     cut: list[str] = field(default_factory=list[str])
-    """Answers that ended without saying whether they were whole."""
+    """Streams that ended without a last frame."""
     explained: int = 0
     misunderstood: list[str] = field(default_factory=list[str])
-    """Right requests that were refused, and wrong ones that were not."""
+    """Valid requests that were refused, and invalid ones that were not."""
     slowest: float = 0
     """Seconds."""
 
@@ -74,7 +74,7 @@ class Load:
         self.random = random.Random(seed)
         self.counts = Counts()
         self.has_faults = False
-        """Whether a 5xx may be one of theirs."""
+        """Whether a 5xx may come from a fault."""
         self.logs: list[str] = []
         """Ids of logged answers, to be rated."""
         self._open = asyncio.Event()
@@ -83,7 +83,7 @@ class Load:
         self._idle.set()
 
     async def client_loop(self) -> None:
-        """One client, until it is cancelled."""
+        """Send requests one after the other until cancelled."""
         names, weights = list(WORK), [work.weight for work in WORK.values()]
         while True:
             await self._open.wait()
@@ -101,7 +101,7 @@ class Load:
         self._open.set()
 
     async def pause(self) -> None:
-        """Returns when the requests that are under way have been answered."""
+        """Wait until the requests under way have been answered, and send no others meanwhile."""
         self._open.clear()
         await self._idle.wait()
 
@@ -126,7 +126,7 @@ class Load:
     # ---- requests --------------------------------------------------------------------------------------------------
 
     async def ask(self, method: str, path: str, **sent: Any) -> str:
-        """Send it and read the answer; what it was."""
+        """Send a request and read the response. Returns its status, or how it ended."""
         response = await self.client.request(method, path, **sent)
         if log_id := response.headers.get("x-gateway-log-id"):
             self.logs = [*self.logs[-50:], log_id]
@@ -156,7 +156,7 @@ class Load:
         return "cut"
 
     def judged(self, response: httpx.Response, what: str) -> str:
-        """The status; an error of the server that no fault explains is noted."""
+        """Return the status. Notes a server error that no fault explains."""
         if response.status_code >= 500:
             if self.has_faults and is_explained(response):
                 self.counts.explained += 1
@@ -169,7 +169,7 @@ class Load:
 
 
 def _is_error(block: str) -> bool:
-    """Whether a stream's last frame says that it has failed."""
+    """Whether a stream's last frame is an error."""
     data = next((line[5:] for line in block.split("\n") if line.startswith("data:")), "")
     try:
         found: Any = json.loads(data)
@@ -180,7 +180,7 @@ def _is_error(block: str) -> bool:
 
 
 def is_explained(response: httpx.Response) -> bool:
-    """Whether a 5xx is what the faults lead to."""
+    """Whether the faults explain a 5xx."""
     try:
         error = cast("Json", response.json()["error"])
     except (ValueError, KeyError, TypeError):
@@ -241,12 +241,12 @@ class Work:
     weight: int
     send: Callable[[Load], Awaitable[str]]
     refusals: tuple[str, ...] = ()
-    """Statuses from 400 that it may meet, as where what it names may be gone."""
+    """Statuses from 400 that are allowed, such as 404 for a document that may have been deleted."""
 
 
 WRONG = "bad requests"
 LATE_OR_BUSY = ("408", "429")
-"""Statuses of a model that answers nothing, whatever it is asked."""
+"""Statuses of a model that refuses every request."""
 
 
 def _json(method: str, path: str, body: Json) -> Callable[[Load], Awaitable[str]]:
@@ -305,7 +305,7 @@ async def _bad(load: Load) -> str:
 
 
 async def _leave_before_answer(load: Load) -> str:
-    """Gone a moment after the request: usually before the model has begun to answer."""
+    """Disconnect a moment after the request, usually before the model's first token."""
     request = asyncio.create_task(load.ask("POST", "/chat", json={**QUESTION, "stream": False}))
     done, _ = await asyncio.wait({request}, timeout=load.random.random() * 0.2)
     if done:
@@ -379,7 +379,7 @@ WORK: Mapping[str, Work] = {
     "POST /v1/audio/transcriptions": Work(1, _transcribe_form),
     WRONG: Work(8, _bad),
 }
-"""What is sent → how often, relative to the rest."""
+"""Requests → how often each is sent, relative to the others."""
 
 
 def table(counts: Counts) -> list[Json]:
