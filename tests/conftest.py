@@ -78,7 +78,7 @@ class DevServer:
             self.ended = True
             self.changed.notify_all()
 
-    def wait_for(self, pattern: str, seconds: float = 30, after: int = 0) -> re.Match[str]:
+    def wait_for(self, pattern: str, seconds: float = 60, after: int = 0) -> re.Match[str]:
         """The first printed line in which the pattern is found, `after` so many lines."""
 
         def found() -> re.Match[str] | None:
@@ -107,7 +107,7 @@ class DevServer:
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        return self.process.wait(10)
+        return self.process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -151,14 +151,14 @@ def base_url(request: pytest.FixtureRequest, dev_server: DevServer | None) -> st
 
 @pytest.fixture
 def client(base_url: str) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=base_url, timeout=30, verify=TLS) as client:
+    with httpx.Client(base_url=base_url, timeout=60, verify=TLS) as client:
         yield client
 
 
 Seen = TypeVar("Seen")
 
 
-def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 20) -> Seen:
+def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 60) -> Seen:
     """What `look` sees as soon as it is there: for what a server can only be asked about, not waited for."""
     deadline = time.monotonic() + seconds
     while not is_there(seen := look()):

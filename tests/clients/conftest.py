@@ -16,7 +16,7 @@ OPENAI = "@cf/openai/gpt-oss-20b"
 @pytest.fixture
 def openai(base_url: str) -> Generator[OpenAI]:
     http = DefaultHttpxClient(verify=TLS)
-    with OpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30, http_client=http) as client:
+    with OpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=60, http_client=http) as client:
         yield client
 
 
@@ -24,7 +24,7 @@ def openai(base_url: str) -> Generator[OpenAI]:
 async def async_openai(base_url: str) -> AsyncGenerator[AsyncOpenAI]:
     http = DefaultAsyncHttpxClient(verify=TLS)
     async with AsyncOpenAI(
-        base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=30, http_client=http
+        base_url=f"{base_url}/v1", api_key="unused", max_retries=0, timeout=60, http_client=http
     ) as it:
         yield it
 

@@ -28,7 +28,7 @@ def llm(folder: Path, *arguments: str, expected: int = 0) -> str:
     environment = {**os.environ, "LLM_USER_PATH": str(folder)}
     command = [sys.executable, "-m", "llm", *arguments]
     done = subprocess.run(
-        command, env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=60, check=False
+        command, env=environment, text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=100, check=False
     )
     assert done.returncode == expected, done.stdout + done.stderr
     return done.stdout + done.stderr

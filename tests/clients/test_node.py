@@ -19,7 +19,7 @@ def test_in_node(base_url: str, dev_server: DevServer | None, request: pytest.Fi
     environment = {**os.environ, "AIWORKER_URL": base_url, "AIWORKER_SIMULATOR": str(simulator or "")}
     done = subprocess.run(
         [node, "--test", "--test-reporter=spec", Path(__file__).with_name(test)],
-        cwd=ROOT, env=environment, text=True, capture_output=True, timeout=110, check=False,
+        cwd=ROOT, env=environment, text=True, capture_output=True, timeout=280, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ℹ pass 0" not in done.stdout  # noqa: RUF001 - Node's own sign

@@ -97,7 +97,7 @@ def test_errors_elsewhere_keep_their_own_shape(client: httpx.Client) -> None:
 
 def test_a_closed_worker_says_so_and_is_not_asked_again(start_server: StartServer) -> None:
     with start_server(AUTH_MODE="closed") as server:
-        response = httpx.post(f"{server.url}/v1/chat/completions", json={}, timeout=30)
+        response = httpx.post(f"{server.url}/v1/chat/completions", json={}, timeout=60)
     assert response.status_code == 503
     assert "AUTH_MODE" in response.json()["error"]["message"]
     assert response.headers["x-should-retry"] == "false"

@@ -31,7 +31,7 @@ def test_an_example_runs(base_url: str, tmp_path: Path, number: int) -> None:
     done = subprocess.run(
         [*commands[language], code.replace("http://localhost:8787", base_url)],
         cwd=tmp_path, env={**os.environ, "PATH": path, "LLM_USER_PATH": str(tmp_path), **tiktoken_cache.fill(tmp_path)},
-        text=True, capture_output=True, timeout=60, check=False,
+        text=True, capture_output=True, timeout=100, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert EXPECTED[number] in done.stdout

@@ -71,12 +71,12 @@ def tiny(account: CloudflareAccount, tmp_path: Path) -> Project:
 
 
 def sdk(account: CloudflareAccount) -> Cloudflare:
-    client = httpx.Client(verify=TLS, timeout=30)
+    client = httpx.Client(verify=TLS, timeout=60)
     return Cloudflare(api_token=account.token, base_url=account.base_url, http_client=client, max_retries=0)
 
 
 def served(account: CloudflareAccount) -> dict[str, Any]:
-    return httpx.get(account.edge_url, verify=TLS, timeout=30).raise_for_status().json()
+    return httpx.get(account.edge_url, verify=TLS, timeout=60).raise_for_status().json()
 
 
 def active(account: CloudflareAccount, script: str) -> str:
@@ -96,7 +96,7 @@ def test_a_deployed_project_answers_on_the_edge(project: Project, account: Cloud
     first = account.wait_for_edge()["version_id"]
     assert first in deployed.output
 
-    health = httpx.get(f"{account.edge_url}/health", verify=TLS, timeout=30)
+    health = httpx.get(f"{account.edge_url}/health", verify=TLS, timeout=60)
     assert health.status_code == 200
     assert health.json()["access"] == "closed"
     assert health.json()["simulated"] == []
@@ -232,4 +232,4 @@ def test_ordered_failures_happen(account: CloudflareAccount) -> None:
         until(lambda: client.r2.buckets.list(account_id=own).buckets, lambda buckets: buckets == [])
         assert not deleting.done()
         account.release()
-        deleting.result(10)
+        deleting.result(60)

@@ -35,7 +35,7 @@ class Machine:
 
     def kill(self) -> None:
         os.kill(self._server.process.pid, signal.SIGKILL)
-        self._server.process.wait(10)
+        self._server.process.wait(60)
 
     def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):

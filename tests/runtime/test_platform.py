@@ -28,7 +28,7 @@ def server(project: Path) -> Iterator[DevServer]:
 
 @pytest.fixture
 def client(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30) as client:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
         yield client
 
 

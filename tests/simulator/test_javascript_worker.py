@@ -73,7 +73,7 @@ class Wrangler:
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # with all processes that it has started
 
@@ -83,7 +83,7 @@ def worker(tmp_path_factory: pytest.TempPathFactory, simulator_process: Simulato
     project = tmp_path_factory.mktemp("javascript-worker")
     lay_out(project, simulator_process.url)
     wrangler = Wrangler(project)
-    with httpx.Client(base_url=wrangler.url, timeout=20) as client:
+    with httpx.Client(base_url=wrangler.url, timeout=60) as client:
         yield client
     wrangler.stop()
 
@@ -322,7 +322,7 @@ def test_a_universal_request_tries_the_next_step(call: Call) -> None:
 def test_the_address_of_a_gateway_is_one_that_answers(call: Call) -> None:
     url = value(call("AI.gateway", "javascript", then=("getUrl", "workers-ai")))
     headers = {"authorization": "Bearer any"}
-    answer = httpx.post(f"{url}/{LLAMA}", json={"prompt": "Hello"}, headers=headers, timeout=10).json()
+    answer = httpx.post(f"{url}/{LLAMA}", json={"prompt": "Hello"}, headers=headers, timeout=60).json()
     assert "simulated" in answer["result"]["response"]
 
 

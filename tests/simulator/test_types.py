@@ -343,7 +343,7 @@ def complaints(samples: list[Sample], folder: Path) -> dict[str, list[str]]:
     configuration = {"compilerOptions": options, "files": ["samples.ts", str(TYPES)]}
     (folder / "tsconfig.json").write_text(json.dumps(configuration))
     command = [TSC, "--pretty", "false"]
-    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, text=True, capture_output=True, timeout=100, check=False)
     errors: dict[str, list[str]] = {}
     for message in re.split(r"^(?=\S)", done.stdout, flags=re.MULTILINE)[1:]:
         place = re.match(r"samples\.ts\((\d+),", message)

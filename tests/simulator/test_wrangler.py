@@ -34,7 +34,7 @@ def wrangler(simulator_process: SimulatorProcess, tmp_path: Path) -> Wrangler:
     def run(*arguments: str) -> str:
         done = subprocess.run(
             [node, "--no-warnings", WRANGLER, *arguments],
-            cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=60, check=False,
+            cwd=tmp_path, env=environment, text=True, capture_output=True, timeout=100, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout

@@ -126,9 +126,9 @@ def test_a_tokenizer_finds_no_control_token() -> None:
 
 def test_long_nonsense_takes_no_time() -> None:
     for unit in ("<", "<|", "<|a", "[", "<s", "｜", "<｜a", "<unused1", "<|im_end|>"):  # noqa: RUF001
-        began = time.perf_counter()
+        began = time.process_time()
         plain(unit * 40_000)
-        assert time.perf_counter() - began < 1, unit
+        assert time.process_time() - began < 1, unit
 
 
 # ---- what a model is sent ------------------------------------------------------------------------------------------

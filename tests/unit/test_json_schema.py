@@ -173,7 +173,7 @@ def test_the_steps_of_a_check_are_bounded() -> None:
 
 
 def test_a_pattern_takes_no_longer_than_its_text_is_long() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     assert JsonSchema({"pattern": "^(a+)+$"}).faults("a" * 50_000 + "b")
     assert JsonSchema({"pattern": "^(a|a)*$"}).faults("a" * 50_000 + "b")
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1

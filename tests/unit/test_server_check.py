@@ -69,7 +69,7 @@ def test_a_server_that_lacks_a_setting_is_told_from_one_that_is_ready(
 def test_nobody_at_the_address_is_one_sentence_and_a_failure() -> None:
     with serving(lambda _: (200, {})) as url:
         pass  # by now the port is free
-    done = subprocess.run([*TEST, f"--url={url}"], text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run([*TEST, f"--url={url}"], text=True, capture_output=True, timeout=100, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith(f"{url} cannot be reached: ")
     assert done.stderr.count("\n") == 1
@@ -77,7 +77,7 @@ def test_nobody_at_the_address_is_one_sentence_and_a_failure() -> None:
 
 
 def test_the_help_says_what_the_server_has_to_be_started_with() -> None:
-    shown = subprocess.run([*TEST, "--help"], text=True, capture_output=True, timeout=60, check=True).stdout
+    shown = subprocess.run([*TEST, "--help"], text=True, capture_output=True, timeout=100, check=True).stdout
     for name, value in {**variables.FOR_TESTS, **variables.OPEN}.items():
         assert f"{name}={value}" in shown
     assert "scripts/dev --for-tests" in shown

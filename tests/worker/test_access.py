@@ -86,7 +86,7 @@ def api_keys(text: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def client(door: Door) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=door.url, timeout=30, verify=TLS) as client:
+    with httpx.Client(base_url=door.url, timeout=60, verify=TLS) as client:
         yield client
 
 
@@ -161,7 +161,7 @@ def test_the_open_routes_are_open(client: httpx.Client) -> None:
 
 def raw(door: Door, method: str, target: str, headers: list[tuple[str, str]], body: bytes = b"") -> tuple[int, bytes]:
     """A request as it stands: no client puts the path or the headers right."""
-    connection = HTTPConnection(urlsplit(door.url).netloc, timeout=30)
+    connection = HTTPConnection(urlsplit(door.url).netloc, timeout=60)
     try:
         connection.putrequest(method, target, skip_host=False, skip_accept_encoding=True)
         for name, value in [*headers, ("content-length", str(len(body)))]:
@@ -219,7 +219,7 @@ def test_no_header_leads_around_the_key(door: Door, headers: list[tuple[str, str
 
 def test_a_null_in_a_key_is_refused(door: Door) -> None:
     for credential in (f"{door.keys['only-chat']}\0", f"\0{door.keys['only-chat']}"):
-        connection = HTTPConnection(urlsplit(door.url).netloc, timeout=30)
+        connection = HTTPConnection(urlsplit(door.url).netloc, timeout=60)
         connection.putrequest("POST", "/chat")
         connection._output(f"authorization: Bearer {credential}".encode())  # type: ignore[attr-defined]
         connection.putheader("content-length", "0")
@@ -475,7 +475,7 @@ def test_the_example_of_a_token_works_as_pasted(door: Door, tmp_path: Path) -> N
     script = script.replace("http://localhost:8787", door.url)
     script = script.replace("KEY=aiw_… # from scripts/keys new", f"KEY={door.keys['acme']}")
     command = ["bash", "-euc", f'curl() {{ command curl --fail-with-body --no-progress-meter "$@"; }}\n{script}']
-    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True, timeout=100, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["response"]
 

@@ -22,7 +22,7 @@ def guarded(start_server: StartServer) -> Iterator[DevServer]:
 
 @pytest.fixture
 def client(guarded: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=guarded.url, timeout=30) as client:
+    with httpx.Client(base_url=guarded.url, timeout=60) as client:
         yield client
 
 

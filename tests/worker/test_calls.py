@@ -128,7 +128,7 @@ def pressed(start_server: StartServer) -> Iterator[DevServer]:
 
 @pytest.fixture
 def hurried(pressed: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=pressed.url, timeout=30, verify=TLS) as client:
+    with httpx.Client(base_url=pressed.url, timeout=60, verify=TLS) as client:
         yield client
 
 

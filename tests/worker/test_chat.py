@@ -153,7 +153,7 @@ def test_a_client_that_leaves_a_stream_cancels_the_model_call(client: httpx.Clie
 
 def test_many_streams_at_once_do_not_mix(base_url: str, simulator: Simulator) -> None:
     def stream(number: int) -> str:
-        with httpx.stream("POST", f"{base_url}/chat", json={"prompt": f"number {number};"}, timeout=30) as response:
+        with httpx.stream("POST", f"{base_url}/chat", json={"prompt": f"number {number};"}, timeout=60) as response:
             *parts, last = frames(response.iter_lines())
         assert last == "[DONE]"
         return "".join(part["response"] for part in parts)

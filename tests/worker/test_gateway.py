@@ -20,7 +20,7 @@ def logged_server(start_server: StartServer) -> Iterator[DevServer]:
 
 @pytest.fixture
 def logged(logged_server: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=logged_server.url, timeout=30, verify=TLS) as client:
+    with httpx.Client(base_url=logged_server.url, timeout=60, verify=TLS) as client:
         yield client
 
 

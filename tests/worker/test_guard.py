@@ -29,7 +29,7 @@ def server(start_server: StartServer) -> Iterator[DevServer]:
 
 @pytest.fixture
 def client(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=30, verify=TLS) as client:
+    with httpx.Client(base_url=server.url, timeout=60, verify=TLS) as client:
         yield client
 
 

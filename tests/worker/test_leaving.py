@@ -65,7 +65,7 @@ def fronted(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.fixture
 def client(fronted: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=fronted.url, timeout=30) as client:
+    with httpx.Client(base_url=fronted.url, timeout=60) as client:
         client.get("/health").raise_for_status()
         yield client
 

@@ -354,7 +354,7 @@ def other(server: DevServer, tmp_path: Path) -> Iterator[str]:
     assert ready, "wrangler has not started"
     yield ready[1]
     process.terminate()
-    process.wait(10)
+    process.wait(60)
 
 
 def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None:

@@ -55,7 +55,7 @@ def a_server(start_server: StartServer, log_prompts: str) -> Generator[Logged]:
     }
     with (
         start_server("--log", "json", **variables) as server,
-        httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=30) as client,
+        httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=60) as client,
     ):
         yield Logged(server, client, Simulator(server.simulator))
 

@@ -15,7 +15,7 @@ from aiworker.routing import Route
 
 @pytest.fixture(scope="module")
 def document(base_url: str) -> dict[str, Any]:
-    response = httpx.get(f"{base_url}/openapi.json", timeout=30)
+    response = httpx.get(f"{base_url}/openapi.json", timeout=60)
     assert response.headers["content-type"] == "application/json"
     return response.json()
 

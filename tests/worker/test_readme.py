@@ -12,7 +12,7 @@ README = (ROOT / "README.md").read_text()
 def test_the_curl_command_shows_a_stream(base_url: str) -> None:
     [command] = re.findall(r"```sh\n(curl .*?)```", README, re.DOTALL)
     command = command.replace("http://localhost:8787", base_url)
-    done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=100, check=True)
     *frames, last = done.stdout.strip().split("\n\n")
     assert last == "data: [DONE]"
     assert json.loads(frames[0].removeprefix("data: "))["response"]

@@ -41,7 +41,7 @@ def transcribe(
 @pytest.fixture(scope="module")
 def spoken(base_url: str) -> bytes:
     """The text, read aloud."""
-    with httpx.Client(base_url=base_url, timeout=30) as client:
+    with httpx.Client(base_url=base_url, timeout=60) as client:
         return speak(client).content
 
 

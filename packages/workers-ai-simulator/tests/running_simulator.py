@@ -54,15 +54,15 @@ class SimulatorProcess:
     def client(self) -> httpx.Client:
         status = self._process.poll()
         assert status is None, f"the simulator has ended with status {status}"
-        return httpx.Client(base_url=self.url, headers={"authorization": "Bearer any"}, timeout=10, verify=TLS)
+        return httpx.Client(base_url=self.url, headers={"authorization": "Bearer any"}, timeout=60, verify=TLS)
 
     def stop(self) -> None:
         self._process.terminate()
-        self._process.wait(10)
+        self._process.wait(60)
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(60)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +82,7 @@ def http(simulator_process: SimulatorProcess) -> Generator[httpx.Client]:
 Value = TypeVar("Value")
 
 
-def until(look: Callable[[], Value], is_there: Callable[[Value], bool], seconds: float = 20) -> Value:
+def until(look: Callable[[], Value], is_there: Callable[[Value], bool], seconds: float = 60) -> Value:
     """Poll `look` until `is_there` accepts its value, and return the value. Fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not is_there(value := look()):

@@ -277,7 +277,7 @@ def test_a_simulator_answers_with_fastembed_s_vectors_and_says_so(cache: tuple[P
     ) as process:  # fmt: skip
         assert process.stdout
         url = process.stdout.readline().removeprefix("Ready on ").strip()
-        with httpx.Client(base_url=url, timeout=30) as http:
+        with httpx.Client(base_url=url, timeout=60) as http:
             body = {"inputs": {"text": "water", "pooling": "cls"}, "options": {}}
             answer = http.post("/run", json=body, headers={"cf-consn-model-id": SMALL}).json()
             about = http.get("/simulator").json()

@@ -89,6 +89,6 @@ def test_without_the_extra_the_start_says_what_to_install() -> None:
     if importlib.util.find_spec("faster_whisper"):
         pytest.skip("faster-whisper is installed")
     command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--speech", "base.en"]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1
     assert "pip install 'workers-ai-simulator[speech]'" in done.stderr

@@ -34,5 +34,7 @@ def test_a_project_requires_the_plugin_by_the_package_s_name(tmp_path: Path) -> 
     (modules / "miniflare").mkdir()
     (modules / "miniflare/index.js").write_text("exports.ProxyNodeBinding = class {};")
     program = 'import("workers-ai-simulator").then(({ plugins }) => console.log(...Object.keys(plugins)))'
-    done = subprocess.run(["node", "-e", program], cwd=tmp_path, text=True, capture_output=True, timeout=30, check=True)
+    done = subprocess.run(
+        ["node", "-e", program], cwd=tmp_path, text=True, capture_output=True, timeout=100, check=True
+    )
     assert done.stdout.split() == [NPM["name"]]

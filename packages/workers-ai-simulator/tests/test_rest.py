@@ -119,15 +119,15 @@ def test_the_openai_sdk_raises_its_errors(openai_sdk: OpenAI, http: httpx.Client
 def test_requests_gets_the_envelope_bytes_or_a_stream(simulator_process: SimulatorProcess) -> None:
     run = f"{simulator_process.url}{ACCOUNT}/ai/run/"
     headers = {"Authorization": "Bearer any"}
-    body = requests.post(f"{run}{CHAT}", json={"prompt": "Hello"}, headers=headers, timeout=10).json()
+    body = requests.post(f"{run}{CHAT}", json={"prompt": "Hello"}, headers=headers, timeout=60).json()
     assert (body["success"], body["errors"], body["messages"]) == (True, [], [])
     assert "simulated" in body["result"]["response"]
     sdxl = f"{run}@cf/stabilityai/stable-diffusion-xl-base-1.0"
-    image = requests.post(sdxl, json={"prompt": "a hill", "width": 256, "height": 256}, headers=headers, timeout=10)
+    image = requests.post(sdxl, json={"prompt": "a hill", "width": 256, "height": 256}, headers=headers, timeout=60)
     assert image.headers["content-type"] == "image/png"
     assert image.content.startswith(b"\x89PNG")
     streaming = {"prompt": "Hello", "stream": True}
-    with requests.post(f"{run}{CHAT}", json=streaming, headers=headers, timeout=10, stream=True) as stream:
+    with requests.post(f"{run}{CHAT}", json=streaming, headers=headers, timeout=60, stream=True) as stream:
         assert list(stream.iter_lines())[-2] == b"data: [DONE]"
 
 
@@ -160,5 +160,5 @@ def test_bad_input_is_refused_in_the_envelope(
 
 
 def test_a_call_without_credentials_is_refused(simulator_process: SimulatorProcess) -> None:
-    response = requests.get(f"{simulator_process.url}{ACCOUNT}/ai/models/search", timeout=10)
+    response = requests.get(f"{simulator_process.url}{ACCOUNT}/ai/models/search", timeout=60)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (401, 10000)

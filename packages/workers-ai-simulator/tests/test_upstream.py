@@ -251,7 +251,7 @@ class Stub:
 
     def stop(self) -> None:
         self._server.should_exit = True
-        self._thread.join(10)
+        self._thread.join(60)
 
     def go_on(self) -> None:
         """Release the answers that wait."""
@@ -649,11 +649,11 @@ def test_a_caller_that_leaves_ends_the_server_s_work(
 ) -> None:
     stub.sends_and_waits(first)
     with (
-        httpx.Client(base_url=before_stub.base_url, timeout=0.5) as impatient,
+        httpx.Client(base_url=before_stub.base_url, timeout=httpx.Timeout(60, read=0.5)) as impatient,
         contextlib.suppress(httpx.ReadTimeout),
     ):
         run(impatient, NATIVE, {**HELLO, "stream": stream})
-    assert stub.left.wait(10)
+    assert stub.left.wait(60)
     last = before_stub.get("/simulator/requests").json()[-1]
     ended = before_stub.get(f"/simulator/requests/{last['id']}", params={"seconds": 10}).json()
     assert ended["state"] == "cancelled"
@@ -684,7 +684,7 @@ def started(*arguments: str, program: str = "") -> subprocess.CompletedProcess[s
     start = ["-c", program] if program else ["-m", "workers_ai_simulator"]
     command = [sys.executable, *start, "--port", "0", "--end-with-stdin", *arguments]
     return subprocess.run(
-        command, env=ENVIRONMENT, text=True, capture_output=True, timeout=30, stdin=subprocess.DEVNULL, check=False
+        command, env=ENVIRONMENT, text=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL, check=False
     )
 
 

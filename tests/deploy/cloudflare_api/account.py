@@ -55,7 +55,7 @@ class CloudflareAccount:
         )  # fmt: skip
         threading.Thread(target=self._read, daemon=True).start()
         address = f"http://127.0.0.1:{self.port}/_control"
-        self._client = httpx.Client(base_url=address, timeout=30, trust_env=False, verify=False)
+        self._client = httpx.Client(base_url=address, timeout=60, trust_env=False, verify=False)
         self._ready.wait(60)
         assert self._process.poll() is None, "The stand-in has not started:\n" + "\n".join(self.lines)
 
@@ -63,7 +63,7 @@ class CloudflareAccount:
         """End the process, and the Worker on the edge with it."""
         self._client.close()
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(20)
+        self._process.wait(60)
 
     def _read(self) -> None:
         assert self._process.stdout
