@@ -1,5 +1,6 @@
 """Servers for the tests: the real ones, started by scripts/dev as a user would."""
 
+import os
 import re
 import signal
 import subprocess
@@ -37,6 +38,14 @@ def _give_up(number: int, _frame: object) -> None:
     pytest.exit("SIGTERM", returncode=128 + number)
 
 
+def unmeasured() -> dict[str, str]:
+    """This process's environment without what has coverage measured in its children.
+
+    The simulator's own tests measure it; behind a Worker's tests, that would only take time.
+    """
+    return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+
+
 @dataclass
 class DevServer:
     """`scripts/dev` as a child process, and what it has printed."""
@@ -56,7 +65,7 @@ class DevServer:
         server = cls(
             subprocess.Popen(
                 command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                start_new_session=True, preexec_fn=end_with_parent,
+                env=unmeasured(), start_new_session=True, preexec_fn=end_with_parent,
             )
         )  # fmt: skip
         threading.Thread(target=server._read, daemon=True).start()

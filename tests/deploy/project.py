@@ -13,7 +13,7 @@ from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tools import ROOT
 from tools.setup.install import VENV, WORKER_PACKAGES, WRANGLER
 
-NOT_OURS = ("CLOUDFLARE_", "CF_", "GITHUB_", "AIWORKER_")
+NOT_OURS = ("CLOUDFLARE_", "CF_", "GITHUB_", "AIWORKER_", "COVERAGE_")
 """Prefixes of variables of the user's login, which must not reach a command in the copy. Nor may CI, under which
 scripts/deploy prints no new key."""
 

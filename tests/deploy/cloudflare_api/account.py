@@ -15,8 +15,9 @@ from typing import Any
 
 import httpx
 
+from tests.conftest import unmeasured
 from tests.deploy.cloudflare_api.faults import Kind, Moment
-from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, TokenKind
+from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, Settings, TokenKind
 from tools import ROOT
 from tools.dev.processes import end_with_parent
 from tools.setup.install import VENV
@@ -35,6 +36,8 @@ class CloudflareAccount:
     account_id: str = ACCOUNT_ID
     lines: list[str] = field(default_factory=list[str])
     """Output of the process."""
+    _was_changed: bool = False
+    """True if something may have been created that the journal does not show."""
 
     def __enter__(self) -> "CloudflareAccount":
         self.start()
@@ -45,6 +48,7 @@ class CloudflareAccount:
 
     def start(self) -> None:
         """Start the process on its ports; all that it did before is there."""
+        self._was_changed = self._was_changed or self.data.exists()
         self.port, self.edge_port = self.port or free_port(), self.edge_port or free_port()
         command = [sys.executable, "-m", "tests.deploy.cloudflare_api", "--port", str(self.port)]
         command += ["--edge-port", str(self.edge_port), "--data", str(self.data)]
@@ -95,7 +99,14 @@ class CloudflareAccount:
         return self._ask("GET", "journal")["unknown"]
 
     def clear_requests(self) -> None:
+        self._was_changed = self.was_changed
         self._ask("DELETE", "journal")
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether something may have been made in it, of what `reset` leaves."""
+        writing = (each for each in self.requests() if each["method"] not in ("GET", "HEAD"))
+        return self._was_changed or any(each["status"] < 400 for each in writing)
 
     def edge(self) -> dict[str, Any]:
         """Return what the edge serves: `condition`, `script`, `version_id`, and the `log` of the runtime."""
@@ -112,6 +123,13 @@ class CloudflareAccount:
             assert edge["condition"] != "failed", f"The edge cannot run the version:\n{log}"
             assert time.monotonic() < deadline, f"After {seconds} s the edge is {edge['condition']}:\n{log}"
             time.sleep(0.05)
+
+    def reset(self) -> None:
+        """Take back all that a test can set: settings, faults and the journal."""
+        self.release()
+        self.token = TOKEN
+        self._set(**Settings().model_dump(mode="json"))
+        self._ask("DELETE", "journal")
 
     # ---- what shall happen -----------------------------------------------------------------------
 
@@ -202,7 +220,7 @@ def _environment() -> dict[str, str]:
     """Return the environment in which the process finds the simulator's modules and node."""
     modules = (str(ROOT), str(ROOT / "packages/workers-ai-simulator/src"))
     path = (str(VENV / "bin"), os.environ["PATH"])
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
+    return {**unmeasured(), "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
 
 
 def free_port() -> int:
