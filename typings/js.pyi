@@ -23,12 +23,14 @@ class Reader:
 
 class ReadableStream:
     def getReader(self) -> Reader: ...
+    async def pipeTo(self, destination: Any) -> None: ...
 
 class Request:
     method: str
     url: str
     headers: Headers
     body: ReadableStream | JsNull
+    bodyUsed: bool
     signal: Any
     async def arrayBuffer(self) -> JsBuffer: ...
 
@@ -59,6 +61,7 @@ String: Any
 TextEncoder: Any
 TransformStream: Any
 Uint8Array: Any
+WritableStream: Any
 console: Any
 crypto: Any
 queueMicrotask: Any

@@ -1,12 +1,12 @@
 """What scripts/test and scripts/nightly add to pytest: nothing is hidden, and the exit status is right."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import unmeasured
 from tools import ROOT
 from tools.testing import fast, nightly
 from tools.testing.nightly import Part
@@ -36,9 +36,10 @@ def run_tests(folder: Path, *options: str, **environment: str) -> subprocess.Com
         (folder / f"test_{name}.py").write_text(TESTS)
     (folder / "pytest.ini").write_text("[pytest]\n")
     command = [sys.executable, "-m", "pytest", "-p", "tools.testing.progress", "-o", "console_output_style=classic"]
+    # without the plugins that take seconds to load
+    own = {**unmeasured(), "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     return subprocess.run(
-        [*command, "-ra", "-p", "no:schemathesis", "--rootdir", folder, *options, folder],
-        cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        [*command, "-ra", "-p", "xdist", "--rootdir", folder, *options, folder], cwd=folder, env=own | environment,
         text=True, capture_output=True, timeout=100, check=False,
     )  # fmt: skip
 

@@ -98,6 +98,14 @@ def test_a_body_may_be_as_large_as_the_limit_and_no_larger(client: httpx.Client,
     assert client.get("/health").status_code == 200
 
 
+def test_an_answer_that_needs_no_body_comes_after_it(client: httpx.Client, error_of: ErrorOf) -> None:
+    """Else the connection is closed amidst the upload, and who sends it sees that: every second time, at this size."""
+    for _ in range(8):
+        response = client.post("/chat", content=bytes(5_000_000), headers={"content-type": "image/png"})
+        assert response.status_code == 415
+        assert error_of(response)["type"] == "unsupported_media_type"
+
+
 def test_a_page_of_this_machine_may_call(client: httpx.Client, simulator: Simulator) -> None:
     origin = "http://localhost:5173"
     preflight = client.options(

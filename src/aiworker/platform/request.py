@@ -1,5 +1,6 @@
 """Requests of clients over JavaScript's Request."""
 
+import contextlib
 from collections.abc import Awaitable, Collection, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -26,6 +27,11 @@ MAX_TEXT = 1_048_576
 DRAIN_FACTOR = 16
 """A body up to this many times the limit is received to its end before it is refused: a client that is still sending
 when the connection closes sees a broken connection instead of the error."""
+
+
+MAX_DISCARDED = 104_857_600
+"""Largest body in bytes that is received although the answer does not depend on it: 100 MiB, the largest request of
+Cloudflare's Free and Pro plans."""
 
 
 class JsRequest:
@@ -85,6 +91,19 @@ class JsRequest:
                 "invalid_request", "The body cannot be read as the form that its content-type names."
             ) from None
         return {name: value if isinstance(value, str) else await file_payload(value) for name, value in entries}
+
+    async def discard_body(self) -> None:
+        """Receive the body to its end if nothing has read it and its declared length is at most MAX_DISCARDED.
+
+        An answer that comes before the body has arrived closes the connection: a client that is still sending, or a
+        proxy in front of the Worker, sees that instead of the answer.
+        """
+        if self._request.bodyUsed or isinstance(self._request.body, JsNull):
+            return
+        length = self.header("content-length") or ""
+        if length.isdecimal() and int(length) <= MAX_DISCARDED:
+            with contextlib.suppress(JsException):  # the client is gone
+                await self._request.body.pipeTo(js.WritableStream.new())
 
     def _fits(self, limit: int) -> bool:
         """Tell whether content-length is within the limit; raises ApiError if it is more than DRAIN_FACTOR times it."""

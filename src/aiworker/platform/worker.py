@@ -37,7 +37,10 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
         isolate=isolate.counters,
     )
     log = RequestLog(received.method, resources.analytics(), _write_line)
-    return to_js_response(await app.handle(received, streams, settings, context, log))
+    response = await app.handle(received, streams, settings, context, log)
+    if response.status >= 400:
+        await received.discard_body()
+    return to_js_response(response)
 
 
 async def run_ingestion(event: Any, step: Any) -> None:
