@@ -19,10 +19,23 @@ class Part:
 
 MANY_DOCUMENTS = "tests/runtime/test_ingestion.py::test_many_documents_come_and_go"
 
+PROPERTIES = (
+    "tests/unit/test_json_schema.py",
+    "packages/workers-ai-simulator/tests/test_generation.py",
+    "packages/workers-ai-simulator/tests/test_vectorize.py",
+)
+"""Files whose tests take their number of examples from HYPOTHESIS_EXAMPLES. scripts/soak runs
+tests/unit/test_fuzz.py."""
+
 PARTS: Mapping[str, Part] = {
     "bench": Part("figures beside those recorded", ("scripts/bench", "--quick", "--guard")),
     "eval": Part("what searches find, beside what is recorded", ("scripts/eval",)),
     "documents": Part("a thousand documents", ("scripts/test", MANY_DOCUMENTS), {"DOCUMENTS": "1000"}),
+    "properties": Part(
+        "1,000 examples of what must hold for any input",
+        ("scripts/test", *PROPERTIES, "--timeout=3600"),
+        {"HYPOTHESIS_EXAMPLES": "1000"},
+    ),
     "fuzz": Part("3,000 examples of each fuzz test", ("scripts/soak", "--only", "fuzz")),
     "schemathesis": Part("5,000 requests made from /openapi.json", ("scripts/soak", "--only", "schemathesis")),
     "slow-readers": Part("200 clients that read slowly", ("scripts/soak", "--only", "slow-readers")),

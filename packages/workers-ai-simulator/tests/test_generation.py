@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -473,7 +474,7 @@ NODE = {
 MESSAGES = st.sampled_from(["", "Ada Lovelace, born 1815", "tags: red; city is Oslo, not open", "5 and 7, a@b.org “x”"])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "50")), deadline=None)
 @given(st.recursive(LEAVES, grown, max_leaves=8), MESSAGES)
 def test_an_instance_always_fits_its_schema(schema: dict[str, Any], message: str) -> None:
     whole = {**schema, "$defs": {"node": NODE}}

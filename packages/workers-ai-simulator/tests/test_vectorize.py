@@ -3,6 +3,7 @@
 # (strategies of strategies: their types say nothing to a reader)
 
 import math
+import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -176,7 +177,9 @@ class StoreAgainstReference(RuleBasedStateMachine):
         shutil.rmtree(self.folder)
 
 
-StoreAgainstReference.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+StoreAgainstReference.TestCase.settings = settings(
+    max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "20")), stateful_step_count=25, deadline=None
+)
 TestStoreAgainstReference = StoreAgainstReference.TestCase
 
 
