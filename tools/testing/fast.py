@@ -23,6 +23,8 @@ CHECKS = {
 PACKAGE_TESTS = ROOT / "packages/workers-ai-simulator/tests"
 NEEDS_A_PROCESS = ("running_simulator", "http: httpx")
 """Found in the text of the simulator's test files that start it, or use one that runs."""
+LONG = ("test_images.py", "test_markdown.py")
+"""The simulator's test files that compute for ten seconds each."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +70,11 @@ def run(pytest_command: Sequence[str]) -> int:
 
 
 def plain_tests() -> list[str]:
-    """Paths of the tests that start no server."""
+    """Paths of the tests that start no server, without the few that take long."""
     files = [path for path in sorted(PACKAGE_TESTS.glob("test_*.py")) if _is_plain(path)]
     return ["tests/unit", *(str(path.relative_to(ROOT)) for path in files)]
 
 
 def _is_plain(file: Path) -> bool:
     text = file.read_text()
-    return not any(sign in text for sign in NEEDS_A_PROCESS)
+    return file.name not in LONG and not any(sign in text for sign in NEEDS_A_PROCESS)
