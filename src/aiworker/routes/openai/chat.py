@@ -3,7 +3,7 @@
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
-from aiworker.models import catalogue
+from aiworker.models import catalogue, cl100k
 from aiworker.models.catalogue import Model
 from aiworker.models.openai_stream import (
     ChatWriter,
@@ -65,6 +65,8 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
 
     docs/openai.md describes what becomes of each parameter.
     """
+    if not isinstance(body.prompt, str):
+        body = body.with_text(await cl100k.load(context.assets))
     answer, limits = await text.ask(context, body)
     head = text.head(context, answer, "cmpl-")
     if body.stream:

@@ -6,8 +6,9 @@ from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator,
 
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
-from aiworker.models import catalogue, cl100k, token_counts
+from aiworker.models import catalogue, token_counts
 from aiworker.models.catalogue import Model
+from aiworker.models.cl100k import TokenTable
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.routes.chat_schema import (
     MAX_PROMPT_LENGTH,
@@ -331,18 +332,19 @@ class CompletionRequest(Sampled):
         return cast("Any", given[0])
 
     def to_chat(self) -> ChatRequest:
-        given = {**self.sampling(), "prompt": self._text(), "raw": self.raw, "stream": bool(self.stream)}
+        given = {**self.sampling(), "prompt": self.prompt, "raw": self.raw, "stream": bool(self.stream)}
         return parse_object(ChatRequest, {**given, "gateway": self.gateway})
 
-    def _text(self) -> str:
+    def with_text(self, table: TokenTable) -> "CompletionRequest":
+        """Return the request with its prompt as text. Raises ApiError `invalid_request` for tokens of a long text."""
         if isinstance(self.prompt, str):
-            return self.prompt
-        # before they are decoded: a short body may hold tokens of 128 spaces each
-        if cl100k.size(self.prompt, "prompt") > MAX_PROMPT_LENGTH * BYTES_A_CHARACTER:
+            return self
+        # checked before they are decoded: a short body may hold tokens of 128 spaces each
+        if table.size(self.prompt, "prompt") > MAX_PROMPT_LENGTH * BYTES_A_CHARACTER:
             raise ApiError(
                 "invalid_request", f"prompt must have at most {MAX_PROMPT_LENGTH} characters.", param="prompt"
             )
-        return cl100k.decode(self.prompt)
+        return self.model_copy(update={"prompt": table.decode(self.prompt)})
 
     def extra_inputs(self, model: Model) -> Json:
         return {"stop": self.stops} if self.stops and model.dialect == "openai" else {}

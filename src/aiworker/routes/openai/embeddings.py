@@ -31,7 +31,7 @@ async def openai_embeddings(context: Context, body: EmbeddingsRequest) -> Respon
     """
     model = models.find(context, body.model, "embeddings")
     _check(body, model)
-    texts = _texts(body, context.settings.max_body_bytes)
+    texts = await _texts(context, body)
     to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": body.gateway})
     try:
         found, usage = await embed.embed_texts(context, to_embed, model)
@@ -54,14 +54,20 @@ def _check(body: EmbeddingsRequest, model: Model) -> None:
         )
 
 
-def _texts(body: EmbeddingsRequest, limit: int) -> dict[str, str]:
-    """The texts of `input` by field, those too that are given as tokens: these may stand for `limit` bytes in all, as a
-    short body may hold tokens of 128 spaces each."""
-    given = body.by_field()
-    size = sum(cl100k.size(each, field) for field, each in given.items() if isinstance(each, list))
-    if size > limit:
+async def _texts(context: Context, body: EmbeddingsRequest) -> dict[str, str]:
+    """Return field → text of `input`, with tokens decoded.
+
+    Raises ApiError `payload_too_large` for tokens of more than MAX_BODY_BYTES of text: a short body may hold tokens of
+    128 spaces each.
+    """
+    inputs = body.by_field()
+    texts = {field: each for field, each in inputs.items() if isinstance(each, str)}
+    if len(texts) == len(inputs):
+        return texts
+    table, limit = await cl100k.load(context.assets), context.settings.max_body_bytes
+    if sum(table.size(each, field) for field, each in inputs.items() if isinstance(each, list)) > limit:
         raise ApiError("payload_too_large", f"input must stand for at most {limit:,} bytes of text.", param="input")
-    return {field: each if isinstance(each, str) else cl100k.decode(each) for field, each in given.items()}
+    return {field: each if isinstance(each, str) else table.decode(each) for field, each in inputs.items()}
 
 
 def _named(error: ApiError, fields: list[str]) -> ApiError:
