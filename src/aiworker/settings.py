@@ -65,6 +65,8 @@ def _words(value: Any) -> tuple[str, ...]:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, (int, float)) and not isinstance(value, bool):  # GATEWAY_ID: 123 in wrangler.jsonc
+        return str(value).removesuffix(".0")
     if not isinstance(value, str):
         raise ValueError("no text")
     return value

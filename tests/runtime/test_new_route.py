@@ -1,6 +1,7 @@
 """A route is added with one file: served, checked and described without another change."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -61,7 +62,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     copy_checkout(folder)
     (folder / "src/aiworker/routes/haiku.py").write_text(ROUTE.lstrip())
-    subprocess.run([sys.executable, "-m", "tools.docs.openapi"], cwd=folder, check=True)
+    for generator in ("tools.docs.openapi", "tools.docs.tables"):
+        subprocess.run([sys.executable, "-m", generator], cwd=folder, check=True)
     return folder
 
 
@@ -111,3 +113,9 @@ def test_it_is_described(project: Path) -> None:
     assert operation["requestBody"]["content"]["application/json"]["example"] == {"topic": "rain"}
     assert {"200", "400", "401", "403", "408", "413", "415", "429", "500", "502", "503"} <= {*operation["responses"]}
     assert document["components"]["schemas"]["HaikuRequest"]["properties"]["topic"]["maxLength"] == 100
+
+
+def test_it_is_in_the_tables_of_the_docs(project: Path) -> None:
+    row = r"^\| \[`POST /haiku`\]\(parameters\.md#post-haiku\) +\| `text` +\| Write a haiku +\|$"
+    assert re.search(row, (project / "docs/api.md").read_text(), re.MULTILINE)
+    assert "Subject of the poem." in (project / "docs/parameters.md").read_text()
