@@ -37,29 +37,31 @@ async def handle(
     """
     request_budget = RequestBudget()
     served: dict[str, Any] = {"log": log, "request_budget": request_budget}
-    streams.on_disconnect(log.left)
+    streams.on_disconnect(log.finish_disconnected)
     shared: dict[str, str] = {"x-request-id": log.request_id, **NO_PAGE}
     try:
         settings = read_settings()
-        log.repeats = settings.log_prompts
+        log.log_prompts = settings.log_prompts
         shared |= cors.headers(request, settings.allowed_origins)
         if cors.is_preflight(request):
             response = cors.answer_preflight(request, settings.allowed_origins)
         else:
             response = await _routed(request, settings, log, functools.partial(context, settings=settings, **served))
     except ApiError as error:
-        log.refused(error)
+        log.record_error(error)
         response = _refusal(error, request, log.request_id)
     except Exception as error:  # the one place where a defect of ours becomes a response
-        log.failed(error)
+        log.record_defect(error)
         defect = ApiError("internal_error", f"The Worker failed. Its log has the cause under {log.request_id}.")
         response = _refusal(defect, request, log.request_id)
     response.headers = {**shared, **response.headers}
     timings = response.headers.get("server-timing")
-    response.headers["server-timing"] = ", ".join(filter(None, (timings, f"total;dur={log.begins(response.status)}")))
+    response.headers["server-timing"] = ", ".join(
+        filter(None, (timings, f"total;dur={log.record_head(response.status)}"))
+    )
 
     def ended(end: StreamOutcome) -> None:
-        log.ended(end)
+        log.finish(end)
         if request_budget.reservations:
             streams.wait_until(request_budget.settle())
 
@@ -78,7 +80,7 @@ async def _routed(request: Request, settings: Settings, log: RequestLog, context
     caller = access.identify(request, settings.policy, route.scope, time.time())
     log.caller = caller.name
     served = context(caller=caller)
-    await limits.admit(served, route.rate)
+    await limits.check_rate(served, route.rate)
     if caller.key and caller.key.daily_neurons is not None:
         served.request_budget.charge_to(caller.key, served.budgets.find(caller.key.name), log.request_id)
     return await route.respond(served, parameters)

@@ -47,7 +47,7 @@ class Inputs:
     """Fields and files of the input `multipart`, for models that take a form."""
 
     @property
-    def fit_a_gateway(self) -> bool:
+    def fits_gateway(self) -> bool:
         """True if the call may go through AI Gateway: the binding refuses forms and streams there."""
         return not self.form and all(each.written_as != "stream" for each in self.binary.values())
 
@@ -134,7 +134,7 @@ class StreamTransform(Protocol):
         """Return what follows the last chunk."""
         ...
 
-    def failed(self, reason: str) -> str:
+    def fail(self, reason: str) -> str:
         """Return what follows if the stream breaks off."""
         ...
 
@@ -143,15 +143,15 @@ class StreamEpilogue(Protocol):
     """Adds the end to a stream that goes to its client unread."""
 
     @property
-    def reads(self) -> int | None:
+    def tail_size(self) -> int | None:
         """Number of bytes at the end of the stream that `whole` needs; None for all."""
         ...
 
-    async def whole(self, body: bytes) -> str:
+    async def finish(self, body: bytes) -> str:
         """Return what follows a stream that has closed. body: its last `reads` bytes."""
         ...
 
-    def failed(self, reason: str) -> str:
+    def fail(self, reason: str) -> str:
         """Return what follows if the stream breaks off."""
         ...
 

@@ -67,7 +67,7 @@ class Context(Resources):
     @property
     def cache_owner(self) -> str:
         # per user, as conversations are: nobody can plant an answer for somebody else
-        return self.caller.conversation("")
+        return self.caller.conversation_key("")
 
     @property
     def request_id(self) -> str:

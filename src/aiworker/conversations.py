@@ -7,7 +7,7 @@ that broke off, or that the client did not wait for, leaves nothing.
 import json
 from typing import Any, Protocol
 
-from aiworker.models.token_counts import estimate
+from aiworker.models.token_counts import estimate_message
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY AUTOINCREMENT, messages TEXT NOT NULL)"
 DELETE_OLDEST = """
@@ -62,7 +62,7 @@ class ConversationStore:
         await self._storage.erase()
 
 
-def recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
+def select_recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
     """Return the latest messages that fit into so many tokens, by an estimate that is rather too high.
 
     They begin with a user's message: models refuse or misread an answer without its question, or a tool's result
@@ -70,7 +70,7 @@ def recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
     """
     kept, start = 0, len(history)
     for place in range(len(history) - 1, -1, -1):
-        kept += estimate(history[place])
+        kept += estimate_message(history[place])
         if kept > tokens:
             break
         if history[place]["role"] == "user":

@@ -15,7 +15,7 @@ from typing import Any
 from aiworker.bindings import Analytics, StreamOutcome
 from aiworker.errors import ApiError, ClientDisconnected
 
-CLIPPED_AT = 2_000
+MAX_PROMPT_LENGTH = 2_000
 """Characters of what models are asked, with LOG_PROMPTS `on`."""
 
 
@@ -58,68 +58,68 @@ class RequestLog:
     """What AI Gateway's cache has said: HIT or MISS."""
     client_disconnected: bool = False
     """The client did not wait for the end."""
-    repeats: str = "off"
+    log_prompts: str = "off"
     """What lines may repeat of requests: the variable LOG_PROMPTS."""
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
     is_written: bool = False
 
     # ---- while it is served --------------------------------------------------------------------------------------
 
-    def asks(self, inputs: Mapping[str, Any]) -> None:
+    def record_call(self, inputs: Mapping[str, Any]) -> None:
         """inputs: what a model is sent, without bytes."""
         self.calls += 1
-        if self.repeats == "on" and self.prompt is None:
-            self.prompt = json.dumps(inputs, ensure_ascii=False)[:CLIPPED_AT]
+        if self.log_prompts == "on" and self.prompt is None:
+            self.prompt = json.dumps(inputs, ensure_ascii=False)[:MAX_PROMPT_LENGTH]
 
-    def answered(self, model: str, seconds: float, cache: str | None) -> None:
+    def record_answer(self, model: str, seconds: float, cache: str | None) -> None:
         self.models.append(model)
         self.model_seconds += seconds
         self.cache = cache or self.cache
 
-    def used(self, usage: Mapping[str, Any], neurons: float | None) -> None:
+    def record_usage(self, usage: Mapping[str, Any], neurons: float | None) -> None:
         """usage: tokens of one answer, as models report them. neurons: what it has cost."""
         self.input_tokens = _sum(self.input_tokens, usage.get("prompt_tokens"))
         self.output_tokens = _sum(self.output_tokens, usage.get("completion_tokens"))
         self.neurons = _sum(self.neurons, neurons)
 
-    def refused(self, error: ApiError) -> None:
+    def record_error(self, error: ApiError) -> None:
         self.client_disconnected = isinstance(error, ClientDisconnected)
         if not self.client_disconnected:
             self.error, self.upstream_code = error.type, error.upstream_code
 
-    def failed(self, error: Exception) -> None:
+    def record_defect(self, error: Exception) -> None:
         """A defect of the server; its message may repeat what the request has said."""
         where = "".join(traceback.format_tb(error.__traceback__))
-        message = "" if self.repeats == "off" else f": {error}"
+        message = "" if self.log_prompts == "off" else f": {error}"
         self.error = "internal_error"
         self.defect = f"{where}{type(error).__name__}{message}"
 
-    def begins(self, status: int) -> int:
+    def record_head(self, status: int) -> int:
         """The response's head is ready; after how many milliseconds."""
         self.status, self.first_byte_ms = status, self._ms
         return self.first_byte_ms
 
     # ---- when it is over -----------------------------------------------------------------------------------------
 
-    def left(self) -> None:
+    def finish_disconnected(self) -> None:
         """The client is gone: what is still to come may never come."""
-        self.ended(StreamOutcome(client_disconnected=True))
+        self.finish(StreamOutcome(client_disconnected=True))
 
-    def ended(self, end: StreamOutcome) -> None:
+    def finish(self, end: StreamOutcome) -> None:
         """Write the line; once, whatever ends it first."""
         if self.is_written:
             return
         self.is_written = True
         self.client_disconnected |= end.client_disconnected
         if end.defect:
-            self.failed(end.defect)
+            self.record_defect(end.defect)
         self.write(self.line())
         if self.analytics:
             self.analytics.write(self.caller or "", self._texts(), self._numbers())
 
     @property
     def _ms(self) -> int:
-        return round((time.monotonic() - self.began) * 1000)
+        return round((time.monotonic() - self.started) * 1000)
 
     def line(self) -> str:
         told: dict[str, Any] = {

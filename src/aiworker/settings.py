@@ -23,7 +23,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, core_schema
 
 from aiworker.auth.access import SCOPES, Key, Policy, parse_keys
-from aiworker.auth.browser_tokens import SHORTEST_SECRET
+from aiworker.auth.browser_tokens import MIN_SECRET_LENGTH
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Task
@@ -91,7 +91,7 @@ def _keys(value: Any) -> tuple[Key, ...]:
 
 def _secret(value: Any) -> str:
     secret = _text(value)
-    if 0 < len(secret) < SHORTEST_SECRET:
+    if 0 < len(secret) < MIN_SECRET_LENGTH:
         raise ValueError("too short")
     return secret
 
@@ -182,7 +182,7 @@ class Settings(BaseModel):
     )
     token_secret: Annotated[
         str,
-        Takes(f"at least {SHORTEST_SECRET} characters long, such as the one that scripts/keys makes", _secret),
+        Takes(f"at least {MIN_SECRET_LENGTH} characters long, such as the one that scripts/keys makes", _secret),
     ] = _variable("", "A secret: signs the tokens of `POST /tokens`. `scripts/keys` makes it.", is_secret=True)
     public_scopes: Annotated[frozenset[str], Takes(f"a list of some of these: {' '.join(SCOPES)}", _scopes)] = (
         _variable(

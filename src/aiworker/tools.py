@@ -61,7 +61,7 @@ def tool(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def chosen(names: list[str] | None) -> dict[str, WorkerTool]:
+def select(names: list[str] | None) -> dict[str, WorkerTool]:
     """The tools of those names, all for None.
 
     Raises ApiError `invalid_request` for a name that no tool has.

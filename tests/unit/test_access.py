@@ -52,7 +52,7 @@ POLICY = Policy((CHAT, ACME, BOSS, OVER), SECRET, None)
 PUBLIC = Policy((CHAT, ACME, BOSS, OVER), SECRET, frozenset({"chat", "rag:read"}))
 
 A_TOKEN = Token(
-    key="acme", mark=ACME.mark, audience=ORIGIN, scopes=frozenset({"chat"}), tenant="acme",
+    key="acme", fingerprint=ACME.fingerprint, audience=ORIGIN, scopes=frozenset({"chat"}), tenant="acme",
     issued=int(NOW), expires=int(NOW) + 900,
 )  # fmt: skip
 
@@ -68,7 +68,7 @@ def caller_of(policy: Policy = POLICY, scope: str = "chat", now: float = NOW, **
 
 
 def with_token(token: Token, policy: Policy = POLICY, scope: str = "chat", now: float = NOW, **headers: str) -> Caller:
-    bearer = f"Bearer {browser_tokens.write(token, SECRET)}"
+    bearer = f"Bearer {browser_tokens.sign(token, SECRET)}"
     return caller_of(policy, scope, now, authorization=bearer, **headers)
 
 
@@ -293,7 +293,7 @@ def tampered(**claims: Any) -> str:
 
 
 HS256 = {"alg": "HS256", "typ": "JWT"}
-GOOD = browser_tokens.write(A_TOKEN, SECRET)
+GOOD = browser_tokens.sign(A_TOKEN, SECRET)
 CLAIMS: dict[str, Any] = json.loads(base64.urlsafe_b64decode(GOOD.split(".")[1] + "=="))
 
 
@@ -315,8 +315,8 @@ def test_a_token_is_a_json_web_token() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        browser_tokens.write(A_TOKEN, SECRET + "!"),
-        browser_tokens.write(A_TOKEN, "x" * 32),
+        browser_tokens.sign(A_TOKEN, SECRET + "!"),
+        browser_tokens.sign(A_TOKEN, "x" * 32),
         forged({"alg": "none", "typ": "JWT"}, CLAIMS).rpartition(".")[0] + ".",
         forged({"alg": "none"}, CLAIMS),
         forged({"alg": "HS512", "typ": "JWT"}, CLAIMS, digest="sha512"),
@@ -333,7 +333,7 @@ def test_a_token_is_a_json_web_token() -> None:
         tampered(scope="chat rag:read"),
         tampered(tenant="other"),
         tampered(exp=int(NOW) + 10**6),
-        browser_tokens.write(dataclasses.replace(A_TOKEN, subject="x" * 5_000), SECRET),  # longer than LONGEST
+        browser_tokens.sign(dataclasses.replace(A_TOKEN, subject="x" * 5_000), SECRET),  # longer than MAX_LENGTH
     ],
 )
 def test_a_token_that_this_worker_has_not_made_counts_for_nothing(token: str) -> None:
@@ -360,10 +360,10 @@ def test_no_character_of_a_token_may_be_another(place: int, character: str) -> N
         {"audience": ""},
         {"key": "revoked"},
         {"key": ""},
-        {"key": "over", "mark": OVER.mark},
+        {"key": "over", "fingerprint": OVER.fingerprint},
         {"key": "chat"},  # another key's mark
-        {"mark": ""},
-        {"mark": sha256("aiw_of an earlier key of that name")[:16]},
+        {"fingerprint": ""},
+        {"fingerprint": sha256("aiw_of an earlier key of that name")[:16]},
         {"tenant": "other"},
         {"origin": "https://page.example"},
     ],
@@ -393,7 +393,7 @@ NO_CLAIMS: list[Any] = [[], "text", 5, None, [CLAIMS]]
 )  # fmt: skip
 def test_what_is_signed_but_no_token_is_refused_and_no_defect(claims: Any) -> None:
     with pytest.raises(InvalidToken):
-        browser_tokens.read(resigned(claims), SECRET, ORIGIN, NOW)
+        browser_tokens.verify(resigned(claims), SECRET, ORIGIN, NOW)
 
 
 def resigned(claims: Any) -> str:
@@ -406,7 +406,7 @@ def resigned(claims: Any) -> str:
 def test_a_worker_without_a_secret_takes_no_token() -> None:
     without = dataclasses.replace(POLICY, token_secret="")
     for secret in ("", SECRET):
-        token = browser_tokens.write(A_TOKEN, secret) if secret else resigned(CLAIMS)
+        token = browser_tokens.sign(A_TOKEN, secret) if secret else resigned(CLAIMS)
         refused("unauthorized", policy=without, authorization=f"Bearer {token}")
     empty = f"{browser_tokens.HEADER}.{GOOD.split('.')[1]}"
     unsigned = f"{empty}.{encoded(hmac.digest(b'', empty.encode(), 'sha256'))}"
@@ -460,11 +460,11 @@ def test_a_key_that_is_given_less_gives_its_tokens_less() -> None:
 
 
 def test_a_token_never_has_all_scopes_whoever_has_made_it() -> None:
-    token = dataclasses.replace(A_TOKEN, key="boss", mark=BOSS.mark, scopes=frozenset({"chat", ADMIN}))
+    token = dataclasses.replace(A_TOKEN, key="boss", fingerprint=BOSS.fingerprint, scopes=frozenset({"chat", ADMIN}))
     caller = with_token(token)
     assert caller.scopes == {"chat"}
     assert caller.tenant == "acme"
-    assert not caller.may("rag:read")
+    assert not caller.has_scope("rag:read")
 
 
 # ---- tenants -----------------------------------------------------------------------------------------------------
@@ -472,11 +472,11 @@ def test_a_token_never_has_all_scopes_whoever_has_made_it() -> None:
 
 def test_a_key_names_no_tenant_but_its_own() -> None:
     acme, boss = caller_of(x_api_key="aiw_acme"), caller_of(x_api_key="aiw_boss")
-    assert acme.the_tenant(None) == acme.the_tenant("acme") == "acme"
-    assert (boss.the_tenant(None), boss.the_tenant("acme")) == ("default", "acme")
+    assert acme.resolve_tenant(None) == acme.resolve_tenant("acme") == "acme"
+    assert (boss.resolve_tenant(None), boss.resolve_tenant("acme")) == ("default", "acme")
     for other in ("default", "ACME", "acme ", "", "boss", "*"):
         with pytest.raises(ApiError) as caught:
-            acme.the_tenant(other)
+            acme.resolve_tenant(other)
         assert (caught.value.type, caught.value.param) == ("forbidden", "tenant")
 
 
@@ -490,10 +490,10 @@ def test_conversations_of_one_id_are_as_many_as_there_are_tenants_and_users() ->
         caller_of(policy, x_api_key="aiw_boss"),
         with_token(ada, policy),
         with_token(bob, policy),
-        with_token(dataclasses.replace(ada, key="boss", mark=BOSS.mark, tenant="other"), policy),
+        with_token(dataclasses.replace(ada, key="boss", fingerprint=BOSS.fingerprint, tenant="other"), policy),
         caller_of(PUBLIC),
     ]
-    names = {caller.conversation("support") for caller in callers}
+    names = {caller.conversation_key("support") for caller in callers}
     assert len(names) == len(callers)
     # no id, which has letters, digits, - and _ only, leads from one to another's
     assert all(name == "support" or name.count("/") == 2 for name in names)
@@ -521,15 +521,15 @@ def test_in_public_a_token_counts_and_one_that_is_over_is_not_nobody_s() -> None
     with pytest.raises(ApiError) as caught:
         with_token(dataclasses.replace(A_TOKEN, expires=int(NOW)), PUBLIC)
     assert caught.value.type == "unauthorized"
-    stranger = browser_tokens.write(A_TOKEN, "x" * 32)  # clients that insist on a key send any
+    stranger = browser_tokens.sign(A_TOKEN, "x" * 32)  # clients that insist on a key send any
     assert caller_of(PUBLIC, authorization=f"Bearer {stranger}").name == "public"
 
 
 def test_in_public_what_tenants_keep_is_not_for_everybody() -> None:
     caller = caller_of(PUBLIC)
-    assert caller.the_tenant(None) == "default"
+    assert caller.resolve_tenant(None) == "default"
     with pytest.raises(ApiError) as caught:
-        caller.the_tenant("acme")
+        caller.resolve_tenant("acme")
     assert caught.value.type == "forbidden"
     # a local run has PUBLIC_SCOPES=admin
-    assert caller_of(dataclasses.replace(PUBLIC, public_scopes=frozenset({ADMIN}))).the_tenant("acme") == "acme"
+    assert caller_of(dataclasses.replace(PUBLIC, public_scopes=frozenset({ADMIN}))).resolve_tenant("acme") == "acme"

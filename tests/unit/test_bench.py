@@ -156,7 +156,7 @@ def test_the_key_that_is_sent_is_among_those_that_the_worker_knows() -> None:
             return HEADERS.get(name)
 
     for scope in ("chat", "embed", "image", "rag:read"):
-        assert access.identify(Request(), policy, scope, 0).may(scope)  # pyright: ignore[reportArgumentType]
+        assert access.identify(Request(), policy, scope, 0).has_scope(scope)  # pyright: ignore[reportArgumentType]
 
 
 def test_every_row_has_aiworker_and_whomever_its_goals_name() -> None:

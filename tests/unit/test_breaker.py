@@ -39,7 +39,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def is_admitted(breaker: Breaker, model: str = FIRST) -> bool:
     try:
-        breaker.admit(model)
+        breaker.allow(model)
     except ApiError:
         return False
     return True
@@ -47,18 +47,18 @@ def is_admitted(breaker: Breaker, model: str = FIRST) -> bool:
 
 def fail(breaker: Breaker, times: int) -> None:
     for _ in range(times):
-        breaker.failed(FIRST)
+        breaker.record_failure(FIRST)
 
 
 def test_a_model_is_left_alone_after_so_many_failures_in_a_row(clock: Clock) -> None:
     breaker = Breaker()
     fail(breaker, FAILURES - 1)
     assert is_admitted(breaker)
-    breaker.succeeded(FIRST)
+    breaker.record_success(FIRST)
     fail(breaker, FAILURES - 1)
     assert is_admitted(breaker)
     assert breaker.open_circuits == []
-    breaker.failed(FIRST)
+    breaker.record_failure(FIRST)
     assert not is_admitted(breaker)
     assert is_admitted(breaker, SECOND)
     assert breaker.open_circuits == [FIRST]
@@ -67,7 +67,7 @@ def test_a_model_is_left_alone_after_so_many_failures_in_a_row(clock: Clock) -> 
 def test_failures_that_lie_apart_do_not_count_together(clock: Clock) -> None:
     breaker = Breaker()
     for _ in range(3 * FAILURES):
-        breaker.failed(FIRST)
+        breaker.record_failure(FIRST)
         clock.now += WITHIN / (FAILURES - 1) + 0.1
         assert is_admitted(breaker)
 
@@ -77,7 +77,7 @@ def test_the_client_is_told_how_long_it_lasts(clock: Clock) -> None:
     fail(breaker, FAILURES)
     clock.now += 2.5
     with pytest.raises(ApiError) as raised:
-        breaker.admit(FIRST)
+        breaker.allow(FIRST)
     assert raised.value.type == "unavailable"
     assert raised.value.retry_after == REST - 2
     assert FIRST in raised.value.message
@@ -89,10 +89,10 @@ def test_after_a_rest_one_call_may_try_and_decides(clock: Clock) -> None:
     for _ in range(2):
         clock.now += REST
         assert [is_admitted(breaker) for _ in range(3)] == [True, False, False]
-        breaker.failed(FIRST)
+        breaker.record_failure(FIRST)
     clock.now += REST
     assert is_admitted(breaker)
-    breaker.succeeded(FIRST)
+    breaker.record_success(FIRST)
     assert all(is_admitted(breaker) for _ in range(3))
     fail(breaker, FAILURES - 1)
     assert is_admitted(breaker)

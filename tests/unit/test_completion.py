@@ -5,14 +5,14 @@ import pytest
 from aiworker.models import catalogue
 from aiworker.models.completion import Completion, as_frames, frame_data
 from aiworker.models.openai_stream import ChatWriter, Head, Limits, OpenAITransform
-from aiworker.models.stream_epilogue import said_in
+from aiworker.models.stream_epilogue import read_completion
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])
 def test_a_frame_ends_at_a_line_feed_and_at_no_other_mark(mark: str) -> None:
     assert frame_data(f'data: {{"response":"a{mark}b"}}') == ({"response": f"a{mark}b"} if mark > "\x1f" else None)
     stream = f'data: {{"response":"one {mark}"}}\n\ndata: {{"response":"two"}}\n\ndata: [DONE]\n\n'
-    assert said_in(stream.encode()).text == (f"one {mark}two" if mark > "\x1f" else "two")
+    assert read_completion(stream.encode()).text == (f"one {mark}two" if mark > "\x1f" else "two")
 
 
 @pytest.mark.parametrize("name", ["content", "response", "text"])
@@ -21,12 +21,12 @@ def test_a_text_is_found_where_each_dialect_has_it(name: str) -> None:
     said.add({"choices": [{name: "Hello"}]})
     assert said.text == "Hello"
     translation = OpenAITransform(ChatWriter(Head("id", 0, "model")))
-    assert b'"content":"Hello"' in translation.whole({"choices": [{name: "Hello"}]})
+    assert b'"content":"Hello"' in translation.transform_whole({"choices": [{name: "Hello"}]})
 
 
 def test_a_completion_of_a_raw_prompt_is_streamed_as_it_is() -> None:
     frames = list(as_frames({"choices": [{"index": 0, "text": "Hello", "finish_reason": "stop"}]}))
-    assert said_in("".join(frames).encode()).text == "Hello"
+    assert read_completion("".join(frames).encode()).text == "Hello"
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 5}, {"prompt_tokens": 5, "completion_tokens": None}])
@@ -35,5 +35,5 @@ def test_a_count_that_is_missing_counts_as_none(usage: dict[str, int | None]) ->
     assert catalogue.neurons(priced, usage) == pytest.approx(5 * priced.neurons["million_input_tokens"] / 1e6)
     translation = OpenAITransform(ChatWriter(Head("id", 0, "model")), Limits(max_tokens=10))
     written = translation.transform(b'data: {"response":"Hi"}\n\n')
-    written += translation.whole({"response": "", "usage": usage})
+    written += translation.transform_whole({"response": "", "usage": usage})
     assert b'"finish_reason":"stop"' in written

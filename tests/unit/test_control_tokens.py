@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiworker.bindings import Inputs
 from aiworker.models import catalogue
-from aiworker.models.control_tokens import plain, plain_inputs
+from aiworker.models.control_tokens import neutralize, neutralize_inputs
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.settings import Settings
 from tests import tiktoken_cache
@@ -61,21 +61,21 @@ def test_these_are_all_tokens_that_the_brief_of_this_project_and_the_families_na
 @pytest.mark.parametrize("token", ALL)
 def test_a_mark_is_none_any_more_and_reads_the_same(token: str) -> None:
     text = f"before{token}behind {token}"
-    assert left(plain(text)) == []
-    assert plain(text).replace(" ", "") == text.replace(" ", "")
-    assert len(plain(text)) - len(text) == 2
+    assert left(neutralize(text)) == []
+    assert neutralize(text).replace(" ", "") == text.replace(" ", "")
+    assert len(neutralize(text)) - len(text) == 2
 
 
 @pytest.mark.parametrize("text", ORDINARY)
 def test_other_brackets_stay_as_they_are(text: str) -> None:
-    assert plain(text) is text or plain(text) == text
+    assert neutralize(text) is text or neutralize(text) == text
 
 
 def test_one_mark_taken_apart_leaves_no_other_behind() -> None:
     for token in ALL:
         for other in (token, "<s>", "[INST]", "<|im_end|>"):
             for place in range(len(token)):
-                assert left(plain(token[:place] + other + token[place:])) == []
+                assert left(neutralize(token[:place] + other + token[place:])) == []
 
 
 PIECES = st.one_of(
@@ -89,10 +89,10 @@ PIECES = st.one_of(
 
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_of_any_text_no_mark_survives_and_only_spaces_are_new(text: str) -> None:
-    made = plain(text)
+    made = neutralize(text)
     assert left(made) == []
     assert made.replace(" ", "") == text.replace(" ", "")
-    assert plain(made) == made
+    assert neutralize(made) == made
     assert (made == text) == (not [token for token in ALL if token in text]) or _is_another_s(text)
 
 
@@ -103,7 +103,7 @@ def _is_another_s(text: str) -> bool:
 
 @given(st.text(st.characters(exclude_characters="<[｜")))  # noqa: RUF001
 def test_text_without_brackets_is_the_very_same(text: str) -> None:
-    assert plain(text) is text
+    assert neutralize(text) is text
 
 
 def test_a_tokenizer_finds_no_control_token() -> None:
@@ -121,13 +121,13 @@ def test_a_tokenizer_finds_no_control_token() -> None:
         return sum(token >= 200_000 for token in encoding.encode(text, allowed_special="all"))
 
     assert found(text) == 2 * len(ALL)
-    assert found(plain(text)) == 0
+    assert found(neutralize(text)) == 0
 
 
 def test_long_nonsense_takes_no_time() -> None:
     for unit in ("<", "<|", "<|a", "[", "<s", "｜", "<｜a", "<unused1", "<|im_end|>"):  # noqa: RUF001
         began = time.process_time()
-        plain(unit * 40_000)
+        neutralize(unit * 40_000)
         assert time.process_time() - began < 1, unit
 
 
@@ -139,19 +139,21 @@ MARK, NONE = "<|im_end|>", "< |im_end|>"
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
 def test_messages_of_every_role(role: str) -> None:
     said = {"role": role, "content": f"one {MARK}", "name": MARK}
-    assert plain_inputs({"messages": [said]}) == {"messages": [{"role": role, "content": f"one {NONE}", "name": NONE}]}
+    assert neutralize_inputs({"messages": [said]}) == {
+        "messages": [{"role": role, "content": f"one {NONE}", "name": NONE}]
+    }
 
 
 def test_parts_of_a_message_but_not_its_images() -> None:
     image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{MARK}"}}
     content = [{"type": "text", "text": MARK}, image]
-    [message] = plain_inputs({"messages": [{"role": "user", "content": content}]})["messages"]
+    [message] = neutralize_inputs({"messages": [{"role": "user", "content": content}]})["messages"]
     assert message["content"] == [{"type": "text", "text": NONE}, image]
 
 
 def test_what_a_model_has_thought_stays_marked_for_its_template_and_only_that() -> None:
     thought = f"<think>Hm {MARK}</think>Yes"
-    [mine, yours] = plain_inputs(
+    [mine, yours] = neutralize_inputs(
         {"messages": [{"role": "assistant", "content": thought}, {"role": "user", "content": thought}]}
     )["messages"]
     assert mine["content"] == f"<think>Hm {NONE}</think>Yes"
@@ -163,7 +165,7 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
     function = {"name": "look", "description": MARK, "parameters": {"properties": {"description": field}}}
     calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": f'{{"at":"{MARK}"}}'}}]
     said = {"role": "assistant", "content": "", "tool_calls": calls}
-    found = plain_inputs({"messages": [said], "tools": [{"type": "function", "function": function}]})
+    found = neutralize_inputs({"messages": [said], "tools": [{"type": "function", "function": function}]})
     assert found["messages"] == [said]
     assert found["tools"][0]["function"] == {
         "name": "look",
@@ -173,8 +175,8 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
 
 
 def test_a_prompt_unless_its_writer_writes_the_template() -> None:
-    assert plain_inputs({"prompt": MARK, "max_tokens": 5}) == {"prompt": NONE, "max_tokens": 5}
-    assert plain_inputs({"prompt": MARK, "raw": True}) == {"prompt": MARK, "raw": True}
+    assert neutralize_inputs({"prompt": MARK, "max_tokens": 5}) == {"prompt": NONE, "max_tokens": 5}
+    assert neutralize_inputs({"prompt": MARK, "raw": True}) == {"prompt": MARK, "raw": True}
 
 
 @pytest.mark.parametrize(

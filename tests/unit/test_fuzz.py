@@ -23,7 +23,7 @@ from aiworker.models.completion import Completion, Frames, frame_data
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
-from aiworker.models.stream_epilogue import said_in
+from aiworker.models.stream_epilogue import read_completion
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.documents_schema import DocumentForm, DocumentRequest, ListQuery
 from aiworker.routes.embed import EmbedRequest, RerankRequest
@@ -130,9 +130,7 @@ def test_any_stream_is_translated_alike_however_it_is_cut(
 
     def translated(parts: list[bytes]) -> bytes:
         translation = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
-        return b"".join(
-            [*map(translation.transform, parts), translation.finish(), translation.failed("reset").encode()]
-        )
+        return b"".join([*map(translation.transform, parts), translation.finish(), translation.fail("reset").encode()])
 
     written = translated([stream])
     assert translated(pieces(stream, cuts)) == written
@@ -159,10 +157,10 @@ def test_any_stream_is_cut_into_the_same_frames(stream: bytes, cuts: list[int]) 
 @fuzzed
 @given(stream=STREAMS)
 def test_of_any_stream_an_answer_is_kept_and_usage_read(stream: bytes) -> None:
-    said = said_in(stream)
+    said = read_completion(stream)
     assert isinstance(said.text, str)
     assert isinstance(said.usage, dict)
-    assert isinstance(said_in(stream[3:]).usage, dict)  # as of the end of a stream
+    assert isinstance(read_completion(stream[3:]).usage, dict)  # as of the end of a stream
     json.dumps(said.message())
 
 
@@ -181,22 +179,24 @@ def test_no_text_is_lost_or_doubled(texts: list[str], cuts: list[int], *, is_ope
     assert kept.text == "".join(texts)
     translation = OpenAITransform(ChatWriter(HEAD), Limits(), HEAD.id)
     written = b"".join(map(translation.transform, pieces(stream, cuts))) + translation.finish()
-    assert said_in(written).text == "".join(texts)
+    assert read_completion(written).text == "".join(texts)
 
 
 # ---- what a model has heard --------------------------------------------------------------------------------------
 
 
 @fuzzed
-@given(answer=OBJECTS, read=st.sampled_from([transcript.of_whisper, transcript.of_whisper_turbo, transcript.of_nova]))
+@given(
+    answer=OBJECTS, read=st.sampled_from([transcript.read_whisper, transcript.read_whisper_turbo, transcript.read_nova])
+)
 def test_any_answer_of_a_model_that_listens_is_a_transcript_or_an_error(
     answer: dict[str, Any], read: Callable[[Any], transcript.Transcript]
 ) -> None:
     heard = read(answer)
-    transcript.vtt(heard.segments)
-    transcript.srt(heard.segments)
-    assert heard.later(1.5).text == heard.text
-    assert transcript.joined([heard, heard]).text.count(heard.text) >= 2 or not heard.text
+    transcript.to_vtt(heard.segments)
+    transcript.to_srt(heard.segments)
+    assert heard.shift(1.5).text == heard.text
+    assert transcript.join([heard, heard]).text.count(heard.text) >= 2 or not heard.text
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
@@ -224,8 +224,8 @@ MAGIC = st.sampled_from(
 @fuzzed
 @given(content=st.builds(bytes.__add__, MAGIC, st.binary(max_size=80)))
 def test_any_bytes_are_a_known_kind_of_file_or_none(content: bytes) -> None:
-    assert media.image_type(content[: media.HEAD]) in {*media.IMAGES, None}
-    assert media.sound_type(content[: media.HEAD]) in {*media.SOUNDS, None}
+    assert media.detect_image_type(content[: media.HEAD]) in {*media.IMAGES, None}
+    assert media.detect_sound_type(content[: media.HEAD]) in {*media.SOUNDS, None}
 
 
 NUMBERS = st.integers(0, 0xFFFF) | st.sampled_from([1, 2, 3, 8, 16, 0xFFFE])
@@ -255,14 +255,14 @@ WAVES = st.lists(CHUNKS, max_size=5).map(riff) | st.binary()
 @given(content=WAVES, most_bytes=st.integers(64_000, 1 << 20))
 def test_any_bytes_are_a_recording_that_is_cut_without_loss_or_none(content: bytes, most_bytes: int) -> None:
     payload: Any = Upload(content)
-    wave = wav.read(payload)
+    wave = wav.read_header(payload)
     assert payload.read_bytes <= 12 + wav.MAX_CHUNKS * 48
     if wave is None:
         return
     assert 0 <= wave.start <= len(content)
     assert wave.end <= len(content)
     assert wave.seconds >= 0 or wave.end < wave.start
-    parts = wav.pieces(payload, wave, most_bytes)
+    parts = wav.split(payload, wave, most_bytes)
     assert [part.part.end for part in parts][:-1] == [part.part.start for part in parts][1:]
 
 
@@ -319,7 +319,7 @@ def test_any_form_is_read_or_refused(schema: type[Schema], texts: dict[str, str]
 @given(schema=ANYTHING | OBJECTS, value=ANYTHING)
 def test_anything_is_a_schema_or_refused_as_one(schema: Any, value: Any) -> None:
     try:
-        faults = JsonSchema(schema).faults(value)
+        faults = JsonSchema(schema).find_faults(value)
     except InvalidSchema as error:
         faults = [Fault("", error.reason)]
     assert all(fault.message for fault in faults)

@@ -9,7 +9,7 @@ from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle
 from aiworker.models import catalogue, guard
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.guard import Verdict, read, turns
+from aiworker.models.guard import Verdict, read_verdict, to_turns
 from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
@@ -55,13 +55,13 @@ def assistant(text: str) -> dict[str, str]:
     ],
 )
 def test_a_conversation_becomes_turns_that_begin_with_the_user(messages: Any, judged: Any) -> None:
-    assert turns(messages) == judged
+    assert to_turns(messages) == judged
 
 
 def test_what_tools_are_called_with_is_said_too() -> None:
     calls = [{"function": {"name": "mail", "arguments": '{"text":"x"}'}}]
     said = {"role": "assistant", "content": "", "tool_calls": calls}
-    assert turns([user("a"), said]) == [user("a"), assistant('mail {"text":"x"}')]
+    assert to_turns([user("a"), said]) == [user("a"), assistant('mail {"text":"x"}')]
 
 
 async def test_it_is_asked_once_with_the_gateway_s_options_but_the_key() -> None:
@@ -135,7 +135,7 @@ def test_nor_is_a_side_that_there_is_not() -> None:
     ],
 )
 def test_its_answers(response: Any, verdict: Verdict | None) -> None:
-    assert read(response) == verdict
+    assert read_verdict(response) == verdict
 
 
 async def test_what_is_unsafe_is_refused_with_its_categories_by_name() -> None:

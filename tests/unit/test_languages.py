@@ -15,11 +15,11 @@ def test_both_know_the_same_languages() -> None:
 
 @pytest.mark.parametrize(("given", "code"), [("fr", "fr"), ("French", "fr"), ("western frisian", "fy"), ("ZH", "zh")])
 def test_a_language_has_a_code_and_a_name(given: str, code: str) -> None:
-    assert languages.m2m100(given, "target_lang") == code
+    assert languages.to_m2m100(given, "target_lang") == code
 
 
 def test_a_script_belongs_to_an_indic_language() -> None:
-    assert languages.indic("HIN_deva", "target_lang") == "hin_Deva"
+    assert languages.to_indic("HIN_deva", "target_lang") == "hin_Deva"
     with pytest.raises(ApiError) as raised:
-        languages.indic("hin_Dev", "target_lang")
+        languages.to_indic("hin_Dev", "target_lang")
     assert "Did you mean hin_deva?" in raised.value.message

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from aiworker.errors import ApiError
 from aiworker.models.openai_stream import (
     ChatWriter,
+    CollectingWriter,
     CompletionWriter,
     Head,
     Limits,
     OpenAITransform,
-    Said,
     chat_completion,
 )
 from aiworker.models.responses_stream import ResponsesWriter
@@ -167,7 +167,7 @@ def test_tool_calls_get_their_index_and_nothing_of_the_frame_that_closes_them() 
     ]
     assert last == {}
     assert chunks(translated(stream))[-2]["choices"][0]["finish_reason"] == "tool_calls"
-    only_one = deltas(translated(stream, Limits(one_call=True)))
+    only_one = deltas(translated(stream, Limits(is_single_call=True)))
     assert {each["index"] for delta in only_one for each in delta.get("tool_calls", [])} == {0}
 
 
@@ -265,14 +265,14 @@ def test_the_model_s_own_words_of_an_error_are_told() -> None:
 def test_a_connection_that_breaks_after_the_end_harms_nothing() -> None:
     translation = OpenAITransform(ChatWriter(HEAD))
     assert translation.transform(said("a").encode()).endswith(DONE.encode())
-    assert translation.failed("reset") == ""
+    assert translation.fail("reset") == ""
     assert translation.finish() == b""
 
 
 def test_a_connection_that_breaks_before_is_an_error() -> None:
     translation = OpenAITransform(ChatWriter(HEAD))
     translation.transform(native({"response": "a"}).encode())
-    assert json.loads(translation.failed("reset").removeprefix("data: "))["error"]["message"].endswith("reset")
+    assert json.loads(translation.fail("reset").removeprefix("data: "))["error"]["message"].endswith("reset")
     assert translation.finish() == b""
 
 
@@ -284,8 +284,8 @@ def test_comments_and_empty_frames_are_passed_over() -> None:
 
 
 def whole(answer: dict[str, Any], limits: Limits = UNLIMITED) -> dict[str, Any]:
-    found = Said()
-    OpenAITransform(found, limits, HEAD.id).whole(answer)
+    found = CollectingWriter()
+    OpenAITransform(found, limits, HEAD.id).transform_whole(answer)
     return chat_completion(found, HEAD)
 
 
@@ -360,4 +360,4 @@ def test_a_response_that_breaks_off_ends_with_an_error_that_clients_raise() -> N
 
 def test_a_whole_answer_that_breaks_off_raises() -> None:
     with pytest.raises(ApiError):
-        OpenAITransform(Said()).finish()
+        OpenAITransform(CollectingWriter()).finish()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.models.token_counts import estimate
+from aiworker.models.token_counts import estimate_message
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import cited, messages, plain, search_query_messages
 
@@ -48,14 +48,14 @@ def test_the_last_passages_give_way() -> None:
     sent, shown = messages("How?", [], given, 1000)
     assert 0 < len(shown) < 5
     assert shown == given[: len(shown)]
-    assert sum(map(estimate, sent)) <= 1000
+    assert sum(map(estimate_message, sent)) <= 1000
 
 
 def test_a_passage_too_long_ends_with_a_sentence() -> None:
     sent, [shown] = messages("How?", [], [passage("This is one of the sentences. " * 200)], 800)
     assert shown.text.endswith("sentences.")
     assert 10 < shown.text.count("sentences.") < 200
-    assert sum(map(estimate, sent)) <= 800
+    assert sum(map(estimate_message, sent)) <= 800
 
 
 def test_where_there_is_no_room_there_is_no_passage() -> None:
@@ -74,7 +74,7 @@ def test_history_comes_between_and_does_not_crowd_out_passages() -> None:
     assert sent[1:-1] == history[-len(sent) + 2 :]
     assert sent[1]["role"] == "user"
     assert len(shown) == 1
-    assert sum(map(estimate, sent)) <= 2000
+    assert sum(map(estimate_message, sent)) <= 2000
     assert "evil" not in str(sent)
 
 

@@ -65,15 +65,15 @@ def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> 
 
 def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
     log = RequestLog("POST", request_id="req_1")
-    log.left()
-    log.ended(StreamOutcome(client_disconnected=False))
+    log.finish_disconnected()
+    log.finish(StreamOutcome(client_disconnected=False))
     [written] = capsys.readouterr().out.splitlines()
     assert json.loads(written)["client_left"] is True
 
 
 def test_a_defect_of_a_stream_is_in_its_line_without_its_message(capsys: pytest.CaptureFixture[str]) -> None:
     for repeats, message in (("off", "KeyError"), ("errors", "KeyError: 'a secret'")):
-        RequestLog("POST", request_id="req_1", repeats=repeats).ended(
+        RequestLog("POST", request_id="req_1", log_prompts=repeats).finish(
             StreamOutcome(client_disconnected=False, defect=KeyError("a secret"))
         )
         told = json.loads(capsys.readouterr().out)
@@ -89,13 +89,13 @@ def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[st
             written.append((index, list(texts), list(numbers)))
 
     log = RequestLog("POST", Written(), route="/chat", caller="shop")
-    log.asks({})
-    log.answered("@cf/a/b", 0.25, "MISS")
-    log.used({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)
-    log.begins(200)
-    log.ended(StreamOutcome(client_disconnected=False))
+    log.record_call({})
+    log.record_answer("@cf/a/b", 0.25, "MISS")
+    log.record_usage({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)
+    log.record_head(200)
+    log.finish(StreamOutcome(client_disconnected=False))
     [(index, texts, numbers)] = written
     assert (index, texts) == ("shop", ["/chat", "200", "", "@cf/a/b", "MISS"])
     assert numbers[1:] == [250, 7, 0.5, 1]
-    RequestLog(analytics=Written()).left()
+    RequestLog(analytics=Written()).finish_disconnected()
     assert written[1] == ("", ["", "", "", "", ""], [written[1][2][0], 0, 0, 0, 0])

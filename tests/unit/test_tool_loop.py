@@ -48,7 +48,7 @@ async def test_and_goes_on_with_what_it_has_begun() -> None:
     whole, loop = await run(ai, FIRST, SECOND)
     assert ai.models == [FIRST, SECOND, SECOND]
     assert whole["choices"][0]["message"]["content"] == "Now"
-    assert [message["role"] for message in loop.said] == ["assistant", "tool", "assistant"]
+    assert [message["role"] for message in loop.messages] == ["assistant", "tool", "assistant"]
 
 
 async def test_should_it_fail_later_a_model_of_its_dialect_goes_on() -> None:
@@ -63,7 +63,7 @@ async def test_should_it_fail_later_a_model_of_its_dialect_goes_on() -> None:
 async def test_a_stream_that_ends_without_saying_so_is_not_the_whole() -> None:
     frames = 'data: {"response":"The time"}\n\ndata: {"response":" is"}\n\n'
     loop = a_loop(FakeAi(FakeAnswer(200, frames, content_type="text/event-stream")), NATIVE, stream=True)
-    await loop.begin()
+    await loop.start_round()
     sent: list[str] = []
 
     async def receive() -> None:
@@ -73,4 +73,4 @@ async def test_a_stream_that_ends_without_saying_so_is_not_the_whole() -> None:
     with pytest.raises(ApiError, match="ended early"):
         await receive()
     assert "".join(sent) == frames
-    assert loop.said == []
+    assert loop.messages == []

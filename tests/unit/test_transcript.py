@@ -19,12 +19,12 @@ def texts(heard: Transcript) -> list[str]:
 
 def nova(*words: dict[str, Any], **channel: Any) -> Transcript:
     alternative = {"transcript": "text", "confidence": 1, "words": list(words)}
-    return transcript.of_nova({"results": {"channels": [{"alternatives": [alternative], **channel}]}})
+    return transcript.read_nova({"results": {"channels": [{"alternatives": [alternative], **channel}]}})
 
 
 def test_words_become_segments_by_sentences_and_pauses() -> None:
     words = [word("Yes.", 0, 1), word("I", 1, 2), word("do", 2, 3), word("and", 4.5, 5), word("so", 5.5, 6)]
-    heard = transcript.of_whisper({"text": " Yes. I do and so", "words": words})
+    heard = transcript.read_whisper({"text": " Yes. I do and so", "words": words})
     assert heard.text == "Yes. I do and so"
     assert heard.segments == [
         {"start": 0, "end": 1, "text": "Yes."},
@@ -34,7 +34,7 @@ def test_words_become_segments_by_sentences_and_pauses() -> None:
 
 
 def test_who_never_ends_a_sentence_is_parted_all_the_same() -> None:
-    heard = transcript.of_whisper({"text": "", "words": [word("na", n, n + 1) for n in range(50)]})
+    heard = transcript.read_whisper({"text": "", "words": [word("na", n, n + 1) for n in range(50)]})
     assert [len(text.split()) for text in texts(heard)] == [20, 20, 10]
 
 
@@ -51,7 +51,7 @@ def test_speakers_are_told_apart_and_words_written_as_in_a_text() -> None:
 
 
 def test_whisper_turbo_tells_segments_language_and_duration() -> None:
-    heard = transcript.of_whisper_turbo(
+    heard = transcript.read_whisper_turbo(
         {
             "transcription_info": {"language": "fr", "duration": 2.5},
             "text": " Bonjour.",
@@ -64,13 +64,13 @@ def test_whisper_turbo_tells_segments_language_and_duration() -> None:
 
 
 INCOMPLETE: list[tuple[Callable[[dict[str, Any]], Transcript], dict[str, Any]]] = [
-    (transcript.of_whisper, {}),
-    (transcript.of_whisper, {"text": None, "words": None}),
-    (transcript.of_whisper, {"text": "", "words": [{"word": "a"}, {"start": None, "end": 1}]}),
-    (transcript.of_whisper_turbo, {"segments": [{"text": "a"}], "transcription_info": None}),
-    (transcript.of_nova, {"results": {}}),
-    (transcript.of_nova, {"results": {"channels": []}}),
-    (transcript.of_nova, {"results": {"channels": [{"alternatives": []}]}}),
+    (transcript.read_whisper, {}),
+    (transcript.read_whisper, {"text": None, "words": None}),
+    (transcript.read_whisper, {"text": "", "words": [{"word": "a"}, {"start": None, "end": 1}]}),
+    (transcript.read_whisper_turbo, {"segments": [{"text": "a"}], "transcription_info": None}),
+    (transcript.read_nova, {"results": {}}),
+    (transcript.read_nova, {"results": {"channels": []}}),
+    (transcript.read_nova, {"results": {"channels": [{"alternatives": []}]}}),
 ]
 
 
@@ -85,7 +85,7 @@ def test_pieces_are_put_together_in_their_order() -> None:
     first = Transcript("One.", [{"start": 0, "end": 1, "text": "One."}], [word("One.", 0, 1)], None, 9)
     silent = Transcript("", [], [], "en", 9)
     last = Transcript("Zwei.", [{"start": 0.5, "end": 1, "text": "Zwei."}], [word("Zwei.", 0.5, 1)], "de", 9)
-    whole = transcript.joined([first, silent.later(60), last.later(119.87654)])
+    whole = transcript.join([first, silent.shift(60), last.shift(119.87654)])
     assert whole.text == "One. Zwei."
     assert whole.words == [word("One.", 0, 1), word("Zwei.", 120.377, 120.877)]
     assert whole.segments[1] == {"start": 120.377, "end": 120.877, "text": "Zwei."}
@@ -94,5 +94,5 @@ def test_pieces_are_put_together_in_their_order() -> None:
 
 def test_subtitles_go_on_past_an_hour() -> None:
     cue = {"start": 3599.9996, "end": 3661.5, "text": "a --> b"}
-    assert transcript.vtt([cue]) == "WEBVTT\n\n01:00:00.000 --> 01:01:01.500\na --&gt; b\n"
-    assert transcript.vtt([]) == "WEBVTT\n"
+    assert transcript.to_vtt([cue]) == "WEBVTT\n\n01:00:00.000 --> 01:01:01.500\na --&gt; b\n"
+    assert transcript.to_vtt([]) == "WEBVTT\n"

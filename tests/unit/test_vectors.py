@@ -70,7 +70,7 @@ def test_the_order_of_keys_and_spaces_do_not_matter(body: str) -> None:
     found = read(body)
     assert rows(found) == DATA
     assert (found.count, found.dimensions) == (2, 3)
-    assert dict(found.said) == {
+    assert dict(found.extra) == {
         name: value for name, value in json.loads(body).items() if name not in ("shape", "data")
     }
 
@@ -79,7 +79,7 @@ def test_the_order_of_keys_and_spaces_do_not_matter(body: str) -> None:
 def test_many_vectors_are_found_by_the_answer_s_ends(indent: int | None) -> None:
     found = read(json.dumps({"shape": [100, 768], "data": LONG, "pooling": "mean"}, indent=indent))
     assert rows(found) == LONG
-    assert found.said == {"pooling": "mean"}
+    assert found.extra == {"pooling": "mean"}
     assert rows(read(json.dumps({"data": LONG, "shape": [100, 768]}, indent=indent))) == LONG
 
 

@@ -57,13 +57,13 @@ def plain(samples: bytes, coding: int = PCM, channels: int = 1, rate: int = 8000
 
 
 def found(payload: Any) -> Wave:
-    wave = wav.read(payload)
+    wave = wav.read_header(payload)
     assert wave
     return wave
 
 
 def cut(payload: Any, most_bytes: int = 4 * MIB) -> list[Piece]:
-    return wav.pieces(payload, found(payload), most_bytes)
+    return wav.split(payload, found(payload), most_bytes)
 
 
 def samples_of(payload: Any, piece: Piece) -> bytes:
@@ -99,7 +99,7 @@ def test_the_length_is_told_by_the_header(
     wave = found(file(header(coding, channels, rate, width), chunk(b"data", content)))
     assert (wave.coding, wave.channels, wave.rate, wave.frame) == (coding, channels, rate, channels * width)
     assert wave.seconds == pytest.approx(1.5, abs=1e-4)
-    assert wave.can_be_cut
+    assert wave.is_splittable
 
 
 def test_other_chunks_are_stepped_over_odd_ones_with_their_padding() -> None:
@@ -149,7 +149,7 @@ def test_compressed_sound_has_a_length_and_is_not_cut() -> None:
 )
 def test_what_cannot_be_read_is_left_to_the_model(content: bytes) -> None:
     payload: Any = FakePayload(content)
-    assert wav.read(payload) is None
+    assert wav.read_header(payload) is None
     assert payload.bytes_read < 2000
 
 
@@ -177,7 +177,7 @@ def test_the_pieces_are_the_whole_whatever_it_is(seed: int) -> None:
         size = piece.part.end - piece.part.start
         assert size <= min(most, PIECE_SECONDS * rate * frame)
         assert size >= min(most, PIECE_SECONDS * rate * frame) / 6 - frame
-        assert piece.begins == (piece.part.start - found(payload).start) / frame / rate
+        assert piece.start_seconds == (piece.part.start - found(payload).start) / frame / rate
         own = found(FakePayload(piece.part.head + samples_of(payload, piece)))
         assert (own.coding, own.channels, own.rate, own.frame) == (coding, channels, rate, frame)
         assert own.end - own.start == size
@@ -191,34 +191,34 @@ def test_it_is_cut_in_the_pause(coding: int, channels: int, rate: int, width: in
     loud, pause = noise(52, coding, channels, rate, width), silence(0.4, channels, rate, width)
     payload = plain(loud + pause + loud, coding, channels, rate, width)
     first, second = cut(payload, 100 * MIB)
-    assert first.begins == 0
-    assert 52.09 <= second.begins <= 52.31
+    assert first.start_seconds == 0
+    assert 52.09 <= second.start_seconds <= 52.31
 
 
 def test_of_two_pauses_the_quieter_one() -> None:
     quiet = b"\x7f\x80\x81" * 1333
     loud = noise(53, width=1)
     payload = plain(loud + silence(0.5, width=1) + noise(3, width=1) + quiet + loud, width=1)
-    assert 53 <= cut(payload)[1].begins <= 53.5
+    assert 53 <= cut(payload)[1].start_seconds <= 53.5
 
 
 def test_the_closure_of_a_consonant_is_no_pause() -> None:
     """0.1 s of silence, between the hiss of 0.4 s in which nobody speaks and more speech."""
     hiss = struct.pack("<4h", -300, 200, 300, -100) * 800
     payload = plain(noise(52) + silence(0.1) + noise(3) + hiss + noise(50))
-    assert 55.1 <= cut(payload)[1].begins <= 55.5
+    assert 55.1 <= cut(payload)[1].start_seconds <= 55.5
 
 
 def test_a_voice_in_the_second_channel_is_heard() -> None:
     """The first channel is silent throughout; in the second is a pause."""
     second = [*noise(55, width=1), *silence(0.4, width=1), *noise(20, width=1)]
     samples = bytes(sample for pair in ((128, other) for other in second) for sample in pair)
-    assert 55.09 <= cut(plain(samples, channels=2, width=1))[1].begins <= 55.31
+    assert 55.09 <= cut(plain(samples, channels=2, width=1))[1].start_seconds <= 55.31
 
 
 def test_the_last_piece_is_no_snippet() -> None:
     *_, last = cut(plain(noise(60.2)))
-    assert last.begins <= 50.2
+    assert last.start_seconds <= 50.2
 
 
 def test_only_the_surroundings_of_the_cuts_are_read() -> None:

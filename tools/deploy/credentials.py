@@ -96,10 +96,10 @@ def _check_sizes(values: Mapping[str, str], file: str) -> None:
             f"{file} has too many keys: a secret has room for {keys.MAX_SECRET_BYTES:,} bytes. Revoke some with "
             "scripts/keys revoke."
         )
-    if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < browser_tokens.SHORTEST_SECRET:
+    if TOKEN_SECRET in values and len(values[TOKEN_SECRET]) < browser_tokens.MIN_SECRET_LENGTH:
         raise DeployError(
-            f"TOKEN_SECRET in {file} is shorter than {browser_tokens.SHORTEST_SECRET} characters: remove the line, and "
-            "a new one is made."
+            f"TOKEN_SECRET in {file} is shorter than {browser_tokens.MIN_SECRET_LENGTH} characters: remove the line, "
+            "and a new one is made."
         )
 
 
@@ -190,14 +190,14 @@ def _token(maker: Key, audience: str, secret: str) -> str:
     now = int(time.time())
     token = browser_tokens.Token(
         key=maker.name,
-        mark=maker.mark,
+        fingerprint=maker.fingerprint,
         audience=audience,
         scopes=CHECK_SCOPES,
         tenant=CHECK,
         issued=now - browser_tokens.LEEWAY,  # this machine's clock may be ahead of Cloudflare's
         expires=now + TOKEN_SECONDS,
     )
-    return browser_tokens.write(token, secret)
+    return browser_tokens.sign(token, secret)
 
 
 def _can_check(key: Key) -> bool:

@@ -58,7 +58,7 @@ class Key:
     """What its calls may cost in a day of UTC; None for as much as they like."""
 
     @property
-    def mark(self) -> str:
+    def fingerprint(self) -> str:
         """What tokens carry of it, so that they end with it and not with its name, which the next key may have."""
         return self.sha256[:16]
 
@@ -122,10 +122,10 @@ class Caller:
     key: Key | None = None
     has_token: bool = False
 
-    def may(self, scope: str) -> bool:
+    def has_scope(self, scope: str) -> bool:
         return scope in ("open", "any") or scope in self.scopes or ADMIN in self.scopes
 
-    def the_tenant(self, asked: str | None) -> str:
+    def resolve_tenant(self, asked: str | None) -> str:
         """Whose documents this request is about. Raises ApiError `forbidden` for those of another."""
         if self.tenant is None or asked == self.tenant:
             return asked or DEFAULT_TENANT
@@ -133,7 +133,7 @@ class Caller:
             raise ApiError("forbidden", f"This key is for the tenant {self.tenant} only.", param="tenant")
         return self.tenant
 
-    def conversation(self, conversation_id: str) -> str:
+    def conversation_key(self, conversation_id: str) -> str:
         """A name for the conversation that no other tenant's and no other user's can have."""
         if self.tenant is None:
             return conversation_id
@@ -168,7 +168,7 @@ def identify(request: Request, policy: Policy, scope: str, now: float) -> Caller
     if scope == "open":
         return ANYBODY
     caller = _known(request, policy, now)
-    if not caller.may(scope):
+    if not caller.has_scope(scope):
         who = "Without a key, requests have" if caller.key is None else f"The key {caller.name} has"
         has = ", ".join(sorted(caller.scopes)) or "none"
         raise ApiError("forbidden", f"This route needs the scope {scope}. {who}: {has}.")
@@ -190,7 +190,7 @@ def _known(request: Request, policy: Policy, now: float) -> Caller:
         )
     if credential is None:
         raise _unauthorized("Send an API key: authorization: Bearer KEY, or x-api-key: KEY.")
-    if browser_tokens.looks_like_one(credential):
+    if browser_tokens.looks_like_token(credential):
         return _by_token(credential, request, policy, now)
     known = _by_key(credential, policy.keys, now)
     if known is None:
@@ -202,7 +202,7 @@ def _proven(credential: str | None, request: Request, policy: Policy, now: float
     """Who it is, where nobody has to say. None for a key that is none: clients that insist on one send any."""
     if not credential:
         return None
-    if browser_tokens.is_ours(credential, policy.token_secret):
+    if browser_tokens.is_signed(credential, policy.token_secret):
         return _by_token(credential, request, policy, now)
     return _by_key(credential, policy.keys, now)
 
@@ -243,10 +243,10 @@ def _caller(key: Key, now: float) -> Caller:
 
 def _by_token(credential: str, request: Request, policy: Policy, now: float) -> Caller:
     try:
-        token = browser_tokens.read(credential, policy.token_secret, request.origin, now)
+        token = browser_tokens.verify(credential, policy.token_secret, request.origin, now)
     except browser_tokens.InvalidToken as error:
         raise _unauthorized(str(error)) from None
-    key = next((each for each in policy.keys if each.name == token.key and each.mark == token.mark), None)
+    key = next((each for each in policy.keys if each.name == token.key and each.fingerprint == token.fingerprint), None)
     if key is None:
         raise _unauthorized("The API key that made this token was revoked.")
     if token.origin and not _is_from(request, token.origin):
@@ -255,7 +255,7 @@ def _by_token(credential: str, request: Request, policy: Policy, now: float) -> 
     if owner.tenant not in (None, token.tenant):
         raise _unauthorized(f"The API key that made this token is now for another tenant than {token.tenant}.")
     # a key that has been given less since then has no more to give
-    scopes = token.scopes - {ADMIN} if owner.may(ADMIN) else token.scopes & owner.scopes
+    scopes = token.scopes - {ADMIN} if owner.has_scope(ADMIN) else token.scopes & owner.scopes
     return Caller(key.name, scopes, token.tenant, token.subject, key, has_token=True)
 
 

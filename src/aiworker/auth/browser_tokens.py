@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
-LONGEST = 4_096
+MAX_LENGTH = 4_096
 """Characters."""
 LEEWAY = 30
 """Seconds by which the clocks of two machines may differ."""
-SHORTEST_SECRET = 32
+MIN_SECRET_LENGTH = 32
 """Characters. Whoever has a token can try secrets at home: it must not be one that people make up (RFC 7518, 3.2)."""
 
 
@@ -29,7 +29,7 @@ class InvalidToken(Exception):  # noqa: N818 - a sentence for the client
 class Token:
     key: str
     """Name of the key that has made it."""
-    mark: str
+    fingerprint: str
     """`Key.mark` of it."""
     audience: str
     """Origin of the Worker that it is for."""
@@ -44,14 +44,14 @@ class Token:
     """The user that it is for, by a name of the key's owner."""
 
 
-def looks_like_one(credential: str) -> bool:
+def looks_like_token(credential: str) -> bool:
     return credential.startswith("eyJ") and credential.count(".") == 2
 
 
-def write(token: Token, secret: str) -> str:
+def sign(token: Token, secret: str) -> str:
     claims: dict[str, Any] = {
         "iss": token.key,
-        "key": token.mark,
+        "key": token.fingerprint,
         "aud": token.audience,
         "scope": " ".join(sorted(token.scopes)),
         "tenant": token.tenant,
@@ -64,17 +64,17 @@ def write(token: Token, secret: str) -> str:
     return f"{HEADER}.{payload}.{_signature(payload, secret)}"
 
 
-def is_ours(text: str, secret: str) -> bool:
+def is_signed(text: str, secret: str) -> bool:
     """Whether it was signed with the secret, whatever it says."""
-    if not (secret and looks_like_one(text) and len(text) <= LONGEST):
+    if not (secret and looks_like_token(text) and len(text) <= MAX_LENGTH):
         return False
     header, payload, signature = text.split(".")
     return header == HEADER and hmac.compare_digest(signature.encode(), _signature(payload, secret).encode())
 
 
-def read(text: str, secret: str, audience: str, now: float) -> Token:
+def verify(text: str, secret: str, audience: str, now: float) -> Token:
     """Raises InvalidToken if it was not signed with the secret for that audience, or is over. now: as `expires`."""
-    if not is_ours(text, secret):
+    if not is_signed(text, secret):
         raise InvalidToken("This token was not made by this Worker.")
     try:
         token = _claimed(json.loads(_decoded(text.split(".")[1])))
@@ -99,7 +99,7 @@ def _claimed(claims: dict[str, Any]) -> Token:
     """Raises KeyError, TypeError, ValueError or OverflowError for the claims of a token that is not one of these."""
     return Token(
         key=_text(claims["iss"]),
-        mark=_text(claims["key"]),
+        fingerprint=_text(claims["key"]),
         audience=_text(claims["aud"]),
         scopes=frozenset(_text(claims["scope"]).split()),
         tenant=_text(claims["tenant"]),

@@ -17,7 +17,7 @@ PERIOD = 10
 """Seconds: `period` of the rate limits in wrangler.jsonc, which a Worker cannot read."""
 
 
-async def admit(context: Context, rate: Rate) -> None:
+async def check_rate(context: Context, rate: Rate) -> None:
     """Raises ApiError `rate_limited` if the caller has sent too many requests of that cost."""
     limiter = context.rate_limiters.get(rate)
     if limiter is None or not context.settings.rate_limits:

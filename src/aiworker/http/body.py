@@ -89,7 +89,7 @@ async def parse_form(
     found = {name: value for name, value in form.items() if not isinstance(value, str)}
     unknown = sorted(set(found) - set(files))
     if unknown:
-        name = clipped(unknown[0])
+        name = clip(unknown[0])
         raise ApiError(
             "invalid_request", f"{name} is not a file that this route takes: send {' or '.join(files)}.", param=name
         )
@@ -154,7 +154,7 @@ def media_type(request: Request) -> str:
     return (request.header("content-type") or "").partition(";")[0].strip().lower()
 
 
-def clipped(text: str) -> str:
+def clip(text: str) -> str:
     """What a client has sent, short enough to be sent back."""
     return text if len(text) <= 100 else f"{text[:99]}…"
 
@@ -177,7 +177,7 @@ def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
 def _path(detail: ErrorDetails) -> str | None:
     """`messages.0.content`, without the branches of unions."""
     parts = [str(part) for part in detail["loc"]]
-    return clipped(".".join(part for part in parts if not _is_branch(part))) or None
+    return clip(".".join(part for part in parts if not _is_branch(part))) or None
 
 
 def _is_branch(part: str) -> bool:

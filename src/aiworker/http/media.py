@@ -23,12 +23,12 @@ SOUNDS: dict[str, Looks] = {
 }
 
 
-def image_type(head: bytes) -> str | None:
+def detect_image_type(head: bytes) -> str | None:
     """The media type of an image that begins like this; None if it is none that the models know."""
     return _first(IMAGES, head)
 
 
-def sound_type(head: bytes) -> str | None:
+def detect_sound_type(head: bytes) -> str | None:
     """As `image_type`, of a sound."""
     return _first(SOUNDS, head)
 

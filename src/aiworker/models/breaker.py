@@ -33,7 +33,7 @@ class Breaker:
     def __init__(self) -> None:
         self._troubles: dict[str, _Trouble] = {}
 
-    def admit(self, model: str) -> bool:
+    def allow(self, model: str) -> bool:
         """Let a call pass; whether it is a trial. Raises ApiError `unavailable` for a model that is left alone."""
         trouble, now = self._troubles.get(model), time.monotonic()
         if trouble is None or trouble.rests_until is None:
@@ -45,18 +45,18 @@ class Breaker:
         trouble.rests_until = now + REST  # this call is the trial; the others wait for how it ends
         return True
 
-    def undecided(self, model: str) -> None:
+    def cancel_trial(self, model: str) -> None:
         """The trial has told nothing of the model, as when its request was a bad one: the next call is another."""
         if (trouble := self._troubles.get(model)) and trouble.rests_until is not None:
             trouble.rests_until = time.monotonic()
 
-    def failed(self, model: str) -> None:
+    def record_failure(self, model: str) -> None:
         trouble, now = self._troubles.setdefault(model, _Trouble()), time.monotonic()
         trouble.failures = [when for when in (*trouble.failures, now) if now - when <= WITHIN]
         if trouble.rests_until is not None or len(trouble.failures) >= FAILURES:
             trouble.rests_until = now + REST
 
-    def succeeded(self, model: str) -> None:
+    def record_success(self, model: str) -> None:
         self._troubles.pop(model, None)
 
     @property

@@ -159,7 +159,7 @@ def check_window(model: Model, texts: Iterable[str], answer: int, param: str) ->
 
     Other texts may be too much all the same: only the model can count exactly.
     """
-    needed = sum(map(token_counts.at_least, texts)) + answer
+    needed = sum(map(token_counts.lower_bound, texts)) + answer
     if model.context_window and needed > model.context_window:
         raise ApiError(
             "context_exceeded",

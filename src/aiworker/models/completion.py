@@ -108,7 +108,7 @@ def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
     return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"
 
 
-def broken_off(request_id: str) -> Callable[[str], str]:
+def failure_formatter(request_id: str) -> Callable[[str], str]:
     """What makes the end of a stream that has broken off, of the reason."""
 
     def end(reason: str) -> str:

@@ -56,17 +56,17 @@ MARK = _first_characters(_THOUGHTS)
 MARK_BUT_THOUGHTS = _first_characters({})
 
 
-def plain(text: str, *, keeps_thoughts: bool = False) -> str:
+def neutralize(text: str, *, keep_reasoning: bool = False) -> str:
     """The text with a space in each mark of a chat template; the same text if it has none.
 
     keeps_thoughts: leave `<think>` as it is, of an earlier answer: templates cut off what a model has thought there.
     """
     if "<" not in text and "[" not in text and "｜" not in text:  # noqa: RUF001
         return text
-    return (MARK_BUT_THOUGHTS if keeps_thoughts else MARK).sub(r"\g<0> ", text)
+    return (MARK_BUT_THOUGHTS if keep_reasoning else MARK).sub(r"\g<0> ", text)
 
 
-def plain_inputs(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+def neutralize_inputs(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a model of a task of TEMPLATED is sent, with all texts `plain`; as it is if it goes past the template.
 
     Not the calls of tools that the model has made, which are JSON of its own.
@@ -81,19 +81,19 @@ def _messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _message(message: dict[str, Any]) -> dict[str, Any]:
-    keeps_thoughts = message.get("role") == "assistant"
+    keep_reasoning = message.get("role") == "assistant"
     content: Any = message.get("content")
     if isinstance(content, list):
         content = [_part(part) for part in cast("list[dict[str, Any]]", content)]
     elif isinstance(content, str):
-        content = plain(content, keeps_thoughts=keeps_thoughts)
-    named = {"name": plain(message["name"])} if "name" in message else {}
+        content = neutralize(content, keep_reasoning=keep_reasoning)
+    named = {"name": neutralize(message["name"])} if "name" in message else {}
     return {**message, **named, "content": content}
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
     # an image's data URI has no marks in it, and may be long
-    return {**part, "text": plain(part["text"])} if "text" in part else part
+    return {**part, "text": neutralize(part["text"])} if "text" in part else part
 
 
 def _described(tool: Any) -> Any:
@@ -103,10 +103,10 @@ def _described(tool: Any) -> Any:
     if not isinstance(tool, dict):
         return tool
     return {
-        name: plain(value) if name == "description" and isinstance(value, str) else _described(value)
+        name: neutralize(value) if name == "description" and isinstance(value, str) else _described(value)
         for name, value in cast("dict[str, Any]", tool).items()
     }
 
 
-PARTS = {"prompt": plain, "messages": _messages, "tools": _described}
+PARTS = {"prompt": neutralize, "messages": _messages, "tools": _described}
 """Input that has texts in it → what makes them plain."""

@@ -60,7 +60,7 @@ def _of_text(model: Model, inputs: Inputs) -> float:
 def _read(fields: Mapping[str, Any]) -> int:
     messages = cast("list[Mapping[str, Any]]", fields.get("messages") or [])
     others = {name: value for name, value in fields.items() if name != "messages"}
-    read = sum(map(token_counts.estimate, messages)) + token_counts.estimate_text(
+    read = sum(map(token_counts.estimate_message, messages)) + token_counts.estimate_text(
         json.dumps(others, ensure_ascii=False)
     )
     # a reranker reads the query again with each text

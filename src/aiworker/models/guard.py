@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, cast
 
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
-from aiworker.conversations import recent
+from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, token_counts
 from aiworker.models.catalogue import Model
@@ -22,8 +22,8 @@ from aiworker.models.completion import DONE, Completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.models.openai_stream import broken_off
-from aiworker.models.stream_epilogue import said_in
+from aiworker.models.openai_stream import broken_stream_error
+from aiworker.models.stream_epilogue import read_completion
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",
@@ -67,8 +67,8 @@ async def check_input(
     """
     if "input" not in resources.settings.guarded:
         return
-    model, sent = _guard(resources), turns(messages[stored:])
-    if len(recent(sent, _room(model))) < len(sent):  # else what pushes a question out of its sight goes unjudged
+    model, sent = _guard(resources), to_turns(messages[stored:])
+    if len(select_recent(sent, _room(model))) < len(sent):  # else what pushes a question out of its sight goes unjudged
         raise ApiError("context_exceeded", f"The request is too long for {model.id}, which judges it.")
     await _check(resources, "input", messages, gateway)
 
@@ -96,9 +96,9 @@ async def screen_response(
         said = Completion()
         said.add(await given.object())
     elif body.rstrip().endswith(DONE):
-        said = said_in(body.encode())
+        said = read_completion(body.encode())
     else:
-        raise broken_off("it ended early")
+        raise broken_stream_error("it ended early")
     try:
         await check_output(resources, messages, [said.message(with_reasoning=True)], gateway)
     except ApiError:
@@ -111,17 +111,17 @@ async def screen_response(
 
 
 async def _check(resources: Resources, side: str, messages: Messages, gateway: GatewayOptions | None) -> None:
-    judged = turns(messages)
+    judged = to_turns(messages)
     if not judged:
         return
     model = _guard(resources)
     # an answer that is too long even so is refused upstream
-    inputs = {"messages": recent(judged, _room(model)) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
+    inputs = {"messages": select_recent(judged, _room(model)) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
     given = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
     whole = await given.object()
     given.record_usage(whole.get("usage") or {})
-    verdict = read(whole.get("response"))
+    verdict = read_verdict(whole.get("response"))
     if verdict is None:
         raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=given.headers)
     if not verdict.is_safe:
@@ -137,7 +137,7 @@ def _room(model: Model) -> int:
     return (model.context_window or token_counts.ANSWER_TOKENS * 8) - VERDICT_TOKENS
 
 
-def turns(messages: Messages) -> list[dict[str, Any]]:
+def to_turns(messages: Messages) -> list[dict[str, Any]]:
     """The conversation as Llama Guard takes it: texts, of user and assistant in turn, of the user first.
 
     What the system and tools say counts as the user's.
@@ -153,7 +153,7 @@ def turns(messages: Messages) -> list[dict[str, Any]]:
     return found
 
 
-def read(response: Any) -> Verdict | None:
+def read_verdict(response: Any) -> Verdict | None:
     """What the guard has answered, as text or in JSON mode; None for what is no verdict."""
     match response:
         case {"safe": bool(is_safe)}:

@@ -74,7 +74,7 @@ class JsonSchema:
             if unquote(reference) not in self._targets:
                 raise InvalidSchema(where, "must lead to a schema within this one, such as #/$defs/name")
 
-    def faults(self, value: Any) -> list[Fault]:
+    def find_faults(self, value: Any) -> list[Fault]:
         """Empty if the value fits. Raises InvalidSchema if finding out takes more than MAX_STEPS."""
         place = _Place(self._targets, [0], value, ())
         place.check(self._schema)

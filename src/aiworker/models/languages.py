@@ -30,7 +30,7 @@ INDIC = (
 """Language and script, as indictrans2 has them (`target_language` in @cloudflare/workers-types)."""
 
 
-def m2m100(language: str, param: str) -> str:
+def to_m2m100(language: str, param: str) -> str:
     """The code of a language given by code or name, in letters of either size.
 
     Raises ApiError `invalid_request` for the field `param` if M2M100 does not know it.
@@ -39,7 +39,7 @@ def m2m100(language: str, param: str) -> str:
     return _found(language, codes, param, f"one of {', '.join(M2M100)}, or its name in English")
 
 
-def indic(language: str, param: str) -> str:
+def to_indic(language: str, param: str) -> str:
     """As `m2m100`, for indictrans2."""
     return _found(language, {code.casefold(): code for code in INDIC}, param, f"one of {', '.join(INDIC)}")
 

@@ -104,18 +104,18 @@ class ModelCall:
             return await self._call_with_retries(candidate, options, has_next=has_next)
         model, breaker = candidate.model.id, self._resources.breaker
         try:
-            is_trial = breaker.admit(model)
+            is_trial = breaker.allow(model)
         except ApiError as error:
             raise CallFailure(error, is_transient=True) from None
         try:
             response = await self._call_with_retries(candidate, options, has_next=has_next)
         except CallFailure as failure:
             if failure.is_models_fault:
-                breaker.failed(model)
+                breaker.record_failure(model)
             elif is_trial:
-                breaker.undecided(model)
+                breaker.cancel_trial(model)
             raise
-        breaker.succeeded(model)
+        breaker.record_success(model)
         return response
 
     async def _call_with_retries(
@@ -138,7 +138,7 @@ class ModelCall:
     async def _attempt(self, candidate: Candidate, options: dict[str, Any], *, has_next: bool) -> ModelResponse:
         """Call one model once. Raises CallFailure."""
         model, log = candidate.model, self._resources.log
-        log.asks(candidate.inputs.fields)
+        log.record_call(candidate.inputs.fields)
         options = {**options, "rejectIfBusy": True} if has_next else options
         try:
             raw = await self._resources.ai.run(model.id, candidate.inputs, options, self._seconds_left)
@@ -151,7 +151,7 @@ class ModelCall:
         headers = self._headers(model) | _forwarded_headers(raw)
         if not 200 <= raw.status < 300:
             raise await read_failure(raw, headers)
-        log.answered(model.id, time.monotonic() - self._started, headers.get("x-gateway-cache"))
+        log.record_answer(model.id, time.monotonic() - self._started, headers.get("x-gateway-cache"))
         return ModelResponse(model, raw, headers, log)
 
     @property
@@ -168,7 +168,7 @@ class ModelCall:
         # the Response itself, whatever its status: its body need not enter Python
         options: dict[str, Any] = {"returnRawResponse": True}
         gateway, gateway_id = self._gateway, self._resources.settings.gateway_id
-        if not candidate.inputs.fit_a_gateway:
+        if not candidate.inputs.fits_gateway:
             if gateway:
                 raise ApiError(
                     "invalid_request",
@@ -244,8 +244,8 @@ def _without_control_tokens(candidate: Candidate) -> Candidate:
     """Return the candidate with texts that the model's chat template cannot take for its own."""
     if candidate.model.task not in control_tokens.TEMPLATED:
         return candidate
-    plain = control_tokens.plain_inputs(candidate.inputs.fields)
-    return replace(candidate, inputs=replace(candidate.inputs, fields=plain))
+    fields = control_tokens.neutralize_inputs(candidate.inputs.fields)
+    return replace(candidate, inputs=replace(candidate.inputs, fields=fields))
 
 
 def _waits(attempts: int) -> Iterator[float]:

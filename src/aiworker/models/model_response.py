@@ -67,7 +67,7 @@ class ModelResponse:
         """Log the tokens, and settle the reservation; return the cost in neurons, None if it is unknown."""
         reported = self.headers.get("x-neurons")
         cost = float(reported) if reported else catalogue.neurons(self.model, usage)
-        self.log.used(usage, cost)
+        self.log.record_usage(usage, cost)
         self.reservation.cost = cost
         return cost
 
@@ -92,7 +92,7 @@ def record_cost(
         cost = catalogue.neurons(responses[0].model, usage)
     if cost is None:
         cost = default
-    responses[0].log.used(usage, cost)
+    responses[0].log.record_usage(usage, cost)
     if cost is not None:
         for number, response in enumerate(responses):
             response.reservation.cost = 0 if number else cost

@@ -13,13 +13,13 @@ from typing import Any, Protocol, cast
 from aiworker.errors import ApiError
 from aiworker.models.completion import TEXTS
 
-PLAIN = re.compile(
+TEXT_FRAME = re.compile(
     rb'data: ?\{"response": ?("(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+")'
     rb'(?:, ?"p": ?"[^"\\\x00-\x1f]*+")?\}'
 )
 """A native frame with text only; `p` is padding."""
-ONE_PLAIN = re.compile(PLAIN.pattern + rb"\n\n")
-UNREADABLE = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
+SINGLE_TEXT_FRAME = re.compile(TEXT_FRAME.pattern + rb"\n\n")
+READ_ERRORS = (ValueError, TypeError, AttributeError, KeyError, IndexError, RecursionError)
 """What reading raises if a frame is no JSON, of endless depth, or of another shape than an answer."""
 
 Json = dict[str, Any]
@@ -55,7 +55,7 @@ class Limits:
     """The answer ends before the first of these."""
     max_tokens: int | None = None
     """As the model was told: an answer of so many has been cut."""
-    one_call: bool = False
+    is_single_call: bool = False
     """Leave out all tool calls but the first."""
     prompt_tokens: int = 0
     """An estimate, for models that do not count."""
@@ -64,7 +64,7 @@ class Limits:
 class OpenAITransform:
     """One answer on its way from a model of either dialect to a Writer."""
 
-    told: Callable[[Json], object] | None = None
+    on_usage: Callable[[Json], object] | None = None
     """Is called with the tokens of the whole answer."""
 
     def __init__(self, writer: Writer, limits: Limits = Limits(), answer_id: str = "") -> None:
@@ -75,7 +75,7 @@ class OpenAITransform:
         self._rest = b""
         self._has_begun = False
         self._is_over = False
-        self._until = Until(limits.stop) if limits.stop else None
+        self._stop_filter = StopFilter(limits.stop) if limits.stop else None
         self._calls: set[int] = set()
         self._pieces = 0
         """Of text, reasoning and arguments: about one a token."""
@@ -85,7 +85,7 @@ class OpenAITransform:
     def transform(self, chunk: bytes) -> bytes:
         """What becomes of the next piece of the model's stream, however the network has cut it."""
         # a model at its pace writes frame by frame, and so the network brings them
-        if self._takes_plain and not self._rest and (plain := ONE_PLAIN.fullmatch(chunk)) and chunk.isascii():
+        if self._takes_plain and not self._rest and (plain := SINGLE_TEXT_FRAME.fullmatch(chunk)) and chunk.isascii():
             return self._counted(self._writer.text(plain[1]))
         *blocks, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         return b"".join([self._frame(block) for block in blocks])
@@ -94,20 +94,20 @@ class OpenAITransform:
         """What follows when the stream has ended: nothing, if it has come to its end."""
         return b"" if self._is_over else self._broken("it ended early")
 
-    def failed(self, reason: str) -> str:
+    def fail(self, reason: str) -> str:
         """What follows when the stream has broken off."""
         return self._broken(reason).decode()
 
-    def whole(self, answer: Json) -> bytes:
+    def transform_whole(self, answer: Json) -> bytes:
         """What becomes of an answer that has come at once."""
         return b"".join(self._said(answer)) + self._end()
 
     @property
     def _takes_plain(self) -> bool:
-        return self._has_begun and self._until is None and not self._is_over
+        return self._has_begun and self._stop_filter is None and not self._is_over
 
     def _frame(self, block: bytes) -> bytes:
-        plain = PLAIN.fullmatch(block)
+        plain = TEXT_FRAME.fullmatch(block)
         if plain and self._takes_plain and _is_utf8(plain[1]):
             return self._counted(self._writer.text(plain[1]))
         lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
@@ -120,7 +120,7 @@ class OpenAITransform:
             return self._end()
         try:
             return self._read(json.loads(text))
-        except UNREADABLE:
+        except READ_ERRORS:
             return self._broken("a frame of it cannot be read")
 
     def _read(self, data: Any) -> bytes:
@@ -148,16 +148,16 @@ class OpenAITransform:
                 yield from self._call(number, call)
 
     def _text(self, text: str) -> bytes:
-        if self._until and not self._until.is_met:
-            text = self._until.feed(text)
-        elif self._until:
+        if self._stop_filter and not self._stop_filter.has_stopped:
+            text = self._stop_filter.feed(text)
+        elif self._stop_filter:
             text = ""
         return self._begun() + self._counted(self._writer.text(_literal(text))) if text else b""
 
     def _call(self, number: int, call: Json) -> Iterator[bytes]:
         function: Json = call.get("function") or call
         index: int = call["index"] if isinstance(call.get("index"), int) else number
-        if self._limits.one_call and index > 0:
+        if self._limits.is_single_call and index > 0:
             return
         if index not in self._calls and function.get("name"):
             self._calls.add(index)
@@ -181,12 +181,12 @@ class OpenAITransform:
         return written
 
     def _end(self) -> bytes:
-        held = self._until.rest() if self._until else ""
+        held = self._stop_filter.flush() if self._stop_filter else ""
         written = self._begun() + (self._writer.text(_literal(held)) if held else b"")
         self._is_over = True
         usage = self._whole_usage()
-        if self.told:
-            self.told(usage)
+        if self.on_usage:
+            self.on_usage(usage)
         return written + self._writer.end(self._reason(usage), usage)
 
     def _whole_usage(self) -> Json:
@@ -195,7 +195,7 @@ class OpenAITransform:
         return {"total_tokens": counted.get("prompt_tokens", 0) + counted.get("completion_tokens", 0), **counted}
 
     def _reason(self, usage: Json) -> str:
-        if self._until and self._until.is_met:
+        if self._stop_filter and self._stop_filter.has_stopped:
             return "stop"
         if self._finish_reason:
             return self._finish_reason
@@ -208,33 +208,33 @@ class OpenAITransform:
         if self._is_over:
             return b""
         self._is_over = True
-        return self._writer.error(broken_off(reason))
+        return self._writer.error(broken_stream_error(reason))
 
 
-def broken_off(reason: str) -> ApiError:
+def broken_stream_error(reason: str) -> ApiError:
     return ApiError("upstream_error", f"The model's answer broke off: {reason}")
 
 
-class Until:
+class StopFilter:
     """A text up to the first of some sequences, which may be spread over several pieces of it."""
 
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = sequences
         self._held = ""
-        self.is_met = False
+        self.has_stopped = False
 
     def feed(self, piece: str) -> str:
         """What is certain to come before any of the sequences."""
         text = self._held + piece
         found = [at for each in self._sequences if (at := text.find(each)) >= 0]
         if found:
-            self.is_met, self._held = True, ""
+            self.has_stopped, self._held = True, ""
             return text[: min(found)]
         held = max(_overlap(text, each) for each in self._sequences)
         self._held = text[len(text) - held :]
         return text[: len(text) - held]
 
-    def rest(self) -> str:
+    def flush(self) -> str:
         """What was held back and turned out to be no such sequence."""
         held, self._held = self._held, ""
         return held
@@ -275,7 +275,7 @@ def _literal(text: str) -> bytes:
     return json.dumps(text).encode()
 
 
-def joined(literals: Sequence[bytes]) -> str:
+def join_literals(literals: Sequence[bytes]) -> str:
     """The text of several JSON strings in a row."""
     return json.loads(b'"' + b"".join([literal[1:-1] for literal in literals]) + b'"')
 
@@ -388,7 +388,7 @@ class CompletionWriter:
 
 
 @dataclass
-class Said:
+class CollectingWriter:
     """A Writer that keeps the answer instead of writing it."""
 
     texts: list[bytes] = field(default_factory=list[bytes])
@@ -425,11 +425,11 @@ class Said:
         raise error
 
 
-def chat_completion(said: Said, head: Head, *, is_legacy: bool = False) -> Json:
-    text = joined(said.texts)
+def chat_completion(said: CollectingWriter, head: Head, *, is_legacy: bool = False) -> Json:
+    text = join_literals(said.texts)
     message: Json = {"role": "assistant", "content": text or None if said.calls else text, "refusal": None}
     if said.thoughts:
-        message["reasoning_content"] = joined(said.thoughts)
+        message["reasoning_content"] = join_literals(said.thoughts)
     finish_reason = said.finish_reason
     if said.calls and is_legacy:
         message["function_call"] = said.calls[min(said.calls)]["function"]
@@ -440,8 +440,8 @@ def chat_completion(said: Said, head: Head, *, is_legacy: bool = False) -> Json:
     return {**head.to_json("chat.completion"), "choices": [choice], "usage": said.usage}
 
 
-def text_completion(said: Said, head: Head) -> Json:
-    choice = {"index": 0, "text": joined(said.texts), "logprobs": None, "finish_reason": said.finish_reason}
+def text_completion(said: CollectingWriter, head: Head) -> Json:
+    choice = {"index": 0, "text": join_literals(said.texts), "logprobs": None, "finish_reason": said.finish_reason}
     return {**head.to_json("text_completion"), "choices": [choice], "usage": said.usage}
 
 

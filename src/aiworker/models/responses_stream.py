@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.models.openai_stream import Json, joined
+from aiworker.models.openai_stream import Json, join_literals
 
 
 @dataclass
@@ -95,7 +95,7 @@ class ResponsesWriter:
         item, self._item = self._item, None
         if item is None:
             return b""
-        said = joined(item.literals)
+        said = join_literals(item.literals)
         is_call = item.kind == "function_call_arguments"
         body: Json = {**item.body, "status": status}
         body |= {"arguments": said} if is_call else {"content": [_part(item.kind, said)]}

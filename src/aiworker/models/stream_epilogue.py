@@ -16,42 +16,42 @@ TAIL = 16_384
 @dataclass(frozen=True)
 class AnswerEpilogue:
     answer: ModelResponse
-    broken_off: Callable[[str], str]
+    format_failure: Callable[[str], str]
     """What its client is sent if the stream has broken off, made of the reason."""
-    keep: Callable[[Completion], Awaitable[None]] | None = None
+    on_complete: Callable[[Completion], Awaitable[None]] | None = None
     """Is given the answer if it is whole; may raise ApiError."""
 
     @property
-    def reads(self) -> int | None:
-        return None if self.keep else TAIL
+    def tail_size(self) -> int | None:
+        return None if self.on_complete else TAIL
 
-    async def whole(self, body: bytes) -> str:
+    async def finish(self, body: bytes) -> str:
         # `[DONE]` ends a stream in either dialect: without it, what has come is not the whole
         if not body.rstrip().endswith(DONE.encode()):
-            return self.broken_off("it ended early")
-        said = said_in(body) if self.keep else said_in(body, '"usage"')
+            return self.format_failure("it ended early")
+        said = read_completion(body) if self.on_complete else read_completion(body, '"usage"')
         self.answer.record_usage(said.usage)
-        if self.keep:
+        if self.on_complete:
             try:
-                await self.keep(said)
+                await self.on_complete(said)
             except ApiError as error:
-                return self.broken_off(error.message)
+                return self.format_failure(error.message)
         return ""
 
-    def failed(self, reason: str) -> str:
-        return self.broken_off(reason)
+    def fail(self, reason: str) -> str:
+        return self.format_failure(reason)
 
 
-async def relayed(streams: Streams, end: AnswerEpilogue, before: str = "") -> str | JsHandle:
+async def pipe_answer(streams: Streams, end: AnswerEpilogue, before: str = "") -> str | JsHandle:
     """`before`, the answer's own stream, and what follows it; all at once of an answer that was held."""
     answer = end.answer
     if answer.buffered is None:
         # from one JavaScript stream to the other; should the client leave, the model is cancelled
         return streams.pipe(answer.raw.body, end, before)
-    return before + answer.buffered + await end.whole(answer.buffered.encode())
+    return before + answer.buffered + await end.finish(answer.buffered.encode())
 
 
-def said_in(body: bytes, mark: str = "") -> Completion:
+def read_completion(body: bytes, mark: str = "") -> Completion:
     """What a stream says, or its end, of which a frame that has lost its beginning says nothing.
 
     mark: frames without this text are not looked into.

@@ -14,7 +14,7 @@ TEMPLATE_TOKENS = 4
 """What the chat template adds to a message, about."""
 
 
-def estimate(message: Mapping[str, Any]) -> int:
+def estimate_message(message: Mapping[str, Any]) -> int:
     """Tokens of a message, rather too many than too few."""
     content = message.get("content")
     images = 0
@@ -30,6 +30,6 @@ def estimate_text(text: str) -> int:
     return len(text.encode()) // BYTES_A_TOKEN + 1
 
 
-def at_least(text: str) -> int:
+def lower_bound(text: str) -> int:
     """A number of tokens that no tokenizer in use stays below: none puts two words into one token."""
     return len(text.split())

@@ -12,7 +12,7 @@ from aiworker.models.completion import DONE, Completion, Frames, as_frames, fram
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.models.openai_stream import broken_off
+from aiworker.models.openai_stream import broken_stream_error
 from aiworker.tools import WorkerTool
 
 
@@ -42,12 +42,12 @@ class ToolLoop:
         self._make_inputs = inputs
         self._rounds = context.settings.tool_rounds
         self._gateway = gateway
-        self.said: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         """What the model and the tools have said so far, as messages."""
-        self.spoken: list[dict[str, Any]] = []
+        self.outputs: list[dict[str, Any]] = []
         """What the model has, and what it has thought."""
 
-    async def begin(self) -> ModelResponse:
+    async def start_round(self) -> ModelResponse:
         """Ask a model for the next round: the one of the last round first, and no other dialect than its."""
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
@@ -60,7 +60,7 @@ class ToolLoop:
         return self.answer
 
     def _inputs(self, model: Model) -> dict[str, Any]:
-        inputs = self._make_inputs(model, [*self._prompts[model.id], *self.said])
+        inputs = self._make_inputs(model, [*self._prompts[model.id], *self.messages])
         if self._rounds > 0:
             inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
         return inputs
@@ -68,7 +68,7 @@ class ToolLoop:
     async def run(self) -> dict[str, Any]:
         """All rounds; the last whole answer."""
         while True:
-            await self.begin()
+            await self.start_round()
             whole = await self.answer.object()
             answer = Completion()
             answer.add(whole)
@@ -90,7 +90,7 @@ class ToolLoop:
                     if not (answer.tool_calls or is_whole):
                         yield f"{block}\n\n"
             if not is_whole:
-                raise broken_off("it ended early")
+                raise broken_stream_error("it ended early")
             self.answer.record_usage(answer.usage)
             results = await self._follow(answer)
             if not results:
@@ -98,7 +98,7 @@ class ToolLoop:
                 return
             for result in results:
                 yield frame(result, "tool")
-            await self.begin()
+            await self.start_round()
 
     async def _blocks(self) -> AsyncGenerator[str]:
         if not self.answer.is_stream:  # JSON mode of native models does not stream
@@ -113,13 +113,13 @@ class ToolLoop:
 
     async def _follow(self, answer: Completion) -> list[dict[str, Any]]:
         """Do what the model has called, all at once, and note it; empty if it has called nothing."""
-        self.said.append(answer.message())
-        self.spoken.append(answer.message(with_reasoning=True))
+        self.messages.append(answer.message())
+        self.outputs.append(answer.message(with_reasoning=True))
         # after the last round nothing is called any more, whatever the model says
         calls = list(answer.tool_calls.values()) if self._rounds >= 0 else []
         results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))
         for call, result in zip(calls, results, strict=True):
-            self.said.append({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result})
+            self.messages.append({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result})
         return [
             {"id": call.id, "name": call.name, "arguments": call.arguments, "result": result}
             for call, result in zip(calls, results, strict=True)

@@ -34,13 +34,13 @@ class Transcript:
         """When the last word ends."""
         return max((each["end"] for each in (*self.words, *self.segments)), default=None)
 
-    def later(self, seconds: float) -> "Transcript":
+    def shift(self, seconds: float) -> "Transcript":
         """The same, as part of a recording in which so much comes before."""
-        segments, words = ([_later(each, seconds) for each in times] for times in (self.segments, self.words))
+        segments, words = ([_shift(each, seconds) for each in times] for times in (self.segments, self.words))
         return Transcript(self.text, segments, words, self.language, self.duration)
 
 
-def joined(parts: Sequence[Transcript]) -> Transcript:
+def join(parts: Sequence[Transcript]) -> Transcript:
     """The transcript of a recording from those of its pieces; its language is the first that was recognised."""
     return Transcript(
         " ".join(part.text for part in parts if part.text),
@@ -50,13 +50,13 @@ def joined(parts: Sequence[Transcript]) -> Transcript:
     )
 
 
-def vtt(segments: Iterable[Timed]) -> str:
+def to_vtt(segments: Iterable[Timed]) -> str:
     """The segments as subtitles, in WebVTT."""
     cues = [f"{_clock(each['start'])} --> {_clock(each['end'])}\n{_escaped(each['text'])}\n" for each in segments]
     return "\n".join(["WEBVTT\n", *cues])
 
 
-def srt(segments: Iterable[Timed]) -> str:
+def to_srt(segments: Iterable[Timed]) -> str:
     """The segments as subtitles, in SubRip."""
     cues = [
         f"{number}\n{_clock(each['start'])} --> {_clock(each['end'])}".replace(".", ",") + f"\n{each['text']}\n"
@@ -68,17 +68,17 @@ def srt(segments: Iterable[Timed]) -> str:
 # ---- what each family of models answers --------------------------------------------------------------------------
 
 
-def of_whisper(answer: Mapping[str, Any]) -> Transcript:
+def read_whisper(answer: Mapping[str, Any]) -> Transcript:
     words = _words(answer.get("words"))
     return Transcript(_text(answer.get("text")), _segments(words), words)
 
 
-def of_english_whisper(answer: Mapping[str, Any]) -> Transcript:
-    heard = of_whisper(answer)
+def read_english_whisper(answer: Mapping[str, Any]) -> Transcript:
+    heard = read_whisper(answer)
     return Transcript(heard.text, heard.segments, heard.words, "en")
 
 
-def of_whisper_turbo(answer: Mapping[str, Any]) -> Transcript:
+def read_whisper_turbo(answer: Mapping[str, Any]) -> Transcript:
     info = _first([answer.get("transcription_info")])
     segments = objects(answer.get("segments"))
     return Transcript(
@@ -90,7 +90,7 @@ def of_whisper_turbo(answer: Mapping[str, Any]) -> Transcript:
     )
 
 
-def of_nova(answer: Mapping[str, Any]) -> Transcript:
+def read_nova(answer: Mapping[str, Any]) -> Transcript:
     results = _first([answer.get("results")])
     channel = _first(results.get("channels"))
     best = _first(channel.get("alternatives"))
@@ -153,7 +153,7 @@ def _times(given: Mapping[str, Any]) -> Timed:
     return {"start": given["start"], "end": given["end"]}
 
 
-def _later(timed: Timed, seconds: float) -> Timed:
+def _shift(timed: Timed, seconds: float) -> Timed:
     return {**timed, "start": round(timed["start"] + seconds, 3), "end": round(timed["end"] + seconds, 3)}
 
 

@@ -31,14 +31,14 @@ class Vectors:
     """JSON arrays of numbers with commas between them, without the brackets around all of them."""
     count: int
     dimensions: int
-    said: Mapping[str, Any]
+    extra: Mapping[str, Any]
     """What the answer says besides, such as `pooling`."""
     payload: Payload
     """The whole answer, and where in it the JSON array of the vectors begins and ends."""
     begin: int
     end: int
 
-    def each(self) -> Iterator[JsHandle]:
+    def split(self) -> Iterator[JsHandle]:
         """The JSON array of each vector."""
         begin = self.begin + 1
         for _ in range(self.count):
@@ -47,7 +47,7 @@ class Vectors:
             yield self.payload.view(begin, end)
             begin = end
 
-    async def each_base64(self) -> list[JsHandle]:
+    async def to_base64(self) -> list[JsHandle]:
         """Each vector as base64 of its float32, little-endian."""
         return await self.payload.floats_base64(self.begin, self.end)
 
@@ -60,8 +60,8 @@ async def read(answer: ModelResponse) -> Vectors:
     payload = await answer.raw.payload()
     begin, end = _span(payload)
     match _said(payload, begin, end):
-        case {"data": None, "shape": [int(count), int(dimensions)], **said}:
-            return Vectors(answer, payload.view(begin + 1, end - 1), count, dimensions, said, payload, begin, end)
+        case {"data": None, "shape": [int(count), int(dimensions)], **extra}:
+            return Vectors(answer, payload.view(begin + 1, end - 1), count, dimensions, extra, payload, begin, end)
         case _:
             shown = payload.read(0, min(payload.size, 100)).decode(errors="replace") or "nothing"
             raise ApiError("upstream_error", f"{answer.model.id} returned no vectors: {shown}")

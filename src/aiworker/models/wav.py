@@ -81,7 +81,7 @@ class Wave:
         return (self.end - self.start) // self.frame
 
     @property
-    def can_be_cut(self) -> bool:
+    def is_splittable(self) -> bool:
         width, rest = divmod(self.frame, self.channels)
         is_known = (self.coding, width) in SAMPLES and not rest
         return is_known and self.rate in RATES and self.channels <= MAX_CHANNELS
@@ -91,12 +91,12 @@ class Wave:
 class Piece:
     """A part of a recording that is a WAV file of its own."""
 
-    begins: float
+    start_seconds: float
     """Seconds from the recording's start."""
     part: Part
 
 
-def read(payload: Payload) -> Wave | None:
+def read_header(payload: Payload) -> Wave | None:
     """None for what is no WAV file, or one in which no sound can be found."""
     head = payload.read(0, 12)
     if head[:4] != b"RIFF" or head[8:] != b"WAVE":
@@ -130,13 +130,13 @@ def _wave(form: bytes, start: int, end: int) -> Wave | None:
     return Wave(coding, channels, rate, frame, bytes_a_second, start, start + (end - start) // frame * frame)
 
 
-def pieces(payload: Payload, wave: Wave, most_bytes: int) -> list[Piece]:
+def split(payload: Payload, wave: Wave, most_bytes: int) -> list[Piece]:
     """A recording in pieces that together are the whole, cut in pauses; none if it is short enough or cannot be cut.
 
     most_bytes: of the samples of a piece, which lasts PIECE_SECONDS at most too.
     """
     most = min(PIECE_SECONDS * wave.rate, most_bytes // wave.frame)
-    if wave.frames <= most or not wave.can_be_cut:
+    if wave.frames <= most or not wave.is_splittable:
         return []
     cuts = [0]
     while wave.frames - cuts[-1] > most:

@@ -101,9 +101,11 @@ async def _pipe(body: Any, writable: Any, epilogue: StreamEpilogue, prefix: str)
             await _send(writable, prefix)
         await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
         content = js.Uint8Array.new(await js.Response.new(buffered).arrayBuffer())
-        last = await epilogue.whole((content.subarray(-epilogue.reads) if epilogue.reads else content).to_bytes())
+        last = await epilogue.finish(
+            (content.subarray(-epilogue.tail_size) if epilogue.tail_size else content).to_bytes()
+        )
     except JsException as error:  # the model's connection broke, its time is over, or the client has gone
-        last = epilogue.failed(str(error))
+        last = epilogue.fail(str(error))
         for branch in (passed_on, buffered):  # only both stop the model
             with contextlib.suppress(JsException):
                 await branch.cancel()
@@ -119,7 +121,7 @@ async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bo
             await transformed.pipeTo(writable, preventAbort=True, preventClose=True)
             last = ""
         except JsException as error:
-            last = transform.failed(str(error))
+            last = transform.fail(str(error))
     is_complete = await _close(writable.getWriter(), last)
     if transformer.defect:
         raise transformer.defect

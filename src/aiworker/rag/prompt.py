@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
-from aiworker.conversations import recent
+from aiworker.conversations import select_recent
 from aiworker.models import control_tokens
-from aiworker.models.token_counts import estimate, estimate_text
+from aiworker.models.token_counts import estimate_message, estimate_text
 from aiworker.rag.passage import Passage
 from aiworker.rag.text_pieces import sentences
 
@@ -63,9 +63,13 @@ def messages(
     never shortened.
     """
     asked = f"Question: {plain(question).strip()}"
-    room = tokens - estimate({"role": "system", "content": RULES}) - estimate({"role": "user", "content": asked})
-    before = recent(_said(history), room // HISTORY_SHARE)
-    fitting = _fitting(passages, room - sum(map(estimate, before)))
+    room = (
+        tokens
+        - estimate_message({"role": "system", "content": RULES})
+        - estimate_message({"role": "user", "content": asked})
+    )
+    before = select_recent(_said(history), room // HISTORY_SHARE)
+    fitting = _fitting(passages, room - sum(map(estimate_message, before)))
     shown = [_quoted(number, passage) for number, passage in enumerate(fitting, 1)]
     return [
         {"role": "system", "content": RULES if fitting else NOTHING_FOUND},
@@ -97,7 +101,7 @@ def cited(text: str, count: int) -> list[int]:
 
 def plain(text: str) -> str:
     """The text without power over the prompt: without hidden characters, marks of chat templates and delimiters."""
-    text = control_tokens.plain(INVISIBLE.sub("", text))
+    text = control_tokens.neutralize(INVISIBLE.sub("", text))
     text = DELIMITER.sub(lambda mark: mark[0].translate(PLAIN_BRACKETS), text)
     return ROLE_HEADING.sub(lambda mark: mark[1] if mark[1].lower() in ROLE_WORDS else mark[0], text)
 
@@ -106,7 +110,7 @@ def _fitting(passages: Sequence[Passage], tokens: int) -> list[Passage]:
     kept: list[Passage] = []
     room = tokens
     for number, passage in enumerate(passages, 1):
-        room -= estimate({"content": _quoted(number, passage)})
+        room -= estimate_message({"content": _quoted(number, passage)})
         if room < 0:
             break
         kept.append(passage)
@@ -119,7 +123,7 @@ def _fitting(passages: Sequence[Passage], tokens: int) -> list[Passage]:
 def _shortened(passage: Passage, tokens: int) -> Passage:
     """With so many whole sentences from its start as fit."""
     text = ""
-    tokens -= estimate({"content": _quoted(1, replace(passage, text=""))})
+    tokens -= estimate_message({"content": _quoted(1, replace(passage, text=""))})
     for sentence in sentences(passage.text):
         tokens -= estimate_text(repr(plain(sentence)))
         if tokens < 0:

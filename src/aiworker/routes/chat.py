@@ -14,17 +14,17 @@ from aiworker import tools
 from aiworker.auth import limits
 from aiworker.bindings import Conversation, Inputs
 from aiworker.context import Context
-from aiworker.conversations import recent
+from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON
 from aiworker.http.messages import Response
 from aiworker.models import catalogue, guard, token_counts, tool_loop
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import EVENT_STREAM, Completion, as_frames, broken_off, frame
+from aiworker.models.completion import EVENT_STREAM, Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
 from aiworker.models.selection import text_models
-from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
+from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.routes import conversations
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
@@ -85,7 +85,7 @@ def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> l
         return None
     turn = body.turn()
     budget = (model.context_window or 1_000_000) - (body.max_tokens or token_counts.ANSWER_TOKENS)
-    kept = recent(history, budget - sum(token_counts.estimate(message) for message in turn))
+    kept = select_recent(history, budget - sum(token_counts.estimate_message(message) for message in turn))
     # the client's system messages apply to the whole conversation
     system = [message for message in turn if message["role"] == "system"]
     return [*system, *kept, *(message for message in turn if message["role"] != "system")]
@@ -107,8 +107,8 @@ async def _streamed(
         if conversation:
             await conversation.append([*body.turn(), completion.message()])
 
-    end = AnswerEpilogue(answer, broken_off(context.request_id), store if conversation else None)
-    return answer.response(await relayed(context.streams, end))
+    end = AnswerEpilogue(answer, failure_formatter(context.request_id), store if conversation else None)
+    return answer.response(await pipe_answer(context.streams, end))
 
 
 async def _with_tools(
@@ -120,17 +120,17 @@ async def _with_tools(
 ) -> Response:
     names = None if body.worker_tools is True else body.worker_tools
     prompts = {model.id: _prompt(body, model, history) or body.turn() for model in models}
-    loop = tool_loop.ToolLoop(context, models, tools.chosen(names), prompts, body.inputs, body.gateway)
+    loop = tool_loop.ToolLoop(context, models, tools.select(names), prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:
         return await _loop_buffered(context, loop, body, conversation, history)
     if body.stream:
-        first = await loop.begin()
+        first = await loop.start_round()
         return first.response(context.streams.generate(_loop_stream(context, loop, body, conversation)))
     whole = await loop.run()
     response = priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
-    await guard.check_output(context, [*history, *body.turn()], loop.spoken, body.gateway)
+    await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
     if conversation:
-        await conversation.append([*body.turn(), *loop.said])
+        await conversation.append([*body.turn(), *loop.messages])
     return response
 
 
@@ -142,7 +142,7 @@ async def _loop_stream(
             async for part in parts:
                 yield part
         if conversation:
-            await conversation.append([*body.turn(), *loop.said])
+            await conversation.append([*body.turn(), *loop.messages])
     except ApiError as error:
         yield frame(error.to_json(context.request_id), "error")
 
@@ -155,11 +155,11 @@ async def _loop_buffered(
     history: list[dict[str, Any]],
 ) -> Response:
     """Return everything `_loop_stream` would send, once it is complete and the guard has passed it."""
-    await loop.begin()
+    await loop.start_round()
     parts = [part async for part in loop.stream()]
-    await guard.check_output(context, [*history, *body.turn()], loop.spoken, body.gateway)
+    await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
     if conversation:
-        await conversation.append([*body.turn(), *loop.said])
+        await conversation.append([*body.turn(), *loop.messages])
     return loop.answer.response("".join(parts), EVENT_STREAM)
 
 

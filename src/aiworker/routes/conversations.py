@@ -47,4 +47,4 @@ def find(context: Context, conversation_id: str) -> Conversation:
     """Return the caller's conversation. Raises ApiError `not_found` for an id that cannot be one."""
     if not re.fullmatch(NAME, conversation_id):
         raise ApiError("not_found", "A conversation's id has up to 64 letters, digits, - and _.")
-    return context.conversations.find(context.caller.conversation(conversation_id))
+    return context.conversations.find(context.caller.conversation_key(conversation_id))

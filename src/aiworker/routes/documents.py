@@ -59,7 +59,7 @@ async def add_document(context: Context) -> Response:
     """
     upload = await _parse(context)
     filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
-    version = _version(upload, context.caller.the_tenant(upload.fields.tenant))
+    version = _version(upload, context.caller.resolve_tenant(upload.fields.tenant))
     same = await _unchanged(context, version)
     if same:
         if same.state == "queued":  # a crash may have come before its workflow was started
@@ -89,7 +89,7 @@ async def list_documents(context: Context, query: ListQuery) -> Response:
 
     Ordered by id, in pages.
     """
-    tenant = context.caller.the_tenant(query.tenant)
+    tenant = context.caller.resolve_tenant(query.tenant)
     versions = await store.page(context.database, tenant, query.cursor, query.limit + 1)
     page = versions[: query.limit]
     cursor = page[-1].document_id if len(versions) > query.limit else None
@@ -106,7 +106,7 @@ async def read_document(context: Context, document_id: str, query: TenantQuery) 
 
     `searchable` is true once a version of it can be found.
     """
-    tenant = context.caller.the_tenant(query.tenant)
+    tenant = context.caller.resolve_tenant(query.tenant)
     versions = await store.versions_of(context.database, tenant, _valid(document_id))
     if not versions:
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
@@ -124,7 +124,7 @@ async def delete_document(context: Context, document_id: str, query: TenantQuery
 
     Its file, its passages and its vectors.
     """
-    tenant = context.caller.the_tenant(query.tenant)
+    tenant = context.caller.resolve_tenant(query.tenant)
     if not await remove_document(context, tenant, _valid(document_id)):
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     return Response(status=204)

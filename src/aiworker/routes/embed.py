@@ -156,10 +156,10 @@ def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
         )
     limit = model.longest_text or model.context_window
     for number, text in enumerate(texts):
-        if limit and token_counts.at_least(text) > limit:
+        if limit and token_counts.lower_bound(text) > limit:
             raise ApiError(
                 "context_exceeded",
-                f"A text of at least {token_counts.at_least(text):,} tokens is too long: {model.id} takes {limit:,}.",
+                f"A text has at least {token_counts.lower_bound(text):,} tokens: {model.id} takes {limit:,}.",
                 param="text" if isinstance(body.text, str) else f"text.{number}",
             )
 
@@ -169,7 +169,7 @@ def _batches(model: Model, texts: list[str]) -> Iterator[list[str]]:
     batch: list[str] = []
     budget = _token_budget(model)
     for text in texts:
-        count = max(token_counts.estimate_text(text), token_counts.at_least(text))
+        count = max(token_counts.estimate_text(text), token_counts.lower_bound(text))
         budget -= count
         if batch and (len(batch) == model.texts_a_call or budget < 0):
             yield batch
@@ -214,7 +214,7 @@ def _usage(embedded: list[Vectors], texts: list[str]) -> dict[str, Any]:
 
 
 def _prompt_tokens(embedded: Vectors) -> int | None:
-    match embedded.said:
+    match embedded.extra:
         case {"usage": {"prompt_tokens": int(count)}}:
             return count
         case _:
@@ -228,7 +228,7 @@ def _content(embedded: list[Vectors], usage: dict[str, Any]) -> list[str | JsHan
     parts: list[str | JsHandle] = [f'{{"shape":[{count},{first.dimensions}],"data":[']
     for number, each in enumerate(embedded):
         parts += [",", each.rows] if number else [each.rows]
-    rest = {**({"pooling": first.said["pooling"]} if "pooling" in first.said else {}), "usage": usage}
+    rest = {**({"pooling": first.extra["pooling"]} if "pooling" in first.extra else {}), "usage": usage}
     return [*parts, "]," + json.dumps(rest, separators=(",", ":"))[1:]]
 
 

@@ -16,7 +16,7 @@ from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import Reply, clipped
+from aiworker.http.body import Reply, clip
 from aiworker.http.messages import Response
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
@@ -147,7 +147,7 @@ def _schema(body: ExtractRequest) -> JsonSchema:
 
 
 def _invalid_schema(error: InvalidSchema) -> ApiError:
-    where = clipped(".".join(["schema", *map(str, error.where)]))
+    where = clip(".".join(["schema", *map(str, error.where)]))
     return ApiError("invalid_request", f"{where} {error.reason}.", param=where)
 
 
@@ -197,7 +197,7 @@ def _attempt(answer: ModelResponse, completion: Completion, schema: JsonSchema) 
     except ValueError as error:
         return Attempt(answer, completion, None, [Fault("", f"is not JSON: {error}")])
     try:
-        return Attempt(answer, completion, value, schema.faults(value)[:MAX_ERRORS])
+        return Attempt(answer, completion, value, schema.find_faults(value)[:MAX_ERRORS])
     except InvalidSchema as error:
         raise _invalid_schema(error) from None
 

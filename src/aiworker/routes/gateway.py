@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, fie
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON, Reply, Schema, clipped, parse_json
+from aiworker.http.body import JSON, Reply, Schema, clip, parse_json
 from aiworker.http.messages import Response, json_response
 from aiworker.models.gateway_options import Metadata
 from aiworker.routing import Returns, route
@@ -94,4 +94,4 @@ def _valid(log_id: str) -> str:
     try:
         return TypeAdapter(LogId).validate_python(log_id)
     except ValidationError:
-        raise ApiError("not_found", f"The gateway has no log {clipped(log_id)}.") from None
+        raise ApiError("not_found", f"The gateway has no log {clip(log_id)}.") from None

@@ -125,7 +125,7 @@ def _model(context: Context, body: ImageRequest) -> Model:
 
 def _check_images(files: Mapping[str, Payload]) -> None:
     for name, payload in files.items():
-        if media.image_type(payload.read(0, media.HEAD)) is None:
+        if media.detect_image_type(payload.read(0, media.HEAD)) is None:
             raise ApiError("invalid_request", f"{name} is not a PNG, JPEG, WebP or GIF image.", param=name)
 
 
@@ -166,7 +166,7 @@ async def image_of(answer: ModelResponse) -> tuple[Payload, str]:
     """
     is_json = answer.content_type.startswith("application/json")
     image = await (answer.raw.base64_payload("image") if is_json else answer.raw.payload())
-    content_type = media.image_type(image.read(0, media.HEAD))
+    content_type = media.detect_image_type(image.read(0, media.HEAD))
     if content_type is None:
         raise ApiError("upstream_error", f"{answer.model.id} returned no image.")
     return image, content_type

@@ -102,15 +102,15 @@ async def translate(context: Context, body: TranslateRequest) -> Response:
 
 
 def _m2m100_inputs(body: TranslateRequest, texts: list[str]) -> list[dict[str, Any]]:
-    source = languages.m2m100(body.source_lang, "source_lang")
-    target = languages.m2m100(body.target_lang, "target_lang")
+    source = languages.to_m2m100(body.source_lang, "source_lang")
+    target = languages.to_m2m100(body.target_lang, "target_lang")
     return [{"text": text, "source_lang": source, "target_lang": target} for text in texts]
 
 
 def _indic_inputs(body: TranslateRequest, texts: list[str]) -> list[dict[str, Any]]:
     if body.source_lang.casefold() not in ("en", "english", "eng_latn"):
         raise ApiError("invalid_request", "source_lang must be en: the model translates from it.", param="source_lang")
-    return [{"text": texts, "target_language": languages.indic(body.target_lang, "target_lang")}]
+    return [{"text": texts, "target_language": languages.to_indic(body.target_lang, "target_lang")}]
 
 
 async def _read_translation(answer: ModelResponse) -> tuple[ModelResponse, list[str]]:

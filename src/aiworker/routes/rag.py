@@ -11,11 +11,11 @@ from aiworker.http.body import JSON
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue, guard, token_counts
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, EVENT_STREAM, Completion, as_frames, broken_off, frame
+from aiworker.models.completion import DONE, EVENT_STREAM, Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
 from aiworker.models.selection import text_models
-from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
+from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
 from aiworker.rag.retrieve import Search, retrieve
@@ -66,8 +66,8 @@ async def rag(context: Context, body: RagRequest) -> Response:
     if not said.is_stream:  # a model that ignores `stream`
         whole = await said.object()
         return priced(said.response(sources + "".join(as_frames(whole)), EVENT_STREAM), said, whole)
-    end = AnswerEpilogue(said, broken_off(context.request_id))
-    return said.response(await relayed(context.streams, end, before=sources))
+    end = AnswerEpilogue(said, failure_formatter(context.request_id))
+    return said.response(await pipe_answer(context.streams, end, before=sources))
 
 
 @route(
@@ -87,7 +87,7 @@ async def search(context: Context, body: SearchRequest) -> Response:
 
 def _search(context: Context, body: SearchOptions, query: str) -> Search:
     return Search(
-        query, context.caller.the_tenant(body.tenant), body.top_k, body.min_score, body.filter,
+        query, context.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
         by_meaning=body.stages.vector, by_words=body.stages.text, rerank=body.stages.rerank,
     )  # fmt: skip
 

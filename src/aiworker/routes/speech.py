@@ -12,7 +12,7 @@ from aiworker.bindings import Binary, Inputs, Part
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import media
-from aiworker.http.body import FORM, JSON, clipped, media_type, parse_form, parse_query
+from aiworker.http.body import FORM, JSON, clip, media_type, parse_form, parse_query
 from aiworker.http.messages import Payload, Response
 from aiworker.models import catalogue, transcript, wav
 from aiworker.models.catalogue import Model
@@ -60,12 +60,12 @@ class Listener:
 
 
 LISTENERS: Mapping[str, Listener] = {
-    "@cf/openai/whisper": Listener(transcript.of_whisper, "numbers"),
-    "@cf/openai/whisper-tiny-en": Listener(transcript.of_english_whisper, "numbers"),
+    "@cf/openai/whisper": Listener(transcript.read_whisper, "numbers"),
+    "@cf/openai/whisper-tiny-en": Listener(transcript.read_english_whisper, "numbers"),
     "@cf/openai/whisper-large-v3-turbo": Listener(
-        transcript.of_whisper_turbo, "base64", WHISPER_TURBO_TAKES, also_streams=True
+        transcript.read_whisper_turbo, "base64", WHISPER_TURBO_TAKES, also_streams=True
     ),
-    "@cf/deepgram/nova-3": Listener(transcript.of_nova, "stream", NOVA_TAKES),
+    "@cf/deepgram/nova-3": Listener(transcript.read_nova, "stream", NOVA_TAKES),
 }
 """flux is not among them: it is for talks over a WebSocket, and takes bare samples only."""
 
@@ -136,9 +136,9 @@ async def listen(context: Context, body: TranscribeRequest, model: Model, record
     else:
         calls = [Candidate(model, _whole(inputs, recording, listener, model))]
     answers = await run_all(context, calls, _heard)
-    begins = [piece.begins for piece in pieces] or [0.0]
-    parts = [heard.transcript.later(begin) for heard, begin in zip(answers, begins, strict=True)]
-    heard = parts[0] if len(parts) == 1 else transcript.joined(parts)
+    begins = [piece.start_seconds for piece in pieces] or [0.0]
+    parts = [heard.transcript.shift(begin) for heard, begin in zip(answers, begins, strict=True)]
+    heard = parts[0] if len(parts) == 1 else transcript.join(parts)
     seconds = recording.wave.seconds if recording.wave else heard.duration
     return Hearing([each.answer for each in answers], heard, seconds)
 
@@ -149,7 +149,7 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
     sent = media_type(request)
     if sent == FORM:
         if request.query:
-            name = clipped(next(iter(request.query)))
+            name = clip(next(iter(request.query)))
             raise ApiError(
                 "invalid_request", f"Send {name} as a field of the form, not in the query string.", param=name
             )
@@ -169,12 +169,12 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
 
 
 def recording_of(payload: Payload, param: str) -> Recording:
-    content_type = media.sound_type(payload.read(0, media.HEAD))
+    content_type = media.detect_sound_type(payload.read(0, media.HEAD))
     if content_type is None:
         what = "is not sound in a format that this route knows" if payload.size else "is empty"
         known = ", ".join(kind.removeprefix("audio/") for kind in media.SOUNDS)
         raise ApiError("invalid_request", f"{param} {what}: send {known}.", param=param)
-    return Recording(payload, content_type, param, wav.read(payload))
+    return Recording(payload, content_type, param, wav.read_header(payload))
 
 
 def _listener(model: Model) -> Listener:
@@ -194,12 +194,12 @@ def _listener(model: Model) -> Listener:
 def _pieces(recording: Recording, listener: Listener) -> list[wav.Piece]:
     if recording.wave is None or listener.written_as == "stream":
         return []
-    return wav.pieces(recording.payload, recording.wave, PIECE_BYTES[listener.written_as])
+    return wav.split(recording.payload, recording.wave, PIECE_BYTES[listener.written_as])
 
 
 def _cut(inputs: Mapping[str, Any], recording: Recording, listener: Listener, piece: wav.Piece) -> Inputs:
     # the transcript's beginning is that of the first piece only
-    fields = {name: value for name, value in inputs.items() if name != "prefix" or piece.begins == 0}
+    fields = {name: value for name, value in inputs.items() if name != "prefix" or piece.start_seconds == 0}
     return _inputs(fields, recording, listener.written_as, piece.part)
 
 
@@ -243,7 +243,7 @@ def _response(body: TranscribeRequest, hearing: Hearing) -> Response:
         "duration": hearing.duration,
     }
     if body.vtt:
-        content["vtt"] = transcript.vtt(heard.segments)
+        content["vtt"] = transcript.to_vtt(heard.segments)
     return joined_response(hearing.answers, json.dumps(content, ensure_ascii=False), hearing.neurons)
 
 
@@ -276,10 +276,10 @@ async def synthesize(context: Context, body: SpeakRequest, model: Model) -> Resp
 async def _decoded(answer: ModelResponse) -> Response:
     """The sound that an answer has in it as base64."""
     sound = await answer.raw.base64_payload("audio")
-    content_type = media.sound_type(sound.read(0, media.HEAD))
+    content_type = media.detect_sound_type(sound.read(0, media.HEAD))
     if content_type is None:
         raise ApiError("upstream_error", f"{answer.model.id} returned no sound.")
-    wave = wav.read(sound)
+    wave = wav.read_header(sound)
     response = answer.response(sound.body, content_type)
     return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)
 

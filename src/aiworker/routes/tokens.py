@@ -82,10 +82,10 @@ async def create_token(context: Context) -> Response:
     expires = now + body.seconds if key.expires is None else min(now + body.seconds, int(key.expires))
     token = Token(
         key=key.name,
-        mark=key.mark,
+        fingerprint=key.fingerprint,
         audience=context.request.origin,
         scopes=scopes,
-        tenant=context.caller.the_tenant(body.tenant),
+        tenant=context.caller.resolve_tenant(body.tenant),
         issued=now,
         expires=expires,
         origin=body.origin or "",
@@ -93,7 +93,7 @@ async def create_token(context: Context) -> Response:
     )
     response = json_response(
         {
-            "token": browser_tokens.write(token, secret),
+            "token": browser_tokens.sign(token, secret),
             "expires_at": datetime.fromtimestamp(expires, UTC).isoformat(),
             "scopes": sorted(scopes),
             "tenant": token.tenant,

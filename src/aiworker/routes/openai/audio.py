@@ -80,8 +80,8 @@ FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, Hearing], str]]] =
     "json": (JSON, _json),
     "verbose_json": (JSON, _verbose_json),
     "text": (TEXT, lambda _, hearing: f"{hearing.transcript.text}\n"),
-    "srt": (TEXT, lambda _, hearing: transcript.srt(hearing.transcript.segments)),
-    "vtt": (TEXT, lambda _, hearing: transcript.vtt(hearing.transcript.segments)),
+    "srt": (TEXT, lambda _, hearing: transcript.to_srt(hearing.transcript.segments)),
+    "vtt": (TEXT, lambda _, hearing: transcript.to_vtt(hearing.transcript.segments)),
 }
 """`response_format` → content type, and how it is written."""
 

@@ -7,9 +7,9 @@ from aiworker.models import catalogue, cl100k
 from aiworker.models.catalogue import Model
 from aiworker.models.openai_stream import (
     ChatWriter,
+    CollectingWriter,
     CompletionWriter,
     OpenAITransform,
-    Said,
     chat_completion,
     text_completion,
 )
@@ -42,8 +42,8 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
     if "choices" in whole and not is_legacy:
         # as it came; some models leave out the envelope
         return text.responded(answer, {**head.to_json("chat.completion"), **whole}, whole)
-    said = Said()
-    OpenAITransform(said, limits, head.id).whole(whole)
+    said = CollectingWriter()
+    OpenAITransform(said, limits, head.id).transform_whole(whole)
     return text.responded(answer, chat_completion(said, head, is_legacy=is_legacy), whole)
 
 
@@ -72,6 +72,6 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
     if body.stream:
         writer = CompletionWriter(head, include_usage=body.wants_usage)
         return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
-    whole, said = await text.whole(answer), Said()
-    OpenAITransform(said, limits, head.id).whole(whole)
+    whole, said = await text.whole(answer), CollectingWriter()
+    OpenAITransform(said, limits, head.id).transform_whole(whole)
     return text.responded(answer, text_completion(said, head), whole)

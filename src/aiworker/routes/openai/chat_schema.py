@@ -358,7 +358,7 @@ def prompt_tokens(body: ChatRequest) -> int:
     """An estimate, rather too high."""
     tools = [each.model_dump() for each in (*(body.tools or ()), *(body.functions or ()))]
     told = sum(token_counts.estimate_text(text) + token_counts.TEMPLATE_TOKENS for text in body.texts())
-    return told + sum(map(token_counts.estimate, tools))
+    return told + sum(map(token_counts.estimate_message, tools))
 
 
 def answer_tokens(body: ChatRequest, model: Model) -> int | None:

@@ -38,10 +38,10 @@ async def openai_embeddings(context: Context, body: EmbeddingsRequest) -> Respon
     except ApiError as error:
         raise _named(error, list(texts)) from None
     if body.encoding_format == "base64":
-        vectors = [vector for each in found for vector in await each.each_base64()]
+        vectors = [vector for each in found for vector in await each.to_base64()]
         content = _body(vectors, model, usage["prompt_tokens"], '"')
     else:
-        content = _body((vector for each in found for vector in each.each()), model, usage["prompt_tokens"])
+        content = _body((vector for each in found for vector in each.split()), model, usage["prompt_tokens"])
     return joined_response([each.answer for each in found], content, usage["neurons"])
 
 

@@ -28,7 +28,7 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     if body.stream:
         return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
     whole = await text.whole(answer)
-    OpenAITransform(writer, limits, head.id).whole(whole)
+    OpenAITransform(writer, limits, head.id).transform_whole(whole)
     return text.responded(answer, writer.response, whole)
 
 

@@ -14,8 +14,8 @@ from aiworker.models.catalogue import Model
 from aiworker.models.completion import EVENT_STREAM, as_frames
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_off, error_frame
-from aiworker.models.stream_epilogue import AnswerEpilogue, relayed
+from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_stream_error, error_frame
+from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.routes.chat import models_for, priced
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import answer_tokens, prompt_tokens
@@ -55,7 +55,7 @@ async def ask(
     return answer, Limits(
         stop=body.stops if is_native else (),
         max_tokens=sent[answer.model.id].max_tokens,
-        one_call=is_native and getattr(body, "parallel_tool_calls", None) is False,
+        is_single_call=is_native and getattr(body, "parallel_tool_calls", None) is False,
         prompt_tokens=prompt_tokens(chat),
     )
 
@@ -73,7 +73,7 @@ def head(context: Context, answer: ModelResponse, prefix: str) -> Head:
 
 async def streamed(context: Context, answer: ModelResponse, translation: OpenAITransform) -> Response:
     if answer.is_stream:
-        translation.told = answer.record_usage
+        translation.on_usage = answer.record_usage
         if answer.buffered is not None:
             return answer.response((translation.transform(answer.buffered.encode()) + translation.finish()).decode())
         return answer.response(context.streams.transform(answer.raw.body, translation))
@@ -88,16 +88,16 @@ async def untouched(context: Context, answer: ModelResponse) -> Response:
 
     def failed(reason: str) -> str:
         # what came before may end in the middle of a frame
-        return "\n\n" + error_frame(broken_off(reason)).decode()
+        return "\n\n" + error_frame(broken_stream_error(reason)).decode()
 
-    return answer.response(await relayed(context.streams, AnswerEpilogue(answer, failed)))
+    return answer.response(await pipe_answer(context.streams, AnswerEpilogue(answer, failed)))
 
 
 async def whole(answer: ModelResponse) -> Json:
     """Raises ApiError `upstream_error` for an answer that is no JSON object."""
     found: Any = await answer.json()
     if not isinstance(found, dict):
-        raise broken_off("it is no object")
+        raise broken_stream_error("it is no object")
     return cast("Json", found)
 
 
