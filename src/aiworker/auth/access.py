@@ -1,6 +1,6 @@
-"""Who calls, and what they may: by an API key, by a token that a key has made for a browser, or as anybody.
+"""Identification of callers and their rights: by an API key, by a browser token made with a key, or as the public.
 
-Of a key the Worker knows only the SHA-256; `scripts/keys` makes both.
+The Worker knows only the SHA-256 of a key; `scripts/keys` makes both.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 
 Scope = Literal["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback", "admin"]
-"""What a key or a token may do."""
+"""A right of a key or a token."""
 RouteScope = Scope | Literal["open", "any"]
-"""The scope a route requires. `open`: none, for routes that reveal nothing private and cost nothing; `any`: whichever
+"""The scope that a route requires. `open`: none, for routes that reveal nothing private and cost nothing. `any`: any
 key or token."""
 ADMIN = "admin"
-"""Includes every other scope, and every tenant."""
+"""The scope that includes every other scope, and every tenant."""
 
 SCOPES: Mapping[Scope, str] = {
     "chat": "text from a model, and conversations",
@@ -39,32 +39,32 @@ SCOPES: Mapping[Scope, str] = {
 
 DEFAULT_TENANT = "default"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-"""Of a key or a tenant."""
+"""Valid names of keys and tenants."""
 
 
 @dataclass(frozen=True)
 class Key:
-    """An API key, without what would let anybody use it."""
+    """An API key as the Worker stores it: without the secret itself."""
 
     name: str
     sha256: str
-    """Of the key, hexadecimal."""
+    """SHA-256 of the secret, in hexadecimal."""
     scopes: frozenset[str]
     tenant: str = DEFAULT_TENANT
-    """Whose documents and conversations it is for."""
+    """Tenant whose documents and conversations the key can use."""
     expires: float | None = None
-    """Seconds since 1970."""
+    """Seconds since 1970; None if the key does not expire."""
     daily_neurons: float | None = None
-    """What its calls may cost in a day of UTC; None for as much as they like."""
+    """Neurons that its calls may cost in a day of UTC; None for no limit."""
 
     @property
     def fingerprint(self) -> str:
-        """What tokens carry of it, so that they end with it and not with its name, which the next key may have."""
+        """First 16 digits of the SHA-256. Tokens carry it, so that they end with this key, not with its name."""
         return self.sha256[:16]
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Key":
-        """Raises ValueError or KeyError for what is no key."""
+        """Read a key. Raises ValueError, KeyError or TypeError if a field is missing or invalid."""
         key = cls(
             name=str(data["name"]),
             sha256=str(data["sha256"]),
@@ -85,7 +85,7 @@ class Key:
 
 
 def parse_keys(text: str) -> tuple[Key, ...]:
-    """The variable API_KEYS, a JSON array. Raises ValueError for what `scripts/keys` would not write."""
+    """Read the variable API_KEYS, a JSON array. Raises ValueError for anything that `scripts/keys` would not write."""
     try:
         records = json.loads(text or "[]")
         keys = tuple(Key.from_json(each) for each in records)
@@ -95,12 +95,12 @@ def parse_keys(text: str) -> tuple[Key, ...]:
         raise ValueError("no array")
     for name in ("name", "sha256"):
         if len({getattr(key, name) for key in keys}) < len(keys):
-            raise ValueError(f"two keys of one {name}")
+            raise ValueError(f"two keys with the same {name}")
     return keys
 
 
 def _number_or_none(value: Any) -> float | None:
-    """Raises ValueError for what is none: before "not a number", nothing ever expires."""
+    """Return a finite number of 0 or more, or None. Raises ValueError otherwise: no key would expire before NaN."""
     if value is None:
         return None
     if isinstance(value, (str, bool)) or not math.isfinite(value) or value < 0:
@@ -110,64 +110,67 @@ def _number_or_none(value: Any) -> float | None:
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever a request comes from, as far as the Worker lets them."""
+    """The sender of a request, and their rights."""
 
     name: str
-    """Of the key; `public` without one."""
+    """Name of the key; `public` without one."""
     scopes: frozenset[str]
     tenant: str | None = None
-    """The only tenant that they may name; None for any, as `admin` may."""
+    """The only tenant that they may name; None for any, as with `admin`."""
     subject: str = ""
-    """A user of whoever has the key, as the token says."""
+    """The end user for whom the token was made, by a name that the key's owner chose; empty without one."""
     key: Key | None = None
+    """The key that was sent, or that made the token; None for the public."""
     has_token: bool = False
+    """The caller has sent a browser token."""
 
     def has_scope(self, scope: str) -> bool:
         return scope in ("open", "any") or scope in self.scopes or ADMIN in self.scopes
 
-    def resolve_tenant(self, asked: str | None) -> str:
-        """Whose documents this request is about. Raises ApiError `forbidden` for those of another."""
-        if self.tenant is None or asked == self.tenant:
-            return asked or DEFAULT_TENANT
-        if asked is not None:
+    def resolve_tenant(self, requested: str | None) -> str:
+        """Return the tenant of the request, by default the caller's. Raises ApiError `forbidden` for any other."""
+        if self.tenant is None or requested == self.tenant:
+            return requested or DEFAULT_TENANT
+        if requested is not None:
             raise ApiError("forbidden", f"This key is for the tenant {self.tenant} only.", param="tenant")
         return self.tenant
 
     def conversation_key(self, conversation_id: str) -> str:
-        """A name for the conversation that no other tenant's and no other user's can have."""
+        """Return the name of the conversation's object, unique to the caller's tenant and subject."""
         if self.tenant is None:
             return conversation_id
-        # no name of a subject: those without a key never read what those with one have said
+        # "*" is no valid subject: callers without a key never read conversations of those with one
         user = self.subject if self.key else "*"
         return f"{self.tenant}/{user}/{conversation_id}"
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Whom the Worker serves."""
+    """The rules by which the Worker accepts callers."""
 
     keys: tuple[Key, ...]
     token_secret: str
-    """Signs tokens; without one there are none."""
+    """Secret that signs tokens; if it is empty, no token is valid."""
     public_scopes: frozenset[str] | None
-    """What anybody may without a key; None for nothing."""
+    """Scopes of callers without a key; None if a key is required."""
 
     @property
     def mode(self) -> str:
+        """`public`, `keys`, or `closed` if keys are required and there are none."""
         if self.public_scopes is not None:
             return "public"
         return "keys" if self.keys else "closed"
 
 
 def identify(request: Request, policy: Policy, scope: str, now: float) -> Caller:
-    """Who sends the request, who has the scope. now: seconds since 1970.
+    """Return the caller, who has the scope. now: seconds since 1970.
 
-    Raises ApiError: `unauthorized` if they do not say who they are, or not truly; `forbidden` if they may not;
-    `unavailable` while nobody may.
+    Raises ApiError `unauthorized` for a missing or invalid key or token, `forbidden` if the caller lacks the scope,
+    `unavailable` if the Worker has no keys and is not public.
     """
     if scope == "open":
         return ANYBODY
-    caller = _known(request, policy, now)
+    caller = _authenticate(request, policy, now)
     if not caller.has_scope(scope):
         who = "Without a key, requests have" if caller.key is None else f"The key {caller.name} has"
         has = ", ".join(sorted(caller.scopes)) or "none"
@@ -176,12 +179,13 @@ def identify(request: Request, policy: Policy, scope: str, now: float) -> Caller
 
 
 ANYBODY = Caller("public", frozenset())
+"""The caller of an `open` route, who is not identified."""
 
 
-def _known(request: Request, policy: Policy, now: float) -> Caller:
+def _authenticate(request: Request, policy: Policy, now: float) -> Caller:
     credential = _credential(request)
     if policy.public_scopes is not None:
-        return _proven(credential, request, policy, now) or _anybody(policy.public_scopes)
+        return _try_credential(credential, request, policy, now) or _public_caller(policy.public_scopes)
     if not policy.keys:
         raise ApiError(
             "unavailable",
@@ -192,14 +196,14 @@ def _known(request: Request, policy: Policy, now: float) -> Caller:
         raise _unauthorized("Send an API key: authorization: Bearer KEY, or x-api-key: KEY.")
     if browser_tokens.looks_like_token(credential):
         return _by_token(credential, request, policy, now)
-    known = _by_key(credential, policy.keys, now)
-    if known is None:
+    caller = _by_key(credential, policy.keys, now)
+    if caller is None:
         raise _unauthorized("This API key is not known: it may have been revoked.")
-    return known
+    return caller
 
 
-def _proven(credential: str | None, request: Request, policy: Policy, now: float) -> Caller | None:
-    """Who it is, where nobody has to say. None for a key that is none: clients that insist on one send any."""
+def _try_credential(credential: str | None, request: Request, policy: Policy, now: float) -> Caller | None:
+    """Identify the caller of a public Worker; None for an unknown key: some clients require one, and send any text."""
     if not credential:
         return None
     if browser_tokens.is_signed(credential, policy.token_secret):
@@ -207,13 +211,13 @@ def _proven(credential: str | None, request: Request, policy: Policy, now: float
     return _by_key(credential, policy.keys, now)
 
 
-def _anybody(scopes: frozenset[str]) -> Caller:
-    # without `admin`, what is kept for a tenant's keys is not for everybody
+def _public_caller(scopes: frozenset[str]) -> Caller:
+    # without `admin`, the public must not see what belongs to the tenants of keys
     return Caller("public", scopes, None if ADMIN in scopes else DEFAULT_TENANT)
 
 
 def _credential(request: Request) -> str | None:
-    """Raises ApiError `unauthorized` for what could be read in two ways."""
+    """Return the key or token of the headers; raises ApiError `unauthorized` if they are malformed or differ."""
     bearer, key = request.header("authorization"), request.header("x-api-key")
     if bearer is None:
         return key
@@ -227,21 +231,24 @@ def _credential(request: Request) -> str | None:
 
 
 def _by_key(credential: str, keys: Iterable[Key], now: float) -> Caller | None:
+    """Return the caller with this key, None if it is unknown; raises ApiError `unauthorized` if it has expired."""
     digest = hashlib.sha256(credential.encode()).hexdigest()
-    # all of them are compared, each in the same time: how long it takes tells nothing
-    found = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
-    if not found:
+    # every key is compared, each in constant time, so that the time taken reveals nothing
+    matches = [key for key in keys if hmac.compare_digest(key.sha256, digest)]
+    if not matches:
         return None
-    return _caller(found[0], now)
+    return _caller(matches[0], now)
 
 
 def _caller(key: Key, now: float) -> Caller:
+    """Return the key's owner; raises ApiError `unauthorized` if the key has expired."""
     if key.expires is not None and now >= key.expires:
         raise _unauthorized(f"The API key {key.name} has expired.")
     return Caller(key.name, key.scopes, None if ADMIN in key.scopes else key.tenant, key=key)
 
 
 def _by_token(credential: str, request: Request, policy: Policy, now: float) -> Caller:
+    """Return the caller with this token; raises ApiError `unauthorized` if it or its key is not valid."""
     try:
         token = browser_tokens.verify(credential, policy.token_secret, request.origin, now)
     except browser_tokens.InvalidToken as error:
@@ -254,17 +261,17 @@ def _by_token(credential: str, request: Request, policy: Policy, now: float) -> 
     owner = _caller(key, now)
     if owner.tenant not in (None, token.tenant):
         raise _unauthorized(f"The API key that made this token is now for another tenant than {token.tenant}.")
-    # a key that has been given less since then has no more to give
+    # the token never has more scopes than its key has now
     scopes = token.scopes - {ADMIN} if owner.has_scope(ADMIN) else token.scopes & owner.scopes
     return Caller(key.name, scopes, token.tenant, token.subject, key, has_token=True)
 
 
 def _is_from(request: Request, origin: str) -> bool:
-    """Whether a page of that origin has sent it. (To their own origin, browsers send GET without `origin`.)"""
-    said = request.header("origin")
-    if said is None:
+    """Tell whether a page of that origin has sent the request. (Browsers omit `origin` of a GET to the same origin.)"""
+    sender = request.header("origin")
+    if sender is None:
         return request.header("sec-fetch-site") == "same-origin" and request.origin == origin
-    return said == origin
+    return sender == origin
 
 
 def _unauthorized(message: str) -> ApiError:

@@ -1,7 +1,6 @@
-"""Tokens for browsers: what a page may, for how long, signed by the Worker. They are JSON Web Tokens (RFC 7519).
+"""Tokens for browsers: a page's scopes and their expiry, signed by the Worker as JSON Web Tokens (RFC 7519).
 
-Of that standard only what is needed is taken: HMAC with SHA-256, and one header, so that no token can choose another
-algorithm.
+The only header is the one for HMAC with SHA-256, so that no token can choose another algorithm.
 """
 
 import base64
@@ -14,41 +13,46 @@ from typing import Any
 
 HEADER = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
 MAX_LENGTH = 4_096
-"""Characters."""
+"""Characters of a token. Longer ones are invalid."""
 LEEWAY = 30
 """Seconds by which the clocks of two machines may differ."""
 MIN_SECRET_LENGTH = 32
-"""Characters. Whoever has a token can try secrets at home: it must not be one that people make up (RFC 7518, 3.2)."""
+"""Characters. Whoever has a token can guess its secret offline, so it must be a random one (RFC 7518, section 3.2)."""
 
 
 class InvalidToken(Exception):  # noqa: N818 - a sentence for the client
-    """The message says why the token does not count."""
+    """A token that gives no access; the message says why."""
 
 
 @dataclass(frozen=True)
 class Token:
+    """The claims of a token."""
+
     key: str
     """Name of the key that has made it."""
     fingerprint: str
-    """`Key.mark` of it."""
+    """`Key.fingerprint` of that key."""
     audience: str
     """Origin of the Worker that it is for."""
     scopes: frozenset[str]
     tenant: str
     issued: int
-    """Seconds since 1970, as `expires`."""
+    """Seconds since 1970."""
     expires: int
+    """Seconds since 1970."""
     origin: str = ""
-    """Only pages of this origin may use it; empty for any client."""
+    """The only origin whose pages may use it; empty for any client."""
     subject: str = ""
-    """The user that it is for, by a name of the key's owner."""
+    """The end user that it is for, by a name that the key's owner chose."""
 
 
 def looks_like_token(credential: str) -> bool:
+    """Tell whether the text has the form of a JSON Web Token, which no API key has."""
     return credential.startswith("eyJ") and credential.count(".") == 2
 
 
 def sign(token: Token, secret: str) -> str:
+    """Return the token as text, signed with the secret."""
     claims: dict[str, Any] = {
         "iss": token.key,
         "key": token.fingerprint,
@@ -60,12 +64,12 @@ def sign(token: Token, secret: str) -> str:
         "origin": token.origin,
         "sub": token.subject,
     }
-    payload = _encoded(json.dumps(claims, separators=(",", ":")).encode())
+    payload = _encode(json.dumps(claims, separators=(",", ":")).encode())
     return f"{HEADER}.{payload}.{_signature(payload, secret)}"
 
 
 def is_signed(text: str, secret: str) -> bool:
-    """Whether it was signed with the secret, whatever it says."""
+    """Tell whether the text is a token signed with the secret; its claims are not checked."""
     if not (secret and looks_like_token(text) and len(text) <= MAX_LENGTH):
         return False
     header, payload, signature = text.split(".")
@@ -73,11 +77,14 @@ def is_signed(text: str, secret: str) -> bool:
 
 
 def verify(text: str, secret: str, audience: str, now: float) -> Token:
-    """Raises InvalidToken if it was not signed with the secret for that audience, or is over. now: as `expires`."""
+    """Return the claims of a valid token. now: seconds since 1970.
+
+    Raises InvalidToken unless it was signed with the secret, for this audience, and is valid now.
+    """
     if not is_signed(text, secret):
         raise InvalidToken("This token was not made by this Worker.")
     try:
-        token = _claimed(json.loads(_decoded(text.split(".")[1])))
+        token = _to_token(json.loads(_decode(text.split(".")[1])))
     except (
         binascii.Error,
         ValueError,
@@ -85,7 +92,7 @@ def verify(text: str, secret: str, audience: str, now: float) -> Token:
         TypeError,
         OverflowError,
     ) as error:  # signed by somebody else who has the secret
-        raise InvalidToken("This token lacks what the tokens of this Worker say.") from error
+        raise InvalidToken("This token lacks claims that the tokens of this Worker have.") from error
     if token.audience != audience:
         raise InvalidToken(f"This token is for {token.audience}.")
     if now >= token.expires:
@@ -95,8 +102,8 @@ def verify(text: str, secret: str, audience: str, now: float) -> Token:
     return token
 
 
-def _claimed(claims: dict[str, Any]) -> Token:
-    """Raises KeyError, TypeError, ValueError or OverflowError for the claims of a token that is not one of these."""
+def _to_token(claims: dict[str, Any]) -> Token:
+    """Read the claims; raises KeyError, TypeError, ValueError or OverflowError if one is missing or invalid."""
     return Token(
         key=_text(claims["iss"]),
         fingerprint=_text(claims["key"]),
@@ -117,12 +124,13 @@ def _text(value: Any) -> str:
 
 
 def _signature(payload: str, secret: str) -> str:
-    return _encoded(hmac.digest(secret.encode(), f"{HEADER}.{payload}".encode(), hashlib.sha256))
+    return _encode(hmac.digest(secret.encode(), f"{HEADER}.{payload}".encode(), hashlib.sha256))
 
 
-def _encoded(data: bytes) -> str:
+def _encode(data: bytes) -> str:
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decoded(text: str) -> bytes:
+def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,7 +1,7 @@
 """Daily budgets of keys: neurons are reserved before a model is called, and settled when its cost is known.
 
-One Durable Object for each key counts (`Budget` of entry.py), whichever isolate serves a request. A reservation counts
-as spent until it is settled: should an isolate die in between, the day has cost too much rather than too little.
+One Durable Object for each key (`Budget` of entry.py) counts for all isolates. A reservation counts as spent until it
+is settled: if an isolate dies in between, the day has cost too much rather than too little.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ DAY = 86_400
 """Seconds."""
 
 ATTEMPTS = 3
-"""How often settling is tried. The object counts each cost once, however often it is sent."""
+"""Attempts to settle. The object counts each cost once, however often it is sent."""
 
 
 # ---- in a request ------------------------------------------------------------------------------------------------
@@ -32,12 +32,12 @@ class BudgetReservation:
     id: str = ""
     reserved: float = 0
     cost: float | None = None
-    """None while it is unknown, and where it stays unknown: then `reserved` counts."""
+    """Neurons that it has cost; None while that is unknown. If it stays unknown, `reserved` counts."""
 
 
 @dataclass
 class RequestBudget:
-    """What one request reserves of its key's daily budget; nothing is counted for a key without one."""
+    """The reservations of one request in its key's daily budget; nothing is counted for a key without one."""
 
     key: Key | None = None
     budget: Budget | None = None
@@ -45,11 +45,12 @@ class RequestBudget:
     reservations: list[BudgetReservation] = field(default_factory=list[BudgetReservation])
 
     def charge_to(self, key: Key, budget: Budget, request_id: str) -> None:
-        """Count from now on for that key."""
+        """Count against the daily budget of this key from now on."""
         self.key, self.budget, self.request_id = key, budget, request_id
 
     @property
     def is_counted(self) -> bool:
+        """True if the caller's key has a daily budget."""
         return self.budget is not None
 
     async def reserve(self, neurons: Sequence[float]) -> list[BudgetReservation]:
@@ -81,12 +82,12 @@ class RequestBudget:
                 return
 
 
-def _exceeded(name: str, daily: float, state: BudgetState, wanted: float) -> ApiError:
+def _exceeded(name: str, daily: float, state: BudgetState, requested: float) -> ApiError:
     hours, minutes = divmod(math.ceil(state.seconds_left / 60), 60)
     return ApiError(
         "budget_exceeded",
         f"The key {name} has {daily:,.6g} neurons a day, of which {state.neurons:,.6g} are spent or reserved: this "
-        f"request may cost {wanted:,.4g} more. The next day begins at midnight UTC, in {hours} h {minutes:02} min.",
+        f"request may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h {minutes:02} min.",
         retry_after=state.seconds_left,
     )
 
@@ -125,13 +126,13 @@ class BudgetStore:
         charges: id → neurons; an id that is already known is not counted again. daily: neurons that a day may cost.
         """
         today = self._start()
-        wanted = {name: math.ceil(neurons * 1e6) for name, neurons in charges.items() if not self._has(name)}
+        added = {name: math.ceil(neurons * 1e6) for name, neurons in charges.items() if not self._has(name)}
         spent = self._spent(today)
-        is_admitted = spent + sum(wanted.values()) <= daily * 1e6
+        is_admitted = spent + sum(added.values()) <= daily * 1e6
         if is_admitted:
-            for name, reserved in wanted.items():
+            for name, reserved in added.items():
                 self._storage.execute("INSERT INTO charges VALUES (?, ?, ?)", name, today, reserved)
-            self._add(today, sum(wanted.values()))
+            self._add(today, sum(added.values()))
         return self._state(today, is_admitted=is_admitted)
 
     def settle(self, costs: Mapping[str, float]) -> None:
@@ -151,7 +152,7 @@ class BudgetStore:
         return self._state(self._start(), is_admitted=True)
 
     def _start(self) -> str:
-        """Return the day. Deletes what is older than a day: a request may outlive a midnight, but not two."""
+        """Create the tables, delete days before yesterday, and return today. (No request outlives two midnights.)"""
         for statement in SCHEMA:
             self._storage.execute(statement)
         today = datetime.fromtimestamp(self._now(), UTC).date()

@@ -1,4 +1,4 @@
-"""What a model has answered, put together from whatever it came in: both dialects, whole or in frames."""
+"""A model's answer, put together from either dialect, whole or in the frames of a stream."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from aiworker.errors import ApiError
 DONE = "[DONE]"
 EVENT_STREAM = "text/event-stream"
 TEXTS = ("content", "response", "text")
-"""Where a text stands: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
+"""Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
 
 
 @dataclass
@@ -26,26 +26,26 @@ class ToolCall:
 
 @dataclass
 class Completion:
-    """Fed with the data of a stream's frames, or once with a whole answer."""
+    """An answer, collected by `add` from the data of a stream's frames, or from a whole answer."""
 
     text: str = ""
     reasoning: str = ""
-    """What the model has thought, where it says so apart."""
+    """Reasoning of models that send it apart from the text."""
     tool_calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
-    """By their index in the answer."""
+    """Index in the answer → tool call."""
     usage: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def add(self, data: dict[str, Any]) -> None:
-        """What is of another shape than an answer's is passed over."""
+        """Add a frame's data, or a whole answer; parts that have not the shape of an answer are skipped."""
         self.usage = _object(data.get("usage")) or self.usage
         for choice in objects(data.get("choices")) or [data]:
-            said = _object(choice.get("delta")) or _object(choice.get("message")) or choice
-            # in JSON mode, native models answer an object in place of a text, which may be an empty one
-            text = next((said[name] for name in TEXTS if said.get(name) not in (None, "")), "")
+            message = _object(choice.get("delta")) or _object(choice.get("message")) or choice
+            # in JSON mode, native models answer an object in place of a text; the object may be empty
+            text = next((message[name] for name in TEXTS if message.get(name) not in (None, "")), "")
             self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-            reasoning = said.get("reasoning_content") or said.get("reasoning")
+            reasoning = message.get("reasoning_content") or message.get("reasoning")
             self.reasoning += reasoning if isinstance(reasoning, str) else ""
-            for number, call in enumerate(objects(said.get("tool_calls"))):
+            for number, call in enumerate(objects(message.get("tool_calls"))):
                 self._add_call(number, call)
 
     def _add_call(self, number: int, call: dict[str, Any]) -> None:
@@ -55,33 +55,36 @@ class Completion:
             self.tool_calls[index] = ToolCall(str(call.get("id") or f"call_{index}"), str(function["name"]))
         arguments = function.get("arguments")
         if arguments and index in self.tool_calls:
-            # native models answer an object where OpenAI's dialect has its text
+            # native models send an object where OpenAI's dialect has its JSON text
             self.tool_calls[index].arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
 
     def message(self, *, with_reasoning: bool = False) -> dict[str, Any]:
-        """As the assistant's message in what is sent next; `content` is never null, which native models refuse."""
-        said: dict[str, Any] = {"role": "assistant", "content": self.text}
+        """Return the assistant's message for the next request; `content` is never null, which native models refuse.
+
+        with_reasoning: put the reasoning before the text.
+        """
+        message: dict[str, Any] = {"role": "assistant", "content": self.text}
         if with_reasoning and self.reasoning:
-            said["content"] = f"{self.reasoning}\n\n{self.text}"
+            message["content"] = f"{self.reasoning}\n\n{self.text}"
         if self.tool_calls:
-            said["tool_calls"] = [call.to_json() for call in self.tool_calls.values()]
-        return said
+            message["tool_calls"] = [call.to_json() for call in self.tool_calls.values()]
+        return message
 
 
 class Frames:
-    """Cuts a stream into frames, wherever the network has cut it."""
+    """Splits a stream of server-sent events into frames; its chunks may begin and end within a frame."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[str]:
-        """The frames that are whole now, without the empty line that ends each."""
+        """Add a chunk; return the frames that are complete now, without the empty line that ends each."""
         *whole, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         return [block.decode(errors="replace") for block in whole]
 
 
 def frame_data(block: str) -> dict[str, Any] | None:
-    """The JSON object that a frame holds; None for `[DONE]`, comments, and what is no object."""
+    """Return the JSON object that a frame holds; None for `[DONE]`, comments, and data of another type."""
     lines = [line[5:].strip() for line in block.split("\n") if line.startswith("data:")]
     try:
         data = json.loads("\n".join(lines))
@@ -90,37 +93,38 @@ def frame_data(block: str) -> dict[str, Any] | None:
     return cast("dict[str, Any]", data) if isinstance(data, dict) else None
 
 
-def objects(given: Any) -> list[dict[str, Any]]:
-    """Those of a list, if it is one: what models answer may be anything."""
+def objects(value: Any) -> list[dict[str, Any]]:
+    """Return the objects of a list; none if the value is no list, as models may answer anything."""
     return (
-        [_object(each) for each in cast("list[Any]", given) if isinstance(each, dict)]
-        if isinstance(given, list)
+        [_object(each) for each in cast("list[Any]", value) if isinstance(each, dict)]
+        if isinstance(value, list)
         else []
     )
 
 
-def _object(given: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", given) if isinstance(given, dict) else {}
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
+    """Return a server-sent event. data: a JSON object, or a text as it is."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"
 
 
 def failure_formatter(request_id: str) -> Callable[[str], str]:
-    """What makes the end of a stream that has broken off, of the reason."""
+    """Return a function that returns the end of a stream that has broken off, an `event: error`, from the reason."""
 
-    def end(reason: str) -> str:
+    def format_failure(reason: str) -> str:
         error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
-        # what came before may end in the middle of a frame
+        # the stream may have broken off within a frame
         return "\n\n" + frame(error.to_json(request_id), "error")
 
-    return end
+    return format_failure
 
 
 def as_frames(whole: dict[str, Any]) -> Iterator[str]:
-    """A whole answer as the stream in which its model would have sent it."""
+    """Yield a whole answer as the frames of a stream in its dialect."""
     if "choices" in whole:
         choices = [
             {

@@ -1,9 +1,9 @@
-"""A model that judges what users ask and what models answer, where the variable GUARD_MODEL names one.
+"""The guard: a model, named by the variable GUARD_MODEL, that judges what users ask and what models answer.
 
-What it calls unsafe is refused: a question before a model is asked, an answer before anything of it is sent, streams
-too, which come late and at once then. If the guard itself fails, its error is the answer's: nothing goes past it.
+What it judges unsafe is refused: a question before a model is called, an answer before any of it is sent. Streams are
+therefore sent late and at once. If the guard itself fails, the request fails with its error: nothing goes unjudged.
 
-It judges the last turn, with those before as its context; of images it sees nothing.
+The guard judges the last turn, with the turns before it as context. It does not see images.
 """
 
 import json
@@ -41,10 +41,10 @@ CATEGORIES: Mapping[str, str] = {
     "S13": "Elections",
     "S14": "Code Interpreter Abuse",
 }
-"""What Llama Guard 3 calls unsafe, after MLCommons' taxonomy. Source: Meta's model card."""
+"""Llama Guard 3's categories of unsafe content, code → name, after MLCommons' taxonomy. Source: Meta's model card."""
 
 VERDICT_TOKENS = 100
-"""Enough for `unsafe` and all categories."""
+"""`max_tokens` of a verdict: enough for `unsafe` and all categories."""
 
 SENTENCES = {"input": "The request was judged unsafe", "output": "The model's answer was judged unsafe"}
 
@@ -54,78 +54,86 @@ Messages = Sequence[Mapping[str, Any]]
 class Verdict(NamedTuple):
     is_safe: bool
     categories: list[str]
-    """Codes, which an unsafe text need not have."""
+    """Codes, such as S1; empty for a safe text, and for an unsafe one if the guard names none."""
 
 
 async def check_input(
     resources: Resources, messages: Messages, gateway: GatewayOptions | None, stored: int = 0
 ) -> None:
-    """messages: as a model would be sent them; the last is judged. stored: so many are not from this request.
+    """Have the last turn of a request judged, if the guard judges input.
 
-    Raises ApiError `content_blocked`, `context_exceeded` for a request too long to be judged, or whatever the guard
-    fails with. Nothing happens if it judges no input.
+    messages: those that a model would be sent. stored: number of messages at the beginning that are from the stored
+    conversation, not from this request.
+    Raises ApiError `content_blocked` for an unsafe request, `context_exceeded` for one too long to be judged, and the
+    error of a guard that fails.
     """
     if "input" not in resources.settings.guarded:
         return
     model, sent = _guard(resources), to_turns(messages[stored:])
-    if len(select_recent(sent, _room(model))) < len(sent):  # else what pushes a question out of its sight goes unjudged
+    # otherwise long messages could push a question out of the guard's context, and it would go unjudged
+    if len(select_recent(sent, _room(model))) < len(sent):
         raise ApiError("context_exceeded", f"The request is too long for {model.id}, which judges it.")
     await _check(resources, "input", messages, gateway)
 
 
 async def check_output(
-    resources: Resources, messages: Messages, said: Messages, gateway: GatewayOptions | None
+    resources: Resources, messages: Messages, outputs: Messages, gateway: GatewayOptions | None
 ) -> None:
-    """said: what has been answered to the messages. Raises as `check_input` does."""
-    if "output" in resources.settings.guarded and any(map(_words, said)):
-        await _check(resources, "output", [*messages, *said], gateway)
+    """Have a model's answer judged, if the guard judges output.
+
+    messages: those that the model was sent. outputs: its own messages. Raises as `check_input` does.
+    """
+    if "output" in resources.settings.guarded and any(map(_text, outputs)):
+        await _check(resources, "output", [*messages, *outputs], gateway)
 
 
 async def screen_response(
-    resources: Resources, messages: Messages, given: ModelResponse, gateway: GatewayOptions | None
+    resources: Resources, messages: Messages, response: ModelResponse, gateway: GatewayOptions | None
 ) -> ModelResponse:
-    """The answer given to the messages: as it is if the guard judges no output, else read to its end, and judged.
+    """Have a model's response judged, if the guard judges output; return it, buffered if it was judged.
 
-    Raises as `check_input` does; `upstream_error` for an answer that breaks off.
+    messages: those that the model was sent. Raises as `check_input` does; `upstream_error` for an answer that breaks
+    off.
     """
     if "output" not in resources.settings.guarded:
-        return given
-    body = await given.raw.text()
-    given = replace(given, buffered=body)
-    if not given.is_stream:
-        said = Completion()
-        said.add(await given.object())
+        return response
+    body = await response.raw.text()
+    response = replace(response, buffered=body)
+    if not response.is_stream:
+        completion = Completion()
+        completion.add(await response.object())
     elif body.rstrip().endswith(DONE):
-        said = read_completion(body.encode())
+        completion = read_completion(body.encode())
     else:
         raise broken_stream_error("it ended early")
     try:
-        await check_output(resources, messages, [said.message(with_reasoning=True)], gateway)
+        await check_output(resources, messages, [completion.message(with_reasoning=True)], gateway)
     except ApiError:
-        given.record_usage(said.usage)  # it has cost what it has cost
+        response.record_usage(completion.usage)  # the call has its cost, although its answer is refused
         raise
-    return given
+    return response
 
 
 # ---- the guard's own model ---------------------------------------------------------------------------------------
 
 
 async def _check(resources: Resources, side: str, messages: Messages, gateway: GatewayOptions | None) -> None:
-    judged = to_turns(messages)
-    if not judged:
+    """Call the guard. side: `input` or `output`, for the error. Raises ApiError `content_blocked`, or the guard's."""
+    turns = to_turns(messages)
+    if not turns:
         return
     model = _guard(resources)
-    # an answer that is too long even so is refused upstream
-    inputs = {"messages": select_recent(judged, _room(model)) or judged, "max_tokens": VERDICT_TOKENS, "temperature": 0}
+    # if not even the last turn fits, all are sent, and the guard's own error refuses them
+    inputs = {"messages": select_recent(turns, _room(model)) or turns, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
-    given = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
-    whole = await given.object()
-    given.record_usage(whole.get("usage") or {})
-    verdict = read_verdict(whole.get("response"))
+    response = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
+    answer = await response.object()
+    response.record_usage(answer.get("usage") or {})
+    verdict = read_verdict(answer.get("response"))
     if verdict is None:
-        raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=given.headers)
+        raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=response.headers)
     if not verdict.is_safe:
-        raise _blocked(side, verdict.categories, given.headers)
+        raise _blocked(side, verdict.categories, response.headers)
 
 
 def _guard(resources: Resources) -> Model:
@@ -133,28 +141,28 @@ def _guard(resources: Resources) -> Model:
 
 
 def _room(model: Model) -> int:
-    """Tokens."""
+    """Return the number of tokens that the judged messages may have."""
     return (model.context_window or token_counts.ANSWER_TOKENS * 8) - VERDICT_TOKENS
 
 
 def to_turns(messages: Messages) -> list[dict[str, Any]]:
-    """The conversation as Llama Guard takes it: texts, of user and assistant in turn, of the user first.
+    """Return the conversation as Llama Guard takes it: texts of user and assistant in turn, beginning with the user.
 
-    What the system and tools say counts as the user's.
+    Messages of the system and of tools count as the user's.
     """
-    found: list[dict[str, Any]] = []
+    turns: list[dict[str, Any]] = []
     for message in messages:
-        words = _words(message)
-        role = "assistant" if message.get("role") == "assistant" and found else "user"
-        if found and found[-1]["role"] == role:
-            found[-1]["content"] += f"\n\n{words}" if words else ""
-        elif words:
-            found.append({"role": role, "content": words})
-    return found
+        text = _text(message)
+        role = "assistant" if message.get("role") == "assistant" and turns else "user"
+        if turns and turns[-1]["role"] == role:
+            turns[-1]["content"] += f"\n\n{text}" if text else ""
+        elif text:
+            turns.append({"role": role, "content": text})
+    return turns
 
 
 def read_verdict(response: Any) -> Verdict | None:
-    """What the guard has answered, as text or in JSON mode; None for what is no verdict."""
+    """Read the guard's answer, a text or an object of JSON mode; None if it is no verdict."""
     match response:
         case {"safe": bool(is_safe)}:
             return Verdict(is_safe, re.findall(r"S\d+", json.dumps(cast("Mapping[str, Any]", response))))
@@ -177,11 +185,11 @@ def _blocked(side: str, codes: list[str], headers: dict[str, str]) -> ApiError:
     )
 
 
-def _words(message: Mapping[str, Any]) -> str:
-    """Of a message: its texts, and what it has tools called with."""
+def _text(message: Mapping[str, Any]) -> str:
+    """Return the texts of a message, with the names and arguments of its tool calls."""
     content: Any = message.get("content")
     if isinstance(content, list):
         content = "\n".join(str(part["text"]) for part in cast("list[Mapping[str, Any]]", content) if "text" in part)
     calls = cast("list[dict[str, Any]]", message.get("tool_calls") or [])
-    called = [f"{call['function']['name']} {call['function']['arguments']}" for call in calls]
-    return "\n".join(filter(None, [content, *called])).strip()
+    call_texts = [f"{call['function']['name']} {call['function']['arguments']}" for call in calls]
+    return "\n".join(filter(None, [content, *call_texts])).strip()

@@ -1,4 +1,4 @@
-"""The end of a model's stream that goes to its client unread: was it whole, what has it cost, who wants to keep it."""
+"""The end of a model's stream that goes to its client unread: its completeness, its cost, and what follows it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -10,30 +10,32 @@ from aiworker.models.completion import DONE, Completion, Frames, frame_data
 from aiworker.models.model_response import ModelResponse
 
 TAIL = 16_384
-"""Bytes at the end of a stream among which its last frames are."""
+"""Bytes at the end of a stream that are enough to find the frame with `usage`."""
 
 
 @dataclass(frozen=True)
 class AnswerEpilogue:
+    """aiworker.bindings.StreamEpilogue of a model's answer."""
+
     answer: ModelResponse
     format_failure: Callable[[str], str]
-    """What its client is sent if the stream has broken off, made of the reason."""
+    """Returns the end of a stream that has broken off, from the reason."""
     on_complete: Callable[[Completion], Awaitable[None]] | None = None
-    """Is given the answer if it is whole; may raise ApiError."""
+    """Called with an answer that is complete; may raise ApiError."""
 
     @property
     def tail_size(self) -> int | None:
         return None if self.on_complete else TAIL
 
     async def finish(self, body: bytes) -> str:
-        # `[DONE]` ends a stream in either dialect: without it, what has come is not the whole
+        # `[DONE]` ends a stream in either dialect: without it, the answer is incomplete
         if not body.rstrip().endswith(DONE.encode()):
             return self.format_failure("it ended early")
-        said = read_completion(body) if self.on_complete else read_completion(body, '"usage"')
-        self.answer.record_usage(said.usage)
+        completion = read_completion(body) if self.on_complete else read_completion(body, '"usage"')
+        self.answer.record_usage(completion.usage)
         if self.on_complete:
             try:
-                await self.on_complete(said)
+                await self.on_complete(completion)
             except ApiError as error:
                 return self.format_failure(error.message)
         return ""
@@ -42,22 +44,25 @@ class AnswerEpilogue:
         return self.format_failure(reason)
 
 
-async def pipe_answer(streams: Streams, end: AnswerEpilogue, before: str = "") -> str | JsHandle:
-    """`before`, the answer's own stream, and what follows it; all at once of an answer that was held."""
-    answer = end.answer
-    if answer.buffered is None:
-        # from one JavaScript stream to the other; should the client leave, the model is cancelled
-        return streams.pipe(answer.raw.body, end, before)
-    return before + answer.buffered + await end.finish(answer.buffered.encode())
+async def pipe_answer(streams: Streams, epilogue: AnswerEpilogue, prefix: str = "") -> str | JsHandle:
+    """Return a response's body: the prefix, the answer's own stream, and the epilogue.
 
-
-def read_completion(body: bytes, mark: str = "") -> Completion:
-    """What a stream says, or its end, of which a frame that has lost its beginning says nothing.
-
-    mark: frames without this text are not looked into.
+    It is a stream, or a text if the answer is buffered.
     """
-    said = Completion()
+    answer = epilogue.answer
+    if answer.buffered is None:
+        # from one JavaScript stream to the other; if the client disconnects, the model is cancelled
+        return streams.pipe(answer.raw.body, epilogue, prefix)
+    return prefix + answer.buffered + await epilogue.finish(answer.buffered.encode())
+
+
+def read_completion(body: bytes, filter_text: str = "") -> Completion:
+    """Return the completion of a stream, or of its end; an incomplete first frame is skipped.
+
+    filter_text: frames without this text are skipped.
+    """
+    completion = Completion()
     for block in Frames().feed(body):
-        if mark in block:
-            said.add(frame_data(block) or {})
-    return said
+        if filter_text in block:
+            completion.add(frame_data(block) or {})
+    return completion

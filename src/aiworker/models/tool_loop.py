@@ -1,4 +1,4 @@
-"""Answers for which the Worker calls tools of its own: ask the model, do what it calls, tell it the results, again."""
+"""Answers for which the Worker runs its own tools: call a model, run the tools that it calls, send it the results."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -17,10 +17,13 @@ from aiworker.tools import WorkerTool
 
 
 class ToolLoop:
-    """One request's rounds; the last one may call no tool, so that there is an answer."""
+    """The rounds of one request: each is a model call, and the tools that the model calls in its answer.
+
+    The last round offers no tools, so that it brings an answer.
+    """
 
     answer: ModelResponse
-    """The model's answer of the round under way."""
+    """The model's answer of the current round."""
 
     def __init__(
         self,
@@ -33,7 +36,7 @@ class ToolLoop:
     ) -> None:
         """
         models: tried in order until one answers. prompts: model id → the messages of the first round.
-        inputs: makes a model's inputs, without the tools, of its messages.
+        inputs: returns a model's inputs, without the tools, for these messages.
         """
         self._context = context
         self._models = models
@@ -43,19 +46,19 @@ class ToolLoop:
         self._rounds = context.settings.tool_rounds
         self._gateway = gateway
         self.messages: list[dict[str, Any]] = []
-        """What the model and the tools have said so far, as messages."""
+        """Messages of the model and of the tools so far."""
         self.outputs: list[dict[str, Any]] = []
-        """What the model has, and what it has thought."""
+        """Messages of the model so far, with its reasoning."""
 
     async def start_round(self) -> ModelResponse:
-        """Ask a model for the next round: the one of the last round first, and no other dialect than its."""
+        """Call a model for the next round: the one of the last round, or one after it with the same dialect."""
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
         self.answer = await ModelCall(self._context, candidates, self._gateway).run()
         ids = [model.id for model in self._models]
         remaining = self._models[ids.index(self.answer.model.id) :]
         self._models = [model for model in remaining if model.dialect == self.answer.model.dialect]
-        # a cache key stands for one answer: the next round must not get this one's
+        # a cache key stands for one answer: the next round must not get the same
         self._gateway = self._gateway.without_cache_key() if self._gateway else None
         return self.answer
 
@@ -66,24 +69,24 @@ class ToolLoop:
         return inputs
 
     async def run(self) -> dict[str, Any]:
-        """All rounds; the last whole answer."""
+        """Run all rounds, and return the answer of the last."""
         while True:
             await self.start_round()
             whole = await self.answer.object()
             answer = Completion()
             answer.add(whole)
-            if not await self._follow(answer):
+            if not await self._run_tools(answer):
                 return whole
             self.answer.record_usage(answer.usage)
 
     async def stream(self) -> AsyncGenerator[str]:
-        """The rounds after `begin` as one stream: text as it comes, and an `event: tool` for every call.
+        """Yield the rounds after `start_round` as one stream: text as it comes, and an `event: tool` for every call.
 
-        Its data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
+        The event's data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
         """
         while True:
             answer, is_whole = Completion(), False
-            async with aclosing(self._blocks()) as blocks:
+            async with aclosing(self._frames()) as blocks:
                 async for block in blocks:
                     answer.add(frame_data(block) or {})
                     is_whole |= _is_done(block)
@@ -92,7 +95,7 @@ class ToolLoop:
             if not is_whole:
                 raise broken_stream_error("it ended early")
             self.answer.record_usage(answer.usage)
-            results = await self._follow(answer)
+            results = await self._run_tools(answer)
             if not results:
                 yield frame(DONE)
                 return
@@ -100,7 +103,8 @@ class ToolLoop:
                 yield frame(result, "tool")
             await self.start_round()
 
-    async def _blocks(self) -> AsyncGenerator[str]:
+    async def _frames(self) -> AsyncGenerator[str]:
+        """Yield the frames of the current answer, whether it is a stream or not."""
         if not self.answer.is_stream:  # JSON mode of native models does not stream
             for block in as_frames(await self.answer.object()):
                 yield block.strip()
@@ -111,11 +115,14 @@ class ToolLoop:
                 for block in frames.feed(chunk):
                     yield block
 
-    async def _follow(self, answer: Completion) -> list[dict[str, Any]]:
-        """Do what the model has called, all at once, and note it; empty if it has called nothing."""
+    async def _run_tools(self, answer: Completion) -> list[dict[str, Any]]:
+        """Run the tools that the answer calls, all at once; return the calls with their results.
+
+        The answer and the results are added to `messages`.
+        """
         self.messages.append(answer.message())
         self.outputs.append(answer.message(with_reasoning=True))
-        # after the last round nothing is called any more, whatever the model says
+        # after the last round no tool is run, even if the model calls one
         calls = list(answer.tool_calls.values()) if self._rounds >= 0 else []
         results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))
         for call, result in zip(calls, results, strict=True):

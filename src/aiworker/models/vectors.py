@@ -1,7 +1,7 @@
-"""The vectors that a model has answered, handed on as the JSON text that they came in.
+"""The vectors of a model's answer, sent to the client as the JSON text in which they came.
 
-A hundred of them are a megabyte and more of digits. Python reads what stands before and behind these, and finds out
-where they begin and end; they themselves stay in JavaScript.
+A hundred vectors are a megabyte of digits and more. Python reads only what comes before and after them; the vectors
+themselves stay in JavaScript.
 """
 
 import json
@@ -15,31 +15,35 @@ from aiworker.http.messages import JsHandle, Payload
 from aiworker.models.model_response import ModelResponse
 
 WINDOW = 4096
-"""Bytes at either end of an answer, in which everything must stand that is not vectors."""
+"""Bytes at either end of an answer that must hold everything but the vectors."""
 
 BEGIN = re.compile(rb'"data"\s*:\s*(?=\[\s*\[)')
 END = re.compile(rb"[-+.,\d\seE\[\]]*?\]\s*\]")
-"""From anywhere in the vectors to their end, the first two brackets that close together."""
+"""The text from anywhere in the vectors to their end: the first two brackets that close together."""
 
 OPENING, CLOSING = b"[]"
 
 
 @dataclass(frozen=True)
 class Vectors:
+    """The vectors of one answer."""
+
     answer: ModelResponse
     rows: JsHandle
-    """JSON arrays of numbers with commas between them, without the brackets around all of them."""
+    """Text of the vectors' JSON arrays, with commas between them and without the outer brackets."""
     count: int
     dimensions: int
     extra: Mapping[str, Any]
-    """What the answer says besides, such as `pooling`."""
+    """The other fields of the answer, such as `pooling`."""
     payload: Payload
-    """The whole answer, and where in it the JSON array of the vectors begins and ends."""
+    """The whole answer."""
     begin: int
+    """Position in the payload at which the JSON array of all vectors begins."""
     end: int
+    """Position behind its last byte."""
 
     def split(self) -> Iterator[JsHandle]:
-        """The JSON array of each vector."""
+        """Yield the JSON array of each vector."""
         begin = self.begin + 1
         for _ in range(self.count):
             begin = self.payload.find(OPENING, begin)
@@ -48,7 +52,7 @@ class Vectors:
             begin = end
 
     async def to_base64(self) -> list[JsHandle]:
-        """Each vector as base64 of its float32, little-endian."""
+        """Return each vector as little-endian float32 in base64."""
         return await self.payload.floats_base64(self.begin, self.end)
 
 
@@ -58,8 +62,8 @@ async def read(answer: ModelResponse) -> Vectors:
     Raises ApiError `upstream_error` for an answer of any other shape.
     """
     payload = await answer.raw.payload()
-    begin, end = _span(payload)
-    match _said(payload, begin, end):
+    begin, end = _find_bounds(payload)
+    match _parse_rest(payload, begin, end):
         case {"data": None, "shape": [int(count), int(dimensions)], **extra}:
             return Vectors(answer, payload.view(begin + 1, end - 1), count, dimensions, extra, payload, begin, end)
         case _:
@@ -67,8 +71,8 @@ async def read(answer: ModelResponse) -> Vectors:
             raise ApiError("upstream_error", f"{answer.model.id} returned no vectors: {shown}")
 
 
-def _span(payload: Payload) -> tuple[int, int]:
-    """Where the outer brackets around the vectors open and close; (0, 0) if there are none."""
+def _find_bounds(payload: Payload) -> tuple[int, int]:
+    """Return the positions at which the JSON array of the vectors begins and ends; (0, 0) if there is none."""
     head = BEGIN.search(payload.read(0, min(payload.size, WINDOW)))
     if head is None:
         return 0, 0
@@ -77,8 +81,8 @@ def _span(payload: Payload) -> tuple[int, int]:
     return (head.end(), tail_at + tail.end()) if tail else (0, 0)
 
 
-def _said(payload: Payload, begin: int, end: int) -> Any:
-    """The answer without its vectors, null in their place; None if that is no JSON."""
+def _parse_rest(payload: Payload, begin: int, end: int) -> Any:
+    """Parse the answer with null in place of its vectors; None if it is not JSON."""
     if not end:
         return None
     try:

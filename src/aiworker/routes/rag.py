@@ -67,7 +67,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
         whole = await said.object()
         return priced(said.response(sources + "".join(as_frames(whole)), EVENT_STREAM), said, whole)
     end = AnswerEpilogue(said, failure_formatter(context.request_id))
-    return said.response(await pipe_answer(context.streams, end, before=sources))
+    return said.response(await pipe_answer(context.streams, end, prefix=sources))
 
 
 @route(
