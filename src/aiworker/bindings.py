@@ -1,7 +1,6 @@
 """The Worker's bindings as Protocols; aiworker.platform implements them over the platform's objects.
 
-Large things stay in JavaScript. A `Payload` is bytes of which Python reads only parts; a `JsHandle` is handed on
-unread.
+Large things stay in JavaScript: Python reads only parts of a `Payload`, and passes a `JsHandle` on unread.
 """
 
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
@@ -48,7 +47,7 @@ class Inputs:
 
     @property
     def fits_gateway(self) -> bool:
-        """True if the call may go through AI Gateway: the binding refuses forms and streams there."""
+        """True if the call may go through AI Gateway, where the binding refuses forms and streams."""
         return not self.form and all(each.written_as != "stream" for each in self.binary.values())
 
 
@@ -140,15 +139,15 @@ class StreamTransform(Protocol):
 
 
 class StreamEpilogue(Protocol):
-    """Adds the end to a stream that goes to its client unread."""
+    """Adds text to the end of a stream that goes to its client unread."""
 
     @property
     def tail_size(self) -> int | None:
-        """Number of bytes at the end of the stream that `whole` needs; None for all."""
+        """Number of bytes at the end of the stream that `finish` needs; None for all."""
         ...
 
     async def finish(self, body: bytes) -> str:
-        """Return what follows a stream that has closed. body: its last `reads` bytes."""
+        """Return what follows a stream that has closed. body: its last `tail_size` bytes."""
         ...
 
     def fail(self, reason: str) -> str:
@@ -190,7 +189,7 @@ class Streams(Protocol):
         ...
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
-        """Call back if the client disconnects before the end: the platform may then cut off everything else."""
+        """Call back if the client disconnects before the end; the platform may then cut off all other work."""
         ...
 
 
@@ -401,7 +400,7 @@ BINDINGS: Mapping[str, Binding] = {
 
 
 class Unbound:
-    """Stands where a binding is missing: every use raises ApiError `unavailable`, which says how to add it."""
+    """Stand-in for a missing binding: every use raises ApiError `unavailable`, which says how to add the binding."""
 
     def __init__(self, binding: Binding) -> None:
         self._binding = binding

@@ -1,4 +1,4 @@
-"""What a route's handler gets: the request, the Worker's settings and its bindings. (A workflow has no request.)"""
+"""The arguments of every route's handler: the request, the Worker's settings and bindings. Workflows get Resources."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ from aiworker.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """What there is without a request too. A missing binding raises ApiError `unavailable` at its first use."""
+    """Settings and bindings, with or without a request. A missing binding raises ApiError `unavailable` when used."""
 
     settings: Settings
     ai: Ai = unbound("ai")
@@ -38,7 +38,7 @@ class Resources:
     vectors: VectorIndex = unbound("vectors")
     ingestions: Ingestions = unbound("ingestions")
     breaker: Breaker = field(default_factory=Breaker)
-    """Models that keep failing, as this isolate has noticed."""
+    """Circuit breaker of this isolate."""
     log: RequestLog = field(default_factory=RequestLog)
     request_budget: RequestBudget = field(default_factory=RequestBudget)
 
@@ -50,7 +50,7 @@ class Resources:
 
 @dataclass(frozen=True, kw_only=True)
 class Context(Resources):
-    """What there is for one request."""
+    """Everything that belongs to one request."""
 
     request: Request
     caller: Caller
@@ -58,15 +58,15 @@ class Context(Resources):
     """Every binding of wrangler.jsonc → whether this Worker has it."""
     streams: Streams
     rate_limiters: Mapping[str, RateLimiter]
-    """Cost of a route → its limiter; those that wrangler.jsonc does not have are left out."""
+    """Cost class of a route → its limiter; those that wrangler.jsonc does not have are left out."""
     versions: Mapping[str, str]
-    """Versions of the platform, for /health."""
+    """Versions of Python, Pyodide and the deployment, for /health."""
     isolate: Callable[[], Mapping[str, int]]
     """Returns the isolate's counters, for /health."""
 
     @property
     def cache_owner(self) -> str:
-        # per user, as conversations are: nobody can plant an answer for somebody else
+        # cache keys are scoped per user, so that nobody can plant an answer for somebody else
         return self.caller.conversation_key("")
 
     @property

@@ -1,7 +1,7 @@
 """Conversations, each stored by a Durable Object of its own with SQLite.
 
-A turn is the messages that the client sent and the model's answer. It is stored once the answer is whole: an answer
-that broke off, or that the client did not wait for, leaves nothing.
+A turn is the messages that the client sent and the model's answer. It is stored when the answer is complete: nothing is
+stored of an answer that broke off, or that the client did not wait for.
 """
 
 import json
@@ -44,7 +44,7 @@ class ConversationStore:
 
     def history(self) -> str:
         """Return the messages of all turns, oldest first, as a JSON array."""
-        # reading creates no table: otherwise every id that someone tries would leave an object behind
+        # reading creates no table: otherwise every id that somebody tries would leave an object with storage
         if not self._storage.execute("SELECT name FROM sqlite_master WHERE name = 'turns'"):
             return "[]"
         rows = self._storage.execute("SELECT messages FROM turns ORDER BY id")
@@ -63,16 +63,16 @@ class ConversationStore:
 
 
 def select_recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:
-    """Return the latest messages that fit into so many tokens, by an estimate that is rather too high.
+    """Return the latest messages with at most `tokens` tokens together, by an estimate that is rather too high.
 
     They begin with a user's message: models refuse or misread an answer without its question, or a tool's result
     without its call.
     """
-    kept, start = 0, len(history)
-    for place in range(len(history) - 1, -1, -1):
-        kept += estimate_message(history[place])
-        if kept > tokens:
+    total, start = 0, len(history)
+    for index in range(len(history) - 1, -1, -1):
+        total += estimate_message(history[index])
+        if total > tokens:
             break
-        if history[place]["role"] == "user":
-            start = place
+        if history[index]["role"] == "user":
+            start = index
     return history[start:]

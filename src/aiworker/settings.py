@@ -46,15 +46,15 @@ PropertyType = Literal["string", "number", "boolean"]
 
 
 @dataclass(frozen=True)
-class Takes:
-    """Metadata of a field: what the variable takes and how it is read."""
+class Accepts:
+    """Metadata of a field: the values that its variable takes, and how they are read."""
 
-    words: str
+    description: str
     """The values that the variable takes, as Markdown that follows "must be"."""
     parse: Callable[[Any], Any]
     """Turns the variable's value into the field's. Raises ValueError for a value that the variable does not take."""
     tasks: tuple[Task, ...] = ()
-    """Tasks that a model may be for. Empty unless the variable names the model of requests that name none."""
+    """Tasks that the named model may have. Empty unless the variable names a route's default model."""
 
     def __get_pydantic_core_schema__(self, source: type, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.no_info_before_validator_function(self.parse, handler(source))
@@ -104,7 +104,7 @@ def _scopes(value: Any) -> frozenset[str]:
 
 
 def _model(*tasks: Task) -> Callable[[Any], str]:
-    """A function that returns a model's id unchanged. It raises ValueError unless the model is for one of the tasks."""
+    """Return a function that returns a model's id unchanged, and raises ValueError unless it has one of the tasks."""
 
     def check(value: Any) -> str:
         model = catalogue.MODELS.get(_text(value))
@@ -128,13 +128,13 @@ def _guard_model(value: Any) -> str | None:
 
 
 def _aliases(value: Any) -> dict[str, str]:
-    """`gpt-4o=CHAT_MODEL …` → alias → target, which is not looked up here. Commas may separate the pairs, too."""
+    """Read `gpt-4o=CHAT_MODEL …` as alias → target, which is not looked up here. Commas may separate the pairs, too."""
     pairs = [pair.partition("=") for pair in _text(value).replace(",", " ").split()]
     return {alias: target for alias, _, target in pairs}
 
 
 def _properties(value: Any) -> dict[str, str]:
-    """`language:string year:number` → name → type."""
+    """Read `language:string year:number` as name → type."""
     properties = {name: kind for name, _, kind in (each.partition(":") for each in _words(value))}
     is_known = all(
         re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) and kind in get_args(PropertyType)
@@ -149,24 +149,24 @@ def _id_for(*tasks: Task) -> str:
     return f"the id of a model for {' or '.join(tasks)} (see `GET /models`)"
 
 
-def _model_for(*tasks: Task) -> Takes:
-    return Takes(_id_for(*tasks), _model(*tasks), tasks)
+def _model_for(*tasks: Task) -> Accepts:
+    return Accepts(_id_for(*tasks), _model(*tasks), tasks)
 
 
-Words = Annotated[tuple[str, ...], Takes("text, with spaces between its parts", _words)]
-Text = Annotated[str | None, Takes("text", _text_or_none)]
-Switch = Annotated[bool, Takes("`on` or `off`", _is_on)]
-NaturalNumber = Annotated[int, Takes("a whole number of 0 or more", _integer), Field(ge=0)]
-PositiveNumber = Annotated[int, Takes("a whole number of 1 or more", _integer), Field(ge=1)]
+Words = Annotated[tuple[str, ...], Accepts("text, with spaces between its parts", _words)]
+Text = Annotated[str | None, Accepts("text", _text_or_none)]
+Switch = Annotated[bool, Accepts("`on` or `off`", _is_on)]
+NaturalNumber = Annotated[int, Accepts("a whole number of 0 or more", _integer), Field(ge=0)]
+PositiveNumber = Annotated[int, Accepts("a whole number of 1 or more", _integer), Field(ge=1)]
 
 
 def _variable(default: str | int, description: str, *, is_secret: bool = False) -> Any:
-    """The declaration of a variable: its default as wrangler.jsonc would have it, its description in Markdown."""
+    """Declare a variable. default: as wrangler.jsonc would have it. description: in Markdown, for the docs."""
     return Field(default, description=description, repr=not is_secret)
 
 
 class Settings(BaseModel):
-    """What the variables say. Read them with `Settings.read`."""
+    """The values of all variables. Read them with `Settings.read`."""
 
     model_config = ConfigDict(
         alias_generator=str.upper, frozen=True, strict=True, validate_default=True, protected_namespaces=()
@@ -177,14 +177,14 @@ class Settings(BaseModel):
         "Who may call ([access.md](access.md)). `keys`: callers with an API key; as long as there is no key, every "
         "route that needs one answers 503. `public`: everybody, at your cost, within `PUBLIC_SCOPES`.",
     )
-    api_keys: Annotated[tuple[Key, ...], Takes("the JSON that scripts/keys writes", _keys)] = _variable(
+    api_keys: Annotated[tuple[Key, ...], Accepts("the JSON that scripts/keys writes", _keys)] = _variable(
         "", "A secret: the API keys, as `scripts/keys` writes them, at most 5 KB.", is_secret=True
     )
     token_secret: Annotated[
         str,
-        Takes(f"at least {MIN_SECRET_LENGTH} characters long, such as the one that scripts/keys makes", _secret),
+        Accepts(f"at least {MIN_SECRET_LENGTH} characters long, such as the one that scripts/keys makes", _secret),
     ] = _variable("", "A secret: signs the tokens of `POST /tokens`. `scripts/keys` makes it.", is_secret=True)
-    public_scopes: Annotated[frozenset[str], Takes(f"a list of some of these: {' '.join(SCOPES)}", _scopes)] = (
+    public_scopes: Annotated[frozenset[str], Accepts(f"a list of some of these: {' '.join(SCOPES)}", _scopes)] = (
         _variable(
             "chat embed text image audio rag:read feedback",
             "Scopes of callers without a key when `AUTH_MODE` is `public`. They see the tenant `default` only; with "
@@ -208,7 +208,7 @@ class Settings(BaseModel):
     )
     chat_fallbacks: Annotated[
         tuple[str, ...],
-        Takes("a list of ids of models for text-generation (see `GET /models`)", _models_for_chat),
+        Accepts("a list of ids of models for text-generation (see `GET /models`)", _models_for_chat),
     ] = _variable("", "Models that answer in place of `CHAT_MODEL` when it cannot, in this order, separated by spaces.")
     embed_model: Annotated[str, _model_for("embeddings")] = _variable(
         "@cf/baai/bge-base-en-v1.5", "Model of `POST /embed` and of the passages of documents."
@@ -246,13 +246,13 @@ class Settings(BaseModel):
     )
     model_aliases: Annotated[
         Mapping[str, str],
-        Takes("a list of alias=model with ids of `GET /models` or with a variable such as CHAT_MODEL", _aliases),
+        Accepts("a list of alias=model with ids of `GET /models` or with a variable such as CHAT_MODEL", _aliases),
     ] = _variable(
         ALIASES,
         "Names of models that OpenAI's clients may use under `/v1`, separated by spaces: `alias=` and a model's id, or "
         "the variable that names the model.",
     )
-    guard_model: Annotated[str | None, Takes(_id_for("guard"), _guard_model)] = _variable(
+    guard_model: Annotated[str | None, Accepts(_id_for("guard"), _guard_model)] = _variable(
         "", "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`."
     )
     guard: Literal["both", "input", "output"] = _variable("both", "What `GUARD_MODEL` judges.")
@@ -292,7 +292,7 @@ class Settings(BaseModel):
     )
     rag_properties: Annotated[
         Mapping[str, str],
-        Takes(f"a list of at most {MAX_PROPERTIES} such as language:string year:number", _properties),
+        Accepts(f"a list of at most {MAX_PROPERTIES} such as language:string year:number", _properties),
     ] = _variable(
         "",
         "Metadata of documents by which searches of `/rag` can be narrowed, each a `string`, `number` or `boolean`. "
@@ -311,7 +311,7 @@ class Settings(BaseModel):
     @field_validator("model_aliases")
     @classmethod
     def _resolve(cls, value: Mapping[str, str], info: ValidationInfo) -> Mapping[str, str]:
-        """Alias → model id, where a variable stood too."""
+        """Replace variables such as CHAT_MODEL by the model that they name."""
         resolved: dict[str, str] = {}
         for alias, target in value.items():
             model_id = info.data.get(target.lower(), "") if target in MODEL_VARIABLES else target
@@ -323,12 +323,12 @@ class Settings(BaseModel):
 
     @cached_property
     def policy(self) -> Policy:
-        """Whom the Worker serves."""
+        """The rules by which the Worker accepts callers."""
         return Policy(self.api_keys, self.token_secret, self.public_scopes if self.auth_mode == "public" else None)
 
     @cached_property
     def models(self) -> Mapping[str, str]:
-        """Variable such as CHAT_MODEL → id of the model of requests that name none."""
+        """Variable such as CHAT_MODEL → id of the model for requests that name none."""
         return {name: getattr(self, name.lower()) for name in MODEL_VARIABLES}
 
     @cached_property
@@ -340,10 +340,9 @@ class Settings(BaseModel):
 
     @classmethod
     def read(cls, variables: Mapping[str, Any]) -> "Settings":
-        """The settings of these variables, with defaults for those that are missing. Unknown ones are ignored.
+        """Read the settings from these variables, with defaults for missing ones. Unknown ones are ignored.
 
         variables: name → text or number, as the platform has them.
-
         Raises ApiError `unavailable` for a value that its variable does not take. The message names the variable.
         """
         try:
@@ -361,22 +360,22 @@ VARIABLES = tuple(FIELDS)
 """Names of all variables that the Worker reads."""
 
 DEFAULTS: Mapping[str, str | int] = {name: field.default for name, field in FIELDS.items()}
-"""Variable → the value it has when it is not set, as wrangler.jsonc would have it."""
+"""Variable → its default, as wrangler.jsonc would have it."""
 
 MODEL_VARIABLES: Mapping[str, tuple[Task, ...]] = {
     name: each.tasks
     for name, field in FIELDS.items()
     for each in field.metadata
-    if isinstance(each, Takes) and each.tasks
+    if isinstance(each, Accepts) and each.tasks
 }
-"""Variable that names the model of requests that name none → the tasks that the model may be for."""
+"""Variable that names the model for requests that name none → the tasks that the model may have."""
 
 
 def accepted_values(variable: str) -> str:
-    """The values that a variable takes, as Markdown that follows "must be"."""
+    """Return the values that a variable takes, as Markdown that follows "must be"."""
     field = FIELDS[variable]
-    words = [each.words for each in field.metadata if isinstance(each, Takes)]
-    return words[0] if words else " or ".join(f"`{value}`" for value in get_args(field.annotation))
+    descriptions = [each.description for each in field.metadata if isinstance(each, Accepts)]
+    return descriptions[0] if descriptions else " or ".join(f"`{value}`" for value in get_args(field.annotation))
 
 
 def _misconfigured(variable: str, detail: str) -> ApiError:

@@ -1,7 +1,7 @@
-"""The Worker's own tools: functions of yours that a model may ask for in `POST /chat` with `worker_tools`.
+"""The Worker's own tools: Python functions that a model may call in `POST /chat` with `worker_tools`.
 
-A function with typed parameters becomes a tool by `@tool`. Its name, its docstring and the types are what the model is
-told; what it passes is checked against them, and what the function raises goes back to the model.
+`@tool` makes a tool of a function with typed parameters. The model is sent its name, its docstring and a schema of its
+parameters. The model's arguments are checked against the types, and the model gets the function's result or exception.
 """
 
 import datetime
@@ -18,6 +18,8 @@ from aiworker.errors import ApiError
 
 @dataclass(frozen=True)
 class WorkerTool:
+    """A tool: its function, and the schema of its arguments."""
+
     function: Callable[..., Any | Awaitable[Any]]
     arguments: type[BaseModel]
 
@@ -26,7 +28,7 @@ class WorkerTool:
         return self.function.__name__
 
     def to_json(self) -> dict[str, Any]:
-        """As models take it."""
+        """Return the tool as an item of a model's input `tools`."""
         description = inspect.getdoc(self.function) or ""
         parameters = self.arguments.model_json_schema()
         parameters.pop("title", None)
@@ -34,15 +36,18 @@ class WorkerTool:
         return {"type": "function", "function": function}
 
     async def call(self, arguments: str) -> str:
-        """What the model is told: the result as JSON, or `{"error": …}`."""
+        """Run the tool; return its result as JSON, or `{"error": …}`, for the model.
+
+        arguments: a JSON object as text; empty for none.
+        """
         try:
-            given = self.arguments.model_validate_json(arguments or "{}")
-            result = self.function(**{name: getattr(given, name) for name in self.arguments.model_fields})
+            values = self.arguments.model_validate_json(arguments or "{}")
+            result = self.function(**{name: getattr(values, name) for name in self.arguments.model_fields})
             return json.dumps(await result if inspect.isawaitable(result) else result, ensure_ascii=False)
         except ValidationError as error:
             reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
             return json.dumps({"error": f"Invalid arguments. {'; '.join(reasons)}"})
-        except Exception as error:  # whatever a tool raises is for the model to deal with
+        except Exception as error:  # a tool may raise anything, and the model can react to it
             return json.dumps({"error": f"{type(error).__name__}: {error}"})
 
 
@@ -51,7 +56,7 @@ TOOLS: dict[str, WorkerTool] = {}
 
 
 def tool(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Let models call this function. Its parameters must have types that pydantic knows; the result must be JSON."""
+    """Make a tool of a function. Its parameters must have types that pydantic knows; its result must be JSON."""
     fields: dict[str, Any] = {
         name: (parameter.annotation, ... if parameter.default is inspect.Parameter.empty else parameter.default)
         for name, parameter in inspect.signature(function).parameters.items()
@@ -62,7 +67,7 @@ def tool(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def select(names: list[str] | None) -> dict[str, WorkerTool]:
-    """The tools of those names, all for None.
+    """Return the tools of these names, by name; all of them for None.
 
     Raises ApiError `invalid_request` for a name that no tool has.
     """

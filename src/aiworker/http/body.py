@@ -1,4 +1,4 @@
-"""Requests and responses as pydantic models."""
+"""Request bodies and query strings, read into pydantic models; base classes of the schemas."""
 
 import re
 from collections.abc import Mapping
@@ -17,18 +17,18 @@ FORM = "multipart/form-data"
 BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
 """Names that pydantic gives to the branches of a union."""
 MAX_BRANCH_LENGTH = 100
-"""Characters. Names that a client gives can be long, and the expression above is slow with those."""
+"""Characters of a name that is compared with BRANCH, which is slow with long names, as a client's fields may have."""
 
 MAX_STRINGS = 10_000
-"""Of a JSON body: texts, and names of fields. What there can be without end costs Python some microseconds each."""
+"""Texts and names of fields in a JSON body, each of which costs Python some microseconds."""
 MAX_STRUCTURE_BYTES = 1_048_576
 """Bytes of a JSON body outside of its texts: numbers, brackets and commas. Parsed, a byte can take 16."""
 MAX_CONTAINERS = 50_000
 """Lists and objects of a JSON body, each of which becomes one of Python's."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
-"""One that has no end reaches to the body's."""
+"""A JSON string; one without an end reaches to the end of the body."""
 MAX_ERRORS = 100
-"""So many are looked at: to explain one takes as long as to find a hundred."""
+"""Errors of a body that are read: to explain one takes as long as to find a hundred."""
 
 
 class Schema(BaseModel):
@@ -47,10 +47,10 @@ SomeSchema = TypeVar("SomeSchema", bound=Schema)
 
 
 async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> SomeSchema:
-    """The request's JSON body as the schema has it.
+    """Read the request's JSON body.
 
-    Raises ApiError: `unsupported_media_type`, `payload_too_large` (over `limit` bytes), or `invalid_request` with the
-    first field at fault and what it takes.
+    Raises ApiError `unsupported_media_type`, `payload_too_large` (over `limit` bytes), or `invalid_request`, which
+    names the first field at fault and the values that it takes.
     """
     _check_json(request)
     body = await request.read(limit)
@@ -58,80 +58,81 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
     try:
         return schema.model_validate_json(body)
     except ValidationError as error:
-        raise _explained(schema, error) from None
+        raise _to_api_error(schema, error) from None
 
 
 async def parse_json_with_files(
     schema: type[SomeSchema], request: Request, limit: int, files: tuple[str, ...]
 ) -> tuple[SomeSchema, Mapping[str, Payload]]:
-    """As `parse_json`, of a body in which some fields may be files as base64: their bytes never are in Python.
+    """Read a JSON body in which the fields `files` may be files as base64; return the rest, and the files by name.
 
-    In the schema they are strings, and what stands there is their name.
+    The bytes of files never enter Python: in the schema each is a string, and its value is the field's name.
+    Raises ApiError as `parse_json` does.
     """
     _check_json(request)
-    body, found = await request.read_with_files(limit, files)
+    body, payloads = await request.read_with_files(limit, files)
     _check_structure(body)
     try:
-        return schema.model_validate_json(body), found
+        return schema.model_validate_json(body), payloads
     except ValidationError as error:
-        raise _explained(schema, error) from None
+        raise _to_api_error(schema, error) from None
 
 
 async def parse_form(
     schema: type[SomeSchema], request: Request, limit: int, files: tuple[str, ...]
 ) -> tuple[SomeSchema, dict[str, Payload]]:
-    """The fields of a form as the schema has them, and those of the named files that it brings.
+    """Read a form; return its fields, and its files by name. files: names of the files that the form may have.
 
-    Raises ApiError as `parse_json` does; `limit` is for the whole form.
+    Raises ApiError as `parse_json` does. limit: bytes of the whole form.
     """
     form = await request.read_form(limit)
     texts = {name: value for name, value in form.items() if isinstance(value, str)}
-    found = {name: value for name, value in form.items() if not isinstance(value, str)}
-    unknown = sorted(set(found) - set(files))
+    payloads = {name: value for name, value in form.items() if not isinstance(value, str)}
+    unknown = sorted(set(payloads) - set(files))
     if unknown:
         name = clip(unknown[0])
         raise ApiError(
             "invalid_request", f"{name} is not a file that this route takes: send {' or '.join(files)}.", param=name
         )
-    return _from_texts(schema, texts), found
+    return _from_texts(schema, texts), payloads
 
 
 def parse_query(schema: type[SomeSchema], request: Request) -> SomeSchema:
-    """The parameters behind `?` as the schema has them. Raises ApiError `invalid_request` as `parse_json` does."""
+    """Read the parameters of the query string. Raises ApiError `invalid_request` as `parse_json` does."""
     return _from_texts(schema, request.query)
 
 
-def parse_object(schema: type[SomeSchema], given: dict[str, Any]) -> SomeSchema:
-    """What has been put together from several parts of a request. Raises ApiError `invalid_request` as `parse_json`."""
+def parse_object(schema: type[SomeSchema], fields: dict[str, Any]) -> SomeSchema:
+    """Validate fields from several parts of a request. Raises ApiError `invalid_request` as `parse_json` does."""
     try:
-        return schema.model_validate(given)
+        return schema.model_validate(fields)
     except ValidationError as error:
-        raise _explained(schema, error) from None
+        raise _to_api_error(schema, error) from None
 
 
 def _from_texts(schema: type[SomeSchema], texts: Mapping[str, str]) -> SomeSchema:
-    """Of what knows only texts: here "5" is a number."""
+    """Validate fields that are all texts, as in forms and query strings: here "5" is a number."""
     try:
         return schema.model_validate_strings(texts, strict=False)
     except ValidationError as error:
-        raise _explained(schema, error) from None
+        raise _to_api_error(schema, error) from None
 
 
 def _check_json(request: Request) -> None:
-    sent = media_type(request)
-    if sent != JSON:
+    actual = media_type(request)
+    if actual != JSON:
         raise ApiError(
             "unsupported_media_type",
-            f"Send the body as JSON, with the header content-type: {JSON} (not {sent or 'none'}).",
+            f"Send the body as JSON, with the header content-type: {JSON} (not {actual or 'none'}).",
         )
 
 
 def _check_structure(body: bytes) -> None:
-    """Raises ApiError `payload_too_large` for JSON that would take long to understand, before it is tried.
+    """Raise ApiError `payload_too_large` for JSON that would take long to parse.
 
-    How deep it is nested, the parser itself limits (to about 200).
+    The parser itself limits how deep it is nested (to about 200 levels).
     """
-    # inside of a text, a quotation mark has a backslash before it; a text's last one seldom has
+    # a quotation mark within a text has a backslash before it; the one that ends a text seldom has
     if body.count(b'"') - body.count(b'\\"') > 2 * MAX_STRINGS:
         raise ApiError("payload_too_large", f"The body has more than {MAX_STRINGS:,} texts and names of fields.")
     if len(body) <= MAX_STRUCTURE_BYTES and _containers(body) <= MAX_CONTAINERS:
@@ -150,21 +151,21 @@ def _containers(body: bytes) -> int:
 
 
 def media_type(request: Request) -> str:
-    """Of the body, without parameters and in small letters; empty if the request does not say."""
+    """Return the body's media type in lower case, without parameters; empty if the request has no content-type."""
     return (request.header("content-type") or "").partition(";")[0].strip().lower()
 
 
 def clip(text: str) -> str:
-    """What a client has sent, short enough to be sent back."""
+    """Shorten a client's text to 100 characters, for an error message."""
     return text if len(text) <= 100 else f"{text[:99]}…"
 
 
-def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
+def _to_api_error(schema: type[Schema], error: ValidationError) -> ApiError:
     if error.error_count() > MAX_ERRORS:
-        text = f"More than {MAX_ERRORS} fields are at fault: the fields are {_known(schema)}."
+        text = f"More than {MAX_ERRORS} fields are at fault: the fields are {_field_names(schema)}."
         return ApiError("invalid_request", text)
     errors = error.errors(include_url=False, include_input=False)
-    # of a value that fits no branch of a union, the error that lies deepest says most
+    # if a value fits no branch of a union, the deepest error is the most helpful
     same_field = [each for each in errors if (_path(each) or "").startswith(_path(errors[0]) or "")]
     first = max(same_field, key=lambda each: len(each["loc"]))
     param = _path(first)
@@ -175,7 +176,7 @@ def _explained(schema: type[Schema], error: ValidationError) -> ApiError:
 
 
 def _path(detail: ErrorDetails) -> str | None:
-    """`messages.0.content`, without the branches of unions."""
+    """Return the path of the field at fault, such as `messages.0.content`, without the names of unions' branches."""
     parts = [str(part) for part in detail["loc"]]
     return clip(".".join(part for part in parts if not _is_branch(part))) or None
 
@@ -184,12 +185,12 @@ def _is_branch(part: str) -> bool:
     return len(part) <= MAX_BRANCH_LENGTH and BRANCH.fullmatch(part) is not None
 
 
-def _known(schema: type[Schema]) -> str:
+def _field_names(schema: type[Schema]) -> str:
     return ", ".join(field.alias or name for name, field in schema.model_fields.items())
 
 
 def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
-    """A predicate for the field at fault, such as "must be between 0 and 5"."""
+    """Return a predicate for the field at fault, such as "must be between 0 and 5"."""
     context: dict[str, Any] = detail.get("ctx", {})
     match detail["type"]:
         case "json_invalid":
@@ -199,7 +200,7 @@ def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
         case "missing":
             return "is required"
         case "extra_forbidden":
-            return "is not known here" + (f": the fields are {_known(schema)}" if len(detail["loc"]) == 1 else "")
+            return "is not known here" + (f": the fields are {_field_names(schema)}" if len(detail["loc"]) == 1 else "")
         case "greater_than_equal" | "less_than_equal":
             return f"must be {_range(schema, detail)}"
         case "value_error":

@@ -1,4 +1,4 @@
-"""Which pages of other origins may call, and what their browsers need to be told."""
+"""CORS: the headers by which browsers let pages of allowed origins call the API."""
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request, Response
@@ -10,7 +10,7 @@ OPENAI_CLIENT = (
     "x-stainless-raw-response", "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version",
     "x-stainless-timeout",
 )  # fmt: skip
-"""What OpenAI's own client sends from a page besides."""
+"""Headers that OpenAI's JavaScript client sends from a page."""
 REQUEST_HEADERS = ", ".join(("authorization", "content-type", "x-api-key", *OPENAI_CLIENT))
 RESPONSE_HEADERS = (
     "retry-after, server-timing, x-ai-request-id, x-gateway-cache, x-gateway-log-id, x-model, x-neurons, x-request-id"
@@ -20,26 +20,26 @@ PREFLIGHT_SECONDS = 7200
 
 
 def headers(request: Request, allowed: tuple[str, ...]) -> dict[str, str]:
-    """The headers of any response to this request: none for an origin that is not allowed."""
+    """Return the CORS headers of a response to this request; only `vary` for an origin that is not allowed."""
     origin = request.header("origin")
     if "*" in allowed:
         return {
             "access-control-allow-origin": "*",
             "access-control-expose-headers": RESPONSE_HEADERS,
         }
-    # a cache must not hand one origin's response to another, so this is said to all
-    varies = {"vary": "origin"}
+    # every response has it: a cache must not give one origin's response to another
+    vary = {"vary": "origin"}
     if origin is None or not is_allowed(origin, allowed):
-        return varies
+        return vary
     return {
-        **varies,
+        **vary,
         "access-control-allow-origin": origin,
         "access-control-expose-headers": RESPONSE_HEADERS,
     }
 
 
 def is_allowed(origin: str, allowed: tuple[str, ...]) -> bool:
-    """Whether `origin` stands in the list: exactly, or as `scheme://host:*` for any port of a host."""
+    """Tell whether `origin` is in the list: exactly, as `scheme://host:*` for any port, or by `*` for all origins."""
     host, _, port = origin.rpartition(":")
     any_port = f"{host}:*" if port.isdecimal() else f"{origin}:*"
     return "*" in allowed or origin in allowed or any_port in allowed
@@ -50,7 +50,7 @@ def is_preflight(request: Request) -> bool:
 
 
 def answer_preflight(request: Request, allowed: tuple[str, ...]) -> Response:
-    """Raises ApiError `forbidden` for an origin that is not allowed."""
+    """Return the response to a preflight; raises ApiError `forbidden` for an origin that is not allowed."""
     origin = request.header("origin") or ""
     if not is_allowed(origin, allowed):
         raise ApiError(

@@ -1,19 +1,19 @@
-"""What kind of image or sound some bytes are, by how they begin: a name or a header may say anything."""
+"""Media types of images and sounds, recognised by their first bytes: a file name or a header may be wrong."""
 
 from collections.abc import Callable
 
 HEAD = 64
-"""So many bytes tell."""
+"""Bytes at the beginning of a file that are enough to recognise every media type below."""
 
-Looks = Callable[[bytes], bool]
+Test = Callable[[bytes], bool]
 
-IMAGES: dict[str, Looks] = {
+IMAGES: dict[str, Test] = {
     "image/png": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
     "image/jpeg": lambda head: head.startswith(b"\xff\xd8\xff"),
     "image/webp": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP",
     "image/gif": lambda head: head.startswith((b"GIF87a", b"GIF89a")),
 }
-SOUNDS: dict[str, Looks] = {
+SOUNDS: dict[str, Test] = {
     "audio/wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "audio/flac": lambda head: head.startswith(b"fLaC"),
     "audio/ogg": lambda head: head.startswith(b"OggS"),
@@ -24,14 +24,14 @@ SOUNDS: dict[str, Looks] = {
 
 
 def detect_image_type(head: bytes) -> str | None:
-    """The media type of an image that begins like this; None if it is none that the models know."""
-    return _first(IMAGES, head)
+    """Return the media type of an image by its first bytes; None if it is none of IMAGES."""
+    return _detect(IMAGES, head)
 
 
 def detect_sound_type(head: bytes) -> str | None:
-    """As `image_type`, of a sound."""
-    return _first(SOUNDS, head)
+    """Return the media type of a sound by its first bytes; None if it is none of SOUNDS."""
+    return _detect(SOUNDS, head)
 
 
-def _first(kinds: dict[str, Looks], head: bytes) -> str | None:
-    return next((kind for kind, looks in kinds.items() if looks(head)), None)
+def _detect(tests: dict[str, Test], head: bytes) -> str | None:
+    return next((media_type for media_type, test in tests.items() if test(head)), None)

@@ -1,7 +1,6 @@
 """Requests and responses in plain Python, whatever the platform.
 
-A body that is a `JsHandle` stays in JavaScript and is handed on unread: a stream of a thousand frames costs Python
-nothing.
+A body that is a `JsHandle` stays in JavaScript and is sent unread: a stream of a thousand frames costs Python nothing.
 """
 
 import json
@@ -10,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
 JsHandle = NewType("JsHandle", object)
-"""A JavaScript object, such as a ReadableStream, that Python only hands from one JavaScript API to another."""
+"""A JavaScript object, such as a ReadableStream, that Python only passes from one JavaScript API to another."""
 
 
 class Payload(Protocol):
@@ -121,5 +120,6 @@ class Response:
 
 
 def json_response(data: Any, status: int = 200) -> Response:
+    """Return a response with a JSON body. data: JSON values."""
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return Response(body, status, {"content-type": "application/json"})

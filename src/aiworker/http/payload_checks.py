@@ -1,4 +1,4 @@
-"""Bounds on what a body may become in JavaScript, checked on its bytes before anything parses them."""
+"""Bounds on the objects that JavaScript would make of a body, checked on its bytes before anything parses them."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Which bytes of a stored object a request selects, by its conditional and range headers (RFC 9110, sections 13, 14).
+"""Conditional and range requests for a stored object: which bytes are sent (RFC 9110, sections 13 and 14).
 
 R2 can read these headers too, but it refuses an etag without quotes, answers a range beyond the end with the whole
 object, and ignores If-Range.
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from aiworker.http.messages import Request
 
 HEADERS = ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since", "range")
-"""A request without any of these selects the whole object."""
+"""Headers that select: a request without any of them gets the whole object."""
 
 DATE = "%a, %d %b %Y %H:%M:%S GMT"
 RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
@@ -21,26 +21,26 @@ RANGE = re.compile(r"bytes=\s*([0-9]{0,18})-([0-9]{0,18})\s*", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Version:
-    """What is known of a stored object before its content is read."""
+    """The metadata of a stored object, known before its content is read."""
 
     etag: str
-    """A strong one, with its quotes."""
+    """Strong etag, with its quotes."""
     modified: datetime
-    """Whole seconds, in UTC."""
+    """Time of the upload in UTC, in whole seconds."""
     size: int
-    """Bytes."""
+    """Number of bytes."""
     content_type: str
 
 
 @dataclass(frozen=True)
 class Selection:
-    """Status and bytes that answer a request."""
+    """The status of the response, and the bytes that it sends."""
 
     status: int
     """200 for the whole object, 206 for a range, 304 not modified, 412 condition failed, 416 range outside."""
     start: int = 0
     length: int = 0
-    """Bytes; 0 unless the status is 200 or 206."""
+    """Number of bytes; 0 unless the status is 200 or 206."""
 
     @property
     def has_content(self) -> bool:
@@ -48,12 +48,12 @@ class Selection:
 
 
 def select(request: Request, version: Version) -> Selection:
-    """Return which bytes of this version the request selects."""
+    """Return the bytes of this version that the request selects."""
     failed = _failed_condition(request, version.etag, version.modified)
     if failed:
         return Selection(failed)
     match = RANGE.fullmatch(request.header("range") or "")
-    if request.method != "GET" or match is None or not _range_holds(request, version.etag, version.modified):
+    if request.method != "GET" or match is None or not _is_range_valid(request, version.etag, version.modified):
         return Selection(200, 0, version.size)
     return _range(match[1], match[2], version.size)
 
@@ -80,20 +80,20 @@ def _failed_condition(request: Request, etag: str, modified: datetime) -> int | 
     match, none_match = request.header("if-match"), request.header("if-none-match")
     unmodified_since, modified_since = _date(request, "if-unmodified-since"), _date(request, "if-modified-since")
     if match is not None:
-        if not _lists(match, etag):
+        if not _includes(match, etag):
             return 412
     elif unmodified_since and modified > unmodified_since:
         return 412
     if none_match is not None:
         # this condition compares weakly (RFC 9110, section 13.1.2)
-        return 304 if _lists(none_match.replace("W/", ""), etag) else None
+        return 304 if _includes(none_match.replace("W/", ""), etag) else None
     return 304 if modified_since and modified <= modified_since else None
 
 
-def _range_holds(request: Request, etag: str, modified: datetime) -> bool:
-    """Tell whether the object is still the version of which the client has a part."""
-    same = request.header("if-range")
-    return same is None or same.strip() == etag or _date(request, "if-range") == modified
+def _is_range_valid(request: Request, etag: str, modified: datetime) -> bool:
+    """Tell whether the object is still the version of which the client has a part (`if-range`)."""
+    condition = request.header("if-range")
+    return condition is None or condition.strip() == etag or _date(request, "if-range") == modified
 
 
 def _range(first: str, last: str, size: int) -> Selection:
@@ -109,7 +109,8 @@ def _range(first: str, last: str, size: int) -> Selection:
     return Selection(206, start, end - start) if start < end else Selection(416)
 
 
-def _lists(tags: str, etag: str) -> bool:
+def _includes(tags: str, etag: str) -> bool:
+    """Tell whether the etag is in the list of a header; `*` is any."""
     return tags.strip() == "*" or etag in re.findall(r'(?:W/)?"[^"]*"', tags)
 
 

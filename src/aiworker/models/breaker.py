@@ -1,6 +1,6 @@
-"""A model that keeps failing is left alone for a while, so that nobody waits for what will fail again.
+"""Circuit breaker: a model that keeps failing is not called for a while, so that nobody waits for another failure.
 
-Each isolate judges by its own calls. (On Workers, time passes only while something is waited for: that is enough.)
+Each isolate counts its own calls. (On Workers, the clock advances only while something is awaited: that is enough.)
 """
 
 import math
@@ -10,56 +10,59 @@ from dataclasses import dataclass, field
 from aiworker.errors import ApiError
 
 FAILURES = 5
-"""Calls in a row that have failed, each after its own attempts. Fewer than five may be chance: with a fifth of all
-attempts failing, a call of three attempts fails once in 125."""
+"""Failed calls in a row that open a model's circuit, each after its own attempts. Fewer than five may be chance: with a
+fifth of all attempts failing, a call of three attempts fails once in 125."""
 WITHIN = 30
-"""Seconds in which they have failed: what failed longer ago tells nothing of now."""
+"""Seconds in which they must have failed: older failures say nothing about now."""
 REST = 10
-"""Seconds for which the model is not asked; then one call may try, and if it fails, as long again. Long enough to spare
-clients a wait and upstream the calls, short enough that few notice when the model is well again."""
+"""Seconds for which an open circuit's model is not called. Then one call is a trial; if it fails, the time begins anew.
+Long enough to spare clients a wait and upstream the calls, short enough that few miss a model that works again."""
 
 
 @dataclass
-class _Trouble:
+class _Circuit:
     failures: list[float] = field(default_factory=list[float])
-    """When calls have failed, since the last that has not."""
-    rests_until: float | None = None
-    """None while it may be asked."""
+    """Times of the failed calls since the last success, in seconds on the monotonic clock."""
+    open_until: float | None = None
+    """Time of the next trial; None while the circuit is closed."""
 
 
 class Breaker:
-    """The troubles of all models. (It counts answers that have begun as successes: streams break for other reasons.)"""
+    """The circuits of all models. An answer that has begun is a success: streams break off for other reasons."""
 
     def __init__(self) -> None:
-        self._troubles: dict[str, _Trouble] = {}
+        self._circuits: dict[str, _Circuit] = {}
+        """Model id → circuit; none for a model whose last call has succeeded."""
 
     def allow(self, model: str) -> bool:
-        """Let a call pass; whether it is a trial. Raises ApiError `unavailable` for a model that is left alone."""
-        trouble, now = self._troubles.get(model), time.monotonic()
-        if trouble is None or trouble.rests_until is None:
+        """Let a call pass, and tell whether it is a trial. Raises ApiError `unavailable` if the circuit is open."""
+        circuit, now = self._circuits.get(model), time.monotonic()
+        if circuit is None or circuit.open_until is None:
             return False
-        if now < trouble.rests_until:
-            seconds = math.ceil(trouble.rests_until - now)
+        if now < circuit.open_until:
+            seconds = math.ceil(circuit.open_until - now)
             message = f"{model} has failed {FAILURES} times in a row and is paused: try again in {seconds} seconds."
             raise ApiError("unavailable", message, retry_after=seconds, headers={"x-model": model})
-        trouble.rests_until = now + REST  # this call is the trial; the others wait for how it ends
+        circuit.open_until = now + REST  # this call is the trial; the others are refused until it has ended
         return True
 
     def cancel_trial(self, model: str) -> None:
-        """The trial has told nothing of the model, as when its request was a bad one: the next call is another."""
-        if (trouble := self._troubles.get(model)) and trouble.rests_until is not None:
-            trouble.rests_until = time.monotonic()
+        """Make the next call the trial: this one said nothing about the model, for instance with a bad request."""
+        if (circuit := self._circuits.get(model)) and circuit.open_until is not None:
+            circuit.open_until = time.monotonic()
 
     def record_failure(self, model: str) -> None:
-        trouble, now = self._troubles.setdefault(model, _Trouble()), time.monotonic()
-        trouble.failures = [when for when in (*trouble.failures, now) if now - when <= WITHIN]
-        if trouble.rests_until is not None or len(trouble.failures) >= FAILURES:
-            trouble.rests_until = now + REST
+        """Count a failed call, and open the circuit after FAILURES of them, or after a failed trial."""
+        circuit, now = self._circuits.setdefault(model, _Circuit()), time.monotonic()
+        circuit.failures = [when for when in (*circuit.failures, now) if now - when <= WITHIN]
+        if circuit.open_until is not None or len(circuit.failures) >= FAILURES:
+            circuit.open_until = now + REST
 
     def record_success(self, model: str) -> None:
-        self._troubles.pop(model, None)
+        """Close the model's circuit."""
+        self._circuits.pop(model, None)
 
     @property
     def open_circuits(self) -> list[str]:
-        """Models that are left alone, or on trial."""
-        return sorted(model for model, trouble in self._troubles.items() if trouble.rests_until is not None)
+        """Ids of the models whose circuit is open, those on trial included."""
+        return sorted(model for model, circuit in self._circuits.items() if circuit.open_until is not None)

@@ -1,7 +1,7 @@
 """The models of Workers AI as data: GET /models shows this table, and every route looks its model up here.
 
 Sources: the model pages, pricing and limits of developers.cloudflare.com/workers-ai (copies of autumn 2026) and the
-npm package @cloudflare/workers-types 5.20261117.1. What they do not say is left out here rather than guessed.
+npm package @cloudflare/workers-types 5.20261117.1. Facts that they do not state are left out here, not guessed.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -13,6 +13,7 @@ from aiworker.errors import ApiError
 from aiworker.models import token_counts
 
 Range = tuple[float, float]
+"""Minimum and maximum, both allowed."""
 
 Task = Literal[
     "text-generation",
@@ -31,7 +32,7 @@ Task = Literal[
     "object-detection",
     "image-classification",
 ]
-"""What a model is for."""
+"""The task of a model."""
 
 CLASSIC: Mapping[str, Range] = {
     "temperature": (0, 5),
@@ -42,7 +43,7 @@ CLASSIC: Mapping[str, Range] = {
     "frequency_penalty": (0, 2),
     "presence_penalty": (0, 2),
 }
-"""Sampling parameters and their ranges, as most models take them."""
+"""Sampling parameters of most models, and their ranges."""
 
 NARROWED: Mapping[str, Range] = {
     **CLASSIC,
@@ -50,9 +51,10 @@ NARROWED: Mapping[str, Range] = {
     "frequency_penalty": (-2, 2),
     "presence_penalty": (-2, 2),
 }
-"""As the models of 2026 with a native schema take them."""
+"""Sampling parameters of the models of 2026 with a native schema."""
 
 POOLINGS = ("mean", "cls")
+"""Poolings of the bge models of version 1.5."""
 
 COMPLETIONS: Mapping[str, Range] = {
     "temperature": (0, 2),
@@ -61,32 +63,35 @@ COMPLETIONS: Mapping[str, Range] = {
     "frequency_penalty": (-2, 2),
     "presence_penalty": (-2, 2),
 }
-"""As models take them that have OpenAI's schema of chat completions."""
+"""Sampling parameters of models with OpenAI's schema of chat completions."""
 
 
 @dataclass(frozen=True)
 class Model:
+    """A model of Workers AI."""
+
     id: str
     task: Task
     requests_per_minute: int
-    """Of one account, by the platform's default."""
+    """Default rate limit of one account."""
     abilities: str = ""
     """Words among: streaming, tools, json, vision, reasoning, lora, raw."""
     context_window: int | None = None
     """Tokens of prompt and answer together; None where Cloudflare does not say."""
     dimensions: int | None = None
+    """Length of its vectors, for an embeddings model."""
     neurons: Mapping[str, float] = field(default_factory=dict[str, float])
-    """What it costs: unit → neurons for one. Empty for models in beta, which are free, and where it is not known."""
+    """Price: unit → neurons for one. Empty for models in beta, which are free, and where the price is not known."""
     sampling: Mapping[str, Range] = field(default_factory=lambda: CLASSIC)
     dialect: Literal["native", "openai"] = "native"
     """The shape of its answers and streams: `{"response": …}`, or OpenAI's `choices`."""
     deprecated: bool = False
     texts_a_call: int = 100
-    """Of an embeddings model: so many it takes at once."""
+    """Maximum number of texts in one call of an embeddings model."""
     longest_text: int | None = None
-    """Tokens, of an embeddings model; None where it is not known whether a longer text is refused or cut."""
+    """Maximum tokens of a text of an embeddings model; None where it is not known, or whether longer ones are cut."""
     pooling: tuple[str, ...] = ()
-    """What an embeddings model can be asked for; vectors of one kind are not comparable with those of the other."""
+    """Poolings that an embeddings model offers; vectors of different poolings are not comparable."""
 
     def to_json(self) -> dict[str, Any]:
         shown: dict[str, Any] = {
@@ -110,9 +115,9 @@ class Model:
 
 
 def find(model_id: str, task: Task) -> Model:
-    """The model of that id, for that task.
+    """Return the model of this id, for this task.
 
-    Raises ApiError `model_not_found`, with the ids that come near, or `invalid_request` for a model of another task.
+    Raises ApiError `model_not_found`, with similar ids, or `invalid_request` for a model of another task.
     """
     model = MODELS.get(model_id)
     if model is None:
@@ -127,16 +132,16 @@ def find(model_id: str, task: Task) -> Model:
 
 
 def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
-    """The error for an id that is none of the known ones."""
+    """Return the error for an unknown id. known: ids among which similar ones are suggested. query: for GET /models."""
     near = get_close_matches(model_id[:100], known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models{query} lists what there is."
     return ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
 
 
-def check_sampling(model: Model, given: Mapping[str, float]) -> None:
-    """Raises ApiError `invalid_request` for the first parameter that the model does not take, or not so large."""
-    for name, value in given.items():
-        bounds = _most_tokens(model) if name == "max_tokens" else model.sampling.get(name)
+def check_sampling(model: Model, parameters: Mapping[str, float]) -> None:
+    """Raise ApiError `invalid_request` for the first parameter that the model lacks, or whose value is out of range."""
+    for name, value in parameters.items():
+        bounds = _token_range(model) if name == "max_tokens" else model.sampling.get(name)
         if bounds is None:
             raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
         least, most = bounds
@@ -149,15 +154,15 @@ def check_sampling(model: Model, given: Mapping[str, float]) -> None:
 
 
 def check_ability(model: Model, ability: str, param: str) -> None:
-    """Raises ApiError `invalid_request` for the field that asks for what the model cannot do."""
+    """Raise ApiError `invalid_request` if the model lacks the ability. param: field of the request that needs it."""
     if ability not in model.abilities.split():
         raise ApiError("invalid_request", f"{model.id} does not take {param}.", param=param)
 
 
 def check_window(model: Model, texts: Iterable[str], answer: int, param: str) -> None:
-    """Raises ApiError `context_exceeded` if the texts and so many tokens of answer are too much for certain.
+    """Raise ApiError `context_exceeded` if the texts and the answer surely exceed the model's context.
 
-    Other texts may be too much all the same: only the model can count exactly.
+    answer: tokens. Texts that pass may still be too long: only the model can count exactly.
     """
     needed = sum(map(token_counts.lower_bound, texts)) + answer
     if model.context_window and needed > model.context_window:
@@ -170,25 +175,26 @@ def check_window(model: Model, texts: Iterable[str], answer: int, param: str) ->
 
 
 def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
-    """What an answer with that `usage` (tokens, as the model reports them) has cost; None where it is not known."""
-    given, answered = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
-    if not isinstance(given, int) or not isinstance(answered, int) or "million_input_tokens" not in model.neurons:
+    """Return the cost of an answer by its `usage` (tokens, as models report them); None where it is not known."""
+    inputs, outputs = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
+    if not isinstance(inputs, int) or not isinstance(outputs, int) or "million_input_tokens" not in model.neurons:
         return None
     details: Mapping[str, int] = usage.get("prompt_tokens_details") or {}
     cached = details.get("cached_tokens") or 0
     price = model.neurons["million_input_tokens"]
     price_cached = model.neurons.get("million_cached_input_tokens", price)
-    price_answered = model.neurons.get("million_output_tokens", 0)
-    return ((given - cached) * price + cached * price_cached + answered * price_answered) / 1_000_000
+    price_output = model.neurons.get("million_output_tokens", 0)
+    return ((inputs - cached) * price + cached * price_cached + outputs * price_output) / 1_000_000
 
 
-def _most_tokens(model: Model) -> Range:
+def _token_range(model: Model) -> Range:
+    """Return the range of `max_tokens`."""
     return (1, model.context_window or 1_000_000)
 
 
-def _tokens(given: float, answered: float, cached: float | None = None) -> dict[str, float]:
-    """Neurons for a million tokens of prompt, of answer, and of prompt that the model had in its cache."""
-    price = {"million_input_tokens": given, "million_output_tokens": answered}
+def _tokens(inputs: float, outputs: float, cached: float | None = None) -> dict[str, float]:
+    """Return the price of a million tokens of prompt, of answer, and of prompt from the model's cache, in neurons."""
+    price = {"million_input_tokens": inputs, "million_output_tokens": outputs}
     return price if cached is None else {**price, "million_cached_input_tokens": cached}
 
 
@@ -296,4 +302,4 @@ _TABLE = (
 # fmt: on
 
 MODELS: Mapping[str, Model] = {model.id: model for model in _TABLE}
-"""Every model by its id, those for text first and the deprecated last of each task."""
+"""Model id → model. Models for text-generation come first; within a task, deprecated models come last."""

@@ -1,14 +1,14 @@
-"""What chat templates are made of, in texts that come from elsewhere, loses its power over the prompt.
+"""Neutralization of control tokens in texts from clients, documents and tools, which could forge turns of a prompt.
 
-A model is sent messages, and its chat template makes one text of them: `<|im_start|>user`, what the user says,
-`<|im_end|>`. A user who writes `<|im_end|>` would end their own turn and begin another's. So a space is put behind the
-first character of every such mark: `< |im_end|>`. A person and a model read the same, and a tokenizer finds no control
-token, since it looks for those letter by letter before anything else and none of them has a space there. (Taken out, a
-mark could leave another one behind; a character without width would hide what was done, and stay in code and quotes
-that the model repeats.)
+A model's chat template makes one text of all messages: `<|im_start|>user`, the user's text, `<|im_end|>`. A user who
+writes `<|im_end|>` would end their own turn and could begin one of the system. Therefore a space is put behind the
+first character of every such token: `< |im_end|>`. People and models read the same, but a tokenizer finds no control
+token, since it looks for their exact letters before anything else, and none has a space there. (If the token was
+removed instead, the texts around it could form another one; a zero-width character would be invisible, and would stay
+in code and quotes that the model repeats.)
 
 Sources: the tokenizers and chat templates of the catalogue's families, as their publishers' repositories and the
-parsers and tests of vLLM, SGLang and llama.cpp have them; of models that are not published (GLM 5, Qwen 3.8), those of
+parsers and tests of vLLM, SGLang and llama.cpp have them; for models that are not published (GLM 5, Qwen 3.8), those of
 the versions before. Words without brackets (`/no_think`, `User:`) are no tokens, and stay.
 """
 
@@ -42,34 +42,35 @@ _TURNS: Mapping[str, tuple[str, ...]] = {
     ),
     "｜": ("DSML｜",),  # noqa: RUF001 - DeepSeek
 }
-"""The first character of a mark, which is put apart → what follows it."""
-_THOUGHTS: Mapping[str, str] = {"<": "/?think>", r"\[": r"/?THINK\]"}
-"""Around what a model has thought: DeepSeek, Qwen, GLM, Nemotron; Mistral."""
+"""First character of control tokens → the texts that may follow it, as regular expressions."""
+_REASONING: Mapping[str, str] = {"<": "/?think>", r"\[": r"/?THINK\]"}
+"""Likewise, tokens around the reasoning of a model: DeepSeek, Qwen, GLM, Nemotron; Mistral."""
 
 
-def _first_characters(thoughts: Mapping[str, str]) -> re.Pattern[str]:
-    found = {first: [*rest, *filter(None, [thoughts.get(first)])] for first, rest in _TURNS.items()}
-    return re.compile("|".join(f"{first}(?={'|'.join(rest)})" for first, rest in found.items()))
+def _first_characters(reasoning: Mapping[str, str]) -> re.Pattern[str]:
+    """Return a pattern that matches the first character of each control token."""
+    tokens = {first: [*rest, *filter(None, [reasoning.get(first)])] for first, rest in _TURNS.items()}
+    return re.compile("|".join(f"{first}(?={'|'.join(rest)})" for first, rest in tokens.items()))
 
 
-MARK = _first_characters(_THOUGHTS)
-MARK_BUT_THOUGHTS = _first_characters({})
+CONTROL_TOKEN = _first_characters(_REASONING)
+CONTROL_TOKEN_BUT_REASONING = _first_characters({})
 
 
 def neutralize(text: str, *, keep_reasoning: bool = False) -> str:
-    """The text with a space in each mark of a chat template; the same text if it has none.
+    """Return the text with a space in each control token; the same text if it has none.
 
-    keeps_thoughts: leave `<think>` as it is, of an earlier answer: templates cut off what a model has thought there.
+    keep_reasoning: leave `<think>` in an earlier answer as it is: templates cut off the reasoning there.
     """
     if "<" not in text and "[" not in text and "｜" not in text:  # noqa: RUF001
         return text
-    return (MARK_BUT_THOUGHTS if keep_reasoning else MARK).sub(r"\g<0> ", text)
+    return (CONTROL_TOKEN_BUT_REASONING if keep_reasoning else CONTROL_TOKEN).sub(r"\g<0> ", text)
 
 
 def neutralize_inputs(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a model of a task of TEMPLATED is sent, with all texts `plain`; as it is if it goes past the template.
+    """Return the inputs of a model of a task of TEMPLATED with all texts neutralized; unchanged if they are `raw`.
 
-    Not the calls of tools that the model has made, which are JSON of its own.
+    Tool calls in messages are left as they are: they are the model's own JSON.
     """
     if inputs.get("raw"):
         return inputs
@@ -87,26 +88,26 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
         content = [_part(part) for part in cast("list[dict[str, Any]]", content)]
     elif isinstance(content, str):
         content = neutralize(content, keep_reasoning=keep_reasoning)
-    named = {"name": neutralize(message["name"])} if "name" in message else {}
-    return {**message, **named, "content": content}
+    name = {"name": neutralize(message["name"])} if "name" in message else {}
+    return {**message, **name, "content": content}
 
 
 def _part(part: dict[str, Any]) -> dict[str, Any]:
-    # an image's data URI has no marks in it, and may be long
+    # an image's data URI has no control tokens, and may be long
     return {**part, "text": neutralize(part["text"])} if "text" in part else part
 
 
-def _described(tool: Any) -> Any:
-    """Descriptions, at any depth, are texts; names and schemas are not."""
+def _tools(tool: Any) -> Any:
+    """Neutralize the descriptions of tools, at any depth; names and schemas are no texts."""
     if isinstance(tool, list):
-        return [_described(each) for each in cast("list[Any]", tool)]
+        return [_tools(each) for each in cast("list[Any]", tool)]
     if not isinstance(tool, dict):
         return tool
     return {
-        name: neutralize(value) if name == "description" and isinstance(value, str) else _described(value)
+        name: neutralize(value) if name == "description" and isinstance(value, str) else _tools(value)
         for name, value in cast("dict[str, Any]", tool).items()
     }
 
 
-PARTS = {"prompt": neutralize, "messages": _messages, "tools": _described}
-"""Input that has texts in it → what makes them plain."""
+PARTS = {"prompt": neutralize, "messages": _messages, "tools": _tools}
+"""Input with texts → function that neutralizes them."""

@@ -1,6 +1,6 @@
-"""What a model call will cost at most, about: for a key's daily budget, before the model is asked.
+"""Estimates of the maximum cost of a model call, reserved in a key's daily budget before the call.
 
-Where an answer tells what it has cost, that takes the estimate's place. Where it does not, the estimate stays.
+The cost that an answer reports replaces the estimate. If it reports none, the estimate stays.
 """
 
 import json
@@ -13,29 +13,30 @@ from aiworker.models.catalogue import Model
 from aiworker.models.image_parameters import IMAGE_MODELS, TILE
 
 UNPRICED = 10
-"""Neurons that a call of a model without a known price is taken to cost. (Most of these are free, in beta.)"""
+"""Neurons assumed for a call of a model without a known price. (Most of these are free, in beta.)"""
 
 ANSWER_TOKENS = 256
-"""Where a request does not say `max_tokens`: the default of Workers AI's own input schemas."""
+"""Tokens of an answer without `max_tokens`: the default of Workers AI's own input schemas."""
 LONG_ANSWER_TOKENS = 4_096
-"""Likewise of models with OpenAI's schema, which have no such default. More than most answers have, not the most that
-one could: the rest is taken from the budget when it is known."""
+"""Tokens of an answer without `max_tokens` of models with OpenAI's schema, which have no default. Most answers have
+fewer; what a longer one costs is taken from the budget when it is known."""
 
-CHARACTERS_A_MINUTE = 600
-"""Of text that is read aloud: slow speech."""
-BYTES_A_MINUTE = {"audio/wav": 960_000}
-"""Of a recording: 8,000 samples of 16 bits a second, the least that is in use."""
-COMPRESSED_BYTES_A_MINUTE = 120_000
-"""Of all other formats: 16 kbit a second, so that most recordings are taken to be longer than they are."""
+CHARACTERS_PER_MINUTE = 600
+"""Characters of text read aloud in a minute of slow speech."""
+BYTES_PER_MINUTE = {"audio/wav": 960_000}
+"""Media type → bytes of a minute of sound: 8,000 samples of 16 bits per second, the lowest rate in use."""
+COMPRESSED_BYTES_PER_MINUTE = 120_000
+"""Bytes of a minute in all other formats, at 16 kbit/s: most recordings are estimated longer than they are."""
 
 SIDE = 1_024
-"""Pixels of an image's sides, where neither the request nor Cloudflare says."""
+"""Pixels of an image's sides, where neither the request nor Cloudflare's documentation says."""
 
 PASSAGE_OVERHEAD = 2
-"""With their titles, headings and overlaps, passages have at most about twice the tokens of their document."""
+"""Factor between a document's tokens and those of its passages with titles, headings and overlaps, at most about."""
 
 
 def neurons(model: Model, inputs: Inputs) -> float:
+    """Return the estimated cost of a call in neurons."""
     if not model.neurons:
         return UNPRICED
     for unit, estimate in _BY_UNIT.items():
@@ -45,59 +46,58 @@ def neurons(model: Model, inputs: Inputs) -> float:
 
 
 def ingestion(model: Model, size: int) -> float:
-    """Of a document of so many bytes, embedded with that model."""
+    """Return the estimated neurons for embedding a document. size: bytes of the document."""
     price = model.neurons.get("million_input_tokens")
     if price is None:
         return UNPRICED
     return PASSAGE_OVERHEAD * (size // token_counts.BYTES_A_TOKEN + 1) * price / 1_000_000
 
 
-def _of_text(model: Model, inputs: Inputs) -> float:
-    usage = {"prompt_tokens": _read(inputs.fields), "completion_tokens": _written(model, inputs.fields)}
+def _text_neurons(model: Model, inputs: Inputs) -> float:
+    usage = {"prompt_tokens": _input_tokens(inputs.fields), "completion_tokens": _output_tokens(model, inputs.fields)}
     return catalogue.neurons(model, usage) or UNPRICED
 
 
-def _read(fields: Mapping[str, Any]) -> int:
+def _input_tokens(fields: Mapping[str, Any]) -> int:
     messages = cast("list[Mapping[str, Any]]", fields.get("messages") or [])
     others = {name: value for name, value in fields.items() if name != "messages"}
-    read = sum(map(token_counts.estimate_message, messages)) + token_counts.estimate_text(
-        json.dumps(others, ensure_ascii=False)
-    )
+    tokens = sum(map(token_counts.estimate_message, messages))
+    tokens += token_counts.estimate_text(json.dumps(others, ensure_ascii=False))
     # a reranker reads the query again with each text
-    again = len(fields.get("contexts") or ()) * token_counts.estimate_text(str(fields.get("query") or ""))
-    return read + again
+    repeated = len(fields.get("contexts") or ()) * token_counts.estimate_text(str(fields.get("query") or ""))
+    return tokens + repeated
 
 
-def _written(model: Model, fields: Mapping[str, Any]) -> int:
-    if model.task == "translation":  # about as much as there is to read
-        return _read(fields)
-    asked = fields.get("max_tokens") or fields.get("max_completion_tokens")
+def _output_tokens(model: Model, fields: Mapping[str, Any]) -> int:
+    if model.task == "translation":  # a translation is about as long as its source
+        return _input_tokens(fields)
+    maximum = fields.get("max_tokens") or fields.get("max_completion_tokens")
     default = LONG_ANSWER_TOKENS if model.sampling is catalogue.COMPLETIONS else ANSWER_TOKENS
-    return int(asked or default)
+    return int(maximum or default)
 
 
-def _of_sound(model: Model, inputs: Inputs) -> float:
+def _sound_neurons(model: Model, inputs: Inputs) -> float:
     recording = inputs.binary.get("audio")
     if recording is None:  # text to be read aloud
-        minutes = len(str(inputs.fields.get("prompt") or "")) / CHARACTERS_A_MINUTE
+        minutes = len(str(inputs.fields.get("prompt") or "")) / CHARACTERS_PER_MINUTE
     else:
         part = recording.part
         size = part.end - part.start if part else recording.payload.size
-        minutes = size / BYTES_A_MINUTE.get(recording.content_type, COMPRESSED_BYTES_A_MINUTE)
+        minutes = size / BYTES_PER_MINUTE.get(recording.content_type, COMPRESSED_BYTES_PER_MINUTE)
     return model.neurons["audio_minute"] * minutes
 
 
-def _of_characters(model: Model, inputs: Inputs) -> float:
+def _character_neurons(model: Model, inputs: Inputs) -> float:
     return model.neurons["thousand_characters"] * len(str(inputs.fields.get("text") or "")) / 1_000
 
 
-def _of_image(model: Model, inputs: Inputs) -> float:
-    """By tiles of 512 pixels, megapixels and steps, as the model is priced; parts of a tile count as whole ones."""
-    given: dict[str, Any] = {**inputs.fields, **inputs.form}
-    takes = IMAGE_MODELS[model.id]
-    width, height, usual_steps = takes.defaults or (SIDE, SIDE, None)
-    width, height = int(given.get("width") or width), int(given.get("height") or height)
-    steps = int(given.get(takes.steps) or usual_steps or takes.numbers.get("steps", (1, 1))[1])
+def _image_neurons(model: Model, inputs: Inputs) -> float:
+    """Return the cost by tiles of 512 pixels, megapixels and steps, as the model is priced; tiles are rounded up."""
+    fields: dict[str, Any] = {**inputs.fields, **inputs.form}
+    parameters = IMAGE_MODELS[model.id]
+    width, height, default_steps = parameters.defaults or (SIDE, SIDE, None)
+    width, height = int(fields.get("width") or width), int(fields.get("height") or height)
+    steps = int(fields.get(parameters.steps) or default_steps or parameters.numbers.get("steps", (1, 1))[1])
     tiles = -(-width // TILE) * -(-height // TILE)
     references = sum(not isinstance(value, str) for value in inputs.form.values())
     megapixels = width * height / 1_000_000
@@ -116,12 +116,12 @@ def _of_image(model: Model, inputs: Inputs) -> float:
 
 
 _BY_UNIT = {
-    "million_input_tokens": _of_text,
-    "audio_minute": _of_sound,
-    "thousand_characters": _of_characters,
-    "tile": _of_image,
-    "output_tile": _of_image,
-    "output_tile_and_step": _of_image,
-    "first_megapixel": _of_image,
+    "million_input_tokens": _text_neurons,
+    "audio_minute": _sound_neurons,
+    "thousand_characters": _character_neurons,
+    "tile": _image_neurons,
+    "output_tile": _image_neurons,
+    "output_tile_and_step": _image_neurons,
+    "first_megapixel": _image_neurons,
 }
-"""Unit of a price → how a call of a model with that price is estimated."""
+"""Unit of a price → function that estimates a call of a model with that price."""

@@ -12,6 +12,8 @@ Metadata = Annotated[dict[str, MetadataValue], Field(max_length=5)]
 
 
 class GatewayOptions(Schema):
+    """Options of AI Gateway for a model call."""
+
     skip_cache: bool | None = None
     cache_ttl: Annotated[int | None, Field(ge=60, le=2_592_000)] = None
     """Seconds for which an answer may be served from the cache: a minute to a month, the limits of AI Gateway."""

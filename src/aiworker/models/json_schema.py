@@ -1,11 +1,13 @@
-"""JSON Schema, draft 2020-12: whether a value fits a schema of a client's, and if not, all that is wrong with it.
+"""Validation of values against JSON Schemas of clients, draft 2020-12, with a sentence for everything that is wrong.
 
-Written here because no library of today runs in the Worker: `jsonschema` needs Rust (rpds-py) that is not built for
-Pyodide, its last version without it takes 0.6 s to import, and `fastjsonschema` knows draft 7 and passes what is newer.
+A library could do this: `jsonschema` has the whole draft. This module stays for three reasons. It is one file of the
+upload; `jsonschema` is five distributions, one of them compiled. A schema comes from a client, and here its cost is
+bounded: its size and depth, the steps of a check, and its regular expressions, which run in pydantic's engine (Rust's
+`regex`: linear time, without look-around and back-references) instead of Python's `re`, which backtracks. And the
+sentences name the field and the rule without repeating the value, which may be long. The price: this module has to be
+kept true to the draft, which its tests do by comparison with `jsonschema`.
 
-A schema comes from outside, so that what it may cost is bounded: its size and depth, the steps of a check, and its
-regular expressions, which run in pydantic's engine (Rust's `regex`: linear time, without look-around and
-back-references). Nothing is ever fetched. `format` and `content…` are annotations, as the draft has them by default.
+Nothing is ever fetched. `format` and `content…` are annotations, as the draft has them by default.
 """
 
 import json
@@ -25,22 +27,22 @@ from pydantic_core import SchemaValidator, ValidationError, core_schema
 Schema = dict[str, Any] | bool
 Path = tuple[str | int, ...]
 
-LARGEST = 65_536
+MAX_LENGTH = 65_536
 """Characters of a schema as JSON."""
-DEEPEST = 50
-"""Schemas within schemas, and values within values."""
+MAX_DEPTH = 50
+"""Levels of schemas within schemas, and of values within values."""
 MAX_STEPS = 50_000
-"""Schemas that are held against values in one check; anyOf and references may multiply them without end."""
+"""Applications of a schema to a value in one check; anyOf and references may multiply them without end."""
 MAX_CHOICES = 1_000
 """Values of one enum."""
-HEAVIEST_PATTERNS = 2_000
-"""Characters of all patterns and numbers of their repetitions together: these, some tenths of a second compile."""
+MAX_PATTERN_WEIGHT = 2_000
+"""Characters of all patterns plus the numbers of their repetitions. As many take some tenths of a second to compile."""
 MAX_SHOWN_LENGTH = 200
-"""Characters of a schema's value in a sentence about it."""
+"""Characters of a keyword's value that a sentence repeats."""
 
 
-class InvalidSchema(ValueError):  # noqa: N818 - what a schema is
-    """No schema that a value can be checked with. `where` is the part at fault."""
+class InvalidSchema(ValueError):  # noqa: N818 - a state of the schema
+    """A schema that is invalid or too costly. `where`: path of the keyword at fault; `reason`: predicate about it."""
 
     def __init__(self, where: Path, reason: str) -> None:
         super().__init__(reason)
@@ -50,7 +52,7 @@ class InvalidSchema(ValueError):  # noqa: N818 - what a schema is
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a part of a value: `path` "tags.1" (empty: the whole), `message` "must be at least 3"."""
+    """A part of a value that breaks a rule: `path` "tags.1" (empty: the whole), `message` "must be at least 3"."""
 
     path: str
     message: str
@@ -60,73 +62,78 @@ class Fault:
 
 
 class JsonSchema:
+    """A schema that has been checked and can be applied to values."""
+
     def __init__(self, schema: Schema) -> None:
-        """Raises InvalidSchema for the first part that is at fault."""
-        if len(_written(schema)) > LARGEST:
-            raise InvalidSchema((), f"is longer than {LARGEST:,} characters")
+        """Check the schema. Raises InvalidSchema for the first keyword that is at fault."""
+        if len(_to_json(schema)) > MAX_LENGTH:
+            raise InvalidSchema((), f"is longer than {MAX_LENGTH:,} characters")
         self._schema = schema
-        self._patterns = 0
+        self._pattern_weight = 0
         self._targets: dict[str, Schema] = {}
-        """What a `$ref` may point to, by its text."""
+        """`$ref` → the schema to which it refers."""
         references: dict[Path, str] = {}
-        self._learn(schema, (), references)
+        self._collect(schema, (), references)
         for where, reference in references.items():
             if unquote(reference) not in self._targets:
                 raise InvalidSchema(where, "must lead to a schema within this one, such as #/$defs/name")
 
     def find_faults(self, value: Any) -> list[Fault]:
-        """Empty if the value fits. Raises InvalidSchema if finding out takes more than MAX_STEPS."""
-        place = _Place(self._targets, [0], value, ())
-        place.check(self._schema)
-        return place.faults
+        """Return everything that is wrong with the value. Raises InvalidSchema if that takes more than MAX_STEPS."""
+        instance = _Instance(self._targets, [0], value, ())
+        instance.check(self._schema)
+        return instance.faults
 
-    def _learn(self, schema: Any, where: Path, references: dict[Path, str]) -> None:
-        if not KEYWORDS["not"].holds(schema):
-            raise InvalidSchema(where, f"must be {SCHEMA}")
-        if len(where) > 2 * DEEPEST:
-            raise InvalidSchema(where, f"lies deeper than {DEEPEST} levels")
-        self._targets["#" + "".join(f"/{_pointed(step)}" for step in where)] = schema
+    def _collect(self, schema: Any, where: Path, references: dict[Path, str]) -> None:
+        """Check a schema and those within it; collect the targets of references, and the references by their path."""
+        if not KEYWORDS["not"].accepts(schema):
+            raise InvalidSchema(where, f"must be {SCHEMA_DESCRIPTION}")
+        if len(where) > 2 * MAX_DEPTH:
+            raise InvalidSchema(where, f"lies deeper than {MAX_DEPTH} levels")
+        self._targets["#" + "".join(f"/{_escape_pointer(step)}" for step in where)] = schema
         if isinstance(schema, bool):
             return
-        for keyword, wanted in cast("dict[str, Any]", schema).items():
-            at: Path = (*where, keyword)
-            self._weigh_patterns(keyword, wanted, at)
-            _check_keyword(keyword, wanted, at)
+        for keyword, expected in cast("dict[str, Any]", schema).items():
+            path: Path = (*where, keyword)
+            self._add_pattern_weight(keyword, expected, path)
+            _check_keyword(keyword, expected, path)
             if keyword == "$ref":
-                references[at] = wanted
+                references[path] = expected
             if keyword == "$anchor":
-                self._targets[f"#{wanted}"] = schema
-            for step, inner in _schemas_in(keyword, wanted):
-                self._learn(inner, at + step, references)
+                self._targets[f"#{expected}"] = schema
+            for step, inner in _schemas_in(keyword, expected):
+                self._collect(inner, path + step, references)
 
-    def _weigh_patterns(self, keyword: str, wanted: Any, at: Path) -> None:
-        """Before any of them is compiled: each letter costs time, and a repetition as many times."""
-        patterns = [wanted] if keyword == "pattern" else list(wanted) if keyword == "patternProperties" else []
+    def _add_pattern_weight(self, keyword: str, expected: Any, path: Path) -> None:
+        """Bound the time that compiling the patterns takes: it grows with their length, and with every repetition."""
+        patterns = [expected] if keyword == "pattern" else list(expected) if keyword == "patternProperties" else []
         for pattern in patterns:
             repeats = re.findall(r"\{(\d+)?(?:,(\d+)?)?\}", str(pattern))
-            self._patterns += len(str(pattern)) + sum(int(number) for pair in repeats for number in pair if number)
-        if self._patterns > HEAVIEST_PATTERNS:
+            self._pattern_weight += len(str(pattern)) + sum(
+                int(number) for pair in repeats for number in pair if number
+            )
+        if self._pattern_weight > MAX_PATTERN_WEIGHT:
             raise InvalidSchema(
-                at, f"makes all patterns together larger than {HEAVIEST_PATTERNS:,}, repetitions counted"
+                path, f"makes all patterns together larger than {MAX_PATTERN_WEIGHT:,}, repetitions counted"
             )
 
 
-def _written(schema: Schema) -> str:
+def _to_json(schema: Schema) -> str:
     try:
         return json.dumps(schema, allow_nan=False)
     except ValueError:
         raise InvalidSchema((), "has a number that is too large") from None
 
 
-# ---- what a schema may say -----------------------------------------------------------------------------------------
+# ---- keywords of a schema ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the value of a keyword must be, in words and as a test."""
+class ValueRule:
+    """The values that a keyword takes, in words and as a test."""
 
-    words: str
-    holds: Callable[[Any], bool]
+    description: str
+    accepts: Callable[[Any], bool]
 
 
 def is_number(value: Any) -> bool:
@@ -141,11 +148,11 @@ def _are_names(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(each, str) for each in cast("list[Any]", value))
 
 
-def _are_named_names(value: Any) -> bool:
+def _are_lists_of_names(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_are_names, cast("dict[str, Any]", value).values()))
 
 
-def _are_some(value: Any) -> bool:
+def _is_nonempty_list(value: Any) -> bool:
     return isinstance(value, list) and len(cast("list[Any]", value)) > 0
 
 
@@ -159,41 +166,41 @@ TYPES: Mapping[str, Callable[[Any], bool]] = {
     "object": lambda value: isinstance(value, dict),
 }
 
-SCHEMA = "a schema: an object, true or false"
-ONE_SCHEMA = (
+SCHEMA_DESCRIPTION = "a schema: an object, true or false"
+SCHEMA_KEYWORDS = (
     "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
     "unevaluatedItems", "unevaluatedProperties",
 )  # fmt: skip
-MANY_SCHEMAS = ("allOf", "anyOf", "oneOf", "prefixItems")
-NAMED_SCHEMAS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+SCHEMA_LIST_KEYWORDS = ("allOf", "anyOf", "oneOf", "prefixItems")
+SCHEMA_MAP_KEYWORDS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
 
-TEXT = Wanted("a string", lambda value: isinstance(value, str))
-COUNT = Wanted("a whole number from 0", _is_count)
-NUMBER = Wanted("a number", is_number)
-OBJECT = Wanted("an object", lambda value: isinstance(value, dict))
+TEXT = ValueRule("a string", lambda value: isinstance(value, str))
+COUNT = ValueRule("a whole number from 0", _is_count)
+NUMBER = ValueRule("a number", is_number)
+OBJECT = ValueRule("an object", lambda value: isinstance(value, dict))
 
-KEYWORDS: Mapping[str, Wanted] = {
-    **dict.fromkeys(ONE_SCHEMA, Wanted(SCHEMA, lambda value: isinstance(value, dict | bool))),
-    **dict.fromkeys(MANY_SCHEMAS, Wanted("a list of schemas", _are_some)),
-    **dict.fromkeys(NAMED_SCHEMAS, OBJECT),
+KEYWORDS: Mapping[str, ValueRule] = {
+    **dict.fromkeys(SCHEMA_KEYWORDS, ValueRule(SCHEMA_DESCRIPTION, lambda value: isinstance(value, dict | bool))),
+    **dict.fromkeys(SCHEMA_LIST_KEYWORDS, ValueRule("a list of schemas", _is_nonempty_list)),
+    **dict.fromkeys(SCHEMA_MAP_KEYWORDS, OBJECT),
     **dict.fromkeys(("$ref", "$anchor", "$id", "$schema", "format", "pattern"), TEXT),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNT),
     **dict.fromkeys(("minContains", "maxContains"), COUNT),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), NUMBER),
-    "multipleOf": Wanted("a number above 0", lambda value: is_number(value) and value > 0),
-    "required": Wanted("a list of names", _are_names),
-    "dependentRequired": Wanted("an object of lists of names", _are_named_names),
-    "uniqueItems": Wanted("true or false", lambda value: isinstance(value, bool)),
-    "enum": Wanted(
+    "multipleOf": ValueRule("a number above 0", lambda value: is_number(value) and value > 0),
+    "required": ValueRule("a list of names", _are_names),
+    "dependentRequired": ValueRule("an object of lists of names", _are_lists_of_names),
+    "uniqueItems": ValueRule("true or false", lambda value: isinstance(value, bool)),
+    "enum": ValueRule(
         f"a list of 1 to {MAX_CHOICES:,} values",
         lambda value: isinstance(value, list) and 0 < len(cast("list[Any]", value)) <= MAX_CHOICES,
     ),
-    "type": Wanted(
+    "type": ValueRule(
         f"one or a list of {', '.join(TYPES)}",
-        lambda value: bool(value) and _are_names(_listed(value)) and all(each in TYPES for each in _listed(value)),
+        lambda value: bool(value) and _are_names(_as_list(value)) and all(each in TYPES for each in _as_list(value)),
     ),
 }
-"""Every keyword that means something here; others are annotations, as the draft says."""
+"""Every keyword that has an effect, and its values; others are annotations, as the draft has it."""
 
 REFUSED: Mapping[str, str] = {
     "$dynamicRef": "is not known here: use $ref",
@@ -201,261 +208,272 @@ REFUSED: Mapping[str, str] = {
     "additionalItems": "is of an older draft: use prefixItems and items",
     "dependencies": "is of an older draft: use dependentRequired or dependentSchemas",
 }
-"""Keywords that would change what fits, were they not ignored."""
+"""Keywords that are refused, as ignoring them would change which values are valid."""
 
 
-def _check_keyword(keyword: str, wanted: Any, at: Path) -> None:
+def _check_keyword(keyword: str, expected: Any, path: Path) -> None:
     if keyword in REFUSED:
-        raise InvalidSchema(at, REFUSED[keyword])
-    if keyword in KEYWORDS and not KEYWORDS[keyword].holds(wanted):
-        raise InvalidSchema(at, f"must be {KEYWORDS[keyword].words}")
-    if keyword == "$id" and len(at) > 1:
-        raise InvalidSchema(at, "may only stand at the top: references are within this one schema")
-    for pattern in {"pattern": [wanted], "patternProperties": wanted}.get(keyword, ()):
+        raise InvalidSchema(path, REFUSED[keyword])
+    if keyword in KEYWORDS and not KEYWORDS[keyword].accepts(expected):
+        raise InvalidSchema(path, f"must be {KEYWORDS[keyword].description}")
+    if keyword == "$id" and len(path) > 1:
+        raise InvalidSchema(path, "may only stand at the top: references are within this one schema")
+    for pattern in {"pattern": [expected], "patternProperties": expected}.get(keyword, ()):
         try:
             _expression(pattern)
         except PatternError:
             raise InvalidSchema(
-                at, "must be a regular expression without look-around and back-references, and not too large a one"
+                path, "must be a regular expression without look-around and back-references, and not too large a one"
             ) from None
 
 
-def _schemas_in(keyword: str, wanted: Any) -> Iterator[tuple[Path, Any]]:
-    if keyword in ONE_SCHEMA:
-        yield (), wanted
-    elif keyword in MANY_SCHEMAS:
-        yield from (((number,), inner) for number, inner in enumerate(wanted))
-    elif keyword in NAMED_SCHEMAS:
-        yield from (((name,), inner) for name, inner in wanted.items())
+def _schemas_in(keyword: str, expected: Any) -> Iterator[tuple[Path, Any]]:
+    """Yield the schemas within a keyword's value, each with its path from the keyword."""
+    if keyword in SCHEMA_KEYWORDS:
+        yield (), expected
+    elif keyword in SCHEMA_LIST_KEYWORDS:
+        yield from (((number,), inner) for number, inner in enumerate(expected))
+    elif keyword in SCHEMA_MAP_KEYWORDS:
+        yield from (((name,), inner) for name, inner in expected.items())
 
 
-def _pointed(step: str | int) -> str:
+def _escape_pointer(step: str | int) -> str:
+    """Return a step of a JSON Pointer (RFC 6901)."""
     return str(step).replace("~", "~0").replace("/", "~1")
 
 
-def _listed(value: Any) -> list[Any]:
+def _as_list(value: Any) -> list[Any]:
     return cast("list[Any]", value) if isinstance(value, list) else [value]
 
 
-# ---- whether a value fits ------------------------------------------------------------------------------------------
+# ---- application to a value ----------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Place:
-    """A part of the value, what is wrong with it, and which of its members some keyword has dealt with."""
+class _Instance:
+    """A part of the value while one schema is applied to it: its faults so far, and its evaluated members."""
 
     targets: Mapping[str, Schema]
+    """`$ref` → the schema to which it refers."""
     steps: list[int]
-    """One number, shared by all places of a check."""
+    """A list of one number, the steps so far, which all instances of a check share."""
     value: Any
     path: Path
     depth: int = 0
     faults: list[Fault] = field(default_factory=list[Fault])
-    dealt_with: set[str | int] = field(default_factory=set[str | int])
+    evaluated: set[str | int] = field(default_factory=set[str | int])
+    """Members to which some keyword has applied a schema; the `unevaluated…` keywords apply to the others."""
 
     def check(self, schema: Schema) -> None:
+        """Apply the schema's keywords, and collect the faults."""
         self.steps[0] += 1
-        if self.steps[0] > MAX_STEPS or self.depth > 2 * DEEPEST:
+        if self.steps[0] > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
             raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
         if isinstance(schema, bool):
             if not schema:
-                self.blame("is not allowed")
+                self.add_fault("is not allowed")
             return
-        # what is left over is known last
+        # which members are unevaluated is known when all other keywords have been applied
         for keyword in sorted(schema, key=lambda each: each.startswith("unevaluated")):
             kind, check = CHECKS.get(keyword, ("", None))
             if check and (kind == "any" or TYPES[kind](self.value)):
                 check(self, schema[keyword], schema)
 
-    def blame(self, message: str) -> None:
+    def add_fault(self, message: str) -> None:
         self.faults.append(Fault(".".join(map(str, self.path)), message))
 
-    def as_seen_by(self, schema: Schema) -> "_Place":
-        """This value, held against another schema."""
-        place = _Place(self.targets, self.steps, self.value, self.path, self.depth + 1)
-        place.check(schema)
-        return place
+    def evaluate(self, schema: Schema) -> "_Instance":
+        """Apply another schema to the same value; return the outcome, without adding it to this one."""
+        instance = _Instance(self.targets, self.steps, self.value, self.path, self.depth + 1)
+        instance.check(schema)
+        return instance
 
-    def also(self, schema: Schema) -> None:
-        """This value must fit that schema too."""
-        place = self.as_seen_by(schema)
-        self.faults += place.faults
-        self.dealt_with |= place.dealt_with
+    def apply(self, schema: Schema) -> None:
+        """Apply another schema to the same value, and add its faults."""
+        instance = self.evaluate(schema)
+        self.faults += instance.faults
+        self.evaluated |= instance.evaluated
 
-    def member(self, key: Any, schema: Schema) -> None:
-        """That member must fit that schema."""
-        place = _Place(self.targets, self.steps, self.value[key], (*self.path, key), self.depth + 1)
-        place.check(schema)
-        self.faults += place.faults
-        self.dealt_with.add(key)
+    def apply_to_member(self, key: Any, schema: Schema) -> None:
+        """Apply a schema to a member of the value, and add its faults."""
+        instance = _Instance(self.targets, self.steps, self.value[key], (*self.path, key), self.depth + 1)
+        instance.check(schema)
+        self.faults += instance.faults
+        self.evaluated.add(key)
 
-    def members(self, keys: Any, schema: Schema) -> None:
+    def apply_to_members(self, keys: Any, schema: Schema) -> None:
         for key in keys:
-            self.member(key, schema)
+            self.apply_to_member(key, schema)
 
 
-Check = Callable[[_Place, Any, dict[str, Any]], None]
+Check = Callable[[_Instance, Any, dict[str, Any]], None]
 
 
-def _must(holds: Callable[[Any, Any], bool], words: str) -> Check:
-    """A check of the value alone; `{}` in the words is what the schema says."""
+def _value_check(accepts: Callable[[Any, Any], bool], description: str) -> Check:
+    """Return a check of the value alone. description: message of its fault; `{}` is the keyword's value."""
 
-    def check(place: _Place, wanted: Any, _: dict[str, Any]) -> None:
-        if not holds(place.value, wanted):
-            place.blame(words.format(_shown(wanted)))
+    def check(instance: _Instance, expected: Any, _: dict[str, Any]) -> None:
+        if not accepts(instance.value, expected):
+            instance.add_fault(description.format(_show(expected)))
 
     return check
 
 
-def _on_size(holds: Callable[[Any, Any], bool], words: str) -> Check:
-    return _must(lambda value, wanted: holds(len(value), wanted), words)
+def _size_check(accepts: Callable[[Any, Any], bool], description: str) -> Check:
+    return _value_check(lambda value, expected: accepts(len(value), expected), description)
 
 
 def _is_multiple(value: float, divisor: float) -> bool:
-    # as they are written: 0.3 is a multiple of 0.1
+    # in decimal, as JSON writes them: 0.3 is a multiple of 0.1
     return (Fraction(str(value)) / Fraction(str(divisor))).denominator == 1
 
 
-def _are_different(values: list[Any], wanted: bool) -> bool:
-    return not wanted or len(set(map(_canonical, values))) == len(values)
+def _are_unique(values: list[Any], expected: bool) -> bool:
+    return not expected or len(set(map(_canonical, values))) == len(values)
 
 
-def _required(place: _Place, wanted: list[str], _: dict[str, Any]) -> None:
-    if missing := [name for name in wanted if name not in place.value]:
-        place.blame(f"must have {', '.join(missing)}")
+def _required(instance: _Instance, expected: list[str], _: dict[str, Any]) -> None:
+    if missing := [name for name in expected if name not in instance.value]:
+        instance.add_fault(f"must have {', '.join(missing)}")
 
 
-def _dependent_required(place: _Place, wanted: dict[str, list[str]], _: dict[str, Any]) -> None:
-    for name, others in wanted.items():
-        missing = [other for other in others if name in place.value and other not in place.value]
+def _dependent_required(instance: _Instance, expected: dict[str, list[str]], _: dict[str, Any]) -> None:
+    for name, others in expected.items():
+        missing = [other for other in others if name in instance.value and other not in instance.value]
         if missing:
-            place.blame(f"must have {', '.join(missing)}, because it has {name}")
+            instance.add_fault(f"must have {', '.join(missing)}, because it has {name}")
 
 
-def _each(place: _Place, wanted: list[Schema], _: dict[str, Any]) -> None:
-    for schema in wanted:
-        place.also(schema)
+def _all_of(instance: _Instance, expected: list[Schema], _: dict[str, Any]) -> None:
+    for schema in expected:
+        instance.apply(schema)
 
 
-def _some(place: _Place, wanted: list[Schema], _: dict[str, Any]) -> None:
-    _count_fits(place, wanted, "anyOf", len(wanted))
+def _any_of(instance: _Instance, expected: list[Schema], _: dict[str, Any]) -> None:
+    _check_matches(instance, expected, "anyOf", len(expected))
 
 
-def _exactly_one(place: _Place, wanted: list[Schema], _: dict[str, Any]) -> None:
-    _count_fits(place, wanted, "oneOf", 1)
+def _one_of(instance: _Instance, expected: list[Schema], _: dict[str, Any]) -> None:
+    _check_matches(instance, expected, "oneOf", 1)
 
 
-def _count_fits(place: _Place, wanted: list[Schema], name: str, most: int) -> None:
-    tried = [place.as_seen_by(schema) for schema in wanted]
-    fitting = [each for each in tried if not each.faults]
+def _check_matches(instance: _Instance, schemas: list[Schema], name: str, maximum: int) -> None:
+    """Add a fault unless the value fits 1 to `maximum` of the schemas."""
+    outcomes = [instance.evaluate(schema) for schema in schemas]
+    fitting = [each for each in outcomes if not each.faults]
     if not fitting:
-        reasons = "; or ".join(str(each.faults[0]) for each in tried[:5])
-        place.blame(f"fits none of {name}: {reasons}")
-    elif len(fitting) > most:
-        place.blame(f"must fit only one of {name}, and fits {len(fitting)}")
+        reasons = "; or ".join(str(each.faults[0]) for each in outcomes[:5])
+        instance.add_fault(f"fits none of {name}: {reasons}")
+    elif len(fitting) > maximum:
+        instance.add_fault(f"must fit only one of {name}, and fits {len(fitting)}")
     for each in fitting:
-        place.dealt_with |= each.dealt_with
+        instance.evaluated |= each.evaluated
 
 
-def _not(place: _Place, wanted: Schema, _: dict[str, Any]) -> None:
-    if not place.as_seen_by(wanted).faults:
-        place.blame(f"must not fit {_shown(wanted)}")
+def _not(instance: _Instance, expected: Schema, _: dict[str, Any]) -> None:
+    if not instance.evaluate(expected).faults:
+        instance.add_fault(f"must not fit {_show(expected)}")
 
 
-def _if(place: _Place, wanted: Schema, schema: dict[str, Any]) -> None:
-    condition = place.as_seen_by(wanted)
+def _if(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
+    condition = instance.evaluate(expected)
     if condition.faults:
-        place.also(schema.get("else", True))
+        instance.apply(schema.get("else", True))
     else:
-        place.dealt_with |= condition.dealt_with
-        place.also(schema.get("then", True))
+        instance.evaluated |= condition.evaluated
+        instance.apply(schema.get("then", True))
 
 
-def _properties(place: _Place, wanted: dict[str, Schema], _: dict[str, Any]) -> None:
-    for name, schema in wanted.items():
-        if name in place.value:
-            place.member(name, schema)
+def _properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
+    for name, schema in expected.items():
+        if name in instance.value:
+            instance.apply_to_member(name, schema)
 
 
-def _pattern_properties(place: _Place, wanted: dict[str, Schema], _: dict[str, Any]) -> None:
-    for pattern, schema in wanted.items():
-        place.members([name for name in place.value if matches(pattern, name)], schema)
+def _pattern_properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
+    for pattern, schema in expected.items():
+        instance.apply_to_members([name for name in instance.value if matches(pattern, name)], schema)
 
 
-def _additional_properties(place: _Place, wanted: Schema, schema: dict[str, Any]) -> None:
+def _additional_properties(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
     named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    others = [each for each in place.value if each not in named and not any(matches(one, each) for one in patterns)]
-    place.members(others, wanted)
+    others = [each for each in instance.value if each not in named and not any(matches(one, each) for one in patterns)]
+    instance.apply_to_members(others, expected)
 
 
-def _property_names(place: _Place, wanted: Schema, _: dict[str, Any]) -> None:
-    for name in place.value:
-        held = _Place(place.targets, place.steps, name, (*place.path, name), place.depth + 1)
-        held.check(wanted)
-        place.faults += [Fault(each.path, f"has a name that {each.message}") for each in held.faults]
+def _property_names(instance: _Instance, expected: Schema, _: dict[str, Any]) -> None:
+    for name in instance.value:
+        outcome = _Instance(instance.targets, instance.steps, name, (*instance.path, name), instance.depth + 1)
+        outcome.check(expected)
+        instance.faults += [Fault(each.path, f"has a name that {each.message}") for each in outcome.faults]
 
 
-def _dependent_schemas(place: _Place, wanted: dict[str, Schema], _: dict[str, Any]) -> None:
-    for name, schema in wanted.items():
-        if name in place.value:
-            place.also(schema)
+def _dependent_schemas(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
+    for name, schema in expected.items():
+        if name in instance.value:
+            instance.apply(schema)
 
 
-def _prefix_items(place: _Place, wanted: list[Schema], _: dict[str, Any]) -> None:
-    for number, schema in enumerate(wanted[: len(place.value)]):
-        place.member(number, schema)
+def _prefix_items(instance: _Instance, expected: list[Schema], _: dict[str, Any]) -> None:
+    for number, schema in enumerate(expected[: len(instance.value)]):
+        instance.apply_to_member(number, schema)
 
 
-def _items(place: _Place, wanted: Schema, schema: dict[str, Any]) -> None:
-    place.members(range(len(schema.get("prefixItems", ())), len(place.value)), wanted)
+def _items(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
+    instance.apply_to_members(range(len(schema.get("prefixItems", ())), len(instance.value)), expected)
 
 
-def _contains(place: _Place, wanted: Schema, schema: dict[str, Any]) -> None:
-    held = [_Place(place.targets, place.steps, each, (), place.depth + 1) for each in place.value]
-    for each in held:
-        each.check(wanted)
-    fitting = {number for number, each in enumerate(held) if not each.faults}
+def _contains(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
+    items = [_Instance(instance.targets, instance.steps, each, (), instance.depth + 1) for each in instance.value]
+    for each in items:
+        each.check(expected)
+    fitting = {number for number, each in enumerate(items) if not each.faults}
     least, most = schema.get("minContains", 1), schema.get("maxContains", math.inf)
     if not least <= len(fitting) <= most:
-        place.blame(f"must hold {least} to {most} items that fit {_shown(wanted)}, and holds {len(fitting)}")
-    place.dealt_with |= fitting
+        instance.add_fault(f"must hold {least} to {most} items that fit {_show(expected)}, and holds {len(fitting)}")
+    instance.evaluated |= fitting
 
 
-def _left_over(place: _Place, wanted: Schema, _: dict[str, Any]) -> None:
-    keys: Any = place.value if TYPES["object"](place.value) else range(len(place.value))
-    place.members([key for key in keys if key not in place.dealt_with], wanted)
+def _unevaluated(instance: _Instance, expected: Schema, _: dict[str, Any]) -> None:
+    keys: Any = instance.value if TYPES["object"](instance.value) else range(len(instance.value))
+    instance.apply_to_members([key for key in keys if key not in instance.evaluated], expected)
 
 
 CHECKS: Mapping[str, tuple[str, Check]] = {
-    "$ref": ("any", lambda place, wanted, _: place.also(place.targets[unquote(wanted)])),
-    "type": ("any", _must(lambda value, wanted: any(TYPES[each](value) for each in _listed(wanted)), "must be {}")),
-    "const": ("any", _must(lambda value, wanted: _canonical(value) == _canonical(wanted), "must be {}")),
+    "$ref": ("any", lambda instance, expected, _: instance.apply(instance.targets[unquote(expected)])),
+    "type": (
+        "any",
+        _value_check(lambda value, expected: any(TYPES[each](value) for each in _as_list(expected)), "must be {}"),
+    ),
+    "const": ("any", _value_check(lambda value, expected: _canonical(value) == _canonical(expected), "must be {}")),
     "enum": (
         "any",
-        _must(lambda value, wanted: _canonical(value) in _canonical_choices(_canonical(wanted)), "must be one of {}"),
+        _value_check(
+            lambda value, expected: _canonical(value) in _canonical_choices(_canonical(expected)), "must be one of {}"
+        ),
     ),
-    "allOf": ("any", _each),
-    "anyOf": ("any", _some),
-    "oneOf": ("any", _exactly_one),
+    "allOf": ("any", _all_of),
+    "anyOf": ("any", _any_of),
+    "oneOf": ("any", _one_of),
     "not": ("any", _not),
     "if": ("any", _if),
-    "minimum": ("number", _must(operator.ge, "must be at least {}")),
-    "maximum": ("number", _must(operator.le, "must be at most {}")),
-    "exclusiveMinimum": ("number", _must(operator.gt, "must be more than {}")),
-    "exclusiveMaximum": ("number", _must(operator.lt, "must be less than {}")),
-    "multipleOf": ("number", _must(_is_multiple, "must be a multiple of {}")),
-    "minLength": ("string", _on_size(operator.ge, "must have at least {} characters")),
-    "maxLength": ("string", _on_size(operator.le, "must have at most {} characters")),
-    "pattern": ("string", _must(lambda value, wanted: matches(wanted, value), "must match {}")),
-    "minItems": ("array", _on_size(operator.ge, "must have at least {} items")),
-    "maxItems": ("array", _on_size(operator.le, "must have at most {} items")),
-    "uniqueItems": ("array", _must(_are_different, "must hold no item twice")),
+    "minimum": ("number", _value_check(operator.ge, "must be at least {}")),
+    "maximum": ("number", _value_check(operator.le, "must be at most {}")),
+    "exclusiveMinimum": ("number", _value_check(operator.gt, "must be more than {}")),
+    "exclusiveMaximum": ("number", _value_check(operator.lt, "must be less than {}")),
+    "multipleOf": ("number", _value_check(_is_multiple, "must be a multiple of {}")),
+    "minLength": ("string", _size_check(operator.ge, "must have at least {} characters")),
+    "maxLength": ("string", _size_check(operator.le, "must have at most {} characters")),
+    "pattern": ("string", _value_check(lambda value, expected: matches(expected, value), "must match {}")),
+    "minItems": ("array", _size_check(operator.ge, "must have at least {} items")),
+    "maxItems": ("array", _size_check(operator.le, "must have at most {} items")),
+    "uniqueItems": ("array", _value_check(_are_unique, "must hold no item twice")),
     "prefixItems": ("array", _prefix_items),
     "items": ("array", _items),
     "contains": ("array", _contains),
-    "unevaluatedItems": ("array", _left_over),
-    "minProperties": ("object", _on_size(operator.ge, "must have at least {} properties")),
-    "maxProperties": ("object", _on_size(operator.le, "must have at most {} properties")),
+    "unevaluatedItems": ("array", _unevaluated),
+    "minProperties": ("object", _size_check(operator.ge, "must have at least {} properties")),
+    "maxProperties": ("object", _size_check(operator.le, "must have at most {} properties")),
     "required": ("object", _required),
     "dependentRequired": ("object", _dependent_required),
     "dependentSchemas": ("object", _dependent_schemas),
@@ -463,13 +481,13 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "patternProperties": ("object", _pattern_properties),
     "additionalProperties": ("object", _additional_properties),
     "propertyNames": ("object", _property_names),
-    "unevaluatedProperties": ("object", _left_over),
+    "unevaluatedProperties": ("object", _unevaluated),
 }
-"""Keyword → the only kind of value that it says something about, and the check."""
+"""Keyword → the type of values to which it applies, and its check."""
 
 
 def matches(pattern: str, text: str) -> bool:
-    """As ECMA-262 has it, but that `\\d`, `\\w` and `\\s` know all of Unicode."""
+    """Tell whether the pattern occurs in the text, as in ECMA-262, except that `\\d`, `\\w` and `\\s` are Unicode's."""
     try:
         _expression(pattern).validate_python(text)
     except ValidationError:
@@ -479,13 +497,13 @@ def matches(pattern: str, text: str) -> bool:
 
 @lru_cache(64)
 def _expression(pattern: str) -> SchemaValidator:
-    """Raises PatternError."""
+    """Compile a pattern. Raises PatternError if it is invalid or too large."""
     return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
 def _canonical(value: Any) -> str:
-    """The same text for values that JSON Schema holds to be equal: 1 and 1.0 are, 1 and true are not."""
-    return json.dumps(_whole(value), sort_keys=True)
+    """Return the same text for values that are equal in JSON Schema: 1 and 1.0 are, 1 and true are not."""
+    return json.dumps(_normalize_numbers(value), sort_keys=True)
 
 
 @lru_cache(64)
@@ -493,18 +511,19 @@ def _canonical_choices(choices: str) -> frozenset[str]:
     return frozenset(map(_canonical, json.loads(choices)))
 
 
-def _whole(value: Any) -> Any:
+def _normalize_numbers(value: Any) -> Any:
     match value:
         case float() if value.is_integer():
             return int(value)
         case list():
-            return [_whole(each) for each in cast("list[Any]", value)]
+            return [_normalize_numbers(each) for each in cast("list[Any]", value)]
         case dict():
-            return {name: _whole(each) for name, each in cast("dict[str, Any]", value).items()}
+            return {name: _normalize_numbers(each) for name, each in cast("dict[str, Any]", value).items()}
         case _:
             return value
 
 
-def _shown(wanted: Any) -> str:
-    text = wanted if isinstance(wanted, str) else json.dumps(wanted, ensure_ascii=False)
+def _show(value: Any) -> str:
+    """Return the value of a keyword for a sentence, clipped to MAX_SHOWN_LENGTH characters."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[: MAX_SHOWN_LENGTH - 1]}…"

@@ -1,4 +1,4 @@
-"""The languages that models translate to."""
+"""The languages of the translation models."""
 
 from difflib import get_close_matches
 
@@ -27,27 +27,28 @@ INDIC = (
     *("mai_Deva", "mal_Mlym", "mar_Deva", "mni_Beng", "mni_Mtei", "npi_Deva", "ory_Orya", "pan_Guru", "san_Deva"),
     *("sat_Olck", "snd_Arab", "snd_Deva", "tam_Taml", "tel_Telu", "urd_Arab", "unr_Deva"),
 )
-"""Language and script, as indictrans2 has them (`target_language` in @cloudflare/workers-types)."""
+"""Codes of indictrans2's target languages: language and script (`target_language` in @cloudflare/workers-types)."""
 
 
 def to_m2m100(language: str, param: str) -> str:
-    """The code of a language given by code or name, in letters of either size.
+    """Return M2M100's code of a language. language: a code or an English name, in upper or lower case.
 
-    Raises ApiError `invalid_request` for the field `param` if M2M100 does not know it.
+    Raises ApiError `invalid_request` for the field `param` if M2M100 does not have the language.
     """
     codes = {**{name: code for code, name in M2M100.items()}, **{code: code for code in M2M100}}
-    return _found(language, codes, param, f"one of {', '.join(M2M100)}, or its name in English")
+    return _look_up(language, codes, param, f"one of {', '.join(M2M100)}, or its name in English")
 
 
 def to_indic(language: str, param: str) -> str:
-    """As `m2m100`, for indictrans2."""
-    return _found(language, {code.casefold(): code for code in INDIC}, param, f"one of {', '.join(INDIC)}")
+    """Return indictrans2's code of a target language, given in upper or lower case. Raises as `to_m2m100` does."""
+    return _look_up(language, {code.casefold(): code for code in INDIC}, param, f"one of {', '.join(INDIC)}")
 
 
-def _found(language: str, codes: dict[str, str], param: str, allowed: str) -> str:
-    wanted = language.casefold().strip()
-    if wanted in codes:
-        return codes[wanted]
-    near = get_close_matches(wanted[:100], codes, n=1)
+def _look_up(language: str, codes: dict[str, str], param: str, allowed: str) -> str:
+    """Return the code of a language. codes: name or code → code. allowed: the values that `param` takes, in words."""
+    name = language.casefold().strip()
+    if name in codes:
+        return codes[name]
+    near = get_close_matches(name[:100], codes, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise ApiError("invalid_request", f"{param} must be {allowed}.{hint}", param=param)

@@ -176,8 +176,8 @@ class ModelCall:
                     param="gateway",
                 )
         elif gateway_id:
-            given = gateway.options(self._cache_scope(candidate)) if gateway else {}
-            options["gateway"] = {"id": gateway_id, **given}
+            gateway_options = gateway.options(self._cache_scope(candidate)) if gateway else {}
+            options["gateway"] = {"id": gateway_id, **gateway_options}
         elif gateway:
             raise ApiError(
                 "invalid_request", "This Worker has no AI Gateway: set its variable GATEWAY_ID.", param="gateway"

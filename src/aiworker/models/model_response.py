@@ -53,8 +53,8 @@ class ModelResponse:
             # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
             return from_json(text)
         except ValueError:
-            shown = text[:100] or "nothing"
-            raise ApiError("upstream_error", f"{self.model.id} returned something other than JSON: {shown}") from None
+            excerpt = text[:100] or "nothing"
+            raise ApiError("upstream_error", f"{self.model.id} returned something other than JSON: {excerpt}") from None
 
     async def object(self) -> dict[str, Any]:
         """Return the parsed body. Raises ApiError `upstream_error` if it is not a JSON object."""

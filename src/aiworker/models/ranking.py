@@ -1,4 +1,4 @@
-"""What a reranker has answered."""
+"""The ranking in a reranker's answer."""
 
 from typing import Any
 
@@ -7,13 +7,13 @@ from aiworker.models.model_response import ModelResponse
 
 
 async def ranking(answer: ModelResponse, count: int) -> list[dict[str, Any]]:
-    """`id` (the place of a text, from 0) and `score`, the best first.
+    """Return objects with `id` (index of a text, from 0) and `score`, the best first.
 
-    Raises ApiError `upstream_error` if it is no ranking of so many texts.
+    count: number of texts. Raises ApiError `upstream_error` if the answer is no ranking of them.
     """
     match await answer.json():
-        case {"response": [*ranked]} if all(_is_rank(each, count) for each in ranked):
-            return sorted(ranked, key=lambda each: -each["score"])
+        case {"response": [*ranks]} if all(_is_rank(each, count) for each in ranks):
+            return sorted(ranks, key=lambda each: -each["score"])
         case _:
             raise ApiError("upstream_error", f"{answer.model.id} returned no ranking.")
 

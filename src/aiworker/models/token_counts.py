@@ -1,21 +1,20 @@
-"""Tokens, counted without the models' tokenizers: bounds and an estimate, for every model the same."""
+"""Numbers of tokens without the models' tokenizers: an estimate and a lower bound, the same for all models."""
 
 from collections.abc import Mapping
 from typing import Any, cast
 
 BYTES_A_TOKEN = 3
-"""Of UTF-8, and fewer than the models' tokenizers put into one on average (about 4 in English): estimates come out
-rather too high."""
+"""Bytes of UTF-8 in a token. Tokenizers put more into one on average (about 4 in English): estimates are too high."""
 ANSWER_TOKENS = 1024
-"""Left free for an answer where the request does not say `max_tokens`."""
+"""Tokens reserved for an answer where the request has no `max_tokens`."""
 IMAGE_TOKENS = 2_000
-"""What an image takes at most, about; models do not say, and scale large ones down."""
+"""Tokens of an image, about the maximum; models do not document it, and scale large images down."""
 TEMPLATE_TOKENS = 4
-"""What the chat template adds to a message, about."""
+"""Tokens that the chat template adds to a message, about."""
 
 
 def estimate_message(message: Mapping[str, Any]) -> int:
-    """Tokens of a message, rather too many than too few."""
+    """Estimate the tokens of a message, images included; rather too many than too few."""
     content = message.get("content")
     images = 0
     if isinstance(content, list):
@@ -27,9 +26,10 @@ def estimate_message(message: Mapping[str, Any]) -> int:
 
 
 def estimate_text(text: str) -> int:
+    """Estimate the tokens of a text, rather too many than too few."""
     return len(text.encode()) // BYTES_A_TOKEN + 1
 
 
 def lower_bound(text: str) -> int:
-    """A number of tokens that no tokenizer in use stays below: none puts two words into one token."""
+    """Return a number of tokens that every tokenizer reaches: none in use puts two words into one token."""
     return len(text.split())

@@ -27,7 +27,7 @@ class WorkersAi:
         js_inputs = _to_js_inputs(inputs)
         js_options = js_object(options)
         deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
-        # the platform cancels calls of a client that has gone, but not those that waitUntil keeps alive
+        # the platform cancels the calls of a client that has disconnected, but not those that waitUntil keeps alive
         js_options.signal = js.AbortSignal.any(js.Array.of(deadline, self._signal)) if self._signal else deadline
         try:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
@@ -101,7 +101,7 @@ class AiResponse:
                 while not (part := await reader.read()).done:
                     yield part.value.to_bytes()
         finally:
-            # cancels the model if it is still writing; a stream that broke repeats its error
+            # cancels the model if it is still writing; a stream that broke off raises its error again
             with contextlib.suppress(JsException):
                 await reader.cancel()
 
@@ -131,7 +131,7 @@ def _set_binary(js_inputs: Any, name: str, binary: Binary) -> None:
 
 
 def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
-    """Encode a form as the binding wants it: a stream and the content type with its boundary."""
+    """Encode a form as the binding takes it: a stream and the content type with its boundary."""
     form = js.FormData.new()
     for name, value in fields.items():
         form.append(name, value if isinstance(value, str) else js.Blob.new(js.Array.of(value.body)))

@@ -1,4 +1,4 @@
-"""Durable Objects: the bindings `CONVERSATIONS` and `BUDGETS`, and what the objects of entry.py keep."""
+"""Durable Objects: the bindings `CONVERSATIONS` and `BUDGETS`, and the stores of entry.py's objects."""
 
 import functools
 import json
@@ -17,11 +17,11 @@ from aiworker.platform.javascript import binding_result
 
 _from_conversation = functools.partial(binding_result, "The conversation could not be reached")
 _from_budget = functools.partial(
-    binding_result, "The key's budget could not be asked", kind="unavailable", retry_after=1
+    binding_result, "The key's budget could not be read", kind="unavailable", retry_after=1
 )
 
 
-# ---- from a request: JSON crosses as text ------------------------------------------------------------------------
+# ---- calls from a request; arguments and results are JSON as text ------------------------------------------------
 
 
 class ConversationObjects:
@@ -76,16 +76,16 @@ class BudgetObject:
         return BudgetState(**json.loads(await _from_budget(self._stub.today())))
 
 
-# ---- in the objects ----------------------------------------------------------------------------------------------
+# ---- within the objects ------------------------------------------------------------------------------------------
 
 
 def conversation_store(storage: Any) -> ConversationStore:
-    """Return what the object `Conversation` keeps. storage: its `ctx.storage`."""
+    """Return the store of the object `Conversation`. storage: its `ctx.storage`."""
     return ConversationStore(ObjectStorage(storage), settings().conversation_days * 86_400)
 
 
 def budget_store(storage: Any) -> BudgetStore:
-    """Return what the object `Budget` keeps. storage: its `ctx.storage`."""
+    """Return the store of the object `Budget`. storage: its `ctx.storage`."""
     return BudgetStore(ObjectStorage(storage), time.time)
 
 

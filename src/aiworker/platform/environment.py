@@ -1,4 +1,4 @@
-"""The Worker's `env`: its variables, and which bindings it has. Read once for each isolate, never at import."""
+"""The Worker's `env`: its variables and bindings, read once for each isolate, never at import."""
 
 import functools
 import sys
@@ -13,7 +13,7 @@ from aiworker.settings import VARIABLES, Settings
 
 @functools.cache
 def env() -> Any:
-    """Return `env` as JavaScript has it: the SDK's own converts whatever passes through it."""
+    """Return JavaScript's own `env`: the SDK's converts every value that passes through it."""
     return import_from_javascript("cloudflare:workers").env
 
 

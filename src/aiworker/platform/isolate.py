@@ -13,12 +13,12 @@ COUNT_SECONDS = 10
 
 @dataclass
 class Isolate:
-    """What the isolate does now."""
+    """Counters of one isolate."""
 
     requests: int = 0
     """Requests since the isolate has started."""
     open_streams: int = 0
-    """Bodies that are being written."""
+    """Streamed bodies that have not ended."""
     _objects: int = 0
     _counted_at: float = -math.inf
 

@@ -26,7 +26,7 @@ def from_js(value: Any) -> Any:
 
 
 def call_method(method: Any, arguments: Any) -> Any:
-    """Call a JavaScript method with an array of its object and its arguments, which so stay in JavaScript."""
+    """Call a JavaScript method. arguments: array of the object and the method's arguments, which stay in JavaScript."""
     # looked up in each call: Function.prototype has no path that the memory snapshot could hold
     return apply(js.Function.prototype.call, method, arguments)
 

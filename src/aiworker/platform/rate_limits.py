@@ -6,7 +6,7 @@ from typing import Any
 from aiworker.platform.javascript import binding_result, js_object
 
 _from_limiter = functools.partial(
-    binding_result, "The rate limit could not be asked", kind="unavailable", retry_after=1
+    binding_result, "The rate limit could not be checked", kind="unavailable", retry_after=1
 )
 
 

@@ -1,4 +1,4 @@
-"""What the Worker is bound to: one adapter for each binding, made once for each isolate."""
+"""The Worker's bindings: one adapter for each, made once for each isolate."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ ADAPTERS: Mapping[str, Callable[[Any], Any]] = {
 
 @functools.cache
 def present() -> Mapping[str, bool]:
-    """Return every binding that wrangler.jsonc should have → whether the Worker has it."""
+    """Return every binding of a full deployment → whether this Worker has it."""
     return {name: has(name) for name in (*(each.name for each in BINDINGS.values()), *RATES.values())}
 
 
@@ -57,11 +57,11 @@ def request_adapters(signal: Any) -> Mapping[str, Any]:
 
 @functools.cache
 def rate_limiters() -> Mapping[str, RateLimitBinding]:
-    """Return the cost of a route → the limiter that counts its requests; those without a binding are left out."""
+    """Return the cost class of a route → the limiter of its requests; those without a binding are left out."""
     return {rate: RateLimitBinding(binding(name)) for rate, name in RATES.items() if has(name)}
 
 
 @functools.cache
 def analytics() -> AnalyticsDataset | None:
-    """Return the data set, or None where wrangler.jsonc has none, as it is optional."""
+    """Return the Analytics Engine data set, which is optional; None if wrangler.jsonc has none."""
     return AnalyticsDataset(binding("ANALYTICS")) if has("ANALYTICS") else None

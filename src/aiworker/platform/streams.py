@@ -1,4 +1,4 @@
-"""Bodies of responses that are written while the client reads them."""
+"""Streamed bodies of responses."""
 
 import asyncio
 import contextlib
@@ -62,16 +62,16 @@ class JsStreams:
 
     def _run(self, stream: Any, work: Coroutine[Any, Any, bool]) -> JsHandle:
         self._open += 1
-        # without waitUntil, what comes behind the response would never run
+        # without waitUntil, the work would end when the handler returns the response
         self._execution.waitUntil(asyncio.ensure_future(self._follow(stream.writable, work)))
         return JsHandle(stream.readable)
 
     async def _follow(self, writable: Any, work: Coroutine[Any, Any, bool]) -> None:
-        """Note how the body ends. work: resolves to whether the client has read to the end."""
+        """Wait for the end of a body, and record it. work: writes the body; True if the client has read to the end."""
         isolate.open_streams += 1
         try:
             self._outcome = StreamOutcome(client_disconnected=not await work)
-        except Exception as error:  # the client must not take what it has for the whole
+        except Exception as error:  # the client must see that the body is incomplete
             self._outcome = StreamOutcome(client_disconnected=False, defect=error)
             with contextlib.suppress(JsException):
                 await writable.abort(DEFECT)
@@ -92,21 +92,21 @@ class JsStreams:
 async def _pipe(body: Any, writable: Any, epilogue: StreamEpilogue, prefix: str) -> bool:
     """Send prefix, body and epilogue; return whether the client has read to the end.
 
-    The body is split in two: one branch goes to the client, JavaScript buffers the other for the epilogue. (Reading
-    that one at the same time would hold back the client's, until enough of it has come.)
+    The body is split in two: one branch goes to the client, JavaScript buffers the other for the epilogue. (If Python
+    read the second branch at the same time, the client's would be delayed.)
     """
-    passed_on, buffered = body.tee()
+    client_branch, buffered = body.tee()
     try:
         if prefix:
             await _send(writable, prefix)
-        await passed_on.pipeTo(writable, preventAbort=True, preventClose=True)
+        await client_branch.pipeTo(writable, preventAbort=True, preventClose=True)
         content = js.Uint8Array.new(await js.Response.new(buffered).arrayBuffer())
         last = await epilogue.finish(
             (content.subarray(-epilogue.tail_size) if epilogue.tail_size else content).to_bytes()
         )
-    except JsException as error:  # the model's connection broke, its time is over, or the client has gone
+    except JsException as error:  # the model's connection broke, its time is over, or the client has disconnected
         last = epilogue.fail(str(error))
-        for branch in (passed_on, buffered):  # only both stop the model
+        for branch in (client_branch, buffered):  # the model is cancelled only if both are
             with contextlib.suppress(JsException):
                 await branch.cancel()
     return await _close(writable.getWriter(), last)
@@ -129,7 +129,7 @@ async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bo
 
 
 class _Transformer:
-    """Callbacks of a TransformStream: a call for each chunk costs a fraction of what awaiting each of them would."""
+    """Callbacks of a TransformStream: to be called for each chunk costs a fraction of awaiting each chunk."""
 
     def __init__(self, stream_transform: StreamTransform) -> None:
         self.defect: Exception | None = None
@@ -202,7 +202,7 @@ async def _send(writable: Any, part: str) -> None:
 
 
 async def _is_written(writer: Any, part: str | bytes) -> bool:
-    """Write a part; False if the client has gone."""
+    """Write a part; False if the client has disconnected."""
     try:
         await writer.write(_encode(part))
     except JsException:
@@ -211,7 +211,7 @@ async def _is_written(writer: Any, part: str | bytes) -> bool:
 
 
 async def _close(writer: Any, last: str = "") -> bool:
-    """Write the last part and close; False if the client has gone."""
+    """Write the last part and close; False if the client has disconnected."""
     try:
         if last:
             await writer.write(_encode(last))

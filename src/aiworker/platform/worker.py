@@ -1,4 +1,4 @@
-"""What entry.py's classes call: the way of a request, and of a workflow, into the Worker and out of it."""
+"""Entry of requests and workflows: the functions that entry.py's classes call."""
 
 import asyncio
 import functools
@@ -50,7 +50,7 @@ async def run_ingestion(event: Any, step: Any) -> None:
 
 def _write_line(line: str) -> None:
     """Write a line to the Worker's log. (print() writes byte by byte.)"""
-    # on a stack of its own: workerd notes the stack of each line, which takes milliseconds through Python's frames
+    # as a microtask: workerd records the stack of each line, which takes milliseconds with Python's frames on it
     js.queueMicrotask(js.console.log.bind(js.console, line))
 
 
@@ -58,7 +58,7 @@ _is_resumed = False
 
 
 def _resume_once(execution: Any) -> None:
-    """With the first request of an isolate, take up the documents that a crash has left."""
+    """With the first request of an isolate, resume the ingestion of documents that a crash has interrupted."""
     global _is_resumed
     bound = resources.present()
     if _is_resumed or not (bound["DB"] and bound["INGESTIONS"]):
