@@ -16,8 +16,8 @@ from aiworker.platform.isolate import isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
 from aiworker.platform.streams import JsStreams
-from aiworker.platform.workflows import WorkflowSteps
 from aiworker.rag import ingest
+from aiworker.rag.workflow_steps import WorkflowSteps
 
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
