@@ -157,7 +157,7 @@ class StreamEpilogue(Protocol):
 
 @dataclass(frozen=True)
 class StreamOutcome:
-    """How the streamed bodies of a response have ended."""
+    """The end of a response's streamed bodies."""
 
     client_disconnected: bool
     """The client has not read to the end."""
@@ -203,7 +203,7 @@ class Analytics(Protocol):
 
 @dataclass(frozen=True)
 class BudgetState:
-    """What a key has spent of its daily budget."""
+    """The state of a key's daily budget."""
 
     day: str
     """The day in UTC, such as `2026-11-21`."""
@@ -249,7 +249,7 @@ class StoredObject:
     """The response to a request for a stored object or a static file."""
 
     body: JsHandle | None
-    """None if the status is 304, 412 or 416, or the request is a HEAD."""
+    """The content; None if the status is 304, 412 or 416, or the request is a HEAD."""
     status: int
     """200, 206, 304, 412 or 416."""
     headers: dict[str, str]

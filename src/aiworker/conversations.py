@@ -21,6 +21,8 @@ MAX_CHARACTERS = 4_000_000
 
 
 class Storage(Protocol):
+    """The storage of a Durable Object: a SQLite database and an alarm."""
+
     def execute(self, query: str, *values: str | float) -> list[list[Any]]:
         """Run a statement and return its rows."""
         ...
@@ -59,6 +61,7 @@ class ConversationStore:
         await self._storage.wake_in(self._seconds)
 
     async def erase(self) -> None:
+        """Delete all turns."""
         await self._storage.erase()
 
 

@@ -30,7 +30,7 @@ ErrorType = Literal[
 class ErrorKind(NamedTuple):
     status: int
     meaning: str
-    """When clients get this error, as Markdown for the docs."""
+    """The cases in which clients get this error, as Markdown for the docs."""
     code: int | None = None
     """Number by which clients of Workers AI know this error."""
 

@@ -25,7 +25,7 @@ from tools import ROOT
 SOURCE = ROOT / "src"
 ONLY_WHEN_BUILT = {"aiworker.openapi"}
 """What public/openapi.json is made from, before anything is deployed."""
-ONLY_IN_A_WORKER = {"aiworker.http.payload_checks", "aiworker.http.preconditions"}
+ONLY_IN_A_WORKER = {"aiworker.http.payload_checks", "aiworker.http.preconditions", "aiworker.rag.workflow_steps"}
 """Modules that only aiworker.platform imports, beside its own."""
 
 

@@ -1,1 +1,1 @@
-"""Who may do what: API keys, browser tokens, rate limits and budgets."""
+"""Access: API keys, browser tokens, rate limits and budgets."""

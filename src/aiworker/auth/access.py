@@ -125,6 +125,7 @@ class Caller:
     """The caller has sent a browser token."""
 
     def has_scope(self, scope: str) -> bool:
+        """Tell whether the caller may use a route with this scope, a RouteScope."""
         return scope in ("open", "any") or scope in self.scopes or ADMIN in self.scopes
 
     def resolve_tenant(self, requested: str | None) -> str:

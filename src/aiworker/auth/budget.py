@@ -96,6 +96,8 @@ def _exceeded(name: str, daily: float, state: BudgetState, requested: float) -> 
 
 
 class Storage(Protocol):
+    """The SQLite database of a Durable Object."""
+
     def execute(self, query: str, *values: str | float) -> list[list[Any]]:
         """Run a statement and return its rows."""
         ...

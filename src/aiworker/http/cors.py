@@ -16,7 +16,7 @@ RESPONSE_HEADERS = (
     "retry-after, server-timing, x-ai-request-id, x-gateway-cache, x-gateway-log-id, x-model, x-neurons, x-request-id"
 )
 PREFLIGHT_SECONDS = 7200
-"""How long a browser may remember a preflight; Chromium's own maximum."""
+"""Seconds for which a browser may cache a preflight; Chromium's own maximum."""
 
 
 def headers(request: Request, allowed: tuple[str, ...]) -> dict[str, str]:
@@ -46,6 +46,7 @@ def is_allowed(origin: str, allowed: tuple[str, ...]) -> bool:
 
 
 def is_preflight(request: Request) -> bool:
+    """Tell whether a browser asks if a page may send another request."""
     return request.method == "OPTIONS" and request.header("access-control-request-method") is not None
 
 

@@ -72,6 +72,7 @@ def response_headers(selection: Selection, version: Version) -> dict[str, str]:
 
 
 def http_date(moment: datetime) -> str:
+    """Return a time in UTC as HTTP's headers have it."""
     return moment.strftime(DATE)
 
 

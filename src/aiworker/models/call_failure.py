@@ -38,6 +38,7 @@ class CallFailure(Exception):  # noqa: N818 - not yet an error of the Worker: an
 
     @property
     def another_model_may_answer(self) -> bool:
+        """True if the next candidate is worth a call."""
         return self.is_transient or self.error.upstream_code in CODES_OF_ONE_MODEL
 
     @property

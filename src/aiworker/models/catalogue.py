@@ -94,7 +94,8 @@ class Model:
     """Poolings that an embeddings model offers; vectors of different poolings are not comparable."""
 
     def to_json(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+        """Return the model as an item of GET /models."""
+        fields: dict[str, Any] = {
             "id": self.id,
             "task": self.task,
             "context_window": self.context_window,
@@ -105,13 +106,13 @@ class Model:
             "deprecated": self.deprecated,
         }
         if self.task == "text-generation":
-            shown["dialect"] = self.dialect
-            shown["sampling"] = {name: list(bounds) for name, bounds in self.sampling.items()}
+            fields["dialect"] = self.dialect
+            fields["sampling"] = {name: list(bounds) for name, bounds in self.sampling.items()}
         if self.task == "embeddings":
-            shown["texts_a_call"] = self.texts_a_call
-            shown["longest_text"] = self.longest_text
-            shown["pooling"] = list(self.pooling)
-        return shown
+            fields["texts_a_call"] = self.texts_a_call
+            fields["longest_text"] = self.longest_text
+            fields["pooling"] = list(self.pooling)
+        return fields
 
 
 def find(model_id: str, task: Task) -> Model:
@@ -144,11 +145,11 @@ def check_sampling(model: Model, parameters: Mapping[str, float]) -> None:
         bounds = _token_range(model) if name == "max_tokens" else model.sampling.get(name)
         if bounds is None:
             raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
-        least, most = bounds
-        if not least <= value <= most:
+        minimum, maximum = bounds
+        if not minimum <= value <= maximum:
             raise ApiError(
                 "invalid_request",
-                f"{name} must be between {least} and {most} for {model.id}.",
+                f"{name} must be between {minimum} and {maximum} for {model.id}.",
                 param=name,
             )
 

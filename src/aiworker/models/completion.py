@@ -15,12 +15,15 @@ TEXTS = ("content", "response", "text")
 
 @dataclass
 class ToolCall:
+    """A model's call of a tool."""
+
     id: str
     name: str
     arguments: str = ""
     """A JSON object, as text."""
 
     def to_json(self) -> dict[str, Any]:
+        """Return the call as an item of a message's `tool_calls`."""
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 

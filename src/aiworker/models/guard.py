@@ -52,6 +52,8 @@ Messages = Sequence[Mapping[str, Any]]
 
 
 class Verdict(NamedTuple):
+    """The guard's judgement of a turn."""
+
     is_safe: bool
     categories: list[str]
     """Codes, such as S1; empty for a safe text, and for an unsafe one if the guard names none."""

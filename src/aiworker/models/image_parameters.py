@@ -16,7 +16,7 @@ GUIDANCE: Range = (0, 100)
 """The upper bound is this Worker's own; Workers AI has none for these models."""
 
 Encoding = Literal["base64", "numbers", "form"]
-"""How a model receives an image: a base64 string, an array of numbers, or a file in a form."""
+"""Encoding in which a model receives an image: a base64 string, an array of numbers, or a file in a form."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class ImageParameters:
 
     @property
     def names(self) -> list[str]:
+        """Fields of a request that the model takes."""
         negative = ["negative_prompt"] if self.negative_prompt else []
         return ["prompt", *negative, *self.numbers, *self.files]
 

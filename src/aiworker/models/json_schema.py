@@ -137,6 +137,7 @@ class ValueRule:
 
 
 def is_number(value: Any) -> bool:
+    """Tell whether the value is a number in JSON, where true and false are none."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -302,6 +303,7 @@ class _Instance:
         self.evaluated.add(key)
 
     def apply_to_members(self, keys: Any, schema: Schema) -> None:
+        """Apply a schema to each of these members."""
         for key in keys:
             self.apply_to_member(key, schema)
 

@@ -1,4 +1,4 @@
-"""Which models may answer a text request, and in which order."""
+"""Selection of the models that may answer a text request, in order."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from aiworker.models.catalogue import Model
 def text_models(context: Context, requested: str | None, check: Callable[[Model], None]) -> list[Model]:
     """Return the requested model alone; without one CHAT_MODEL, then the models of CHAT_FALLBACKS that pass `check`.
 
-    check: raises ApiError for what a model does not take. Raises its error for the first model.
+    check: raises ApiError if a model cannot serve the request. Its error for the first model is raised.
     """
     first = catalogue.find(requested or context.settings.models["CHAT_MODEL"], "text-generation")
     check(first)

@@ -67,8 +67,8 @@ async def read(answer: ModelResponse) -> Vectors:
         case {"data": None, "shape": [int(count), int(dimensions)], **extra}:
             return Vectors(answer, payload.view(begin + 1, end - 1), count, dimensions, extra, payload, begin, end)
         case _:
-            shown = payload.read(0, min(payload.size, 100)).decode(errors="replace") or "nothing"
-            raise ApiError("upstream_error", f"{answer.model.id} returned no vectors: {shown}")
+            excerpt = payload.read(0, min(payload.size, 100)).decode(errors="replace") or "nothing"
+            raise ApiError("upstream_error", f"{answer.model.id} returned no vectors: {excerpt}")
 
 
 def _find_bounds(payload: Payload) -> tuple[int, int]:

@@ -76,10 +76,12 @@ class Wave:
 
     @property
     def seconds(self) -> float:
+        """Duration in seconds."""
         return (self.end - self.start) / self.bytes_per_second
 
     @property
     def frames(self) -> int:
+        """Number of frames."""
         return (self.end - self.start) // self.frame
 
     @property
