@@ -90,13 +90,9 @@ class OpenAITransform:
     def transform(self, chunk: bytes) -> bytes:
         """Transform the next chunk of the model's stream, which may begin and end within a frame."""
         # a model usually writes more slowly than the network sends: each chunk is one frame
-        if (
-            self._accepts_text_frame
-            and not self._partial
-            and (plain := SINGLE_TEXT_FRAME.fullmatch(chunk))
-            and chunk.isascii()
-        ):
-            return self._count(self._writer.text(plain[1]))
+        is_ready = self._accepts_text_frame and not self._partial
+        if is_ready and (match := SINGLE_TEXT_FRAME.fullmatch(chunk)) and chunk.isascii():
+            return self._count(self._writer.text(match[1]))
         *blocks, self._partial = (self._partial + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         return b"".join([self._transform_frame(block) for block in blocks])
 
@@ -110,16 +106,17 @@ class OpenAITransform:
 
     def transform_whole(self, answer: Json) -> bytes:
         """Transform an answer that is not a stream."""
-        return b"".join(self._read_completion(answer)) + self._finish()
+        return b"".join(self._transform_completion(answer)) + self._finish()
 
     @property
     def _accepts_text_frame(self) -> bool:
+        """True if the next frame's text can be sent unparsed."""
         return self._has_begun and self._stop_filter is None and not self._is_over
 
     def _transform_frame(self, block: bytes) -> bytes:
-        plain = TEXT_FRAME.fullmatch(block)
-        if plain and self._accepts_text_frame and _is_utf8(plain[1]):
-            return self._count(self._writer.text(plain[1]))
+        text_frame = TEXT_FRAME.fullmatch(block)
+        if text_frame and self._accepts_text_frame and _is_utf8(text_frame[1]):
+            return self._count(self._writer.text(text_frame[1]))
         lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
         if self._is_over or not lines:
             return b""
@@ -129,21 +126,21 @@ class OpenAITransform:
         if text == b"[DONE]":
             return self._finish()
         try:
-            return self._read_frame(json.loads(text))
+            return self._transform_json(json.loads(text))
         except READ_ERRORS:
             return self._break_off("a frame of it cannot be read")
 
-    def _read_frame(self, data: Any) -> bytes:
+    def _transform_json(self, data: Any) -> bytes:
         match data:
             case {"error": error} | {"errors": [error, *_]} if error:
                 message = error["message"] if isinstance(error, dict) and "message" in error else str(error)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
                 return self._break_off(cast("str", message))
             case dict():
-                return b"".join(self._read_completion(cast("Json", data)))
+                return b"".join(self._transform_completion(cast("Json", data)))
             case _:
                 raise TypeError
 
-    def _read_completion(self, data: Json) -> Iterator[bytes]:
+    def _transform_completion(self, data: Json) -> Iterator[bytes]:
         """Yield the transformed parts of a frame's data, or of a whole answer, in either dialect."""
         self._usage = _valid_counts(data.get("usage")) or self._usage
         choices: list[Json] = data.get("choices", [data])
@@ -154,18 +151,18 @@ class OpenAITransform:
                 yield self._begin() + self._count(self._writer.reasoning(_literal(_to_text(reasoning))))
             text = next((message[name] for name in TEXTS if message.get(name) not in (None, "")), "")
             # native models answer an object in JSON mode, and some of them send a token that is a number as a number
-            yield self._read_text(_to_text(text))
+            yield self._transform_text(_to_text(text))
             for number, call in enumerate(cast("list[Json]", message.get("tool_calls") or [])):
-                yield from self._read_call(number, call)
+                yield from self._transform_call(number, call)
 
-    def _read_text(self, text: str) -> bytes:
+    def _transform_text(self, text: str) -> bytes:
         if self._stop_filter and not self._stop_filter.has_stopped:
             text = self._stop_filter.feed(text)
         elif self._stop_filter:
             text = ""
         return self._begin() + self._count(self._writer.text(_literal(text))) if text else b""
 
-    def _read_call(self, number: int, call: Json) -> Iterator[bytes]:
+    def _transform_call(self, number: int, call: Json) -> Iterator[bytes]:
         function: Json = call.get("function") or call
         index: int = call["index"] if isinstance(call.get("index"), int) else number
         if self._limits.is_single_call and index > 0:
@@ -187,18 +184,19 @@ class OpenAITransform:
         self._has_begun = True
         return self._writer.begin()
 
-    def _count(self, written: bytes) -> bytes:
+    def _count(self, encoded: bytes) -> bytes:
+        """Count a piece of the answer, and return its bytes."""
         self._pieces += 1
-        return written
+        return encoded
 
     def _finish(self) -> bytes:
         last = self._stop_filter.flush() if self._stop_filter else ""
-        written = self._begin() + (self._writer.text(_literal(last)) if last else b"")
+        encoded = self._begin() + (self._writer.text(_literal(last)) if last else b"")
         self._is_over = True
         usage = self._total_usage()
         if self.on_usage:
             self.on_usage(usage)
-        return written + self._writer.end(self._choose_finish_reason(usage), usage)
+        return encoded + self._writer.end(self._choose_finish_reason(usage), usage)
 
     def _total_usage(self) -> Json:
         """Return the usage that the model reports, else an estimate, with the total."""
