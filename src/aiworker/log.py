@@ -161,5 +161,5 @@ class RequestLog:
 
 
 def _sum(one: Any, other: Any) -> Any:
-    """Add a number to a number or None; whatever is no number leaves the first as it is."""
+    """Return the sum of `one`, a number or None, and `other`; `one` if `other` is no number."""
     return one if not isinstance(other, (int, float)) else (one or 0) + other

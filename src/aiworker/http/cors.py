@@ -46,7 +46,7 @@ def is_allowed(origin: str, allowed: tuple[str, ...]) -> bool:
 
 
 def is_preflight(request: Request) -> bool:
-    """Tell whether a browser asks if a page may send another request."""
+    """Tell whether the request is a browser's CORS preflight."""
     return request.method == "OPTIONS" and request.header("access-control-request-method") is not None
 
 

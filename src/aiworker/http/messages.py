@@ -1,4 +1,4 @@
-"""Requests and responses in plain Python, whatever the platform.
+"""Requests and responses in plain Python, independent of the platform.
 
 A body that is a `JsHandle` stays in JavaScript and is sent unread: a stream of a thousand frames costs Python nothing.
 """

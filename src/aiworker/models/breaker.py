@@ -47,7 +47,7 @@ class Breaker:
         return True
 
     def cancel_trial(self, model: str) -> None:
-        """Make the next call the trial: this one said nothing about the model, for instance with a bad request."""
+        """Make the next call the trial, as this one did not test the model: its request, for instance, was invalid."""
         if (circuit := self._circuits.get(model)) and circuit.open_until is not None:
             circuit.open_until = time.monotonic()
 

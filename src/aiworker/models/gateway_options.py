@@ -18,8 +18,7 @@ class GatewayOptions(Schema):
     cache_ttl: Annotated[int | None, Field(ge=60, le=2_592_000)] = None
     """Seconds for which an answer may be served from the cache: a minute to a month, the limits of AI Gateway."""
     cache_key: Annotated[str | None, Field(min_length=1, max_length=256)] = None
-    """Requests with the same key share one cached answer, whatever they ask: within one tenant, user, route and model.
-    """
+    """Requests of one tenant, user, route and model with the same key share one cached answer, even if they differ."""
     metadata: Metadata | None = None
 
     def without_cache_key(self) -> "GatewayOptions":

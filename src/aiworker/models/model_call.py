@@ -165,7 +165,7 @@ class ModelCall:
 
     def _options(self, candidate: Candidate) -> dict[str, Any]:
         """Return the options of `env.AI.run`. Raises ApiError `invalid_request` for gateway options without a use."""
-        # the Response itself, whatever its status: its body need not enter Python
+        # the Response itself, also of an error: its body need not enter Python
         options: dict[str, Any] = {"returnRawResponse": True}
         gateway, gateway_id = self._gateway, self._resources.settings.gateway_id
         if not candidate.inputs.fits_gateway:
@@ -185,7 +185,7 @@ class ModelCall:
         return options
 
     def _cache_scope(self, candidate: Candidate) -> str:
-        """Prefix of cache keys: a gateway returns what it has under a key, whatever the request asks for."""
+        """Return the prefix of cache keys: a gateway answers by the key alone, even if the requests differ."""
         fields = candidate.inputs.fields
         shape = "stream" if fields.get("stream") else "whole"
         counts = [len(fields[name]) for name in LIST_INPUTS if isinstance(fields.get(name), list)]

@@ -102,7 +102,7 @@ class JsRequest:
             return
         length = self.header("content-length") or ""
         if length.isdecimal() and int(length) <= MAX_DISCARDED:
-            with contextlib.suppress(JsException):  # the client is gone
+            with contextlib.suppress(JsException):  # the client has disconnected
                 await self._request.body.pipeTo(js.WritableStream.new())
 
     def _fits(self, limit: int) -> bool:
