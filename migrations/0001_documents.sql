@@ -1,7 +1,7 @@
--- Documents of RAG, their versions and passages. D1; applied by scripts/dev, and before a deployment by
+-- D1 tables of RAG: documents, their versions and passages. Applied by scripts/dev, and before a deployment by
 --   npx wrangler d1 migrations apply aiworker --remote
 
--- What readers see of a document: its live version. Set in one statement, so that a new version replaces the old one at once.
+-- Readers see a document's live version, which one statement sets, so that a new version replaces the old one at once.
 CREATE TABLE documents (
   tenant TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -14,7 +14,7 @@ CREATE TABLE documents (
 CREATE INDEX documents_by_version ON documents (live_version);
 CREATE INDEX deleted_documents ON documents (tenant, id) WHERE deleted = 1;
 
--- One upload. Its id is also that of the workflow that ingests it.
+-- A version is one upload. The workflow that ingests it has the same id.
 CREATE TABLE versions (
   id TEXT PRIMARY KEY,
   tenant TEXT NOT NULL,
@@ -47,7 +47,7 @@ CREATE TABLE chunks (
   UNIQUE (version, number)
 );
 
--- `scope` is one word a tenant: a search for it and the words of a question stays within the tenant.
+-- `scope` is a word for the tenant. A search requires it beside the words of the question, and so stays within the tenant.
 CREATE VIRTUAL TABLE chunk_words USING fts5 (
   scope, heading, text,
   content = 'chunks', content_rowid = 'row', tokenize = 'porter unicode61 remove_diacritics 2'

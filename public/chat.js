@@ -1,8 +1,8 @@
-// The Worker's API as the console uses it; nothing of the page is in here.
+// Client of the Worker's API, independent of the page.
 
 import { readEvents } from "./events.js";
 
-/** What the Worker refused, in its own words: `details` has type, code, param, request_id and the rest. */
+/** An error response of the Worker. `details` is its `error`: type, code, message, param, request_id and others. */
 export class ApiError extends Error {
   constructor(details) {
     super(details.message);
@@ -13,15 +13,15 @@ export class ApiError extends Error {
 let key = null;
 
 /** Send this API key with every request from now on; null for none. */
-export function useKey(given) {
-  key = given;
+export function useKey(newKey) {
+  key = newKey;
 }
 
-/** Nothing came back that this Worker could have sent. */
+/** No response, or one that is not the Worker's. */
 export class Unreachable extends Error {}
 
-/** The answer ended before the model had said that it was complete. */
-export class CutOff extends Error {}
+/** A stream that ended without `[DONE]`. */
+export class StreamBrokenOff extends Error {}
 
 export async function getJson(path) {
   const response = await request(path);
@@ -29,10 +29,10 @@ export async function getJson(path) {
 }
 
 /**
- * Ask a model.
+ * Request a completion.
  *
- * `parts` yields `{text, reasoning, usage}` as they arrive, of a stream and of an answer in one piece alike. It throws ApiError when
- * the model fails on its way, CutOff when the stream ends without its end mark, and AbortError after an abort.
+ * `parts` yields `{text, reasoning, usage}` as they arrive; a completion without streaming is one part. It throws ApiError when the
+ * model fails, StreamBrokenOff when the stream ends without `[DONE]`, and AbortError after an abort.
  */
 export async function postChat(body, signal) {
   const headers = { "content-type": "application/json" };
@@ -41,11 +41,11 @@ export async function postChat(body, signal) {
   return {
     model: response.headers.get("x-model"),
     requestId: response.headers.get("x-request-id"),
-    parts: isStream ? streamedParts(response.body) : wholeAnswer(response),
+    parts: isStream ? streamedParts(response.body) : wholeCompletion(response),
   };
 }
 
-/** The same request for a POSIX shell; the key is in a variable there, so that it can be shown to others. */
+/** Return the same request as a curl command for a POSIX shell, with the key in a variable, so that it can be shared. */
 export function asCurl(body) {
   const quoted = body.replaceAll("'", "'\\''");
   const access = key ? ` \\\n  -H "authorization: Bearer $AIWORKER_KEY"` : "";
@@ -62,31 +62,31 @@ async function request(path, options) {
     throw new Unreachable("The Worker does not answer.", { cause: error });
   }
   if (response.ok) return response;
-  const answer = await response.json().catch(() => null);
-  if (answer?.error) throw new ApiError(answer.error);
+  const data = await response.json().catch(() => null);
+  if (data?.error) throw new ApiError(data.error);
   throw new Unreachable(`Something other than the Worker answered, with HTTP status ${response.status}.`);
 }
 
-async function* wholeAnswer(response) {
+async function* wholeCompletion(response) {
   yield part(await response.json());
 }
 
 async function* streamedParts(body) {
   let isComplete = false;
   for await (const { event, data } of readEvents(body)) {
-    // read on to the end: leaving now would look to the Worker like a reader who has gone
+    // the loop reads to the end, because the Worker takes leaving it for a disconnected client
     if (data === "[DONE]") isComplete = true;
     else yield part(JSON.parse(data), event);
   }
-  if (!isComplete) throw new CutOff("The stream ended before the model had finished.");
+  if (!isComplete) throw new StreamBrokenOff("The stream ended before the model had finished.");
 }
 
-/** One frame or answer in either shape: Workers AI's own, or OpenAI's `choices`. */
-function part(answer, event) {
-  if (event === "error" || answer.error) throw new ApiError(answer.error);
-  const choice = answer.choices?.[0];
-  const content = choice?.delta?.content ?? choice?.message?.content ?? answer.response ?? "";
-  // an answer that reads as JSON, even a lone digit, comes from Workers AI as that value instead of as text
+/** Read a frame or a whole completion in either dialect: Workers AI's own, or OpenAI's with `choices`. */
+function part(data, event) {
+  if (event === "error" || data.error) throw new ApiError(data.error);
+  const choice = data.choices?.[0];
+  // Workers AI sends a text that is valid JSON, even a single digit, as that value
+  const content = choice?.delta?.content ?? choice?.message?.content ?? data.response ?? "";
   const reasoning = choice?.delta?.reasoning_content ?? choice?.message?.reasoning_content ?? "";
-  return { text: typeof content === "string" ? content : JSON.stringify(content), reasoning, usage: answer.usage };
+  return { text: typeof content === "string" ? content : JSON.stringify(content), reasoning, usage: data.usage };
 }

@@ -1,11 +1,11 @@
-// The console: one page that talks to POST /chat. What the API says is read in chat.js; here it is shown.
+// The console: a page for POST /chat. chat.js calls the API; this file shows the results.
 
-import { ApiError, asCurl, CutOff, getJson, postChat, Unreachable, useKey } from "./chat.js";
+import { ApiError, asCurl, getJson, postChat, StreamBrokenOff, Unreachable, useKey } from "./chat.js";
 
 const ADVICE = {
   unreachable: "If it runs on this machine, start it with scripts/dev; otherwise check your connection.",
   closed:
-    "This Worker is closed: it has no keys yet. Make one with scripts/keys new and upload it with scripts/keys push. " +
+    "This Worker is closed: it has no keys yet. Create one with scripts/keys new and upload it with scripts/keys push. " +
     'To serve everybody instead, at your cost, set the variable AUTH_MODE to "public" in wrangler.jsonc and deploy again.',
   forbidden: 'To use another key, choose "Forget the key" above.',
   noModels:
@@ -15,15 +15,15 @@ const ADVICE = {
 
 const page = Object.fromEntries(Array.from(document.querySelectorAll("[id]"), (each) => [each.id, each]));
 const scroller = document.querySelector("main");
-/** In the tab's own storage, where the key is kept if the user wants that. */
-const KEPT_KEY = "aiworker-key";
+/** Name of the key in the tab's session storage, where it is stored if the user chooses that. */
+const STORED_KEY = "aiworker-key";
 const tab = tabStorage();
 
 let models = [];
-/** The conversation as the API takes it. */
+/** The conversation, as the `messages` of POST /chat. */
 let messages = [];
-/** The answer being awaited, as `{controller, finished}`, or null. */
-let answering = null;
+/** The running request, as `{controller, finished}`, or null. */
+let running = null;
 
 // ---- the Worker and its models ----------------------------------------------------------------
 
@@ -32,67 +32,67 @@ async function connect() {
   try {
     const health = await getJson("/health");
     page.version.textContent = health.version;
-    const trouble = troubleOf(health);
-    if (trouble) return showTrouble(trouble);
+    const trouble = problemOf(health);
+    if (trouble) return showProblem(trouble);
     showModels(await getJson("/models?task=text-generation"));
     showReady(health);
   } catch (error) {
-    if (wantsKey(error)) return askForKey(error);
-    showTrouble(explained(error));
+    if (requiresKey(error)) return askForKey(error);
+    showProblem(explained(error));
   }
 }
 
-function wantsKey(error) {
+function requiresKey(error) {
   return error instanceof ApiError && error.details.type === "unauthorized";
 }
 
-function troubleOf(health) {
+function problemOf(health) {
   if (health.access === "closed") return ADVICE.closed;
   if (!health.bindings.AI) return ADVICE.noModels;
   return null;
 }
 
-// ---- the key, where the Worker wants one -------------------------------------------------------
+// ---- the key, if the Worker requires one -------------------------------------------------------
 
-/** The Worker's own words say why the last one did not do; to somebody who has sent none, the field says enough. */
+/** Show the field for the key, and the error if it is about a key that was sent. */
 function askForKey(error) {
-  const hadOne = !page["forget-key"].hidden;
+  const hadKey = !page["forget-key"].hidden;
   forgetKey();
   setUsable(false);
-  page["status-text"].textContent = hadOne ? error.message : "";
-  page.status.className = hadOne ? "trouble" : "";
+  page["status-text"].textContent = hadKey ? error.message : "";
+  page.status.className = hadKey ? "trouble" : "";
   page.entry.hidden = false;
   page.key.focus();
 }
 
-function takeKey(event) {
+function submitKey(event) {
   event.preventDefault();
-  const given = page.key.value.trim();
-  if (page["keep-key"].checked) tab?.setItem(KEPT_KEY, given);
-  holdKey(given);
+  const key = page.key.value.trim();
+  if (page["keep-key"].checked) tab?.setItem(STORED_KEY, key);
+  setKey(key);
   connect();
 }
 
-function holdKey(given) {
-  useKey(given);
+function setKey(key) {
+  useKey(key);
   page.key.value = "";
   page.entry.hidden = true;
   page["forget-key"].hidden = false;
 }
 
 function forgetKey() {
-  tab?.removeItem(KEPT_KEY);
+  tab?.removeItem(STORED_KEY);
   useKey(null);
   page["forget-key"].hidden = true;
 }
 
-async function leave() {
+async function signOut() {
   await startOver();
   forgetKey();
   connect();
 }
 
-/** Null where the browser lets pages keep nothing. */
+/** Return the session storage; null if the browser does not allow pages to store data. */
 function tabStorage() {
   try {
     return sessionStorage;
@@ -108,7 +108,7 @@ function showReady(health) {
   page.question.focus();
 }
 
-function showTrouble(text) {
+function showProblem(text) {
   page["status-text"].textContent = text;
   page.status.className = "trouble";
   page["connect-again"].hidden = false;
@@ -142,29 +142,29 @@ function shortName(id) {
   return id.split("/").at(-1);
 }
 
-/** What the chosen model is and takes; a parameter that the last one took as well keeps its value. */
+/** Show the chosen model and its parameters; one that the last model took too keeps its value. */
 function showModel() {
   const model = models.find((each) => each.id === page.model.value);
   const size = model.context_window ? `, ${formatted(model.context_window)} tokens of context` : "";
   page["about-model"].textContent = `${model.id}${size}`;
   page.chosen.textContent = shortName(model.id);
-  const kept = new Map(parameterFields().map((field) => [field.name, field.value]));
+  const values = new Map(parameterFields().map((field) => [field.name, field.value]));
   const ranges = { max_tokens: [1, model.context_window], ...model.sampling };
   page.parameters.replaceChildren(
-    ...Object.entries(ranges).map(([name, range]) => parameter(name, range, kept.get(name))),
+    ...Object.entries(ranges).map(([name, range]) => parameter(name, range, values.get(name))),
   );
 }
 
-function parameter(name, [least, most], value = "") {
+function parameter(name, [min, max], value = "") {
   const root = cloned("parameter-template");
   const field = root.querySelector("input");
   const hint = root.querySelector(".hint");
   root.querySelector("label").textContent = name;
   root.querySelector("label").htmlFor = name;
-  hint.textContent = most === null ? `${least} or more` : `${formatted(least)} to ${formatted(most)}`;
+  hint.textContent = max === null ? `${min} or more` : `${formatted(min)} to ${formatted(max)}`;
   hint.id = `range-of-${name}`;
-  // keyboards of phones for numbers have no minus sign
-  Object.assign(field, { id: name, name, value, inputMode: least < 0 ? "text" : "decimal" });
+  // the number keyboards of phones have no minus sign
+  Object.assign(field, { id: name, name, value, inputMode: min < 0 ? "text" : "decimal" });
   field.setAttribute("aria-describedby", hint.id);
   return root;
 }
@@ -173,23 +173,23 @@ function parameterFields() {
   return [...page.parameters.querySelectorAll("input")];
 }
 
-// ---- asking -----------------------------------------------------------------------------------
+// ---- requests ---------------------------------------------------------------------------------
 
 function submit(event) {
   event.preventDefault();
-  if (answering) return answering.controller.abort();
+  if (running) return running.controller.abort();
   const question = page.question.value.trim();
   if (!question) return page.question.focus();
   const controller = new AbortController();
-  answering = { controller, finished: ask(question, controller.signal) };
+  running = { controller, finished: ask(question, controller.signal) };
 }
 
-/** One question and its answer, from the request to the line under the answer. */
+/** Send a question, show its answer, and then the facts about it. */
 async function ask(question, signal) {
   clearNotices();
   Object.assign(page.send, { textContent: "Stop", className: "quiet" });
-  const asked = [...messages, { role: "user", content: question }];
-  const body = requestBody(asked);
+  const newMessages = [...messages, { role: "user", content: question }];
+  const body = requestBody(newMessages);
   const turns = [addTurn("user", "You", question), addTurn("assistant", "Assistant", "")];
   showCurl(body);
   page.question.value = "";
@@ -199,39 +199,39 @@ async function ask(question, signal) {
   if (answer.error && !answer.text) {
     withdraw(turns, question, answer.error, signal.aborted);
   } else {
-    messages = [...asked, { role: "assistant", content: answer.text }];
+    messages = [...newMessages, { role: "assistant", content: answer.text }];
     showEnd(turns[1], answer, signal.aborted);
   }
   Object.assign(page.send, { textContent: "Send", className: "" });
-  answering = null;
+  running = null;
 }
 
-/** The request as text: the curl command shows exactly what was sent, so it is laid out for reading. */
-function requestBody(asked) {
+/** Return the request as indented JSON, which the curl command shows as it was sent. */
+function requestBody(newMessages) {
   const system = page.system.value.trim();
-  const given = parameterFields().filter((field) => field.value.trim() !== "");
+  const filled = parameterFields().filter((field) => field.value.trim() !== "");
   const request = {
     model: page.model.value,
-    messages: system ? [{ role: "system", content: system }, ...asked] : asked,
+    messages: system ? [{ role: "system", content: system }, ...newMessages] : newMessages,
     stream: page.stream.checked,
-    ...Object.fromEntries(given.map((field) => [field.name, numberOrText(field.value.trim())])),
+    ...Object.fromEntries(filled.map((field) => [field.name, numberOrText(field.value.trim())])),
   };
   return JSON.stringify(request, null, 2);
 }
 
-/** What is no number goes to the Worker as it is: it says what is wrong, and there is one judge of that. */
+/** Return the number, or the text if it is none: the Worker validates the request, and its error is shown. */
 function numberOrText(text) {
   return Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-/** Show an answer while it comes. Returns what there is to say about it; whatever went wrong is its `error`. */
+/** Show an answer while it arrives; return the facts about it, with `error` if it failed. */
 async function receive(body, signal, turn) {
-  const began = performance.now();
-  const seconds = () => (performance.now() - began) / 1000;
+  const start = performance.now();
+  const seconds = () => (performance.now() - start) / 1000;
   const answer = { text: "", error: null };
   const shown = turn.querySelector(".text").appendChild(new Text());
-  const thought = turn.querySelector(".reasoning").appendChild(new Text());
-  turn.setAttribute("aria-busy", "true"); // a screen reader waits for the end instead of reading out fragments
+  const reasoningShown = turn.querySelector(".reasoning").appendChild(new Text());
+  turn.setAttribute("aria-busy", "true"); // screen readers wait for the end instead of reading fragments
   try {
     const { parts, ...facts } = await postChat(body, signal);
     Object.assign(answer, facts);
@@ -239,8 +239,8 @@ async function receive(body, signal, turn) {
       if (text) answer.firstText ??= seconds();
       answer.text += text;
       answer.usage = usage ?? answer.usage;
-      keepingPlace(() => {
-        thought.appendData(reasoning);
+      followEnd(() => {
+        reasoningShown.appendData(reasoning);
         shown.appendData(text);
       });
     }
@@ -252,20 +252,20 @@ async function receive(body, signal, turn) {
   return answer;
 }
 
-/** Nothing came: the question goes back where it can be edited and sent again. */
+/** Put a question without an answer back into its field, to be edited and sent again. */
 function withdraw(turns, question, error, isStopped) {
   for (const turn of turns) turn.remove();
   page.question.value = [question, page.question.value].filter(Boolean).join("\n\n");
   page.welcome.hidden = messages.length > 0;
   if (isStopped) return;
-  if (wantsKey(error)) return askForKey(error);
+  if (requiresKey(error)) return askForKey(error);
   page.notice.replaceChildren(failure(error));
   if (error instanceof ApiError) markField(error.details.param);
 }
 
 function showEnd(turn, answer, isStopped) {
   const ending = isStopped ? "Stopped" : answer.error ? "Cut off" : answer.text ? "" : "The answer is empty";
-  keepingPlace(() => {
+  followEnd(() => {
     if (answer.error && !isStopped) turn.append(failure(answer.error));
     turn.querySelector(".facts").append(...factsOf(answer, ending));
   });
@@ -295,8 +295,8 @@ function factsOf({ model, usage, firstText, total, requestId }, ending) {
   return ending ? [element("strong", ending), ...items] : items;
 }
 
-/** Let `change` make the conversation longer; follow it only if its end was in view. */
-function keepingPlace(change) {
+/** Call `change`, which lengthens the conversation, and scroll to its end if the end was in view. */
+function followEnd(change) {
   const below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
   change();
   if (below < 40) scrollToEnd();
@@ -307,8 +307,8 @@ function scrollToEnd() {
 }
 
 async function startOver() {
-  answering?.controller.abort();
-  await answering?.finished;
+  running?.controller.abort();
+  await running?.finished;
   messages = [];
   page.conversation.replaceChildren();
   page.curl.hidden = true;
@@ -322,11 +322,11 @@ async function startOver() {
 function explained(error) {
   if (error instanceof Unreachable) return `${error.message} ${ADVICE.unreachable}`;
   if (isForbidden(error)) return `${error.message} ${ADVICE.forbidden}`;
-  if (error instanceof ApiError || error instanceof CutOff) return error.message;
+  if (error instanceof ApiError || error instanceof StreamBrokenOff) return error.message;
   return `The answer could not be read to its end (${error.message}).`;
 }
 
-/** The key lacks a scope. (What Workers AI itself forbids has its code, and another key would not help.) */
+/** Return true if the key lacks a scope. An error with Workers AI's code is not about the key. */
 function isForbidden(error) {
   return error instanceof ApiError && error.details.type === "forbidden" && !error.details.upstream_code;
 }
@@ -377,22 +377,22 @@ async function copyCurl() {
     await navigator.clipboard.writeText(page["curl-text"].textContent);
     page.copy.textContent = "Copied";
   } catch {
-    // browsers give pages the clipboard on https and localhost only
+    // browsers allow pages to use the clipboard on https and localhost only
     getSelection().selectAllChildren(page["curl-text"]);
     page.copy.textContent = "Selected: press Ctrl+C";
   }
 }
 
-// ---- small things -----------------------------------------------------------------------------
+// ---- elements and events ----------------------------------------------------------------------
 
 function cloned(id) {
   return page[id].content.firstElementChild.cloneNode(true);
 }
 
 function element(name, text) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  return made;
+  const node = document.createElement(name);
+  node.textContent = text;
+  return node;
 }
 
 function formatted(number) {
@@ -401,18 +401,18 @@ function formatted(number) {
 
 page.composer.addEventListener("submit", submit);
 page.question.addEventListener("keydown", (event) => {
-  // Enter also confirms a word in an input method: that one is not ours
+  // Enter also confirms a word in an input method, which does not send the message
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
-  if (!answering) page.composer.requestSubmit();
+  if (!running) page.composer.requestSubmit();
 });
 page.settings.addEventListener("input", (event) => event.target.removeAttribute("aria-invalid"));
 page.model.addEventListener("change", showModel);
 page["start-over"].addEventListener("click", startOver);
 page["connect-again"].addEventListener("click", connect);
 page.copy.addEventListener("click", copyCurl);
-page.entry.addEventListener("submit", takeKey);
-page["forget-key"].addEventListener("click", leave);
+page.entry.addEventListener("submit", submitKey);
+page["forget-key"].addEventListener("click", signOut);
 page.curl.addEventListener("toggle", () => page.curl.scrollIntoView({ block: "nearest" }));
 page.examples.addEventListener("click", (event) => {
   if (!event.target.matches("button")) return;
@@ -420,8 +420,8 @@ page.examples.addEventListener("click", (event) => {
   page.question.focus();
 });
 
-// the width from which console.css puts the panel beside the conversation
+// from this width on, console.css shows the panel beside the conversation
 page.panel.open = matchMedia("(min-width: 62rem)").matches;
-const kept = tab?.getItem(KEPT_KEY);
-if (kept) holdKey(kept);
+const storedKey = tab?.getItem(STORED_KEY);
+if (storedKey) setKey(storedKey);
 connect();

@@ -1,5 +1,5 @@
-// Server-sent events from a fetch() response, as the HTML standard parses them. Browsers have EventSource for this, but
-// it can only GET; a chat is a POST. This file stands alone: copy it into your own front end.
+// Reads server-sent events from a fetch() response, by the HTML standard. The browsers' own EventSource cannot send a
+// POST, which a chat needs. This file imports nothing: copy it into your own front end.
 //
 //   const response = await fetch("/chat", { method: "POST", headers, body, signal });
 //   for await (const { event, data } of readEvents(response.body)) {
@@ -10,12 +10,12 @@
 const LINE_END = /\r\n|\r|\n/;
 
 /**
- * The events of a stream of bytes, each as soon as it is complete, however the network has cut the bytes.
+ * Yield the events of a stream of bytes, each as soon as it is complete.
  *
- * Leaving the loop early cancels the stream. One that ends within an event loses that event, as the standard wants it.
+ * Leaving the loop early cancels the stream. An event that is incomplete at the end of the stream is dropped, by the standard.
  *
  * @param {ReadableStream<Uint8Array>} body
- * @returns {AsyncGenerator<{event: string, data: string}>} `event` is "message" where the stream does not name it
+ * @returns {AsyncGenerator<{event: string, data: string}>} `event` is "message" if the stream does not name it
  */
 export async function* readEvents(body) {
   const lines = readLines(body.pipeThrough(new TextDecoderStream()));
@@ -37,26 +37,26 @@ export async function* readEvents(body) {
 
 async function* readLines(texts) {
   const reader = texts.getReader();
-  let begun = "";
+  let rest = "";
   let afterReturn = false;
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) return;
-      // a chunk may end between \r and \n: the \r has ended the line already, this \n is not a second end
+      // a chunk may end between \r and \n: the \r has ended the line, so this \n does not end another
       const text = afterReturn && value.startsWith("\n") ? value.slice(1) : value;
       afterReturn = value.endsWith("\r");
-      const lines = (begun + text).split(LINE_END);
-      begun = lines.pop();
+      const lines = (rest + text).split(LINE_END);
+      rest = lines.pop();
       yield* lines;
     }
   } finally {
-    // after an end or an error there is nothing to cancel, and that refusal is no news
+    // after the end or an error, cancelling fails, which does not matter
     await reader.cancel().catch(() => {});
   }
 }
 
-/** A comment, which begins with a colon, becomes a field without a name: nobody asks for it. */
+/** Return a line's name and value. A comment, which begins with a colon, has an empty name and so is ignored. */
 function splitField(line) {
   const colon = line.indexOf(":");
   if (colon < 0) return [line, ""];

@@ -1,4 +1,4 @@
-// Shows /openapi.json with RapiDoc (rapidoc-min.js, its release as it is), in the colours of the console.
+// Shows /openapi.json with RapiDoc (rapidoc-min.js, an unchanged release), in the colours of the console.
 import "./rapidoc-min.js";
 
 const COLOURS = {
@@ -21,9 +21,9 @@ const COLOURS = {
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const page = document.querySelector("rapi-doc");
 
-function paint() {
+function applyColours() {
   for (const [name, value] of Object.entries(COLOURS[dark.matches ? "dark" : "light"])) page.setAttribute(name, value);
 }
 
-dark.addEventListener("change", paint);
-paint();
+dark.addEventListener("change", applyColours);
+applyColours();

@@ -10,6 +10,7 @@ from aiworker.bindings import (
     Assets,
     Bucket,
     Budgets,
+    Conversation,
     Conversations,
     Database,
     Ingestions,
@@ -72,3 +73,7 @@ class Context(Resources):
     @property
     def request_id(self) -> str:
         return self.log.request_id
+
+    def conversation(self, conversation_id: str) -> Conversation:
+        """Return the caller's conversation of that id; one that is unknown has an empty history."""
+        return self.conversations.find(self.caller.conversation_key(conversation_id))

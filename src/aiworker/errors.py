@@ -75,6 +75,9 @@ KINDS: Mapping[ErrorType, ErrorKind] = {
 }
 """`error.type` of a response → its HTTP status, meaning and `error.code`."""
 
+UNUSABLE_INPUT = 3030
+"""Workers AI's code for an input that a model cannot use: an image it cannot decode, a text that is too long."""
+
 UPSTREAM_CODES: Mapping[int, ErrorType] = {
     2003: "rate_limited",  # AI Gateway's own limit
     3003: "invalid_request",
@@ -83,7 +86,7 @@ UPSTREAM_CODES: Mapping[int, ErrorType] = {
     3008: "timeout",
     3021: "rate_limited",  # requests a minute of one model
     3023: "forbidden",
-    3030: "invalid_request",
+    UNUSABLE_INPUT: "invalid_request",
     3036: "rate_limited",  # the day's free neurons are used up
     3040: "rate_limited",  # out of capacity
     4006: "rate_limited",  # what the service really says for 3036

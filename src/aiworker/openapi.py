@@ -66,11 +66,11 @@ class ErrorDetail(BaseModel):
     """The number of the error in Workers AI."""
     type: str
     message: str
-    """What is wrong and, where possible, what to do."""
+    """A sentence that says what is wrong and, where possible, what to do."""
     param: str | None
     """The field at fault, dotted (`messages.0.role`)."""
     upstream_code: int | None
-    """Workers AI's own number, if it refused the call."""
+    """Workers AI's own code, if it refused the call."""
     request_id: str
     retry_after: int | None
     """Seconds after which the same request may succeed."""
@@ -102,8 +102,8 @@ def document() -> dict[str, Any]:
 
 def documented_routes() -> list[Route]:
     """Return the routes of the description, in the order of their groups, then of their files."""
-    found = [route for methods in ROUTES.values() for route in methods.values() if route.is_documented]
-    return sorted(found, key=lambda route: TAGS.index(route.tag) if route.tag in TAGS else len(TAGS))
+    documented = [route for methods in ROUTES.values() for route in methods.values() if route.is_documented]
+    return sorted(documented, key=lambda route: TAGS.index(route.tag) if route.tag in TAGS else len(TAGS))
 
 
 def _operation(route: Route) -> dict[str, Any]:
@@ -272,7 +272,7 @@ def _all_models(base: type[BaseModel]) -> Iterator[type[BaseModel]]:
 
 def _docstrings(model: type[BaseModel]) -> dict[str, str]:
     """Return the docstrings of a model's fields, inherited ones included."""
-    found: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     for each in reversed(model.__mro__):
         if not each.__module__.startswith("aiworker."):
             continue
@@ -280,8 +280,8 @@ def _docstrings(model: type[BaseModel]) -> dict[str, str]:
         assert isinstance(body, ast.ClassDef)
         for field, text in zip(body.body, body.body[1:], strict=False):
             match field, text:
-                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(words))):
-                    found[name] = inspect.cleandoc(words)
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(docstring))):
+                    docstrings[name] = inspect.cleandoc(docstring)
                 case _:
                     pass
-    return found
+    return docstrings

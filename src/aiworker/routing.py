@@ -24,10 +24,9 @@ Method = Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
 Shape = type[BaseModel] | Mapping[str, Any]
 """A pydantic model, or a JSON Schema."""
 Handler = Callable[..., Awaitable[Response]]
-"""Takes the Context, the path's parameters by name, and, if it names them, the parsed `body` and `query`."""
-SomeHandler = TypeVar("SomeHandler", bound=Handler)
+"""Called with the Context, the path's parameters by name, and the parsed `body` and `query` where it has them."""
+HandlerType = TypeVar("HandlerType", bound=Handler)
 
-EVENT_STREAM = "text/event-stream"
 EVENTS: Mapping[str, Any] = {"description": "Server-sent events."}
 """JSON Schema of an event stream. It has no type: some tools apply a type to the whole stream, others to each event."""
 BYTES: Mapping[str, Any] = {"type": "string", "contentMediaType": "application/octet-stream"}
@@ -50,7 +49,7 @@ class Returns:
     """One successful response of a route, as /openapi.json describes it."""
 
     content: type[BaseModel] | Mapping[str, Shape] = field(default_factory=dict[str, Shape])
-    """Media type → what the body holds; a model alone stands for JSON. Empty for a response without a body."""
+    """Media type → schema of the body. A model stands for JSON; empty for a response without a body."""
     description: str = "OK"
     status: int = 200
     models: tuple[type[BaseModel], ...] = ()
@@ -63,7 +62,7 @@ class Returns:
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A route and everything that is declared about it; `route` has the meaning of each field."""
+    """A route with its declaration; `route` describes the fields."""
 
     method: Method
     path: str
@@ -87,7 +86,7 @@ class Route:
         return " ".join(summary.split()).removesuffix("."), " ".join(rest.split())
 
     async def respond(self, context: Context, parameters: Mapping[str, str]) -> Response:
-        """Call the handler with what it takes. Raises ApiError for a body or a query that the schema refuses."""
+        """Call the handler with the parameters that it has. Raises ApiError for a body or a query that is invalid."""
         arguments: dict[str, Any] = dict(parameters)
         names = _parameters(self.handler)
         if "body" in names:
@@ -120,47 +119,48 @@ def route(
     example: Any = None,
     operation_id: str = "",
     is_documented: bool = True,
-) -> Callable[[SomeHandler], SomeHandler]:
+) -> Callable[[HandlerType], HandlerType]:
     """Serve a handler under a method and a path. Its docstring is the route's description.
 
     path: `{name}` is one segment, `{name...}` any number of them; the handler takes it as the parameter `name`.
-    scope: what a caller must have, a scope of access.SCOPES, `any` key or token, or `open` to everybody.
-    rate: the rate limit that counts its requests.
+    scope: the scope a caller needs, of access.SCOPES; `any` for any key or token, `open` for everybody.
+    rate: the rate limit that counts the requests.
     body: the JSON body's schema, parsed for a handler with the parameter `body`; or media type → schema for a handler
         that reads the request itself.
-    files: fields of a form that are files.
+    files: names of the form's fields that are files.
     query: the schema of the query string, parsed for a handler with the parameter `query`.
-    returns: the successful responses; errors: what can go wrong beside what the body, the query and the scope imply.
-    example: a JSON body that works as it stands.
-    operation_id: the name of the operation in generated clients; by default the handler's.
+    returns: the successful responses.
+    errors: the types of errors, without those that the body, the query and the scope imply.
+    example: a JSON body that works as it is.
+    operation_id: the operation's name in generated clients; by default the handler's.
     """
-    answers = (Returns(returns),) if isinstance(returns, type) else returns
-    answers = (answers,) if isinstance(answers, Returns) else answers
+    responses = (Returns(returns),) if isinstance(returns, type) else returns
+    responses = (responses,) if isinstance(responses, Returns) else responses
 
-    def register(handler: SomeHandler) -> SomeHandler:
+    def register(handler: HandlerType) -> HandlerType:
         name = cast("FunctionType", handler).__name__
-        declared = Route(
+        new_route = Route(
             method=method, path=path, handler=handler, scope=scope, rate=rate, tag=tag, files=files, query=query,
-            operation_id=operation_id or name, body=body, returns=answers, errors=errors, example=example,
+            operation_id=operation_id or name, body=body, returns=responses, errors=errors, example=example,
             is_documented=is_documented,
         )  # fmt: skip
-        _check(declared)
-        ROUTES.setdefault(path, {})[method] = declared
+        _check(new_route)
+        ROUTES.setdefault(path, {})[method] = new_route
         return handler
 
     return register
 
 
-def _check(declared: Route) -> None:
-    """Raises TypeError for a second handler of the same route, or one that does not take what is declared."""
-    where = f"{declared.method} {declared.path}"
-    if declared.method in ROUTES.get(declared.path, {}):
+def _check(new_route: Route) -> None:
+    """Raises TypeError for a second handler of the same route, or one whose parameters differ from the declaration."""
+    where = f"{new_route.method} {new_route.path}"
+    if new_route.method in ROUTES.get(new_route.path, {}):
         raise TypeError(f"{where} has two handlers.")
-    context, *names = _parameters(declared.handler)
-    known = {*re.findall(r"{(\w+)", declared.path)}
-    known |= {"body"} if isinstance(declared.body, type) else set()
-    known |= {"query"} if declared.query else set()
-    missing = {*re.findall(r"{(\w+)", declared.path)} - {*names}
+    context, *names = _parameters(new_route.handler)
+    known = {*re.findall(r"{(\w+)", new_route.path)}
+    known |= {"body"} if isinstance(new_route.body, type) else set()
+    known |= {"query"} if new_route.query else set()
+    missing = {*re.findall(r"{(\w+)", new_route.path)} - {*names}
     if context != "context" or missing or {*names} - known:
         raise TypeError(f"The handler of {where} must take context, then some of {', '.join(sorted(known)) or 'none'}.")
 
@@ -183,11 +183,11 @@ def find(method: str, path: str) -> Match:
     """
     pattern, parameters = _match(path)
     methods = ROUTES[pattern]
-    found = methods.get("GET" if method == "HEAD" else method)
-    if found is None:
+    matched = methods.get("GET" if method == "HEAD" else method)
+    if matched is None:
         allowed = ", ".join([*methods, "HEAD"] if "GET" in methods else methods)
         raise ApiError("method_not_allowed", f"{path} takes {allowed}, not {method}.", headers={"allow": allowed})
-    return Match(found, parameters)
+    return Match(matched, parameters)
 
 
 def _match(path: str) -> tuple[str, dict[str, str]]:
@@ -197,9 +197,9 @@ def _match(path: str) -> tuple[str, dict[str, str]]:
         if "{" in pattern and (match := _expression(pattern).fullmatch(path)):
             return pattern, {name: unquote(value) for name, value in match.groupdict().items()}
     # only paths with the same first letter are compared: with all of them, an unknown path would cost the most CPU
-    wanted = path[:100].lower()
-    alike = [known for known in ROUTES if known[:2] == wanted[:2]]
-    nearest = get_close_matches(wanted, alike, n=1)
+    start = path[:100].lower()
+    similar = [known for known in ROUTES if known[:2] == start[:2]]
+    nearest = get_close_matches(start, similar, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else f" The routes are {', '.join(ROUTES)}."
     raise ApiError("not_found", f"There is no route {path}.{hint}")
 

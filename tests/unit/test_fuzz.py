@@ -31,10 +31,10 @@ from aiworker.routes.extract import ExtractRequest
 from aiworker.routes.gateway import FeedbackRequest
 from aiworker.routes.image_schema import ImageRequest
 from aiworker.routes.language import ClassifyRequest, SummarizeRequest, TranslateRequest
-from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.audio import SpeechRequest, TranscriptionRequest
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
-from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
-from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routes.openai.embeddings import EmbeddingsRequest
+from aiworker.routes.openai.images import ImagesRequest
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from aiworker.routes.rag_schema import RagRequest, SearchRequest
 from aiworker.routes.speech_schema import SpeakRequest, TranscribeRequest

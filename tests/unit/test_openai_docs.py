@@ -10,11 +10,11 @@ from openai.types.chat import completion_create_params as chat_create_params
 from openai.types.responses import response_create_params
 
 from aiworker.http.body import Schema
-from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
+from aiworker.routes.openai.audio import SpeechRequest, TranscriptionRequest
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
-from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
+from aiworker.routes.openai.embeddings import EmbeddingsRequest
 from aiworker.routes.openai.fields import Ignored
-from aiworker.routes.openai.images_schema import ImagesRequest
+from aiworker.routes.openai.images import ImagesRequest
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from tools import ROOT
 

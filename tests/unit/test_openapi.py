@@ -34,7 +34,12 @@ def test_a_field_of_a_request_is_described_with_null_where_null_is_taken(model: 
 
 def test_a_type_and_null_are_one_line_for_people() -> None:
     image = SCHEMAS["ImageRequest"]["properties"]
-    assert image["width"] == {"type": ["integer", "null"], "minimum": 256, "maximum": 2048}
-    assert image["prompt"] == {"type": "string", "minLength": 1, "maxLength": image["prompt"]["maxLength"]}
+    assert image["width"] == {
+        "type": ["integer", "null"], "minimum": 256, "maximum": 2048, "description": "Pixels.",
+    }  # fmt: skip
+    assert image["prompt"] == {
+        "type": "string", "minLength": 1, "maxLength": image["prompt"]["maxLength"],
+        "description": "What the image shows.",
+    }  # fmt: skip
     encoding = SCHEMAS["SpeakRequest"]["properties"]["encoding"]
     assert (encoding["type"], encoding["enum"][-1]) == (["string", "null"], None)

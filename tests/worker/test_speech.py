@@ -324,7 +324,7 @@ def test_what_is_no_sound(client: httpx.Client, error_of: ErrorOf, content: byte
         assert response.status_code == 400
         error = error_of(response)
         assert (error["code"], error["param"]) == (7504, param)
-        assert ("is empty" if not content else "not sound") in error["message"]
+        assert ("is empty" if not content else "not in an audio format") in error["message"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json", "image/png", "text/plain", ""])
@@ -499,8 +499,8 @@ def test_any_text_can_be_spoken(client: httpx.Client, text: str) -> None:
         ({"text": "a" * 5001}, "text", "at most 5000 characters"),
         ({"text": "a" * 2001, "model": AURA}, "text", "at most 2,000 characters"),
         ({"text": "a", "prompt": "a"}, "prompt", "is not known here"),
-        ({"text": "a", "voice": "zeus"}, "voice", "does not take voice, but lang"),
-        ({"text": "a", "speaker": "zeus"}, "speaker", "does not take speaker, but lang"),
+        ({"text": "a", "voice": "zeus"}, "voice", "does not take voice: it takes lang"),
+        ({"text": "a", "speaker": "zeus"}, "speaker", "does not take speaker: it takes lang"),
         ({"text": "a", "model": AURA, "lang": "en"}, "lang", "does not take lang"),
         ({"text": "a", "lang": "en_US"}, "lang", "pattern"),
         ({"text": "a", "model": AURA, "voice": "thalia"}, "voice", "must be one of angus, asteria"),

@@ -162,7 +162,7 @@ TABLE = re.compile(r"(?:^\|.*\n?)+", re.MULTILINE)
 async def searched(resources: Resources, question: str, stages: Mapping[str, bool]) -> list[dict[str, str]]:
     search = retrieve.Search(
         question, run.TENANT, run.DEPTH,
-        by_meaning=stages["vector"], by_words=stages["text"], rerank=stages["rerank"],
+        vector_search=stages["vector"], fulltext_search=stages["text"], rerank=stages["rerank"],
     )  # fmt: skip
     found = await retrieve.retrieve(resources, search)
     return [{"document": each.document_id, "heading": each.heading, "text": each.text} for each in found]

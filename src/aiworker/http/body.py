@@ -12,7 +12,7 @@ from aiworker.http.messages import Payload, Request
 
 JSON = "application/json"
 FORM = "multipart/form-data"
-
+EVENT_STREAM = "text/event-stream"
 
 BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
 """Names that pydantic gives to the branches of a union."""

@@ -8,7 +8,6 @@ from typing import Any, cast
 from aiworker.errors import ApiError
 
 DONE = "[DONE]"
-EVENT_STREAM = "text/event-stream"
 TEXTS = ("content", "response", "text")
 """Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
 

@@ -9,6 +9,7 @@ from pydantic_core import from_json
 from aiworker.auth.budget import BudgetReservation
 from aiworker.bindings import UpstreamResponse
 from aiworker.errors import ApiError
+from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
 from aiworker.models import catalogue
@@ -44,7 +45,7 @@ class ModelResponse:
 
     @property
     def is_stream(self) -> bool:
-        return self.content_type.startswith("text/event-stream")
+        return self.content_type.startswith(EVENT_STREAM)
 
     async def json(self) -> Any:
         """Return the parsed body. Raises ApiError `upstream_error` if it is not JSON."""
@@ -99,6 +100,13 @@ def record_cost(
     return cost
 
 
+def add_cost(response: Response, neurons: float | None) -> Response:
+    """Add the header `x-neurons`, the cost of the request's model calls, unless it is unknown."""
+    if neurons is not None:
+        response.headers["x-neurons"] = f"{neurons:.4g}"
+    return response
+
+
 def joined_response(
     responses: Sequence[ModelResponse], body: str | list[str | JsHandle], neurons: float | None
 ) -> Response:
@@ -108,6 +116,5 @@ def joined_response(
         for name, value in response.headers.items():
             headers.setdefault(name, {})[value] = None
     joined = {name: ", ".join(values) for name, values in headers.items()}
-    if neurons is not None:
-        joined["x-neurons"] = f"{neurons:.4g}"
-    return Response(body, 200, {"content-type": "application/json", "cache-control": "no-store", **joined})
+    response = Response(body, 200, {"content-type": JSON, "cache-control": "no-store", **joined})
+    return add_cost(response, neurons)

@@ -1,1 +1,1 @@
-"""Answers from documents: ingestion, retrieval, the prompt."""
+"""Retrieval-augmented generation: ingestion of documents, retrieval of passages, the prompt."""

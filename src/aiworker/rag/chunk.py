@@ -1,9 +1,9 @@
-"""Documents cut into passages that can be understood alone.
+"""Cuts documents into passages that can be understood alone.
 
-A document is cut at its headings, and a section that exceeds one passage between paragraphs, items, sentences or words:
-at the coarsest of these that serves. Small sections stay with the section that they are part of; code and tables are
-cut between lines only. Every letter of the document is in some passage, in the document's order. Repeated are only the
-overlap, the fences of code and the header of a table.
+A document is cut at its headings. A section that exceeds one passage is cut between paragraphs, else between items,
+sentences or words. Small sections stay with the section that contains them; code and tables are cut between lines only.
+Every letter of the document is in some passage, in the document's order. Only the overlap, the fences of code and the
+header of a table are repeated.
 """
 
 import re
@@ -12,18 +12,19 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from aiworker.rag.markdown_blocks import ITEM, Block, blocks
+from aiworker.rag.passage import HEADING_SEPARATOR
 from aiworker.rag.text_pieces import parts, sentences, tokens, tokens_up_to
 
-HEADING_SEPARATOR = " › "
 MAX_HEADING_TOKENS = 64
-"""Tokens of the path of headings; its upper parts are left out beyond. With 320 for the text and some for a title, this
-keeps the bge models' limit of 512, beyond which they silently ignore the rest.
+"""Tokens of the path of headings, whose outermost titles are left out first. With 320 for the text and some for a
+title, a passage stays below the bge models' limit of 512, beyond which they silently ignore the rest.
 
 Source: developers.cloudflare.com/workers-ai/models/bge-base-en-v1.5
 """
 MIN_SIZE = 16
+"""Tokens of a passage."""
 MAX_LEVEL = 6
-"""Level of the smallest heading, and of text before any."""
+"""Level of the smallest heading, and of text before the first heading."""
 ITEM_START = re.compile(rf"^(?={ITEM.pattern})", re.MULTILINE)
 INTRODUCTION_ENDS = (":", "：")
 
@@ -35,15 +36,15 @@ class Chunk:
     text: str
     """Markdown."""
     heading: str
-    """The path of headings above, such as `Install › Linux`; empty where there are none."""
+    """Path of the headings above, such as `Install › Linux`; empty if there are none."""
 
 
 @dataclass
 class Section:
     path: list[tuple[int, str]]
-    """Level and title of its heading and of those above, the outermost first."""
+    """Level and title of its heading and of those above, outermost first."""
     headings: str = ""
-    """Its heading as it stands in the text, below those before it that have no text of their own."""
+    """Markdown of its heading, after the headings directly before it that have no text of their own."""
     body: list[Block] = field(default_factory=list[Block])
 
     @property
@@ -54,7 +55,7 @@ class Section:
         return self.headings + "".join(f"{block.text}\n\n" for block in self.body)
 
     def tokens_up_to(self, limit: int) -> int:
-        """As that of text_pieces, without a copy of a text that may be long."""
+        """Return the same as text_pieces.tokens_up_to of `text()`, without making that text, which may be long."""
         count = tokens_up_to(self.headings, limit)
         for block in self.body:
             if count > limit:
@@ -64,26 +65,28 @@ class Section:
 
 
 def chunks(markdown: str, size: int = 320, overlap: int = 40) -> Iterator[Chunk]:
-    """The passages of a document, each of up to `size` tokens (estimated by text_pieces) without its path of headings.
+    """Yield the passages of a document.
 
-    overlap: tokens of the last sentences, items or lines of a passage that the next one of the same section may repeat.
+    size: maximum tokens of a passage, estimated by text_pieces, without its path of headings.
+    overlap: maximum tokens of the last sentences, items or lines of a passage that the next one of the same section
+        repeats.
     Raises ValueError for a size below 16, or an overlap that is not below half of the size.
     """
     if size < MIN_SIZE or not 0 <= overlap < size / 2:
         raise ValueError(f"size must be at least {MIN_SIZE}, and overlap less than half of it")
-    found = (
+    passages = (
         (_heading(section.path), text)
-        for section in _with_small_ones(_sections(markdown, size), size)
-        for text in _filled(_pieces(section, size), size, overlap)
+        for section in _merge_small(_sections(markdown, size), size)
+        for text in _fill(_pieces(section, size), size, overlap)
     )
-    return (Chunk(number, text, heading) for number, (heading, text) in enumerate(found))
+    return (Chunk(number, text, heading) for number, (heading, text) in enumerate(passages))
 
 
 # ---- sections --------------------------------------------------------------------------------------------------------
 
 
 def _sections(markdown: str, size: int) -> Iterator[Section]:
-    """The sections in order; a heading without text is put above the next one."""
+    """Yield the sections in order; a heading without text is part of the next section."""
     section = Section([])
     for block in blocks(markdown):
         if not block.level:
@@ -98,8 +101,8 @@ def _sections(markdown: str, size: int) -> Iterator[Section]:
     yield section
 
 
-def _with_small_ones(sections: Iterator[Section], size: int) -> Iterator[Section]:
-    """The same, but a section and those below it are one as long as they fit into one passage."""
+def _merge_small(sections: Iterator[Section], size: int) -> Iterator[Section]:
+    """Yield the sections; a section and those below it become one as long as they fit into one passage."""
     kept = next(sections)
     for section in sections:
         if kept.level < section.level and kept.tokens_up_to(size) + section.tokens_up_to(size) <= size:
@@ -111,7 +114,7 @@ def _with_small_ones(sections: Iterator[Section], size: int) -> Iterator[Section
 
 
 def _heading(path: Sequence[tuple[int, str]]) -> str:
-    """The titles, from the innermost outwards as many as fit."""
+    """Return the joined titles; if not all fit, the innermost ones."""
     shown: list[str] = []
     room = MAX_HEADING_TOKENS
     for _, title in reversed(path):
@@ -128,10 +131,10 @@ def _heading(path: Sequence[tuple[int, str]]) -> str:
 # ---- a section in passages -------------------------------------------------------------------------------------------
 
 
-def _filled(pieces: Iterator[str], size: int, overlap: int) -> Iterator[str]:
-    """Passages of as many pieces as fit; each begins with the last pieces of the one before that fit into `overlap`."""
+def _fill(pieces: Iterator[str], size: int, overlap: int) -> Iterator[str]:
+    """Yield passages of as many pieces as fit; each repeats the last pieces of the one before that fit `overlap`."""
     kept: list[tuple[str, int]] = []
-    """Pieces of the passage that is being filled, and their tokens."""
+    """Pieces of the current passage, and their tokens."""
     used = 0
     for piece in pieces:
         count = tokens(piece)
@@ -153,9 +156,9 @@ def _joined(pieces: Sequence[tuple[str, int]]) -> str:
 
 
 def _pieces(section: Section, size: int) -> Iterator[str]:
-    """The section whole if it fits, or in pieces of up to `size` tokens, which are the section's text if joined.
+    """Yield the section whole if it fits, else pieces of up to `size` tokens; joined they are the section's text.
 
-    Headings, and a line that introduces a list, code or a table, are in one piece with what comes next.
+    Headings, and a line that introduces a list, code or a table, are in one piece with the text after them.
     """
     if section.tokens_up_to(size) <= size:
         yield section.text()
@@ -180,7 +183,7 @@ def _pieces(section: Section, size: int) -> Iterator[str]:
 
 
 def _text_parts(text: str, limit: int) -> Iterator[str]:
-    """A text whole if it fits into `limit` tokens, or its items, sentences or parts of these: the largest that fit."""
+    """Yield the text whole if it has up to `limit` tokens, else the largest that fit of items, sentences, parts."""
     if tokens_up_to(text, limit) <= limit:
         yield text
         return
@@ -194,7 +197,7 @@ def _text_parts(text: str, limit: int) -> Iterator[str]:
 
 
 def _line_parts(block: Block, limit: int) -> Iterator[str]:
-    """Code or a table whole if it fits into `limit` tokens, or parts of whole lines, each with its fences or header."""
+    """Yield code or a table whole if it has up to `limit` tokens, else parts of whole lines with fences or header."""
     if tokens_up_to(block.text, limit) <= limit:
         yield f"{block.text}\n\n"
         return

@@ -1,4 +1,5 @@
-"""Markdown as headings, code, tables and text: as much of CommonMark and GitHub's tables as cutting needs.
+"""Splits Markdown into headings, code, tables and text, by the rules of CommonMark and of GitHub's tables that matter
+for cutting.
 
 Paragraphs, lists, quotes, HTML and front matter are text, and so is a document without any Markdown.
 """
@@ -8,13 +9,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_SPACES = 80
-"""Spaces left of a longer run: without a limit, a passage of few words could have any length."""
+"""Longer runs of spaces are shortened to this number: otherwise a passage of few words could have any length."""
 WIDE_GAP = re.compile(rf"(?<![^\S\n])[^\S\n]{{{MAX_SPACES + 1},}}")
 EMPTY_LINES = re.compile(r"\n\s*\n")
 
 HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(?=[^ \t])")
 UNDERLINE = re.compile(r" {0,3}(?:={3,}|-{3,})[ \t]*$")
-"""Three signs at least, though CommonMark takes one: below a name, `--` begins a signature."""
+"""The line below a heading. CommonMark accepts one sign; here it needs three: `--` below a name starts a signature."""
 FENCE = re.compile(r"[ \t]*(?P<marks>`{3,}(?=[^`]*$)|~{3,})")
 RULE = re.compile(r"(?=.*-)[ \t]*:?-*[-:| \t]*\|[-:| \t]*$")
 """The line below a table's header."""
@@ -22,7 +23,7 @@ ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+\S")
 CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+[ \t]*$")
 LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
 MAX_TITLE_CHARACTERS = 1000
-"""Characters of a heading that are looked at."""
+"""Characters of a heading that are read for its title."""
 
 
 class Block(NamedTuple):
@@ -30,7 +31,7 @@ class Block(NamedTuple):
     level: int = 0
     """1 to 6 for a heading, 0 for anything else."""
     title: str = ""
-    """A heading's text without marks, links and emphasis."""
+    """Text of a heading without marks, links and emphasis."""
     has_lines: bool = False
     """True for code and tables, which are cut between lines only."""
     head: int = 0
@@ -40,7 +41,7 @@ class Block(NamedTuple):
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """The blocks in order, without most of very many spaces and all but one of several empty lines."""
+    """Yield the blocks in order. Long runs of spaces are shortened, and several empty lines become one."""
     text = markdown.replace("\r\n", "\n").replace("\r", "\n").lstrip("\ufeff")
     lines = EMPTY_LINES.sub("\n\n", WIDE_GAP.sub(" " * MAX_SPACES, text)).split("\n")
     at = 0
@@ -53,11 +54,11 @@ def blocks(markdown: str) -> Iterator[Block]:
 
 
 def _heading(lines: list[str], at: int) -> tuple[Block, int] | None:
-    """The heading that begins at a line, and the number of the line behind it."""
+    """Return the heading that begins at a line, and the number of the line after it; None if there is none."""
     line = lines[at]
-    if found := HEADING.match(line):
-        title = CLOSING_MARKS.sub("", line[found.end() :][:MAX_TITLE_CHARACTERS])
-        return Block(line, len(found[1]), _plain(title)), at + 1
+    if marks := HEADING.match(line):
+        title = CLOSING_MARKS.sub("", line[marks.end() :][:MAX_TITLE_CHARACTERS])
+        return Block(line, len(marks[1]), _plain(title)), at + 1
     if at + 1 < len(lines) and UNDERLINE.match(lines[at + 1]) and not _starts_block(lines, at):
         level = 1 if "=" in lines[at + 1] else 2
         return Block(f"{line}\n{lines[at + 1]}", level, _plain(line[:MAX_TITLE_CHARACTERS])), at + 2
@@ -69,7 +70,7 @@ def _plain(title: str) -> str:
 
 
 def _code(lines: list[str], at: int) -> tuple[Block, int] | None:
-    """Code from its fence to the one that closes it, or to the end of the text."""
+    """Return code from its fence to the closing fence, or to the end of the text; None if no fence is here."""
     fence = FENCE.match(lines[at])
     if not fence:
         return None
@@ -91,14 +92,14 @@ def _table(lines: list[str], at: int) -> tuple[Block, int] | None:
 
 
 def _is_table(lines: list[str], at: int) -> bool:
-    """Whether a row begins here: a line of cells above a rule, or, in a table without a header, one that begins so."""
+    """Return True if a table begins here: with a line of cells above a rule, or, without a header, with a `|`."""
     if lines[at].lstrip().startswith("|"):
         return True
     return "|" in lines[at] and at + 1 < len(lines) and bool(RULE.match(lines[at + 1]))
 
 
 def _text(lines: list[str], at: int) -> tuple[Block, int]:
-    """Lines up to an empty one or another block."""
+    """Return the lines up to an empty one or another block, as text."""
     end = at + 1
     while end < len(lines) and lines[end].strip():
         if HEADING.match(lines[end]) or FENCE.match(lines[end]) or _is_table(lines, end):

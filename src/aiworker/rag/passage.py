@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+HEADING_SEPARATOR = " › "
+"""Between a title and headings, and between headings."""
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -11,9 +14,9 @@ class Passage:
     title: str
     url: str | None
     heading: str
-    """The headings above it, from the outermost, with " › " between them."""
+    """The headings above it, outermost first, joined by HEADING_SEPARATOR."""
     text: str
     score: float
-    """Of the stage that decided last; higher is better."""
+    """Score by the last stage; higher is better."""
     scores: Mapping[str, float]
-    """Of every stage that has seen it: vector, text, fusion, rerank."""
+    """Score by each stage that found it: vector, text, fusion, rerank."""

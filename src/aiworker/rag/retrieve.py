@@ -1,4 +1,4 @@
-"""Which passages answer a question: by meaning, by words, both fused, then read again by a reranker."""
+"""Retrieval of passages: vector search and full-text search, fused, then reranked."""
 
 import asyncio
 import re
@@ -14,18 +14,19 @@ from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
 from aiworker.rag.passage import Passage
 
-CANDIDATES = 50
-"""Passages that each search gives; the most for which Vectorize has room beside data."""
-RERANKED = 25
-"""Passages that the reranker reads: it reads each with the question, so its time grows with them."""
-FUSION = 60
-"""Of reciprocal rank fusion: a passage's score is the sum of 1 / (60 + its rank) over the searches that have found it.
+SEARCH_RESULTS = 50
+"""Passages that each search returns; Vectorize's maximum for results with metadata."""
+MAX_RERANKED = 25
+"""Passages that the reranker reads. It reads each with the question, so its time grows with their number."""
+FUSION_CONSTANT = 60
+"""Constant of reciprocal rank fusion: the score of a passage is the sum of 1 / (60 + rank) over the searches that found
+it.
 
 Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
 Methods", SIGIR 2009.
 """
-MAX_WORDS = 32
-"""Of a question, that full text search looks for."""
+MAX_TERMS = 32
+"""Words and codes of a question that full-text search looks for."""
 TERM = re.compile(r"\w+(?:[-./:@]\w+)*")
 COMMON_WORDS = (
     "a about am an and any are as at be been but by can could did do does for from had has have he her his how i if in "
@@ -33,7 +34,8 @@ COMMON_WORDS = (
     "us was we were what when where which who whom whose why will with would you your"
 )
 STOP_WORDS = frozenset(COMMON_WORDS.split())
-"""English, as the stems of the index: each passage has some of them, so they bring up any passage, at a high price."""
+"""English words, like the index's stems. Nearly every passage has some of them, so that a search for them is slow and
+finds any passage."""
 
 QUERY_PREFIX = {
     "@cf/baai/bge-small-en-v1.5": "Represent this sentence for searching relevant passages: ",
@@ -44,7 +46,7 @@ QUERY_PREFIX = {
         "Instruct: Given a web search query, retrieve relevant passages that answer the query\nQuery:"
     ),
 }
-"""What these models want before a query, by their model cards."""
+"""Model → the text that its model card puts before a query."""
 
 
 @dataclass(frozen=True)
@@ -53,82 +55,83 @@ class Search:
     tenant: str
     top_k: int
     min_score: float | None = None
-    """Of what decides last: the reranker (0 to 1), else the cosine (-1 to 1)."""
+    """Minimum score by the last stage: the reranker (0 to 1), else the cosine (-1 to 1)."""
     filter: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    by_meaning: bool = True
-    by_words: bool = True
+    vector_search: bool = True
+    fulltext_search: bool = True
     rerank: bool = True
 
 
 async def retrieve(resources: Resources, search: Search) -> list[Passage]:
-    """The passages that fit best, the best first, at most `top_k`.
+    """Return the most relevant passages, the best first, at most `top_k`.
 
-    `scores` tells what each stage has said: vector (cosine), text (BM25), fusion, rerank. `score` is the last of them.
+    Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
     """
-    by_meaning, by_words = await asyncio.gather(_by_meaning(resources, search), _by_words(resources, search))
-    scores = {"vector": by_meaning, "text": {row["vector_id"]: row["score"] for row in by_words}}
-    fused = _fused([list(found) for found in scores.values()])
-    rows = {row["vector_id"]: row for row in by_words}
+    cosines, text_rows = await asyncio.gather(_vector_search(resources, search), _fulltext_search(resources, search))
+    scores = {"vector": cosines, "text": {row["vector_id"]: row["score"] for row in text_rows}}
+    fused = _fuse([list(ranking) for ranking in scores.values()])
+    rows = {row["vector_id"]: row for row in text_rows}
     missing = [vector_id for vector_id in fused if vector_id not in rows]
     if missing:
         rows |= await store.passages(resources.database, search.tenant, missing)
-    found = [
+    passages = [
         _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, fusion)
         for vector_id, fusion in fused.items()
-        if vector_id in rows  # else it is of a version that is no longer, or not yet, to be seen
+        if vector_id in rows  # others belong to a version that is not published, or no longer
     ]
-    if search.rerank and found:
-        found = await _reranked(resources, search.query, found[:RERANKED])
-    return [each for each in found if _is_good(each, search)][: search.top_k]
+    if search.rerank and passages:
+        passages = await _rerank(resources, search.query, passages[:MAX_RERANKED])
+    return [each for each in passages if _has_min_score(each, search)][: search.top_k]
 
 
-async def _by_meaning(resources: Resources, search: Search) -> dict[str, float]:
-    """Vector id → cosine, the nearest first."""
-    if not search.by_meaning:
+async def _vector_search(resources: Resources, search: Search) -> dict[str, float]:
+    """Return vector id → cosine, the nearest first."""
+    if not search.vector_search:
         return {}
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
     text = QUERY_PREFIX.get(model.id, "") + search.query
-    answer = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
-    # the vector goes from one binding to the other as the JavaScript array that it is
-    rows = await answer.raw.value("data")
-    return await resources.vectors.query(rows, CANDIDATES, search.tenant, search.filter)
+    response = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
+    # the vector goes from one binding to the other as a JavaScript array
+    vectors = await response.raw.value("data")
+    return await resources.vectors.query(vectors, SEARCH_RESULTS, search.tenant, search.filter)
 
 
-def _words(query: str) -> list[str]:
-    """What to look for: words that say something, and before them codes such as `H-118` whole, as phrases."""
+def _search_terms(query: str) -> list[str]:
+    """Return codes such as `H-118`, to be searched as phrases, then words; stop words only if there are no others."""
     terms = TERM.findall(query.lower())
     codes = [each for each in terms if not each.isalnum()]
     words = [word for each in terms for word in re.findall(r"\w+", each)]
-    telling = [each for each in words if each not in STOP_WORDS]
-    return list(dict.fromkeys([*codes, *(telling or words)]))[:MAX_WORDS]
+    content_words = [each for each in words if each not in STOP_WORDS]
+    return list(dict.fromkeys([*codes, *(content_words or words)]))[:MAX_TERMS]
 
 
-async def _by_words(resources: Resources, search: Search) -> list[dict[str, Any]]:
-    words = _words(search.query) if search.by_words else []
-    if not words:
+async def _fulltext_search(resources: Resources, search: Search) -> list[dict[str, Any]]:
+    """Return rows of passages, the best first."""
+    terms = _search_terms(search.query) if search.fulltext_search else []
+    if not terms:
         return []
     condition = filters.condition(search.filter, first=4)
-    return await store.search(resources.database, search.tenant, words, condition, CANDIDATES)
+    return await store.fulltext_search(resources.database, search.tenant, terms, condition, SEARCH_RESULTS)
 
 
-def _fused(rankings: Sequence[list[str]]) -> dict[str, float]:
-    """Vector id → its score by reciprocal rank fusion, the best first."""
+def _fuse(rankings: Sequence[list[str]]) -> dict[str, float]:
+    """Return vector id → score by reciprocal rank fusion, the best first."""
     scores: dict[str, float] = {}
-    for found in rankings:
-        for rank, vector_id in enumerate(found, 1):
-            scores[vector_id] = scores.get(vector_id, 0) + 1 / (FUSION + rank)
+    for vector_ids in rankings:
+        for rank, vector_id in enumerate(vector_ids, 1):
+            scores[vector_id] = scores.get(vector_id, 0) + 1 / (FUSION_CONSTANT + rank)
     return dict(sorted(scores.items(), key=lambda each: -each[1]))
 
 
-async def _reranked(resources: Resources, query: str, found: list[Passage]) -> list[Passage]:
+async def _rerank(resources: Resources, query: str, passages: list[Passage]) -> list[Passage]:
     model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
-    contexts = [{"text": f"{each.title}\n{each.heading}\n{each.text}"} for each in found]
-    answer = await ModelCall(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))]).run()
-    ranked = await ranking(answer, len(found))
-    return [_scored(found[int(each["id"])], float(each["score"])) for each in ranked]
+    contexts = [{"text": f"{each.title}\n{each.heading}\n{each.text}"} for each in passages]
+    response = await ModelCall(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))]).run()
+    ranks = await ranking(response, len(passages))
+    return [_with_rerank_score(passages[int(each["id"])], float(each["score"])) for each in ranks]
 
 
-def _scored(passage: Passage, score: float) -> Passage:
+def _with_rerank_score(passage: Passage, score: float) -> Passage:
     return replace(passage, score=score, scores={**passage.scores, "rerank": score})
 
 
@@ -145,8 +148,8 @@ def _passage(row: Mapping[str, Any], scores: dict[str, float], fusion: float) ->
     )
 
 
-def _is_good(passage: Passage, search: Search) -> bool:
+def _has_min_score(passage: Passage, search: Search) -> bool:
     if search.min_score is None:
         return True
-    decides = "rerank" if search.rerank else "vector"
-    return passage.scores.get(decides, float("-inf")) >= search.min_score
+    last_stage = "rerank" if search.rerank else "vector"
+    return passage.scores.get(last_stage, float("-inf")) >= search.min_score

@@ -1,4 +1,4 @@
-"""Documents, versions and passages in D1: every statement about them."""
+"""Documents, versions and passages in D1: every SQL statement."""
 
 import hashlib
 import json
@@ -10,8 +10,9 @@ from aiworker.bindings import Database
 
 UNFINISHED = ("queued", "converting", "embedding")
 BATCH_CHARACTERS = 500_000
-"""Of JSON in one statement's parameter, for which D1's limit is 2 MB."""
-PAGE = 50
+"""Characters of JSON in one statement's parameter, for which D1's limit is 2 MB."""
+MAX_ROWS = 100
+"""Rows of maintenance that one call returns; the next call returns the next."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Version:
     tenant: str
     document_id: str
     state: str
-    """queued, converting, embedding, indexed or failed; replaced until it is removed."""
+    """queued, converting, embedding, indexed or failed; replaced once a newer version is live, until it is removed."""
     reason: str | None
     """Why it failed."""
     title: str
@@ -31,19 +32,19 @@ class Version:
     media_type: str
     size: int
     fingerprint: str
-    """Of content, title, url and metadata: the same again is no work."""
+    """Hash of content, title, url and metadata: a version with the same one needs no ingestion."""
     chunks: int
     created_at: str
     updated_at: str
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> "Version":
-        known = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**{**known, "metadata": json.loads(row["metadata"])})
+    def from_row(cls, row: Mapping[str, Any]) -> "Version":
+        fields = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**{**fields, "metadata": json.loads(row["metadata"])})
 
     @property
     def folder(self) -> str:
-        """Where its files lie in the bucket."""
+        """Prefix of its files' keys in the bucket."""
         return f"documents/{self.tenant}/{self.document_id}/{self.id}/"
 
     def vector_id(self, number: int) -> str:
@@ -54,7 +55,7 @@ class Version:
 
 
 def scope(tenant: str) -> str:
-    """One word that full text search takes for a word, whatever the tenant's letters."""
+    """Return a tenant's value of the column `scope`: one word for full-text search, whatever the tenant's name."""
     return "t" + hashlib.sha256(tenant.encode()).hexdigest()[:32]
 
 
@@ -80,7 +81,7 @@ async def add(database: Database, version: Version) -> None:
 
 async def find(database: Database, version_id: str) -> Version | None:
     rows = await database.rows(_VERSION, version_id)
-    return Version.of(rows[0]) if rows else None
+    return Version.from_row(rows[0]) if rows else None
 
 
 async def set_state(
@@ -118,21 +119,21 @@ async def publish(database: Database, version: Version, now: str) -> bool:
             version.tenant, version.document_id, version.id, now, version.created_at,
         ),
     )  # fmt: skip
-    found = await find(database, version.id)
-    return found is not None and found.state == "indexed"
+    published = await find(database, version.id)
+    return published is not None and published.state == "indexed"
 
 
 async def replaced_by(database: Database, version: Version) -> list[Version]:
-    """Versions of the same document that are to be removed."""
+    """Return the versions of the same document that are replaced, and so to be removed."""
     rows = await database.rows(
         "SELECT * FROM versions WHERE tenant = ? AND document_id = ? AND id <> ? AND state = 'replaced'",
         version.tenant, version.document_id, version.id,
     )  # fmt: skip
-    return [Version.of(row) for row in rows]
+    return [Version.from_row(row) for row in rows]
 
 
-async def forget(database: Database, version_id: str) -> None:
-    """The version and its passages."""
+async def delete_version(database: Database, version_id: str) -> None:
+    """Delete the rows of a version and of its passages."""
     await database.run(
         ("DELETE FROM chunks WHERE version = ?", version_id),
         ("DELETE FROM versions WHERE id = ?", version_id),
@@ -140,16 +141,16 @@ async def forget(database: Database, version_id: str) -> None:
 
 
 async def unfinished(database: Database, before: str) -> list[str]:
-    """Versions under work that have not come further since that time."""
+    """Return the ids of unfinished versions whose state has not changed since that time."""
     marks = ", ".join(f"'{state}'" for state in UNFINISHED)
-    query = f"SELECT id FROM versions WHERE state IN ({marks}) AND updated_at < ? LIMIT 100"  # noqa: S608 - names of ours
+    query = f"SELECT id FROM versions WHERE state IN ({marks}) AND updated_at < ? LIMIT {MAX_ROWS}"  # noqa: S608 - names of ours
     return [row["id"] for row in await database.rows(query, before)]
 
 
-async def replaced(database: Database, before: str) -> list[Version]:
-    """Versions that should have been removed by that time."""
-    query = "SELECT * FROM versions WHERE state = 'replaced' AND updated_at < ? LIMIT 100"
-    return [Version.of(row) for row in await database.rows(query, before)]
+async def replaced_before(database: Database, before: str) -> list[Version]:
+    """Return the versions that were replaced before that time and are not yet removed."""
+    query = f"SELECT * FROM versions WHERE state = 'replaced' AND updated_at < ? LIMIT {MAX_ROWS}"  # noqa: S608 - no values in it
+    return [Version.from_row(row) for row in await database.rows(query, before)]
 
 
 # ---- documents ---------------------------------------------------------------------------------------------------
@@ -162,10 +163,10 @@ WHERE d.deleted = 0 AND d.tenant = ?
 
 
 async def versions_of(database: Database, tenant: str, document_id: str) -> list[Version]:
-    """All of one document, the newest first; none for one that there is not."""
+    """Return the versions of a document, the newest first; none for an unknown document."""
     newest_first = "AND d.id = ? AND v.state <> 'replaced' ORDER BY v.created_at DESC, v.id DESC"
     rows = await database.rows(f"{_DOCUMENTS} {newest_first}", tenant, document_id)
-    return [Version.of(row) for row in rows]
+    return [Version.from_row(row) for row in rows]
 
 
 async def live_version(database: Database, tenant: str, document_id: str) -> str | None:
@@ -175,17 +176,17 @@ async def live_version(database: Database, tenant: str, document_id: str) -> str
 
 
 async def page(database: Database, tenant: str, after: str, limit: int) -> list[Version]:
-    """The newest version of each document, by the documents' ids, from behind `after`."""
+    """Return the newest version of each document, ordered by document id, of ids after `after`."""
     versions = "SELECT id FROM versions WHERE tenant = d.tenant AND document_id = d.id"
     newest = f"({versions} ORDER BY created_at DESC, id DESC LIMIT 1)"
     query = f"{_DOCUMENTS} AND d.id > ? AND v.id = {newest} ORDER BY d.id LIMIT ?"
-    return [Version.of(row) for row in await database.rows(query, tenant, after, limit)]
+    return [Version.from_row(row) for row in await database.rows(query, tenant, after, limit)]
 
 
 async def mark_deleted(database: Database, tenant: str, document_id: str) -> bool:
     """Hide the document from readers at once; False if there is none."""
-    found = await database.rows("SELECT 1 FROM documents WHERE tenant = ? AND id = ?", tenant, document_id)
-    if not found:
+    rows = await database.rows("SELECT 1 FROM documents WHERE tenant = ? AND id = ?", tenant, document_id)
+    if not rows:
         return False
     await database.run(
         (
@@ -197,23 +198,23 @@ async def mark_deleted(database: Database, tenant: str, document_id: str) -> boo
 
 
 async def versions_of_deleted(database: Database, tenant: str, document_id: str) -> list[Version]:
-    """What is left of a document that is marked as deleted; nothing of one that came back meanwhile."""
+    """Return the remaining versions of a document that is marked as deleted; none if it was uploaded again."""
     rows = await database.rows(
         "SELECT v.* FROM versions v JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id "
         "WHERE d.tenant = ? AND d.id = ? AND d.deleted = 1",
         tenant, document_id,
     )  # fmt: skip
-    return [Version.of(row) for row in rows]
+    return [Version.from_row(row) for row in rows]
 
 
 async def deleted_documents(database: Database) -> list[tuple[str, str]]:
-    """(tenant, id) of documents that were marked as deleted and are not yet removed."""
-    rows = await database.rows("SELECT tenant, id FROM documents WHERE deleted = 1 LIMIT 100")
+    """Return (tenant, id) of documents that are marked as deleted and not yet removed."""
+    rows = await database.rows(f"SELECT tenant, id FROM documents WHERE deleted = 1 LIMIT {MAX_ROWS}")  # noqa: S608 - no values in it
     return [(row["tenant"], row["id"]) for row in rows]
 
 
-async def forget_document(database: Database, tenant: str, document_id: str) -> None:
-    """The row of a document that was marked as deleted and has no versions any more."""
+async def delete_document(database: Database, tenant: str, document_id: str) -> None:
+    """Delete the row of a document that is marked as deleted and has no versions left."""
     await database.run(
         (
             "DELETE FROM documents WHERE tenant = ?1 AND id = ?2 AND deleted = 1 "
@@ -227,7 +228,7 @@ async def forget_document(database: Database, tenant: str, document_id: str) -> 
 
 
 async def put_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
-    """Keep passages as (number, heading, text), in place of any that the version has."""
+    """Store a version's passages, (number, heading, text), in place of those it has."""
     await database.run(("DELETE FROM chunks WHERE version = ?", version.id))
     batch: list[str] = []
     size = 0
@@ -252,7 +253,7 @@ async def _insert(database: Database, version: Version, rows: list[str]) -> None
 
 
 async def chunks(database: Database, version_id: str, start: int, count: int) -> list[dict[str, Any]]:
-    """`number`, `heading` and `text` of passages in their order."""
+    """Return `number`, `heading` and `text` of up to `count` passages in order, from number `start`."""
     return await database.rows(
         "SELECT number, heading, text FROM chunks WHERE version = ? AND number >= ? AND number < ? ORDER BY number",
         version_id, start, start + count,
@@ -268,7 +269,7 @@ WHERE v.tenant = ?1
 
 
 async def passages(database: Database, tenant: str, vector_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """The live passages among those ids, by id."""
+    """Return vector id → row, for those of the ids that belong to live passages."""
     query = _LIVE.format(
         source="json_each(?2) wanted JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)"
@@ -277,15 +278,15 @@ async def passages(database: Database, tenant: str, vector_ids: Sequence[str]) -
     return {row["vector_id"]: row for row in rows}
 
 
-async def search(
-    database: Database, tenant: str, words: Sequence[str], condition: tuple[str, list[Any]], limit: int
+async def fulltext_search(
+    database: Database, tenant: str, terms: Sequence[str], condition: tuple[str, list[Any]], limit: int
 ) -> list[dict[str, Any]]:
-    """Live passages that have some of the words, the best by BM25 first, with their `score` (higher is better).
+    """Return live passages that contain any of the terms, the best by BM25 first; their `score` is higher if better.
 
-    condition: SQL on `v.metadata`, with its values.
+    condition: SQL on `v.metadata`, with its values, whose parameters start at number 4.
     """
-    any_word = " OR ".join(f'"{word}"' for word in words)
-    match = f"scope : {scope(tenant)} AND {{heading text}} : ({any_word})"
+    any_term = " OR ".join(f'"{term}"' for term in terms)
+    match = f"scope : {scope(tenant)} AND {{heading text}} : ({any_term})"
     where, values = condition
     query = _LIVE.format(source="chunk_words JOIN chunks c ON c.row = chunk_words.rowid").replace(
         "SELECT ", "SELECT -bm25(chunk_words, 0, 2, 1) AS score, ", 1

@@ -4,7 +4,6 @@ Where possible the model's stream goes to the client unread. Python reads it onl
 content: a conversation that stores it, the Worker's own tools, a guard.
 """
 
-import functools
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -16,16 +15,15 @@ from aiworker.bindings import Conversation, Inputs
 from aiworker.context import Context
 from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON
+from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
-from aiworker.models import catalogue, guard, token_counts, tool_loop
+from aiworker.models import guard, token_counts, tool_loop
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import EVENT_STREAM, Completion, as_frames, failure_formatter, frame
+from aiworker.models.completion import Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse
+from aiworker.models.model_response import ModelResponse, add_cost
 from aiworker.models.selection import text_models
 from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
-from aiworker.routes import conversations
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
@@ -41,42 +39,26 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     A stream unless `stream` is false, in the model's own dialect: frames with `response`, or with OpenAI's `choices`.
     `event: tool` reports each call of one of the Worker's own tools, `event: error` a completion that broke off.
     """
-    models = models_for(context, body)
-    conversation = conversations.find(context, body.conversation) if body.conversation else None
+    limits.check_prompt(context, body.texts(), body.input_field)
+    models = text_models(context, body.model, body.check)
+    conversation = context.conversation(body.conversation) if body.conversation else None
     history = await conversation.history() if conversation else []
     messages = [*history, *body.turn()]
     await guard.check_input(context, messages, body.gateway, stored=len(history))
     if body.worker_tools:
         return await _with_tools(context, body, models, conversation, history)
     candidates = [Candidate(model, Inputs(body.inputs(model, _prompt(body, model, history)))) for model in models]
-    answer = await ModelCall(context, candidates, body.gateway).run()
-    answer = await guard.screen_response(context, messages, answer, body.gateway)
+    model_response = await ModelCall(context, candidates, body.gateway).run()
+    model_response = await guard.screen_response(context, messages, model_response, body.gateway)
     if body.stream:
-        return await _streamed(context, body, answer, conversation)
-    whole = await answer.object()
+        return await _streamed(context, body, model_response, conversation)
+    data = await model_response.object()
     if conversation:
-        await conversation.append([*body.turn(), _message(whole)])
-    response = answer.response(json.dumps(whole, ensure_ascii=False, separators=(",", ":")))
-    return priced(response, answer, whole)
+        await conversation.append([*body.turn(), _message(data)])
+    return _with_cost(model_response.response(_json(data)), model_response, data)
 
 
-# ---- models and prompt -------------------------------------------------------------------------------------------
-
-
-def models_for(context: Context, body: ChatRequest) -> list[Model]:
-    """Return the models that may answer, in order. Raises ApiError for a request that is too long, or that the first
-    model does not take."""
-    limits.check_prompt(context, body.texts(), "prompt" if body.messages is None else "messages")
-    return text_models(context, body.model, functools.partial(_check, body))
-
-
-def _check(body: ChatRequest, model: Model) -> None:
-    """Raises ApiError for what the model does not take, before it is called."""
-    catalogue.check_sampling(model, body.sampling())
-    for ability, param in body.abilities().items():
-        catalogue.check_ability(model, ability, param)
-    param = "prompt" if body.messages is None else "messages"
-    catalogue.check_window(model, body.texts(), body.max_tokens or 0, param)
+# ---- prompt ------------------------------------------------------------------------------------------------------
 
 
 def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
@@ -85,30 +67,30 @@ def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> l
         return None
     turn = body.turn()
     budget = (model.context_window or 1_000_000) - (body.max_tokens or token_counts.ANSWER_TOKENS)
-    kept = select_recent(history, budget - sum(token_counts.estimate_message(message) for message in turn))
+    past = select_recent(history, budget - sum(token_counts.estimate_message(message) for message in turn))
     # the client's system messages apply to the whole conversation
     system = [message for message in turn if message["role"] == "system"]
-    return [*system, *kept, *(message for message in turn if message["role"] != "system")]
+    return [*system, *past, *(message for message in turn if message["role"] != "system")]
 
 
 # ---- completion --------------------------------------------------------------------------------------------------
 
 
 async def _streamed(
-    context: Context, body: ChatRequest, answer: ModelResponse, conversation: Conversation | None
+    context: Context, body: ChatRequest, model_response: ModelResponse, conversation: Conversation | None
 ) -> Response:
-    if not answer.is_stream:  # the model ignores `stream`, or is in JSON mode
-        whole = await answer.object()
+    if not model_response.is_stream:  # the model ignores `stream`, or is in JSON mode
+        data = await model_response.object()
         if conversation:
-            await conversation.append([*body.turn(), _message(whole)])
-        return priced(answer.response("".join(as_frames(whole)), EVENT_STREAM), answer, whole)
+            await conversation.append([*body.turn(), _message(data)])
+        return _with_cost(model_response.response("".join(as_frames(data)), EVENT_STREAM), model_response, data)
 
     async def store(completion: Completion) -> None:
         if conversation:
             await conversation.append([*body.turn(), completion.message()])
 
-    end = AnswerEpilogue(answer, failure_formatter(context.request_id), store if conversation else None)
-    return answer.response(await pipe_answer(context.streams, end))
+    end = AnswerEpilogue(model_response, failure_formatter(context.request_id), store if conversation else None)
+    return model_response.response(await pipe_answer(context.streams, end))
 
 
 async def _with_tools(
@@ -126,8 +108,8 @@ async def _with_tools(
     if body.stream:
         first = await loop.start_round()
         return first.response(context.streams.generate(_loop_stream(context, loop, body, conversation)))
-    whole = await loop.run()
-    response = priced(loop.answer.response(json.dumps(whole, ensure_ascii=False)), loop.answer, whole)
+    data = await loop.run()
+    response = _with_cost(loop.answer.response(_json(data)), loop.answer, data)
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
     if conversation:
         await conversation.append([*body.turn(), *loop.messages])
@@ -163,15 +145,16 @@ async def _loop_buffered(
     return loop.answer.response("".join(parts), EVENT_STREAM)
 
 
-def _message(whole: Mapping[str, Any]) -> dict[str, Any]:
+def _message(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the assistant's message of a whole completion."""
     completion = Completion()
-    completion.add(dict(whole))
+    completion.add(dict(data))
     return completion.message()
 
 
-def priced(response: Response, answer: ModelResponse, whole: Mapping[str, Any]) -> Response:
-    """Add `x-neurons`, the cost of the completion, where usage and prices are known."""
-    neurons = answer.record_usage(whole.get("usage") or {})
-    if neurons is not None:
-        response.headers["x-neurons"] = f"{neurons:.4g}"
-    return response
+def _json(data: Mapping[str, Any]) -> str:
+    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+
+
+def _with_cost(response: Response, model_response: ModelResponse, data: Mapping[str, Any]) -> Response:
+    return add_cost(response, model_response.record_usage(data.get("usage") or {}))

@@ -1,4 +1,4 @@
-"""The body of `POST /chat`."""
+"""The request and the response of `POST /chat`."""
 
 import json
 import re
@@ -7,16 +7,19 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from aiworker.http.body import Reply, Schema
+from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 
 MAX_PROMPT_LENGTH = 131_072
 """Characters. Source: the input schemas of Workers AI's text-generation models."""
 MAX_TOOLS = 128
+MAX_SEED = 9_999_999_999
+"""Source: the same schemas."""
 
 Text = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
 NAME = r"^[A-Za-z0-9_-]{1,64}$"
-"""Of a tool, or of a conversation."""
+"""Name of a tool, or id of a conversation."""
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 
 
@@ -29,7 +32,7 @@ def _finite(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 JsonSchema = Annotated[dict[str, Any], AfterValidator(_finite)]
-"""JSON Schema, as it came; only written down again, it must be JSON: 1e999 would not be."""
+"""A JSON Schema, unread. Numbers such as 1e999, which Python reads as infinite, cannot be written as JSON again."""
 
 
 class TextPart(Schema):
@@ -43,7 +46,7 @@ class ImageUrl(Schema):
 
     @field_validator("url")
     @classmethod
-    def _has_the_image_in_it(cls, url: str) -> str:
+    def _check_data_uri(cls, url: str) -> str:
         if not re.match(r"data:image/[a-z+.-]+;base64,", url[:50]):
             raise ValueError("must be a data URI with the image itself (data:image/png;base64,…), not an address")
         return url
@@ -74,20 +77,21 @@ class Message(Schema):
     role: Literal["system", "user", "assistant", "tool"]
     name: str | None = None
     tool_calls: Annotated[list[MessageToolCall] | None, Field(min_length=1, fail_fast=True)] = None
-    """What the assistant has called."""
+    """The assistant's calls of tools."""
     tool_call_id: str | None = None
-    """The call that a message of role `tool` answers."""
+    """The id of the call whose result a message of role `tool` holds."""
     content: Annotated[Text | Parts | None, Field(validate_default=True)] = None
-    """Missing or null only beside `tool_calls`."""
+    """Required unless there are `tool_calls`."""
 
     @field_validator("content")
     @classmethod
-    def _says_something(cls, content: Any, fields: ValidationInfo) -> Any:
+    def _check_content(cls, content: Any, fields: ValidationInfo) -> Any:
         if content is None and fields.data.get("tool_calls") is None:
             raise ValueError("is required")
         return content
 
     def to_json(self) -> dict[str, Any]:
+        """Return the message for a model's inputs."""
         # native models refuse null
         return {"content": "", **self.model_dump(exclude_none=True)}
 
@@ -132,13 +136,13 @@ class ResponseFormat(Schema):
     """A JSON Schema, bare or in OpenAI's envelope (`name`, `schema`, `strict`)."""
 
     @model_validator(mode="after")
-    def _has_its_schema(self) -> "ResponseFormat":
+    def _check_schema(self) -> "ResponseFormat":
         if (self.type == "json_schema") != (self.json_schema is not None):
             raise ValueError("json_schema is required for the type json_schema and not allowed for others")
         return self
 
     def inputs(self, model: Model) -> dict[str, Any]:
-        """As the model takes it: native ones want the schema bare, the others in its envelope."""
+        """Return the model's input: the bare schema for native models, OpenAI's envelope for the others."""
         if self.json_schema is None:
             return {"type": self.type}
         enveloped = "schema" in self.json_schema and "name" in self.json_schema
@@ -152,44 +156,57 @@ class ResponseFormat(Schema):
 
 
 class Sampling(Schema):
-    """The widest ranges that any model takes; the catalogue knows each model's own."""
+    """Ranges are the widest of any model; the catalogue has each model's own."""
 
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
+    """Randomness: 0 always chooses the most likely token."""
     top_p: Annotated[float | None, Field(ge=0, le=2)] = None
+    """Choose among the most likely tokens whose probabilities add up to this."""
     top_k: Annotated[int | None, Field(ge=1, le=50)] = None
-    seed: Annotated[int | None, Field(ge=1, le=9_999_999_999)] = None
+    """Choose among this number of the most likely tokens."""
+    seed: Annotated[int | None, Field(ge=1, le=MAX_SEED)] = None
+    """Makes a repeated request likelier to have the same completion."""
     repetition_penalty: Annotated[float | None, Field(ge=0, le=2)] = None
+    """Above 1: tokens that occurred become less likely."""
     frequency_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    """Above 0: tokens become less likely with each occurrence."""
     presence_penalty: Annotated[float | None, Field(ge=-2, le=2)] = None
+    """Above 0: tokens that occurred at all become less likely."""
     max_tokens: Annotated[int | None, Field(ge=1)] = None
+    """Maximum length of the completion in tokens; the model's default if left out."""
 
     def sampling(self) -> dict[str, float]:
-        """The sampling parameters that were given."""
+        """Return the sampling parameters that are present."""
         return self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
 
 
 class ChatRequest(Sampling):
     messages: Annotated[list[Message] | None, Field(min_length=1, fail_fast=True)] = None
+    """The conversation, oldest message first."""
     prompt: Annotated[Text | None, Field(min_length=1)] = None
+    """One message of the user, in place of `messages`."""
     raw: bool = False
-    """Do not put the prompt into the model's chat template."""
+    """Send the prompt without the model's chat template."""
     model: str | None = None
-    """Any text-generation model of GET /models. CHAT_MODEL, or one of CHAT_FALLBACKS, if it is left out."""
+    """Any text-generation model of GET /models; CHAT_MODEL, or one of CHAT_FALLBACKS, if left out."""
     stream: bool = True
+    """Send the completion as server-sent events while the model writes it; false: as JSON once it is complete."""
     tools: Annotated[list[Tool] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
-    """Functions of the client's, which the model may ask it to call."""
+    """The client's functions. The model may ask the client to call them."""
     functions: Annotated[list[Function] | None, Field(min_length=1, max_length=MAX_TOOLS, fail_fast=True)] = None
     """The older form of `tools`."""
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
+    """Let the model choose, forbid or require a call, or name the tool to call."""
     worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
-    """Functions of the Worker's own that it calls itself when the model asks: their names, or true for all."""
+    """The Worker's own functions, which it calls when the model asks for them: their names, or true for all."""
     response_format: ResponseFormat | None = None
+    """Text, any JSON object, or JSON that fits a schema."""
     conversation: Name | None = None
-    """An id of the client's choice: what was said under it before comes before `messages`, and is kept."""
+    """An id that the client chooses. The messages stored under it come before `messages`, and new ones are stored."""
     gateway: GatewayOptions | None = None
 
     @model_validator(mode="after")
-    def _one_input(self) -> "ChatRequest":
+    def _check_input(self) -> "ChatRequest":
         if (self.messages is None) == (self.prompt is None):
             raise ValueError("Give either messages or prompt")
         if self.raw and self.prompt is None:
@@ -199,7 +216,7 @@ class ChatRequest(Sampling):
         return self
 
     @model_validator(mode="after")
-    def _one_kind_of_tools(self) -> "ChatRequest":
+    def _check_tools(self) -> "ChatRequest":
         if sum(each is not None for each in (self.tools, self.functions, self.worker_tools)) > 1:
             raise ValueError("Give only one of tools, functions and worker_tools")
         if self.tool_choice is not None and not (self.tools or self.functions):
@@ -207,30 +224,45 @@ class ChatRequest(Sampling):
         return self
 
     def texts(self) -> list[str]:
-        """All that the model has to read, but for the history of a conversation."""
+        """Return every text the client gives the model to read; the history of a conversation is not included."""
         return [self.prompt or "", *(text for message in self.messages or [] for text in message.texts)]
 
     def turn(self) -> list[dict[str, Any]]:
-        """What the client says, as messages."""
+        """Return the client's input as messages."""
         if self.messages is None:
             return [{"role": "user", "content": self.prompt}]
         return [message.to_json() for message in self.messages]
 
     def abilities(self) -> dict[str, str]:
-        """What the model must be able to do → the field that asks for it."""
+        """Return the abilities the model needs → the field that needs each."""
         tools = next((name for name in ("tools", "functions", "worker_tools") if getattr(self, name)), "")
         has_image = any(message.has_image for message in self.messages or [])
         wants_json = self.response_format is not None and self.response_format.type != "text"
-        body = {
+        fields = {
             "raw": "raw" if self.raw else "",
             "tools": tools,
             "json": "response_format" if wants_json else "",
             "vision": "messages" if has_image else "",
         }
-        return {ability: field for ability, field in body.items() if field}
+        return {ability: field for ability, field in fields.items() if field}
+
+    @property
+    def input_field(self) -> str:
+        """Name of the field that holds the input."""
+        return "prompt" if self.messages is None else "messages"
+
+    def check(self, model: Model) -> None:
+        """Raises ApiError for a request that the model does not take, before it is called."""
+        catalogue.check_sampling(model, self.sampling())
+        for ability, field in self.abilities().items():
+            catalogue.check_ability(model, ability, field)
+        catalogue.check_window(model, self.texts(), self.max_tokens or 0, self.input_field)
 
     def inputs(self, model: Model, messages: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-        """What that model is sent: only what was given; `messages` in place of the client's own."""
+        """Return the model's inputs: the parameters that are present.
+
+        messages: used in place of the client's own.
+        """
         inputs: dict[str, Any] = {**self.sampling(), "stream": self.stream}
         if self.raw or (self.prompt is not None and messages is None and model.dialect == "native"):
             inputs |= {"prompt": self.prompt, **({"raw": True} if self.raw else {})}
@@ -245,7 +277,7 @@ class ChatRequest(Sampling):
             inputs["tool_choice"] = chosen if isinstance(chosen, str) else chosen.model_dump()
         if self.response_format:
             inputs["response_format"] = self.response_format.inputs(model)
-            # JSON mode of native models does not stream: their whole answer is streamed by the route
+            # JSON mode of native models does not stream: the route sends their whole completion as a stream
             inputs["stream"] = self.stream and model.dialect == "openai"
         return inputs
 
@@ -257,10 +289,10 @@ class Usage(Reply):
 
 
 class ChatReply(Reply):
-    """Either `response` and `tool_calls`, or `choices` as in OpenAI's chat completions."""
+    """Has either `response` and `tool_calls`, or `choices` as in OpenAI's chat completions."""
 
     response: Any = None
-    """The text; in JSON mode of native models the object itself."""
+    """The text; in JSON mode of native models, the object itself."""
     tool_calls: list[dict[str, Any]] | None = None
     choices: list[dict[str, Any]] | None = None
     usage: Usage | None = None

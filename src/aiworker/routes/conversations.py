@@ -1,4 +1,4 @@
-"""`GET` and `DELETE /conversations/{conversation_id}`: the history that `POST /chat` keeps."""
+"""`GET` and `DELETE /conversations/{conversation_id}`: the history that `POST /chat` stores."""
 
 import re
 from typing import Any
@@ -26,7 +26,7 @@ async def read_conversation(context: Context, conversation_id: str) -> Response:
 
     An unknown id, and a deleted conversation, have an empty history.
     """
-    messages = await find(context, conversation_id).history()
+    messages = await _find(context, conversation_id).history()
     return json_response({"conversation": conversation_id, "messages": messages})
 
 
@@ -39,12 +39,12 @@ async def erase_conversation(context: Context, conversation_id: str) -> Response
 
     At once and for good. Deleting an unknown conversation succeeds.
     """
-    await find(context, conversation_id).erase()
+    await _find(context, conversation_id).erase()
     return Response(status=204)
 
 
-def find(context: Context, conversation_id: str) -> Conversation:
-    """Return the caller's conversation. Raises ApiError `not_found` for an id that cannot be one."""
+def _find(context: Context, conversation_id: str) -> Conversation:
+    """Return the caller's conversation. Raises ApiError `not_found` for an invalid id."""
     if not re.fullmatch(NAME, conversation_id):
         raise ApiError("not_found", "A conversation's id has up to 64 letters, digits, - and _.")
-    return context.conversations.find(context.caller.conversation_key(conversation_id))
+    return context.conversation(conversation_id)

@@ -1,4 +1,4 @@
-"""`/rag/documents`: adding, listing, reading and deleting the documents that `/rag` answers from."""
+"""`/rag/documents`: add, list, read and delete the documents that `POST /rag` answers from."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from aiworker.routes.documents_schema import (
 from aiworker.routing import Returns, route
 
 PDF_TRAILER = 65_536
-"""Bytes at the end of a PDF, which say whether it is encrypted."""
+"""Bytes at the end of a PDF that are searched for `/Encrypt`."""
 OTHER_EXTENSIONS = {
     ".md": "text/markdown",
     ".markdown": "text/markdown",
@@ -39,6 +39,7 @@ OTHER_EXTENSIONS = {
     ".htm": "text/html",
     ".jpg": "image/jpeg",
 }
+"""File extension → media type, beside those of EXTENSIONS."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -54,17 +55,17 @@ FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html
 async def add_document(context: Context) -> Response:
     """Add a document to the index.
 
-    JSON with its text, or a form with a file. New content under the same id replaces the old once it is indexed;
+    As JSON with the text, or as a form with a file. New content under the same id replaces the old once it is indexed;
     sending the same content again costs nothing.
     """
     upload = await _parse(context)
     filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
     version = _version(upload, context.caller.resolve_tenant(upload.fields.tenant))
-    same = await _unchanged(context, version)
-    if same:
-        if same.state == "queued":  # a crash may have come before its workflow was started
-            await context.ingestions.start(same.id)
-        return _response(context, same, 200 if same.state == "indexed" else 202)
+    existing = await _unchanged(context, version)
+    if existing:
+        if existing.state == "queued":  # the Worker may have stopped before it started the workflow
+            await context.ingestions.start(existing.id)
+        return _response(context, existing, 200 if existing.state == "indexed" else 202)
     database, bucket = context.database, require(context.bucket)  # fails before anything is reserved
     model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
     [reservation] = await context.request_budget.reserve([estimate.ingestion(model, upload.size)])
@@ -122,7 +123,7 @@ async def read_document(context: Context, document_id: str, query: TenantQuery) 
 async def delete_document(context: Context, document_id: str, query: TenantQuery) -> Response:
     """Delete a document.
 
-    Its file, its passages and its vectors.
+    With its file, its passages and its vectors.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
     if not await remove_document(context, tenant, _valid(document_id)):
@@ -177,7 +178,7 @@ async def _parse_form(context: Context) -> Upload:
 
 def _metadata(text: str) -> Any:
     try:
-        # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
+        # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
         return from_json(text)
     except ValueError:
         raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
@@ -188,14 +189,14 @@ def _media_type(name: str, declared: str) -> str:
 
     Raises ApiError `unsupported_media_type` for a file that cannot be converted.
     """
-    by_name = {**{extension: known for known, extension in EXTENSIONS.items()}, **OTHER_EXTENSIONS}
+    types = {**{extension: known for known, extension in EXTENSIONS.items()}, **OTHER_EXTENSIONS}
     extension = re.search(r"\.\w+$", name.lower())
-    kind = by_name.get(extension[0]) if extension else None
+    kind = types.get(extension[0]) if extension else None
     kind = kind or (declared if declared in EXTENSIONS or declared in PLAIN else None)
     if kind is None:
         raise ApiError(
             "unsupported_media_type",
-            f"Files of this kind cannot be read. The extensions that can are {', '.join(sorted(by_name))}.",
+            f"Files of this kind cannot be read. The extensions that can are {', '.join(sorted(types))}.",
             param="file",
         )
     return kind
@@ -232,6 +233,7 @@ async def _unchanged(context: Context, version: Version) -> Version | None:
 
 
 def _valid(document_id: str) -> str:
+    """Raises ApiError `invalid_request` for an invalid id."""
     if not re.fullmatch(NAME, document_id):
         raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
     return document_id

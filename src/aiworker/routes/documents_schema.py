@@ -8,7 +8,7 @@ from aiworker.http.body import Reply, Schema
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
-"""Of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`, the first of them a letter or a digit."""
+"""Name of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`; the first is a letter or a digit."""
 Scalar = str | int | float | bool
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Scalar], Field(max_length=50)
@@ -16,27 +16,28 @@ Metadata = Annotated[
 
 
 class DocumentFields(Schema):
-    """What is known of a document, beside its content."""
+    """The facts about a document, without its content."""
 
     id: Name | None = None
-    """The document's own; new content under the same id replaces it. Made from the content if it is left out."""
+    """The document's id. New content under the same id replaces the old. Derived from the content if left out."""
     title: Annotated[str, Field(max_length=500)] | None = None
-    """Its first heading or its file's name if it is left out."""
+    """The first heading, or the file's name, if left out."""
     url: Annotated[str, Field(max_length=2_000)] | None = None
-    """Where people find it; given back with each passage."""
+    """Address of the document for readers, which each passage repeats."""
     metadata: Metadata = Field(default_factory=dict[str, Scalar])
-    """By the properties of RAG_PROPERTIES searches can be narrowed."""
+    """Facts of your own. Searches can filter by the properties of RAG_PROPERTIES."""
     tenant: Name | None = None
-    """Whose it is: searches of one tenant never see documents of another. The key's own if it is left out."""
+    """The tenant that owns the document; searches of other tenants do not find it. The key's own if left out."""
 
 
 class DocumentRequest(DocumentFields):
     text: str
+    """The content."""
     format: Literal["markdown", "text", "html"] = "markdown"
 
 
 class DocumentForm(Schema):
-    """As DocumentFields, in a form."""
+    """The fields of DocumentFields in a form."""
 
     id: Name | None = None
     title: Annotated[str, Field(max_length=500)] | None = None
@@ -52,7 +53,7 @@ class TenantQuery(Schema):
 
 class ListQuery(TenantQuery):
     cursor: str = ""
-    """Of the page before."""
+    """`cursor` of the page before."""
     limit: Annotated[int, Field(ge=1, le=100)] = 50
 
 
@@ -61,7 +62,7 @@ class DocumentState(Reply):
     state: str
     """`queued`, `converting`, `embedding`, `indexed` or `failed`."""
     reason: str | None
-    """Why it has failed."""
+    """The reason of a failure."""
     title: str
     url: str | None
     metadata: dict[str, Any]
@@ -69,7 +70,7 @@ class DocumentState(Reply):
     size: int
     """Bytes."""
     chunks: int
-    """Passages."""
+    """Number of passages."""
     created_at: str
     updated_at: str
 
@@ -77,4 +78,4 @@ class DocumentState(Reply):
 class DocumentList(Reply):
     documents: list[DocumentState]
     cursor: str | None
-    """Of the next page; null on the last."""
+    """Cursor of the next page; null on the last page."""

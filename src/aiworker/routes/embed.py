@@ -9,7 +9,7 @@ from pydantic import Discriminator, Field, Tag, field_validator
 from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
-from aiworker.errors import ApiError
+from aiworker.errors import UNUSABLE_INPUT, ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import JsHandle, Response
 from aiworker.models import catalogue, token_counts, vectors
@@ -23,10 +23,6 @@ from aiworker.routing import MODEL_ERRORS, Returns, route
 
 MAX_NUMBERS = 2_000_000
 """Numbers in one response: about 40 MB of digits, held in memory beside Python in the 128 MB of an isolate."""
-
-UNUSABLE_INPUT = 3030
-"""Workers AI's code for an input it cannot use; a text is too long then ("Sequence too long: 9001 > 8192", "Max context
-reached 85920 tokens but model supports only 60000"). Source: responses recorded by public projects."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -49,10 +45,11 @@ def as_list(texts: str | list[str]) -> list[str]:
 
 class EmbedRequest(Schema):
     text: Texts
+    """One text, or a list of texts."""
     model: str | None = None
     """Any embeddings model of GET /models; EMBED_MODEL if left out."""
     pooling: Literal["mean", "cls"] | None = None
-    """How token vectors become the text's vector, for models that leave the choice."""
+    """How token vectors become the text's vector, for models that offer a choice."""
     gateway: GatewayOptions | None = None
 
 
@@ -148,10 +145,10 @@ def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
     if body.pooling and body.pooling not in model.pooling:
         raise ApiError("invalid_request", f"{model.id} does not take pooling.", param="pooling")
     if len(texts) * (model.dimensions or 1) > MAX_NUMBERS:
-        most = MAX_NUMBERS // (model.dimensions or 1)
+        limit = MAX_NUMBERS // (model.dimensions or 1)
         raise ApiError(
             "invalid_request",
-            f"text must have at most {most:,} items for {model.id}, whose vectors have {model.dimensions} dimensions.",
+            f"text must have at most {limit:,} items for {model.id}, whose vectors have {model.dimensions} dimensions.",
             param="text",
         )
     limit = model.longest_text or model.context_window
@@ -186,6 +183,11 @@ def _token_budget(model: Model) -> float:
 
 
 def _as_too_long(error: ApiError) -> ApiError:
+    """Return the error as `context_exceeded` if the model cannot use a text, which is then too long.
+
+    The messages are "Sequence too long: 9001 > 8192", or "Max context reached 85920 tokens but model supports only
+    60000". Source: responses recorded by public projects.
+    """
     if error.upstream_code != UNUSABLE_INPUT:
         return error
     return ApiError(
@@ -243,18 +245,18 @@ def _content(embedded: list[Vectors], usage: dict[str, Any]) -> list[str | JsHan
 async def rerank(context: Context, body: RerankRequest) -> Response:
     """Rank texts by their relevance to a query.
 
-    Every text with its score, the best first.
+    Returns every text's index and score, the best first.
     """
     model = catalogue.find(body.model or context.settings.models["RERANK_MODEL"], "reranking")
     limits.check_count(context, body.contexts, "contexts")
     inputs: dict[str, Any] = {"query": body.query, "contexts": [{"text": text} for text in body.contexts]}
     if body.top_k:
         inputs["top_k"] = body.top_k
-    answer = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
-    ranked = await ranking(answer, len(body.contexts))
+    response = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
+    ranked = await ranking(response, len(body.contexts))
     # the model reads the query once per text
     prompt_tokens = sum(map(token_counts.estimate_text, body.contexts)) + len(
         body.contexts
     ) * token_counts.estimate_text(body.query)
-    neurons = record_cost([answer], {"prompt_tokens": prompt_tokens})
-    return joined_response([answer], json.dumps({"response": ranked}, separators=(",", ":")), neurons)
+    neurons = record_cost([response], {"prompt_tokens": prompt_tokens})
+    return joined_response([response], json.dumps({"response": ranked}, separators=(",", ":")), neurons)

@@ -95,7 +95,7 @@ class Extraction(Reply):
 class Attempt:
     """One completion of the model, and its errors."""
 
-    answer: ModelResponse
+    response: ModelResponse
     completion: Completion
     value: Any
     faults: list[Fault]
@@ -122,17 +122,17 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
     messages, gateway = _messages(body), body.gateway
     attempts: list[Attempt] = []
     while len(attempts) < MAX_ATTEMPTS:
-        answer = await ModelCall(context, [Candidate(model, _inputs(body, model, messages))], gateway).run()
+        response = await ModelCall(context, [Candidate(model, _inputs(body, model, messages))], gateway).run()
         completion = Completion()
-        completion.add(await answer.object())
-        attempt = _attempt(answer, completion, schema)
+        completion.add(await response.object())
+        attempt = _attempt(response, completion, schema)
         attempts.append(attempt)
         if not attempt.faults:
             return _response(attempts)
         messages = [*messages, completion.message(), _repair(attempt)]
         # the gateway's cache would return the first answer again
         gateway = gateway and gateway.without_cache_key()
-    record_cost([attempt.answer for attempt in attempts], _usage(attempts))
+    record_cost([attempt.response for attempt in attempts], _usage(attempts))
     raise _unprocessable(attempts)
 
 
@@ -189,15 +189,15 @@ def _unfenced(text: str) -> str:
     return text.partition("\n")[2][:-3] if text.startswith("```") and text.endswith("```") else text
 
 
-def _attempt(answer: ModelResponse, completion: Completion, schema: JsonSchema) -> Attempt:
+def _attempt(response: ModelResponse, completion: Completion, schema: JsonSchema) -> Attempt:
     try:
         # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
         value = from_json(_unfenced(completion.text), allow_inf_nan=False)
         json.dumps(value, allow_nan=False)  # 1e999 is infinite too
     except ValueError as error:
-        return Attempt(answer, completion, None, [Fault("", f"is not JSON: {error}")])
+        return Attempt(response, completion, None, [Fault("", f"is not JSON: {error}")])
     try:
-        return Attempt(answer, completion, value, schema.find_faults(value)[:MAX_ERRORS])
+        return Attempt(response, completion, value, schema.find_faults(value)[:MAX_ERRORS])
     except InvalidSchema as error:
         raise _invalid_schema(error) from None
 
@@ -210,8 +210,8 @@ def _repair(attempt: Attempt) -> dict[str, Any]:
 def _response(attempts: list[Attempt]) -> Response:
     usage = _usage(attempts)
     data = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
-    answers = [attempt.answer for attempt in attempts]
-    return joined_response(answers, json.dumps(data, separators=(",", ":")), record_cost(answers, usage))
+    responses = [attempt.response for attempt in attempts]
+    return joined_response(responses, json.dumps(data, separators=(",", ":")), record_cost(responses, usage))
 
 
 def _unprocessable(attempts: list[Attempt]) -> ApiError:
@@ -220,14 +220,14 @@ def _unprocessable(attempts: list[Attempt]) -> ApiError:
     more = f" ({len(others)} more.)" if others else ""
     return ApiError(
         "unprocessable",
-        f"{last.answer.model.id} returned no instance of the schema, even after its errors were reported to it: "
+        f"{last.response.model.id} returned no instance of the schema, even after its errors were reported to it: "
         f"{first}.{more}",
         param="schema",
         details={
             "last_attempt": last.completion.text,
             "faults": [{"path": fault.path, "message": fault.message} for fault in last.faults],
         },
-        headers=last.answer.headers,
+        headers=last.response.headers,
     )
 
 

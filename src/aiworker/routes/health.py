@@ -10,7 +10,7 @@ from aiworker.routing import Returns, route
 
 
 class Isolate(BaseModel):
-    """The isolate that has answered; a Worker has several at a time."""
+    """The isolate that answers; a Worker has several at a time."""
 
     requests: int
     """Requests since the isolate started."""

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from aiworker.bindings import Bucket, require
 from aiworker.context import Context
-from aiworker.errors import ApiError
+from aiworker.errors import UNUSABLE_INPUT, ApiError
 from aiworker.http import media
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_with_files
 from aiworker.http.messages import Payload, Response, json_response
@@ -27,9 +27,6 @@ EXTENSIONS = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp", "im
 TYPES = {extension: content_type for content_type, extension in EXTENSIONS.items()}
 KEY = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(EXTENSIONS.values())})")
 """Key of a stored image: the SHA-256 of its bytes and the extension of its format."""
-
-UNUSABLE_INPUT = 3030
-"""Workers AI's code for an image that it cannot decode."""
 
 MAX_STORED_PROMPT = 7_000
 """Bytes of the prompt that are stored with an image. R2 has 8,192 for all metadata of an object
@@ -64,11 +61,11 @@ async def create_image(context: Context) -> Response:
     body.check(model)
     _check_images(files)
     bucket = require(context.bucket) if body.store else None  # fails before the model is called
-    answer = await generate(context, body, model, files)
+    model_response = await generate(context, body, model, files)
     try:
-        response = await _response(context, body, answer, bucket)
+        response = await _response(context, body, model_response, bucket)
     except ApiError as error:
-        error.headers |= answer.headers  # the call has been made and paid
+        error.headers |= model_response.headers  # the call has been made and paid
         raise
     return priced(response, body, model)
 
@@ -93,7 +90,7 @@ async def read_image(context: Context, key: str) -> Response:
     if stored is None:
         raise ApiError("not_found", "There is no image with this key.")
     cached = {"cache-control": FOREVER} if stored.status in (200, 206, 304) else {}
-    # the type comes from the key, which only `store` makes: whatever else is in the bucket is served as an image
+    # the type comes from the key, so that any other object in the bucket is served as an image too
     kind = {"content-type": TYPES[key.rpartition(".")[2]]} if "content-type" in stored.headers else {}
     return Response(stored.body, stored.status, {**stored.headers, **kind, **cached, **IMAGE_HEADERS})
 
@@ -130,26 +127,28 @@ def _check_images(files: Mapping[str, Payload]) -> None:
 
 
 async def generate(context: Context, body: ImageRequest, model: Model, files: Mapping[str, Payload]) -> ModelResponse:
-    """Call the model, and record the cost. Raises ApiError with the file at fault in `param`, where it is known."""
+    """Call the model, and record the cost. Raises ApiError, with the file at fault in `param` if it is known."""
     try:
-        answer = await ModelCall(context, [Candidate(model, body.inputs(model, files))], body.gateway).run()
+        model_response = await ModelCall(context, [Candidate(model, body.inputs(model, files))], body.gateway).run()
     except ApiError as error:
-        if error.upstream_code == UNUSABLE_INPUT and len(files) == 1:  # of several, Workers AI does not say which
+        if error.upstream_code == UNUSABLE_INPUT and len(files) == 1:  # among several, the file at fault is unknown
             error.param = next(iter(files))
         raise
-    record_cost([answer], {}, body.neurons(model))
-    return answer
+    record_cost([model_response], {}, body.neurons(model))
+    return model_response
 
 
 # ---- the response ------------------------------------------------------------------------------------------------
 
 
-async def _response(context: Context, body: ImageRequest, answer: ModelResponse, bucket: Bucket | None) -> Response:
-    image, content_type = await image_of(answer)
+async def _response(
+    context: Context, body: ImageRequest, model_response: ModelResponse, bucket: Bucket | None
+) -> Response:
+    image, content_type = await image_of(model_response)
     if bucket is None:
-        return answer.response(image.body, content_type)
-    name = await store(bucket, body, answer.model, image, content_type)
-    return _created(context, answer, name, image, content_type)
+        return model_response.response(image.body, content_type)
+    name = await store(bucket, body, model_response.model, image, content_type)
+    return _created(context, model_response, name, image, content_type)
 
 
 async def store(bucket: Bucket, body: ImageRequest, model: Model, image: Payload, content_type: str) -> str:
@@ -159,16 +158,16 @@ async def store(bucket: Bucket, body: ImageRequest, model: Model, image: Payload
     return name
 
 
-async def image_of(answer: ModelResponse) -> tuple[Payload, str]:
+async def image_of(model_response: ModelResponse) -> tuple[Payload, str]:
     """Return the image, which the model sends as bytes or as base64 in JSON, and its media type.
 
     Raises ApiError `upstream_error` if it is not an image.
     """
-    is_json = answer.content_type.startswith("application/json")
-    image = await (answer.raw.base64_payload("image") if is_json else answer.raw.payload())
+    is_json = model_response.content_type.startswith("application/json")
+    image = await (model_response.raw.base64_payload("image") if is_json else model_response.raw.payload())
     content_type = media.detect_image_type(image.read(0, media.HEAD))
     if content_type is None:
-        raise ApiError("upstream_error", f"{answer.model.id} returned no image.")
+        raise ApiError("upstream_error", f"{model_response.model.id} returned no image.")
     return image, content_type
 
 
@@ -179,12 +178,13 @@ def _metadata(body: ImageRequest, model: Model) -> dict[str, str]:
     return {"model": model.id, "prompt": prompt, "created": created, **seed}
 
 
-def _created(context: Context, answer: ModelResponse, name: str, image: Payload, content_type: str) -> Response:
+def _created(context: Context, model_response: ModelResponse, name: str, image: Payload, content_type: str) -> Response:
     url = f"{context.request.origin}/images/{name}"
     response = json_response(
-        {"key": name, "url": url, "content_type": content_type, "size": image.size, "model": answer.model.id}, 201
+        {"key": name, "url": url, "content_type": content_type, "size": image.size, "model": model_response.model.id},
+        201,
     )
-    response.headers |= {**answer.headers, "location": url, "cache-control": "no-store"}
+    response.headers |= {**model_response.headers, "location": url, "cache-control": "no-store"}
     return response
 
 

@@ -21,17 +21,21 @@ class ImageRequest(Schema):
     """Ranges are the widest of any model; IMAGE_MODELS has each model's own."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
+    """What the image shows."""
     negative_prompt: Annotated[str | None, Field(min_length=1, max_length=MAX_PROMPT)] = None
     """What the image must not show."""
     width: Annotated[int | None, Field(ge=256, le=2048)] = None
+    """Pixels."""
     height: Annotated[int | None, Field(ge=256, le=2048)] = None
     """Pixels."""
     steps: Annotated[int | None, Field(ge=1, le=50)] = None
+    """Diffusion steps: more take longer and cost more."""
     guidance: Annotated[float | None, Field(ge=0, le=100)] = None
     """How closely the image follows the prompt."""
     strength: Annotated[float | None, Field(ge=0, le=1)] = None
     """How much of `image` is replaced: 0 nothing, 1 everything."""
     seed: Annotated[int | None, Field(ge=0, le=9_999_999_999)] = None
+    """The same seed and parameters give the same image."""
     image: str | None = None
     """The image to edit: base64 or a data URI; in a form, a file."""
     image_1: str | None = None
@@ -59,24 +63,24 @@ class ImageRequest(Schema):
 
     def check(self, model: Model) -> None:
         """Raises ApiError `invalid_request` for a parameter the model does not take, or a file it requires."""
-        takes = IMAGE_MODELS[model.id]
+        supported = IMAGE_MODELS[model.id]
         for name in self.optional_names():
-            if name not in takes.names:
-                known = ", ".join(takes.names)
+            if name not in supported.names:
+                known = ", ".join(supported.names)
                 raise ApiError("invalid_request", f"{model.id} does not take {name}: it takes {known}.", param=name)
         for name, value in self.numbers().items():
-            low, high = takes.numbers[name]
+            low, high = supported.numbers[name]
             if not low <= value <= high:
                 text = f"{name} must be between {low} and {high} for {model.id}."
                 raise ApiError("invalid_request", text, param=name)
-        if takes.is_form and self.gateway:
+        if supported.is_form and self.gateway:
             raise ApiError(
                 "invalid_request", f"AI Gateway cannot be used with {model.id}: leave gateway out.", param="gateway"
             )
-        self._check_files(model, takes)
+        self._check_files(model, supported)
 
-    def _check_files(self, model: Model, takes: ImageParameters) -> None:
-        for name in takes.required:
+    def _check_files(self, model: Model, supported: ImageParameters) -> None:
+        for name in supported.required:
             if getattr(self, name) is None:
                 raise ApiError("invalid_request", f"{name} is required by {model.id}.", param=name)
         if self.mask is not None and self.image is None:
@@ -84,19 +88,19 @@ class ImageRequest(Schema):
 
     def inputs(self, model: Model, files: Mapping[str, Payload]) -> Inputs:
         """Return the model's inputs: the request's parameters under the model's names."""
-        takes = IMAGE_MODELS[model.id]
+        supported = IMAGE_MODELS[model.id]
         fields: dict[str, Any] = {
-            {"steps": takes.steps}.get(name, name): value for name, value in self.numbers().items()
+            {"steps": supported.steps}.get(name, name): value for name, value in self.numbers().items()
         }
         fields["prompt"] = self.prompt
         if self.negative_prompt is not None:
             fields["negative_prompt"] = self.negative_prompt
-        if takes.is_form:
-            images = {takes.files[name][0]: payload for name, payload in files.items()}
+        if supported.is_form:
+            images = {supported.files[name][0]: payload for name, payload in files.items()}
             return Inputs({}, form={**{name: str(value) for name, value in fields.items()}, **images})
         binary: dict[str, Binary] = {}
         for name, payload in files.items():
-            own, encoding = takes.files[name]
+            own, encoding = supported.files[name]
             assert encoding != "form"
             binary[own] = Binary(payload, encoding)
         return Inputs(fields, binary)

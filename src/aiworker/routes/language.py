@@ -86,7 +86,7 @@ class Summary(Reply):
 async def translate(context: Context, body: TranslateRequest) -> Response:
     """Translate a text.
 
-    A list of texts is answered with a list in the same order.
+    For a list of texts, the response has a list in the same order.
     """
     model = catalogue.find(body.model or context.settings.models["TRANSLATE_MODEL"], "translation")
     texts = as_list(body.text)
@@ -98,7 +98,7 @@ async def translate(context: Context, body: TranslateRequest) -> Response:
     if len(translated) != len(texts):
         raise ApiError("upstream_error", f"{model.id} returned {len(translated)} translations of {len(texts)} texts.")
     data = {"translated_text": _unwrapped(body.text, translated)}
-    return _response([answer for answer, _ in results], data, _usage(texts, translated))
+    return _response([response for response, _ in results], data, _usage(texts, translated))
 
 
 def _m2m100_inputs(body: TranslateRequest, texts: list[str]) -> list[dict[str, Any]]:
@@ -113,14 +113,14 @@ def _indic_inputs(body: TranslateRequest, texts: list[str]) -> list[dict[str, An
     return [{"text": texts, "target_language": languages.to_indic(body.target_lang, "target_lang")}]
 
 
-async def _read_translation(answer: ModelResponse) -> tuple[ModelResponse, list[str]]:
-    match await answer.json():
+async def _read_translation(response: ModelResponse) -> tuple[ModelResponse, list[str]]:
+    match await response.json():
         case {"translated_text": str(text)}:
-            return answer, [text]
+            return response, [text]
         case {"translations": [*texts]} if all(isinstance(text, str) for text in texts):
-            return answer, texts
+            return response, texts
         case _:
-            raise ApiError("upstream_error", f"{answer.model.id} returned no translation.")
+            raise ApiError("upstream_error", f"{response.model.id} returned no translation.")
 
 
 # ---- POST /classify ----------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ async def _read_translation(answer: ModelResponse) -> tuple[ModelResponse, list[
 async def classify(context: Context, body: ClassifyRequest) -> Response:
     """Classify a text as positive or negative.
 
-    Labels with their scores, the best first; a list of texts is answered with a list of such lists.
+    Returns labels with their scores, the best first; for a list of texts, a list of such lists.
     """
     model = catalogue.find(body.model or context.settings.models["CLASSIFY_MODEL"], "text-classification")
     texts = as_list(body.text)
@@ -142,15 +142,15 @@ async def classify(context: Context, body: ClassifyRequest) -> Response:
     calls = [Candidate(model, Inputs({"text": text})) for text in texts]
     results = await run_all(context, calls, _read_labels, body.gateway)
     labels = _unwrapped(body.text, [labels for _, labels in results])
-    return _response([answer for answer, _ in results], labels, _usage(texts))
+    return _response([response for response, _ in results], labels, _usage(texts))
 
 
-async def _read_labels(answer: ModelResponse) -> tuple[ModelResponse, list[dict[str, Any]]]:
-    match await answer.json():
+async def _read_labels(response: ModelResponse) -> tuple[ModelResponse, list[dict[str, Any]]]:
+    match await response.json():
         case [_, *_] as labels if all(map(_is_label, labels)):
-            return answer, sorted(labels, key=lambda label: -label["score"])
+            return response, sorted(labels, key=lambda label: -label["score"])
         case _:
-            raise ApiError("upstream_error", f"{answer.model.id} returned no labels.")
+            raise ApiError("upstream_error", f"{response.model.id} returned no labels.")
 
 
 def _is_label(value: Any) -> bool:
@@ -181,9 +181,9 @@ async def summarize(context: Context, body: SummarizeRequest) -> Response:
         inputs: dict[str, Any] = {"input_text": body.text, "max_length": body.max_length}
     else:
         inputs = {"messages": _messages(body), "max_tokens": body.max_length, "stream": False}
-    answer = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
-    summary, usage = _summary(answer, await answer.json())
-    return _response([answer], {"summary": summary}, usage or _usage([body.text], [summary]))
+    response = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
+    summary, usage = _summary(response, await response.json())
+    return _response([response], {"summary": summary}, usage or _usage([body.text], [summary]))
 
 
 def _summarization_model(model_id: str) -> Model:
@@ -207,7 +207,7 @@ def _messages(body: SummarizeRequest) -> list[dict[str, str]]:
     return [{"role": "system", "content": instructions}, {"role": "user", "content": document}]
 
 
-def _summary(answer: ModelResponse, whole: Any) -> tuple[str, Mapping[str, Any]]:
+def _summary(response: ModelResponse, whole: Any) -> tuple[str, Mapping[str, Any]]:
     """Return the summary, and the usage that the model reports."""
     completion = Completion()
     match whole:
@@ -218,7 +218,7 @@ def _summary(answer: ModelResponse, whole: Any) -> tuple[str, Mapping[str, Any]]
         case _:
             pass
     if not completion.text.strip():
-        raise ApiError("upstream_error", f"{answer.model.id} returned no summary.")
+        raise ApiError("upstream_error", f"{response.model.id} returned no summary.")
     return completion.text.strip(), completion.usage
 
 
@@ -247,6 +247,6 @@ def _usage(prompts: list[str], completions: list[str] | None = None) -> dict[str
     }
 
 
-def _response(answers: list[ModelResponse], data: Any, usage: Mapping[str, Any]) -> Response:
+def _response(responses: list[ModelResponse], data: Any, usage: Mapping[str, Any]) -> Response:
     body = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return joined_response(answers, body, record_cost(answers, usage))
+    return joined_response(responses, body, record_cost(responses, usage))

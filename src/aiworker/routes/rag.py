@@ -7,25 +7,30 @@ from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON
+from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue, guard, token_counts
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, EVENT_STREAM, Completion, as_frames, failure_formatter, frame
+from aiworker.models.completion import DONE, Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse
+from aiworker.models.model_response import ModelResponse, add_cost
 from aiworker.models.selection import text_models
 from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
+from aiworker.rag.prompt import Prompt
 from aiworker.rag.retrieve import Search, retrieve
-from aiworker.routes.chat import priced
 from aiworker.routes.rag_schema import Passages, RagReply, RagRequest, SearchOptions, SearchRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
 NO_RESULTS = "I have found nothing about this in the documents."
-MAX_CONTEXT = 6_000
-"""Tokens of passages in a prompt, even where the model's context holds more: answers get worse with longer prompts."""
+MAX_PROMPT_TOKENS = 6_000
+"""Tokens of a prompt, even where the model's context holds more: answers get worse with longer prompts."""
+MIN_PROMPT_TOKENS = 500
+"""Tokens of a prompt, even where `max_tokens` leaves less of the model's context."""
+SEARCH_QUERY_TOKENS = 100
+MAX_SEARCH_QUERY_CHARACTERS = 1_000
+MAX_SNIPPET_CHARACTERS = 240
 
 
 # ---- answers -----------------------------------------------------------------------------------------------------
@@ -45,29 +50,24 @@ async def rag(context: Context, body: RagRequest) -> Response:
     models = text_models(context, body.model, lambda model: catalogue.check_sampling(model, body.sampling()))
     filters.check(body.filter, context.settings.rag_properties)
     limits.check_prompt(context, body.texts(), "query" if body.messages is None else "messages")
-    told = [*body.history(), {"role": "user", "content": body.question}]
-    await guard.check_input(context, told, body.gateway)
+    conversation = [*body.history(), {"role": "user", "content": body.question}]
+    await guard.check_input(context, conversation, body.gateway)
     query = await _search_query(context, body, models)
-    found = await retrieve(context, _search(context, body, query))
-    if not found and not body.answer_anyway:
-        return _nothing_found(body, models[0])
-    prompts = _prompts(body, models, found)
+    passages = await retrieve(context, _search(context, body, query))
+    if not passages and not body.answer_anyway:
+        return _no_results(body, models[0])
+    prompts = _prompts(body, models, passages)
     candidates = [
-        Candidate(model, Inputs({**body.sampling(), "messages": prompts[model.id][0], "stream": body.stream}))
+        Candidate(model, Inputs({**body.sampling(), "messages": prompts[model.id].messages, "stream": body.stream}))
         for model in models
         if model.id in prompts
     ]
-    said = await ModelCall(context, candidates, body.gateway).run()
-    said = await guard.screen_response(context, told, said, body.gateway)
-    used = prompts[said.model.id][1]
+    model_response = await ModelCall(context, candidates, body.gateway).run()
+    model_response = await guard.screen_response(context, conversation, model_response, body.gateway)
+    sources = _sources(prompts[model_response.model.id].passages)
     if not body.stream:
-        return await _whole(said, used)
-    sources = frame({"sources": [_source(number, each) for number, each in enumerate(used, 1)]}, "sources")
-    if not said.is_stream:  # a model that ignores `stream`
-        whole = await said.object()
-        return priced(said.response(sources + "".join(as_frames(whole)), EVENT_STREAM), said, whole)
-    end = AnswerEpilogue(said, failure_formatter(context.request_id))
-    return said.response(await pipe_answer(context.streams, end, prefix=sources))
+        return await _json_response(model_response, sources)
+    return await _streamed(context, model_response, frame({"sources": sources}, "sources"))
 
 
 @route(
@@ -78,54 +78,63 @@ async def rag(context: Context, body: RagRequest) -> Response:
 async def search(context: Context, body: SearchRequest) -> Response:
     """Find the passages that are most relevant to a question.
 
-    Vector search and full-text search, fused, then reranked.
+    The results of vector search and full-text search are fused, then reranked.
     """
     filters.check(body.filter, context.settings.rag_properties)
-    found = await retrieve(context, _search(context, body, body.query))
-    return json_response({"passages": [{**_source(n, each), "text": each.text} for n, each in enumerate(found, 1)]})
+    passages = await retrieve(context, _search(context, body, body.query))
+    sources = zip(_sources(passages), passages, strict=True)
+    return json_response({"passages": [{**source, "text": passage.text} for source, passage in sources]})
 
 
 def _search(context: Context, body: SearchOptions, query: str) -> Search:
     return Search(
         query, context.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
-        by_meaning=body.stages.vector, by_words=body.stages.text, rerank=body.stages.rerank,
+        vector_search=body.stages.vector, fulltext_search=body.stages.text, rerank=body.stages.rerank,
     )  # fmt: skip
 
 
 async def _search_query(context: Context, body: RagRequest, models: list[Model]) -> str:
-    """What to look for: a follow-up question says too little without what came before it."""
+    """Return the question, or, for one that follows a conversation, a search query that a model makes of both."""
     history = body.history()
     if not any(message["role"] == "user" for message in history):
         return body.question
-    inputs = {"messages": prompt.search_query_messages(history, body.question), "max_tokens": 100, "stream": False}
+    messages = prompt.search_query_messages(history, body.question)
+    inputs = {"messages": messages, "max_tokens": SEARCH_QUERY_TOKENS, "stream": False}
     candidates = [Candidate(model, Inputs(inputs)) for model in models]
-    # a cache key stands for the answer, not for this
+    # a cache key stands for the answer, not for the search query
     gateway = body.gateway.without_cache_key() if body.gateway else None
-    given = await ModelCall(context, candidates, gateway).run()
-    said = Completion()
-    said.add(await given.object())
-    given.record_usage(said.usage)
-    return said.text.strip()[:1000] or body.question
+    model_response = await ModelCall(context, candidates, gateway).run()
+    completion = Completion()
+    completion.add(await model_response.object())
+    model_response.record_usage(completion.usage)
+    return completion.text.strip()[:MAX_SEARCH_QUERY_CHARACTERS] or body.question
 
 
-Prompt = tuple[list[dict[str, Any]], list[Passage]]
-"""What a model is sent, and the passages in it."""
+def _prompts(body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:
+    """Return the prompts of the models whose context has room for passages, by model id.
 
-
-def _prompts(body: RagRequest, models: list[Model], found: list[Passage]) -> dict[str, Prompt]:
-    """By the ids of the models whose context has room for passages. Raises ApiError if the first has none."""
-    made = {model.id: prompt.messages(body.question, body.history(), found, _room(body, model)) for model in models}
-    fitting = {model_id: each for model_id, each in made.items() if each[1] or not found}
-    if models[0].id not in fitting:
+    Raises ApiError `context_exceeded` if the first model has none.
+    """
+    question, history = body.question, body.history()
+    prompts = {
+        model.id: prompt.build_prompt(question, history, passages, _prompt_tokens(body, model)) for model in models
+    }
+    usable = {model_id: each for model_id, each in prompts.items() if each.passages or not passages}
+    if models[0].id not in usable:
         no_room = f"The question leaves no room for passages in {models[0].id}."
         raise ApiError("context_exceeded", no_room, param="query")
-    return fitting
+    return usable
 
 
-def _room(body: RagRequest, model: Model) -> int:
-    """Tokens that the prompt may take."""
-    window = model.context_window or MAX_CONTEXT * 2
-    return max(500, min(MAX_CONTEXT, window - (body.max_tokens or token_counts.ANSWER_TOKENS)))
+def _prompt_tokens(body: RagRequest, model: Model) -> int:
+    """Return the maximum tokens of a model's prompt."""
+    window = model.context_window or MAX_PROMPT_TOKENS * 2
+    room = window - (body.max_tokens or token_counts.ANSWER_TOKENS)
+    return max(MIN_PROMPT_TOKENS, min(MAX_PROMPT_TOKENS, room))
+
+
+def _sources(passages: list[Passage]) -> list[dict[str, Any]]:
+    return [_source(number, passage) for number, passage in enumerate(passages, 1)]
 
 
 def _source(number: int, passage: Passage) -> dict[str, Any]:
@@ -137,33 +146,43 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
         "title": passage.title,
         "url": passage.url,
         "heading": passage.heading,
-        "snippet": snippet if len(snippet) <= 240 else f"{snippet[:239]}…",
+        "snippet": snippet if len(snippet) <= MAX_SNIPPET_CHARACTERS else f"{snippet[: MAX_SNIPPET_CHARACTERS - 1]}…",
         "score": passage.score,
         "scores": passage.scores,
     }
 
 
-async def _whole(said: ModelResponse, used: list[Passage]) -> Response:
-    answer = Completion()
-    answer.add(await said.object())
-    said.record_usage(answer.usage)
+async def _streamed(context: Context, model_response: ModelResponse, sources: str) -> Response:
+    """Return the frame of the sources, then the model's frames."""
+    if not model_response.is_stream:  # a model that ignores `stream`
+        data = await model_response.object()
+        response = model_response.response(sources + "".join(as_frames(data)), EVENT_STREAM)
+        return add_cost(response, model_response.record_usage(data.get("usage") or {}))
+    end = AnswerEpilogue(model_response, failure_formatter(context.request_id))
+    return model_response.response(await pipe_answer(context.streams, end, prefix=sources))
+
+
+async def _json_response(model_response: ModelResponse, sources: list[dict[str, Any]]) -> Response:
+    completion = Completion()
+    completion.add(await model_response.object())
+    model_response.record_usage(completion.usage)
     content = {
-        "answer": answer.text,
-        "sources": [_source(number, each) for number, each in enumerate(used, 1)],
-        "citations": prompt.cited(answer.text, len(used)),
-        "usage": answer.usage or None,
+        "answer": completion.text,
+        "sources": sources,
+        "citations": prompt.citations(completion.text, len(sources)),
+        "usage": completion.usage or None,
     }
-    return said.response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "application/json")
+    return model_response.response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), JSON)
 
 
-def _nothing_found(body: RagRequest, model: Model) -> Response:
-    """Said without asking the model, in the shape in which it would have answered."""
+def _no_results(body: RagRequest, model: Model) -> Response:
+    """Return NO_RESULTS in the form of the model's answers, without calling it."""
     if not body.stream:
         return json_response({"answer": NO_RESULTS, "sources": [], "citations": [], "usage": None})
-    said: dict[str, Any] = {"response": NO_RESULTS}
+    data: dict[str, Any] = {"response": NO_RESULTS}
     if model.dialect == "openai":
-        said = {
+        data = {
             "choices": [{"index": 0, "delta": {"role": "assistant", "content": NO_RESULTS}, "finish_reason": "stop"}]
         }
-    content = frame({"sources": []}, "sources") + frame(said) + frame(DONE)
+    content = frame({"sources": []}, "sources") + frame(data) + frame(DONE)
     return Response(content, 200, {"content-type": EVENT_STREAM, "cache-control": "no-store"})

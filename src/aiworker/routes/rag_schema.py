@@ -6,25 +6,24 @@ from pydantic import Field, model_validator
 
 from aiworker.http.body import Reply, Schema
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.chat_schema import Message, Usage
+from aiworker.routes.chat_schema import MAX_SEED, Message, Usage
 from aiworker.routes.documents_schema import Name
 
-MAX_QUESTION = 8_192
-"""Characters."""
+MAX_QUESTION_CHARACTERS = 8_192
 
 
 class Stages(Schema):
-    """What a search does; all of it by default."""
+    """Stages of a search, all of them by default."""
 
     vector: bool = True
-    """By meaning, with vectors."""
+    """Vector search, which finds passages by their meaning."""
     text: bool = True
-    """By words, with full text search."""
+    """Full-text search, which finds passages by their words."""
     rerank: bool = True
-    """Read the best again with a reranker."""
+    """Rerank the best passages with a model that reads each with the question."""
 
     @model_validator(mode="after")
-    def _some_search(self) -> "Stages":
+    def _check_search(self) -> "Stages":
         if not (self.vector or self.text):
             raise ValueError("One of vector and text must be true")
         return self
@@ -33,48 +32,49 @@ class Stages(Schema):
 class SearchOptions(Schema):
     tenant: Name | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
-    """So many passages at most."""
+    """Maximum number of passages."""
     min_score: Annotated[float | None, Field(ge=-1, le=1)] = None
-    """Of the reranker (0 to 1), or without it of the vectors (-1 to 1). Passages below are left out."""
+    """Minimum score by the reranker (0 to 1), or, without the stage rerank, by the vectors (-1 to 1)."""
     filter: Annotated[dict[str, Any], Field(max_length=10)] = Field(default_factory=dict[str, Any])
-    """On metadata: `{"language": "en", "year": {"$gte": 2020}}`, with `$eq $ne $in $nin $lt $lte $gt $gte`."""
+    """Filter on metadata, with `$eq $ne $in $nin $lt $lte $gt $gte`: `{"language": "en", "year": {"$gt": 2020}}`."""
     stages: Stages = Stages()
 
     @model_validator(mode="after")
-    def _a_score_to_compare(self) -> "SearchOptions":
+    def _check_min_score(self) -> "SearchOptions":
         if self.min_score is not None and not (self.stages.vector or self.stages.rerank):
             raise ValueError(
-                "min_score needs the stage vector or rerank: a search by words alone has no comparable score"
+                "min_score needs the stage vector or rerank: scores of full-text search cannot be compared"
             )
         return self
 
 
 class SearchRequest(SearchOptions):
-    query: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION)]
+    query: Annotated[str, Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)]
 
 
 class RagRequest(SearchOptions):
-    query: Annotated[str | None, Field(min_length=1, max_length=MAX_QUESTION)] = None
-    """The question; or `messages`."""
+    query: Annotated[str | None, Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS)] = None
+    """The question; `messages` in its place hold a conversation."""
     messages: Annotated[list[Message] | None, Field(min_length=1, max_length=100, fail_fast=True)] = None
-    """A conversation that ends with the question; what came before tells what it is about."""
+    """A conversation that ends with the question, which may refer to the messages before it."""
     model: str | None = None
+    """Any text-generation model of GET /models; CHAT_MODEL, or one of CHAT_FALLBACKS, if left out."""
     stream: bool = True
     answer_anyway: bool = False
-    """Ask the model also if nothing relevant was found."""
+    """Let the model answer without sources if no relevant passage is found."""
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
-    seed: Annotated[int | None, Field(ge=1, le=9_999_999_999)] = None
+    seed: Annotated[int | None, Field(ge=1, le=MAX_SEED)] = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     gateway: GatewayOptions | None = None
 
     @model_validator(mode="after")
-    def _one_question(self) -> "RagRequest":
+    def _check_question(self) -> "RagRequest":
         if (self.query is None) == (self.messages is None):
             raise ValueError("Give either query or messages")
         if self.messages and (self.messages[-1].role != "user" or not self.question.strip()):
             raise ValueError("messages must end with the user's question")
-        if len(self.question) > MAX_QUESTION:
-            raise ValueError(f"The question may have {MAX_QUESTION:,} characters")
+        if len(self.question) > MAX_QUESTION_CHARACTERS:
+            raise ValueError(f"The question must have at most {MAX_QUESTION_CHARACTERS:,} characters")
         return self
 
     @property
@@ -82,20 +82,21 @@ class RagRequest(SearchOptions):
         return self.query or " ".join(self.messages[-1].texts if self.messages else [])
 
     def sampling(self) -> dict[str, float]:
-        """The sampling parameters that were given. (Not `top_k`: here it counts passages.)"""
+        """Return the sampling parameters that are present. `top_k` is none of them: it counts passages."""
         return self.model_dump(include={"temperature", "seed", "max_tokens"}, exclude_none=True)
 
     def texts(self) -> list[str]:
-        """All that the client gives the model to read."""
+        """Return every text the client gives the model to read."""
         return [self.query or "", *(text for message in self.messages or [] for text in message.texts)]
 
     def history(self) -> list[dict[str, Any]]:
+        """Return the messages before the question."""
         return [message.to_json() for message in (self.messages or [])[:-1]]
 
 
 class Source(Reply):
     number: int
-    """By which the answer cites it."""
+    """The number by which the answer cites it: `[1]`."""
     id: str
     document: str
     title: str
@@ -104,7 +105,7 @@ class Source(Reply):
     snippet: str
     score: float
     scores: dict[str, float]
-    """What each stage has said: vector, text, fusion, rerank."""
+    """Score by each stage that found it: vector (cosine), text (BM25), fusion, rerank."""
 
 
 class FoundPassage(Source):

@@ -1,6 +1,7 @@
 """`POST /transcribe` and `POST /speak`.
 
-A recording's bytes stay in JavaScript. Of a long WAV file, Python reads the header and the places where it may be cut.
+A recording's bytes stay in JavaScript: Python reads a WAV file's header and, of a long one, the places where it may be
+cut.
 """
 
 import json
@@ -17,7 +18,7 @@ from aiworker.http.messages import Payload, Response
 from aiworker.models import catalogue, transcript, wav
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall, run_all
-from aiworker.models.model_response import ModelResponse, joined_response, record_cost
+from aiworker.models.model_response import ModelResponse, add_cost, joined_response, record_cost
 from aiworker.models.transcript import Transcript
 from aiworker.models.wav import Wave
 from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest, Transcription
@@ -26,48 +27,50 @@ from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 # ---- POST /transcribe --------------------------------------------------------------------------------------------
 
 FILES = ("file", "audio")
-"""Names under which a form may bring the recording: OpenAI's, and the models'."""
+"""Names of the form's field for the recording: OpenAI's, and the models'."""
 
-Writing = Literal["base64", "numbers", "stream"]
+AudioEncoding = Literal["base64", "numbers", "stream"]
+"""How a model takes a recording: in its JSON inputs as base64 or as a list of numbers, or as the request's body."""
 
-PIECE_BYTES: Mapping[Writing, int] = {"numbers": 1 << 20, "base64": 4 << 20}
-"""Of a long recording, what one call is sent. In the inputs and their JSON, a byte takes about 12 bytes of memory as a
+PIECE_BYTES: Mapping[AudioEncoding, int] = {"numbers": 1 << 20, "base64": 4 << 20}
+"""Bytes of a long recording in one call. In the inputs and their JSON, a byte takes about 12 bytes of memory as a
 number and 4 as base64; four calls are made at a time, and an isolate has 128 MB."""
-WHOLE_BYTES: Mapping[Writing, int] = {"numbers": 4 << 20, "base64": 8 << 20}
-"""Of a recording that cannot be cut, likewise."""
+MAX_UNCUT_BYTES: Mapping[AudioEncoding, int] = {"numbers": 4 << 20, "base64": 8 << 20}
+"""Bytes of a recording that cannot be cut, for the same reason."""
 
-WHISPER_TURBO_TAKES = (
+WHISPER_TURBO_PARAMETERS = (
     "language", "task", "prompt", "prefix", "vad_filter", "beam_size", "condition_on_previous_text",
     "no_speech_threshold", "compression_ratio_threshold", "log_prob_threshold", "hallucination_silence_threshold",
 )  # fmt: skip
-NOVA_TAKES = (
+NOVA_PARAMETERS = (
     "language", "detect_language", "diarize", "punctuate", "smart_format", "numerals", "measurements", "dictation",
     "filler_words", "profanity_filter", "keyterm", "redact", "replace", "mode",
 )  # fmt: skip
-"""Left out: what has no place in the answer here (topics, sentiment, …), and what is for bare samples or sockets."""
+"""Parameters that nova-3 takes here. Left out are those whose results have no field in the response (topics,
+sentiment, …), and those for bare samples or WebSockets."""
 
 
 @dataclass(frozen=True)
-class Listener:
-    """A model for speech to text, as its types in @cloudflare/workers-types have it."""
+class SpeechToTextModel:
+    """How a model for speech to text is called. Source: its types in @cloudflare/workers-types."""
 
     read: Callable[[Mapping[str, Any]], Transcript]
-    written_as: Writing
-    """How it takes the recording. As a stream, it takes any length."""
-    takes: tuple[str, ...] = ()
-    """Of the request's parameters, those for the model."""
+    encoding: AudioEncoding
+    """`stream` takes a recording of any length."""
+    parameters: tuple[str, ...] = ()
+    """The request's parameters that the model takes."""
     also_streams: bool = False
 
 
-LISTENERS: Mapping[str, Listener] = {
-    "@cf/openai/whisper": Listener(transcript.read_whisper, "numbers"),
-    "@cf/openai/whisper-tiny-en": Listener(transcript.read_english_whisper, "numbers"),
-    "@cf/openai/whisper-large-v3-turbo": Listener(
-        transcript.read_whisper_turbo, "base64", WHISPER_TURBO_TAKES, also_streams=True
+MODELS: Mapping[str, SpeechToTextModel] = {
+    "@cf/openai/whisper": SpeechToTextModel(transcript.read_whisper, "numbers"),
+    "@cf/openai/whisper-tiny-en": SpeechToTextModel(transcript.read_english_whisper, "numbers"),
+    "@cf/openai/whisper-large-v3-turbo": SpeechToTextModel(
+        transcript.read_whisper_turbo, "base64", WHISPER_TURBO_PARAMETERS, also_streams=True
     ),
-    "@cf/deepgram/nova-3": Listener(transcript.read_nova, "stream", NOVA_TAKES),
+    "@cf/deepgram/nova-3": SpeechToTextModel(transcript.read_nova, "stream", NOVA_PARAMETERS),
 }
-"""flux is not among them: it is for talks over a WebSocket, and takes bare samples only."""
+"""Model id → how it is called. flux is missing: it transcribes live audio over a WebSocket, from bare samples."""
 
 
 @dataclass(frozen=True)
@@ -75,40 +78,40 @@ class Recording:
     payload: Payload
     content_type: str
     param: str
-    """The name under which it has come."""
+    """Name of the form's field it came in; `audio` for a body."""
     wave: Wave | None
-    """None for other formats: their length is not known here."""
+    """None for formats other than WAV, whose length is unknown."""
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a call has answered."""
+class PieceTranscript:
+    """The result of one model call."""
 
-    answer: ModelResponse
+    response: ModelResponse
     transcript: Transcript
 
 
 @dataclass(frozen=True)
-class Hearing:
-    """What all calls for a recording have answered together."""
+class RecordingTranscript:
+    """The result of all model calls for a recording."""
 
-    answers: list[ModelResponse]
+    responses: list[ModelResponse]
     transcript: Transcript
     seconds: float | None
-    """Of the recording; None where its length is not known."""
+    """Length of the recording; None if it is unknown."""
 
     @property
     def duration(self) -> float | None:
-        """Seconds, rounded; if need be until the last word."""
+        """Length of the recording in seconds, rounded; if it is unknown, the end of the last word."""
         duration = self.transcript.end if self.seconds is None else self.seconds
         return None if duration is None else round(duration, 3)
 
     @property
     def neurons(self) -> float | None:
-        """As upstream says, else by the length of the sound; None where one or the other is not known."""
-        price = self.answers[0].model.neurons.get("audio_minute")
-        by_length = price * self.seconds / 60 if price and self.seconds else None
-        return record_cost(self.answers, {}, by_length)
+        """The cost that the model reports, else the price of the recording's length; None if both are unknown."""
+        price = self.responses[0].model.neurons.get("audio_minute")
+        length_price = price * self.seconds / 60 if price and self.seconds else None
+        return record_cost(self.responses, {}, length_price)
 
 
 @route(
@@ -123,31 +126,33 @@ async def transcribe(context: Context) -> Response:
     """
     body, recording = await _parse(context)
     model = catalogue.find(body.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
-    return _response(body, await listen(context, body, model, recording))
+    return _response(body, await transcribe_recording(context, body, model, recording))
 
 
-async def listen(context: Context, body: TranscribeRequest, model: Model, recording: Recording) -> Hearing:
-    """What is said in the recording, if need be heard in several pieces."""
-    listener = _listener(model)
-    inputs = body.inputs(model, listener.takes)
-    pieces = _pieces(recording, listener)
+async def transcribe_recording(
+    context: Context, body: TranscribeRequest, model: Model, recording: Recording
+) -> RecordingTranscript:
+    """Transcribe a recording, in several model calls if it is long and can be cut."""
+    model_type = _model_type(model)
+    inputs = body.inputs(model, model_type.parameters)
+    pieces = _pieces(recording, model_type)
     if pieces:
-        calls = [Candidate(model, _cut(inputs, recording, listener, piece)) for piece in pieces]
+        calls = [Candidate(model, _piece_inputs(inputs, recording, model_type, piece)) for piece in pieces]
     else:
-        calls = [Candidate(model, _whole(inputs, recording, listener, model))]
-    answers = await run_all(context, calls, _heard)
-    begins = [piece.start_seconds for piece in pieces] or [0.0]
-    parts = [heard.transcript.shift(begin) for heard, begin in zip(answers, begins, strict=True)]
-    heard = parts[0] if len(parts) == 1 else transcript.join(parts)
-    seconds = recording.wave.seconds if recording.wave else heard.duration
-    return Hearing([each.answer for each in answers], heard, seconds)
+        calls = [Candidate(model, _whole_inputs(inputs, recording, model_type, model))]
+    results = await run_all(context, calls, _read_transcript)
+    starts = [piece.start_seconds for piece in pieces] or [0.0]
+    parts = [result.transcript.shift(start) for result, start in zip(results, starts, strict=True)]
+    whole = parts[0] if len(parts) == 1 else transcript.join(parts)
+    seconds = recording.wave.seconds if recording.wave else whole.duration
+    return RecordingTranscript([result.response for result in results], whole, seconds)
 
 
 async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
-    """Raises ApiError for parameters that cannot be meant, and for what is no sound."""
+    """Raises ApiError for invalid parameters, and for a file that is not a recording."""
     request, limit = context.request, context.settings.max_audio_bytes
-    sent = media_type(request)
-    if sent == FORM:
+    content_type = media_type(request)
+    if content_type == FORM:
         if request.query:
             name = clip(next(iter(request.query)))
             raise ApiError(
@@ -158,93 +163,101 @@ async def _parse(context: Context) -> tuple[TranscribeRequest, Recording]:
             raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
         [(param, payload)] = files.items()
         return body, recording_of(payload, param)
-    if not (sent.startswith("audio/") or sent == "application/octet-stream"):
+    if not (content_type.startswith("audio/") or content_type == "application/octet-stream"):
         raise ApiError(
             "unsupported_media_type",
             "Send the recording as the body with its content-type (audio/wav, audio/mpeg, …), or as the file of a "
-            f"{FORM}, not as {sent or 'a body without content-type'}.",
+            f"{FORM}, not as {content_type or 'a body without content-type'}.",
         )
     body = parse_query(TranscribeRequest, request)
     return body, recording_of(await request.read_payload(limit), "audio")
 
 
 def recording_of(payload: Payload, param: str) -> Recording:
+    """Raises ApiError `invalid_request`, naming `param`, for bytes that are not audio in a known format."""
     content_type = media.detect_sound_type(payload.read(0, media.HEAD))
     if content_type is None:
-        what = "is not sound in a format that this route knows" if payload.size else "is empty"
+        what = "is not in an audio format that this route knows" if payload.size else "is empty"
         known = ", ".join(kind.removeprefix("audio/") for kind in media.SOUNDS)
         raise ApiError("invalid_request", f"{param} {what}: send {known}.", param=param)
     return Recording(payload, content_type, param, wav.read_header(payload))
 
 
-def _listener(model: Model) -> Listener:
-    if model.id not in LISTENERS:
+def _model_type(model: Model) -> SpeechToTextModel:
+    if model.id not in MODELS:
         raise ApiError(
             "invalid_request",
-            f"{model.id} transcribes live talks over a WebSocket and cannot take a recording: "
-            f"use one of {', '.join(LISTENERS)}.",
+            f"{model.id} transcribes live audio over a WebSocket and cannot take a recording: "
+            f"use one of {', '.join(MODELS)}.",
             param="model",
         )
-    return LISTENERS[model.id]
+    return MODELS[model.id]
 
 
-# ---- what the model is sent --------------------------------------------------------------------------------------
+# ---- the model's inputs ------------------------------------------------------------------------------------------
 
 
-def _pieces(recording: Recording, listener: Listener) -> list[wav.Piece]:
-    if recording.wave is None or listener.written_as == "stream":
+def _pieces(recording: Recording, model_type: SpeechToTextModel) -> list[wav.Piece]:
+    """Return the pieces of a long recording; none for one that is sent whole."""
+    if recording.wave is None or model_type.encoding == "stream":
         return []
-    return wav.split(recording.payload, recording.wave, PIECE_BYTES[listener.written_as])
+    return wav.split(recording.payload, recording.wave, PIECE_BYTES[model_type.encoding])
 
 
-def _cut(inputs: Mapping[str, Any], recording: Recording, listener: Listener, piece: wav.Piece) -> Inputs:
-    # the transcript's beginning is that of the first piece only
+def _piece_inputs(
+    inputs: Mapping[str, Any], recording: Recording, model_type: SpeechToTextModel, piece: wav.Piece
+) -> Inputs:
+    # `prefix` is the beginning of the whole transcript, which is in the first piece
     fields = {name: value for name, value in inputs.items() if name != "prefix" or piece.start_seconds == 0}
-    return _inputs(fields, recording, listener.written_as, piece.part)
+    return _inputs(fields, recording, model_type.encoding, piece.part)
 
 
-def _whole(inputs: Mapping[str, Any], recording: Recording, listener: Listener, model: Model) -> Inputs:
-    """Raises ApiError `payload_too_large` for what the model cannot be sent in one piece."""
-    size, most = recording.payload.size, WHOLE_BYTES.get(listener.written_as)
-    if most is None or size <= most:
-        return _inputs(inputs, recording, listener.written_as)
-    if listener.also_streams:
+def _whole_inputs(
+    inputs: Mapping[str, Any], recording: Recording, model_type: SpeechToTextModel, model: Model
+) -> Inputs:
+    """Raises ApiError `payload_too_large` for a recording that is too long for one call of the model."""
+    size, limit = recording.payload.size, MAX_UNCUT_BYTES.get(model_type.encoding)
+    if limit is None or size <= limit:
+        return _inputs(inputs, recording, model_type.encoding)
+    if model_type.also_streams:
         return _inputs(inputs, recording, "stream")
-    others = ", ".join(name for name, each in LISTENERS.items() if each.also_streams or each.written_as == "stream")
+    others = ", ".join(name for name, each in MODELS.items() if each.also_streams or each.encoding == "stream")
     raise ApiError(
         "payload_too_large",
-        f"{model.id} takes at most {most:,} bytes of a recording that cannot be cut here, and {recording.param} has "
-        f"{size:,}: use {others}, or send it as WAV.",
+        f"{recording.param} has {size:,} bytes; {model.id} takes at most {limit:,} of a recording in this format, "
+        f"which cannot be cut: use {others}, or send it as WAV.",
         param=recording.param,
     )
 
 
-def _inputs(fields: Mapping[str, Any], recording: Recording, written_as: Writing, part: Part | None = None) -> Inputs:
-    return Inputs(fields, {"audio": Binary(recording.payload, written_as, recording.content_type, part)})
+def _inputs(
+    fields: Mapping[str, Any], recording: Recording, encoding: AudioEncoding, part: Part | None = None
+) -> Inputs:
+    return Inputs(fields, {"audio": Binary(recording.payload, encoding, recording.content_type, part)})
 
 
-# ---- what the client is told -------------------------------------------------------------------------------------
+# ---- the response ------------------------------------------------------------------------------------------------
 
 
-async def _heard(answer: ModelResponse) -> Heard:
-    data = await answer.json()
+async def _read_transcript(response: ModelResponse) -> PieceTranscript:
+    data = await response.json()
     if not isinstance(data, dict):
-        raise ApiError("upstream_error", f"{answer.model.id} returned no transcript.")
-    return Heard(answer, LISTENERS[answer.model.id].read(cast("dict[str, Any]", data)))
+        raise ApiError("upstream_error", f"{response.model.id} returned no transcript.")
+    return PieceTranscript(response, MODELS[response.model.id].read(cast("dict[str, Any]", data)))
 
 
-def _response(body: TranscribeRequest, hearing: Hearing) -> Response:
-    heard = hearing.transcript
+def _response(body: TranscribeRequest, result: RecordingTranscript) -> Response:
+    whole = result.transcript
     content = {
-        "text": heard.text,
-        "segments": heard.segments,
-        "words": heard.words,
-        "language": heard.language or body.language,
-        "duration": hearing.duration,
+        "text": whole.text,
+        "segments": whole.segments,
+        "words": whole.words,
+        "language": whole.language or body.language,
+        "duration": result.duration,
     }
     if body.vtt:
-        content["vtt"] = transcript.to_vtt(heard.segments)
-    return joined_response(hearing.answers, json.dumps(content, ensure_ascii=False), hearing.neurons)
+        content["vtt"] = transcript.to_vtt(whole.segments)
+    return joined_response(result.responses, json.dumps(content, ensure_ascii=False), result.neurons)
 
 
 # ---- POST /speak -------------------------------------------------------------------------------------------------
@@ -258,44 +271,47 @@ def _response(body: TranscribeRequest, hearing: Hearing) -> Response:
 async def speak(context: Context, body: SpeakRequest) -> Response:
     """Read a text aloud.
 
-    In the requested encoding, where the model offers a choice.
+    `encoding` chooses the audio format, for models that offer a choice.
     """
     model = catalogue.find(body.model or context.settings.models["SPEAK_MODEL"], "text-to-speech")
     return await synthesize(context, body, model)
 
 
 async def synthesize(context: Context, body: SpeakRequest, model: Model) -> Response:
-    answer = await ModelCall(context, [Candidate(model, Inputs(body.inputs(model)))], body.gateway).run()
-    if answer.content_type.startswith(JSON):
-        return await _decoded(answer)
-    # the sound goes on as it comes, unread
-    response = answer.response(answer.raw.body, _sound_type(body, answer))
-    return _priced(response, answer, model.neurons.get("thousand_characters"), len(body.text) / 1000)
+    """Return the text as audio: the model's own stream, or the audio that its JSON holds."""
+    model_response = await ModelCall(context, [Candidate(model, Inputs(body.inputs(model)))], body.gateway).run()
+    if model_response.content_type.startswith(JSON):
+        return await _decoded(model_response)
+    # from one JavaScript stream to the other, unread by Python
+    response = model_response.response(model_response.raw.body, _audio_type(body, model_response))
+    price = model.neurons.get("thousand_characters")
+    return _with_cost(response, model_response, price, len(body.text) / 1000)
 
 
-async def _decoded(answer: ModelResponse) -> Response:
-    """The sound that an answer has in it as base64."""
-    sound = await answer.raw.base64_payload("audio")
-    content_type = media.detect_sound_type(sound.read(0, media.HEAD))
+async def _decoded(model_response: ModelResponse) -> Response:
+    """Return the audio that the model's JSON holds as base64."""
+    audio = await model_response.raw.base64_payload("audio")
+    content_type = media.detect_sound_type(audio.read(0, media.HEAD))
     if content_type is None:
-        raise ApiError("upstream_error", f"{answer.model.id} returned no sound.")
-    wave = wav.read_header(sound)
-    response = answer.response(sound.body, content_type)
-    return _priced(response, answer, answer.model.neurons.get("audio_minute"), wave.seconds / 60 if wave else None)
+        raise ApiError("upstream_error", f"{model_response.model.id} returned no audio.")
+    wave = wav.read_header(audio)
+    response = model_response.response(audio.body, content_type)
+    price = model_response.model.neurons.get("audio_minute")
+    return _with_cost(response, model_response, price, wave.seconds / 60 if wave else None)
 
 
-def _sound_type(body: SpeakRequest, answer: ModelResponse) -> str:
-    """The answer's own, where it names a sound; else that of the encoding, which is MP3 if none is body for."""
-    if answer.content_type.startswith("audio/"):
-        return answer.content_type
+def _audio_type(body: SpeakRequest, model_response: ModelResponse) -> str:
+    """Return the response's media type if it is one of audio, else that of the requested encoding (default: MP3)."""
+    if model_response.content_type.startswith("audio/"):
+        return model_response.content_type
     if body.container == "none":
         return "application/octet-stream"
     return ENCODINGS[body.encoding or "mp3"].content_type
 
 
-def _priced(response: Response, answer: ModelResponse, price: float | None, amount: float | None) -> Response:
-    by_amount = None if price is None or amount is None else price * amount
-    neurons = record_cost([answer], {}, by_amount)
-    if neurons is not None:
-        response.headers["x-neurons"] = f"{neurons:.4g}"
-    return response
+def _with_cost(
+    response: Response, model_response: ModelResponse, price: float | None, amount: float | None
+) -> Response:
+    """Add the cost: what the model reports, else the price per unit times the number of units."""
+    computed = None if price is None or amount is None else price * amount
+    return add_cost(response, record_cost([model_response], {}, computed))

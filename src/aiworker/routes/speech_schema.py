@@ -12,37 +12,38 @@ from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 
 Language = Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$")]
-"""A tag such as `en` or `en-US`."""
+"""A language tag such as `en` or `en-US`."""
 
 MODEL_NAMES = {"prompt": "initial_prompt", "voice": "speaker"}
 """Parameters here → the models' own names, where they differ."""
 
 
-def _named(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {MODEL_NAMES.get(name, name): value for name, value in given.items()}
+def _renamed(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters under the models' names."""
+    return {MODEL_NAMES.get(name, name): value for name, value in parameters.items()}
 
 
 # ---- speech to text ----------------------------------------------------------------------------------------------
 
 
 class TranscribeRequest(Schema):
-    """Each model takes some of them; the route knows which."""
+    """Parameters of every model; `SpeechToTextModel` has the parameters that each model takes."""
 
     model: str | None = None
-    """Any speech-to-text model of GET /models but flux. TRANSCRIBE_MODEL, if it is left out."""
+    """Any speech-to-text model of GET /models but flux; TRANSCRIBE_MODEL if left out."""
     vtt: bool = False
-    """Answer subtitles in WebVTT too."""
+    """Return subtitles in WebVTT too."""
     language: Language | None = None
-    """What is spoken; recognised, if it is left out."""
+    """The language that is spoken; detected if left out."""
 
     task: Literal["transcribe", "translate"] | None = None
-    """`translate`: into English."""
+    """`translate` translates into English."""
     prompt: Annotated[str | None, Field(max_length=2000)] = None
-    """Names and terms that are spoken of. (whisper reads the last 224 tokens of it.)"""
+    """Names and terms that occur in the recording. Whisper reads the last 224 tokens."""
     prefix: Annotated[str | None, Field(max_length=2000)] = None
-    """How the transcript begins."""
+    """The beginning of the transcript, which the model continues."""
     vad_filter: bool | None = None
-    """Leave out what is not speech, before the model listens."""
+    """Remove the parts without speech before the model reads the recording."""
     beam_size: Annotated[int | None, Field(ge=1, le=10)] = None
     condition_on_previous_text: bool | None = None
     no_speech_threshold: Annotated[float | None, Field(ge=0, le=1)] = None
@@ -53,10 +54,10 @@ class TranscribeRequest(Schema):
 
     detect_language: bool | None = None
     diarize: bool | None = None
-    """Say with each word which speaker has said it, counted from 0."""
+    """Return the speaker of each word, counted from 0."""
     punctuate: bool | None = None
     smart_format: bool | None = None
-    """Write dates, amounts and the like as one writes them; includes `punctuate`."""
+    """Write dates, amounts and the like in their usual form; includes `punctuate`."""
     numerals: bool | None = None
     measurements: bool | None = None
     dictation: bool | None = None
@@ -67,26 +68,26 @@ class TranscribeRequest(Schema):
     replace: Annotated[str | None, Field(min_length=1, max_length=2000)] = None
     mode: Literal["general", "medical", "finance"] | None = None
 
-    def inputs(self, model: Model, takes: tuple[str, ...]) -> dict[str, Any]:
-        """What that model is sent beside the sound.
+    def inputs(self, model: Model, supported: tuple[str, ...]) -> dict[str, Any]:
+        """Return the model's inputs except the recording.
 
-        takes: the parameters that it knows. Raises ApiError `invalid_request` for another.
+        supported: the parameters that the model takes. Raises ApiError `invalid_request` for another.
         """
-        given = self.model_dump(exclude={"model", "vtt"}, exclude_none=True)
-        foreign = [name for name in given if name not in takes]
-        if foreign:
-            known = ", ".join(takes) or "none"
+        parameters = self.model_dump(exclude={"model", "vtt"}, exclude_none=True)
+        unsupported = [name for name in parameters if name not in supported]
+        if unsupported:
+            known = ", ".join(supported) or "none"
             raise ApiError(
                 "invalid_request",
-                f"{model.id} does not take {foreign[0]}; of the parameters for a model, it takes {known}.",
-                param=foreign[0],
+                f"{model.id} does not take {unsupported[0]}. The parameters that it takes are: {known}.",
+                param=unsupported[0],
             )
-        return _named(given)
+        return _renamed(parameters)
 
 
 class Segment(Reply):
     start: float
-    """Seconds."""
+    """Seconds from the start of the recording."""
     end: float
     text: str
 
@@ -106,15 +107,15 @@ class Transcription(Reply):
 
 @dataclass(frozen=True)
 class Encoding:
-    """What Deepgram's voices can be had in; see ENCODINGS."""
+    """An audio encoding of Deepgram's models, and its options; an empty list offers no choice."""
 
     content_type: str
-    """In the container that is the first of `containers`, or in none."""
+    """Media type in the first of `containers`, which is the default."""
     containers: tuple[str, ...] = ()
-    """Empty where there is no choice, as everywhere below."""
     sample_rates: tuple[int, ...] = ()
+    """Hertz."""
     bit_rates: Sequence[int] = ()
-    """Bits a second."""
+    """Bits per second."""
 
 
 ENCODINGS: Mapping[str, Encoding] = {
@@ -126,39 +127,40 @@ ENCODINGS: Mapping[str, Encoding] = {
     "flac": Encoding("audio/flac", sample_rates=(8_000, 16_000, 22_050, 32_000, 48_000)),
     "aac": Encoding("audio/aac", bit_rates=range(4_000, 192_001)),
 }
-"""Source: "Audio Format Combinations" of developers.deepgram.com/docs/tts-media-output-settings."""
+"""Name → encoding. Source: "Audio Format Combinations" of developers.deepgram.com/docs/tts-media-output-settings."""
 
 
 @dataclass(frozen=True)
-class Speaker:
-    """A model for text to speech, as its types in @cloudflare/workers-types have it."""
+class TextToSpeechModel:
+    """Parameters and limits of a model for text to speech. Source: its types in @cloudflare/workers-types."""
 
     text: str
-    """Its name for the text."""
-    longest: int
-    """Characters."""
-    takes: tuple[str, ...]
+    """The model's name for the text."""
+    max_length: int
+    """Maximum length of the text in characters."""
+    parameters: tuple[str, ...]
+    """The request's parameters that the model takes."""
     voices: tuple[str, ...] = ()
 
 
-_OF_DEEPGRAM = ("voice", "encoding", "container", "sample_rate", "bit_rate")
+_DEEPGRAM_PARAMETERS = ("voice", "encoding", "container", "sample_rate", "bit_rate")
 
 # fmt: off
-SPEAKERS: Mapping[str, Speaker] = {
-    # Cloudflare names no limit for melotts: this one is ours, about five minutes of speech
-    "@cf/myshell-ai/melotts": Speaker("prompt", 5000, ("lang",)),
-    # 2,000 is Deepgram's limit of one request, developers.deepgram.com/docs/text-to-speech
-    "@cf/deepgram/aura-1": Speaker("text", 2000, _OF_DEEPGRAM, (
+TEXT_TO_SPEECH_MODELS: Mapping[str, TextToSpeechModel] = {
+    # Cloudflare documents no limit for melotts: this one is the Worker's own, about five minutes of speech
+    "@cf/myshell-ai/melotts": TextToSpeechModel("prompt", 5000, ("lang",)),
+    # 2,000 is Deepgram's limit for one request. Source: developers.deepgram.com/docs/text-to-speech
+    "@cf/deepgram/aura-1": TextToSpeechModel("text", 2000, _DEEPGRAM_PARAMETERS, (
         "angus", "asteria", "arcas", "orion", "orpheus", "athena", "luna", "zeus", "perseus", "helios", "hera",
         "stella",
     )),
-    "@cf/deepgram/aura-2-en": Speaker("text", 2000, _OF_DEEPGRAM, (
+    "@cf/deepgram/aura-2-en": TextToSpeechModel("text", 2000, _DEEPGRAM_PARAMETERS, (
         "amalthea", "andromeda", "apollo", "arcas", "aries", "asteria", "athena", "atlas", "aurora", "callista", "cora",
         "cordelia", "delia", "draco", "electra", "harmonia", "helena", "hera", "hermes", "hyperion", "iris", "janus",
         "juno", "jupiter", "luna", "mars", "minerva", "neptune", "odysseus", "ophelia", "orion", "orpheus", "pandora",
         "phoebe", "pluto", "saturn", "thalia", "theia", "vesta", "zeus",
     )),
-    "@cf/deepgram/aura-2-es": Speaker("text", 2000, _OF_DEEPGRAM, (
+    "@cf/deepgram/aura-2-es": TextToSpeechModel("text", 2000, _DEEPGRAM_PARAMETERS, (
         "sirio", "nestor", "carina", "celeste", "alvaro", "diana", "aquila", "selena", "estrella", "javier",
     )),
 }
@@ -168,7 +170,7 @@ SPEAKERS: Mapping[str, Speaker] = {
 class SpeakRequest(Schema):
     text: Annotated[str, Field(min_length=1, max_length=5000)]
     model: str | None = None
-    """Any text-to-speech model of GET /models. SPEAK_MODEL, if it is left out."""
+    """Any text-to-speech model of GET /models; SPEAK_MODEL if left out."""
     voice: str | None = None
     speaker: str | None = None
     """The models' own name for `voice`."""
@@ -193,30 +195,30 @@ class SpeakRequest(Schema):
         return self
 
     def inputs(self, model: Model) -> dict[str, Any]:
-        """What that model is sent. Raises ApiError `invalid_request` for what it does not take."""
-        speaker = SPEAKERS[model.id]
-        if len(self.text) > speaker.longest:
-            raise _refused("text", f"text must have at most {speaker.longest:,} characters for {model.id}")
-        given = self.model_dump(include={*_OF_DEEPGRAM, "lang"}, exclude_none=True)
+        """Return the model's inputs. Raises ApiError `invalid_request` for a parameter the model does not take."""
+        model_type = TEXT_TO_SPEECH_MODELS[model.id]
+        if len(self.text) > model_type.max_length:
+            raise _refused("text", f"text must have at most {model_type.max_length:,} characters for {model.id}")
+        parameters = self.model_dump(include={*_DEEPGRAM_PARAMETERS, "lang"}, exclude_none=True)
         voice_param = "speaker" if self.speaker else "voice"
-        given |= {"voice": self.speaker} if self.speaker else {}
-        for name in given:
-            if name not in speaker.takes:
+        parameters |= {"voice": self.speaker} if self.speaker else {}
+        for name in parameters:
+            if name not in model_type.parameters:
                 param = voice_param if name == "voice" else name
-                raise _refused(param, f"{model.id} does not take {param}, but {', '.join(speaker.takes)}")
-        if "voice" in given and given["voice"] not in speaker.voices:
-            raise _refused(voice_param, f"{voice_param} must be one of {', '.join(speaker.voices)} for {model.id}")
+                raise _refused(param, f"{model.id} does not take {param}: it takes {', '.join(model_type.parameters)}")
+        if "voice" in parameters and parameters["voice"] not in model_type.voices:
+            raise _refused(voice_param, f"{voice_param} must be one of {', '.join(model_type.voices)} for {model.id}")
         self._check_format()
-        return {speaker.text: self.text, **_named(given)}
+        return {model_type.text: self.text, **_renamed(parameters)}
 
     def _check_format(self) -> None:
-        """Raises ApiError `invalid_request` for what does not go with the encoding."""
-        details = {"container": self.container, "sample_rate": self.sample_rate, "bit_rate": self.bit_rate}
-        given = {name: value for name, value in details.items() if value is not None}
+        """Raises ApiError `invalid_request` for options that the encoding does not have."""
+        options = {"container": self.container, "sample_rate": self.sample_rate, "bit_rate": self.bit_rate}
+        requested = {name: value for name, value in options.items() if value is not None}
         if self.encoding is None:
-            if given:
-                name = next(iter(given))
-                raise _refused("encoding", f"encoding is required with {name}: what it may be depends on it")
+            if requested:
+                name = next(iter(requested))
+                raise _refused("encoding", f"encoding is required with {name}, whose values depend on it")
             return
         encoding = ENCODINGS[self.encoding]
         allowed: dict[str, Sequence[Any]] = {
@@ -224,7 +226,7 @@ class SpeakRequest(Schema):
             "sample_rate": encoding.sample_rates,
             "bit_rate": encoding.bit_rates,
         }
-        for name, value in given.items():
+        for name, value in requested.items():
             if not allowed[name]:
                 raise _refused(name, f"{name} cannot be chosen for {self.encoding}: leave it out")
             if value not in allowed[name]:

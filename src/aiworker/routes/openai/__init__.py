@@ -1,1 +1,1 @@
-"""The routes under /v1, for OpenAI's clients; docs/openai.md says what becomes of each parameter."""
+"""The routes under /v1, for OpenAI's clients; docs/openai.md describes what becomes of each parameter."""

@@ -1,24 +1,63 @@
-"""`POST /v1/audio/transcriptions` and `/v1/audio/speech`."""
+"""`POST /v1/audio/transcriptions` and `POST /v1/audio/speech`."""
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, JSON, media_type, parse_form
+from aiworker.http.body import FORM, JSON, Schema, media_type, parse_form, parse_object
 from aiworker.http.messages import Response
 from aiworker.models import transcript
+from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.languages import M2M100
 from aiworker.models.model_response import joined_response
-from aiworker.routes import speech as speech_routes
+from aiworker.routes import speech
 from aiworker.routes.openai import models
-from aiworker.routes.openai.audio_schema import SpeechRequest, TranscriptionRequest
-from aiworker.routes.openai.fields import DESCRIPTION, OPENAI_OBJECT
-from aiworker.routes.speech import Hearing
+from aiworker.routes.openai.fields import DESCRIPTION, OPENAI_OBJECT, Ignored, Only
+from aiworker.routes.speech import RecordingTranscript
+from aiworker.routes.speech_schema import TEXT_TO_SPEECH_MODELS, Language, SpeakRequest, TranscribeRequest
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
+# ---- POST /v1/audio/transcriptions -------------------------------------------------------------------------------
+
+Granularity = Literal["word", "segment"]
+
+
+class TranscriptionRequest(Schema):
+    model: Annotated[str, Field(min_length=1)]
+    response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
+    language: Language | None = None
+    prompt: Annotated[str | None, Field(max_length=2000)] = None
+    granularities: Annotated[Granularity | None, Field(alias="timestamp_granularities[]")] = None
+    """With any value, verbose_json has the words too; it always has the segments."""
+    stream: Annotated[Any, Only("false", because="a transcript is returned whole")] = None
+    logprobs: Annotated[Any, Field(alias="include[]"), Only(because="no model here reports them")] = None
+    include: Annotated[Any, Only()] = None
+    speaker_names: Annotated[Any, Field(alias="known_speaker_names[]"), Only()] = None
+    speaker_references: Annotated[Any, Field(alias="known_speaker_references[]"), Only()] = None
+    chunking_strategy: Ignored = None
+    temperature: Ignored = None
+
+    def to_transcribe(self) -> TranscribeRequest:
+        """Return the equivalent request to `POST /transcribe`."""
+        return TranscribeRequest(language=self.language, prompt=self.prompt)
+
+
 TEXT = "text/plain; charset=utf-8"
+
+UNKNOWN_FIELDS: Mapping[str, Any] = {
+    "seek": 0,
+    "tokens": [],
+    "temperature": 0,
+    "avg_logprob": 0,
+    "compression_ratio": 0,
+    "no_speech_prob": 0,
+}
+"""Fields of a segment that clients expect and no model here reports."""
 
 
 @route(
@@ -32,58 +71,107 @@ async def openai_transcriptions(context: Context) -> Response:
     docs/openai.md describes what becomes of each parameter.
     """
     if media_type(context.request) != FORM:
-        sent = media_type(context.request) or "a body without content-type"
-        raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {sent}.")
+        content_type = media_type(context.request) or "a body without content-type"
+        raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {content_type}.")
     body, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
     if "file" not in files:
         raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
     model = models.find(context, body.model, "speech-to-text")
-    recording = speech_routes.recording_of(files["file"], "file")
-    hearing = await speech_routes.listen(context, body.to_transcribe(), model, recording)
-    content_type, written = FORMATS[body.response_format]
-    response = joined_response(hearing.answers, written(body, hearing), hearing.neurons)
+    recording = speech.recording_of(files["file"], "file")
+    result = await speech.transcribe_recording(context, body.to_transcribe(), model, recording)
+    content_type, write = FORMATS[body.response_format]
+    response = joined_response(result.responses, write(body, result), result.neurons)
     response.headers["content-type"] = content_type
     return response
 
 
-def _json(body: TranscriptionRequest, hearing: Hearing) -> str:  # noqa: ARG001 - all formats are called alike
-    usage = None if hearing.seconds is None else {"type": "duration", "seconds": round(hearing.seconds)}
-    return json.dumps({"text": hearing.transcript.text, "usage": usage}, ensure_ascii=False)
+def _json(body: TranscriptionRequest, result: RecordingTranscript) -> str:  # noqa: ARG001 - the signature of all formats
+    usage = None if result.seconds is None else {"type": "duration", "seconds": round(result.seconds)}
+    return json.dumps({"text": result.transcript.text, "usage": usage}, ensure_ascii=False)
 
 
-def _verbose_json(body: TranscriptionRequest, hearing: Hearing) -> str:
-    heard = hearing.transcript
-    code = heard.language or body.language or ""
+def _verbose_json(body: TranscriptionRequest, result: RecordingTranscript) -> str:
+    whole = result.transcript
+    code = whole.language or body.language or ""
     content: dict[str, Any] = {
         "task": "transcribe",
         "language": M2M100.get(code.partition("-")[0].lower(), code),
-        "duration": hearing.duration or 0,
-        "text": heard.text,
-        "segments": [{**UNTOLD, "id": number, **each} for number, each in enumerate(heard.segments)],
+        "duration": result.duration or 0,
+        "text": whole.text,
+        "segments": [{**UNKNOWN_FIELDS, "id": number, **each} for number, each in enumerate(whole.segments)],
     }
     if body.granularities:
-        content["words"] = heard.words
+        content["words"] = whole.words
     return json.dumps(content, ensure_ascii=False)
 
 
-UNTOLD: Mapping[str, Any] = {
-    "seek": 0,
-    "tokens": [],
-    "temperature": 0,
-    "avg_logprob": 0,
-    "compression_ratio": 0,
-    "no_speech_prob": 0,
-}
-"""Of a segment, what clients expect and no model here tells."""
-
-FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, Hearing], str]]] = {
+FORMATS: dict[str, tuple[str, Callable[[TranscriptionRequest, RecordingTranscript], str]]] = {
     "json": (JSON, _json),
     "verbose_json": (JSON, _verbose_json),
-    "text": (TEXT, lambda _, hearing: f"{hearing.transcript.text}\n"),
-    "srt": (TEXT, lambda _, hearing: transcript.to_srt(hearing.transcript.segments)),
-    "vtt": (TEXT, lambda _, hearing: transcript.to_vtt(hearing.transcript.segments)),
+    "text": (TEXT, lambda _, result: f"{result.transcript.text}\n"),
+    "srt": (TEXT, lambda _, result: transcript.to_srt(result.transcript.segments)),
+    "vtt": (TEXT, lambda _, result: transcript.to_vtt(result.transcript.segments)),
 }
-"""`response_format` → content type, and how it is written."""
+"""`response_format` → content type, and the function that writes the body."""
+
+
+# ---- POST /v1/audio/speech ---------------------------------------------------------------------------------------
+
+Format = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
+
+DEEPGRAM_OPTIONS: Mapping[Format, dict[str, Any]] = {
+    "mp3": {"encoding": "mp3"},
+    "opus": {"encoding": "opus", "container": "ogg"},
+    "aac": {"encoding": "aac"},
+    "flac": {"encoding": "flac"},
+    "wav": {"encoding": "linear16", "container": "wav"},
+    "pcm": {"encoding": "linear16", "container": "none", "sample_rate": 24_000},
+}
+"""OpenAI's formats → the options of Deepgram's models. pcm has 16 bits and 24 kHz by OpenAI's reference."""
+
+VOICES: Mapping[str, str] = {
+    "alloy": "asteria", "ash": "orion", "ballad": "arcas", "coral": "luna", "echo": "orpheus", "fable": "athena",
+    "onyx": "zeus", "nova": "hera", "sage": "asteria", "shimmer": "luna", "verse": "arcas", "marin": "athena",
+    "cedar": "orion",
+}  # fmt: skip
+"""OpenAI's voices → Deepgram's English voices: similar ones, by this Worker's own choice."""
+
+
+class NamedVoice(Schema):
+    id: str
+
+
+class SpeechRequest(Schema):
+    model: Annotated[str, Field(min_length=1)]
+    input: Annotated[str, Field(min_length=1, max_length=5000)]
+    voice: str | NamedVoice
+    response_format: Format = "mp3"
+    speed: Annotated[Any, Only(1, because="no model here speaks faster or slower")] = None
+    stream_format: Annotated[Any, Only("audio")] = None
+    instructions: Ignored = None
+    gateway: GatewayOptions | None = None
+    """This Worker's own parameter, as in `POST /speak`."""
+
+    def to_speak(self, model: Model) -> SpeakRequest:
+        """Return the equivalent request to `POST /speak`.
+
+        Raises ApiError `invalid_request` for a format or a voice that the model does not have.
+        """
+        model_type = TEXT_TO_SPEECH_MODELS[model.id]
+        fields: dict[str, Any] = {"text": self.input, "gateway": self.gateway}
+        voice = self.voice if isinstance(self.voice, str) else self.voice.id
+        if "encoding" not in model_type.parameters:
+            if self.response_format != "mp3":
+                message = f"response_format must be mp3 for {model.id}, which has no other."
+                raise ApiError("invalid_request", message, param="response_format")
+            if voice not in VOICES:
+                message = f"voice must be one of {', '.join(VOICES)}: {model.id} has only one voice."
+                raise ApiError("invalid_request", message, param="voice")
+            return parse_object(SpeakRequest, fields)
+        own = voice if voice in model_type.voices else VOICES.get(voice, voice)
+        if voice in VOICES and own not in model_type.voices:
+            own = model_type.voices[list(VOICES).index(voice) % len(model_type.voices)]
+        return parse_object(SpeakRequest, {**fields, "voice": own, **DEEPGRAM_OPTIONS[self.response_format]})
 
 
 @route(
@@ -99,8 +187,8 @@ async def openai_speech(context: Context, body: SpeechRequest) -> Response:
     """
     model = models.find(context, body.model, "text-to-speech")
     try:
-        return await speech_routes.synthesize(context, body.to_speak(model), model)
+        return await speech.synthesize(context, body.to_speak(model), model)
     except ApiError as error:
-        if error.param == "text":  # what `POST /speak` calls `text` is here `input`
+        if error.param == "text":  # the name of `input` in `POST /speak`
             error.param, error.message = "input", error.message.replace("text must", "input must")
         raise

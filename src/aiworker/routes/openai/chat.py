@@ -30,27 +30,28 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
 
     docs/openai.md describes what becomes of each parameter.
     """
-    answer, limits = await text.ask(context, body, lambda model: _check(body, model))
-    head = text.head(context, answer, "chatcmpl-")
+    model_response, limits = await text.call_model(context, body, lambda model: _check(body, model))
+    head = text.head(context, model_response, "chatcmpl-")
     is_legacy = body.functions is not None
     if body.stream:
-        if answer.is_stream and answer.model.dialect == "openai" and not is_legacy:
-            return await text.untouched(context, answer)
+        if model_response.is_stream and model_response.model.dialect == "openai" and not is_legacy:
+            return await text.unchanged_stream(context, model_response)
         writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
-        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
-    whole = await text.whole(answer)
-    if "choices" in whole and not is_legacy:
-        # as it came; some models leave out the envelope
-        return text.responded(answer, {**head.to_json("chat.completion"), **whole}, whole)
-    said = CollectingWriter()
-    OpenAITransform(said, limits, head.id).transform_whole(whole)
-    return text.responded(answer, chat_completion(said, head, is_legacy=is_legacy), whole)
+        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+    data = await text.read_object(model_response)
+    if "choices" in data and not is_legacy:
+        # unchanged but for the envelope, which some models leave out
+        return text.json_response(model_response, {**head.to_json("chat.completion"), **data}, data)
+    completion = CollectingWriter()
+    OpenAITransform(completion, limits, head.id).transform_whole(data)
+    return text.json_response(model_response, chat_completion(completion, head, is_legacy=is_legacy), data)
 
 
 def _check(body: ChatCompletionRequest, model: Model) -> None:
-    takes_all = model.sampling is catalogue.COMPLETIONS
-    for name in body.schema_only():
-        if not takes_all:
+    """Raises ApiError `invalid_request` for a parameter that the model does not take."""
+    has_openai_schema = model.sampling is catalogue.COMPLETIONS
+    for name in body.openai_only():
+        if not has_openai_schema:
             raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
 
 
@@ -67,11 +68,11 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
     """
     if not isinstance(body.prompt, str):
         body = body.with_text(await cl100k.load(context.assets))
-    answer, limits = await text.ask(context, body)
-    head = text.head(context, answer, "cmpl-")
+    model_response, limits = await text.call_model(context, body)
+    head = text.head(context, model_response, "cmpl-")
     if body.stream:
         writer = CompletionWriter(head, include_usage=body.wants_usage)
-        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
-    whole, said = await text.whole(answer), CollectingWriter()
-    OpenAITransform(said, limits, head.id).transform_whole(whole)
-    return text.responded(answer, text_completion(said, head), whole)
+        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+    data, completion = await text.read_object(model_response), CollectingWriter()
+    OpenAITransform(completion, limits, head.id).transform_whole(data)
+    return text.json_response(model_response, text_completion(completion, head), data)

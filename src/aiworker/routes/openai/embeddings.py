@@ -2,20 +2,74 @@
 
 import json
 from collections.abc import Iterable
+from typing import Annotated, Literal, cast
+
+from pydantic import Discriminator, Field, Tag
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import parse_object
+from aiworker.http.body import Schema, parse_object
 from aiworker.http.messages import JsHandle, Response
 from aiworker.models import cl100k
 from aiworker.models.catalogue import Model
+from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_response import joined_response
 from aiworker.routes import embed
-from aiworker.routes.embed import EmbedRequest
+from aiworker.routes.embed import EmbedRequest, Text
 from aiworker.routes.openai import models
-from aiworker.routes.openai.embeddings_schema import EmbeddingsRequest
-from aiworker.routes.openai.fields import JSON_REPLY
+from aiworker.routes.openai.fields import JSON_REPLY, Ignored
 from aiworker.routing import MODEL_ERRORS, route
+
+MAX_TOKENS = 8_192
+"""Tokens of one text. Source: OpenAI's reference, as for the next."""
+MAX_INPUTS = 2_048
+"""Texts in one request."""
+
+Tokens = Annotated[list[int], Field(min_length=1, max_length=MAX_TOKENS, fail_fast=True)]
+"""One text as tokens of the encoding cl100k_base."""
+
+
+def _kind(value: object) -> str:
+    """Return the tag of an input. A list's first item decides, so that an error names the items that differ from it."""
+    if not isinstance(value, list):
+        return "str"
+    match next(iter(cast("list[object]", value)), None):
+        case int() | float():
+            return "list[int]"
+        case list():
+            return "list[list[int]]"
+        case _:
+            return "list[str]"
+
+
+Input = Annotated[
+    Annotated[Text, Tag("str")]
+    | Annotated[list[Text], Field(min_length=1, fail_fast=True), Tag("list[str]")]
+    | Annotated[Tokens, Tag("list[int]")]
+    | Annotated[list[Tokens], Field(min_length=1, max_length=MAX_INPUTS, fail_fast=True), Tag("list[list[int]]")],
+    Discriminator(_kind),
+]
+"""One text or many, each as text or as tokens."""
+
+
+class EmbeddingsRequest(Schema):
+    model: Annotated[str, Field(min_length=1)]
+    input: Input
+    encoding_format: Literal["float", "base64"] | None = None
+    """float if left out."""
+    dimensions: Annotated[int | None, Field(ge=1)] = None
+    """The model's own number of dimensions, the only value accepted."""
+    gateway: GatewayOptions | None = None
+    """This Worker's own parameter, as in `POST /embed`."""
+    user: Ignored = None
+
+    def by_field(self) -> dict[str, str | list[int]]:
+        """Return each text, or its tokens, under its field's name: `input`, or `input.3` in a list."""
+        match self.input:
+            case [str() | list(), *_] as many:
+                return {f"input.{number}": each for number, each in enumerate(many)}
+            case one:
+                return {"input": cast("str | list[int]", one)}
 
 
 @route(
@@ -34,18 +88,19 @@ async def openai_embeddings(context: Context, body: EmbeddingsRequest) -> Respon
     texts = await _texts(context, body)
     to_embed = parse_object(EmbedRequest, {"text": list(texts.values()), "gateway": body.gateway})
     try:
-        found, usage = await embed.embed_texts(context, to_embed, model)
+        batches, usage = await embed.embed_texts(context, to_embed, model)
     except ApiError as error:
-        raise _named(error, list(texts)) from None
+        raise _renamed(error, list(texts)) from None
     if body.encoding_format == "base64":
-        vectors = [vector for each in found for vector in await each.to_base64()]
-        content = _body(vectors, model, usage["prompt_tokens"], '"')
+        vectors = [vector for batch in batches for vector in await batch.to_base64()]
+        content = _content(vectors, model, usage["prompt_tokens"], '"')
     else:
-        content = _body((vector for each in found for vector in each.split()), model, usage["prompt_tokens"])
-    return joined_response([each.answer for each in found], content, usage["neurons"])
+        content = _content((vector for batch in batches for vector in batch.split()), model, usage["prompt_tokens"])
+    return joined_response([batch.answer for batch in batches], content, usage["neurons"])
 
 
 def _check(body: EmbeddingsRequest, model: Model) -> None:
+    """Raises ApiError `invalid_request` for dimensions that the model does not have."""
     if body.dimensions not in (None, model.dimensions):
         raise ApiError(
             "invalid_request",
@@ -70,8 +125,8 @@ async def _texts(context: Context, body: EmbeddingsRequest) -> dict[str, str]:
     return {field: each if isinstance(each, str) else table.decode(each) for field, each in inputs.items()}
 
 
-def _named(error: ApiError, fields: list[str]) -> ApiError:
-    """What `POST /embed` calls `text` is here `input`."""
+def _renamed(error: ApiError, fields: list[str]) -> ApiError:
+    """Return an error of `POST /embed` with this route's name of the field, `input` for `text`."""
     if error.param and error.param.startswith("text"):
         _, _, number = error.param.partition(".")
         error.param = fields[int(number)] if number else "input"
@@ -79,7 +134,11 @@ def _named(error: ApiError, fields: list[str]) -> ApiError:
     return error
 
 
-def _body(vectors: Iterable[JsHandle], model: Model, tokens: int, quote: str = "") -> list[str | JsHandle]:
+def _content(vectors: Iterable[JsHandle], model: Model, tokens: int, quote: str = "") -> list[str | JsHandle]:
+    """Return the parts of the response's body: JSON text around the vectors, which stay in JavaScript.
+
+    quote: put around each vector, which base64 needs.
+    """
     parts: list[str | JsHandle] = ['{"object":"list","data":[']
     for number, vector in enumerate(vectors):
         comma = "," if number else ""

@@ -1,7 +1,7 @@
-"""The requests of the routes under /v1, field by field as OpenAI's reference has them; docs/openai.md has the table.
+"""Types of fields for the requests under /v1, which have every field of OpenAI's reference; docs/openai.md lists them.
 
-What a model here cannot do and what would change the answer is refused. What only concerns OpenAI's own business
-(billing, storage, caching, abuse) is taken and has no effect.
+A field that no model here supports and that would change the result is refused (`Only`). A field that only concerns
+OpenAI's billing, storage, caching or abuse detection is accepted without effect (`Ignored`).
 """
 
 from collections.abc import Mapping
@@ -10,8 +10,8 @@ from typing import Annotated, Any
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from aiworker.http.body import JSON
-from aiworker.routing import EVENT_STREAM, EVENTS, Returns, Shape
+from aiworker.http.body import EVENT_STREAM, JSON
+from aiworker.routing import EVENTS, Returns, Shape
 
 TYPES: Mapping[type, str] = {
     str: "string",
@@ -21,18 +21,19 @@ TYPES: Mapping[type, str] = {
     dict: "object",
     type(None): "null",
 }
-"""As JSON Schema names them."""
+"""Python's types → their names in JSON Schema."""
 
 Ignored = Annotated[
     Any,
-    WithJsonSchema({"type": [*TYPES.values()], "description": "Taken, whatever it is, and without effect."}),
+    WithJsonSchema({"type": [*TYPES.values()], "description": "Accepted with any value, without effect."}),
 ]
 
 
 class Only:
-    """A field may only have these values, or none."""
+    """Annotation of a field that accepts only some values, or null."""
 
     def __init__(self, *values: Any, because: str = "") -> None:
+        """because: the reason, for the error's message."""
         self._values = values
         self._because = because
 

@@ -1,4 +1,4 @@
-"""`GET /v1/models` and `/v1/models/{id}`: the catalogue, and the names under which OpenAI's clients may ask for it."""
+"""`GET /v1/models` and `/v1/models/{id}`: the catalogue, and aliases for OpenAI's clients."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +11,7 @@ from aiworker.routes.openai.fields import JSON_REPLY
 from aiworker.routing import route
 
 CREATED = 0
-"""In place of the time, which Cloudflare does not say."""
+"""Time of a model's release, which Cloudflare does not publish."""
 
 
 @route(
@@ -29,24 +29,24 @@ async def openai_models(context: Context) -> Response:
 )  # fmt: skip
 async def openai_model(context: Context, model_id: str) -> Response:
     """Read one model or alias in OpenAI's form."""
-    found = next((each for each in _all(context) if each["id"] == model_id), None)
-    if found is None:
+    model = next((each for each in _all(context) if each["id"] == model_id), None)
+    if model is None:
         raise catalogue.unknown(model_id, catalogue.MODELS)
-    return json_response(found)
+    return json_response(model)
 
 
 def find(context: Context, name: str, task: Task) -> Model:
-    """The model of that id or alias. Raises ApiError as `catalogue.find` does."""
+    """Return the model of an id or an alias. Raises ApiError like `catalogue.find`."""
     return catalogue.find(context.settings.model_aliases.get(name, name), task)
 
 
 def _all(context: Context) -> Iterator[dict[str, Any]]:
     for alias, model_id in context.settings.model_aliases.items():
-        yield _shown(alias, model_id)
+        yield _entry(alias, model_id)
     for model_id in catalogue.MODELS:
-        yield _shown(model_id, model_id)
+        yield _entry(model_id, model_id)
 
 
-def _shown(name: str, model_id: str) -> dict[str, Any]:
-    # @cf/meta/llama-… is Meta's
+def _entry(name: str, model_id: str) -> dict[str, Any]:
+    # the maker is the second part of an id: @cf/meta/llama-…
     return {"id": name, "object": "model", "created": CREATED, "owned_by": model_id.split("/")[1]}

@@ -1,4 +1,4 @@
-"""`POST /v1/responses`. Nothing of a response is kept: each request brings its whole conversation."""
+"""`POST /v1/responses`. Responses are not stored: each request brings its whole conversation."""
 
 from aiworker.context import Context
 from aiworker.http.messages import Response
@@ -22,17 +22,17 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     Nothing is stored: each request brings its whole conversation. docs/openai.md describes what becomes of each
     parameter.
     """
-    answer, limits = await text.ask(context, body)
-    head = text.head(context, answer, "resp_")
-    writer = ResponsesWriter(_begun(body, head))
+    model_response, limits = await text.call_model(context, body)
+    head = text.head(context, model_response, "resp_")
+    writer = ResponsesWriter(_initial_response(body, head))
     if body.stream:
-        return await text.streamed(context, answer, OpenAITransform(writer, limits, head.id))
-    whole = await text.whole(answer)
-    OpenAITransform(writer, limits, head.id).transform_whole(whole)
-    return text.responded(answer, writer.response, whole)
+        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+    data = await text.read_object(model_response)
+    OpenAITransform(writer, limits, head.id).transform_whole(data)
+    return text.json_response(model_response, writer.response, data)
 
 
-def _begun(body: ResponsesRequest, head: Head) -> Json:
+def _initial_response(body: ResponsesRequest, head: Head) -> Json:
     return {
         "id": head.id,
         "object": "response",

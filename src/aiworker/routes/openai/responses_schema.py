@@ -12,11 +12,11 @@ from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSc
 from aiworker.routes.openai.chat_schema import Effort, Json
 from aiworker.routes.openai.fields import Ignored, Only
 
-NOTHING_KEPT = "nothing of a response is kept here: send the conversation in input"
+NOT_STORED = "responses are not stored here: send the conversation in input"
 
 
-class Given(Schema):
-    """A part of what a response may have answered before: whatever else it has is passed over."""
+class InputPart(Schema):
+    """Base of the parts of `input`, which may be those of an earlier response: unknown fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
 
@@ -24,7 +24,7 @@ class Given(Schema):
 # ---- input -------------------------------------------------------------------------------------------------------
 
 
-class InputText(Given):
+class InputText(InputPart):
     type: Literal["input_text", "output_text", "text"]
     text: Text
 
@@ -32,7 +32,7 @@ class InputText(Given):
         return {"type": "text", "text": self.text}
 
 
-class InputRefusal(Given):
+class InputRefusal(InputPart):
     type: Literal["refusal"]
     refusal: Text
 
@@ -40,14 +40,14 @@ class InputRefusal(Given):
         return {"type": "text", "text": self.refusal}
 
 
-class InputImage(Given):
+class InputImage(InputPart):
     type: Literal["input_image"]
     image_url: str
     detail: Literal["auto", "low", "high", "original"] | None = None
 
     @field_validator("image_url")
     @classmethod
-    def _has_the_image_in_it(cls, url: str) -> str:
+    def _check_data_uri(cls, url: str) -> str:
         return ImageUrl(url=url).url
 
     def to_chat(self) -> Json:
@@ -67,7 +67,7 @@ def _content(content: str | list[Any]) -> str | list[Json]:
     return "\n".join(part["text"] for part in parts)  # most native models take no parts
 
 
-class InputMessage(Given):
+class InputMessage(InputPart):
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
     content: Text | Parts
@@ -76,7 +76,7 @@ class InputMessage(Given):
         return {"role": "system" if self.role == "developer" else self.role, "content": _content(self.content)}
 
 
-class FunctionCall(Given):
+class FunctionCall(InputPart):
     type: Literal["function_call"]
     call_id: str
     name: Name
@@ -88,7 +88,7 @@ class FunctionCall(Given):
         return {"role": "assistant", "content": "", "tool_calls": [call]}
 
 
-class FunctionCallOutput(Given):
+class FunctionCallOutput(InputPart):
     type: Literal["function_call_output"]
     call_id: str
     output: Text | Parts
@@ -97,8 +97,8 @@ class FunctionCallOutput(Given):
         return {"role": "tool", "tool_call_id": self.call_id, "content": _content(self.output)}
 
 
-class Reasoning(Given):
-    """What a model has thought is not sent to it again."""
+class Reasoning(InputPart):
+    """A model's reasoning, which is not sent to it again."""
 
     type: Literal["reasoning"]
 
@@ -111,7 +111,7 @@ def _item(item: object) -> str:
     return f"item-{kind}"
 
 
-# the tags are names that errors leave out, as they do pydantic's own
+# errors leave out tags of this form, as they do the names that pydantic gives to the branches of a union
 Item = Annotated[
     Annotated[InputMessage, Tag("item-message")]
     | Annotated[FunctionCall, Tag("item-function_call")]
@@ -128,7 +128,7 @@ Item = Annotated[
 
 class FunctionTool(Schema):
     type: Literal["function"]
-    """The only one: this server searches no web and runs no code."""
+    """The only type: this Worker neither searches the web nor runs code."""
     name: Name
     description: str | None = None
     parameters: JsonSchema | None = None
@@ -136,8 +136,8 @@ class FunctionTool(Schema):
     defer_loading: Ignored = None
 
     def to_chat(self) -> Json:
-        given = self.model_dump(include={"name", "description", "parameters", "strict"}, exclude_none=True)
-        return {"type": "function", "function": given}
+        function = self.model_dump(include={"name", "description", "parameters", "strict"}, exclude_none=True)
+        return {"type": "function", "function": function}
 
 
 class ChosenFunction(Schema):
@@ -153,15 +153,15 @@ class TextFormat(Schema):
     strict: bool | None = None
 
     @model_validator(mode="after")
-    def _has_its_schema(self) -> "TextFormat":
+    def _check_schema(self) -> "TextFormat":
         if (self.type == "json_schema") != (self.schema_ is not None and self.name is not None):
             raise ValueError("name and schema are required for the type json_schema and not allowed for others")
         return self
 
     def to_chat(self) -> Json:
-        given = self.model_dump(by_alias=True, exclude_none=True)
-        kind = given.pop("type")
-        return {"type": kind, "json_schema": given} if given else {"type": kind}
+        envelope = self.model_dump(by_alias=True, exclude_none=True)
+        kind = envelope.pop("type")
+        return {"type": kind, "json_schema": envelope} if envelope else {"type": kind}
 
 
 class TextOptions(Schema):
@@ -191,11 +191,11 @@ class ResponsesRequest(Schema):
     metadata: dict[str, str] | None = None
     """Repeated in the response."""
     gateway: GatewayOptions | None = None
-    """Not OpenAI's, but as in `POST /chat`."""
+    """This Worker's own parameter, as in `POST /chat`."""
 
     background: Annotated[Any, Only(False)] = None
-    conversation: Annotated[Any, Only(because=NOTHING_KEPT)] = None
-    previous_response_id: Annotated[Any, Only(because=NOTHING_KEPT)] = None
+    conversation: Annotated[Any, Only(because=NOT_STORED)] = None
+    previous_response_id: Annotated[Any, Only(because=NOT_STORED)] = None
     prompt: Annotated[Any, Only(because="there are no stored prompts here")] = None
     max_tool_calls: Annotated[Any, Only(because="no tool is called here")] = None
     top_logprobs: Annotated[Any, Only(0)] = None
@@ -215,7 +215,7 @@ class ResponsesRequest(Schema):
     user: Ignored = None
 
     @model_validator(mode="after")
-    def _has_the_tool(self) -> "ResponsesRequest":
+    def _check_tools_and_input(self) -> "ResponsesRequest":
         if self.tool_choice not in (None, "auto", "none") and not self.tools:
             raise ValueError("tool_choice needs tools")
         if isinstance(self.input, list) and all(isinstance(each, Reasoning) for each in self.input):
@@ -227,9 +227,9 @@ class ResponsesRequest(Schema):
         return []
 
     def to_chat(self) -> ChatRequest:
-        """The same as a request to `POST /chat`."""
-        chosen = self.tool_choice
-        given: Json = {
+        """Return the equivalent request to `POST /chat`."""
+        choice = self.tool_choice
+        fields: Json = {
             "messages": list(self._messages()),
             "stream": bool(self.stream),
             "temperature": self.temperature,
@@ -238,12 +238,12 @@ class ResponsesRequest(Schema):
             "gateway": self.gateway,
         }
         if self.tools:
-            given["tools"] = [tool.to_chat() for tool in self.tools]
-            is_named = isinstance(chosen, ChosenFunction)
-            given["tool_choice"] = {"type": "function", "function": {"name": chosen.name}} if is_named else chosen
+            fields["tools"] = [tool.to_chat() for tool in self.tools]
+            is_named = isinstance(choice, ChosenFunction)
+            fields["tool_choice"] = {"type": "function", "function": {"name": choice.name}} if is_named else choice
         if self.text and self.text.format:
-            given["response_format"] = self.text.format.to_chat()
-        return parse_object(ChatRequest, given)
+            fields["response_format"] = self.text.format.to_chat()
+        return parse_object(ChatRequest, fields)
 
     def _messages(self) -> Iterator[Json]:
         if self.instructions:
@@ -253,7 +253,7 @@ class ResponsesRequest(Schema):
             return
         calls: list[Json] = []
         for item in self.input:
-            if isinstance(item, FunctionCall):  # those in a row are of one message
+            if isinstance(item, FunctionCall):  # consecutive calls belong to one message
                 calls += item.to_chat()["tool_calls"]
                 continue
             if calls:
@@ -265,6 +265,7 @@ class ResponsesRequest(Schema):
             yield {"role": "assistant", "content": "", "tool_calls": calls}
 
     def extra_inputs(self, model: Model) -> Json:
+        """Return inputs for models of OpenAI's dialect that `POST /chat` has no parameters for."""
         extra: Json = {}
         if model.dialect == "openai" and self.parallel_tool_calls is not None and self.tools:
             extra["parallel_tool_calls"] = self.parallel_tool_calls
@@ -273,7 +274,7 @@ class ResponsesRequest(Schema):
         return extra
 
     def repeated(self) -> Json:
-        """What a response says of its request."""
+        """Return the request's fields that the response repeats."""
         text = self.text and self.text.format
         return {
             "instructions": self.instructions,

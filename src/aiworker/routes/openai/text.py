@@ -1,27 +1,30 @@
-"""What the routes for text have in common: who answers, what it is sent, and its answer as a stream or as a whole."""
+"""Shared by the routes for text: the model call, and its response as a stream or as JSON in OpenAI's form."""
 
 import json
 import time
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from aiworker.auth import limits
 from aiworker.bindings import Inputs
 from aiworker.context import Context
-from aiworker.http.body import JSON
+from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
 from aiworker.models import guard
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import EVENT_STREAM, as_frames
+from aiworker.models.completion import as_frames
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse
+from aiworker.models.model_response import ModelResponse, add_cost
 from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_stream_error, error_frame
+from aiworker.models.selection import text_models
 from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
-from aiworker.routes.chat import models_for, priced
 from aiworker.routes.chat_schema import ChatRequest
-from aiworker.routes.openai.chat_schema import answer_tokens, prompt_tokens
+from aiworker.routes.openai.chat_schema import max_tokens, prompt_tokens
 
 
 class TextRequest(Protocol):
+    """A request of one of these routes."""
+
     @property
     def model(self) -> str: ...
 
@@ -33,74 +36,84 @@ class TextRequest(Protocol):
     def extra_inputs(self, model: Model) -> Json: ...
 
 
-async def ask(
+async def call_model(
     context: Context, body: TextRequest, check: Callable[[Model], None] | None = None
 ) -> tuple[ModelResponse, Limits]:
-    """Call the requested model; return its answer and the limits that it does not keep by itself.
+    """Call the requested model; return its response, and the limits that the model does not observe by itself.
 
-    check: raises ApiError for what that model does not take.
+    check: raises ApiError for parameters that the model does not take.
     """
-    chat = _named(context, body)
-    models = models_for(context, chat)
+    chat = _chat_request(context, body)
+    limits.check_prompt(context, chat.texts(), chat.input_field)
+    models = text_models(context, chat.model, chat.check)
     if check:
         check(models[0])
-    sent = {model.id: chat.model_copy(update={"max_tokens": answer_tokens(chat, model)}) for model in models}
+    requests = {model.id: chat.model_copy(update={"max_tokens": max_tokens(chat, model)}) for model in models}
     candidates = [
-        Candidate(model, Inputs({**sent[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
+        Candidate(model, Inputs({**requests[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
     ]
     await guard.check_input(context, chat.turn(), chat.gateway)
-    answer = await ModelCall(context, candidates, chat.gateway).run()
-    answer = await guard.screen_response(context, chat.turn(), answer, chat.gateway)
-    is_native = answer.model.dialect == "native"
-    return answer, Limits(
+    response = await ModelCall(context, candidates, chat.gateway).run()
+    response = await guard.screen_response(context, chat.turn(), response, chat.gateway)
+    is_native = response.model.dialect == "native"
+    return response, Limits(
         stop=body.stops if is_native else (),
-        max_tokens=sent[answer.model.id].max_tokens,
+        max_tokens=requests[response.model.id].max_tokens,
         is_single_call=is_native and getattr(body, "parallel_tool_calls", None) is False,
         prompt_tokens=prompt_tokens(chat),
     )
 
 
-def _named(context: Context, body: TextRequest) -> ChatRequest:
-    """With the model's id; without one for CHAT_MODEL by an alias, for which CHAT_FALLBACKS may answer."""
+def _chat_request(context: Context, body: TextRequest) -> ChatRequest:
+    """Return the equivalent request to `POST /chat`, with the model's id in place of an alias.
+
+    An alias of CHAT_MODEL becomes no model, so that CHAT_FALLBACKS may answer.
+    """
     model_id = context.settings.model_aliases.get(body.model, body.model)
     is_default = model_id != body.model and model_id == context.settings.models["CHAT_MODEL"]
     return body.to_chat().model_copy(update={"model": None if is_default else model_id})
 
 
-def head(context: Context, answer: ModelResponse, prefix: str) -> Head:
-    return Head(f"{prefix}{context.request_id.removeprefix('req_')}", int(time.time()), answer.model.id)
+def head(context: Context, response: ModelResponse, prefix: str) -> Head:
+    return Head(f"{prefix}{context.request_id.removeprefix('req_')}", int(time.time()), response.model.id)
 
 
-async def streamed(context: Context, answer: ModelResponse, translation: OpenAITransform) -> Response:
-    if answer.is_stream:
-        translation.on_usage = answer.record_usage
-        if answer.buffered is not None:
-            return answer.response((translation.transform(answer.buffered.encode()) + translation.finish()).decode())
-        return answer.response(context.streams.transform(answer.raw.body, translation))
+async def stream_response(context: Context, response: ModelResponse, transform: OpenAITransform) -> Response:
+    """Return the model's response as a stream in OpenAI's form."""
+    if response.is_stream:
+        transform.on_usage = response.record_usage
+        if response.buffered is not None:
+            return response.response((transform.transform(response.buffered.encode()) + transform.finish()).decode())
+        return response.response(context.streams.transform(response.raw.body, transform))
     # a model that ignores `stream`, or JSON mode of a native one
-    said = await whole(answer)
-    content = translation.transform("".join(as_frames(said)).encode())
-    return priced(answer.response(content.decode(), EVENT_STREAM), answer, said)
+    data = await read_object(response)
+    content = transform.transform("".join(as_frames(data)).encode())
+    return _with_cost(response.response(content.decode(), EVENT_STREAM), response, data)
 
 
-async def untouched(context: Context, answer: ModelResponse) -> Response:
-    """The stream of a model that speaks OpenAI's dialect."""
+async def unchanged_stream(context: Context, response: ModelResponse) -> Response:
+    """Return the stream of a model of OpenAI's dialect as it is."""
 
     def failed(reason: str) -> str:
-        # what came before may end in the middle of a frame
+        # the stream may break off in the middle of a frame
         return "\n\n" + error_frame(broken_stream_error(reason)).decode()
 
-    return answer.response(await pipe_answer(context.streams, AnswerEpilogue(answer, failed)))
+    return response.response(await pipe_answer(context.streams, AnswerEpilogue(response, failed)))
 
 
-async def whole(answer: ModelResponse) -> Json:
-    """Raises ApiError `upstream_error` for an answer that is no JSON object."""
-    found: Any = await answer.json()
-    if not isinstance(found, dict):
+async def read_object(response: ModelResponse) -> Json:
+    """Return the model's whole completion. Raises ApiError `upstream_error` if it is not a JSON object."""
+    data: Any = await response.json()
+    if not isinstance(data, dict):
         raise broken_stream_error("it is no object")
-    return cast("Json", found)
+    return cast("Json", data)
 
 
-def responded(answer: ModelResponse, body: Json, whole: Json) -> Response:
+def json_response(response: ModelResponse, body: Json, data: Json) -> Response:
+    """Return a body in OpenAI's form, with the cost of the model's whole completion `data`."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return priced(answer.response(text, JSON), answer, whole)
+    return _with_cost(response.response(text, JSON), response, data)
+
+
+def _with_cost(response: Response, model_response: ModelResponse, data: Json) -> Response:
+    return add_cost(response, model_response.record_usage(data.get("usage") or {}))
