@@ -3,9 +3,8 @@
 import pytest
 
 from aiworker.models import catalogue
-from aiworker.models.completion import Completion, as_frames, frame_data
+from aiworker.models.completion import Completion, as_frames, frame_data, read_completion
 from aiworker.models.openai_stream import ChatWriter, Head, Limits, OpenAITransform
-from aiworker.models.stream_epilogue import read_completion
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])

@@ -19,11 +19,10 @@ from aiworker.errors import ApiError
 from aiworker.http import media
 from aiworker.http.body import Schema, parse_form, parse_json, parse_object, parse_query
 from aiworker.models import transcript, wav
-from aiworker.models.completion import Completion, Frames, frame_data
+from aiworker.models.completion import Completion, Frames, frame_data, read_completion
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.openai_stream import ChatWriter, CompletionWriter, Head, Limits, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
-from aiworker.models.stream_epilogue import read_completion
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.documents_schema import DocumentForm, DocumentRequest, ListQuery
 from aiworker.routes.embed import EmbedRequest, RerankRequest

@@ -142,3 +142,15 @@ def as_frames(whole: dict[str, Any]) -> Iterator[str]:
         response = text if isinstance(text, str) or text is None else json.dumps(text, ensure_ascii=False)
         yield frame({**whole, "response": response})
     yield frame(DONE)
+
+
+def read_completion(body: bytes, filter_text: str = "") -> Completion:
+    """Return the completion of a stream, or of its end; an incomplete first frame is skipped.
+
+    filter_text: frames without this text are skipped.
+    """
+    completion = Completion()
+    for block in Frames().feed(body):
+        if filter_text in block:
+            completion.add(frame_data(block) or {})
+    return completion

@@ -18,12 +18,11 @@ from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, token_counts
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion
+from aiworker.models.completion import DONE, Completion, read_completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
 from aiworker.models.openai_stream import broken_stream_error
-from aiworker.models.stream_epilogue import read_completion
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",

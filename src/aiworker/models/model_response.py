@@ -1,19 +1,20 @@
 """The response of a model that has begun to answer, and the response that the client gets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pydantic_core import from_json
 
 from aiworker.auth.budget import BudgetReservation
-from aiworker.bindings import UpstreamResponse
+from aiworker.bindings import Streams, UpstreamResponse
 from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
+from aiworker.models.completion import DONE, Completion, read_completion
 
 FORWARDED_HEADERS: Mapping[str, str] = {
     "cf-ai-req-id": "x-ai-request-id",
@@ -23,6 +24,9 @@ FORWARDED_HEADERS: Mapping[str, str] = {
 }
 """Header of the model's response → header of the client's. They are read from the response: the binding object, which
 has some of them too, is shared by all requests."""
+
+TAIL = 16_384
+"""Bytes at the end of a stream that are enough to find the frame with `usage`."""
 
 
 @dataclass(frozen=True)
@@ -118,3 +122,49 @@ def joined_response(
     joined = {name: ", ".join(values) for name, values in headers.items()}
     response = Response(body, 200, {"content-type": JSON, "cache-control": "no-store", **joined})
     return add_cost(response, neurons)
+
+
+# ---- streams ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ResponseEpilogue:
+    """aiworker.bindings.StreamEpilogue: the end of a model's stream that goes to its client unread."""
+
+    response: ModelResponse
+    format_failure: Callable[[str], str]
+    """Returns the end of a stream that has broken off, from the reason."""
+    on_complete: Callable[[Completion], Awaitable[None]] | None = None
+    """Called with a completion that is whole; may raise ApiError."""
+
+    @property
+    def tail_size(self) -> int | None:
+        return None if self.on_complete else TAIL
+
+    async def finish(self, body: bytes) -> str:
+        # `[DONE]` ends a stream in either dialect: without it, the completion is incomplete
+        if not body.rstrip().endswith(DONE.encode()):
+            return self.format_failure("it ended early")
+        completion = read_completion(body) if self.on_complete else read_completion(body, '"usage"')
+        self.response.record_usage(completion.usage)
+        if self.on_complete:
+            try:
+                await self.on_complete(completion)
+            except ApiError as error:
+                return self.format_failure(error.message)
+        return ""
+
+    def fail(self, reason: str) -> str:
+        return self.format_failure(reason)
+
+
+async def pipe_response(streams: Streams, epilogue: ResponseEpilogue, prefix: str = "") -> str | JsHandle:
+    """Return a response's body: the prefix, the model's own stream, and the epilogue.
+
+    It is a stream, or a text if the model's response is buffered.
+    """
+    response = epilogue.response
+    if response.buffered is None:
+        # from one JavaScript stream to the other; if the client disconnects, the model is cancelled
+        return streams.pipe(response.raw.body, epilogue, prefix)
+    return prefix + response.buffered + await epilogue.finish(response.buffered.encode())

@@ -21,9 +21,8 @@ from aiworker.models import guard, token_counts, tool_loop
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, add_cost
+from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
-from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
@@ -89,8 +88,8 @@ async def _streamed(
         if conversation:
             await conversation.append([*body.turn(), completion.message()])
 
-    end = AnswerEpilogue(model_response, failure_formatter(context.request_id), store if conversation else None)
-    return model_response.response(await pipe_answer(context.streams, end))
+    end = ResponseEpilogue(model_response, failure_formatter(context.request_id), store if conversation else None)
+    return model_response.response(await pipe_response(context.streams, end))
 
 
 async def _with_tools(

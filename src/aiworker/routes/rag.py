@@ -13,9 +13,8 @@ from aiworker.models import catalogue, guard, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, Completion, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, add_cost
+from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
-from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import Prompt
@@ -158,8 +157,8 @@ async def _streamed(context: Context, model_response: ModelResponse, sources: st
         data = await model_response.object()
         response = model_response.response(sources + "".join(as_frames(data)), EVENT_STREAM)
         return add_cost(response, model_response.record_usage(data.get("usage") or {}))
-    end = AnswerEpilogue(model_response, failure_formatter(context.request_id))
-    return model_response.response(await pipe_answer(context.streams, end, prefix=sources))
+    end = ResponseEpilogue(model_response, failure_formatter(context.request_id))
+    return model_response.response(await pipe_response(context.streams, end, prefix=sources))
 
 
 async def _json_response(model_response: ModelResponse, sources: list[dict[str, Any]]) -> Response:

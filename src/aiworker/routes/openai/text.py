@@ -14,10 +14,9 @@ from aiworker.models import guard
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import as_frames
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, add_cost
+from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_stream_error, error_frame
 from aiworker.models.selection import text_models
-from aiworker.models.stream_epilogue import AnswerEpilogue, pipe_answer
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import max_tokens, prompt_tokens
 
@@ -98,7 +97,7 @@ async def unchanged_stream(context: Context, response: ModelResponse) -> Respons
         # the stream may break off in the middle of a frame
         return "\n\n" + error_frame(broken_stream_error(reason)).decode()
 
-    return response.response(await pipe_answer(context.streams, AnswerEpilogue(response, failed)))
+    return response.response(await pipe_response(context.streams, ResponseEpilogue(response, failed)))
 
 
 async def read_object(response: ModelResponse) -> Json:
