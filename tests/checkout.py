@@ -7,7 +7,7 @@ from pathlib import Path
 from tools import ROOT
 
 INSTALLED = (".venv", "node_modules", ".aiworker")
-"""What is installed: folders of its own in a copy, whose folders are links to the checkout's."""
+"""Installed folders: in a copy they are folders of its own, whose entries link to those of the checkout."""
 
 
 def copy_checkout(folder: Path) -> None:

@@ -71,8 +71,8 @@ def test_tools_are_bound_and_called(chat: ChatOpenAI) -> None:
 @pytest.mark.parametrize("method", ["json_schema", "function_calling"])
 def test_structured_output(chat: ChatOpenAI, method: Any) -> None:
     client: Any = chat
-    asked = client.with_structured_output(Person, method=method)
-    assert asked.invoke("The person Ann is 30 years of age.") == Person(name="Ann", age=30)
+    structured = client.with_structured_output(Person, method=method)
+    assert structured.invoke("The person Ann is 30 years of age.") == Person(name="Ann", age=30)
 
 
 def test_a_stream_that_is_cut_raises(chat: ChatOpenAI, simulator: Simulator) -> None:
@@ -91,13 +91,13 @@ def tokens_made_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize("model", ["text-embedding-3-small", "@cf/baai/bge-m3"])
 def test_embeddings_of_tokens_are_those_of_texts(base_url: str, model: str) -> None:
     texts = ["one river of ice", "Die Straße führt über die Brücke. 👋🏽"]
-    given: Any = {"model": model, "base_url": f"{base_url}/v1", "api_key": "unused"}
-    of_tokens = OpenAIEmbeddings(**given)
-    of_texts = OpenAIEmbeddings(**given, check_embedding_ctx_length=False)
-    found = of_tokens.embed_documents(texts)
-    assert [len(each) for each in found] == [1024, 1024]
-    assert found == of_texts.embed_documents(texts)
-    assert of_tokens.embed_query(texts[1]) == found[1]
+    options: Any = {"model": model, "base_url": f"{base_url}/v1", "api_key": "unused"}
+    of_tokens = OpenAIEmbeddings(**options)
+    of_texts = OpenAIEmbeddings(**options, check_embedding_ctx_length=False)
+    vectors = of_tokens.embed_documents(texts)
+    assert [len(each) for each in vectors] == [1024, 1024]
+    assert vectors == of_texts.embed_documents(texts)
+    assert of_tokens.embed_query(texts[1]) == vectors[1]
 
 
 @pytest.mark.usefixtures("tokens_made_offline")

@@ -47,14 +47,14 @@ def test_a_system_prompt_and_a_conversation(folder: Path) -> None:
 
 def test_a_tool(folder: Path) -> None:
     function = 'def get_weather(city: str) -> str:\n    "The weather of a city."\n    return f"23 degrees in {city}"'
-    said = llm(folder, "-m", "worker", "--functions", function, 'What is the weather in "Paris"?')
-    assert "23 degrees in Paris" in said
+    output = llm(folder, "-m", "worker", "--functions", function, 'What is the weather in "Paris"?')
+    assert "23 degrees in Paris" in output
 
 
 def test_a_schema(folder: Path) -> None:
-    said = llm(folder, "-m", "worker", "--schema", "name, age int", "Ann is 30 years old.")
-    assert '"Ann"' in said
-    assert "30" in said
+    output = llm(folder, "-m", "worker", "--schema", "name, age int", "Ann is 30 years old.")
+    assert '"Ann"' in output
+    assert "30" in output
 
 
 def test_an_unknown_model_is_an_error_with_its_name(folder: Path, base_url: str) -> None:

@@ -45,7 +45,7 @@ def text_of(chunks: list[ChatCompletionChunk]) -> str:
 
 
 def sent(simulator: Simulator) -> dict[str, Any]:
-    """What the model was sent last."""
+    """Inputs of the last model call."""
     return simulator.requests(operation="run")[-1]["inputs"]
 
 
@@ -100,13 +100,13 @@ def test_a_stop_sequence_ends_the_answer(openai: OpenAI, model: str) -> None:
 
 def test_an_answer_that_is_cut_at_its_limit_says_so(openai: OpenAI, model: str) -> None:
     for limit in ("max_tokens", "max_completion_tokens"):
-        given: Any = {limit: 30}
+        options: Any = {limit: 30}
         create: Any = openai.chat.completions.create
-        answer: ChatCompletion = create(model=model, messages=HELLO, **given)
+        answer: ChatCompletion = create(model=model, messages=HELLO, **options)
         assert answer.choices[0].finish_reason == "length"
         assert answer.usage
         assert answer.usage.completion_tokens == 30
-        chunks = list(openai.chat.completions.create(model=model, messages=HELLO, stream=True, **given))
+        chunks = list(openai.chat.completions.create(model=model, messages=HELLO, stream=True, **options))
         assert [each.choices[0].finish_reason for each in chunks if each.choices][-1] == "length"
 
 
@@ -120,11 +120,11 @@ def test_without_a_limit_no_narrow_one_of_the_model_cuts_the_answer(openai: Open
 @pytest.mark.parametrize(("seed", "expected"), [(7, 7), (0, 1), (-1, 9_999_999_999), (10**12, None)])
 def test_any_whole_number_is_a_seed(openai: OpenAI, simulator: Simulator, seed: int, expected: int | None) -> None:
     openai.chat.completions.create(model=NATIVE, messages=HELLO, seed=seed)
-    found = sent(simulator)["seed"]
-    assert found == expected if expected else 1 <= found <= 9_999_999_999
+    forwarded = sent(simulator)["seed"]
+    assert forwarded == expected if expected else 1 <= forwarded <= 9_999_999_999
 
 
-def test_what_reasons_says_what_it_has_thought(openai: OpenAI) -> None:
+def test_a_reasoning_model_returns_its_reasoning(openai: OpenAI) -> None:
     message: Any = (
         openai.chat.completions.create(model=OPENAI, messages=HELLO, reasoning_effort="low").choices[0].message
     )
@@ -164,7 +164,7 @@ def test_an_image_is_seen(openai: OpenAI) -> None:
     assert re.search(r"\b8\D{1,3}8\b", answer.choices[0].message.content or "")
 
 
-def test_what_only_concerns_openai_is_taken_and_changes_nothing(openai: OpenAI, simulator: Simulator) -> None:
+def test_parameters_of_openai_alone_are_accepted_and_ignored(openai: OpenAI, simulator: Simulator) -> None:
     ignored: Any = {
         "store": True, "user": "u", "metadata": {"a": "b"}, "service_tier": "auto", "prompt_cache_key": "k",
         "safety_identifier": "s", "verbosity": "low", "n": 1, "modalities": ["text"], "logprobs": False,
@@ -221,26 +221,26 @@ def test_ids_of_calls_differ_from_one_answer_to_the_next(openai: OpenAI) -> None
     [("none", False), ("required", True), ({"type": "function", "function": {"name": "get_weather"}}, True)],
 )
 def test_tool_choice_is_kept_to(openai: OpenAI, model: str, choice: Any, calls: bool) -> None:
-    said: list[Any] = [{"role": "user", "content": "Hello there, weather"}]
-    answer = openai.chat.completions.create(model=model, messages=said, tools=[TOOL], tool_choice=choice)
+    messages: list[Any] = [{"role": "user", "content": "Hello there, weather"}]
+    answer = openai.chat.completions.create(model=model, messages=messages, tools=[TOOL], tool_choice=choice)
     assert bool(answer.choices[0].message.tool_calls) is calls
 
 
 def test_the_older_functions_answer_in_their_own_form(openai: OpenAI, model: str) -> None:
     function = {name: value for name, value in WEATHER.items() if name != "strict"}
-    given: Any = {"model": model, "messages": PARIS, "functions": [function], "function_call": "auto"}
+    options: Any = {"model": model, "messages": PARIS, "functions": [function], "function_call": "auto"}
     create: Any = openai.chat.completions.create
-    answer: ChatCompletion = create(**given)
+    answer: ChatCompletion = create(**options)
     assert answer.choices[0].finish_reason == "function_call"
     called = answer.choices[0].message.function_call
     assert called
     assert json.loads(called.arguments) == {"city": "Paris"}
-    chunks: list[ChatCompletionChunk] = list(openai.chat.completions.create(**given, stream=True))
+    chunks: list[ChatCompletionChunk] = list(openai.chat.completions.create(**options, stream=True))
     pieces = [chunk.choices[0].delta.function_call for chunk in chunks if chunk.choices]
     assert "".join(piece.arguments or "" for piece in pieces if piece) == called.arguments
     spoken = {"role": "assistant", "content": None, "function_call": called.model_dump()}
     result = {"role": "function", "name": "get_weather", "content": "23 degrees"}
-    again: ChatCompletion = create(**given | {"messages": [*PARIS, spoken, result]})
+    again: ChatCompletion = create(**options | {"messages": [*PARIS, spoken, result]})
     assert "23 degrees" in (again.choices[0].message.content or "")
 
 
@@ -248,10 +248,10 @@ def test_the_older_functions_answer_in_their_own_form(openai: OpenAI, model: str
 
 
 def test_parse_gives_an_instance(openai: OpenAI, model: str) -> None:
-    said: list[Any] = [{"role": "user", "content": "Ann is 30 years old."}]
-    answer = openai.chat.completions.parse(model=model, messages=said, response_format=Person)
+    messages: list[Any] = [{"role": "user", "content": "Ann is 30 years old."}]
+    answer = openai.chat.completions.parse(model=model, messages=messages, response_format=Person)
     assert answer.choices[0].message.parsed == Person(name="Ann", age=30)
-    with openai.chat.completions.stream(model=model, messages=said, response_format=Person) as stream:
+    with openai.chat.completions.stream(model=model, messages=messages, response_format=Person) as stream:
         assert stream.get_final_completion().choices[0].message.parsed == Person(name="Ann", age=30)
 
 
@@ -262,10 +262,10 @@ def test_json_mode_answers_json(openai: OpenAI, model: str) -> None:
 
 def test_a_native_model_gets_the_bare_schema(openai: OpenAI, simulator: Simulator) -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-    given: Any = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}}
-    openai.chat.completions.create(model=NATIVE, messages=HELLO, response_format=given)
+    response_format: Any = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema, "strict": True}}
+    openai.chat.completions.create(model=NATIVE, messages=HELLO, response_format=response_format)
     assert sent(simulator)["response_format"] == {"type": "json_schema", "json_schema": schema}
-    openai.chat.completions.create(model=OPENAI, messages=HELLO, response_format=given)
+    openai.chat.completions.create(model=OPENAI, messages=HELLO, response_format=response_format)
     assert sent(simulator)["response_format"]["json_schema"]["name"] == "place"
 
 
@@ -316,8 +316,8 @@ def test_a_response_that_is_cut_is_incomplete(openai: OpenAI, model: str) -> Non
 
 
 def test_a_response_parses(openai: OpenAI, model: str) -> None:
-    said = "Ann is 30 years old."
-    assert openai.responses.parse(model=model, input=said, text_format=Person).output_parsed == Person(
+    text = "Ann is 30 years old."
+    assert openai.responses.parse(model=model, input=text, text_format=Person).output_parsed == Person(
         name="Ann", age=30
     )
 
@@ -332,7 +332,7 @@ def test_the_client_s_own_tool_runner(openai: OpenAI, model: str, stream: bool) 
     assert "sunny in Paris" in runner.run(openai, question, stream=stream).output_text
 
 
-def test_what_was_answered_goes_back_as_input(openai: OpenAI, model: str) -> None:
+def test_an_answer_s_output_is_accepted_as_input(openai: OpenAI, model: str) -> None:
     first = openai.responses.create(model=model, input=BOTH, tools=[RESPONSES_TOOL])
     calls = [item for item in first.output if item.type == "function_call"]
     assert len(calls) == 2
@@ -380,9 +380,9 @@ BAD_CHAT: list[tuple[dict[str, Any], str | None]] = [
 def test_bad_input_is_a_bad_request_that_names_the_field(
     openai: OpenAI, change: dict[str, Any], param: str | None
 ) -> None:
-    given: dict[str, Any] = {"model": NATIVE, "messages": HELLO, **change}
+    options: dict[str, Any] = {"model": NATIVE, "messages": HELLO, **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.chat.completions.create(**given)
+        openai.chat.completions.create(**options)
     assert caught.value.param == param
     assert caught.value.type == "invalid_request_error"
     assert openai.chat.completions.create(model=NATIVE, messages=HELLO).choices
@@ -406,9 +406,9 @@ BAD_RESPONSES: list[tuple[dict[str, Any], str | None]] = [
 def test_a_bad_request_for_a_response_names_the_field(
     openai: OpenAI, change: dict[str, Any], param: str | None
 ) -> None:
-    given: dict[str, Any] = {"model": NATIVE, "input": "Hi", **change}
+    options: dict[str, Any] = {"model": NATIVE, "input": "Hi", **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.responses.create(**given)
+        openai.responses.create(**options)
     assert caught.value.param == param
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong is an exception of `openai`'s own, and is tried again where that may help."""
+"""Failures raise `openai`'s own exceptions, and are retried where that may help."""
 
 from typing import Any
 
@@ -202,8 +202,8 @@ def test_many_streams_at_once_do_not_mix(base_url: str) -> None:
         async with sdk.AsyncOpenAI(base_url=f"{base_url}/v1", api_key="unused", max_retries=0) as client:
             return await asyncio.gather(*(one(client, number) for number in range(20)))
 
-    said = asyncio.run(all_of_them())
-    assert [f"This is number {number}." in text for number, text in enumerate(said)] == [True] * 20
+    outcomes = asyncio.run(all_of_them())
+    assert [f"This is number {number}." in text for number, text in enumerate(outcomes)] == [True] * 20
 
 
 def test_headers_of_the_call_are_there(openai: OpenAI, model: str) -> None:
@@ -216,14 +216,14 @@ def test_headers_of_the_call_are_there(openai: OpenAI, model: str) -> None:
 
 
 def test_a_page_may_send_what_openai_s_client_sends(client: httpx.Client) -> None:
-    asked = "authorization, content-type, x-stainless-lang, x-stainless-retry-count, x-stainless-timeout"
+    requested = "authorization, content-type, x-stainless-lang, x-stainless-retry-count, x-stainless-timeout"
     response = client.options(
         "/v1/chat/completions",
         headers={
             "origin": "http://localhost:5173",
             "access-control-request-method": "POST",
-            "access-control-request-headers": asked,
+            "access-control-request-headers": requested,
         },
     )
     assert response.status_code == 204
-    assert set(asked.split(", ")) <= set(response.headers["access-control-allow-headers"].split(", "))
+    assert set(requested.split(", ")) <= set(response.headers["access-control-allow-headers"].split(", "))

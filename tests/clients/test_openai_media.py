@@ -47,11 +47,11 @@ def test_base64_is_little_endian_float32(client: httpx.Client) -> None:
 async def test_more_texts_than_one_call_takes(async_openai: AsyncOpenAI, simulator: Simulator) -> None:
     calls = NewCalls(simulator)
     texts = [f"text number {number}" for number in range(205)]
-    found = await async_openai.embeddings.create(model=BGE, input=texts)
-    assert len(found.data) == 205
+    embeddings = await async_openai.embeddings.create(model=BGE, input=texts)
+    assert len(embeddings.data) == 205
     assert len(calls.of(operation="run")) == 3
     last = await async_openai.embeddings.create(model=BGE, input=texts[-1])
-    assert found.data[-1].embedding == last.data[0].embedding
+    assert embeddings.data[-1].embedding == last.data[0].embedding
 
 
 @pytest.mark.parametrize(
@@ -69,9 +69,9 @@ async def test_more_texts_than_one_call_takes(async_openai: AsyncOpenAI, simulat
     ],
 )
 def test_bad_input_for_embeddings(openai: OpenAI, change: dict[str, Any], param: str) -> None:
-    given: dict[str, Any] = {"model": BGE, "input": "x", **change}
+    options: dict[str, Any] = {"model": BGE, "input": "x", **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.embeddings.create(**given)
+        openai.embeddings.create(**options)
     assert caught.value.param == param
     assert "text must" not in caught.value.message
     assert openai.embeddings.create(model=BGE, input="x", dimensions=768).data
@@ -124,9 +124,9 @@ async def test_an_image_of_a_size(async_openai: AsyncOpenAI, simulator: Simulato
     ],
 )
 def test_bad_input_for_images(openai: OpenAI, change: dict[str, Any], param: str) -> None:
-    given: dict[str, Any] = {"prompt": "x", **change}
+    options: dict[str, Any] = {"prompt": "x", **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.images.generate(**given)
+        openai.images.generate(**options)
     assert caught.value.param == param
 
 
@@ -191,9 +191,9 @@ async def test_speech_is_streamed_to_the_asynchronous_client(async_openai: Async
     ],
 )
 def test_bad_input_for_speech(openai: OpenAI, change: dict[str, Any], param: str) -> None:
-    given: dict[str, Any] = {"model": "tts-1", "voice": "alloy", "input": TEXT, **change}
+    options: dict[str, Any] = {"model": "tts-1", "voice": "alloy", "input": TEXT, **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.audio.speech.create(**given)
+        openai.audio.speech.create(**options)
     assert caught.value.param == param
     assert "text must" not in caught.value.message
 
@@ -243,9 +243,9 @@ async def test_words_with_their_times(async_openai: AsyncOpenAI, recording: byte
     ],
 )
 def test_bad_input_for_transcripts(openai: OpenAI, recording: bytes, change: dict[str, Any], param: str) -> None:
-    given: dict[str, Any] = {"model": "whisper-1", "file": ("a.wav", recording), **change}
+    options: dict[str, Any] = {"model": "whisper-1", "file": ("a.wav", recording), **change}
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.audio.transcriptions.create(**given)
+        openai.audio.transcriptions.create(**options)
     assert caught.value.param == param
 
 
@@ -257,8 +257,8 @@ def test_every_model_that_is_listed_can_be_retrieved(openai: OpenAI, client: htt
     assert {"gpt-4o-mini", "text-embedding-3-small", "whisper-1", BGE} <= set(listed)
     assert {model["id"] for model in client.get("/models").json()["models"]} <= set(listed)
     for name in ("gpt-4o-mini", BGE):
-        found = openai.models.retrieve(name)
-        assert (found.id, found.object) == (name, "model")
+        retrieved = openai.models.retrieve(name)
+        assert (retrieved.id, retrieved.object) == (name, "model")
     assert openai.models.retrieve("whisper-1").owned_by == "openai"
     assert client.get(f"/v1/models/{BGE}").json()["owned_by"] == "baai"  # unescaped, as people type it
 

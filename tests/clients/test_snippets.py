@@ -14,7 +14,7 @@ from tools import ROOT
 
 EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/clients.md").read_text(), re.DOTALL | re.MULTILINE)
 EXPECTED = ["Worker?", "Worker?", "name='Ann' age=30\n2 vectors of 1024\nhttp", "Worker?", "Worker?", "1024", "Worker?"]
-"""What each of them prints, in their order."""
+"""Text that each example prints, in the order of the examples."""
 
 
 def test_all_examples_are_here() -> None:

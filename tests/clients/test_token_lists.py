@@ -75,13 +75,13 @@ NO_TOKENS: list[tuple[Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "param"), NO_TOKENS)
-def test_what_is_no_list_of_tokens_is_a_bad_request_that_names_it(
-    openai: OpenAI, simulator: Simulator, given: Any, param: str
+@pytest.mark.parametrize(("value", "param"), NO_TOKENS)
+def test_an_invalid_list_of_tokens_is_refused_and_named(
+    openai: OpenAI, simulator: Simulator, value: Any, param: str
 ) -> None:
     calls = NewCalls(simulator)
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.embeddings.create(model=BGE, input=given)
+        openai.embeddings.create(model=BGE, input=value)
     assert caught.value.param == param
     assert caught.value.message.count(param)
     assert caught.value.type == "invalid_request_error"
@@ -89,11 +89,11 @@ def test_what_is_no_list_of_tokens_is_a_bad_request_that_names_it(
     assert openai.embeddings.create(model=BGE, input=TOKENS[0]).data
 
 
-@pytest.mark.parametrize(("given", "param"), [([WORD] * 8_193, "input"), ([[WORD], [WORD] * 8_193], "input.1")])
-def test_more_tokens_than_a_text_may_have(openai: OpenAI, simulator: Simulator, given: Any, param: str) -> None:
+@pytest.mark.parametrize(("value", "param"), [([WORD] * 8_193, "input"), ([[WORD], [WORD] * 8_193], "input.1")])
+def test_more_tokens_than_a_text_may_have(openai: OpenAI, simulator: Simulator, value: Any, param: str) -> None:
     calls = NewCalls(simulator)
     with pytest.raises(sdk.BadRequestError) as caught:
-        openai.embeddings.create(model=LONG, input=given)
+        openai.embeddings.create(model=LONG, input=value)
     assert caught.value.param == param
     assert "at most 8192 items" in caught.value.message
     assert not calls.of(operation="run")

@@ -27,7 +27,7 @@ class Default(WorkerEntrypoint):
         return Response.json({"text": told.TEXT, "traceback": shown, "source": inspect.getsource(told.fail)})
 """
 
-TOLD = """
+SOURCE = """
 TEXT = "{text}"
 
 def fail():
@@ -52,10 +52,10 @@ def test_a_later_start_takes_byte_code_and_an_edit_never_does(tmp_path: Path) ->
         '{"name": "compiled", "main": "src/entry.py", "compatibility_date": "2026-11-01"}'
     )
     (sources / "entry.py").write_text(ENTRY)
-    told, modules, unique = sources / "told.py", compiled_modules(), uuid4().hex
-    planted = TOLD.format(text=f"byte-code {unique}").encode()
-    told.write_text(TOLD.format(text=f"source {unique}"))
-    source = told.read_bytes()
+    module, modules, unique = sources / "told.py", compiled_modules(), uuid4().hex
+    planted = SOURCE.format(text=f"byte-code {unique}").encode()
+    module.write_text(SOURCE.format(text=f"source {unique}"))
+    source = module.read_bytes()
     (sources / "planted.py").write_bytes(planted)
 
     def get(server: DevServer) -> dict[str, str]:
@@ -74,20 +74,20 @@ def test_a_later_start_takes_byte_code_and_an_edit_never_does(tmp_path: Path) ->
         assert 'File "/session/metadata/told.py", line 5, in fail\n    raise ValueError(TEXT)' in seen["traceback"]
         assert seen["source"].endswith("    raise ValueError(TEXT)  # a comment\n")
         with server.reload():
-            told.write_text(TOLD.format(text=f"edited {unique}"))
+            module.write_text(SOURCE.format(text=f"edited {unique}"))
         assert get(server)["text"] == f"edited {unique}"
         with server.reload():
-            told.rename(sources / "renamed.py")
+            module.rename(sources / "renamed.py")
         seen = get(server)
         assert seen["text"] == f"edited {unique}"
         assert 'File "/session/metadata/renamed.py", line 5' in seen["traceback"]
         with server.reload():
-            told.write_bytes(source + b"(")
+            module.write_bytes(source + b"(")
         broken = httpx.get(server.url, timeout=60, verify=TLS)
         assert broken.status_code == 500
         assert 'File "/session/metadata/told.py", line 6' in broken.text
         assert "SyntaxError" in broken.text
         with server.reload():
-            told.write_bytes(planted)
+            module.write_bytes(planted)
         assert get(server)["text"] == f"byte-code {unique}"
     modules.file("told.py", source).unlink()

@@ -27,13 +27,13 @@ def descendants(pid: int) -> set[int]:
     for line in listing.splitlines():
         child, parent = map(int, line.split())
         children.setdefault(parent, []).append(child)
-    found: set[int] = set()
+    inodes: set[int] = set()
     to_visit = [pid]
     while to_visit:
         for child in children.get(to_visit.pop(), []):
-            found.add(child)
+            inodes.add(child)
             to_visit.append(child)
-    return found
+    return inodes
 
 
 def is_alive(pid: int) -> bool:
@@ -275,8 +275,8 @@ def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) 
         "class Default(WorkerEntrypoint):\n"
         "    async def fetch(self, request): return Response.json({n: str(getattr(self.env, n)) for n in NAMES})\n"
     )
-    given = ["--var=TOKEN_SECRET=s3cret$x", f"--var=ODD={ODD}", "--var=EMPTY="]
-    server = DevServer.start("--project", tmp_path, *given)
+    options = ["--var=TOKEN_SECRET=s3cret$x", f"--var=ODD={ODD}", "--var=EMPTY="]
+    server = DevServer.start("--project", tmp_path, *options)
     try:
         seen = httpx.get(server.url, timeout=60, verify=TLS).json()
         assert seen == {"TOKEN_SECRET": "s3cret$x", "KEPT": "yes", "ODD": ODD, "EMPTY": "", "RATE_LIMITS": "off"}
@@ -306,7 +306,7 @@ def test_a_run_for_tests_has_the_variables_that_tests_need_unless_others_are_giv
     assert str(ROOT / ".wrangler/state-for-tests") in plan["commands"]["wrangler"]  # type: ignore[operator]
 
 
-def test_what_a_killed_official_run_left_behind_is_removed(tmp_path: Path) -> None:
+def test_files_left_by_a_killed_official_run_are_removed(tmp_path: Path) -> None:
     left = [tmp_path / f".wrangler-official-999999999.{kind}" for kind in ("json", "env")]
     for file in left:
         file.write_text("TOKEN_SECRET=s3cret")

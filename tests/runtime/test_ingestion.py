@@ -51,13 +51,13 @@ class Machine:
         return until(lambda: self.state(document_id), lambda it: it["state"] in ("indexed", "failed"), seconds=60)
 
     def documents(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        documents: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None:
             page = self.http.get("/rag/documents", params={"cursor": cursor, "limit": 30}).json()
-            found += page["documents"]
+            documents += page["documents"]
             cursor = page["cursor"]
-        return found
+        return documents
 
     def search(self, query: str, **options: Any) -> list[dict[str, Any]]:
         response = self.http.post("/rag/search", json={"query": query, **options})
@@ -86,13 +86,13 @@ class Machine:
         self.simulator.set_fault(hold_response=True, **what)
 
     def wait_until_held(self, **what: str) -> None:
-        def held() -> bool:
+        def is_held() -> bool:
             return any(
                 entry["state"] == "received" and what.items() <= dict(entry).items()
                 for entry in self.simulator.requests()
             )
 
-        until(held, bool)
+        until(is_held, bool)
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
         assert machine.state("manual")["searchable"] is False
     assert machine.settled("manual")["state"] == "indexed"
     chunks = machine.state("manual")["chunks"]
-    ids = until(machine.vector_ids, lambda found: len(found) >= chunks)
+    ids = until(machine.vector_ids, lambda ids: len(ids) >= chunks)
     assert len(ids) == len(set(ids)) == chunks
     for number in (0, 75, 149):
         [best, *_] = machine.search(f"token{number}", stages={"vector": False})
@@ -140,7 +140,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
     machine.kill()
     machine.start()
     assert machine.state("manual")["state"] == "indexed"
-    until(machine.vector_ids, lambda found: len(found) == 1)
+    until(machine.vector_ids, lambda ids: len(ids) == 1)
     assert machine.search("token75", stages={"vector": False}) == []
 
     # and amidst the deletion of the document
@@ -150,7 +150,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
     machine.kill()
     machine.start()
     assert machine.documents() == []
-    until(machine.vector_ids, lambda found: found == [])
+    until(machine.vector_ids, lambda ids: ids == [])
     assert machine.search("newtoken") == []
 
 
@@ -170,7 +170,7 @@ def test_services_that_fail_one_call_in_five_do_not_keep_a_document_out(machine:
     applied = [fault["applied"] for fault in machine.simulator.faults()]
     assert all(count > 5 for count in applied), applied
     machine.simulator.clear_faults()
-    ids = until(machine.vector_ids, lambda found: len(found) >= 25)
+    ids = until(machine.vector_ids, lambda ids: len(ids) >= 25)
     assert len(ids) == 25
 
 
@@ -200,6 +200,6 @@ def test_many_documents_come_and_go(machine: Machine) -> None:
         list(pool.map(delete, range(count)))
     assert machine.documents() == []
     assert machine.search(f"token{count // 2}") == []
-    until(machine.vector_ids, lambda found: found == [])
+    until(machine.vector_ids, lambda ids: ids == [])
     machine.stop()
     assert machine.rows() == {"documents": 0, "versions": 0, "chunks": 0, "_mf_objects": 0}

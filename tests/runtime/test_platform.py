@@ -86,13 +86,13 @@ def test_models_answer_through_the_real_class(client: httpx.Client) -> None:
     assert picture.content.startswith(b"\x89PNG")
     spoken = ask("@cf/deepgram/aura-1", {"text": "Nothing is lost."})
     assert spoken.content.startswith(b"RIFF")
-    heard = client.post(
+    transcript = client.post(
         "/ai",
         params={"model": "@cf/deepgram/nova-3", "stream": "yes"},
         content=spoken.content,
         headers={"content-type": "audio/wav"},
     ).json()
-    assert heard["results"]["channels"][0]["alternatives"][0]["transcript"] == "Nothing is lost."
+    assert transcript["results"]["channels"][0]["alternatives"][0]["transcript"] == "Nothing is lost."
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_restored_worker_answers(snapshot: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_in_a_snapshot_is_refused(tmp_path: Path, line: str, words: str) -> None:
+def test_a_value_that_cannot_be_in_a_snapshot_is_refused(tmp_path: Path, line: str, words: str) -> None:
     (tmp_path / "entry.py").write_text(f"{line}\n")
     done = run("take", tmp_path, tmp_path / "memory")
     assert done.returncode == 1

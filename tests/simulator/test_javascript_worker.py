@@ -163,7 +163,7 @@ def test_an_input_may_be_a_form(call: Call) -> None:
     assert wrong["error"]["message"] == "5006: Error: Type mismatch of '/width', 'string' not in 'number'"
 
 
-def test_what_the_class_itself_refuses(call: Call) -> None:
+def test_errors_that_the_class_itself_raises(call: Call) -> None:
     stream = {"body": {"$stream": "a"}, "contentType": "audio/wav"}
     for inputs, options, message in (
         ({"audio": {"body": {"$stream": "a"}}}, {}, "Content-Type is required with ReadableStream inputs"),

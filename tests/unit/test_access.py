@@ -1,4 +1,4 @@
-"""Who may call: the table of ways around it, each of which must fail."""
+"""Access control: a table of ways around it, each of which must fail."""
 
 import base64
 import dataclasses
@@ -28,7 +28,7 @@ from tests.unit.stand_ins import FakeRequest, FakeStreams
 NOW = 1_800_000_000.0
 SECRET = "a secret of more than thirty-two letters"
 ORIGIN = "https://worker.example"
-"""Of the Worker, as FakeRequest has it."""
+"""Origin of the Worker, as FakeRequest has it."""
 
 ROUTE_LIST = [(path, method) for path, methods in ROUTES.items() for method in methods]
 CLOSED = [(path, method) for path, method in ROUTE_LIST if ROUTES[path][method].scope != "open"]
@@ -72,9 +72,9 @@ def with_token(token: Token, policy: Policy = POLICY, scope: str = "chat", now: 
     return caller_of(policy, scope, now, authorization=bearer, **headers)
 
 
-def refused(kind: str, **asked: Any) -> ApiError:
+def refused(kind: str, **request: Any) -> ApiError:
     with pytest.raises(ApiError) as caught:
-        caller_of(**asked)
+        caller_of(**request)
     assert caught.value.type == kind
     if kind == "unauthorized":
         assert caught.value.headers["www-authenticate"] == "Bearer"
@@ -84,7 +84,7 @@ def refused(kind: str, **asked: Any) -> ApiError:
 # ---- every route -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_open_is_open_on_purpose() -> None:
+def test_only_these_routes_are_open() -> None:
     scopes = {(path, method): ROUTES[path][method].scope for path, method in ROUTE_LIST}
     assert {route for route, scope in scopes.items() if scope == "open"} == {
         ("/health", "GET"),
@@ -102,7 +102,7 @@ def test_what_is_open_is_open_on_purpose() -> None:
 
 
 async def answer(path: str, method: str, credential: str | None) -> Response:
-    """Of the Worker with a key of every single scope, and one of all but each; nothing behind the door is reached."""
+    """Answer of the Worker with one key for every scope, and one for all scopes but each; no handler is reached."""
     keys = [a_key(f"only-{scope.replace(':', '-')}", scope) for scope in SCOPES]
     keys += [a_key(f"not-{scope.replace(':', '-')}", *(SCOPES.keys() - {scope, ADMIN})) for scope in SCOPES]
     records = [{"name": key.name, "sha256": key.sha256, "scopes": sorted(key.scopes)} for key in keys]
@@ -391,13 +391,13 @@ NO_CLAIMS: list[Any] = [[], "text", 5, None, [CLAIMS]]
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_signed_but_no_token_is_refused_and_no_defect(claims: Any) -> None:
+def test_a_signed_value_that_is_not_a_token_is_refused_without_a_defect(claims: Any) -> None:
     with pytest.raises(InvalidToken):
         browser_tokens.verify(resigned(claims), SECRET, ORIGIN, NOW)
 
 
 def resigned(claims: Any) -> str:
-    """As the Worker would sign it."""
+    """A token with these claims, signed as the Worker signs it."""
     payload = encoded(json.dumps(claims).encode())
     signature = hmac.digest(SECRET.encode(), f"{browser_tokens.HEADER}.{payload}".encode(), "sha256")
     return f"{browser_tokens.HEADER}.{payload}.{encoded(signature)}"

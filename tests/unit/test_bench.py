@@ -94,7 +94,7 @@ def test_an_answer_that_breaks_off_is_no_measurement() -> None:
         (Expected(marker="data: ", least=3), False),
     ],
 )
-def test_what_was_not_done_is_not_measured(expected: Expected, *, is_fine: bool) -> None:
+def test_an_unexpected_answer_is_not_measured(expected: Expected, *, is_fine: bool) -> None:
     with server([whole(b"data: 1\n\ndata: 2\n\n")] * 1) as port:
         job = Job([Target("it", port, ["GET / HTTP/1.1\r\n\r\n"])], [expected], rounds=1)
         if is_fine:
@@ -160,9 +160,9 @@ def test_the_key_that_is_sent_is_among_those_that_the_worker_knows() -> None:
 
 
 def test_every_row_has_aiworker_and_whomever_its_goals_name() -> None:
-    found = rows.rows("key.png")
-    assert len({row.name for row in found}) == len(found)
-    for row in found:
+    selected = rows.rows("key.png")
+    assert len({row.name for row in selected}) == len(selected)
+    for row in selected:
         named = {goal.peer for goals in row.goals.values() for goal in goals}
         assert {AIWORKER, JAVASCRIPT, *named} <= {*row.servers}
         assert row.direct or MODELS not in row.servers
@@ -224,8 +224,8 @@ def test_a_server_that_has_not_taken_part_is_a_dash() -> None:
 
 
 def test_only_ratios_of_whole_times_are_recorded() -> None:
-    found = [result(6, [Goal(0.1, SDK)], javascript=10, python_sdk=100), result(1, [], "first", javascript=1)]
-    assert figures.ratios(found) == {"work / javascript": 0.6, "work / python-sdk": 0.06}
+    results = [result(6, [Goal(0.1, SDK)], javascript=10, python_sdk=100), result(1, [], "first", javascript=1)]
+    assert figures.ratios(results) == {"work / javascript": 0.6, "work / python-sdk": 0.06}
 
 
 def test_a_ratio_is_worse_from_thirty_per_cent_on() -> None:

@@ -1,4 +1,4 @@
-"""What a body may have before Python looks at it: the bounds of http/body.py, and that no schema goes round them."""
+"""Bounds of a request body, checked before Python parses it (http/body.py); no schema goes round them."""
 
 import importlib
 import json
@@ -48,9 +48,9 @@ async def test_texts_and_names_are_counted() -> None:
 
 
 async def test_quotation_marks_in_a_text_are_not() -> None:
-    said = '"' * (MAX_STRINGS * 3)
-    request = FakeRequest("POST", "/", json.dumps({"prompt": said}).encode(), content_type="application/json")
-    assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == said
+    text = '"' * (MAX_STRINGS * 3)
+    request = FakeRequest("POST", "/", json.dumps({"prompt": text}).encode(), content_type="application/json")
+    assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == text
 
 
 async def test_names_that_end_in_a_backslash_are() -> None:
@@ -62,9 +62,9 @@ async def test_names_that_end_in_a_backslash_are() -> None:
 async def test_lists_and_objects_are_counted_where_they_are_no_text() -> None:
     error = await refusal('{"messages":[' + "[]," * MAX_CONTAINERS + "1]}")
     assert (error.type, "50,000 lists" in error.message) == ("payload_too_large", True)
-    said = "[{" * MAX_CONTAINERS
-    request = FakeRequest("POST", "/", json.dumps({"prompt": said}).encode(), content_type="application/json")
-    assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == said
+    text = "[{" * MAX_CONTAINERS
+    request = FakeRequest("POST", "/", json.dumps({"prompt": text}).encode(), content_type="application/json")
+    assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == text
 
 
 async def test_outside_of_texts_a_body_has_a_megabyte() -> None:
@@ -74,7 +74,7 @@ async def test_outside_of_texts_a_body_has_a_megabyte() -> None:
     assert (await refusal(json.dumps({"prompt": "a, " * MAX_STRUCTURE_BYTES}))).param == "prompt"
 
 
-async def test_so_many_errors_are_not_explained() -> None:
+async def test_errors_beyond_the_limit_are_not_explained() -> None:
     error = await refusal('{"prompt":"a",' + fields(MAX_ERRORS + 1) + "}")
     assert (error.type, error.param) == ("invalid_request", None)
     assert error.message.startswith("More than 100 fields are at fault: the fields are temperature,")
@@ -131,9 +131,9 @@ def test_a_text_without_end_is_looked_at_once(unit: bytes) -> None:
 
 def all_schemas() -> Iterator[type[Schema]]:
     for module in pkgutil.walk_packages(routes.__path__, "aiworker.routes."):
-        for found in vars(importlib.import_module(module.name)).values():
-            if isinstance(found, type) and issubclass(found, Schema) and found is not Schema:
-                yield found
+        for member in vars(importlib.import_module(module.name)).values():
+            if isinstance(member, type) and issubclass(member, Schema) and member is not Schema:
+                yield member
 
 
 def lists(core: Any) -> Iterator[dict[str, Any]]:

@@ -116,9 +116,9 @@ def context(clock: Clock) -> Callable[..., Context]:
 
     def made(ai: FakeAi, **variables: Any) -> Context:
         settings = Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1, **variables})
-        found = a_context(FakeRequest("POST", "/chat"), settings, ai)
-        object.__setattr__(found, "breaker", breaker)
-        return found
+        context = a_context(FakeRequest("POST", "/chat"), settings, ai)
+        object.__setattr__(context, "breaker", breaker)
+        return context
 
     return made
 
@@ -149,7 +149,7 @@ async def test_a_model_that_fails_is_not_asked(context: Callable[..., Context], 
 
 
 @pytest.mark.parametrize("failure", [refused(400, 5006), refused(429, 3036), refused(429, 3021), ClientDisconnected()])
-async def test_what_is_no_fault_of_the_model_does_not_count(context: Callable[..., Context], failure: Any) -> None:
+async def test_failures_that_are_not_the_model_s_do_not_count(context: Callable[..., Context], failure: Any) -> None:
     ai = FakeAi(failure)
     await fail_calls(context(ai), 2 * FAILURES)
     assert len(ai.calls) == 2 * FAILURES

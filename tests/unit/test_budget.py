@@ -1,4 +1,4 @@
-"""What a key may spend in a day: the object that counts, over a real SQLite, and the requests that ask it."""
+"""Daily budgets of keys: the object that counts, over a real SQLite, and the requests that call it."""
 
 import asyncio
 import random
@@ -58,7 +58,7 @@ def spent(store: BudgetStore) -> float:
 # ---- the object ----------------------------------------------------------------------------------------------------
 
 
-def test_what_is_reserved_counts_until_it_is_settled(store: BudgetStore) -> None:
+def test_a_reservation_counts_until_it_is_settled(store: BudgetStore) -> None:
     assert store.reserve({"a": 10, "b": 5}, daily=100)["is_admitted"]
     assert spent(store) == 15
     store.settle({"a": 2.5})
@@ -147,9 +147,9 @@ class FakeBudget:
 
 
 def budget_of(store: BudgetStore, daily: float, request_id: str = "req_1") -> RequestBudget:
-    found = RequestBudget()
-    found.charge_to(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(store), request_id)
-    return found
+    budget = RequestBudget()
+    budget.charge_to(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(store), request_id)
+    return budget
 
 
 async def ask(ai: FakeAi, request_budget: RequestBudget, *candidates: Candidate) -> ModelResponse:
@@ -213,7 +213,7 @@ async def test_the_dearest_of_the_models_that_may_answer_is_reserved(store: Budg
     assert spent(store) == pytest.approx(estimate.neurons(OTHER, both[1].inputs), abs=1e-6)
 
 
-async def test_of_many_calls_those_that_are_given_up_cost_nothing(store: BudgetStore) -> None:
+async def test_cancelled_calls_cost_nothing(store: BudgetStore) -> None:
     context = a_context(
         FakeRequest("POST", "/classify"), Settings.read({**VARIABLES, "MODEL_ATTEMPTS": 1}), FakeAi(refused(400, 5006))
     )

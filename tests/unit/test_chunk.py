@@ -35,15 +35,15 @@ def solid(text: str) -> str:
 
 def test_a_passage_knows_the_headings_above_it() -> None:
     guide = f"# Install\n\n{WORDS}\n\n## Linux\n\n{WORDS}\n\n### From source\n\n{WORDS}\n\n## macOS\n\n{WORDS}"
-    found = cut(guide)
-    assert [chunk.heading for chunk in found] == [
+    passages = cut(guide)
+    assert [chunk.heading for chunk in passages] == [
         "Install",
         "Install › Linux",
         "Install › Linux › From source",
         "Install › macOS",
     ]
-    assert [chunk.number for chunk in found] == [0, 1, 2, 3]
-    assert found[3].text.startswith("## macOS\n\nword")
+    assert [chunk.number for chunk in passages] == [0, 1, 2, 3]
+    assert passages[3].text.startswith("## macOS\n\nword")
 
 
 def test_text_before_any_heading_has_none() -> None:
@@ -59,14 +59,14 @@ def test_a_small_subsection_stays_with_the_section_that_it_is_in() -> None:
 
 
 def test_a_heading_without_text_goes_with_what_follows() -> None:
-    found = cut(f"# A\n\n{WORDS}\n\n## B\n\n## C\n\n{WORDS}")
-    assert [chunk.heading for chunk in found] == ["A", "A › C"]
-    assert found[1].text.startswith("## B\n\n## C\n\nword")
+    passages = cut(f"# A\n\n{WORDS}\n\n## B\n\n## C\n\n{WORDS}")
+    assert [chunk.heading for chunk in passages] == ["A", "A › C"]
+    assert passages[1].text.startswith("## B\n\n## C\n\nword")
 
 
 def test_a_heading_is_never_the_last_of_a_passage_with_text() -> None:
-    found = texts(f"# A\n\n{'word ' * 20}\n\n## B\n\n```\n{'code ' * 45}\n```")
-    assert [text.split("\n")[0] for text in found] == ["# A", "## B"]
+    passages = texts(f"# A\n\n{'word ' * 20}\n\n## B\n\n```\n{'code ' * 45}\n```")
+    assert [text.split("\n")[0] for text in passages] == ["# A", "## B"]
 
 
 @pytest.mark.parametrize(
@@ -89,10 +89,10 @@ def test_a_heading_is_never_the_last_of_a_passage_with_text() -> None:
         ("<h1>Title</h1>\n\ntext", ""),
     ],
 )
-def test_what_is_a_heading(markdown: str, heading: str) -> None:
-    found = cut(markdown)
-    assert found[-1].heading == heading
-    assert solid(markdown) == solid("".join(chunk.text for chunk in found))
+def test_headings_are_recognised(markdown: str, heading: str) -> None:
+    passages = cut(markdown)
+    assert passages[-1].heading == heading
+    assert solid(markdown) == solid("".join(chunk.text for chunk in passages))
 
 
 def test_a_path_too_long_loses_its_upper_parts() -> None:
@@ -108,9 +108,9 @@ def test_a_path_too_long_loses_its_upper_parts() -> None:
 
 
 def test_paragraphs_are_cut_between_sentences() -> None:
-    found = texts(SENTENCE * 20)
-    assert len(found) > 3
-    assert all(text.endswith(".") and text.startswith("The lock") for text in found)
+    passages = texts(SENTENCE * 20)
+    assert len(passages) > 3
+    assert all(text.endswith(".") and text.startswith("The lock") for text in passages)
 
 
 @pytest.mark.parametrize(
@@ -122,15 +122,15 @@ def test_paragraphs_are_cut_between_sentences() -> None:
     ],
 )
 def test_a_full_stop_need_not_end_a_sentence(sentence: str) -> None:
-    found = texts(f"{sentence} " * 20, size=40)
-    assert len(found) > 3
-    assert all(text == " ".join([sentence] * text.count(sentence)) for text in found)
+    passages = texts(f"{sentence} " * 20, size=40)
+    assert len(passages) > 3
+    assert all(text == " ".join([sentence] * text.count(sentence)) for text in passages)
 
 
 def test_chinese_and_japanese_sentences_need_no_spaces() -> None:
-    found = texts("这是第一个句子。他说「好。」然后走了！" * 20)
-    assert len(found) > 3
-    assert all(text.endswith(("。", "」", "！")) and not text.startswith("」") for text in found)
+    passages = texts("这是第一个句子。他说「好。」然后走了！" * 20)
+    assert len(passages) > 3
+    assert all(text.endswith(("。", "」", "！")) and not text.startswith("」") for text in passages)
 
 
 def test_a_paragraph_that_fits_is_not_cut() -> None:
@@ -139,25 +139,25 @@ def test_a_paragraph_that_fits_is_not_cut() -> None:
 
 def test_the_overlap_is_whole_sentences_of_the_same_section() -> None:
     numbered = " ".join(f"This is the sentence of number {number}." for number in range(40))
-    found = texts(f"# A\n\n{numbered}\n\n# B\n\nOther.", overlap=25)
-    for before, after in itertools.pairwise(found[:-1]):
+    passages = texts(f"# A\n\n{numbered}\n\n# B\n\nOther.", overlap=25)
+    for before, after in itertools.pairwise(passages[:-1]):
         start = after[: after.index(".") + 1]
         assert start in before
         assert start.startswith("This is")
-    assert found[-1] == "# B\n\nOther."
+    assert passages[-1] == "# B\n\nOther."
 
 
 def test_a_list_stays_with_the_line_that_introduces_it() -> None:
     items = "\n".join(f"- item {number} of the list" for number in range(8))
-    found = texts(f"{'word ' * 40}\n\nYou need:\n\n{items}")
-    assert found[1] == f"You need:\n\n{items}"
+    passages = texts(f"{'word ' * 40}\n\nYou need:\n\n{items}")
+    assert passages[1] == f"You need:\n\n{items}"
 
 
 def test_a_long_list_is_cut_between_items() -> None:
     items = [f"{number}. item {number}\n   - nested" for number in range(60)]
-    found = texts("\n".join(items))
-    assert len(found) > 5
-    assert all(text.lstrip()[0] in "-0123456789" and text.endswith(("nested", *"0123456789")) for text in found)
+    passages = texts("\n".join(items))
+    assert len(passages) > 5
+    assert all(text.lstrip()[0] in "-0123456789" and text.endswith(("nested", *"0123456789")) for text in passages)
 
 
 def test_code_that_fits_is_kept_whole() -> None:
@@ -166,9 +166,9 @@ def test_code_that_fits_is_kept_whole() -> None:
 
 
 def test_long_code_is_cut_at_lines_and_its_fences_repeated() -> None:
-    found = texts("```py\n" + "".join(f"    call({number})\n" for number in range(60)) + "```")
-    assert len(found) > 3
-    assert all(text.startswith("```py\n    call(") and text.endswith(")\n```") for text in found)
+    passages = texts("```py\n" + "".join(f"    call({number})\n" for number in range(60)) + "```")
+    assert len(passages) > 3
+    assert all(text.startswith("```py\n    call(") and text.endswith(")\n```") for text in passages)
 
 
 def test_an_open_fence_reaches_to_the_end() -> None:
@@ -177,9 +177,9 @@ def test_an_open_fence_reaches_to_the_end() -> None:
 
 def test_a_long_table_repeats_its_header() -> None:
     table = "| name | size |\n|---|---|\n" + "".join(f"| file{number} | {number} |\n" for number in range(60))
-    found = texts(f"Files:\n\n{table}")
-    assert found[0].startswith("Files:\n\n| name |")
-    assert all(text.startswith("| name | size |\n|---|---|\n| file") for text in found[1:])
+    passages = texts(f"Files:\n\n{table}")
+    assert passages[0].startswith("Files:\n\n| name |")
+    assert all(text.startswith("| name | size |\n|---|---|\n| file") for text in passages[1:])
 
 
 # ---- text as it comes ----------------------------------------------------------------------------------------------
@@ -191,16 +191,16 @@ def test_nothing_gives_no_passage(text: str) -> None:
 
 
 def test_without_sentences_it_is_cut_at_spaces() -> None:
-    found = texts("alphabet " * 500)
-    assert {word for text in found for word in text.split()} == {"alphabet"}
+    passages = texts("alphabet " * 500)
+    assert {word for text in passages for word in text.split()} == {"alphabet"}
 
 
 @pytest.mark.parametrize("letter", ["👨‍👩‍👧‍👦", "🇩🇪", "👍🏽", "e\u0301\u0323", "한"])
 def test_without_spaces_it_is_cut_between_what_is_seen_as_letters(letter: str) -> None:
     for shift in range(4):
-        found = texts("a" * shift + letter * 400, size=50)
-        assert len(found) > 3
-        assert all(text.lstrip("a").replace(letter, "") == "" for text in found)
+        passages = texts("a" * shift + letter * 400, size=50)
+        assert len(passages) > 3
+        assert all(text.lstrip("a").replace(letter, "") == "" for text in passages)
 
 
 def test_windows_line_ends_are_line_ends() -> None:
@@ -224,7 +224,7 @@ def test_sizes_that_make_no_sense_are_refused(size: int, overlap: int) -> None:
         ("  ", 0),
     ],
 )
-def test_what_counts_as_a_token(text: str, count: int) -> None:
+def test_estimated_token_counts(text: str, count: int) -> None:
     assert tokens(text) == count
 
 
@@ -262,12 +262,12 @@ LINES = st.sampled_from(
 )
 def test_nothing_is_lost_and_no_passage_is_too_long(markdown: str, limits: tuple[int, int]) -> None:
     size, overlap = limits
-    found = list(chunks(markdown, size, overlap))
-    rest = iter(solid("\n".join(chunk.text for chunk in found)))
+    passages = list(chunks(markdown, size, overlap))
+    rest = iter(solid("\n".join(chunk.text for chunk in passages)))
     assert all(letter in rest for letter in solid(markdown.lstrip("\ufeff"))), "a letter is missing, or out of order"
-    assert set(solid("".join(chunk.text for chunk in found))) <= set(solid(markdown))
-    assert all(chunk.text.strip() and tokens(chunk.text) <= size and tokens(chunk.heading) <= 64 for chunk in found)
-    assert found == list(chunks(markdown, size, overlap))
+    assert set(solid("".join(chunk.text for chunk in passages))) <= set(solid(markdown))
+    assert all(chunk.text.strip() and tokens(chunk.text) <= size and tokens(chunk.heading) <= 64 for chunk in passages)
+    assert passages == list(chunks(markdown, size, overlap))
 
 
 @settings(max_examples=100, deadline=None)
@@ -303,6 +303,6 @@ def test_time_is_linear_whatever_comes(unit: str) -> None:
     for start in ("", "```\n", "# "):
         text = start + unit * (LENGTH // len(unit))
         began = time.process_time()
-        found = cut(text, size=320, overlap=40)
+        passages = cut(text, size=320, overlap=40)
         assert time.process_time() - began < 4, "it takes a fraction of a second, if time is linear"
-        assert all(len(chunk.text) <= 320 * 84 for chunk in found)
+        assert all(len(chunk.text) <= 320 * 84 for chunk in passages)

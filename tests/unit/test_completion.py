@@ -1,4 +1,4 @@
-"""What is made of a model's answer, in frames or whole, whatever its shape."""
+"""Completions read from a model's answer, in frames or whole, whatever its shape."""
 
 import pytest
 
@@ -16,9 +16,9 @@ def test_a_frame_ends_at_a_line_feed_and_at_no_other_mark(mark: str) -> None:
 
 @pytest.mark.parametrize("name", ["content", "response", "text"])
 def test_a_text_is_found_where_each_dialect_has_it(name: str) -> None:
-    said = Completion()
-    said.add({"choices": [{name: "Hello"}]})
-    assert said.text == "Hello"
+    completion = Completion()
+    completion.add({"choices": [{name: "Hello"}]})
+    assert completion.text == "Hello"
     translation = OpenAITransform(ChatWriter(Head("id", 0, "model")))
     assert b'"content":"Hello"' in translation.transform_whole({"choices": [{name: "Hello"}]})
 

@@ -144,7 +144,7 @@ def test_an_environment_may_be_empty(env: Any) -> None:
 
 
 def test_a_reader_that_has_gone_does_not_end_a_deployment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As in `scripts/deploy | head -1`: a version that fails is still taken back."""
+    """A closed pipe, as in `scripts/deploy | head -1`: a version that fails is still rolled back."""
     read, write = os.pipe()
     os.close(read)
     with io.TextIOWrapper(os.fdopen(write, "wb", 0), write_through=True) as nobody:

@@ -1,4 +1,4 @@
-"""What scripts/eval measures by, and the labelled questions themselves."""
+"""Measures of scripts/eval, and the labelled questions themselves."""
 
 import json
 import math
@@ -24,7 +24,7 @@ def passage(document: str, text: str, **more: Any) -> dict[str, Any]:
 TALL = passage("tower", "The light. It is 41\nmetres  high.", id="t1", score=0.9)
 OLD = passage("history", "Built in 1868. Lit in 1869.", id="h1", score=0.5)
 OTHER = passage("history", "It is 41 metres high.", id="h2", score=0.2)
-ASKED = Question("height", "plain", "How high is it?", (HEIGHT,))
+HEIGHT_QUESTION = Question("height", "plain", "How high is it?", (HEIGHT,))
 
 
 # ---- measures --------------------------------------------------------------------------------------------------------
@@ -70,8 +70,8 @@ def test_measures_of_one_ranking(
 
 def test_figures_are_the_mean_of_the_questions() -> None:
     second = Question("year", "plain", "How old is it?", (YEAR,))
-    found = run.figures([ASKED, second], {"height": [TALL], "year": [OTHER, OLD]})
-    assert found == {
+    figures = run.figures([HEIGHT_QUESTION, second], {"height": [TALL], "year": [OTHER, OLD]})
+    assert figures == {
         "recall@5": 1,
         "MRR": pytest.approx(0.75),
         "nDCG@10": pytest.approx((1 + 1 / math.log2(3)) / 2),
@@ -81,7 +81,7 @@ def test_figures_are_the_mean_of_the_questions() -> None:
 def test_a_threshold_takes_good_passages_with_the_bad() -> None:
     nonsense = Question("nonsense", "unanswerable", "Who?", ())
     near = Question("near", "near_miss", "How wide is it?", ())
-    rows = run.thresholds([ASKED, nonsense, near], {"height": [TALL], "nonsense": [OTHER], "near": [OLD]})
+    rows = run.thresholds([HEIGHT_QUESTION, nonsense, near], {"height": [TALL], "nonsense": [OTHER], "near": [OLD]})
     by_score = {row["min_score"]: list(row.values())[1:] for row in rows}
     assert by_score[0.0] == [1, 0, 0, 0]
     assert by_score[0.3] == [1, 0, 1, 0]
@@ -95,8 +95,8 @@ def answer(text: str, *cited: int) -> dict[str, Any]:
     return {"answer": text, "sources": sources, "citations": list(cited)}
 
 
-def judged(said: dict[str, Any], question: Question = ASKED) -> run.Verdict:
-    return run.judge(question, said, {each["id"]: each["text"] for each in (TALL, OLD)})
+def judged(answer: dict[str, Any], question: Question = HEIGHT_QUESTION) -> run.Verdict:
+    return run.judge(question, answer, {each["id"]: each["text"] for each in (TALL, OLD)})
 
 
 def test_an_answer_that_cites_the_evidence() -> None:
@@ -132,7 +132,7 @@ def test_an_answer_without_citations_supports_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "refused"),
+    ("answer", "refused"),
     [
         ({"answer": "Anything.", "sources": [], "citations": []}, True),
         (answer("The passages do not contain this."), True),
@@ -141,8 +141,8 @@ def test_an_answer_without_citations_supports_nothing() -> None:
         (answer("It is not small."), False),
     ],
 )
-def test_what_counts_as_a_refusal(said: dict[str, Any], refused: bool) -> None:
-    assert judged(said).refused is refused
+def test_refusals_are_recognised(answer: dict[str, Any], refused: bool) -> None:
+    assert judged(answer).refused is refused
 
 
 # ---- recorded figures ------------------------------------------------------------------------------------------------

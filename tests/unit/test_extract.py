@@ -50,14 +50,14 @@ async def test_an_answer_that_does_not_fit_goes_back_with_all_that_is_wrong() ->
     }
     first, second = (call[1]["messages"] for call in ai.calls)
     assert second[: len(first)] == first
-    said, told = second[len(first) :]
-    assert said == {"role": "assistant", "content": '{"name": 5, "age": -1}'}
-    assert told["role"] == "user"
-    assert "- name must be string" in told["content"]
-    assert "- age must be at least 0" in told["content"]
+    reply, correction = second[len(first) :]
+    assert reply == {"role": "assistant", "content": '{"name": 5, "age": -1}'}
+    assert correction["role"] == "user"
+    assert "- name must be string" in correction["content"]
+    assert "- age must be at least 0" in correction["content"]
 
 
-async def test_what_never_fits_is_told_with_the_last_attempt() -> None:
+async def test_an_answer_that_never_fits_is_an_error_with_the_last_attempt() -> None:
     ai = FakeAi(native({"name": 5, "age": 1}), native({"name": "Ada", "age": "old"}))
     response = await extract(ai)
     assert response.status == 422
@@ -72,7 +72,7 @@ async def test_what_never_fits_is_told_with_the_last_attempt() -> None:
     assert len(ai.calls) == 2
 
 
-async def test_what_is_no_json_is_no_answer() -> None:
+async def test_a_completion_that_is_not_json_is_refused() -> None:
     for text in ("Ada is 36.", "", '{"name": "Ada"', '{"name": "Ada", "age": NaN}', '{"name": "Ada", "age": 1e999}'):
         ai = FakeAi(completion(text))
         response = await extract(ai, {"model": OPENAI})

@@ -33,7 +33,7 @@ async def crash() -> None:
 
 
 class Machine:
-    """What outlives a crash, and the counter that brings it about."""
+    """State that outlives a crash, and the counter that causes the crash."""
 
     def __init__(self) -> None:
         self.database = sqlite3.connect(":memory:", isolation_level=None)
@@ -45,7 +45,7 @@ class Machine:
         self.done: dict[str, Any] = {}
         self.moment = -1
         self.event: Callable[[], Awaitable[None]] = crash
-        """What happens after so many effects."""
+        """Called after `moment` effects."""
         self.resources = Resources(
             settings=Settings.read({"SIMULATED": "AI"}),
             ai=Model(self),
@@ -205,17 +205,17 @@ async def moments(
     event: Callable[[Machine], Awaitable[None]] = lambda _: crash(),
 ) -> list[Machine]:
     """A machine for every moment of the work, at which the event has come."""
-    found: list[Machine] = []
+    machines: list[Machine] = []
     while True:
         machine = await ready()
-        machine.moment, machine.event = len(found), partial(event, machine)
+        machine.moment, machine.event = len(machines), partial(event, machine)
         with contextlib.suppress(Crash):
             await work(machine)
         if machine.moment >= 0:
-            return found
+            return machines
         if machine.database.in_transaction:
             machine.database.execute("ROLLBACK")
-        found.append(machine)
+        machines.append(machine)
 
 
 async def with_one_version() -> Machine:
@@ -295,7 +295,7 @@ async def test_a_deletion_amidst_an_ingestion_leaves_nothing() -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("work", [delete, resume])
-async def test_what_is_uploaded_amidst_a_deletion_stays(work: Callable[[Machine], Awaitable[Any]]) -> None:
+async def test_a_document_uploaded_during_a_deletion_stays(work: Callable[[Machine], Awaitable[Any]]) -> None:
     async def ready() -> Machine:
         machine = await with_one_version()
         if work is not delete:  # a deletion that was cut off

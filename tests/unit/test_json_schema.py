@@ -130,7 +130,7 @@ REFUSED: list[tuple[Any, str, str]] = [
 
 
 @pytest.mark.parametrize(("schema", "where", "words"), REFUSED)
-def test_what_is_no_schema_is_refused_where_it_is_none(schema: Any, where: str, words: str) -> None:
+def test_an_invalid_schema_is_refused_with_its_place(schema: Any, where: str, words: str) -> None:
     with pytest.raises(InvalidSchema) as raised:
         JsonSchema(schema)
     assert ".".join(map(str, raised.value.where)) == where

@@ -27,8 +27,8 @@ def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def variables(project: Path) -> dict[str, str]:
-    found = re.findall(r"^(\w+)='(.*)'$", (project / ".dev.vars").read_text(), re.MULTILINE)
-    return dict(found)
+    variables = re.findall(r"^(\w+)='(.*)'$", (project / ".dev.vars").read_text(), re.MULTILINE)
+    return dict(variables)
 
 
 def kept(project: Path) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ def test_the_secret_of_tokens_is_made_once(tmp_path: Path) -> None:
     assert [each["name"] for each in kept(tmp_path)] == ["one", "two"]
 
 
-def test_what_else_the_file_says_stays_as_it_was(tmp_path: Path) -> None:
+def test_other_lines_of_the_file_stay(tmp_path: Path) -> None:
     others = (
         "A=\"two\nlines\"\n# API_KEYS='[]' of last year\r\nexport B=x  # mine\n\n  API_KEYS = '[]'\nLAST='no line end'"
     )
@@ -136,7 +136,7 @@ def test_a_revoked_key_is_gone_and_no_other(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_cannot_be_meant_is_answered_with_a_sentence(
+def test_impossible_arguments_are_refused_with_a_sentence(
     tmp_path: Path, arguments: tuple[str, ...], status: int, words: str
 ) -> None:
     made(tmp_path, "taken")

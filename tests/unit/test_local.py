@@ -96,10 +96,10 @@ def test_a_pack_holds_every_file_in_the_order_of_its_index() -> None:
     files = {"b.py": b"second", "a/naïve.py": "première".encode(), "empty": b""}
     pack = compiled.pack(files.items())
     (size,) = struct.unpack_from("<I", pack)
-    index, rest, found = json.loads(pack[4 : 4 + size]), pack[4 + size :], {}
+    index, rest, unpacked = json.loads(pack[4 : 4 + size]), pack[4 + size :], {}
     for path, length in index:
-        found[path], rest = rest[:length], rest[length:]
-    assert found == files
+        unpacked[path], rest = rest[:length], rest[length:]
+    assert unpacked == files
     assert rest == b""
     assert dict(compiled.unpack(pack + b"what follows")) == files
 
@@ -215,7 +215,7 @@ async def test_the_api_is_described_again_only_when_the_sources_or_the_file_have
 
 
 @pytest.mark.parametrize("name", ["TOKEN_SECRET", "API_KEYS", "OPENAI_API_KEY", "PASSWORD", "GITHUB_TOKEN"])
-def test_what_looks_like_a_secret_is_not_shown(name: str) -> None:
+def test_values_that_look_like_secrets_are_not_printed(name: str) -> None:
     assert variables.masked({name: "value", "MAX_TOKENS": "9"}) == {name: "***", "MAX_TOKENS": "9"}
 
 

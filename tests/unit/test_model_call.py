@@ -63,7 +63,7 @@ async def failure(ai: FakeAi, *models: str, **variables: Any) -> ApiError:
 @pytest.mark.parametrize(
     ("status", "code"), [(429, 3040), (408, 3007), (408, 3008), (500, 8007), (502, 0), (503, 1101), (529, 0)]
 )
-async def test_what_may_pass_is_tried_again(clock: Clock, status: int, code: int) -> None:
+async def test_transient_failures_are_retried(clock: Clock, status: int, code: int) -> None:
     ai = FakeAi(refused(status, code), refused(status, code), ANSWER)
     assert (await run(ai)).raw is ANSWER
     assert ai.models == [FIRST] * 3
@@ -73,7 +73,7 @@ async def test_what_may_pass_is_tried_again(clock: Clock, status: int, code: int
     ("status", "code"),
     [(429, 3036), (429, 4006), (429, 2003), (400, 5006), (400, 5007), (403, 5018), (413, 5021)],
 )
-async def test_what_will_not_pass_is_not(clock: Clock, status: int, code: int) -> None:
+async def test_permanent_failures_are_not_retried(clock: Clock, status: int, code: int) -> None:
     ai = FakeAi(refused(status, code), ANSWER)
     error = await failure(ai, FIRST, SECOND)
     assert error.upstream_code == code
@@ -82,7 +82,7 @@ async def test_what_will_not_pass_is_not(clock: Clock, status: int, code: int) -
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, 3021), (410, 5028)])
-async def test_what_is_of_one_model_only_is_asked_of_another_at_once(clock: Clock, status: int, code: int) -> None:
+async def test_failures_of_one_model_move_to_the_next_model_at_once(clock: Clock, status: int, code: int) -> None:
     ai = FakeAi(refused(status, code), ANSWER)
     assert (await run(ai, FIRST, SECOND)).model.id == SECOND
     assert clock.slept == []
@@ -156,7 +156,7 @@ class SlowAi(FakeAi):
         return await super().run(model, inputs, options, seconds)
 
 
-async def test_what_an_attempt_takes_counts_too(clock: Clock) -> None:
+async def test_the_duration_of_an_attempt_counts_against_the_deadline(clock: Clock) -> None:
     ai = SlowAi(clock, 8, refused(429, 3040, retry_after="4"))
     error = await failure(ai, MODEL_SECONDS=10)
     assert error.upstream_code == 3040

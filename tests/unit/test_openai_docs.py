@@ -55,7 +55,7 @@ def test_every_parameter_is_known_and_documented(heading: str, schema: type[Sche
 
 
 @pytest.mark.parametrize(("heading", "schema", "_"), ROUTES, ids=[schema.__name__ for _, schema, _ in ROUTES])
-def test_what_is_said_to_be_ignored_is_taken_whatever_it_is(heading: str, schema: type[Schema], _: Any) -> None:
+def test_parameters_documented_as_ignored_accept_any_value(heading: str, schema: type[Schema], _: Any) -> None:
     for name, fate in documented(heading).items():
         field = next((each for key, each in schema.model_fields.items() if key == name), None)
         if field and fate in ("ignored", "refused"):

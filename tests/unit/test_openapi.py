@@ -1,4 +1,4 @@
-"""What the API's description says of its fields."""
+"""Fields in the API's description."""
 
 from collections.abc import Mapping
 from typing import Any, get_args

@@ -16,7 +16,7 @@ from aiworker.http.payload_checks import (
 
 
 class Bytes:
-    """As much of a Payload as the checks read."""
+    """A Payload reduced to the methods that the checks call."""
 
     def __init__(self, content: bytes) -> None:
         self.size = len(content)

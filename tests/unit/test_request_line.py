@@ -11,8 +11,8 @@ from tools.dev.request_line import WRANGLER_LINE, readable
 
 
 def line(**known: Any) -> str:
-    given: dict[str, Any] = {"request_id": "req_1", "method": "POST", "route": "/chat", "status": 200, **known}
-    log = RequestLog(**given)
+    fields: dict[str, Any] = {"request_id": "req_1", "method": "POST", "route": "/chat", "status": 200, **known}
+    log = RequestLog(**fields)
     return json.dumps({**json.loads(log.line()), "ms": 213}, separators=(",", ":"))
 
 
@@ -51,7 +51,7 @@ def test_other_lines_stay_as_they_are(other: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "is_one"),
+    ("line", "is_one"),
     [
         ("[wrangler:info] POST /chat 200 OK (12ms)", True),
         ("GET / 304 Not Modified (3ms)", True),
@@ -59,8 +59,8 @@ def test_other_lines_stay_as_they_are(other: str) -> None:
         ("Reloaded", False),
     ],
 )
-def test_wrangler_s_own_lines_of_requests_are_known(said: str, is_one: bool) -> None:
-    assert bool(WRANGLER_LINE.match(said)) is is_one
+def test_wrangler_s_own_lines_of_requests_are_known(line: str, is_one: bool) -> None:
+    assert bool(WRANGLER_LINE.match(line)) is is_one
 
 
 def test_a_line_is_written_once_whatever_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
@@ -76,9 +76,9 @@ def test_a_defect_of_a_stream_is_in_its_line_without_its_message(capsys: pytest.
         RequestLog("POST", request_id="req_1", log_prompts=repeats).finish(
             StreamOutcome(client_disconnected=False, defect=KeyError("a secret"))
         )
-        told = json.loads(capsys.readouterr().out)
-        assert told["error"] == "internal_error"
-        assert told["defect"].endswith(message)
+        record = json.loads(capsys.readouterr().out)
+        assert record["error"] == "internal_error"
+        assert record["defect"].endswith(message)
 
 
 def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[str]) -> None:

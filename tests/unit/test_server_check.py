@@ -66,7 +66,7 @@ def test_a_server_that_lacks_a_setting_is_told_from_one_that_is_ready(
     assert complaint is None if words is None else words in str(complaint)
 
 
-def test_nobody_at_the_address_is_one_sentence_and_a_failure() -> None:
+def test_an_unreachable_address_fails_with_one_sentence() -> None:
     with serving(lambda _: (200, {})) as url:
         pass  # by now the port is free
     done = subprocess.run([*TEST, f"--url={url}"], text=True, capture_output=True, timeout=100, check=False)

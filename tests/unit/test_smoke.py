@@ -40,13 +40,13 @@ def outcomes(answers: Answers, caller: Caller = NOBODY, *, is_public: bool = Fal
 
 
 @pytest.mark.parametrize("health", [[], None, "ok", {"platform": "linux"}, {"platform": {"deployment": "old"}}])
-def test_whoever_had_the_address_before_may_answer_anything(health: object) -> None:
+def test_the_previous_owner_of_the_address_may_answer_anything(health: object) -> None:
     """The test waits for a new version that does not answer yet."""
     answers = [httpx.Response(200, json=health), httpx.Response(200, json=HEALTH)]
     assert outcomes(lambda _: answers[0])["health"].status == "failed"
     later = iter(answers)
-    found = outcomes(lambda request: next(later) if request.url.path == "/health" else httpx.Response(401))
-    assert found["health"].status == "passed"
+    failures = outcomes(lambda request: next(later) if request.url.path == "/health" else httpx.Response(401))
+    assert failures["health"].status == "passed"
 
 
 @pytest.mark.parametrize(

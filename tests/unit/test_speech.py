@@ -127,7 +127,7 @@ def test_without_times_there_is_no_duration_and_no_price() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sent", "body", "told"),
+    ("sent", "body", "media_type"),
     [
         ("audio/mpeg", {}, "audio/mpeg"),
         ("audio/ogg;codecs=opus", {"encoding": "opus"}, "audio/ogg;codecs=opus"),
@@ -136,17 +136,17 @@ def test_without_times_there_is_no_duration_and_no_price() -> None:
         ("binary/octet-stream", {"encoding": "linear16", "container": "none"}, "application/octet-stream"),
     ],
 )
-def test_the_sound_has_its_own_type_or_that_of_the_encoding(sent: str, body: dict[str, str], told: str) -> None:
+def test_the_sound_has_its_own_type_or_that_of_the_encoding(sent: str, body: dict[str, str], media_type: str) -> None:
     response = speak(FakeAi("sound", sent), model=AURA, **body)
-    assert response.headers["content-type"] == told
+    assert response.headers["content-type"] == media_type
     assert response.body == "the model's body"
     assert response.headers["x-neurons"] == "6.818"
 
 
-@pytest.mark.parametrize(("content", "told"), [("ID3 and more", "audio/mpeg"), ("OggS", "audio/ogg")])
-def test_a_sound_in_json_has_the_type_that_it_looks_like(content: str, told: str) -> None:
+@pytest.mark.parametrize(("content", "media_type"), [("ID3 and more", "audio/mpeg"), ("OggS", "audio/ogg")])
+def test_a_sound_in_json_has_the_type_that_it_looks_like(content: str, media_type: str) -> None:
     response = speak(FakeAi(content, "application/json; charset=utf-8"))
-    assert (response.body, response.headers["content-type"]) == ("the sound", told)
+    assert (response.body, response.headers["content-type"]) == ("the sound", media_type)
     assert "x-neurons" not in response.headers
 
 

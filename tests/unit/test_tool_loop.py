@@ -55,9 +55,9 @@ async def test_should_it_fail_later_a_model_of_its_dialect_goes_on() -> None:
     ai = FakeAi(CALLS, BUSY, ANSWER)
     await run(ai, FIRST, NATIVE, SECOND)
     assert ai.models == [FIRST, FIRST, SECOND]
-    said = ai.calls[2][1]["messages"]
-    assert said[0]["content"] == f"for {SECOND}"
-    assert json.loads(said[1]["tool_calls"][0]["function"]["arguments"]) == {}
+    messages = ai.calls[2][1]["messages"]
+    assert messages[0]["content"] == f"for {SECOND}"
+    assert json.loads(messages[1]["tool_calls"][0]["function"]["arguments"]) == {}
 
 
 async def test_a_stream_that_ends_without_saying_so_is_not_the_whole() -> None:

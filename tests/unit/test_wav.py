@@ -17,7 +17,7 @@ PCM, FLOAT, EXTENSIBLE, MU_LAW = 1, 3, 0xFFFE, 7
 
 
 class FakePayload:
-    """Of a Payload what is needed here: bytes in place of an ArrayBuffer. Counts those that were read."""
+    """A Payload over bytes in place of an ArrayBuffer. Counts the bytes that were read."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -147,7 +147,7 @@ def test_compressed_sound_has_a_length_and_is_not_cut() -> None:
         b"RIFF\0\0\0\0WAVE" + chunk(b"JUNK", b"") * 500_000 + form(PCM, 1, 8000, 2) + chunk(b"data", b"abcd"),
     ],
 )
-def test_what_cannot_be_read_is_left_to_the_model(content: bytes) -> None:
+def test_an_unreadable_file_is_passed_to_the_model_whole(content: bytes) -> None:
     payload: Any = FakePayload(content)
     assert wav.read_header(payload) is None
     assert payload.bytes_read < 2000
@@ -195,7 +195,7 @@ def test_it_is_cut_in_the_pause(coding: int, channels: int, rate: int, width: in
     assert 52.09 <= second.start_seconds <= 52.31
 
 
-def test_of_two_pauses_the_quieter_one() -> None:
+def test_the_quieter_of_two_pauses_is_cut() -> None:
     quiet = b"\x7f\x80\x81" * 1333
     loud = noise(53, width=1)
     payload = plain(loud + silence(0.5, width=1) + noise(3, width=1) + quiet + loud, width=1)

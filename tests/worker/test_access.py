@@ -48,7 +48,7 @@ def scripts_keys(project: Path, *arguments: str) -> str:
 
 
 def new_key(project: Path, name: str, scopes: Iterable[str], tenant: str | None = None) -> str:
-    """As `scripts/keys new`, without a process for each."""
+    """A key made like that of `scripts/keys new`, without a process for each."""
     options = Namespace(project=project, name=name, scopes=list(scopes), tenant=tenant, days=None, daily_neurons=None)
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         assert keys.new(options) == 0
@@ -255,24 +255,24 @@ def test_no_spelling_of_a_path_leads_around_the_key(door: Door, path: str) -> No
     target = "".join(each if " " < each < "\x7f" else "".join(f"%{b:02x}" for b in each.encode()) for each in path)
     for method in ("POST", "GET", "HEAD", "PUT", "OPTIONS", "DELETE", "QUERY"):
         body = json.dumps({**HELLO, "model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hi"}]}).encode()
-        status, said = raw(door, method, target, [JSON], body if method in ("POST", "PUT", "QUERY") else b"")
+        status, answer = raw(door, method, target, [JSON], body if method in ("POST", "PUT", "QUERY") else b"")
         # a page of public/ is for everybody, and a redirect leads to where the key is asked for
-        is_page = method in ("GET", "HEAD") and (b"<!doctype html>" in said[:100].lower() or not said)
+        is_page = method in ("GET", "HEAD") and (b"<!doctype html>" in answer[:100].lower() or not answer)
         assert status in (301, 307, 308, 400, 401, 403, 404, 405, 501) or (status == 200 and is_page), (
             method,
-            said[:300],
+            answer[:300],
         )
-        assert b'"models":' not in said
-        assert b"simulated" not in said
+        assert b'"models":' not in answer
+        assert b"simulated" not in answer
 
 
 def test_a_preflight_tells_nothing_and_does_nothing(client: httpx.Client) -> None:
-    asked = {"origin": ORIGIN, "access-control-request-method": "POST"}
-    response = client.options("/chat", headers=asked)
+    preflight = {"origin": ORIGIN, "access-control-request-method": "POST"}
+    response = client.options("/chat", headers=preflight)
     assert response.status_code == 204
     assert response.content == b""
     assert client.options("/chat").status_code == 405
-    assert_unauthorized(client.post("/chat", headers=asked, json=HELLO))
+    assert_unauthorized(client.post("/chat", headers=preflight, json=HELLO))
 
 
 def test_a_page_can_read_why_it_was_refused(client: httpx.Client) -> None:
@@ -284,15 +284,15 @@ def test_a_page_can_read_why_it_was_refused(client: httpx.Client) -> None:
 
 def test_openai_s_client_raises_what_its_users_expect(door: Door) -> None:
     http = sdk.DefaultHttpxClient(verify=TLS)
-    asked: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
+    body: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}]}
     with sdk.OpenAI(base_url=f"{door.url}/v1", api_key="sk-wrong", max_retries=2, http_client=http) as wrong:
         with pytest.raises(sdk.AuthenticationError) as unknown:
-            wrong.chat.completions.create(**asked)
+            wrong.chat.completions.create(**body)
         assert unknown.value.code == "invalid_api_key"
         with pytest.raises(sdk.PermissionDeniedError):
-            wrong.with_options(api_key=door.keys["only-embed"]).chat.completions.create(**asked)
+            wrong.with_options(api_key=door.keys["only-embed"]).chat.completions.create(**body)
         right: Any = wrong.with_options(api_key=door.keys["only-chat"])
-        assert right.chat.completions.create(**asked).choices
+        assert right.chat.completions.create(**body).choices
         assert right.models.list().data
 
 
@@ -360,10 +360,10 @@ def test_an_admin_key_gives_tokens_for_any_tenant_but_never_its_own_power(client
     boss = bearer(door.keys["only-admin"])
     response = client.post("/tokens", json={"scopes": ["rag:read"], "tenant": "acme"}, headers=boss)
     assert response.status_code == 201
-    given = bearer(response.json()["token"])
-    assert client.get("/rag/documents", headers=given).status_code == 200
-    assert client.get("/rag/documents?tenant=other", headers=given).status_code == 403
-    assert client.get("/logs/x", headers=given).status_code == 403
+    headers = bearer(response.json()["token"])
+    assert client.get("/rag/documents", headers=headers).status_code == 200
+    assert client.get("/rag/documents?tenant=other", headers=headers).status_code == 403
+    assert client.get("/logs/x", headers=headers).status_code == 403
     assert client.post("/tokens", json={"scopes": ["admin"]}, headers=boss).status_code == 400
 
 
@@ -403,7 +403,7 @@ def test_a_form_reaches_no_other_tenant_either(client: httpx.Client, door: Door)
     assert response.status_code == 403
 
 
-def test_what_one_tenant_keeps_the_other_does_not_find(client: httpx.Client, door: Door) -> None:
+def test_tenants_do_not_see_each_other_s_data(client: httpx.Client, door: Door) -> None:
     acme, other = bearer(door.keys["acme"]), bearer(door.keys["other"])
     text = "# Treasure\n\nThe treasure of acme lies under the old oak."
     assert client.post("/rag/documents", json={"id": "map", "text": text}, headers=acme).status_code == 202
@@ -436,8 +436,8 @@ def test_conversations_of_one_id_do_not_mix(client: httpx.Client, door: Door, to
         body = {"prompt": f"I am {name}.", "conversation": "same", "stream": False}
         assert client.post("/chat", json=body, headers=bearer(credential)).status_code == 200
     for name, credential in callers.items():
-        said = client.get("/conversations/same", headers=bearer(credential)).json()["messages"]
-        assert [each["content"] for each in said if each["role"] == "user"] == [f"I am {name}."]
+        messages = client.get("/conversations/same", headers=bearer(credential)).json()["messages"]
+        assert [each["content"] for each in messages if each["role"] == "user"] == [f"I am {name}."]
     assert client.delete("/conversations/same", headers=bearer(callers["ada"])).status_code == 204
     assert client.get("/conversations/same", headers=bearer(callers["bob"])).json()["messages"]
 

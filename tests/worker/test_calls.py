@@ -24,7 +24,7 @@ def models(simulator: Simulator) -> list[str]:
 
 
 def deltas(text: str) -> list[str]:
-    """What a stream's frames say, up to where it is cut."""
+    """Texts of a stream's frames, up to where it is cut."""
     frames = [line.removeprefix("data: ") for line in text.splitlines() if line.startswith('data: {"response"')]
     return [json.loads(frame)["response"] for frame in frames]
 
@@ -34,7 +34,7 @@ def deltas(text: str) -> list[str]:
 
 @pytest.mark.parametrize(("status", "code"), [(429, 3040), (408, 3007), (500, 8007)])
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_may_pass_is_tried_again_and_the_client_sees_only_the_answer(
+def test_transient_failures_are_retried_and_the_client_sees_only_the_answer(
     client: httpx.Client, simulator: Simulator, status: int, code: int, stream: bool
 ) -> None:
     simulator.ignore_past_requests()
@@ -64,7 +64,7 @@ def test_a_day_s_neurons_do_not_come_back_and_are_not_asked_for_again(
     ("status", "code", "ours", "kind"),
     [(500, 8007, 502, "upstream_error"), (408, 3007, 408, "timeout"), (429, 3040, 429, "rate_limited")],
 )
-def test_what_does_not_pass_is_told_after_three_attempts(
+def test_a_lasting_failure_is_returned_after_three_attempts(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, status: int, code: int, ours: int, kind: str
 ) -> None:
     simulator.ignore_past_requests()
@@ -99,8 +99,8 @@ def test_a_stream_that_breaks_off_ends_with_an_error_behind_what_has_come(
     # a clean end: httpx raises for a body that is cut
     response = ask(client, stream=True)
     assert response.status_code == 200
-    said, _, error = response.text.partition("event: error\n")
-    assert deltas(said) == whole[:frames]
+    text, _, error = response.text.partition("event: error\n")
+    assert deltas(text) == whole[:frames]
     sent = json.loads(error.removeprefix("data: "))["error"]
     assert sent["type"] == "upstream_error"
     assert sent["request_id"] == response.headers["x-request-id"]
@@ -178,9 +178,11 @@ def test_a_model_that_cannot_do_what_is_asked_is_passed_over(hurried: httpx.Clie
     assert set(models(its_simulator)) == {NATIVE, SECOND}
 
 
-def test_so_it_is_for_answers_from_documents(hurried: httpx.Client, its_simulator: Simulator) -> None:
+def test_answers_from_documents_are_retried_too(hurried: httpx.Client, its_simulator: Simulator) -> None:
     hurried.post("/rag/documents", json={"id": "bees", "text": "# Bees\n\nBees make honey."}).raise_for_status()
-    until(lambda: hurried.get("/rag/documents/bees").json(), lambda found: found["state"] == "indexed", seconds=60)
+    until(
+        lambda: hurried.get("/rag/documents/bees").json(), lambda document: document["state"] == "indexed", seconds=60
+    )
     its_simulator.set_fault(model=NATIVE, status=429, code=3040, count=None)
     response = hurried.post("/rag", json={"query": "What do bees make?", "stream": False})
     assert response.headers["x-model"] == SECOND
@@ -223,8 +225,8 @@ def test_a_model_that_does_not_answer_in_time_is_given_up(
 def test_a_stream_that_takes_too_long_ends_with_an_error(hurried: httpx.Client, its_simulator: Simulator) -> None:
     its_simulator.set_fault(hold_after_frames=2)
     response = ask(hurried, stream=True)
-    said, _, error = response.text.partition("event: error\n")
-    assert len(deltas(said)) == 2
+    text, _, error = response.text.partition("event: error\n")
+    assert len(deltas(text)) == 2
     sent = json.loads(error.removeprefix("data: "))["error"]
     assert sent["request_id"] == response.headers["x-request-id"]
     assert its_simulator.request(response.headers["x-ai-request-id"])["state"] == "cancelled"

@@ -34,12 +34,12 @@ def sent(simulator: Simulator, response: httpx.Response) -> dict[str, Any]:
 
 def events(stream: str) -> list[tuple[str, Any]]:
     """(event, data) of each frame of a `text/event-stream`."""
-    found: list[tuple[str, Any]] = []
+    events: list[tuple[str, Any]] = []
     for block in stream.strip().split("\n\n"):
         fields = dict(line.split(": ", 1) for line in block.splitlines())
         data = fields["data"]
-        found.append((fields.get("event", "message"), data if data == "[DONE]" else json.loads(data)))
-    return found
+        events.append((fields.get("event", "message"), data if data == "[DONE]" else json.loads(data)))
+    return events
 
 
 def text_of(frames: list[tuple[str, Any]]) -> str:
@@ -186,19 +186,19 @@ PERSON = {"type": "object", "properties": {"name": {"type": "string"}}, "require
 ENVELOPE = {"name": "person", "schema": PERSON}
 
 
-@pytest.mark.parametrize("given", [PERSON, ENVELOPE])
-def test_a_schema_goes_bare_to_native_models(client: httpx.Client, simulator: Simulator, given: Any) -> None:
-    response_format = {"type": "json_schema", "json_schema": given}
+@pytest.mark.parametrize("schema", [PERSON, ENVELOPE])
+def test_a_schema_goes_bare_to_native_models(client: httpx.Client, simulator: Simulator, schema: Any) -> None:
+    response_format = {"type": "json_schema", "json_schema": schema}
     response = ask(client, prompt="I am Ada Lovelace", response_format=response_format, model=NATIVE)
     assert isinstance(response.json()["response"]["name"], str)
     assert sent(simulator, response)["response_format"] == {"type": "json_schema", "json_schema": PERSON}
 
 
-@pytest.mark.parametrize(("given", "name"), [(PERSON, "answer"), (ENVELOPE, "person")])
+@pytest.mark.parametrize(("schema", "name"), [(PERSON, "answer"), (ENVELOPE, "person")])
 def test_a_schema_goes_in_its_envelope_to_the_others(
-    client: httpx.Client, simulator: Simulator, given: Any, name: str
+    client: httpx.Client, simulator: Simulator, schema: Any, name: str
 ) -> None:
-    response_format = {"type": "json_schema", "json_schema": given}
+    response_format = {"type": "json_schema", "json_schema": schema}
     response = ask(client, prompt="I am Ada Lovelace", response_format=response_format, model=OPENAI)
     assert "name" in json.loads(response.json()["choices"][0]["message"]["content"])
     expected = {"type": "json_schema", "json_schema": {"name": name, "schema": PERSON}}

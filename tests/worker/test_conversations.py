@@ -27,7 +27,7 @@ def history(client: httpx.Client, conversation: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_was_said_before_comes_before_what_is_said_now(
+def test_earlier_messages_come_before_the_new_one(
     client: httpx.Client, simulator: Simulator, conversation: str, stream: bool
 ) -> None:
     first = say(client, conversation, "My name is Ada.", stream=stream)
@@ -37,7 +37,7 @@ def test_what_was_said_before_comes_before_what_is_said_now(
     messages = simulator.request(second.headers["x-ai-request-id"])["inputs"]["messages"]
     assert [message["role"] for message in messages] == ["user", "assistant", "user"]
     assert messages[0]["content"] == "My name is Ada."
-    kept = until(lambda: history(client, conversation), lambda found: len(found) == 4)
+    kept = until(lambda: history(client, conversation), lambda messages: len(messages) == 4)
     assert kept[:3] == messages
     assert "Ada" in kept[3]["content"]
 
@@ -80,9 +80,7 @@ def test_calls_of_the_worker_s_tools_are_part_of_it(client: httpx.Client, conver
     assert roles == ["user", "assistant", "tool", "assistant"]
 
 
-def test_of_an_answer_that_failed_nothing_is_kept(
-    client: httpx.Client, simulator: Simulator, conversation: str
-) -> None:
+def test_a_failed_answer_is_not_stored(client: httpx.Client, simulator: Simulator, conversation: str) -> None:
     simulator.set_fault(status=400, code=5006)
     assert say(client, conversation, "Hello").status_code == 400
     simulator.set_fault(cut_after_frames=5)
@@ -91,7 +89,7 @@ def test_of_an_answer_that_failed_nothing_is_kept(
     assert history(client, conversation) == []
 
 
-def test_of_an_answer_that_its_client_left_nothing_is_kept(
+def test_an_answer_is_not_stored_when_its_client_disconnects(
     client: httpx.Client, simulator: Simulator, conversation: str
 ) -> None:
     simulator.set_fault(tokens_per_second=20)

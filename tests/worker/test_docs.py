@@ -15,13 +15,13 @@ EXAMPLES = re.findall(r"^## (.*?)$|^```sh\n(.*?)```", (ROOT / "docs/api.md").rea
 
 def examples() -> list[tuple[str, str]]:
     """(section, script) of each: those of a section may need what the ones before have made."""
-    found: dict[str, str] = {}
+    types: dict[str, str] = {}
     section = ""
     for heading, script in EXAMPLES:
         section = heading or section
         if script:
-            found[section] = found.get(section, "") + script
-    return list(found.items())
+            types[section] = types.get(section, "") + script
+    return list(types.items())
 
 
 @pytest.mark.parametrize(("section", "script"), examples(), ids=[section for section, _ in examples()])

@@ -130,7 +130,7 @@ def test_texts_that_are_long_together_are_sent_in_more_calls(client: httpx.Clien
     assert len(sent(simulator, response)) > 2
 
 
-def test_what_several_calls_cost_is_summed(client: httpx.Client) -> None:
+def test_the_costs_of_several_calls_are_summed(client: httpx.Client) -> None:
     usage = embed(client, text=["the same text"] * 250).json()["usage"]
     one = embed(client, text="the same text").json()["usage"]
     assert usage["prompt_tokens"] == 250 * one["prompt_tokens"]
@@ -175,8 +175,8 @@ def test_requests_at_once_do_not_mix(client: httpx.Client, base_url: str) -> Non
         return httpx.post(f"{base_url}/embed", json={"text": texts}, timeout=60).json()["data"][149]
 
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(first_vector, range(8)))
-    for number, vector in enumerate(found):
+        vectors = list(pool.map(first_vector, range(8)))
+    for number, vector in enumerate(vectors):
         assert vector == embed(client, text=f"request {number}, text 149").json()["data"][0]
 
 

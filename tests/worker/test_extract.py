@@ -223,7 +223,7 @@ def test_a_body_that_is_not_json_is_refused(client: httpx.Client, error_of: Erro
 # ---- when the model cannot -----------------------------------------------------------------------------------------
 
 
-def test_what_never_fits_is_told_with_the_last_attempt(
+def test_an_answer_that_never_fits_is_an_error_with_the_last_attempt(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf
 ) -> None:
     whole = extract(client, model=OPENAI).json()["usage"]["completion_tokens"]

@@ -188,7 +188,7 @@ def test_a_rating_is_in_the_log(logged: httpx.Client) -> None:
     assert log["metadata"] == {"user": "ada"}
 
 
-def test_what_a_rating_leaves_out_stays_and_null_takes_it_away(logged: httpx.Client) -> None:
+def test_omitted_fields_of_a_rating_stay_and_null_removes_them(logged: httpx.Client) -> None:
     log_id = ask(logged, "Rate me twice").headers["x-gateway-log-id"]
     read(logged, log_id)
     logged.post("/feedback", json={"log_id": log_id, "feedback": -1, "score": 10})
@@ -225,7 +225,7 @@ def test_a_field_at_fault_is_named(
     assert (error_of(response)["code"], error_of(response)["param"]) == (7504, param)
 
 
-def test_what_is_not_logged_cannot_be_rated(logged: httpx.Client, error_of: ErrorOf) -> None:
+def test_an_answer_without_a_log_cannot_be_rated(logged: httpx.Client, error_of: ErrorOf) -> None:
     response = logged.post("/feedback", json={"log_id": NOT_THERE, "feedback": 1})
     assert response.status_code == 404
     assert error_of(response)["type"] == "not_found"

@@ -46,12 +46,12 @@ def calls(simulator: Simulator) -> NewCalls:
 
 
 def models(calls: NewCalls) -> list[str]:
-    """That were asked, in order."""
+    """Models that were called, in order."""
     return [entry["model"] for entry in sorted(calls.of(operation="run"), key=lambda entry: entry["number"])]
 
 
 def guarded(calls: NewCalls) -> list[list[dict[str, str]]]:
-    """What the guard was shown."""
+    """Messages that the guard was sent, in each call."""
     return [entry["inputs"]["messages"] for entry in calls.of(operation="run", model=GUARD)]
 
 
@@ -158,7 +158,7 @@ def test_nor_of_a_call_of_a_tool_that_the_client_would_make(client: httpx.Client
 def test_nor_of_one_from_documents(client: httpx.Client, error_of: ErrorOf, stream: bool) -> None:
     text = "# Shed\n\nThe device in the shed is a bomb that Ann has made."
     client.post("/rag/documents", json={"id": "shed", "text": text}).raise_for_status()
-    until(lambda: client.get("/rag/documents/shed").json(), lambda found: found["state"] == "indexed", seconds=60)
+    until(lambda: client.get("/rag/documents/shed").json(), lambda document: document["state"] == "indexed", seconds=60)
     response = client.post("/rag", json={"query": "What is the device in the shed?", "stream": stream})
     check_blocked(response, "output", error_of)
     assert "bomb" not in response.text

@@ -1,4 +1,4 @@
-"""What browsers are told of every response: never guess, never run, never frame."""
+"""Security headers of every response: browsers never guess its type, run it or frame it."""
 
 import base64
 import re
@@ -28,7 +28,7 @@ SMALL = {"model": "@cf/lykon/dreamshaper-8-lcm", "prompt": "a red fox", "width":
         ("GET", f"/images/{'0' * 64}.png", None, 404),
     ],
 )
-def test_what_the_worker_answers_is_no_page(
+def test_responses_of_the_worker_are_not_rendered_as_pages(
     client: httpx.Client, simulator: Simulator, method: str, path: str, body: object, status: int
 ) -> None:
     response = client.request(method, path, json=body)
@@ -40,8 +40,8 @@ def test_what_the_worker_answers_is_no_page(
 
 
 def test_a_preflight_has_them_too(client: httpx.Client) -> None:
-    asked = {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
-    response = client.options("/chat", headers=asked)
+    preflight = {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
+    response = client.options("/chat", headers=preflight)
     assert response.status_code == 204
     assert response.headers["x-content-type-options"] == "nosniff"
 
@@ -83,7 +83,7 @@ def test_a_stored_image_is_an_image_and_can_do_nothing(
     ],
 )
 @pytest.mark.parametrize("way", ["form", "json"])
-def test_what_only_says_that_it_is_an_image_goes_nowhere(
+def test_bytes_that_only_claim_to_be_an_image_are_not_forwarded(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf, content: bytes, way: str
 ) -> None:
     new = NewCalls(simulator)

@@ -1,4 +1,4 @@
-"""What holds for every route: ids, CORS, methods, media types, sizes."""
+"""Rules that hold for every route: ids, CORS, methods, media types, sizes."""
 
 from collections.abc import Iterator
 

@@ -139,10 +139,10 @@ def test_the_price_is_told_where_it_is_known(client: httpx.Client, body: dict[st
 def test_every_parameter_arrives_under_the_model_s_own_name(
     client: httpx.Client, simulator: Simulator, model: str
 ) -> None:
-    given = {"negative_prompt": "snow", "width": 320, "height": 256, "steps": 7, "guidance": 3.5, "seed": 42}
-    response = ask(client, model=model, **given)
+    options = {"negative_prompt": "snow", "width": 320, "height": 256, "steps": 7, "guidance": 3.5, "seed": 42}
+    response = ask(client, model=model, **options)
     assert opened(response).size == (320, 256)
-    own = {**given, "prompt": "a red fox", "num_steps": 7}
+    own = {**options, "prompt": "a red fox", "num_steps": 7}
     del own["steps"]
     assert sent(simulator, response) == own
 
@@ -158,14 +158,14 @@ def test_the_same_seed_makes_the_same_image_and_another_another(client: httpx.Cl
 
 
 def test_with_an_image_the_default_is_the_model_that_edits(client: httpx.Client, simulator: Simulator) -> None:
-    given = picture(size=(300, 280))
-    response = ask(client, image=encoded(given), strength=0, seed=3)
+    source = picture(size=(300, 280))
+    response = ask(client, image=encoded(source), strength=0, seed=3)
     assert response.headers["x-model"] == IMG2IMG
     assert sent(simulator, response) == {
         "prompt": "a red fox",
         "strength": 0,
         "seed": 3,
-        "image_b64": encoded(given),
+        "image_b64": encoded(source),
     }
     image = opened(response)
     assert image.size == (300, 280)
@@ -173,26 +173,26 @@ def test_with_an_image_the_default_is_the_model_that_edits(client: httpx.Client,
 
 
 def test_with_a_mask_the_default_is_the_model_that_inpaints(client: httpx.Client, simulator: Simulator) -> None:
-    given, mask = picture(), picture((0, 0, 0))
-    response = ask(client, image=encoded(given), mask=encoded(mask))
+    image, mask = picture(), picture((0, 0, 0))
+    response = ask(client, image=encoded(image), mask=encoded(mask))
     assert response.headers["x-model"] == INPAINTING
     inputs = sent(simulator, response)
-    assert inputs["image"] == f"<{len(given)} numbers>"
+    assert inputs["image"] == f"<{len(image)} numbers>"
     assert inputs["mask"] == f"<{len(mask)} numbers>"
     # where the mask is black, the image stays
     assert opened(response).getcolors() == [(256 * 256, (224, 32, 32))]
 
 
 def test_a_form_takes_the_same_fields_with_images_as_files(client: httpx.Client, simulator: Simulator) -> None:
-    given = picture(kind="JPEG")
+    image = picture(kind="JPEG")
     response = client.post(
         "/image",
         data={"prompt": "naïve café", "strength": "0.5", "steps": "5", "seed": "7", "negative_prompt": "snow"},
-        files={"image": ("any name.txt", given, "text/plain")},
+        files={"image": ("any name.txt", image, "text/plain")},
     )
     assert opened(response).size == (256, 256)
     inputs = {**sent(simulator, response)}
-    assert base64.b64decode(inputs.pop("image_b64")) == given
+    assert base64.b64decode(inputs.pop("image_b64")) == image
     assert inputs == {
         "prompt": "naïve café",
         "strength": 0.5,
@@ -216,32 +216,32 @@ def test_a_form_with_image_and_mask_inpaints(client: httpx.Client) -> None:
 
 
 def test_a_data_uri_is_as_good_as_bare_base64(client: httpx.Client, simulator: Simulator) -> None:
-    given = picture(kind="WEBP")
-    response = ask(client, image=f"data:image/webp;base64,{encoded(given)}", strength=0.5)
+    image = picture(kind="WEBP")
+    response = ask(client, image=f"data:image/webp;base64,{encoded(image)}", strength=0.5)
     assert response.status_code == 200
-    assert sent(simulator, response)["image_b64"] == encoded(given)
+    assert sent(simulator, response)["image_b64"] == encoded(image)
 
 
 def test_flux_2_takes_up_to_four_references_in_its_form(client: httpx.Client, simulator: Simulator) -> None:
-    given = {"image": picture(), "image_1": picture((0, 0, 255)), "image_2": picture(), "image_3": picture()}
+    references = {"image": picture(), "image_1": picture((0, 0, 255)), "image_2": picture(), "image_3": picture()}
     fields = {"model": FLUX_2, "width": 256, "height": 320, "steps": 2, "guidance": 3.5, "seed": 1}
-    response = ask(client, **{name: encoded(content) for name, content in given.items()}, **fields)
+    response = ask(client, **{name: encoded(content) for name, content in references.items()}, **fields)
     assert opened(response).size == (256, 320)
-    images = {f"input_image_{number}": f"<{len(content)} bytes>" for number, content in enumerate(given.values())}
+    images = {f"input_image_{number}": f"<{len(content)} bytes>" for number, content in enumerate(references.values())}
     numbers = {"width": "256", "height": "320", "steps": "2", "guidance": "3.5", "seed": "1"}
     assert sent(simulator, response) == {"prompt": "a red fox", **numbers, **images}
     by_form = client.post(
-        "/image", data={"prompt": "a red fox", **{k: str(v) for k, v in fields.items()}}, files={**given}
+        "/image", data={"prompt": "a red fox", **{k: str(v) for k, v in fields.items()}}, files={**references}
     )
     assert by_form.content == response.content
 
 
 def test_megabytes_of_an_image_arrive_unharmed(client: httpx.Client) -> None:
-    given = noise(1400)  # 5.9 MB
-    whole = Image.open(io.BytesIO(given)).convert("RGB")
+    image = noise(1400)  # 5.9 MB
+    whole = Image.open(io.BytesIO(image)).convert("RGB")
     for response in (
-        ask(client, image=encoded(given), strength=0),
-        client.post("/image", data={"prompt": "a fox", "strength": "0"}, files={"image": given}),
+        ask(client, image=encoded(image), strength=0),
+        client.post("/image", data={"prompt": "a fox", "strength": "0"}, files={"image": image}),
     ):
         assert opened(response).convert("RGB").tobytes() == whole.tobytes()
 
@@ -410,7 +410,7 @@ def test_an_upload_that_is_too_large_is_refused(client: httpx.Client, error_of: 
         (500, 8007, 502, "upstream_error"),
     ],
 )
-def test_what_upstream_refuses_is_told_and_nothing_is_stored(
+def test_an_upstream_refusal_is_returned_and_nothing_is_stored(
     client: httpx.Client,
     simulator: Simulator,
     error_of: ErrorOf,
@@ -579,7 +579,7 @@ def test_a_condition_is_kept(client: httpx.Client, headers: dict[str, str], stat
 
 
 @pytest.mark.parametrize(
-    ("asked", "first", "last"),
+    ("span", "first", "last"),
     [
         ("bytes=0-0", 0, 0),
         ("bytes=0-99", 0, 99),
@@ -591,11 +591,11 @@ def test_a_condition_is_kept(client: httpx.Client, headers: dict[str, str], stat
         ("bytes=50-999999999", 50, -1),
     ],
 )
-def test_a_part_of_an_image_can_be_had(client: httpx.Client, asked: str, first: int, last: int) -> None:
+def test_a_part_of_an_image_can_be_had(client: httpx.Client, span: str, first: int, last: int) -> None:
     url = stored(client)["url"]
     whole = client.get(url).content
     start, end = first % len(whole), last % len(whole)
-    response = client.get(url, headers={"range": asked})
+    response = client.get(url, headers={"range": span})
     assert response.status_code == 206
     assert response.headers["content-range"] == f"bytes {start}-{end}/{len(whole)}"
     assert response.headers["content-length"] == str(end - start + 1)
@@ -603,10 +603,10 @@ def test_a_part_of_an_image_can_be_had(client: httpx.Client, asked: str, first: 
     assert response.content == whole[start : end + 1]
 
 
-@pytest.mark.parametrize("asked", ["bytes=999999999-", "bytes=999999998-999999999", "bytes=-0"])
-def test_a_part_outside_the_image_is_refused_with_its_size(client: httpx.Client, asked: str) -> None:
+@pytest.mark.parametrize("span", ["bytes=999999999-", "bytes=999999998-999999999", "bytes=-0"])
+def test_a_part_outside_the_image_is_refused_with_its_size(client: httpx.Client, span: str) -> None:
     image = stored(client)
-    response = client.get(image["url"], headers={"range": asked})
+    response = client.get(image["url"], headers={"range": span})
     assert response.status_code == 416
     assert response.headers["content-range"] == f"bytes */{image['size']}"
     assert response.content == b""

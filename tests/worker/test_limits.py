@@ -57,8 +57,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (project / name).symlink_to(ROOT / name)
     text = (ROOT / "wrangler.jsonc").read_text()
     for rate, few in FEW.items():
-        text, found = re.subn(rf'("{RATES[rate]}", .*"limit": )\d+', rf"\g<1>{few}", text)
-        assert found == 1
+        text, count = re.subn(rf'("{RATES[rate]}", .*"limit": )\d+', rf"\g<1>{few}", text)
+        assert count == 1
     (project / "wrangler.jsonc").write_text(text)
     return project
 
@@ -124,7 +124,7 @@ def until_refused(ask: Callable[[], httpx.Response], rate: Rate) -> httpx.Respon
     raise AssertionError(f"never refused in {2 * FEW[rate] + 1} requests")
 
 
-def test_who_asks_too_often_is_told_when_to_come_back(crowded: httpx.Client, error_of: ErrorOf) -> None:
+def test_a_caller_above_the_rate_is_refused_with_retry_after(crowded: httpx.Client, error_of: ErrorOf) -> None:
     origin = {"origin": "http://localhost:3000"}
     # a body that is refused counts too: it is work all the same
     refused = until_refused(lambda: crowded.post("/image", json={}, headers=bearer("rate-0") | origin), "heavy")
@@ -194,7 +194,7 @@ def cost_of(response: httpx.Response, price_read: int, price_written: int) -> fl
 
 
 def settled(client: httpx.Client, name: str, neurons: float) -> None:
-    until(lambda: usage(client, name)["neurons"], lambda found: found == pytest.approx(neurons, abs=1e-6), SETTLED)
+    until(lambda: usage(client, name)["neurons"], lambda spent: spent == pytest.approx(neurons, abs=1e-6), SETTLED)
 
 
 def test_a_call_that_the_day_s_budget_does_not_hold_is_not_made(
@@ -234,7 +234,7 @@ def test_openai_s_client_does_not_try_again_before_the_next_day(server: DevServe
         ("rich-5", "/v1/chat/completions", {"model": "gpt-4o", "messages": [{"role": "user", "content": "Hello"}]}),
     ],
 )
-def test_what_an_answer_says_it_has_cost_is_what_it_costs(
+def test_the_reported_cost_of_an_answer_is_its_cost(
     limited: httpx.Client, name: str, path: str, body: dict[str, Any]
 ) -> None:
     response = limited.post(path, json=body, headers=bearer(name))
@@ -243,7 +243,7 @@ def test_what_an_answer_says_it_has_cost_is_what_it_costs(
     cost = float(response.headers["x-neurons"])
     until(
         lambda: usage(limited, name)["neurons"],
-        lambda found: math.isclose(found, cost, rel_tol=1e-3),
+        lambda spent: math.isclose(spent, cost, rel_tol=1e-3),
         SETTLED,
     )
 
@@ -281,7 +281,7 @@ def test_a_document_costs_what_its_size_may_cost_when_it_is_taken(limited: httpx
 
 
 def test_concurrent_requests_are_all_counted(server: DevServer) -> None:
-    """What the simulator has counted, answer by answer, is what the day has cost: to the millionth."""
+    """The cost that the simulator counts, answer by answer, is the day's cost, to the millionth."""
 
     def ask(number: int) -> float:
         body = {"prompt": f"Question {number}", "stream": number % 2 == 0, "max_tokens": 5 + number}
@@ -308,7 +308,7 @@ def test_a_crowd_does_not_spend_more_than_there_is(server: DevServer) -> None:
     # each may cost 10.5 neurons and costs 3.6, so that 150 are too many however slowly they come: the budget is 200
     assert {status for status, _ in seen} == {200, 429}
     with httpx.Client(base_url=server.url) as client:
-        spent = until(lambda: usage(client, "crowd")["neurons"], lambda found: found <= 200, SETTLED)
+        spent = until(lambda: usage(client, "crowd")["neurons"], lambda neurons: neurons <= 200, SETTLED)
     assert spent == pytest.approx(sum(cost for _, cost in seen), rel=1e-2)
 
 
@@ -349,8 +349,8 @@ def other(server: DevServer, tmp_path: Path) -> Iterator[str]:
         preexec_fn=end_with_parent,
     )  # fmt: skip
     assert process.stdout
-    found = (re.search(r"Ready on (\S+)", line) for line in process.stdout)
-    ready = next(filter(None, found), None)
+    matches = (re.search(r"Ready on (\S+)", line) for line in process.stdout)
+    ready = next(filter(None, matches), None)
     assert ready, "wrangler has not started"
     yield ready[1]
     process.terminate()
@@ -368,8 +368,8 @@ def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None
         return 50 * 0.25
 
     with ThreadPoolExecutor(8) as at_once:
-        asked, spent = at_once.map(ask, range(20)), at_once.map(spend, range(4))
-        costs = [*asked, *spent]
+        answers, spent = at_once.map(ask, range(20)), at_once.map(spend, range(4))
+        costs = [*answers, *spent]
     with httpx.Client(base_url=server.url) as client:
         settled(client, "rich-11", sum(costs))
 
@@ -450,8 +450,8 @@ def test_a_body_without_end_is_refused_before_it_costs_much(client: httpx.Client
     path, content_type, body = ENDLESS[case]
     response = client.post(path, content=body.encode(), headers={"content-type": content_type})
     assert response.status_code in (400, 404, 413)
-    told = response.json()["error"]
-    assert len(told["message"]) < 1_000
+    error = response.json()["error"]
+    assert len(error["message"]) < 1_000
     assert path.startswith("/v1/") or error_of(response)
     # before there were bounds, the worst of these took seconds of the isolate; it is busy with nothing else now
     assert client.get("/health", timeout=5).status_code == 200

@@ -71,7 +71,7 @@ def test_a_form_may_have_its_files_and_no_others(document: dict[str, Any], path:
         check({**form, "other": "bytes"}, schema, document)
 
 
-def test_what_openai_s_clients_send_is_described(document: dict[str, Any]) -> None:
+def test_requests_of_openai_s_clients_are_described(document: dict[str, Any]) -> None:
     chat = document["components"]["schemas"]["ChatCompletionRequest"]["properties"]
     assert chat["n"] == {"type": ["number", "null"], "enum": [1, None]}
     assert "without effect" in chat["user"]["description"]

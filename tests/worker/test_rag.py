@@ -39,13 +39,15 @@ class Documents:
 
     def settled(self, document_id: str) -> dict[str, Any]:
         """The document as soon as it is indexed or has failed."""
-        return until(lambda: self.state(document_id), lambda found: found["state"] in ("indexed", "failed"), seconds=60)
+        return until(
+            lambda: self.state(document_id), lambda document: document["state"] in ("indexed", "failed"), seconds=60
+        )
 
     def add(self, document_id: str, text: str, **fields: Any) -> None:
         response = self.put(text, id=document_id, **fields)
         assert response.status_code in (200, 202), response.text
-        found = self.settled(document_id)
-        assert found["state"] == "indexed", found
+        document = self.settled(document_id)
+        assert document["state"] == "indexed", document
 
     def all(self) -> list[dict[str, Any]]:
         return self.client.get("/rag/documents", params={"tenant": TENANT, "limit": 100}).json()["documents"]
@@ -61,12 +63,12 @@ class Documents:
 
 
 def events(stream: str) -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
+    events: list[tuple[str, Any]] = []
     for block in filter(None, stream.strip().split("\n\n")):
         fields = dict(line.split(": ", 1) for line in block.splitlines())
         data = fields["data"]
-        found.append((fields.get("event", "message"), data if data == "[DONE]" else json.loads(data)))
-    return found
+        events.append((fields.get("event", "message"), data if data == "[DONE]" else json.loads(data)))
+    return events
 
 
 # ---- documents -----------------------------------------------------------------------------------------------------
@@ -79,8 +81,13 @@ def test_a_document_is_taken_and_later_found(documents: Documents) -> None:
     assert (taken["id"], taken["state"], taken["title"]) == ("penguins", "queued", "Penguins")
     assert response.headers["location"] == taken["status_url"]
     assert documents.client.get(taken["status_url"]).status_code == 200
-    found = documents.settled("penguins")
-    assert (found["state"], found["chunks"], found["searchable"], found["reason"]) == ("indexed", 1, True, None)
+    document = documents.settled("penguins")
+    assert (document["state"], document["chunks"], document["searchable"], document["reason"]) == (
+        "indexed",
+        1,
+        True,
+        None,
+    )
     [passage] = documents.search("Where do penguins live?")
     assert "southern hemisphere" in passage["text"]
     assert (passage["document"], passage["url"], passage["heading"]) == (
@@ -183,9 +190,9 @@ def test_a_file_is_converted(documents: Documents, name: str, content: bytes) ->
     )
     assert response.status_code == 202, response.text
     assert response.json()["metadata"] == {"kind": "animal"}
-    found = documents.settled("walrus")
-    assert found["state"] == "indexed", found
-    assert found["title"] == name
+    document = documents.settled("walrus")
+    assert document["state"] == "indexed", document
+    assert document["title"] == name
     assert "two tusks" in documents.search("How many tusks has a walrus?")[0]["text"].replace("**", "")
 
 
@@ -193,10 +200,10 @@ def test_a_file_that_cannot_be_converted_fails_with_the_reason(documents: Docume
     files = {"file": ("broken.pdf", b"%PDF-1.4 this is none")}
     response = documents.client.post("/rag/documents", files=files, data={"id": "broken", "tenant": TENANT})
     assert response.status_code == 202
-    found = documents.settled("broken")
-    assert found["state"] == "failed"
-    assert "could not be converted" in found["reason"]
-    assert (found["chunks"], found["searchable"]) == (0, False)
+    document = documents.settled("broken")
+    assert document["state"] == "failed"
+    assert "could not be converted" in document["reason"]
+    assert (document["chunks"], document["searchable"]) == (0, False)
     # the same again is another try
     again = documents.client.post("/rag/documents", files=files, data={"id": "broken", "tenant": TENANT})
     assert again.json()["state"] == "queued"
@@ -363,8 +370,8 @@ def test_a_filter_narrows_both_searches(documents: Documents) -> None:
         ({"kind": "song"}, set[str]()),
     ):
         for stages in ({"text": False}, {"vector": False}, {}):
-            found = documents.search("penguins", filter=wanted, stages=stages)
-            assert {each["document"] for each in found} == expected, (wanted, stages)
+            results = documents.search("penguins", filter=wanted, stages=stages)
+            assert {each["document"] for each in results} == expected, (wanted, stages)
 
 
 def test_top_k_and_min_score_bound_what_is_found(documents: Documents) -> None:
@@ -419,9 +426,9 @@ def test_with_nothing_relevant_the_model_is_not_asked(documents: Documents, simu
     whole = ask(documents, query="Who won the cup in 1974?", stream=False, model=model).json()
     assert whole["sources"] == []
     assert "found nothing" in whole["answer"]
-    (event, data), (_, said), (_, done) = events(ask(documents, query="Who won?", model=model).text)
+    (event, data), (_, delta), (_, done) = events(ask(documents, query="Who won?", model=model).text)
     assert (event, data, done) == ("sources", {"sources": []}, "[DONE]")
-    assert "found nothing" in json.dumps(said)
+    assert "found nothing" in json.dumps(delta)
     assert calls.of(model=model) == []
     anyway = ask(documents, query="Who won?", stream=False, model=model, answer_anyway=True)
     assert anyway.json()["sources"] == []
@@ -459,7 +466,9 @@ INJECTIONS = [
 
 
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_what_a_passage_says_is_data(documents: Documents, simulator: Simulator, injection: str) -> None:
+def test_instructions_in_a_passage_are_treated_as_data(
+    documents: Documents, simulator: Simulator, injection: str
+) -> None:
     documents.add("evil", f"# Penguins\n\nPenguins live in the south. {injection}")
     response = ask(documents, query="Where do penguins live?", stream=False)
     sent = simulator.request(response.headers["x-ai-request-id"])["inputs"]["messages"]

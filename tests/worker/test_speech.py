@@ -61,7 +61,7 @@ def recording(seconds: float, rate: int = 16_000, channels: int = 1, pause_at: f
 
 
 def inputs_of(simulator: Simulator, response: httpx.Response) -> list[dict[str, Any]]:
-    """What the model was sent, in each call."""
+    """Inputs of the model, in each call."""
     return [simulator.request(each)["inputs"] for each in response.headers["x-ai-request-id"].split(", ")]
 
 
@@ -259,7 +259,7 @@ def test_if_a_piece_fails_the_whole_does(client: httpx.Client, simulator: Simula
     assert transcribe(client, recording(130), model=TURBO).status_code == 200
 
 
-def test_what_is_too_long_for_an_array_is_refused_and_streamed_elsewhere(
+def test_a_sound_too_long_for_an_array_is_refused_or_streamed(
     client: httpx.Client, simulator: Simulator, error_of: ErrorOf
 ) -> None:
     audio = MP3 * 240_000  # 8.6 MB
@@ -315,7 +315,7 @@ def test_an_unknown_model(client: httpx.Client, error_of: ErrorOf) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n" + bytes(100), b"hello", b"RIFF\0\0\0\0AVI LIST"])
-def test_what_is_no_sound(client: httpx.Client, error_of: ErrorOf, content: bytes) -> None:
+def test_files_that_are_not_sounds_are_refused(client: httpx.Client, error_of: ErrorOf, content: bytes) -> None:
     in_form = {"file": ("sound.wav", content, "audio/wav")}
     for param, response in {
         "audio": transcribe(client, content),
@@ -474,7 +474,7 @@ def test_bare_samples_keep_the_type_that_says_so(client: httpx.Client) -> None:
     assert len(response.content) > 8000
 
 
-def test_what_a_voice_has_cost(client: httpx.Client) -> None:
+def test_the_cost_of_a_voice(client: httpx.Client) -> None:
     assert float(speak(client, "a " * 50, model=AURA).headers["x-neurons"]) == pytest.approx(136.4)
     response = speak(client)
     with wave.open(io.BytesIO(response.content)) as reader:
@@ -520,7 +520,7 @@ def test_any_text_can_be_spoken(client: httpx.Client, text: str) -> None:
         ({"text": "a", "model": TURBO}, "model", "not for text-to-speech"),
     ],
 )
-def test_what_no_voice_takes(
+def test_parameters_that_no_voice_accepts_are_refused(
     client: httpx.Client, error_of: ErrorOf, body: dict[str, Any], param: str | None, words: str
 ) -> None:
     response = client.post("/speak", json=body)

@@ -1,4 +1,4 @@
-"""What of the packages a local run has: what a deployment has."""
+"""Packages in a local run: the same as in a deployment."""
 
 from pathlib import Path
 
@@ -25,7 +25,9 @@ FILES = (
         (("**/v1/**",), {*FILES} - {FILES[1], FILES[5]}),
     ],
 )
-def test_what_is_not_uploaded_is_not_there_locally(tmp_path: Path, excluded: tuple[str, ...], kept: set[str]) -> None:
+def test_modules_that_are_not_uploaded_are_missing_locally(
+    tmp_path: Path, excluded: tuple[str, ...], kept: set[str]
+) -> None:
     packages, main = tmp_path / "packages", tmp_path / "src/entry.py"
     for name in FILES:
         (packages / name).parent.mkdir(parents=True, exist_ok=True)

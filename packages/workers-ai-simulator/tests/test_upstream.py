@@ -282,18 +282,18 @@ class Stub:
     def sends(self, *chunks: bytes | str, status: int = 200, media_type: str = SSE) -> None:
         content = [chunk.encode() if isinstance(chunk, str) else chunk for chunk in chunks]
 
-        async def written() -> AsyncIterator[bytes]:
+        async def generate() -> AsyncIterator[bytes]:
             for chunk in content:
                 yield chunk
                 await asyncio.sleep(0)  # so that most are sent in packets of their own
 
-        self.answer = lambda _: StreamingResponse(written(), status, media_type=media_type)
+        self.answer = lambda _: StreamingResponse(generate(), status, media_type=media_type)
 
     def sends_and_waits(self, first: str, *then: str) -> None:
         """The rest comes after `go_on` is set; after `break_off`, the connection breaks."""
         self._breaks = False
 
-        async def written() -> AsyncIterator[str]:
+        async def generate() -> AsyncIterator[str]:
             try:
                 if first:
                     yield first
@@ -306,7 +306,7 @@ class Stub:
                 self.left.set()
                 raise
 
-        self.answer = lambda _: StreamingResponse(written(), media_type=SSE)
+        self.answer = lambda _: StreamingResponse(generate(), media_type=SSE)
 
 
 def delta(finish_reason: str | None = None, **parts: Any) -> str:
@@ -435,21 +435,21 @@ def test_a_frame_is_sent_before_the_next_arrives(stub: Stub, before_stub: httpx.
     assert stub.headers[0]["accept-encoding"] == "identity"  # a compressed stream comes in blocks
 
 
-SAID = "naïve 東京 👋🏽"
+TEXT = "naïve 東京 👋🏽"
 ODD_STREAMS: dict[str, tuple[bytes | str, ...]] = {
-    "UTF-8 cut within a letter": tuple(bytes([byte]) for byte in (delta(content=SAID) + STOP + DONE).encode()),
+    "UTF-8 cut within a letter": tuple(bytes([byte]) for byte in (delta(content=TEXT) + STOP + DONE).encode()),
     "comments, other fields, carriage returns": (
         ": ping\r\n\r\n", "event: message\r\nid: 4\r\n", delta(content="naïve 東京").replace("\n", "\r\n")[:-3], "\n\r",
         "\n:\n\nretry: 5\n\n" + delta(content=" 👋🏽"), STOP, DONE,
     ),
-    "carriage returns and line feeds": ((delta(content=SAID) + STOP + DONE).replace("\n", "\r\n"),),
-    "carriage returns alone": ((delta(content=SAID) + STOP + DONE).replace("\n", "\r"),),
-    "no space after the colon": (delta(content=SAID).replace("data: ", "data:"), STOP, "data:[DONE]\n\n"),
-    "the end without [DONE], and without an empty line": (delta(content=SAID), STOP.rstrip()),
-    "[DONE] without a reason": (delta(content=SAID), DONE),
-    "what comes after the end": (delta(content=SAID), STOP, DONE, "data: {oops\n\n"),
+    "carriage returns and line feeds": ((delta(content=TEXT) + STOP + DONE).replace("\n", "\r\n"),),
+    "carriage returns alone": ((delta(content=TEXT) + STOP + DONE).replace("\n", "\r"),),
+    "no space after the colon": (delta(content=TEXT).replace("data: ", "data:"), STOP, "data:[DONE]\n\n"),
+    "the end without [DONE], and without an empty line": (delta(content=TEXT), STOP.rstrip()),
+    "[DONE] without a reason": (delta(content=TEXT), DONE),
+    "what comes after the end": (delta(content=TEXT), STOP, DONE, "data: {oops\n\n"),
     "empty and null parts": (
-        delta(role="assistant", content=""), delta(content=None), delta(content=SAID, tool_calls=None), STOP, DONE,
+        delta(role="assistant", content=""), delta(content=None), delta(content=TEXT, tool_calls=None), STOP, DONE,
     ),
     "JSON over several lines": (
         'data: {"choices": [{"delta":\ndata: {"content": "naïve 東京 👋🏽"}}]}\n\n', STOP, DONE,
@@ -460,7 +460,7 @@ ODD_STREAMS: dict[str, tuple[bytes | str, ...]] = {
 @pytest.mark.parametrize("chunks", ODD_STREAMS.values(), ids=list(ODD_STREAMS))
 def test_an_odd_stream_is_read(stub: Stub, before_stub: httpx.Client, chunks: tuple[bytes | str, ...]) -> None:
     stub.sends(*chunks)
-    assert native_text(before_stub) == SAID
+    assert native_text(before_stub) == TEXT
 
 
 @pytest.mark.parametrize("end_of_line", ["\n", "\r\n", "\r"])

@@ -105,7 +105,7 @@ class StoreAgainstReference(RuleBasedStateMachine):
         self.reference: dict[str, dict[str, Any]] = {}
 
     @initialize(metric=st.sampled_from(["cosine", "euclidean", "dot-product"]))
-    def begin(self, metric: str) -> None:
+    def start(self, metric: str) -> None:
         self.metric = metric
         self.store = VectorStore(self.folder / "vectors.sqlite")
         self.store.create_index("index", 3, metric)

@@ -43,8 +43,8 @@ def test_an_index_is_created_and_deleted_over_the_rest_api(http: httpx.Client) -
     files = {"vectors": ("vectors.ndjson", lines(one, two))}
     assert result(http.post(f"{index}/upsert", files=files))["mutationId"]
 
-    found = result(http.post(f"{index}/query", json={"vector": [1, 0.1, 0], "topK": 1, "filter": {"kind": "b"}}))
-    assert [match["id"] for match in found["matches"]] == ["two"]
+    answer = result(http.post(f"{index}/query", json={"vector": [1, 0.1, 0], "topK": 1, "filter": {"kind": "b"}}))
+    assert [match["id"] for match in answer["matches"]] == ["two"]
     assert [each["id"] for each in result(http.post(f"{index}/get_by_ids", json={"ids": ["two", "none"]}))] == ["two"]
     assert result(http.post(f"{index}/delete_by_ids", json={"ids": ["two"]}))["mutationId"]
     assert result(http.get(f"{index}/info"))["vectorCount"] == 1

@@ -122,7 +122,7 @@ def translate(model: Model, inputs: dict[str, Any]) -> dict[str, Any]:
     required(inputs, "text", "target_lang")
     content = text_input(inputs, "text")
     source, target = _language(inputs, "source_lang"), _language(inputs, "target_lang")
-    return {"translated_text": _translated(content, source, target)}
+    return {"translated_text": _translation(content, source, target)}
 
 
 def _translate_to_indic(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -135,10 +135,10 @@ def _translate_to_indic(inputs: dict[str, Any]) -> dict[str, Any]:
     target = text_input(inputs, "target_language")
     if target not in INDIC_LANGUAGES:
         raise invalid(f"enum {target} not in {','.join(INDIC_LANGUAGES)}")
-    return {"translations": [_translated(each, "eng_Latn", target) for each in texts]}
+    return {"translations": [_translation(each, "eng_Latn", target) for each in texts]}
 
 
-def _translated(content: str, source: str, target: str) -> str:
+def _translation(content: str, source: str, target: str) -> str:
     return f"[simulated, {source}→{target}] {content}"
 
 

@@ -49,7 +49,7 @@ class Interface:
     pooling: str = "mean"
     """Pooling by default."""
     takes_contexts: bool = False
-    """Whether it takes `contexts`, with or without a `query`, in place of `text`."""
+    """The model accepts `contexts`, with or without a `query`, in place of `text`."""
 
 
 BGE = Interface(takes_pooling=True, returns_pooling=True)

@@ -25,7 +25,7 @@ class About:
     excluded: tuple[int, ...] = ()
     """Numbers of the range that are refused."""
     has_effect: bool = False
-    """Whether it changes an answer by itself."""
+    """The field changes an answer without any other field."""
     alias: str | None = None
     """Shorter name on the command line."""
 
