@@ -31,10 +31,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure() -> None:
     # as Ctrl-C does: fixtures are torn down, and with them every process they have started
-    signal.signal(signal.SIGTERM, _give_up)
+    signal.signal(signal.SIGTERM, _exit)
 
 
-def _give_up(number: int, _frame: object) -> None:
+def _exit(number: int, _frame: object) -> None:
     pytest.exit("SIGTERM", returncode=128 + number)
 
 
@@ -143,8 +143,8 @@ def start_server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
     @contextmanager
     def start(*options: str | Path, **variables: object) -> Generator[DevServer]:
-        told = [f"--var={name}={value}" for name, value in variables.items()]
-        server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *options, *told)
+        overrides = [f"--var={name}={value}" for name, value in variables.items()]
+        server = DevServer.start("--persist-to", tmp_path_factory.mktemp("state"), *options, *overrides)
         try:
             yield server
         finally:
@@ -168,7 +168,7 @@ Seen = TypeVar("Seen")
 
 
 def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 60) -> Seen:
-    """What `look` sees as soon as it is there: for what a server can only be asked about, not waited for."""
+    """Poll `look` until its value satisfies `is_there`, and return the value. Fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while not is_there(seen := look()):
         assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
@@ -186,13 +186,13 @@ def simulator(request: pytest.FixtureRequest, dev_server: DevServer | None) -> G
 
 
 KEYS = {"code", "type", "message", "param", "upstream_code", "request_id", "retry_after"}
-"""Of every error."""
+"""Fields of every error."""
 DETAILED = {"unprocessable", "content_blocked"}
 """Types of errors that may have `details`."""
 
 
 class NewCalls:
-    """What the simulator is asked from now on. (Its log keeps a thousand requests: their number tells nothing.)"""
+    """Calls of the simulator from now on. Its log keeps a thousand requests, so that their number tells nothing."""
 
     def __init__(self, simulator: Simulator) -> None:
         self._simulator = simulator

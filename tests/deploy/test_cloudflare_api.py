@@ -128,8 +128,8 @@ def test_a_worker_finds_its_storage_where_the_api_looks(tiny: Project, account: 
 
     with pytest.raises(ConflictError, match="10008"):
         client.r2.buckets.delete("tiny-files", account_id=own)
-    [found] = client.r2.buckets.objects.list("tiny-files", account_id=own)
-    assert (found.key, found.size) == ("folder/a b", 4)
+    [stored] = client.r2.buckets.objects.list("tiny-files", account_id=own)
+    assert (stored.key, stored.size) == ("folder/a b", 4)
     client.r2.buckets.objects.delete("folder/a b", account_id=own, bucket_name="tiny-files")
     assert served(account)["keys"] == []
     client.r2.buckets.delete("tiny-files", account_id=own)
@@ -154,7 +154,7 @@ def test_a_secret_makes_a_version_and_a_rollback_takes_it_back(tiny: Project, ac
     until(account.edge, lambda edge: edge["condition"] == "empty")
 
 
-def test_what_was_done_outlives_a_restart(tiny: Project, account: CloudflareAccount) -> None:
+def test_the_account_outlives_a_restart(tiny: Project, account: CloudflareAccount) -> None:
     assert tiny.wrangler("deploy").status == 0
     account.wait_for_edge()
     version, count = active(account, "tiny"), served(account)["count"]

@@ -49,12 +49,12 @@ def test_a_token_that_is_revoked_is_named(project: Project) -> None:
     assert "does not accept this login" in refusal(project)
 
 
-def test_of_several_accounts_one_must_be_chosen(project: Project, account: CloudflareAccount) -> None:
+def test_one_of_several_accounts_must_be_chosen(project: Project, account: CloudflareAccount) -> None:
     other = "b" * 32
     account.set_accounts(**{account.account_id: "Own", other: "Other"})
-    said = refusal(project)
-    assert f"Own ({account.account_id}), Other ({other})" in said
-    assert "CLOUDFLARE_ACCOUNT_ID" in said
+    message = refusal(project)
+    assert f"Own ({account.account_id}), Other ({other})" in message
+    assert "CLOUDFLARE_ACCOUNT_ID" in message
     project.environment["CLOUDFLARE_ACCOUNT_ID"] = "c" * 32
     assert f"This login has no account {'c' * 32}" in refusal(project)
     assert changes(account) == []
@@ -73,9 +73,9 @@ def test_a_missing_permission_is_named_before_anything_is_made(
     project: Project, account: CloudflareAccount, permission: Permission, name: str
 ) -> None:
     account.drop_permission(permission)
-    said = refusal(project)
-    assert f"the permission {name}" in said
-    assert "run scripts/deploy again" in said
+    message = refusal(project)
+    assert f"the permission {name}" in message
+    assert "run scripts/deploy again" in message
     assert changes(account) == []
 
 
@@ -86,9 +86,9 @@ def test_an_index_of_another_width_is_refused_before_anything_is_made(
         project.wrangler("vectorize", "create", "aiworker-passages", "--dimensions=384", "--metric=cosine").status == 0
     )
     account.clear_requests()
-    said = refusal(project)
-    assert "vectors of 384 numbers" in said
-    assert "EMBED_MODEL makes 768" in said
+    message = refusal(project)
+    assert "vectors of 384 numbers" in message
+    assert "EMBED_MODEL makes 768" in message
     assert changes(account) == []
 
 
@@ -97,9 +97,9 @@ def test_an_upload_above_the_limit_is_refused_with_its_largest_modules(
 ) -> None:
     large = project.folder / "python_modules/weights.bin"
     large.write_bytes(os.urandom(3_500_000))
-    said = refusal(project, "--plan", "free")
-    assert "the free plan takes 3.00 MB" in said
-    assert "python_modules/weights.bin 3.50 MB" in said
+    message = refusal(project, "--plan", "free")
+    assert "the free plan takes 3.00 MB" in message
+    assert "python_modules/weights.bin 3.50 MB" in message
     assert changes(account) == []
 
 
@@ -111,7 +111,7 @@ def test_without_a_subdomain_one_must_be_chosen(project: Project, account: Cloud
     assert changes(account) == []
 
 
-def test_what_an_account_lacks_is_said(project: Project, account: CloudflareAccount) -> None:
+def message(project: Project, account: CloudflareAccount) -> None:
     account.enable_r2(enabled=False)
     assert "R2 is not enabled on this account" in refusal(project)
     account.enable_r2(enabled=True)
@@ -123,8 +123,8 @@ def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
     project: Project, account: CloudflareAccount
 ) -> None:
     account.hang_up("POST", "/d1/database$", times=3, moment="after")
-    said = refusal(project)
-    assert "could not be reached to create the D1 database aiworker" in said
+    message = refusal(project)
+    assert "could not be reached to create the D1 database aiworker" in message
     account.release()
     account.hang_up("PUT", "/workers/scripts/aiworker$", times=9)
     assert "could not be reached to upload the Worker" in refusal(project)
@@ -220,12 +220,12 @@ def test_one_runs_at_a_time(project: Project, account: CloudflareAccount) -> Non
 
 def test_in_ci_a_new_key_is_not_printed_into_the_log(project: Project, account: CloudflareAccount) -> None:
     project.environment["CI"] = "true"
-    said = refusal(project)
-    assert "AIWORKER_KEY" in said
+    message = refusal(project)
+    assert "AIWORKER_KEY" in message
     assert changes(account) == []
 
 
-def test_nobody_is_asked_where_nobody_is(project: Project, account: CloudflareAccount) -> None:
+def test_no_question_is_asked_without_a_terminal(project: Project, account: CloudflareAccount) -> None:
     done = project.run(sys.executable, "scripts/deploy")
     assert done.status == 1
     assert "add --yes" in done.errors

@@ -211,7 +211,7 @@ def test_a_rollback_that_fails_says_what_answers_now(monkeypatch: pytest.MonkeyP
     target = read(tmp_path)
     account = Account("a" * 32, "", Cloudflare(api_token="-"))
     unfinished = Unfinished(tmp_path, account.id, target.worker)
-    unfinished.begin(Upload("tag", "good"))
+    unfinished.start(Upload("tag", "good"))
     monkeypatch.setattr(bundle, "active", active)
     outcome = Outcome("embed", "failed", 0, "")
     run = Deployment(Options(tmp_path, as_json=True))

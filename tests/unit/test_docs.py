@@ -39,7 +39,7 @@ def test_a_stale_table_is_named_and_written(
 
 def test_an_unknown_table_is_refused() -> None:
     with pytest.raises(KeyError, match="nothing"):
-        tables.written("<!-- table: nothing -->\n<!-- end of table -->\n")
+        tables.updated("<!-- table: nothing -->\n<!-- end of table -->\n")
 
 
 def test_a_table_leaves_out_columns_without_cells_and_escapes_bars() -> None:

@@ -1,4 +1,4 @@
-"""What scripts/test and scripts/nightly add to pytest: nothing is hidden, and the exit status is right."""
+"""Additions of scripts/test and scripts/nightly to pytest: nothing is hidden, and the exit status is right."""
 
 import subprocess
 import sys

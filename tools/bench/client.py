@@ -270,7 +270,7 @@ class Stream:
             number = bisect_left(ends, end)
             return self.times[bisect_left(self.ends, chunks[number][1] - (ends[number] - end))]
 
-        stamps = ((found.end(), int(found[1])) for found in STAMP.finditer(whole))
+        stamps = ((match.end(), int(match[1])) for match in STAMP.finditer(whole))
         return [(received(end) - written) / 1e6 for end, written in stamps if since <= written <= until]
 
 

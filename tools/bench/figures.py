@@ -98,10 +98,10 @@ def results(row: Row, samples: Mapping[str, Samples]) -> list[Result]:
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
-def table(found: Sequence[Result], servers: Sequence[str]) -> str:
+def table(results: Sequence[Result], servers: Sequence[str]) -> str:
     """Return the table as Markdown: median and p95 of each server, and the goals below."""
     head = ["work", *servers, "runs", "aiworker ÷ JavaScript", "goal"]
-    lines = [head, ["---"] * len(head), *(_line(each, servers) for each in found)]
+    lines = [head, ["---"] * len(head), *(_line(each, servers) for each in results)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
@@ -133,21 +133,21 @@ def _goal(result: Result, goal: Goal) -> str:
 # ---- the guard -------------------------------------------------------------------------------------------------------
 
 
-def ratios(found: Iterable[Result]) -> dict[str, float]:
+def ratios(results: Iterable[Result]) -> dict[str, float]:
     """Return the ratios to record: of total times, to JavaScript and to the peers of the goals. Never a time."""
     kept: dict[str, float] = {}
-    for result in found:
+    for result in results:
         if result.measure == "total":
             peers = {JAVASCRIPT, *(goal.peer for goal in result.goals)}
             kept |= {f"{result.name} / {peer}": round(result.ratio(peer), 3) for peer in sorted(peers)}
     return kept
 
 
-def worse(found: Mapping[str, float], recorded: Mapping[str, float]) -> dict[str, str]:
+def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> dict[str, str]:
     """Return the ratios above ALLOWED times the recorded ones, or never recorded, with a sentence about each."""
     return {
         name: _sentence(name, ratio, recorded.get(name))
-        for name, ratio in found.items()
+        for name, ratio in measured.items()
         if name not in recorded or ratio > ALLOWED * recorded[name]
     }
 

@@ -76,7 +76,7 @@ def _endpoints(image_key: str) -> list[Endpoint]:
 async def _cost(session: Session, endpoint: Endpoint) -> dict[str, Any]:
     """Return the processor time of workerd's whole process for each request, in milliseconds."""
     session.say(f"processor time: {endpoint.title}")
-    found: dict[str, float] = {}
+    measured: dict[str, float] = {}
     for name in endpoint.servers:
         server = session.servers[name]
         target = Target(name, server.port, [call.over_the_wire(server.port) for call in endpoint.calls])
@@ -84,8 +84,8 @@ async def _cost(session: Session, endpoint: Endpoint) -> dict[str, Any]:
         await session.measure(Job([target], expected, max(5, endpoint.count // 20)))
         before = cpu_seconds(server.worker_pid())
         await session.measure(Job([target], expected, endpoint.count))
-        found[name] = (cpu_seconds(server.worker_pid()) - before) * 1000 / endpoint.count
-    return {"title": endpoint.title, "requests": len(endpoint.calls), "count": endpoint.count, "cpu_ms": found}
+        measured[name] = (cpu_seconds(server.worker_pid()) - before) * 1000 / endpoint.count
+    return {"title": endpoint.title, "requests": len(endpoint.calls), "count": endpoint.count, "cpu_ms": measured}
 
 
 def dollars(cpu_ms: float, requests: int = 1) -> float:

@@ -111,11 +111,11 @@ def _listening_socket(port: int) -> str:
 
 
 def _open_files(pid: int) -> set[str]:
-    found: set[str] = set()
+    seen: set[str] = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):  # closed in this moment
-            found.add(str(entry.readlink()))
-    return found
+            seen.add(str(entry.readlink()))
+    return seen
 
 
 def _command_line(pid: int) -> str:
@@ -220,8 +220,8 @@ async def _ready(name: str, lines: AsyncIterator[str]) -> int:
     with suppress(TimeoutError):
         async with asyncio.timeout(STARTING_SECONDS):
             async for line in lines:
-                if found := READY.search(line):
-                    return int(found[1])
+                if match := READY.search(line):
+                    return int(match[1])
                 printed.append(line)
     raise CannotStart(f"{name} did not start:\n" + "\n".join(printed))
 

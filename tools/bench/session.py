@@ -63,20 +63,20 @@ class Session:
         job_file.write_text(job.to_json())
         command = [sys.executable, "-m", "tools.bench.client", str(job_file), str(result_file)]
         child = await self.children.start(command, {}, ROOT)
-        said = [line async for line in child.lines()]
+        output = [line async for line in child.lines()]
         if await child.wait() != 0:
-            raise CannotMeasure("\n".join(said))
-        found: dict[str, Any] = json.loads(result_file.read_text())
-        return {name: Samples(**each) for name, each in found.items()}
+            raise CannotMeasure("\n".join(output))
+        samples: dict[str, Any] = json.loads(result_file.read_text())
+        return {name: Samples(**each) for name, each in samples.items()}
 
     def image_key(self) -> str:
         """Return the key of the one image that the models make."""
         return f"{fetched(self.servers[MODELS].port, '/image.sha256').decode()}.png"
 
-    def write(self, found: Mapping[str, Any]) -> None:
+    def write(self, results: Mapping[str, Any]) -> None:
         """Write the figures to the file of --json, if there is one."""
         if self.options.json:
-            whole = {"machine": machine(), **found}
+            whole = {"machine": machine(), **results}
             Path(self.options.json).write_text(json.dumps(whole, indent=2) + "\n")
 
 
@@ -107,11 +107,11 @@ async def _run(options: Namespace, work: Callable[[Session], Awaitable[int]]) ->
 
 
 async def _unless_stopped(work: Awaitable[int], stop: asyncio.Event) -> int:
-    working, asked = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
-    await asyncio.wait({working, asked}, return_when=asyncio.FIRST_COMPLETED)
-    for task in (working, asked):
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stop.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (working, stopping):
         task.cancel()
-    await asyncio.gather(working, asked, return_exceptions=True)  # what it has started itself is stopped first
+    await asyncio.gather(working, stopping, return_exceptions=True)  # what it has started itself is stopped first
     return working.result() if working.done() and not working.cancelled() else 130
 
 
@@ -129,19 +129,19 @@ async def compare(session: Session) -> int:
     await session.start(name for row in chosen for name in row.servers)
     key = session.image_key()
     chosen = _chosen(options, key)
-    found: list[Result] = []
+    results: list[Result] = []
     memory: list[dict[str, Any]] = []
     worse: dict[str, str] = {}
     try:
         for row in chosen:
-            found += await measured(session, row)
-        worse = await _guarded(session, found) if options.guard else {}
+            results += await measured(session, row)
+        worse = await _guarded(session, results) if options.guard else {}
         if not options.quick and not options.only:
             memory = await _memory(session)
     finally:  # what has been measured is worth something, whatever comes of the rest
-        _show(session, found, memory)
+        _show(session, results, memory)
     if options.record:
-        _record(found)
+        _record(results)
     for sentence in worse.values():
         print(f"WORSE  {sentence}")
     return 1 if worse else 0
@@ -164,20 +164,20 @@ async def measured(session: Session, row: Row, times: int = 1) -> list[Result]:
     return figures.results(row, await session.measure(row.job(session.servers, count * times)))
 
 
-async def _guarded(session: Session, found: list[Result]) -> dict[str, str]:
+async def _guarded(session: Session, results: list[Result]) -> dict[str, str]:
     """Return what is worse than recorded when measured a second time, too. The second measurements go into `found`."""
     recorded: dict[str, float] = json.loads(RECORDED.read_text())["ratios"]
-    suspects = figures.worse(figures.ratios(found), recorded)
-    doubtful = {_row_of(found, name).name: _row_of(found, name) for name in suspects}
+    suspects = figures.worse(figures.ratios(results), recorded)
+    doubtful = {_row_of(results, name).name: _row_of(results, name) for name in suspects}
     for row in doubtful.values():
         session.say(f"{row.name} seems worse than recorded, which may be noise: once more, {AGAIN} times as long")
         again = await measured(session, row, AGAIN)
-        found[:] = [next((new for new in again if new.name == old.name), old) for old in found]
-    return figures.worse(figures.ratios(found), recorded)
+        results[:] = [next((new for new in again if new.name == old.name), old) for old in results]
+    return figures.worse(figures.ratios(results), recorded)
 
 
-def _row_of(found: Sequence[Result], name: str) -> Row:
-    return next(each.row for each in found if name.startswith(f"{each.name} / "))
+def _row_of(results: Sequence[Result], name: str) -> Row:
+    return next(each.row for each in results if name.startswith(f"{each.name} / "))
 
 
 async def _memory(session: Session) -> list[dict[str, Any]]:
@@ -186,16 +186,16 @@ async def _memory(session: Session) -> list[dict[str, Any]]:
     return await memory.growth(session)
 
 
-def _show(session: Session, found: list[Result], memory: list[dict[str, Any]]) -> None:
-    servers = [name for name in (MODELS, *rows.ALL) if any(name in each.figures for each in found)]
-    print(figures.table(found, servers))
+def _show(session: Session, results: list[Result], memory: list[dict[str, Any]]) -> None:
+    servers = [name for name in (MODELS, *rows.ALL) if any(name in each.figures for each in results)]
+    print(figures.table(results, servers))
     for each in memory:
         print(f"after {each['requests']:,} requests: {each}")
-    session.write({"rows": [each.to_json() for each in found], "memory": memory})
+    session.write({"rows": [each.to_json() for each in results], "memory": memory})
 
 
-def _record(found: Sequence[Result]) -> None:
-    record: dict[str, Any] = {"machine": machine(), "ratios": figures.ratios(found)}
+def _record(results: Sequence[Result]) -> None:
+    record: dict[str, Any] = {"machine": machine(), "ratios": figures.ratios(results)}
     RECORDED.write_text(json.dumps(record, indent=2) + "\n")
 
 

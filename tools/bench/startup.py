@@ -39,8 +39,8 @@ async def _tree(session: Session, number: int) -> Imported:
     """Measure the imports in a Worker that has the code of aiworker and has imported none of it."""
     async with laid_out(session.folder) as site:
         server = await site.start_importing(_with_entry(session.folder / f"imports-{number}"))
-        found: Imported = json.loads(fetched(server.port, f"/?module={MODULE}"))
-    return found
+        imported: Imported = json.loads(fetched(server.port, f"/?module={MODULE}"))
+    return imported
 
 
 def _with_entry(folder: Path) -> Path:
@@ -51,15 +51,15 @@ def _with_entry(folder: Path) -> Path:
 
 
 async def _starts(session: Session) -> dict[str, list[dict[str, float]]]:
-    found: dict[str, list[dict[str, float]]] = {EMPTY: [], AIWORKER: []}
+    starts: dict[str, list[dict[str, float]]] = {EMPTY: [], AIWORKER: []}
     for number in range(2 * STARTS):
         name = (EMPTY, AIWORKER)[number % 2]
         async with laid_out(session.folder) as site:
             began = time.monotonic()
             server = await site.start(name)
             took = time.monotonic() - began
-            found[name].append({"seconds": took, "cpu_seconds": cpu_seconds(server.worker_pid())})
-    return found
+            starts[name].append({"seconds": took, "cpu_seconds": cpu_seconds(server.worker_pid())})
+    return starts
 
 
 def _show(tree: Imported, whole: list[float], starts: dict[str, list[dict[str, float]]]) -> None:

@@ -61,6 +61,7 @@ WHOLE_NAMES = (
             "when_over": "on_complete",
             "when_left": "on_disconnect",
             "work_on": "wait_until",
+            "has_left": "client_disconnected",
         },
     ),
     Rule(
@@ -93,7 +94,7 @@ WHOLE_NAMES = (
 FIRST_WORDS = (
     Rule(Kind.CONSTANT, dict.fromkeys(("most", "longest", "largest", "deepest"), "MAX_…")),
     Rule(Kind.FUNCTION, {"the": "a binding that raises by itself when it is unbound"}),
-    Rule(Kind.NAME, {"by_meaning": "vector_search", "by_words": "fulltext_search", "has_left": "client_disconnected"}),
+    Rule(Kind.NAME, {"by_meaning": "vector_search", "by_words": "fulltext_search"}),
     Rule(Kind.CLASS, {"kept": "…Store"}),
     Rule(
         Kind.FUNCTION,

@@ -69,11 +69,11 @@ def _packed(path: str) -> bytes:
 
 def _ordinary(ranks: str) -> dict[int, bytes]:
     """Read lines of `! <first id> <token> <token> …`, with the tokens in base64."""
-    found: dict[int, bytes] = {}
+    table: dict[int, bytes] = {}
     for line in ranks.splitlines():
         _, first, *tokens = line.split(" ")
-        found |= {int(first) + number: base64.b64decode(token) for number, token in enumerate(tokens)}
-    return found
+        table |= {int(first) + number: base64.b64decode(token) for number, token in enumerate(tokens)}
+    return table
 
 
 def _special(tokens: dict[str, int]) -> dict[int, bytes]:

@@ -20,7 +20,7 @@ from tools.deploy.target import Target
 Plan = Literal["paid", "free"]
 MAX_BYTES: Mapping[Plan, int] = {"paid": 10_000_000, "free": 3_000_000}
 """Largest compressed upload of each plan. Source: developers.cloudflare.com/workers/platform/limits, "Worker size"."""
-LARGEST = 5
+MAX_MODULES_NAMED = 5
 """Number of modules listed when the upload is too large."""
 BUILD, UPLOAD = "build the upload", "upload the Worker"
 PERMISSION = "Workers Scripts: Edit"
@@ -48,7 +48,7 @@ class Bundle:
     def largest(self) -> str:
         """The largest modules with their sizes, for people."""
         sizes = sorted(self.modules.items(), key=lambda module: module[1], reverse=True)
-        return ", ".join(f"{path} {_megabytes(size)}" for path, size in sizes[:LARGEST])
+        return ", ".join(f"{path} {_megabytes(size)}" for path, size in sizes[:MAX_MODULES_NAMED])
 
     @property
     def size(self) -> str:
@@ -119,10 +119,10 @@ def active(account: Account, target: Target) -> Version | None:
                     f"one of them all of it in {DASHBOARD}, {AGAIN}"
                 )
             version = str(deployments[0]["versions"][0]["version_id"])
-            found = _result(got.get(version, account_id=account.id, script_name=target.worker))
+            details = _result(got.get(version, account_id=account.id, script_name=target.worker))
         except cloudflare.NotFoundError:
             return None
-    annotations: dict[str, str] = found.get("annotations") or {}
+    annotations: dict[str, str] = details.get("annotations") or {}
     return Version(version, annotations.get("workers/tag", ""))
 
 

@@ -49,8 +49,8 @@ class CommandError(Exception):
         sentence = sentence_for(codes_in(self.output), action, permission)
         if sentence is None and NETWORK.search(self.output):
             sentence = f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}"
-        found = ERROR.search(self.output)
-        words = " ".join((found[1] if found else self.output[-1_000:]).split())
+        match = ERROR.search(self.output)
+        words = " ".join((match[1] if match else self.output[-1_000:]).split())
         return DeployError(sentence or f"It was not possible to {action}: {words}")
 
 
@@ -59,13 +59,13 @@ class Commands:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        given = {
+        variables = {
             name: value
             for name, value in os.environ.items()
             # as in a workflow whose secrets are not set, an empty variable is none
             if (value or not name.startswith("CLOUDFLARE_")) and not name.startswith(REDIRECTING)
         }
-        self._environment = {**given, **QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+        self._environment = {**variables, **QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}
 
     def wrangler(self, *arguments: str | Path) -> str:
         """Return what `wrangler` prints. Raises CommandError if it fails."""

@@ -156,7 +156,7 @@ class Caller:
     """Whether the deployment must know the credential, so that a 401 is a failure."""
 
     may_lack_scopes: bool = False
-    """Whether it is a user's key, which may lack scopes that the smoke test needs."""
+    """True for a user's key, which may lack scopes that the smoke test needs."""
 
     @property
     def headers(self) -> dict[str, str]:

@@ -23,15 +23,15 @@ def remove(options: Options, *, everything: bool) -> int:
     target = Target.read(options.root, options.environment)
     account = log_in(target, Commands(options.root))
     report, made = Report(as_json=options.as_json), Made(target.root, account.id, target.worker)
-    found = _found(account, target)
+    existing = _found(account, target)
     created = made.read()
-    doomed = [entry for entry in found if everything or entry[:2] in created]
+    doomed = [entry for entry in existing if everything or entry[:2] in created]
     report.say(f"{target.worker} ({target.title}) in the account {account.title}\n")
-    if not found:
+    if not existing:
         report.result("There is nothing to remove.", ok=True, removed=[])
         return 0
-    fates = ["delete" if entry in doomed else "keep: not created by this machine" for entry in found]
-    report.table([(*entry, fate) for entry, fate in zip(found, fates, strict=True)])
+    fates = ["delete" if entry in doomed else "keep: not created by this machine" for entry in existing]
+    report.table([(*entry, fate) for entry, fate in zip(existing, fates, strict=True)])
     if not doomed:
         raise DeployError("None of this was created by scripts/deploy on this machine: add --all to delete it.")
     names = [f"{kind} {name}" for kind, name, _ in doomed]
@@ -53,12 +53,12 @@ def remove(options: Options, *, everything: bool) -> int:
 
 def _found(account: Account, target: Target) -> list[tuple[str, str, str]]:
     """Return kind, name and contents of what exists, in the order of deletion: the Worker goes first."""
-    found: list[tuple[str, str, str]] = []
+    existing: list[tuple[str, str, str]] = []
     if bundle.is_there(account, target):
-        found.append((WORKER, target.worker, "with its conversations and budgets"))
+        existing.append((WORKER, target.worker, "with its conversations and budgets"))
     # without the Worker, too: a removal may have been interrupted behind it
-    found += [(WORKFLOW, name, "") for name in target.named("workflows") if _has_workflow(account, target, name)]
-    return found + [
+    existing += [(WORKFLOW, name, "") for name in target.named("workflows") if _has_workflow(account, target, name)]
+    return existing + [
         (each.kind, each.name, each.contents()) for each in resources.all_of(account, target) if each.is_there()
     ]
 

@@ -115,10 +115,10 @@ class Database(Resource):
     def id(self) -> str:
         """Return the id of the database, which must exist."""
         with self.account.reach(f"look for the {self.title}", self.permission):
-            found = self._id()
-        if found is None:
+            existing = self._id()
+        if existing is None:
             raise DeployError(f"The {self.title} has disappeared: run scripts/deploy again.")
-        return found
+        return existing
 
     def missing_migrations(self, folder: Path) -> list[str]:
         """Return the files of `folder` that have not been applied, in their order."""
@@ -172,10 +172,10 @@ class Index(Resource):
 
     def check(self) -> None:
         """Check the index. Raises DeployError for one that does not fit EMBED_MODEL's vectors, or RAG_PROPERTIES."""
-        found = self._configuration
-        if (found["dimensions"], found["metric"]) != (self.width, METRIC):
+        index = self._configuration
+        if (index["dimensions"], index["metric"]) != (self.width, METRIC):
             raise DeployError(
-                f"The {self.title} is for vectors of {found['dimensions']} numbers and the metric {found['metric']}; "
+                f"The {self.title} is for vectors of {index['dimensions']} numbers and the metric {index['metric']}; "
                 f"EMBED_MODEL makes {self.width}, compared by {METRIC}. Both are settled when an index is made: put "
                 f"another index_name into wrangler.jsonc and let documents be added anew, or delete the index "
                 f"in {DASHBOARD}."
@@ -224,13 +224,13 @@ class Index(Resource):
     @cached_property
     def _configuration(self) -> dict[str, Any]:
         with self.account.reach(f"read the {self.title}", self.permission):
-            found = self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id)
-        return found.config.model_dump() if found and found.config else {"dimensions": None, "metric": None}
+            existing = self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id)
+        return existing.config.model_dump() if existing and existing.config else {"dimensions": None, "metric": None}
 
     def _indexed(self) -> set[tuple[str, str]]:
         with self.account.reach(f"read the metadata indexes of the {self.title}", self.permission):
-            found = self.account.api.vectorize.indexes.metadata_index.list(self.name, account_id=self.account.id)
-        listed = (found.metadata_indexes if found else None) or []
+            existing = self.account.api.vectorize.indexes.metadata_index.list(self.name, account_id=self.account.id)
+        listed = (existing.metadata_indexes if existing else None) or []
         return {(str(each.property_name), str(each.index_type).lower()) for each in listed}
 
     def _find(self) -> bool:

@@ -46,7 +46,7 @@ class Deployment:
         self._report.say(f"Deploying {target.worker} ({target.title}) to the account {account.title}\n")
         self._report.table(steps)
         confirm("Go on? [y/N]", lambda answer: answer.lower() in ("y", "yes"), self._options)
-        with workplace.alone(), workplace.written(target, account.id):
+        with workplace.alone(), workplace.configured(target, account.id):
             return self._deploy(account)
 
     # ---- the plan ----------------------------------------------------------------------------------------------------
@@ -161,7 +161,7 @@ class Deployment:
             # a version that was not tried to the end is none to go back to
             is_untried = begun is not None and before is not None and begun.tag == before.tag
             good = begun.before if begun and is_untried else before and before.id
-            unfinished.begin(Upload(built.tag, good))
+            unfinished.start(Upload(built.tag, good))
             # kept first: whatever becomes of the upload, the next run brings along the same secrets
             note = credentials.keep(target, secrets)
             self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
@@ -194,8 +194,8 @@ class Deployment:
         subdomains = account.api.workers.subdomains
         with account.reach("read the workers.dev subdomain"):
             with contextlib.suppress(cloudflare.NotFoundError):
-                if found := subdomains.get(account_id=account.id).subdomain:
-                    return found
+                if subdomain := subdomains.get(account_id=account.id).subdomain:
+                    return subdomain
             if not self._options.subdomain:
                 raise DeployError(
                     "This account has no workers.dev subdomain, which is part of every Worker's address: choose one "

@@ -24,7 +24,7 @@ class Unfinished:
     def __init__(self, root: Path, account: str, worker: str) -> None:
         self._file = root / BUILT.name / "deployed" / account / f"{worker}.unfinished.json"
 
-    def begin(self, upload: Upload) -> None:
+    def start(self, upload: Upload) -> None:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         self._file.write_text(json.dumps(asdict(upload)))
 

@@ -29,7 +29,7 @@ def alone() -> Generator[None]:
 
 
 @contextlib.contextmanager
-def written(target: Target, account: str) -> Generator[None]:
+def configured(target: Target, account: str) -> Generator[None]:
     """Write the configuration for the block, and leave wrangler.jsonc as it is. Call this inside `alone`."""
     for leftover in target.root.glob(".wrangler-deploy-*.json"):
         leftover.unlink(missing_ok=True)

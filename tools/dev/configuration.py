@@ -47,8 +47,8 @@ def open_on_localhost(configuration: Configuration) -> Configuration:
     return with_variables(configuration, **variables.OPEN, ALLOWED_ORIGINS=local_origins, LOG_PROMPTS="errors")
 
 
-def with_variables(configuration: Configuration, **given: str) -> Configuration:
-    return {**configuration, "vars": {**configuration.get("vars", {}), **given}}
+def with_variables(configuration: Configuration, **values: str) -> Configuration:
+    return {**configuration, "vars": {**configuration.get("vars", {}), **values}}
 
 
 def _simulated(name: str, options: Configuration) -> Configuration:

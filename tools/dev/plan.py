@@ -55,29 +55,29 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     file = project / f".wrangler-official-{run}.json" if options.official else BUILT / f"run-{run}" / "wrangler.json"
     env_file = project / f".wrangler-official-{run}.env" if options.official else file.with_name("variables.env")
     state = _state(options, project)
-    given = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
+    values = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
     own = configuration.read(project / "wrangler.jsonc")
     if project == ROOT:  # another Worker has variables of its own
         _check_names(own, dict(options.var))
     return Plan(
         project=project,
-        configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}", given),
+        configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}", values),
         main=project / own["main"],
         classes=configuration.configured_classes(own),
         file=file,
         state=state,
-        wrangler=_wrangler(options, project, file, state, port, env_file if given else None),
-        simulator=None if options.remote else _simulator(options, own, state, simulator_port, given),
+        wrangler=_wrangler(options, project, file, state, port, env_file if values else None),
+        simulator=None if options.remote else _simulator(options, own, state, simulator_port, values),
         is_official=options.official,
         env_file=env_file,
-        env=_env(given),
+        env=_env(values),
     )
 
 
-def _check_names(own: Configuration, given: dict[str, str]) -> None:
+def _check_names(own: Configuration, values: dict[str, str]) -> None:
     """Raises ConfigurationError for a variable that aiworker does not read."""
     sources = {
-        "--var": given,
+        "--var": values,
         ".dev.vars": variable_names.in_file(ROOT / ".dev.vars"),
         "wrangler.jsonc, vars": own.get("vars", {}),
     }
@@ -92,9 +92,9 @@ def _state(options: Namespace, project: Path) -> Path:
     return Path(options.persist_to or project / default).resolve()
 
 
-def _env(given: dict[str, str]) -> str:
+def _env(values: dict[str, str]) -> str:
     try:
-        return variables.env_file(given)
+        return variables.env_file(values)
     except ValueError as error:
         raise ConfigurationError(
             f"The value of {error} cannot be given by --var: it has a line break, a # or a space at its ends, and both "
@@ -103,20 +103,20 @@ def _env(given: dict[str, str]) -> str:
 
 
 def _configuration(
-    options: Namespace, project: Path, own: Configuration, simulator: str, given: dict[str, str]
+    options: Namespace, project: Path, own: Configuration, simulator: str, values: dict[str, str]
 ) -> Configuration:
     derived = own if options.official else configuration.on_local_runtime(own, project)
     if options.remote:
         derived = configuration.with_remote(derived)
     else:
         derived = configuration.with_simulators(derived, simulator)
-    return configuration.with_variables(configuration.open_on_localhost(derived), **given)
+    return configuration.with_variables(configuration.open_on_localhost(derived), **values)
 
 
-def _simulator(options: Namespace, own: Configuration, state: Path, port: int, given: dict[str, str]) -> Command:
+def _simulator(options: Namespace, own: Configuration, state: Path, port: int, values: dict[str, str]) -> Command:
     command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
     command += ["--tokens-per-second", str(_pace(options))]
-    properties = {**own.get("vars", {}), **given}.get("RAG_PROPERTIES", "").split()
+    properties = {**own.get("vars", {}), **values}.get("RAG_PROPERTIES", "").split()
     indexes = [index["index_name"] for index in own.get("vectorize", [])]
     return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
 

@@ -113,11 +113,11 @@ def stopping() -> asyncio.Event:
     Call this inside the running loop. The handlers are set explicitly, because a shell starts background jobs with
     SIGINT ignored.
     """
-    asked = asyncio.Event()
+    requested = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(number, asked.set)
-    return asked
+        loop.add_signal_handler(number, requested.set)
+    return requested
 
 
 def adopt_orphans() -> None:
@@ -130,8 +130,8 @@ def end_orphans() -> None:
     """Kill the adopted processes and collect their exit statuses. Call this when all other children have ended."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            found, _ = os.waitpid(-1, os.WNOHANG)
-            for orphan in [] if found else _children():
+            process_id, _ = os.waitpid(-1, os.WNOHANG)
+            for orphan in [] if process_id else _children():
                 os.kill(orphan, signal.SIGKILL)
                 os.waitpid(orphan, 0)
 

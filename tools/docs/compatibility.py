@@ -193,7 +193,7 @@ class Comparison:
 
 
 def scopes(operation: Json) -> frozenset[str]:
-    """What a caller needs: `any key`, a scope, or nothing."""
+    """Scopes that a caller needs: `any key`, a scope, or none."""
     return frozenset(
         scope
         for scheme in operation.get("security", [])
@@ -217,9 +217,11 @@ def reduced(value: Any, parent: str = "") -> Any:
 
 def report(breaks: Iterable[str], allowed: Mapping[str, str], version: str) -> list[str]:
     """Lines about breaks that are not allowed, and about allowances without a break. Empty if all is well."""
-    found = list(breaks)
-    lines = [f"Breaks clients of {version}: {each}" for each in found if each not in allowed]
-    lines += [f"Is allowed in {ALLOWED.name} but breaks nothing: {each}" for each in allowed if each not in found]
+    found_breaks = list(breaks)
+    lines = [f"Breaks clients of {version}: {each}" for each in found_breaks if each not in allowed]
+    lines += [
+        f"Is allowed in {ALLOWED.name} but breaks nothing: {each}" for each in allowed if each not in found_breaks
+    ]
     if lines:
         lines.append(f"Undo the break, or allow it with its reason in {ALLOWED.relative_to(ROOT)}.")
     return lines

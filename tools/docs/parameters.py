@@ -193,11 +193,11 @@ def _resolved(schema: Json) -> Json:
 
 def _referenced() -> set[str]:
     """Names of the schemas that fields of requests refer to, directly or by others."""
-    found: set[str] = set()
+    names: set[str] = set()
     waiting: list[Any] = [each.described.get("parameters", []) for each in operations()]
     waiting += [_resolved(body) for each in operations() for _, body in _bodies(each.described)]
     while waiting:
-        new = set(REFERENCE.findall(json.dumps(waiting.pop()))) - found
-        found |= new
+        new = set(REFERENCE.findall(json.dumps(waiting.pop()))) - names
+        names |= new
         waiting += [_schemas()[name] for name in new]
-    return found
+    return names

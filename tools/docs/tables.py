@@ -115,14 +115,14 @@ TABLES: Mapping[str, Callable[[], str]] = {
 }
 
 
-def written(text: str) -> str:
+def updated(text: str) -> str:
     """The text of a Markdown file with its tables as the code has them now. Raises KeyError for an unknown table."""
     return REGION.sub(lambda region: f"{region[1]}{region[2]}\n{TABLES[region[1]]()}\n", text)
 
 
 def stale() -> dict[Path, str]:
     """Files with tables that are not what the code says → their text as it should be."""
-    texts = {file: (file.read_text(), written(file.read_text())) for file in sorted(DOCS.glob("*.md"))}
+    texts = {file: (file.read_text(), updated(file.read_text())) for file in sorted(DOCS.glob("*.md"))}
     return {file: current for file, (text, current) in texts.items() if text != current}
 
 

@@ -47,7 +47,7 @@ READ_TOKENS = 500
 class Chunker:
     cut: Callable[[str], Iterable[Cut]]
     modules: tuple[ModuleType, ...]
-    """What it is made of, for its number of lines."""
+    """Modules that make up the chunker; their lines are counted."""
 
 
 def of_worker(markdown: str) -> Iterator[Cut]:
@@ -164,8 +164,8 @@ async def searched(resources: Resources, question: str, stages: Mapping[str, boo
         question, run.TENANT, run.DEPTH,
         vector_search=stages["vector"], fulltext_search=stages["text"], rerank=stages["rerank"],
     )  # fmt: skip
-    found = await retrieve.retrieve(resources, search)
-    return [{"document": each.document_id, "heading": each.heading, "text": each.text} for each in found]
+    matches = await retrieve.retrieve(resources, search)
+    return [{"document": each.document_id, "heading": each.heading, "text": each.text} for each in matches]
 
 
 def has_context(passage: Mapping[str, Any], evidence: Evidence) -> bool:
@@ -181,10 +181,10 @@ def share(values: Iterable[bool]) -> float:
 
 
 def quality(
-    texts: Mapping[str, str], passages: Sequence[Mapping[str, str]], asked: Sequence[Question]
+    texts: Mapping[str, str], passages: Sequence[Mapping[str, str]], questions: Sequence[Question]
 ) -> dict[str, float]:
-    """What the cuts leave whole, whatever a search finds: shares of the evidence, code blocks and table rows."""
-    evidence = [each for question in asked for each in question.evidence]
+    """Shares of the evidence, code blocks and table rows that the cuts leave whole, whatever a search finds."""
+    evidence = [each for question in questions for each in question.evidence]
     by_document: dict[str, list[Mapping[str, str]]] = {}
     for each in passages:
         by_document.setdefault(each["document"], []).append(each)
@@ -193,8 +193,8 @@ def quality(
         wanted = [run.even(part) for part in parts]
         return any(all(part in run.even(each["text"]) for part in wanted) for each in by_document[document])
 
-    code = [(name, found[0]) for name, text in texts.items() for found in CODE.finditer(text)]
-    tables = [(name, found[0].splitlines()) for name, text in texts.items() for found in TABLE.finditer(text)]
+    code = [(name, match[0]) for name, text in texts.items() for match in CODE.finditer(text)]
+    tables = [(name, match[0].splitlines()) for name, text in texts.items() for match in TABLE.finditer(text)]
     return {
         "evidence whole": share(any(run.holds(each, one) for each in by_document[one.document]) for one in evidence),
         "evidence with its context": share(
@@ -235,20 +235,20 @@ class Measured:
     seconds: float
     """CPU time for the whole corpus."""
     quality: dict[str, float]
-    found: dict[str, dict[str, list[dict[str, str]]]]
+    rankings: dict[str, dict[str, list[dict[str, str]]]]
     """Name in run.STAGES → id of the question → passages, the best first."""
 
     def ranking(self, stage: str, questions: Sequence[Question]) -> str:
-        figures = run.figures(questions, self.found[stage])
+        figures = run.figures(questions, self.rankings[stage])
         return f"{figures['recall@5']:.3f} / {figures['nDCG@10']:.3f}"
 
     def recall_read(self, questions: Sequence[Question]) -> str:
         """Recall of the default search in equally much text."""
-        gained = [(run.gains(each.evidence, read(self.found[run.WHOLE][each.id])), each) for each in questions]
+        gained = [(run.gains(each.evidence, read(self.rankings[run.WHOLE][each.id])), each) for each in questions]
         return f"{sum(run.recall(gains, len(each.evidence), run.DEPTH) for gains, each in gained) / len(gained):.3f}"
 
 
-async def measure(chunker: Chunker, texts: Mapping[str, str], asked: Sequence[Question]) -> Measured:
+async def measure(chunker: Chunker, texts: Mapping[str, str], questions: Sequence[Question]) -> Measured:
     cuts = {name: list(chunker.cut(text)) for name, text in texts.items()}
     passages = [
         {"document": name, "heading": heading, "text": text} for name, cut in cuts.items() for heading, text in cut
@@ -260,9 +260,9 @@ async def measure(chunker: Chunker, texts: Mapping[str, str], asked: Sequence[Qu
         passages=len(passages),
         mean_tokens=sum(text_pieces.tokens(each["text"]) for each in passages) / len(passages),
         seconds=cpu_seconds(chunker, texts.values()),
-        quality=quality(texts, passages, asked),
-        found={
-            stage: {each.id: await searched(resources, each.question, stages) for each in asked}
+        quality=quality(texts, passages, questions),
+        rankings={
+            stage: {each.id: await searched(resources, each.question, stages) for each in questions}
             for stage, stages in run.STAGES.items()
         },
     )
@@ -271,24 +271,24 @@ async def measure(chunker: Chunker, texts: Mapping[str, str], asked: Sequence[Qu
 # ---- report ----------------------------------------------------------------------------------------------------------
 
 
-def groups(texts: Mapping[str, str], asked: Sequence[Question]) -> dict[str, list[Question]]:
+def groups(texts: Mapping[str, str], questions: Sequence[Question]) -> dict[str, list[Question]]:
     """The questions by what they are about: short documents, long ones, and these by kind."""
 
     def is_long(question: Question) -> bool:
         return any(len(texts[each.document].split()) >= LONG_WORDS for each in question.evidence)
 
-    long = [each for each in asked if is_long(each)]
+    long = [each for each in questions if is_long(each)]
     return {
-        "short documents": [each for each in asked if not is_long(each)],
+        "short documents": [each for each in questions if not is_long(each)],
         "long documents": long,
         **{kind: [each for each in long if each.kind == kind] for kind in dict.fromkeys(each.kind for each in long)},
     }
 
 
-def report(texts: Mapping[str, str], asked: Sequence[Question], measured: Mapping[str, Measured]) -> str:
+def report(texts: Mapping[str, str], questions: Sequence[Question], measured: Mapping[str, Measured]) -> str:
     """The tables, in Markdown."""
     every = list(measured.values())
-    by_group = groups(texts, asked)
+    by_group = groups(texts, questions)
     cutting = [
         ["lines of code", *(str(each.lines) for each in every)],
         ["passages", *(str(each.passages) for each in every)],
@@ -297,19 +297,22 @@ def report(texts: Mapping[str, str], asked: Sequence[Question], measured: Mappin
         *([name, *(f"{each.quality[name]:.3f}" for each in every)] for name in every[0].quality),
     ]
     ranking = [
-        *([f"all ({len(asked)}), {stage}", *(each.ranking(stage, asked) for each in every)] for stage in run.STAGES),
         *(
-            [f"{name} ({len(questions)})", *(each.ranking(run.WHOLE, questions) for each in every)]
-            for name, questions in by_group.items()
+            [f"all ({len(questions)}), {stage}", *(each.ranking(stage, questions) for each in every)]
+            for stage in run.STAGES
+        ),
+        *(
+            [f"{name} ({len(group)})", *(each.ranking(run.WHOLE, group) for each in every)]
+            for name, group in by_group.items()
         ),
     ]
     equal = [
-        [name, *(each.recall_read(questions) for each in every)]
-        for name, questions in {"all": asked, **dict(list(by_group.items())[:2])}.items()
+        [name, *(each.recall_read(group) for each in every)]
+        for name, group in {"all": questions, **dict(list(by_group.items())[:2])}.items()
     ]
     return "\n\n".join(
         [
-            f"{len(texts)} documents, {len(asked)} questions; below the first four, the search is {run.WHOLE}",
+            f"{len(texts)} documents, {len(questions)} questions; below the first four, the search is {run.WHOLE}",
             run.table(["Cutting", *measured], cutting),
             run.table(["recall@5 / nDCG@10", *measured], ranking),
             run.table([f"recall in the first {READ_TOKENS} tokens", *measured], equal),
@@ -320,6 +323,10 @@ def report(texts: Mapping[str, str], asked: Sequence[Question], measured: Mappin
 def compare() -> int:
     """Print the tables."""
     texts = run.documents()
-    asked = [each for each in run.questions() if each.is_searched]
-    print(report(texts, asked, {name: asyncio.run(measure(each, texts, asked)) for name, each in CHUNKERS.items()}))
+    questions = [each for each in run.questions() if each.is_searched]
+    print(
+        report(
+            texts, questions, {name: asyncio.run(measure(each, texts, questions)) for name, each in CHUNKERS.items()}
+        )
+    )
     return 0

@@ -105,7 +105,7 @@ def _split(text: str, size: int, depth: int) -> Iterator[str]:
         yield from parts(text, size)
     else:
         start = 0
-        for found in SEPARATORS[depth].finditer(text):
-            yield from _split(text[start : found.end()], size, depth + 1)
-            start = found.end()
+        for match in SEPARATORS[depth].finditer(text):
+            yield from _split(text[start : match.end()], size, depth + 1)
+            start = match.end()
         yield from _split(text[start:], size, depth + 1)

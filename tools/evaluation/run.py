@@ -38,7 +38,7 @@ STAGES = {
     "hybrid + rerank": {"vector": True, "text": True, "rerank": True},
 }
 WHOLE = "hybrid + rerank"
-"""What /rag does by default."""
+"""Stages of /rag by default."""
 TOLERANCE = 0.01
 """How far figures may fall. Of 239 questions that are searched for, two may lose their evidence from the first five,
 not three: equal scores may come in another order with the next run, but a fault rarely costs one question only."""
@@ -63,9 +63,9 @@ class CannotEvaluate(Exception):  # noqa: N818 - a sentence for the user
 class Evidence:
     document: str
     text: str
-    """As the document has it, spaces and line ends aside."""
+    """Words of the document; spaces and line ends may differ."""
     context: tuple[str, ...] = ()
-    """What a reader must see with it, in the passage or its headings: a table's header, a list's first line."""
+    """Texts that a reader must see with it, in the passage or its headings: a table's header, a list's first line."""
 
 
 @dataclass(frozen=True)
@@ -115,12 +115,12 @@ Passage = Mapping[str, Any]
 def gains(evidence: Sequence[Evidence], passages: Iterable[Passage]) -> list[int]:
     """How many pieces of evidence each passage brings that none before it has."""
     missing = list(evidence)
-    found: list[int] = []
+    ranks: list[int] = []
     for passage in passages:
         brought = [each for each in missing if holds(passage, each)]
         missing = [each for each in missing if each not in brought]
-        found.append(len(brought))
-    return found
+        ranks.append(len(brought))
+    return ranks
 
 
 def holds(passage: Passage, evidence: Evidence) -> bool:
@@ -178,13 +178,13 @@ class Api:
             raise CannotEvaluate(f"{self._client.base_url} does not answer: {error}") from error
 
     async def listed(self) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        stored: list[dict[str, Any]] = []
         cursor: str | None = ""
         while cursor is not None:
             page = await self._call("GET", "/rag/documents", params={"tenant": TENANT, "limit": 100, "cursor": cursor})
-            found += page["documents"]
+            stored += page["documents"]
             cursor = page["cursor"]
-        return found
+        return stored
 
     async def add(self, document_id: str, text: str) -> None:
         await self._call("POST", "/rag/documents", json={"id": document_id, "text": text, "tenant": TENANT})
@@ -203,22 +203,22 @@ class Api:
 
     async def _call(self, method: str, path: str, **request: Any) -> Any:
         """The JSON of the answer. Raises CannotEvaluate for an error, after some patience if the server is full."""
-        said = ""
+        failure = ""
         async with self._room:
             for _ in range(ATTEMPTS):
                 try:
                     response = await self._client.request(method, path, **request)
                 except httpx.TransportError as error:
-                    said = str(error)
+                    failure = str(error)
                     await asyncio.sleep(1)
                     continue
                 if response.is_success:
                     return response.json() if response.content else None
-                said = f"{response.status_code} {response.text[:500]}"
+                failure = f"{response.status_code} {response.text[:500]}"
                 if response.status_code not in (429, 502, 503, 504):
                     break
                 await asyncio.sleep(float(response.headers.get("retry-after", 1)))
-        raise CannotEvaluate(f"{method} {path} failed: {said}")
+        raise CannotEvaluate(f"{method} {path} failed: {failure}")
 
 
 @contextlib.asynccontextmanager
@@ -244,8 +244,8 @@ async def _ready(lines: AsyncIterator[str]) -> str:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STARTING_SECONDS):
             async for line in lines:
-                if found := re.search(r"Ready on (\S+)", line):
-                    return found[1]
+                if match := re.search(r"Ready on (\S+)", line):
+                    return match[1]
                 printed.append(line)
     raise CannotEvaluate("scripts/dev did not start:\n" + "\n".join(printed))
 
@@ -258,7 +258,7 @@ async def _drained(lines: AsyncIterator[str]) -> None:
 
 # ---- searching -------------------------------------------------------------------------------------------------------
 
-Found = dict[str, dict[str, list[dict[str, Any]]]]
+Rankings = dict[str, dict[str, list[dict[str, Any]]]]
 """Name in STAGES → id of the question → passages, the best first."""
 
 
@@ -292,26 +292,26 @@ async def clear(api: Api) -> None:
         await all_of("Documents deleted", [api.delete(each["id"]) for each in listed])
 
 
-async def search_all(api: Api, asked: Sequence[Question]) -> Found:
-    """What each combination of stages finds. Of questions without an answer only the last, for their scores."""
-    found: Found = {name: {} for name in STAGES}
+async def search_all(api: Api, questions: Sequence[Question]) -> Rankings:
+    """Passages found by each combination of stages; for questions without an answer only by the last one."""
+    rankings: Rankings = {name: {} for name in STAGES}
 
     async def one(name: str, question: Question) -> None:
-        found[name][question.id] = await api.search(question.question, STAGES[name])
+        rankings[name][question.id] = await api.search(question.question, STAGES[name])
 
     wanted = [
         one(name, each)
         for name in STAGES
-        for each in asked
+        for each in questions
         if each.is_searched or (name == WHOLE and not each.evidence)
     ]
     await all_of("Searches", wanted)
-    return found
+    return rankings
 
 
-def figures(asked: Iterable[Question], passages: Mapping[str, Sequence[Passage]]) -> dict[str, float]:
+def figures(questions: Iterable[Question], passages: Mapping[str, Sequence[Passage]]) -> dict[str, float]:
     """recall@5, MRR and nDCG@10: the mean of the questions."""
-    ranked = [(gains(each.evidence, passages[each.id]), len(each.evidence)) for each in asked]
+    ranked = [(gains(each.evidence, passages[each.id]), len(each.evidence)) for each in questions]
     return {
         "recall@5": _mean(recall(gained, wanted) for gained, wanted in ranked),
         "MRR": _mean(reciprocal_rank(gained) for gained, _ in ranked),
@@ -319,21 +319,21 @@ def figures(asked: Iterable[Question], passages: Mapping[str, Sequence[Passage]]
     }
 
 
-def thresholds(asked: Sequence[Question], reranked: Mapping[str, Sequence[Passage]]) -> list[dict[str, float]]:
-    """What `min_score` would do, by the reranker's scores: recall@5 that is left, and questions that find nothing."""
+def thresholds(questions: Sequence[Question], reranked: Mapping[str, Sequence[Passage]]) -> list[dict[str, float]]:
+    """Recall@5 that each `min_score` leaves of the reranker's results, and questions that then find nothing."""
 
     def kept(question: Question, least: float) -> list[Passage]:
         return [each for each in reranked[question.id] if each["score"] >= least]
 
     def refused(of: Callable[[Question], bool], least: float) -> float:
-        return _mean(float(not kept(each, least)) for each in asked if of(each))
+        return _mean(float(not kept(each, least)) for each in questions if of(each))
 
     return [
         {
             "min_score": least,
             "recall@5": _mean(
                 recall(gains(each.evidence, kept(each, least)), len(each.evidence))
-                for each in asked
+                for each in questions
                 if each.is_searched
             ),
             "answerable refused": refused(lambda each: each.is_searched, least),
@@ -356,7 +356,7 @@ STATEMENT = re.compile(r"(?P<said>[^\[\]]*)(?P<cited>(?:\s*\[\d+(?:,\s*\d+)*\])+
 SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 ENDINGS = re.compile(r"(?:ings?|ed|es|s|ly)$")
 FEWEST_SHARED = 0.6
-"""Of a statement's content words, so many must be in the passages that it cites."""
+"""Share of a statement's content words that must be in the passages that it cites."""
 COMMON_WORDS = (
     "about after all also and any are before between but can could does each for from has have her him his how into "
     "its may more most must not off one only other our out over per she should some such than that the their them "
@@ -383,18 +383,18 @@ class Verdict:
     """Each statement with a citation has most of its content words from the sources that it cites."""
 
 
-def judge(question: Question, said: Mapping[str, Any], texts: Mapping[str, str]) -> Verdict:
+def judge(question: Question, answer: Mapping[str, Any], texts: Mapping[str, str]) -> Verdict:
     """`said` is the answer of /rag; `texts` has the whole text of each source, by its id."""
-    sources = {each["number"]: {**each, "text": texts[each["id"]]} for each in said["sources"]}
-    cited = [sources[number] for number in said["citations"]]
+    sources = {each["number"]: {**each, "text": texts[each["id"]]} for each in answer["sources"]}
+    cited = [sources[number] for number in answer["citations"]]
     evident = [any(holds(each, evidence) for evidence in question.evidence) for each in cited]
     return Verdict(
-        refused=not sources or (not cited and bool(REFUSAL.search(said["answer"]))),
+        refused=not sources or (not cited and bool(REFUSAL.search(answer["answer"]))),
         sources_have_it=any(gains(question.evidence, sources.values())),
         cites=bool(cited),
         cites_evidence=any(evident),
         cites_only_evidence=bool(evident) and all(evident),
-        is_supported=bool(cited) and all(is_supported(*each) for each in statements(said["answer"], sources)),
+        is_supported=bool(cited) and all(is_supported(*each) for each in statements(answer["answer"], sources)),
     )
 
 
@@ -414,39 +414,39 @@ def statements(answer: str, sources: Mapping[int, Passage]) -> list[tuple[str, s
 
 
 def is_supported(statement: str, passages: str) -> bool:
-    said = _content_words(statement)
-    return bool(passages) and (not said or len(said & _content_words(passages)) / len(said) >= FEWEST_SHARED)
+    claimed = _content_words(statement)
+    return bool(passages) and (not claimed or len(claimed & _content_words(passages)) / len(claimed) >= FEWEST_SHARED)
 
 
 def _content_words(text: str) -> set[str]:
-    found = (word for word in re.findall(r"\w+", text.lower()) if word not in COMMON)
-    return {ENDINGS.sub("", word) if len(word) > 4 else word for word in found if len(word) > 2 or word.isdigit()}
+    words = (word for word in re.findall(r"\w+", text.lower()) if word not in COMMON)
+    return {ENDINGS.sub("", word) if len(word) > 4 else word for word in words if len(word) > 2 or word.isdigit()}
 
 
-async def answer_all(api: Api, asked: Sequence[Question], found: Found) -> dict[str, Verdict]:
+async def answer_all(api: Api, questions: Sequence[Question], rankings: Rankings) -> dict[str, Verdict]:
     """Ask everything. Id of the question → what is to be said of the answer."""
-    texts = {each["id"]: each["text"] for ranked in found.values() for some in ranked.values() for each in some}
+    texts = {each["id"]: each["text"] for ranked in rankings.values() for some in ranked.values() for each in some}
 
     async def one(question: Question) -> tuple[str, Verdict]:
         messages: list[dict[str, str]] = []
         for earlier in question.before:
             messages.append({"role": "user", "content": earlier})
             messages.append({"role": "assistant", "content": (await api.answer(messages))["answer"]})
-        said = await api.answer([*messages, {"role": "user", "content": question.question}])
-        for source in said["sources"]:
+        answer = await api.answer([*messages, {"role": "user", "content": question.question}])
+        for source in answer["sources"]:
             if source["id"] not in texts:  # no search has had it: its own beginning finds it
                 again = await api.search(source["snippet"], STAGES["hybrid"])
                 texts.update({each["id"]: each["text"] for each in again})
-        return question.id, judge(question, said, texts)
+        return question.id, judge(question, answer, texts)
 
-    return dict(await all_of("Answers", [one(each) for each in asked]))
+    return dict(await all_of("Answers", [one(each) for each in questions]))
 
 
-def answer_figures(asked: Sequence[Question], verdicts: Mapping[str, Verdict]) -> dict[str, float]:
+def answer_figures(questions: Sequence[Question], verdicts: Mapping[str, Verdict]) -> dict[str, float]:
     def share(kinds: Iterable[Question], of: Callable[[Verdict], bool]) -> float:
         return _mean(float(of(verdicts[each.id])) for each in kinds)
 
-    answerable = [each for each in asked if each.evidence]
+    answerable = [each for each in questions if each.evidence]
     cited = [each for each in answerable if verdicts[each.id].cites]
     return {
         "sources have the evidence": share(answerable, lambda each: each.sources_have_it),
@@ -458,9 +458,11 @@ def answer_figures(asked: Sequence[Question], verdicts: Mapping[str, Verdict]) -
         "of these, cite nothing else": share(cited, lambda each: each.cites_only_evidence),
         "of these, supported in their words": share(cited, lambda each: each.is_supported),
         "unanswerable refused": share(
-            [each for each in asked if each.kind == "unanswerable"], lambda each: each.refused
+            [each for each in questions if each.kind == "unanswerable"], lambda each: each.refused
         ),
-        "near misses refused": share([each for each in asked if each.kind == "near_miss"], lambda each: each.refused),
+        "near misses refused": share(
+            [each for each in questions if each.kind == "near_miss"], lambda each: each.refused
+        ),
     }
 
 
@@ -512,36 +514,36 @@ async def _until_terminated(url: str | None, *, keep: bool) -> Result:
 
 async def evaluate(url: str | None, *, keep: bool = False) -> Result:
     began = time.monotonic()
-    texts, asked = documents(), questions()
+    texts, labelled = documents(), questions()
     _say("" if url else "Starting scripts/dev …\n")
     async with serving(url) as address, httpx.AsyncClient(base_url=address, timeout=120) as client:
         api = Api(client)
         simulated = "AI" in (await api.health()).get("simulated", [])
         try:
             passages = await ingest(api, texts)
-            found = await search_all(api, asked)
-            verdicts = await answer_all(api, asked, found)
+            rankings = await search_all(api, labelled)
+            verdicts = await answer_all(api, labelled, rankings)
         finally:
             if url and not keep:  # our own server goes with all it has
                 await clear(api)
-    searched = [each for each in asked if each.is_searched]
+    searched = [each for each in labelled if each.is_searched]
     kinds = dict.fromkeys(each.kind for each in searched)
-    last = found[WHOLE]
+    last = rankings[WHOLE]
     return Result(
         models="simulated" if simulated else "real",
         documents=len(texts),
         passages=passages,
-        questions=len(asked),
-        stages={name: figures(searched, found[name]) for name in STAGES},
+        questions=len(labelled),
+        stages={name: figures(searched, rankings[name]) for name in STAGES},
         kinds={
             kind: {
-                name: figures([each for each in searched if each.kind == kind], found[name])["recall@5"]
+                name: figures([each for each in searched if each.kind == kind], rankings[name])["recall@5"]
                 for name in STAGES
             }
             for kind in kinds
         },
-        answers=answer_figures(asked, verdicts),
-        min_score=thresholds(asked, last),
+        answers=answer_figures(labelled, verdicts),
+        min_score=thresholds(labelled, last),
         missed=[each.id for each in searched if recall(gains(each.evidence, last[each.id]), len(each.evidence)) < 1],
         seconds=time.monotonic() - began,
     )
@@ -570,7 +572,7 @@ def _recorded() -> dict[str, Figures]:
 
 
 def fallen(result: Result, recorded: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """What is worse than recorded, beyond TOLERANCE."""
+    """Figures that are worse than recorded, beyond TOLERANCE."""
     return [
         f"{measure} of {name} is {result.stages[name][measure]:.3f}, recorded is {value:.3f}"
         for name in STAGES

@@ -116,10 +116,10 @@ def upload(project: Path, environment: str = "") -> dict[str, str]:
     variables = read(project, environment)
     if not variables.keys() and not variables.get(API_KEYS):
         raise CannotDo("There is nothing to upload: no key has been made. Make one: scripts/keys new NAME")
-    found = {API_KEYS: to_variable(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
-    if len(found[API_KEYS].encode()) > MAX_SECRET_BYTES:
+    values = {API_KEYS: to_variable(variables.keys()), TOKEN_SECRET: variables.get(TOKEN_SECRET)}
+    if len(values[API_KEYS].encode()) > MAX_SECRET_BYTES:
         raise CannotDo(f"These are too many keys: a secret has room for {MAX_SECRET_BYTES:,} bytes. Revoke some.")
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in values.items() if value}
 
 
 def push(options: Namespace, wrangler: Sequence[str]) -> int:
@@ -246,9 +246,9 @@ class Variables:
     def set(self, name: str, value: str) -> None:
         # single quotes: dotenv takes their content as it is
         line = f"{name}='{value}'"
-        [found] = self._lines(name) or [None]
-        if found:
-            self.text = self.text[: found.start()] + line + self.text[found.end() :]
+        [match] = self._lines(name) or [None]
+        if match:
+            self.text = self.text[: match.start()] + line + self.text[match.end() :]
         else:
             self.text += ("" if not self.text or self.text.endswith("\n") else "\n") + line + "\n"
 

@@ -133,7 +133,7 @@ def _texts(*files: Path) -> tuple[str, ...]:
 
 
 def _interpreter() -> tuple[str, ...]:
-    """What byte-code for workerd depends on: the version of Pyodide, and the compiler."""
+    """Versions that byte-code for workerd depends on: Pyodide's, and the compiler's text."""
     pyodide: str = json.loads((ROOT / "package.json").read_text())["dependencies"]["pyodide"]
     return (pyodide, *_texts(build.COMPILER))
 

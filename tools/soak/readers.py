@@ -45,9 +45,9 @@ class Readers:
         return self.beside_seconds / self.alone_seconds
 
     def faults(self) -> list[str]:
-        found = [] if self.ratio <= MAX_RATIO else [f"the fast client took {self.ratio:.1f} times as long"]
+        problems = [] if self.ratio <= MAX_RATIO else [f"the fast client took {self.ratio:.1f} times as long"]
         # if none was still reading, they were not slow
-        return [*found, *self.failed, *([] if self.held_open else ["no slow reader was still reading"])]
+        return [*problems, *self.failed, *([] if self.held_open else ["no slow reader was still reading"])]
 
     def to_json(self) -> dict[str, Any]:
         return {**asdict(self), "ratio": round(self.ratio, 2)}
@@ -136,8 +136,8 @@ async def _asked(
 
 def resident_bytes(processes: Sequence[int]) -> int | None:
     """Return the memory of those processes that still run, in bytes; None if there are none."""
-    found = [_resident(process) for process in processes]
-    return sum(found) or None
+    sizes = [_resident(process) for process in processes]
+    return sum(sizes) or None
 
 
 def _resident(process: int) -> int:

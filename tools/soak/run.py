@@ -134,29 +134,29 @@ async def _site(options: Namespace, children: Children, folder: Path) -> Site:
     command += ["--tokens-per-second", str(PACE), "--log", "json"]
     command += [f"--var={name}={value}" for name, value in variables.items()]
     server = await children.start(command, {}, ROOT)
-    found, log = await _ready(server)
-    simulator = SimulatorClient(found["Simulator"])
-    return Site(found["Ready"], key, simulator, _workerd_of(server.pid), log)
+    addresses, log = await _ready(server)
+    simulator = SimulatorClient(addresses["Simulator"])
+    return Site(addresses["Ready"], key, simulator, _workerd_of(server.pid), log)
 
 
 async def _ready(server: Child) -> tuple[Mapping[str, str], list[str]]:
     """Return the addresses that the server printed, and a list that its lines about defects are added to."""
-    found: dict[str, str] = {}
+    addresses: dict[str, str] = {}
     printed: list[str] = []
     lines = server.lines()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(STARTING_SECONDS):
             async for line in lines:
                 printed.append(line)
-                if told := re.match(r"(Ready|Simulator) on (\S+)", line):
-                    found[told[1]] = told[2]
-                if len(found) == 2:
+                if match := re.match(r"(Ready|Simulator) on (\S+)", line):
+                    addresses[match[1]] = match[2]
+                if len(addresses) == 2:
                     break
-    if len(found) < 2:
+    if len(addresses) < 2:
         raise CannotSoak("scripts/dev has not come up:\n" + "\n".join(printed))
     log: list[str] = []
     _DRAINS.append(asyncio.create_task(_drained(lines, log)))
-    return found, log
+    return addresses, log
 
 
 _DRAINS: list[asyncio.Task[None]] = []
@@ -287,9 +287,15 @@ async def _sample(site: Site, client: httpx.AsyncClient) -> Sample:
         return (await isolate())["open_streams"] == 0
 
     await _until(is_quiet, QUIET_SECONDS)
-    told = await isolate()
+    isolate_state = await isolate()
     rss = readers.resident_bytes(site.workers)
-    return Sample(told["requests"], told["objects"], told["memory_bytes"], told["open_streams"], rss)
+    return Sample(
+        isolate_state["requests"],
+        isolate_state["objects"],
+        isolate_state["memory_bytes"],
+        isolate_state["open_streams"],
+        rss,
+    )
 
 
 async def _active(site: Site) -> list[str]:
@@ -370,8 +376,8 @@ async def _show_progress(load: traffic.Load) -> None:
 async def _slow_readers(_: Namespace, site: Site, __: Children, ___: Path) -> tuple[Figures, list[str]]:
     if site.simulator:
         await asyncio.to_thread(site.simulator.clear_faults)
-    found = await readers.measure(site.url, site.key, site.workers)
-    return found.to_json(), found.faults()
+    measured = await readers.measure(site.url, site.key, site.workers)
+    return measured.to_json(), measured.faults()
 
 
 SCHEMATHESIS = """
@@ -413,7 +419,7 @@ async def _schemathesis(options: Namespace, site: Site, children: Children, fold
         seed=options.seed,
         phases="examples,coverage,fuzzing,stateful",
     )
-    said = await _said(children, command, {}, folder)
+    output = await _said(children, command, {}, folder)
     report = json.loads((folder / "report.json").read_text())
     cases, failures = report["test_cases"], report["failures"]
     figures = {"cases": cases["generated"], "failures": failures, "operations": report["operations"]["tested"]}
@@ -421,28 +427,28 @@ async def _schemathesis(options: Namespace, site: Site, children: Children, fold
     if cases["generated"] < CASES:
         wrong.append(f"only {cases['generated']} cases of {CASES}")
     if report["exit_code"] != 0 and not wrong:
-        wrong.append("\n".join(said[-40:]))
+        wrong.append("\n".join(output[-40:]))
     return figures, wrong
 
 
 async def _fuzz(options: Namespace, _: Site, children: Children, __: Path) -> tuple[Figures, list[str]]:
     command = [str(PYTHON), "-m", "pytest", "-v", "--timeout", "0", str(ROOT / "tests/unit/test_fuzz.py")]
-    said = await _said(children, command, {"HYPOTHESIS_EXAMPLES": str(options.fuzz_examples)}, ROOT)
-    passed = re.search(r"(\d+) passed", said[-1] if said else "")
+    output = await _said(children, command, {"HYPOTHESIS_EXAMPLES": str(options.fuzz_examples)}, ROOT)
+    passed = re.search(r"(\d+) passed", output[-1] if output else "")
     figures = {"tests": int(passed[1]) if passed else 0, "examples_of_each": options.fuzz_examples}
-    is_good = passed and "failed" not in said[-1] and "error" not in said[-1]
-    return figures, [] if is_good else ["\n".join(said[-60:])]
+    is_good = passed and "failed" not in output[-1] and "error" not in output[-1]
+    return figures, [] if is_good else ["\n".join(output[-60:])]
 
 
 async def _said(children: Children, command: list[str], environment: Mapping[str, str], cwd: Path) -> list[str]:
     child = await children.start(command, environment, cwd)
-    said: list[str] = []
+    output: list[str] = []
     async for line in child.lines():
-        said.append(line)
+        output.append(line)
         if line.strip():
             _say(f"  {line[:200]}\n")
     await child.wait()
-    return said
+    return output
 
 
 Part = Callable[[Namespace, Site, Children, Path], Awaitable[tuple[Figures, list[str]]]]

@@ -172,11 +172,11 @@ def _is_error(block: str) -> bool:
     """Whether a stream's last frame is an error."""
     data = next((line[5:] for line in block.split("\n") if line.startswith("data:")), "")
     try:
-        found: Any = json.loads(data)
+        value: Any = json.loads(data)
     except ValueError:
         return False
-    said = cast("Json", found) if isinstance(found, dict) else {}
-    return bool(said.get("error")) or said.get("type") == "error"
+    body = cast("Json", value) if isinstance(value, dict) else {}
+    return bool(body.get("error")) or body.get("type") == "error"
 
 
 def is_explained(response: httpx.Response) -> bool:

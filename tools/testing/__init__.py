@@ -1,1 +1,1 @@
-"""What scripts/test and scripts/nightly add to pytest: its output, the order of files, the fast loop."""
+"""Additions of scripts/test and scripts/nightly to pytest: its output, the order of files, the fast loop."""

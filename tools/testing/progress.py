@@ -36,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Progress:
-    """What is known of a run, and the hooks that keep it up to date."""
+    """State of a test run, and the pytest hooks that keep it up to date."""
 
     def __init__(self, reporter: pytest.TerminalReporter) -> None:
         self._reporter = reporter

@@ -25,7 +25,7 @@ pytest_plugins = ["pytester"]
 MODEL = "@cf/meta/llama-3.1-8b-instruct-fast"
 OTHER = "@cf/openai/gpt-oss-20b"
 IMPATIENCE = httpx.Timeout(60, read=0.3)
-"""Of a client that gives up while it waits for an answer, and never before it has asked."""
+"""Timeout of a client that gives up while it waits for an answer, but never before its request is sent."""
 
 
 def run(http: httpx.Client, model: str = MODEL, **inputs: Any) -> httpx.Response:

@@ -91,8 +91,8 @@ class CloudflareAccount:
 
     def requests(self, method: str = "", path: str = "") -> list[dict[str, Any]]:
         """Requests so far (method, path, query, status), oldest first; `path` is a regular expression to find."""
-        found: list[dict[str, Any]] = self._ask("GET", "journal")["requests"]
-        return [each for each in found if method in ("", each["method"]) and re.search(path, each["path"])]
+        entries: list[dict[str, Any]] = self._ask("GET", "journal")["requests"]
+        return [each for each in entries if method in ("", each["method"]) and re.search(path, each["path"])]
 
     def unknown_requests(self) -> list[str]:
         """Return the calls that the stand-in does not know, as `METHOD PATH`."""

@@ -67,10 +67,10 @@ class Assets:
         return sorted({entry["hash"] for entry in manifest.values() if not (self._files / entry["hash"]).exists()})
 
     def _manifest(self, session: str) -> Document:
-        found = self._platform.store.get("asset-session", session)
-        if found is None:
+        session_record = self._platform.store.get("asset-session", session)
+        if session_record is None:
             raise ApiError(403, 10000, "Authentication error")
-        return found["manifest"]
+        return session_record["manifest"]
 
     def _token(self, session: str, *, is_complete: bool) -> str:
         claims = {"session": session, "complete": is_complete, "exp": int(time.time()) + SECONDS_VALID}

@@ -37,8 +37,8 @@ class D1:
         return page(request, [each for each in databases if wanted in each["name"]], default=100)
 
     async def _create(self, request: Request) -> Response:
-        account, asked = request.path_params["account"], await json_object(request)
-        name, limit = str(asked.get("name", "")), self._platform.settings.max_databases
+        account, body = request.path_params["account"], await json_object(request)
+        name, limit = str(body.get("name", "")), self._platform.settings.max_databases
         databases = self._store.list("database", account)
         if not name:
             raise ApiError(400, 7400, "name: required")  # a guess
@@ -68,9 +68,9 @@ class D1:
         return answer(await self._run(request, is_raw=True))
 
     async def _run(self, request: Request, *, is_raw: bool) -> list[Document]:
-        file, asked = self.file(request), await json_object(request)
+        file, body = self.file(request), await json_object(request)
         statements: list[tuple[str, list[Any]]] = []
-        for each in cast("list[Document]", asked.get("batch", [asked])):
+        for each in cast("list[Document]", body.get("batch", [body])):
             statements += sql.split(str(each.get("sql", "")), each.get("params") or [])
         return sql.run(file, statements, is_raw=is_raw)
 
@@ -82,10 +82,10 @@ class D1:
         """By id or by name, as the real API takes both."""
         account, wanted = request.path_params["account"], request.path_params["database"]
         databases = self._store.list("database", account)
-        found = next((each for each in databases if wanted in (each["uuid"], each["name"])), None)
-        if found is None:
+        database = next((each for each in databases if wanted in (each["uuid"], each["name"])), None)
+        if database is None:
             raise ApiError(404, 7404, f"The database {wanted} could not be found")
-        return found
+        return database
 
     def _file(self, database: Document) -> Path:
         return miniflare.object_file(self._platform.state, "d1", "D1DatabaseObject", database["uuid"])

@@ -77,8 +77,8 @@ class D1Copies:
         return answer(status)
 
     async def _import(self, request: Request) -> Response:
-        asked = await json_object(request)
-        return answer(d1_import.step(self._data, self._d1.file(request), asked, str(request.base_url)))
+        body = await json_object(request)
+        return answer(d1_import.step(self._data, self._d1.file(request), body, str(request.base_url)))
 
     async def _keep(self, request: Request) -> Response:
         return d1_import.keep(self._data, request.path_params["name"], await request.body())

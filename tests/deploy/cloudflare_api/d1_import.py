@@ -10,18 +10,18 @@ from tests.deploy.cloudflare_api import sql
 from tests.deploy.cloudflare_api.envelope import ApiError, Document
 
 
-def step(data: Path, database: Path, asked: Document, base_url: str) -> Document:
+def step(data: Path, database: Path, body: Document, base_url: str) -> Document:
     """The answer to one step: where to upload the file, or, once it is there, that all of it has been run.
 
     Raises ApiError 7500 if its SQL fails.
     """
-    if asked.get("action") == "init":
-        name = f"{asked['etag']}.sql"
+    if body.get("action") == "init":
+        name = f"{body['etag']}.sql"
         return {"success": True, "upload_url": f"{base_url}uploads/{name}", "filename": name}
-    if asked.get("action") != "ingest":
-        raise ApiError(400, 7500, f"not simulated: the import action {asked.get('action')!r}")
+    if body.get("action") != "ingest":
+        raise ApiError(400, 7500, f"not simulated: the import action {body.get('action')!r}")
     start = time.perf_counter()
-    statements = sql.split(file(data, str(asked["filename"])).read_text(), [])
+    statements = sql.split(file(data, str(body["filename"])).read_text(), [])
     results = sql.run(database, statements)
     meta: Document = dict(results[-1]["meta"]) | {"duration": (time.perf_counter() - start) * 1000}
     result = {"num_queries": len(statements), "final_bookmark": "0", "meta": meta}

@@ -30,7 +30,7 @@ class Active:
 
 
 class FindActive(Protocol):
-    """What the edge shall serve: the given Worker, or the one that the settings name; None for nothing."""
+    """Find the version to serve: the given Worker's, or that of the one that the settings name; None for nothing."""
 
     def __call__(self, account: str, name: str) -> Active | None: ...
 

@@ -34,18 +34,18 @@ def answer(result: object, status: int = 200, info: Document | None = None) -> R
     return JSONResponse(body | ({"result_info": info} if info else {}), status)
 
 
-def page(request: Request, found: list[Any], default: int = 20) -> Response:
+def page(request: Request, items: list[Any], default: int = 20) -> Response:
     """A response with the page of a list that is asked for."""
-    shown, info = paged(request, found, default)
+    shown, info = paged(request, items, default)
     return answer(shown, info=info)
 
 
-def paged(request: Request, found: list[Any], default: int) -> tuple[list[Any], Document]:
+def paged(request: Request, items: list[Any], default: int) -> tuple[list[Any], Document]:
     """The page of a list that `page` and `per_page` ask for, and its `result_info`."""
     number = int(request.query_params.get("page", "1"))
     size = int(request.query_params.get("per_page", default))
-    shown = found[(number - 1) * size : number * size]
-    return shown, {"page": number, "per_page": size, "count": len(shown), "total_count": len(found)}
+    shown = items[(number - 1) * size : number * size]
+    return shown, {"page": number, "per_page": size, "count": len(shown), "total_count": len(items)}
 
 
 async def refused(_: Request, error: Exception) -> Response:
@@ -56,10 +56,10 @@ async def refused(_: Request, error: Exception) -> Response:
 
 async def json_object(request: Request) -> Document:
     """The JSON object of a request. Raises ApiError 10026 for any other body."""
-    found = await json_value(request)
-    if not isinstance(found, dict):
+    value = await json_value(request)
+    if not isinstance(value, dict):
         raise ApiError(400, 10026, "Could not parse request body.")
-    return cast("Document", found)
+    return cast("Document", value)
 
 
 async def json_value(request: Request) -> object:

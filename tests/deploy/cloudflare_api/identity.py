@@ -101,10 +101,10 @@ class Identity:
     async def _account_settings(self, request: Request) -> Response:
         account = request.path_params["account"]
         kept = self._platform.store.get("account-settings", account)
-        found = kept or {"default_usage_model": "standard", "green_compute": False}
+        settings = kept or {"default_usage_model": "standard", "green_compute": False}
         if request.method == "PUT":
-            found = self._platform.store.put(found | await json_object(request), "account-settings", account)
-        return answer(found)
+            settings = self._platform.store.put(settings | await json_object(request), "account-settings", account)
+        return answer(settings)
 
 
 def _shown(account: Account) -> Document:

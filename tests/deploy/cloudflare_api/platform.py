@@ -29,7 +29,7 @@ class Platform:
 
     @property
     def state(self) -> Path:
-        """What the Workers themselves store, as `wrangler dev --persist-to` lays it out."""
+        """Folder of what the Workers themselves store, as `wrangler dev --persist-to` lays it out."""
         return self.data / "state"
 
 

@@ -73,10 +73,10 @@ class Queues:
         self._store.put(queue, "queue", request.path_params["account"], queue["queue_id"])
 
     def _found(self, request: Request) -> Document:
-        found = self._store.get("queue", request.path_params["account"], request.path_params["queue"])
-        if found is None:
+        queue = self._store.get("queue", request.path_params["account"], request.path_params["queue"])
+        if queue is None:
             raise ApiError(404, 11000, "Queue not found.")  # code and sentence are guesses
-        return found
+        return queue
 
 
 def _shown(queue: Document) -> Document:

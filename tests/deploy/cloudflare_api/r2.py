@@ -42,15 +42,15 @@ class R2:
 
     async def _create(self, request: Request) -> Response:
         self._check_entitled()
-        account, asked = request.path_params["account"], await json_object(request)
-        name = str(asked.get("name", ""))
+        account, body = request.path_params["account"], await json_object(request)
+        name = str(body.get("name", ""))
         if not NAME.fullmatch(name):
             raise ApiError(400, 10005, "The specified bucket name is not valid.")
         if self._store.get("bucket", account, name):
             # Cloudflare's documentation of R2 has 10073 for it, recorded answers of this API have 10004
             raise ApiError(409, 10004, "The bucket you tried to create already exists, and you own it.")
         bucket: Document = {"name": name, "creation_date": now(), "location": "WEUR", "jurisdiction": "default"}
-        bucket["storage_class"] = asked.get("storageClass", "Standard")
+        bucket["storage_class"] = body.get("storageClass", "Standard")
         return answer(self._store.put(bucket, "bucket", account, name))
 
     async def _get(self, request: Request) -> Response:
@@ -79,8 +79,8 @@ class R2:
         """Deletes the row by which the Worker's binding finds the object; its blob goes with the folder of the test."""
         bucket, key = self._bucket(request)["name"], request.path_params["key"]
         with self._stored(bucket) as stored:
-            found = stored.execute("DELETE FROM _mf_objects WHERE key = ?", (key,)).rowcount if stored else 0
-        if not found:
+            deleted = stored.execute("DELETE FROM _mf_objects WHERE key = ?", (key,)).rowcount if stored else 0
+        if not deleted:
             raise ApiError(404, 10007, "The specified key does not exist.")
         return answer({"key": key})
 
@@ -97,10 +97,10 @@ class R2:
 
     def _bucket(self, request: Request) -> Document:
         self._check_entitled()
-        found = self._store.get("bucket", request.path_params["account"], request.path_params["bucket"])
-        if found is None:
+        bucket = self._store.get("bucket", request.path_params["account"], request.path_params["bucket"])
+        if bucket is None:
             raise ApiError(404, 10006, "The specified bucket does not exist.")
-        return found
+        return bucket
 
     def _check_entitled(self) -> None:
         if not self._platform.settings.r2_enabled:

@@ -136,9 +136,9 @@ class Scripts:
         if request.method == "POST":
             if account not in self._platform.settings.subdomains:
                 raise ApiError(404, 10007, "You do not have a workers.dev subdomain.")
-            asked = await json_object(request)
-            enabled = bool(asked.get("enabled"))
-            previews = bool(asked.get("previews_enabled", enabled))
+            body = await json_object(request)
+            enabled = bool(body.get("enabled"))
+            previews = bool(body.get("previews_enabled", enabled))
             script = self._workers.change_script(
                 account, name, {"subdomain": {"enabled": enabled, "previews_enabled": previews}}
             )

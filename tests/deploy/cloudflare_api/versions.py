@@ -53,12 +53,12 @@ class Versions:
         return answer({"deployments": self._workers.deployments(*_named(request))})
 
     async def _deploy(self, request: Request) -> Response:
-        asked = await json_object(request)
-        traffic = {part["version_id"]: part["percentage"] for part in asked.get("versions", [])}
+        body = await json_object(request)
+        traffic = {part["version_id"]: part["percentage"] for part in body.get("versions", [])}
         if sum(traffic.values()) != 100:
             raise ApiError(400, 10021, "The percentages of a deployment must add up to 100.")  # a guess
         force = request.query_params.get("force") == "true"
-        annotations: Document = asked.get("annotations") or {}
+        annotations: Document = body.get("annotations") or {}
         return answer(self._workers.deploy(*_named(request), traffic, annotations, force=force))
 
     async def _secrets(self, request: Request) -> Response:
@@ -66,9 +66,9 @@ class Versions:
         return answer([bindings.shown(each) for each in version["bindings"] if each["type"] == bindings.SECRET])
 
     async def _put_secret(self, request: Request) -> Response:
-        asked = await json_object(request)
-        self._workers.change_secrets(*_named(request), {asked["name"]: asked["text"]})
-        return answer({"name": asked["name"], "type": bindings.SECRET})
+        body = await json_object(request)
+        self._workers.change_secrets(*_named(request), {body["name"]: body["text"]})
+        return answer({"name": body["name"], "type": bindings.SECRET})
 
     async def _secret(self, request: Request) -> Response:
         secret = request.path_params["secret"]
@@ -87,9 +87,9 @@ class Versions:
         return await self._secrets(request)
 
     async def _patch_latest(self, request: Request) -> Response:
-        asked = await json_object(request)
-        values = {name: each["text"] if each else None for name, each in asked.get("env", {}).items()}
-        annotations = {name: value for name, value in asked.get("annotations", {}).items() if value}
+        body = await json_object(request)
+        values = {name: each["text"] if each else None for name, each in body.get("env", {}).items()}
+        annotations = {name: value for name, value in body.get("annotations", {}).items() if value}
         return answer(_shown(self._workers.with_secrets(*_named(request), values, annotations)))
 
 

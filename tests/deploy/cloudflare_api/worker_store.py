@@ -27,10 +27,10 @@ class WorkerStore:
 
     def script(self, account: str, name: str) -> Document:
         """Raises ApiError 10007 for a script that does not exist."""
-        found = self._store.get("script", account, name)
-        if found is None:
+        script = self._store.get("script", account, name)
+        if script is None:
             raise ApiError(404, 10007, "This Worker does not exist on your account.")
-        return found
+        return script
 
     def scripts(self, account: str) -> list[Document]:
         return self._store.list("script", account)
@@ -43,10 +43,10 @@ class WorkerStore:
     def version(self, account: str, name: str, version: str) -> Document:
         """Raises ApiError 10007 for an unknown script, 10222 (a guess) for an unknown version."""
         self.script(account, name)
-        found = self._store.get("version", account, name, version)
-        if found is None:
+        stored = self._store.get("version", account, name, version)
+        if stored is None:
             raise ApiError(404, 10222, "Version not found.")
-        return found
+        return stored
 
     def deployments(self, account: str, name: str) -> list[Document]:
         """Newest first; the first is the active one."""

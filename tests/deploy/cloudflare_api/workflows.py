@@ -34,12 +34,12 @@ class Workflows:
 
     async def _put(self, request: Request) -> Response:
         account, name = request.path_params["account"], request.path_params["name"]
-        asked = await json_object(request)
-        self._workers.script(account, asked["script_name"])
+        body = await json_object(request)
+        self._workers.script(account, body["script_name"])
         kept = self._store.get("workflow", account, name) or {"id": new_id(), "name": name, "created_on": now()}
         changed: Document = {
-            "script_name": asked["script_name"],
-            "class_name": asked["class_name"],
+            "script_name": body["script_name"],
+            "class_name": body["class_name"],
             "modified_on": now(),
             "version_id": new_id(),
             "triggered_on": None,
@@ -64,7 +64,7 @@ class Workflows:
         return page(request, [version | {"created_on": changed, "modified_on": changed, "limits": {}}])
 
     def _found(self, request: Request) -> Document:
-        found = self._store.get("workflow", request.path_params["account"], request.path_params["name"])
-        if found is None:
+        workflow = self._store.get("workflow", request.path_params["account"], request.path_params["name"])
+        if workflow is None:
             raise ApiError(404, 10200, "workflow.not_found")  # the code is wrangler's; the sentence is a guess
-        return found
+        return workflow

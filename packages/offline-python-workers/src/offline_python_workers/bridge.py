@@ -94,11 +94,11 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
     @classmethod
     def methods(cls, name):
         """Return the public methods of a class and the function that calls each; None if there is no such class."""
-        found = cls.classes.get(name)
-        if found is None:
+        candidate = cls.classes.get(name)
+        if candidate is None:
             return None
-        names = [n for n in dir(found) if not n.startswith("_") and callable(getattr(found, n))]
-        return [[n, caller(found, n)] for n in names]
+        names = [n for n in dir(candidate) if not n.startswith("_") and callable(getattr(candidate, n))]
+        return [[n, caller(candidate, n)] for n in names]
 
     @classmethod
     def create(cls, name, ctx, env):

@@ -1,4 +1,4 @@
-"""What a machine needs once: the interpreter, and a Worker's packages, byte-compiled by Pyodide in Node.js.
+"""Build what a machine needs once: the interpreter, and a Worker's packages, byte-compiled by Pyodide in Node.js.
 
 Node.js runs in a project whose node_modules has the npm package `pyodide`. Standard library only.
 """

@@ -105,14 +105,14 @@ def exported_classes(main: Path) -> dict[str, str] | None:
         tree = ast.parse(main.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    found: dict[str, str] = {}
+    pins: dict[str, str] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
             bases = [ast.unparse(base).rpartition(".")[2] for base in node.bases]
             kind = next((KINDS[base] for base in bases if base in KINDS), None)
             if kind:
-                found[node.name] = kind
-    return found
+                pins[node.name] = kind
+    return pins
 
 
 def main_module(exports: dict[str, str]) -> str:

@@ -22,9 +22,9 @@ class Texts(BaseModel):
 
 
 @app.post("/chat")
-async def chat(asked: Chat, request: Request):
-    answer = await request.scope["env"].AI.run(CHAT, asked.model_dump())
-    return StreamingResponse(parts(answer.getReader()), media_type="text/event-stream") if asked.stream else answer
+async def chat(body: Chat, request: Request):
+    answer = await request.scope["env"].AI.run(CHAT, body.model_dump())
+    return StreamingResponse(parts(answer.getReader()), media_type="text/event-stream") if body.stream else answer
 
 
 async def parts(reader):
@@ -33,5 +33,5 @@ async def parts(reader):
 
 
 @app.post("/embed")
-async def embed(asked: Texts, request: Request):
-    return await request.scope["env"].AI.run(EMBED, {"text": asked.text})
+async def embed(body: Texts, request: Request):
+    return await request.scope["env"].AI.run(EMBED, {"text": body.text})

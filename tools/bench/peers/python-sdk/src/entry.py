@@ -26,21 +26,21 @@ class Default(WorkerEntrypoint):
         return await route(request) if route else Response("Not found", status=404)
 
     async def chat(self, request):
-        asked = await request.json()
-        if not isinstance(asked.get("prompt"), str):
+        body = await request.json()
+        if not isinstance(body.get("prompt"), str):
             return Response.json({"error": "prompt must be a string"}, status=400)
-        stream = asked.get("stream", True)
-        answer = await self.env.AI.run(CHAT, {"prompt": asked["prompt"], "stream": stream})
+        stream = body.get("stream", True)
+        answer = await self.env.AI.run(CHAT, {"prompt": body["prompt"], "stream": stream})
         return Response(answer, headers=EVENT_STREAM) if stream else Response.json(answer)
 
     async def embed(self, request):
-        asked = await request.json()
-        return Response.json(await self.env.AI.run(EMBED, {"text": asked["text"]}))
+        body = await request.json()
+        return Response.json(await self.env.AI.run(EMBED, {"text": body["text"]}))
 
     async def completions(self, request):
         """A native stream as OpenAI's chunks: read, translated and written in turns of asyncio's loop."""
-        asked = await request.json()
-        stream = await self.env.AI.run(CHAT, {"messages": asked["messages"], "stream": True})
+        body = await request.json()
+        stream = await self.env.AI.run(CHAT, {"messages": body["messages"], "stream": True})
         pipe = js.IdentityTransformStream.new()
         self.ctx.waitUntil(asyncio.ensure_future(translate(stream.getReader(), pipe.writable.getWriter())))
         return Response(pipe.readable, headers=EVENT_STREAM)
