@@ -111,7 +111,7 @@ def test_without_a_subdomain_one_must_be_chosen(project: Project, account: Cloud
     assert changes(account) == []
 
 
-def message(project: Project, account: CloudflareAccount) -> None:
+def test_a_missing_feature_of_the_account_is_named(project: Project, account: CloudflareAccount) -> None:
     account.enable_r2(enabled=False)
     assert "R2 is not enabled on this account" in refusal(project)
     account.enable_r2(enabled=True)
