@@ -1,9 +1,11 @@
 """Documents that repeat what the code says must say the same."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tools import ROOT
 from tools.docs import openapi, parameters, tables
 from tools.docs.markdown import table
 
@@ -67,3 +69,35 @@ def test_a_table_leaves_out_columns_without_cells_and_escapes_bars() -> None:
 )
 def test_a_schema_in_words(schema: parameters.Json, words: str) -> None:
     assert parameters.accepted(schema) == words
+
+
+GUIDES = ("CONTRIBUTING.md", "AGENTS.md")
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#:]+)\)")
+PATH = re.compile(r"(?<![\w./])((?:src|packages|tools|tests|scripts|docs|public|migrations)/[\w./-]*\w)")
+COMMAND = re.compile(r"^(scripts/\w+)(?: (--[\w-]+))?|`(scripts/\w+) (--[\w-]+)", re.MULTILINE)
+MODULE = re.compile(r"python -m ([\w.]+)")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_paths_that_a_guide_names_exist(guide: str) -> None:
+    prose = FENCE.sub("", (ROOT / guide).read_text())
+    paths = {*LINK.findall(prose), *PATH.findall(prose)}
+    assert len(paths) > 3
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_commands_that_a_guide_names_exist(guide: str) -> None:
+    text = (ROOT / guide).read_text()
+    commands = {(match[1] or match[3], match[2] or match[4] or "") for match in COMMAND.finditer(text)}
+    assert ("scripts/test", "--fast") in commands
+    for script, option in commands:
+        assert option in (ROOT / script).read_text(), f"{script} {option}"
+    for module in MODULE.findall(text):
+        assert (ROOT / f"{module.replace('.', '/')}.py").exists(), module
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_the_readme_links_to_the_guides(guide: str) -> None:
+    assert f"]({guide})" in (ROOT / "README.md").read_text()
