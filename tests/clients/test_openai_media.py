@@ -264,7 +264,7 @@ def test_every_model_that_is_listed_can_be_retrieved(openai: OpenAI, client: htt
 
 
 @pytest.mark.parametrize("name", ["gpt-99", "@cf/baai", f"{BGE}/more"])
-def test_a_model_that_there_is_not(openai: OpenAI, name: str) -> None:
+def test_an_unknown_model_is_not_found(openai: OpenAI, name: str) -> None:
     with pytest.raises(sdk.NotFoundError) as caught:
         openai.models.retrieve(name)
     assert caught.value.code == "model_not_found"

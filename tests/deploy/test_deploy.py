@@ -174,7 +174,7 @@ def test_a_killed_run_leaves_no_wrangler_behind(project: Project, account: Cloud
     account.release()
 
 
-def test_a_version_that_was_not_tried_to_the_end_is_none_to_go_back_to(
+def test_a_version_without_a_finished_smoke_test_is_not_a_rollback_target(
     project: Project, account: CloudflareAccount
 ) -> None:
     good = deployed(project)

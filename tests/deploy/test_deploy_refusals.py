@@ -146,7 +146,7 @@ def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
         (429, {"success": False, "errors": [{"code": 971, "message": "slower"}]}, "(status 429: slower (code 971))"),
     ],
 )
-def test_an_odd_answer_is_no_traceback(
+def test_an_odd_answer_is_reported_without_a_traceback(
     project: Project, account: CloudflareAccount, status: int, body: Any, words: str
 ) -> None:
     account.fail("GET", "/workers/subdomain$", status=status, body=body, times=9)

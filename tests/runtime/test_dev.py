@@ -46,7 +46,7 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_nothing_is_left_when_it_is_told_to_end(number: signal.Signals, tmp_path: Path) -> None:
+def test_no_process_is_left_after_a_signal_to_end(number: signal.Signals, tmp_path: Path) -> None:
     server = DevServer.start("--persist-to", tmp_path)
     started = descendants(server.process.pid)
     assert len(started) >= 3  # the simulator, wrangler, workerd
@@ -82,7 +82,7 @@ def test_it_ends_with_a_sentence_when_a_child_of_it_does(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
-def test_nothing_is_left_when_it_is_killed(tmp_path: Path) -> None:
+def test_no_process_is_left_after_sigkill(tmp_path: Path) -> None:
     server = DevServer.start("--persist-to", tmp_path)
     started = descendants(server.process.pid)
     server.stop(signal.SIGKILL)

@@ -217,7 +217,7 @@ def test_a_key_ends_at_its_second() -> None:
     assert "has expired" in refused("unauthorized", x_api_key="aiw_over").message
 
 
-def test_a_key_without_the_scope_is_told_what_it_has() -> None:
+def test_the_error_for_a_missing_scope_names_the_key_s_scopes() -> None:
     error = refused("forbidden", scope="rag:write", x_api_key="aiw_acme")
     assert "rag:write" in error.message
     assert "chat, rag:read" in error.message
@@ -252,7 +252,7 @@ WRONG_FIELDS: list[dict[str, Any]] = [
         json.dumps([{"name": name, "sha256": "0" * 64, "scopes": ["chat"]} for name in "ab"]),
     ],
 )  # fmt: skip
-def test_keys_that_cannot_be_meant_are_refused(text: str) -> None:
+def test_invalid_keys_are_refused(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whatever it says: it is not shown
         parse_keys(text)
 
@@ -502,7 +502,7 @@ def test_conversations_of_one_id_are_as_many_as_there_are_tenants_and_users() ->
 # ---- public ------------------------------------------------------------------------------------------------------
 
 
-def test_in_public_anybody_may_what_is_public_and_no_more() -> None:
+def test_in_public_mode_anonymous_callers_have_the_public_scopes_only() -> None:
     every: list[dict[str, Any]] = [{}, {"authorization": "Bearer sk-unused"}, {"x_api_key": ""}, {"x_api_key": "any"}]
     for headers in every:
         caller = caller_of(PUBLIC, **headers)
@@ -516,7 +516,7 @@ def test_in_public_a_key_still_counts() -> None:
     refused("unauthorized", policy=PUBLIC, x_api_key="aiw_over")
 
 
-def test_in_public_a_token_counts_and_one_that_is_over_is_not_nobody_s() -> None:
+def test_in_public_mode_tokens_count_and_expired_ones_are_refused() -> None:
     assert with_token(dataclasses.replace(A_TOKEN, subject="ada"), PUBLIC).subject == "ada"
     with pytest.raises(ApiError) as caught:
         with_token(dataclasses.replace(A_TOKEN, expires=int(NOW)), PUBLIC)

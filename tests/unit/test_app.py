@@ -48,7 +48,7 @@ def chat_request() -> FakeRequest:
     return posted("/chat", {"prompt": "Hello"})
 
 
-async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
+async def test_a_worker_without_keys_is_closed_and_says_so() -> None:
     for mode in ("keys", "", "closed", "Public", "true"):
         response = await handle(chat_request(), AUTH_MODE=mode)
         assert response.status == 503
@@ -69,7 +69,7 @@ async def test_a_worker_that_nobody_opened_is_closed_but_says_so() -> None:
         ({"MAX_BODY_BYTES": -1}, "MAX_BODY_BYTES"),
     ],
 )
-async def test_a_variable_that_cannot_be_meant_is_named(variables: dict[str, Any], name: str) -> None:
+async def test_an_invalid_variable_is_named(variables: dict[str, Any], name: str) -> None:
     response = await handle(FakeRequest("GET", "/health"), **variables)
     assert response.status == 503
     assert name in str(response.body)

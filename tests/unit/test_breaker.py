@@ -72,7 +72,7 @@ def test_failures_that_lie_apart_do_not_count_together(clock: Clock) -> None:
         assert is_admitted(breaker)
 
 
-def test_the_client_is_told_how_long_it_lasts(clock: Clock) -> None:
+def test_the_error_says_when_the_model_is_called_again(clock: Clock) -> None:
     breaker = Breaker()
     fail(breaker, FAILURES)
     clock.now += 2.5

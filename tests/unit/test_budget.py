@@ -185,7 +185,7 @@ async def test_a_call_that_fails_costs_nothing(store: BudgetStore) -> None:
 
 
 @pytest.mark.parametrize("failure", [ClientDisconnected(), ApiError("timeout", "late")])
-async def test_a_call_that_nobody_waited_for_costs_what_was_reserved(store: BudgetStore, failure: ApiError) -> None:
+async def test_an_abandoned_call_costs_its_reservation(store: BudgetStore, failure: ApiError) -> None:
     request_budget = budget_of(store, daily=100)
     with pytest.raises(ApiError):
         await ask(FakeAi(failure), request_budget)

@@ -272,7 +272,7 @@ def test_nothing_is_lost_and_no_passage_is_too_long(markdown: str, limits: tuple
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["# A", SENTENCE, WORDS, "- item", "plain", ""]), max_size=30).map("\n".join))
-def test_without_overlap_nothing_is_said_twice(markdown: str) -> None:
+def test_passages_without_overlap_repeat_nothing(markdown: str) -> None:
     assert solid("".join(texts(markdown))) == solid(markdown)
 
 

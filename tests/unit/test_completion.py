@@ -29,7 +29,7 @@ def test_a_completion_of_a_raw_prompt_is_streamed_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("usage", [{"prompt_tokens": 5}, {"prompt_tokens": 5, "completion_tokens": None}])
-def test_a_count_that_is_missing_counts_as_none(usage: dict[str, int | None]) -> None:
+def test_a_missing_count_is_none(usage: dict[str, int | None]) -> None:
     priced = catalogue.MODELS["@cf/meta/llama-3.1-8b-instruct-fast"]
     assert catalogue.neurons(priced, usage) == pytest.approx(5 * priced.neurons["million_input_tokens"] / 1e6)
     translation = OpenAITransform(ChatWriter(Head("id", 0, "model")), Limits(max_tokens=10))

@@ -95,19 +95,19 @@ async def test_a_request_cannot_push_its_own_question_out_of_the_guard_s_sight()
     ("variables", "calls"),
     [({"GUARD_MODEL": ""}, 0), ({"GUARD": "output"}, 0), ({"GUARD": "input"}, 1), ({}, 1)],
 )
-async def test_it_judges_what_it_is_set_to(variables: dict[str, str], calls: int) -> None:
+async def test_the_guard_judges_the_configured_sides(variables: dict[str, str], calls: int) -> None:
     ai = FakeAi(SAFE)
     await guard.check_input(context(ai, **variables), ASKED, None)
     assert len(ai.calls) == calls
 
 
 @pytest.mark.parametrize("name", ["@cf/openai/gpt-oss-20b", "none"])
-def test_a_model_that_is_no_guard_is_a_setting_that_cannot_be_meant(name: str) -> None:
+def test_a_guard_setting_that_is_not_a_guard_model_is_an_error(name: str) -> None:
     with pytest.raises(ApiError, match="GUARD_MODEL"):
         Settings.read({"GUARD_MODEL": name})
 
 
-def test_nor_is_a_side_that_there_is_not() -> None:
+def test_an_unknown_side_is_a_wrong_setting() -> None:
     with pytest.raises(ApiError, match="GUARD must be both or input or output"):
         Settings.read({"GUARD_MODEL": MODEL, "GUARD": "on"})
 
@@ -148,7 +148,7 @@ async def test_what_is_unsafe_is_refused_with_its_categories_by_name() -> None:
     assert "Violent Crimes, Hate" in error.message
 
 
-async def test_a_category_of_another_guard_is_told_as_it_is() -> None:
+async def test_an_unknown_category_is_reported_unchanged() -> None:
     ai = FakeAi(answered({"response": "unsafe\nS99"}))
     error = await refusal(guard.check_input(context(ai), ASKED, None))
     assert error.details == {"of": "input", "categories": [{"code": "S99", "name": None}]}

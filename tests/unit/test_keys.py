@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     assert done.stdout == ""
 
 
-def test_a_folder_that_is_none_is_named(tmp_path: Path) -> None:
+def test_a_path_that_is_not_a_folder_is_named(tmp_path: Path) -> None:
     done = run(tmp_path / "nowhere", "new", "web")
     assert done.returncode == 1
     assert "is no folder" in done.stderr

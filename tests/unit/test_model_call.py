@@ -247,7 +247,7 @@ async def test_an_answer_that_is_no_json_says_what_it_is_instead() -> None:
         assert (text[:100] or "nothing") in raised.value.message
 
 
-async def test_a_cache_key_of_one_tenant_or_user_is_none_of_another_s() -> None:
+async def test_cache_keys_differ_between_tenants_and_users() -> None:
     keys: list[str] = []
     for tenant, subject in (("acme", ""), ("acme", "ada"), ("globex", ""), (None, "")):
         ai = FakeAi(answered({}))

@@ -58,7 +58,7 @@ def test_the_previous_owner_of_the_address_may_answer_anything(health: object) -
         (403, True, "skipped"),  # PUBLIC_SCOPES has no chat
     ],
 )
-def test_strangers_are_served_where_that_is_wanted(status: int, is_public: bool, expected: str) -> None:
+def test_anonymous_callers_are_refused_unless_the_worker_is_public(status: int, is_public: bool, expected: str) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json=HEALTH) if request.url.path == "/health" else httpx.Response(status)
 

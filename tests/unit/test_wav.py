@@ -202,7 +202,7 @@ def test_the_quieter_of_two_pauses_is_cut() -> None:
     assert 53 <= cut(payload)[1].start_seconds <= 53.5
 
 
-def test_the_closure_of_a_consonant_is_no_pause() -> None:
+def test_the_closure_of_a_consonant_is_not_a_pause() -> None:
     """0.1 s of silence, between the hiss of 0.4 s in which nobody speaks and more speech."""
     hiss = struct.pack("<4h", -300, 200, 300, -100) * 800
     payload = plain(noise(52) + silence(0.1) + noise(3) + hiss + noise(50))
@@ -231,7 +231,7 @@ def test_only_the_surroundings_of_the_cuts_are_read() -> None:
     ("channels", "rate", "frame"),
     [(1, 1, 2), (1, 7999, 2), (1, 4_000_000_000, 2), (1000, 48_000, 2000), (2, 8000, 5), (3, 8000, 4)],
 )
-def test_headers_that_cannot_be_meant_are_left_to_the_model(channels: int, rate: int, frame: int) -> None:
+def test_invalid_headers_are_left_to_the_model(channels: int, rate: int, frame: int) -> None:
     fields = struct.pack("<HHIIHH", PCM, channels, rate, 0, frame, 16)
     assert cut(file(chunk(b"fmt ", fields), chunk(b"data", bytes(6 * MIB))), MIB) == []
 

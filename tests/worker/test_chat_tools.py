@@ -291,7 +291,7 @@ def test_an_image_is_refused_where_no_one_could_see_it(
     assert error_of(response)["param"] == param
 
 
-def test_an_image_that_is_none_is_the_client_s_fault(client: httpx.Client, error_of: ErrorOf) -> None:
+def test_an_invalid_image_is_the_client_s_fault(client: httpx.Client, error_of: ErrorOf) -> None:
     response = ask(client, messages=with_image("data:image/png;base64,AAAA"), model=VISION)
     assert response.status_code == 400
     assert error_of(response)["type"] == "invalid_request"

@@ -91,7 +91,7 @@ LIGHTNING = "@cf/bytedance/stable-diffusion-xl-lightning"
         ("/speak", {"text": "Hello", "model": AURA}, "audio/wav"),
     ],
 )
-def test_a_cache_key_of_one_route_and_model_is_none_of_another_s(
+def test_cache_keys_differ_between_routes_and_models(
     logged: httpx.Client, path: str, body: dict[str, Any], content_type: str
 ) -> None:
     for cached in ("MISS", "HIT"):
@@ -100,7 +100,7 @@ def test_a_cache_key_of_one_route_and_model_is_none_of_another_s(
         assert (response.headers["x-gateway-cache"], response.headers["content-type"]) == (cached, content_type)
 
 
-def test_a_cache_key_of_two_texts_is_none_of_three(logged: httpx.Client) -> None:
+def test_cache_keys_differ_between_two_texts_and_three(logged: httpx.Client) -> None:
     options = {"cache_ttl": 60, "cache_key": "some texts"}
     for texts in (["one", "two"], ["one", "two", "three"], ["four", "five"]):
         response = logged.post("/embed", json={"text": texts, "gateway": options})
@@ -140,7 +140,7 @@ def test_extract_may_use_the_gateway_too(logged: httpx.Client) -> None:
 # ---- logs ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_log_tells_what_was_asked_and_what_it_took(logged: httpx.Client) -> None:
+def test_a_log_has_the_prompt_and_the_duration(logged: httpx.Client) -> None:
     response = ask(logged, "What is in a log?", gateway={"metadata": {"team": "docs"}})
     log = read(logged, response.headers["x-gateway-log-id"])
     assert log["id"] == response.headers["x-gateway-log-id"]

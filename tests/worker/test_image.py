@@ -126,7 +126,9 @@ def test_a_response_says_which_model_answered_and_is_not_to_be_cached(client: ht
         (SMALL, None),
     ],
 )
-def test_the_price_is_told_where_it_is_known(client: httpx.Client, body: dict[str, Any], neurons: str | None) -> None:
+def test_the_price_is_returned_where_it_is_known(
+    client: httpx.Client, body: dict[str, Any], neurons: str | None
+) -> None:
     response = ask(client, **body)
     assert response.status_code == 200
     assert response.headers.get("x-neurons") == neurons
@@ -352,7 +354,7 @@ def test_a_bad_form_is_refused_with_the_field_at_fault(
     assert words in error["message"]
 
 
-def test_a_form_that_is_none_is_refused(client: httpx.Client, error_of: ErrorOf) -> None:
+def test_a_body_that_is_not_a_form_is_refused(client: httpx.Client, error_of: ErrorOf) -> None:
     response = client.post("/image", content=b"--", headers={"content-type": "multipart/form-data; boundary=x"})
     assert response.status_code == 400
     assert error_of(response)["type"] == "invalid_request"
@@ -523,7 +525,7 @@ def test_head_tells_what_get_would(client: httpx.Client) -> None:
         *("0" * 63 + ".png", "A" * 64 + ".png", "x.png", "..%2f..%2fsecret", "%ff"),
     ],
 )
-def test_a_key_of_which_there_is_no_image_is_not_found(client: httpx.Client, error_of: ErrorOf, key: str) -> None:
+def test_an_unknown_image_key_is_not_found(client: httpx.Client, error_of: ErrorOf, key: str) -> None:
     response = client.get(f"/images/{key}")
     assert response.status_code == 404
     assert error_of(response)["type"] == "not_found"

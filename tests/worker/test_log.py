@@ -193,7 +193,7 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def test_no_line_repeats_what_a_request_has_said_or_who_it_was(logged: Logged) -> None:
+def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> None:
     for path, body in JSON_ROUTES:
         response = logged.client.post(path, json=body)
         assert response.status_code < 500, (path, response.text)

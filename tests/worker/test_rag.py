@@ -99,7 +99,7 @@ def test_a_document_is_taken_and_later_found(documents: Documents) -> None:
     assert passage["score"] == passage["scores"]["rerank"]
 
 
-def test_the_same_again_is_no_work(documents: Documents, simulator: Simulator) -> None:
+def test_an_unchanged_document_is_not_ingested_again(documents: Documents, simulator: Simulator) -> None:
     documents.add("penguins", PENGUINS)
     calls = NewCalls(simulator)
     again = documents.put(PENGUINS, id="penguins")
@@ -285,7 +285,7 @@ def test_a_file_over_25_mb_is_refused(documents: Documents, error_of: ErrorOf) -
     ("path", "status"),
     [("/rag/documents/nothing", 404), ("/rag/documents/a%20b", 400), ("/rag/documents/nothing?tenant=a/b", 400)],
 )
-def test_a_document_that_there_is_not(client: httpx.Client, error_of: ErrorOf, path: str, status: int) -> None:
+def test_an_unknown_document_is_not_found(client: httpx.Client, error_of: ErrorOf, path: str, status: int) -> None:
     for method in ("GET", "DELETE"):
         response = client.request(method, path)
         assert response.status_code == status

@@ -296,7 +296,7 @@ def test_a_sound_too_long_for_an_array_is_refused_or_streamed(
         ({"model": "@cf/deepgram/flux"}, "model", "WebSocket"),
     ],
 )
-def test_parameters_that_cannot_be_meant(
+def test_invalid_parameters_are_refused(
     client: httpx.Client, error_of: ErrorOf, parameters: dict[str, str], param: str, words: str
 ) -> None:
     response = transcribe(client, recording(0.1), **parameters)
@@ -345,7 +345,7 @@ def test_an_upload_that_is_too_large(client: httpx.Client, error_of: ErrorOf) ->
     assert transcribe(client, recording(0.5)).status_code == 200
 
 
-def test_forms_that_cannot_be_meant(client: httpx.Client, error_of: ErrorOf, spoken: bytes) -> None:
+def test_invalid_forms_are_refused(client: httpx.Client, error_of: ErrorOf, spoken: bytes) -> None:
     file = ("a.wav", spoken, "audio/wav")
     cases: list[tuple[dict[str, Any], str]] = [
         ({"files": {"model": (None, TURBO)}}, "file"),
@@ -409,7 +409,9 @@ def faulty(simulator: Simulator, status: int, code: int) -> None:
     simulator.set_fault(status=status, code=code, description="the model's own words", count=None)
 
 
-def test_an_answer_that_is_no_transcript(client: httpx.Client, simulator: Simulator, error_of: ErrorOf) -> None:
+def test_an_answer_without_a_transcript_is_an_error(
+    client: httpx.Client, simulator: Simulator, error_of: ErrorOf
+) -> None:
     for ask in (lambda: transcribe(client, recording(0.5)), lambda: transcribe(client, recording(0.5), model=NOVA)):
         simulator.set_fault(empty_body=True)
         response = ask()
@@ -530,7 +532,7 @@ def test_parameters_that_no_voice_accepts_are_refused(
     assert words in error["message"]
 
 
-def test_a_voice_that_there_is_not(client: httpx.Client, error_of: ErrorOf) -> None:
+def test_an_unknown_voice_model_is_not_found(client: httpx.Client, error_of: ErrorOf) -> None:
     response = speak(client, model="@cf/deepgram/aura-3")
     assert response.status_code == 404
     assert error_of(response)["code"] == 7502

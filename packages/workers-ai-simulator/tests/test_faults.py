@@ -143,7 +143,7 @@ def test_a_stream_that_ends_early_ends_cleanly_and_without_done(
 
 
 @pytest.mark.parametrize(("path", "body"), STREAMS)
-def test_a_broken_frame_is_no_json_and_those_around_it_are(
+def test_a_broken_frame_does_not_harm_those_around_it(
     http: httpx.Client, simulator: SimulatorClient, path: str, body: dict[str, Any]
 ) -> None:
     simulator.set_fault(broken_frame=2)
