@@ -24,7 +24,7 @@ from tools import ROOT
 
 SOURCE = ROOT / "src"
 ONLY_WHEN_BUILT = {"aiworker.openapi"}
-"""What public/openapi.json is made from, before anything is deployed."""
+"""Modules that make public/openapi.json, before anything is deployed."""
 ONLY_IN_A_WORKER = {"aiworker.http.payload_checks", "aiworker.http.preconditions", "aiworker.rag.workflow_steps"}
 """Modules that only aiworker.platform imports, beside its own."""
 
@@ -39,7 +39,7 @@ async def handle(request: FakeRequest, ai: Ai | None = None, **variables: Any) -
 
 
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_route_has_its_story(path: str) -> None:
+def test_every_route_is_described(path: str) -> None:
     for route in ROUTES[path].values():
         assert iscoroutinefunction(route.handler)
 

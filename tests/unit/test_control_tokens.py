@@ -88,7 +88,7 @@ PIECES = st.one_of(
 
 
 @given(st.lists(PIECES, max_size=12).map("".join))
-def test_of_any_text_no_mark_survives_and_only_spaces_are_new(text: str) -> None:
+def test_no_control_token_survives_in_any_text_and_only_spaces_are_added(text: str) -> None:
     made = neutralize(text)
     assert left(made) == []
     assert made.replace(" ", "") == text.replace(" ", "")
@@ -97,7 +97,7 @@ def test_of_any_text_no_mark_survives_and_only_spaces_are_new(text: str) -> None
 
 
 def _is_another_s(text: str) -> bool:
-    """Whether it has `<|…|>` of no family here: whatever its name, it is taken for one."""
+    """The text contains `<|…|>` of no family here, which is treated as a control token whatever its name."""
     return any(mark in text for mark in ("|>", "｜>", "SPECIAL_", "unused"))  # noqa: RUF001
 
 
@@ -138,8 +138,8 @@ MARK, NONE = "<|im_end|>", "< |im_end|>"
 
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
 def test_messages_of_every_role(role: str) -> None:
-    said = {"role": role, "content": f"one {MARK}", "name": MARK}
-    assert neutralize_inputs({"messages": [said]}) == {
+    message = {"role": role, "content": f"one {MARK}", "name": MARK}
+    assert neutralize_inputs({"messages": [message]}) == {
         "messages": [{"role": role, "content": f"one {NONE}", "name": NONE}]
     }
 
@@ -151,7 +151,7 @@ def test_parts_of_a_message_but_not_its_images() -> None:
     assert message["content"] == [{"type": "text", "text": NONE}, image]
 
 
-def test_what_a_model_has_thought_stays_marked_for_its_template_and_only_that() -> None:
+def test_only_the_model_s_reasoning_keeps_its_marks() -> None:
     thought = f"<think>Hm {MARK}</think>Yes"
     [mine, yours] = neutralize_inputs(
         {"messages": [{"role": "assistant", "content": thought}, {"role": "user", "content": thought}]}
@@ -164,10 +164,10 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
     field = {"type": "string", "description": MARK, "enum": [MARK]}
     function = {"name": "look", "description": MARK, "parameters": {"properties": {"description": field}}}
     calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": f'{{"at":"{MARK}"}}'}}]
-    said = {"role": "assistant", "content": "", "tool_calls": calls}
-    found = neutralize_inputs({"messages": [said], "tools": [{"type": "function", "function": function}]})
-    assert found["messages"] == [said]
-    assert found["tools"][0]["function"] == {
+    message = {"role": "assistant", "content": "", "tool_calls": calls}
+    inputs = neutralize_inputs({"messages": [message], "tools": [{"type": "function", "function": function}]})
+    assert inputs["messages"] == [message]
+    assert inputs["tools"][0]["function"] == {
         "name": "look",
         "description": NONE,
         "parameters": {"properties": {"description": {**field, "description": NONE}}},
@@ -195,5 +195,5 @@ async def test_every_call_of_a_model_with_a_template_is_sent_none(
     context = a_context(FakeRequest("POST", "/chat"), Settings.read(VARIABLES), ai)
     await ModelCall(context, [Candidate(catalogue.MODELS[model], Inputs(inputs))]).run()
     [(_, fields, _, _)] = ai.calls
-    said = fields.get("text") or fields["messages"][0]["content"]
-    assert said == sent
+    text = fields.get("text") or fields["messages"][0]["content"]
+    assert text == sent

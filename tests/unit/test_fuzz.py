@@ -80,7 +80,7 @@ ANYTHING = st.recursive(
     max_leaves=12,
 )
 OBJECTS = st.dictionaries(st.sampled_from(NAMES), ANYTHING, max_size=5)
-"""Of the names that are read here, with values of any shape."""
+"""Objects with the names that are read here, and values of any shape."""
 
 
 def as_json(data: Any) -> bytes:
@@ -127,12 +127,12 @@ def test_any_stream_is_translated_alike_however_it_is_cut(
 ) -> None:
     assume(b"\r\r\n" not in stream)
 
-    def translated(parts: list[bytes]) -> bytes:
+    def translate(parts: list[bytes]) -> bytes:
         translation = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
         return b"".join([*map(translation.transform, parts), translation.finish(), translation.fail("reset").encode()])
 
-    written = translated([stream])
-    assert translated(pieces(stream, cuts)) == written
+    written = translate([stream])
+    assert translate(pieces(stream, cuts)) == written
     for block in written.split(b"\n\n")[:-1]:  # what a client reads is JSON, whatever the model has sent
         [data] = [line.removeprefix(b"data: ") for line in block.split(b"\n") if line.startswith(b"data: ")]
         assert data == b"[DONE]" or isinstance(json.loads(data), dict)
@@ -145,22 +145,22 @@ def test_any_stream_is_translated_alike_however_it_is_cut(
 def test_any_stream_is_cut_into_the_same_frames(stream: bytes, cuts: list[int]) -> None:
     assume(b"\r\r\n" not in stream)  # nobody ends lines like this; how it is read depends on the cut
     frames = Frames()
-    found = [block for part in pieces(stream, cuts) for block in frames.feed(part)]
-    assert found == Frames().feed(stream)
+    blocks = [block for part in pieces(stream, cuts) for block in frames.feed(part)]
+    assert blocks == Frames().feed(stream)
     even = stream.replace(b"\r\n", b"\n").decode(errors="replace")
-    whole = "".join(f"{block}\n\n" for block in found)
+    whole = "".join(f"{block}\n\n" for block in blocks)
     assert even.startswith(whole)
     assert "\n\n" not in even[len(whole) :]
 
 
 @fuzzed
 @given(stream=STREAMS)
-def test_of_any_stream_an_answer_is_kept_and_usage_read(stream: bytes) -> None:
-    said = read_completion(stream)
-    assert isinstance(said.text, str)
-    assert isinstance(said.usage, dict)
+def test_the_answer_and_usage_of_any_stream_are_collected(stream: bytes) -> None:
+    completion = read_completion(stream)
+    assert isinstance(completion.text, str)
+    assert isinstance(completion.usage, dict)
     assert isinstance(read_completion(stream[3:]).usage, dict)  # as of the end of a stream
-    json.dumps(said.message())
+    json.dumps(completion.message())
 
 
 @fuzzed
@@ -191,18 +191,18 @@ def test_no_text_is_lost_or_doubled(texts: list[str], cuts: list[int], *, is_ope
 def test_any_answer_of_a_model_that_listens_is_a_transcript_or_an_error(
     answer: dict[str, Any], read: Callable[[Any], transcript.Transcript]
 ) -> None:
-    heard = read(answer)
-    transcript.to_vtt(heard.segments)
-    transcript.to_srt(heard.segments)
-    assert heard.shift(1.5).text == heard.text
-    assert transcript.join([heard, heard]).text.count(heard.text) >= 2 or not heard.text
+    result = read(answer)
+    transcript.to_vtt(result.segments)
+    transcript.to_srt(result.segments)
+    assert result.shift(1.5).text == result.text
+    assert transcript.join([result, result]).text.count(result.text) >= 2 or not result.text
 
 
 # ---- files -------------------------------------------------------------------------------------------------------
 
 
 class Upload:
-    """Of a Payload what is read of it in Python."""
+    """A Payload reduced to the methods that Python reads it with."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -276,7 +276,7 @@ FORMS_OF_TEXTS: list[type[Schema]] = [ImageRequest, DocumentForm, TranscribeRequ
 
 
 def checked(error: ApiError) -> None:
-    """What is said of a refused body can be sent, and is not as long as the body."""
+    """An error for a refused body can be sent, and is shorter than the body."""
     json.dumps(error.to_json("req_1")).encode()
     assert len(error.param or "") <= 100
 

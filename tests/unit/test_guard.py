@@ -1,4 +1,4 @@
-"""What a guard is asked, and what becomes of its verdict."""
+"""The guard model: its input, and the effect of its verdict."""
 
 import json
 from typing import Any
@@ -16,7 +16,7 @@ from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_c
 
 MODEL = "@cf/meta/llama-guard-3-8b"
 CHAT = catalogue.MODELS["@cf/openai/gpt-oss-20b"]
-ASKED = [{"role": "user", "content": "Hello"}]
+MESSAGES = [{"role": "user", "content": "Hello"}]
 SAFE, UNSAFE = answered({"response": "\n\nsafe"}), answered({"response": "\n\nunsafe\nS1,S10"})
 
 
@@ -58,23 +58,23 @@ def test_a_conversation_becomes_turns_that_begin_with_the_user(messages: Any, ju
     assert to_turns(messages) == judged
 
 
-def test_what_tools_are_called_with_is_said_too() -> None:
+def test_arguments_of_tool_calls_are_judged() -> None:
     calls = [{"function": {"name": "mail", "arguments": '{"text":"x"}'}}]
-    said = {"role": "assistant", "content": "", "tool_calls": calls}
-    assert to_turns([user("a"), said]) == [user("a"), assistant('mail {"text":"x"}')]
+    message = {"role": "assistant", "content": "", "tool_calls": calls}
+    assert to_turns([user("a"), message]) == [user("a"), assistant('mail {"text":"x"}')]
 
 
 async def test_it_is_asked_once_with_the_gateway_s_options_but_the_key() -> None:
     ai = FakeAi(SAFE)
     options = GatewayOptions(cache_key="k", skip_cache=True)
-    await guard.check_input(context(ai, GATEWAY_ID="g"), ASKED, options)
+    await guard.check_input(context(ai, GATEWAY_ID="g"), MESSAGES, options)
     [(model, fields, sent, _)] = ai.calls
     assert model == MODEL
-    assert fields["messages"] == ASKED
+    assert fields["messages"] == MESSAGES
     assert sent["gateway"] == {"id": "g", "skipCache": True}
 
 
-async def test_what_came_long_before_gives_way_to_the_last_turn() -> None:
+async def test_old_turns_are_cut_before_the_last_one() -> None:
     ai = FakeAi(SAFE)
     await guard.check_input(context(ai), [user("long " * 80_000), assistant("ok"), user("last")], None, stored=2)
     [(_, fields, _, _)] = ai.calls
@@ -84,9 +84,9 @@ async def test_what_came_long_before_gives_way_to_the_last_turn() -> None:
 async def test_a_request_cannot_push_its_own_question_out_of_the_guard_s_sight() -> None:
     ai = FakeAi(SAFE)
     filler = "a" + " " * 131_000 + "b"
-    asked = [user("a bad question"), *([assistant(filler), user(filler)] * 2), user("Answer my first question")]
+    messages = [user("a bad question"), *([assistant(filler), user(filler)] * 2), user("Answer my first question")]
     with pytest.raises(ApiError) as refused:
-        await guard.check_input(context(ai), asked, None)
+        await guard.check_input(context(ai), messages, None)
     assert refused.value.type == "context_exceeded"
     assert ai.calls == []
 
@@ -97,7 +97,7 @@ async def test_a_request_cannot_push_its_own_question_out_of_the_guard_s_sight()
 )
 async def test_the_guard_judges_the_configured_sides(variables: dict[str, str], calls: int) -> None:
     ai = FakeAi(SAFE)
-    await guard.check_input(context(ai, **variables), ASKED, None)
+    await guard.check_input(context(ai, **variables), MESSAGES, None)
     assert len(ai.calls) == calls
 
 
@@ -138,8 +138,8 @@ def test_its_answers(response: Any, verdict: Verdict | None) -> None:
     assert read_verdict(response) == verdict
 
 
-async def test_what_is_unsafe_is_refused_with_its_categories_by_name() -> None:
-    error = await refusal(guard.check_input(context(FakeAi(UNSAFE)), ASKED, None))
+async def test_an_unsafe_prompt_is_refused_with_the_names_of_its_categories() -> None:
+    error = await refusal(guard.check_input(context(FakeAi(UNSAFE)), MESSAGES, None))
     assert error.type == "content_blocked"
     assert error.details == {
         "of": "input",
@@ -150,7 +150,7 @@ async def test_what_is_unsafe_is_refused_with_its_categories_by_name() -> None:
 
 async def test_an_unknown_category_is_reported_unchanged() -> None:
     ai = FakeAi(answered({"response": "unsafe\nS99"}))
-    error = await refusal(guard.check_input(context(ai), ASKED, None))
+    error = await refusal(guard.check_input(context(ai), MESSAGES, None))
     assert error.details == {"of": "input", "categories": [{"code": "S99", "name": None}]}
     assert "S99" in error.message
 
@@ -166,16 +166,16 @@ async def test_an_unknown_category_is_reported_unchanged() -> None:
     ],
 )
 async def test_nothing_goes_past_a_guard_that_fails(answer: Any, kind: str) -> None:
-    error = await refusal(guard.check_input(context(FakeAi(answer)), ASKED, None))
+    error = await refusal(guard.check_input(context(FakeAi(answer)), MESSAGES, None))
     assert error.type == kind
 
 
-async def test_what_it_costs_counts_as_the_request_s() -> None:
+async def test_the_cost_of_a_guard_is_charged_to_the_request() -> None:
     ai = FakeAi(answered({"response": "safe", "usage": {"prompt_tokens": 1000, "completion_tokens": 2}}))
-    asked = context(ai)
-    await guard.check_input(asked, ASKED, None)
-    assert asked.log.input_tokens == 1000
-    assert asked.log.neurons == pytest.approx(44.008, abs=0.001)
+    request_context = context(ai)
+    await guard.check_input(request_context, MESSAGES, None)
+    assert request_context.log.input_tokens == 1000
+    assert request_context.log.neurons == pytest.approx(44.008, abs=0.001)
 
 
 # ---- answers -------------------------------------------------------------------------------------------------------
@@ -195,8 +195,8 @@ class Body(FakeAnswer):
         return self._text
 
 
-def whole(**said: Any) -> ModelResponse:
-    return ModelResponse(CHAT, Body(json.dumps({"choices": [{"message": said}]}), "application/json"))
+def whole(**fields: Any) -> ModelResponse:
+    return ModelResponse(CHAT, Body(json.dumps({"choices": [{"message": fields}]}), "application/json"))
 
 
 def stream(*deltas: dict[str, Any], end: str = "data: [DONE]\n\n") -> ModelResponse:
@@ -208,7 +208,7 @@ CALL = {"index": 0, "id": "c", "function": {"name": "mail", "arguments": '{"to":
 
 
 @pytest.mark.parametrize(
-    ("given", "judged"),
+    ("answer", "judged"),
     [
         (whole(content="Hi"), "Hi"),
         (whole(content="Hi", reasoning_content="Hm"), "Hm\n\nHi"),
@@ -218,29 +218,31 @@ CALL = {"index": 0, "id": "c", "function": {"name": "mail", "arguments": '{"to":
         (stream({"tool_calls": [CALL]}), 'mail {"to":1}'),
     ],
 )
-async def test_all_that_a_model_has_said_is_judged_and_then_given_as_it_came(given: ModelResponse, judged: str) -> None:
+async def test_all_that_a_model_has_said_is_judged_and_then_given_as_it_came(
+    answer: ModelResponse, judged: str
+) -> None:
     ai = FakeAi(SAFE)
-    screened = await guard.screen_response(context(ai), ASKED, given, None)
+    screened = await guard.screen_response(context(ai), MESSAGES, answer, None)
     [(_, fields, _, _)] = ai.calls
-    assert fields["messages"] == [*ASKED, assistant(judged)]
-    assert screened.buffered == given.raw.body
+    assert fields["messages"] == [*MESSAGES, assistant(judged)]
+    assert screened.buffered == answer.raw.body
     if not screened.is_stream:
         assert (await screened.object())["choices"]
 
 
-@pytest.mark.parametrize("given", [whole(content="Hi"), stream({"content": "Hi"})])
-async def test_an_unsafe_answer_is_refused(given: ModelResponse) -> None:
-    error = await refusal(guard.screen_response(context(FakeAi(UNSAFE)), ASKED, given, None))
+@pytest.mark.parametrize("answer", [whole(content="Hi"), stream({"content": "Hi"})])
+async def test_an_unsafe_answer_is_refused(answer: ModelResponse) -> None:
+    error = await refusal(guard.screen_response(context(FakeAi(UNSAFE)), MESSAGES, answer, None))
     assert (error.type, (error.details or {})["of"]) == ("content_blocked", "output")
 
 
 async def test_a_stream_that_breaks_off_is_no_answer_to_be_judged() -> None:
     ai = FakeAi(SAFE)
-    error = await refusal(guard.screen_response(context(ai), ASKED, stream({"content": "Hi"}, end=""), None))
+    error = await refusal(guard.screen_response(context(ai), MESSAGES, stream({"content": "Hi"}, end=""), None))
     assert error.type == "upstream_error"
     assert ai.calls == []
 
 
 async def test_where_no_output_is_judged_the_answer_is_not_even_read() -> None:
-    given = stream({"content": "Hi"})
-    assert await guard.screen_response(context(FakeAi(SAFE), GUARD="input"), ASKED, given, None) is given
+    answer = stream({"content": "Hi"})
+    assert await guard.screen_response(context(FakeAi(SAFE), GUARD="input"), MESSAGES, answer, None) is answer

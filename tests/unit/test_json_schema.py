@@ -95,7 +95,7 @@ def test_the_same_values_fit_as_for_jsonschema(schema: Any, inner: dict[str, Any
         ),
     ],
 )  # fmt: skip
-def test_all_that_is_wrong_is_told_and_where(schema: Any, value: Any, faults: list[str]) -> None:
+def test_all_violations_are_reported_with_their_places(schema: Any, value: Any, faults: list[str]) -> None:
     assert [str(fault) for fault in JsonSchema(schema).find_faults(value)] == faults
 
 

@@ -13,9 +13,11 @@ def test_both_know_the_same_languages() -> None:
     assert languages.INDIC == simulated.INDIC_LANGUAGES
 
 
-@pytest.mark.parametrize(("given", "code"), [("fr", "fr"), ("French", "fr"), ("western frisian", "fy"), ("ZH", "zh")])
-def test_a_language_has_a_code_and_a_name(given: str, code: str) -> None:
-    assert languages.to_m2m100(given, "target_lang") == code
+@pytest.mark.parametrize(
+    ("language", "code"), [("fr", "fr"), ("French", "fr"), ("western frisian", "fy"), ("ZH", "zh")]
+)
+def test_a_language_has_a_code_and_a_name(language: str, code: str) -> None:
+    assert languages.to_m2m100(language, "target_lang") == code
 
 
 def test_a_script_belongs_to_an_indic_language() -> None:

@@ -40,13 +40,13 @@ def said(*texts: str) -> str:
     return "".join(frames) + native({"response": "", "usage": USAGE}) + DONE
 
 
-def translated(stream: str | bytes, limits: Limits = UNLIMITED, **options: Any) -> bytes:
+def translate(stream: str | bytes, limits: Limits = UNLIMITED, **options: Any) -> bytes:
     translation = OpenAITransform(ChatWriter(HEAD, **options), limits, HEAD.id)
     return translation.transform(stream.encode() if isinstance(stream, str) else stream) + translation.finish()
 
 
 def chunks(written: bytes) -> list[dict[str, Any]]:
-    """What a client reads, `[DONE]` as {}."""
+    """Chunks as a client reads them, with `[DONE]` as {}."""
     blocks = written.decode().split("\n\n")
     assert blocks.pop() == ""
     lines = [block.removeprefix("data: ") for block in blocks]
@@ -103,27 +103,27 @@ def test_frames_split_or_merged_anywhere_give_the_same_chunks(
     expected = at_once.transform(data) + at_once.finish()
     in_pieces = OpenAITransform(WRITERS[writer](), Limits(stop=stop), HEAD.id)
     places = [0, *sorted(min(cut, len(data)) for cut in cuts), len(data)]
-    found = b"".join(in_pieces.transform(data[start:end]) for start, end in pairwise(places))
-    assert found + in_pieces.finish() == expected
+    output = b"".join(in_pieces.transform(data[start:end]) for start, end in pairwise(places))
+    assert output + in_pieces.finish() == expected
 
 
 def test_byte_by_byte_it_is_the_same() -> None:
     stream = said("Grüße 👋🏽", '"\\\n')
     translation = OpenAITransform(ChatWriter(HEAD), answer_id=HEAD.id)
-    found = b"".join(translation.transform(bytes([byte])) for byte in stream.encode()) + translation.finish()
-    assert found == translated(stream)
-    assert text_of(found) == 'Grüße 👋🏽"\\\n'
+    output = b"".join(translation.transform(bytes([byte])) for byte in stream.encode()) + translation.finish()
+    assert output == translate(stream)
+    assert text_of(output) == 'Grüße 👋🏽"\\\n'
 
 
 def test_lines_may_end_in_either_way() -> None:
-    assert translated(said("Hel", "lo").replace("\n", "\r\n")) == translated(said("Hel", "lo"))
+    assert translate(said("Hel", "lo").replace("\n", "\r\n")) == translate(said("Hel", "lo"))
 
 
 # ---- what OpenAI's clients expect --------------------------------------------------------------------------------
 
 
-def test_the_role_comes_first_and_the_end_is_told() -> None:
-    written = chunks(translated(said("Hel", "lo"), include_usage=True))
+def test_the_role_comes_first_and_the_finish_reason_last() -> None:
+    written = chunks(translate(said("Hel", "lo"), include_usage=True))
     assert written[0]["choices"][0]["delta"] == {"role": "assistant", "content": "", "refusal": None}
     assert [each["choices"][0]["delta"].get("content") for each in written[1:3]] == ["Hel", "lo"]
     assert [each["choices"][0]["finish_reason"] for each in written[:4]] == [None, None, None, "stop"]
@@ -135,12 +135,12 @@ def test_the_role_comes_first_and_the_end_is_told() -> None:
 
 
 def test_without_include_usage_no_chunk_has_any() -> None:
-    assert all("usage" not in each for each in chunks(translated(said("Hello"))))
+    assert all("usage" not in each for each in chunks(translate(said("Hello"))))
 
 
 def test_the_text_of_a_plain_frame_is_taken_over_as_it_is_written() -> None:
     literal = rb'"\u00e9\ud83d\ude00 \/ \t"'
-    written = translated(b'data: {"response":"a"}\n\ndata: {"response":' + literal + b"}\n\n" + DONE.encode())
+    written = translate(b'data: {"response":"a"}\n\ndata: {"response":' + literal + b"}\n\n" + DONE.encode())
     assert b'{"content":' + literal + b"}" in written
 
 
@@ -157,7 +157,7 @@ def test_tool_calls_get_their_index_and_nothing_of_the_frame_that_closes_them() 
         + call(index=1, function={"arguments": "{}"})
         + DONE
     )
-    _, *calls, last = deltas(translated(stream))
+    _, *calls, last = deltas(translate(stream))
     assert [each["tool_calls"][0] for each in calls] == [
         {"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": ""}},
         {"index": 0, "function": {"arguments": '{"x":'}},
@@ -166,35 +166,34 @@ def test_tool_calls_get_their_index_and_nothing_of_the_frame_that_closes_them() 
         {"index": 1, "function": {"arguments": "{}"}},
     ]
     assert last == {}
-    assert chunks(translated(stream))[-2]["choices"][0]["finish_reason"] == "tool_calls"
-    only_one = deltas(translated(stream, Limits(is_single_call=True)))
+    assert chunks(translate(stream))[-2]["choices"][0]["finish_reason"] == "tool_calls"
+    only_one = deltas(translate(stream, Limits(is_single_call=True)))
     assert {each["index"] for delta in only_one for each in delta.get("tool_calls", [])} == {0}
 
 
 def test_a_call_as_the_older_functions_have_it() -> None:
     stream = native({"tool_calls": [{"name": "f", "arguments": {"x": 1}}]}) + DONE
-    _, name, arguments, _ = deltas(translated(stream, is_legacy=True))
+    _, name, arguments, _ = deltas(translate(stream, is_legacy=True))
     assert name == {"function_call": {"name": "f", "arguments": ""}}
     assert arguments == {"function_call": {"arguments": '{"x": 1}'}}
-    assert chunks(translated(stream, is_legacy=True))[-2]["choices"][0]["finish_reason"] == "function_call"
+    assert chunks(translate(stream, is_legacy=True))[-2]["choices"][0]["finish_reason"] == "function_call"
 
 
 def test_an_answer_as_long_as_it_was_allowed_to_be_has_been_cut() -> None:
     reasons = [
-        chunks(translated(said("a", "b"), Limits(max_tokens=most)))[-2]["choices"][0]["finish_reason"]
-        for most in (2, 3)
+        chunks(translate(said("a", "b"), Limits(max_tokens=most)))[-2]["choices"][0]["finish_reason"] for most in (2, 3)
     ]
     assert reasons == ["length", "stop"]
 
 
 def test_tokens_that_the_model_does_not_count_are_estimated() -> None:
     stream = native({"response": "a"}) + native({"response": "b"}) + DONE
-    counted = chunks(translated(stream, Limits(prompt_tokens=7), include_usage=True))[-2]["usage"]
+    counted = chunks(translate(stream, Limits(prompt_tokens=7), include_usage=True))[-2]["usage"]
     assert counted == {"prompt_tokens": 7, "completion_tokens": 2, "total_tokens": 9}
 
 
 def test_a_token_that_is_written_as_a_number_is_text() -> None:
-    assert text_of(translated(native({"response": 4}) + native({"response": 0}) + DONE)) == "40"
+    assert text_of(translate(native({"response": 4}) + native({"response": 0}) + DONE)) == "40"
 
 
 # ---- stop --------------------------------------------------------------------------------------------------------
@@ -219,18 +218,18 @@ def test_an_answer_ends_before_the_first_stop_sequence_and_no_part_of_one_slips_
         for at in range(len(text))
         if any(text.startswith(each, at) for each in stop)
     ]
-    found = text_of(translated(said(*filter(None, cut)), Limits(stop=stop)))
+    output = text_of(translate(said(*filter(None, cut)), Limits(stop=stop)))
     if not places:
-        assert found == text
+        assert output == text
     else:
         # a sequence that is met earlier wins over one that begins earlier and is not whole yet
-        assert text.startswith(found)
-        assert not any(each in found for each in stop)
-        assert len(found) <= min(met)
+        assert text.startswith(output)
+        assert not any(each in output for each in stop)
+        assert len(output) <= min(met)
 
 
 def test_after_a_stop_sequence_the_usage_is_still_told() -> None:
-    written = chunks(translated(said("one", " two", " three"), Limits(stop=["two"]), include_usage=True))
+    written = chunks(translate(said("one", " two", " three"), Limits(stop=["two"]), include_usage=True))
     assert written[-3]["choices"][0]["finish_reason"] == "stop"
     assert written[-2]["usage"] == USAGE
     assert "".join(each["choices"][0]["delta"].get("content", "") for each in written[:-2]) == "one "
@@ -252,14 +251,14 @@ CUT = [
 
 @pytest.mark.parametrize("stream", [stream for _, stream in CUT], ids=[name for name, _ in CUT])
 def test_an_answer_that_is_not_whole_ends_with_an_error_and_nothing_else(stream: str) -> None:
-    *before, last = chunks(translated(stream))
+    *before, last = chunks(translate(stream))
     assert last["error"]["type"] == "server_error"
     assert last["error"]["message"].startswith("The model's answer broke off")
     assert not [each for each in before if each == {} or each["choices"][0]["finish_reason"]]
 
 
-def test_the_model_s_own_words_of_an_error_are_told() -> None:
-    assert "overloaded" in chunks(translated(CUT[-1][1]))[-1]["error"]["message"]
+def test_the_model_s_error_message_is_returned() -> None:
+    assert "overloaded" in chunks(translate(CUT[-1][1]))[-1]["error"]["message"]
 
 
 def test_a_connection_that_breaks_after_the_end_harms_nothing() -> None:
@@ -277,23 +276,23 @@ def test_a_connection_that_breaks_before_is_an_error() -> None:
 
 
 def test_comments_and_empty_frames_are_passed_over() -> None:
-    assert text_of(translated(": beat\n\n\n\n" + said("a"))) == "a"
+    assert text_of(translate(": beat\n\n\n\n" + said("a"))) == "a"
 
 
 # ---- whole answers -----------------------------------------------------------------------------------------------
 
 
 def whole(answer: dict[str, Any], limits: Limits = UNLIMITED) -> dict[str, Any]:
-    found = CollectingWriter()
-    OpenAITransform(found, limits, HEAD.id).transform_whole(answer)
-    return chat_completion(found, HEAD)
+    collected = CollectingWriter()
+    OpenAITransform(collected, limits, HEAD.id).transform_whole(answer)
+    return chat_completion(collected, HEAD)
 
 
 def test_a_native_answer_becomes_a_completion() -> None:
-    found = whole({"response": "Hello", "usage": USAGE})
-    [choice] = found["choices"]
+    blocks = whole({"response": "Hello", "usage": USAGE})
+    [choice] = blocks["choices"]
     assert choice["message"] == {"role": "assistant", "content": "Hello", "refusal": None}
-    assert (choice["finish_reason"], found["usage"], found["object"]) == ("stop", USAGE, "chat.completion")
+    assert (choice["finish_reason"], blocks["usage"], blocks["object"]) == ("stop", USAGE, "chat.completion")
 
 
 def test_json_mode_s_object_becomes_text() -> None:
@@ -322,10 +321,10 @@ def test_a_stop_sequence_cuts_a_whole_answer_too() -> None:
 def events(written: bytes) -> list[dict[str, Any]]:
     blocks = written.decode().split("\n\n")
     assert blocks.pop() == ""
-    found = [json.loads(block.split("\ndata: ")[1]) for block in blocks]
-    assert [f"event: {each['type']}" for each in found] == [block.split("\n")[0] for block in blocks]
-    assert [each["sequence_number"] for each in found] == list(range(len(found)))
-    return found
+    events = [json.loads(block.split("\ndata: ")[1]) for block in blocks]
+    assert [f"event: {each['type']}" for each in events] == [block.split("\n")[0] for block in blocks]
+    assert [each["sequence_number"] for each in events] == list(range(len(events)))
+    return events
 
 
 def responded(stream: str, limits: Limits = UNLIMITED) -> list[dict[str, Any]]:
@@ -334,16 +333,16 @@ def responded(stream: str, limits: Limits = UNLIMITED) -> list[dict[str, Any]]:
 
 
 def test_the_events_of_a_text() -> None:
-    found = responded(said("Hel", "lo"))
-    assert [each["type"].removeprefix("response.") for each in found] == [
+    events = responded(said("Hel", "lo"))
+    assert [each["type"].removeprefix("response.") for each in events] == [
         "created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "output_text.delta",
         "output_text.done", "content_part.done", "output_item.done", "completed",
     ]  # fmt: skip
-    response = found[-1]["response"]
-    assert response["output"][0]["content"][0]["text"] == found[6]["text"] == "Hello"
+    response = events[-1]["response"]
+    assert response["output"][0]["content"][0]["text"] == events[6]["text"] == "Hello"
     assert response["usage"]["output_tokens"] == 2
-    assert found[0]["response"]["status"] == "in_progress"
-    assert found[0]["response"]["output"] == []
+    assert events[0]["response"]["status"] == "in_progress"
+    assert events[0]["response"]["output"] == []
 
 
 def test_an_answer_that_was_cut_at_its_limit_is_incomplete() -> None:

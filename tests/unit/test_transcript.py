@@ -1,4 +1,4 @@
-"""What the models for speech to text answer, in one shape."""
+"""Answers of the models for speech to text, brought into one shape."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,12 +9,12 @@ from aiworker.models import transcript
 from aiworker.models.transcript import Transcript
 
 
-def word(said: str, start: float, end: float, **more: Any) -> dict[str, Any]:
-    return {"word": said, "start": start, "end": end, **more}
+def word(text: str, start: float, end: float, **more: Any) -> dict[str, Any]:
+    return {"word": text, "start": start, "end": end, **more}
 
 
-def texts(heard: Transcript) -> list[str]:
-    return [segment["text"] for segment in heard.segments]
+def texts(spoken: Transcript) -> list[str]:
+    return [segment["text"] for segment in spoken.segments]
 
 
 def nova(*words: dict[str, Any], **channel: Any) -> Transcript:
@@ -24,41 +24,41 @@ def nova(*words: dict[str, Any], **channel: Any) -> Transcript:
 
 def test_words_become_segments_by_sentences_and_pauses() -> None:
     words = [word("Yes.", 0, 1), word("I", 1, 2), word("do", 2, 3), word("and", 4.5, 5), word("so", 5.5, 6)]
-    heard = transcript.read_whisper({"text": " Yes. I do and so", "words": words})
-    assert heard.text == "Yes. I do and so"
-    assert heard.segments == [
+    spoken = transcript.read_whisper({"text": " Yes. I do and so", "words": words})
+    assert spoken.text == "Yes. I do and so"
+    assert spoken.segments == [
         {"start": 0, "end": 1, "text": "Yes."},
         {"start": 1, "end": 3, "text": "I do"},
         {"start": 4.5, "end": 6, "text": "and so"},
     ]
 
 
-def test_who_never_ends_a_sentence_is_parted_all_the_same() -> None:
-    heard = transcript.read_whisper({"text": "", "words": [word("na", n, n + 1) for n in range(50)]})
-    assert [len(text.split()) for text in texts(heard)] == [20, 20, 10]
+def test_speech_without_ends_of_sentences_is_split() -> None:
+    spoken = transcript.read_whisper({"text": "", "words": [word("na", n, n + 1) for n in range(50)]})
+    assert [len(text.split()) for text in texts(spoken)] == [20, 20, 10]
 
 
 def test_speakers_are_told_apart_and_words_written_as_in_a_text() -> None:
-    heard = nova(
+    spoken = nova(
         word("hello", 0, 1, punctuated_word="Hello,", confidence=0.9, speaker=0),
         word("bern", 1, 2, punctuated_word="Bern", confidence=0.9, speaker=0),
         word("hello", 2, 3, punctuated_word="Hello!", confidence=0.9, speaker=1),
         detected_language="de",
     )
-    assert heard.words[0] == {"word": "Hello,", "start": 0, "end": 1, "speaker": 0}
-    assert texts(heard) == ["Hello, Bern", "Hello!"]
-    assert heard.language == "de"
+    assert spoken.words[0] == {"word": "Hello,", "start": 0, "end": 1, "speaker": 0}
+    assert texts(spoken) == ["Hello, Bern", "Hello!"]
+    assert spoken.language == "de"
 
 
 def test_whisper_turbo_tells_segments_language_and_duration() -> None:
-    heard = transcript.read_whisper_turbo(
+    spoken = transcript.read_whisper_turbo(
         {
             "transcription_info": {"language": "fr", "duration": 2.5},
             "text": " Bonjour.",
             "segments": [{"start": 0, "end": 2.4, "text": " Bonjour.", "words": [word(" Bonjour.", 0, 2.4)]}],
         }
     )
-    assert heard == Transcript(
+    assert spoken == Transcript(
         "Bonjour.", [{"start": 0, "end": 2.4, "text": "Bonjour."}], [word("Bonjour.", 0, 2.4)], "fr", 2.5
     )
 
@@ -75,7 +75,7 @@ INCOMPLETE: list[tuple[Callable[[dict[str, Any]], Transcript], dict[str, Any]]] 
 
 
 @pytest.mark.parametrize(("read", "answer"), INCOMPLETE)
-def test_what_a_model_leaves_out_is_left_out(
+def test_fields_that_a_model_leaves_out_are_left_out(
     read: Callable[[dict[str, Any]], Transcript], answer: dict[str, Any]
 ) -> None:
     assert read(answer) == Transcript("")

@@ -45,8 +45,8 @@ def read(body: str | bytes) -> vectors.Vectors:
     return asyncio.run(vectors.read(ModelResponse(MODEL, cast("Any", Upstream(held)))))
 
 
-def rows(found: vectors.Vectors) -> Any:
-    return json.loads(b"[" + cast("bytes", found.rows) + b"]")
+def rows(result: vectors.Vectors) -> Any:
+    return json.loads(b"[" + cast("bytes", result.rows) + b"]")
 
 
 WRITTEN = json.dumps(DATA)
@@ -67,19 +67,19 @@ LONG = [[number + 0.123456789 for number in range(768)]] * 100
     ],
 )
 def test_the_order_of_keys_and_spaces_do_not_matter(body: str) -> None:
-    found = read(body)
-    assert rows(found) == DATA
-    assert (found.count, found.dimensions) == (2, 3)
-    assert dict(found.extra) == {
+    result = read(body)
+    assert rows(result) == DATA
+    assert (result.count, result.dimensions) == (2, 3)
+    assert dict(result.extra) == {
         name: value for name, value in json.loads(body).items() if name not in ("shape", "data")
     }
 
 
 @pytest.mark.parametrize("indent", [None, 2])
 def test_many_vectors_are_found_by_the_answer_s_ends(indent: int | None) -> None:
-    found = read(json.dumps({"shape": [100, 768], "data": LONG, "pooling": "mean"}, indent=indent))
-    assert rows(found) == LONG
-    assert found.extra == {"pooling": "mean"}
+    result = read(json.dumps({"shape": [100, 768], "data": LONG, "pooling": "mean"}, indent=indent))
+    assert rows(result) == LONG
+    assert result.extra == {"pooling": "mean"}
     assert rows(read(json.dumps({"data": LONG, "shape": [100, 768]}, indent=indent))) == LONG
 
 
