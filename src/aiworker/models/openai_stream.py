@@ -31,7 +31,7 @@ class Writer(Protocol):
     literal: a text as a JSON string, with its quotation marks.
     """
 
-    def begin(self) -> bytes: ...
+    def start(self) -> bytes: ...
 
     def text(self, literal: bytes) -> bytes: ...
 
@@ -148,7 +148,7 @@ class OpenAITransform:
             self._finish_reason = choice.get("finish_reason") or self._finish_reason
             message: Json = choice.get("delta") or choice.get("message") or choice
             if reasoning := message.get("reasoning_content") or message.get("reasoning"):
-                yield self._begin() + self._count(self._writer.reasoning(_literal(_to_text(reasoning))))
+                yield self._start() + self._count(self._writer.reasoning(_literal(_to_text(reasoning))))
             text = next((message[name] for name in TEXTS if message.get(name) not in (None, "")), "")
             # native models answer an object in JSON mode, and some of them send a token that is a number as a number
             yield self._transform_text(_to_text(text))
@@ -160,7 +160,7 @@ class OpenAITransform:
             text = self._stop_filter.feed(text)
         elif self._stop_filter:
             text = ""
-        return self._begin() + self._count(self._writer.text(_literal(text))) if text else b""
+        return self._start() + self._count(self._writer.text(_literal(text))) if text else b""
 
     def _transform_call(self, number: int, call: Json) -> Iterator[bytes]:
         function: Json = call.get("function") or call
@@ -169,7 +169,7 @@ class OpenAITransform:
             return
         if index not in self._calls and function.get("name"):
             self._calls.add(index)
-            yield self._begin() + self._writer.call(index, self._call_id(call, index), function["name"])
+            yield self._start() + self._writer.call(index, self._call_id(call, index), function["name"])
         arguments = function.get("arguments")
         if arguments not in (None, "") and index in self._calls:
             # native models send an object where OpenAI's dialect has its JSON text
@@ -178,11 +178,11 @@ class OpenAITransform:
     def _call_id(self, call: Json, index: int) -> str:
         return call.get("id") or f"call_{self._answer_id.rpartition('-')[2].rpartition('_')[2]}{index}"
 
-    def _begin(self) -> bytes:
+    def _start(self) -> bytes:
         if self._has_begun:
             return b""
         self._has_begun = True
-        return self._writer.begin()
+        return self._writer.start()
 
     def _count(self, encoded: bytes) -> bytes:
         """Count a piece of the answer, and return its bytes."""
@@ -191,7 +191,7 @@ class OpenAITransform:
 
     def _finish(self) -> bytes:
         last = self._stop_filter.flush() if self._stop_filter else ""
-        encoded = self._begin() + (self._writer.text(_literal(last)) if last else b"")
+        encoded = self._start() + (self._writer.text(_literal(last)) if last else b"")
         self._is_over = True
         usage = self._total_usage()
         if self.on_usage:
@@ -327,7 +327,7 @@ class ChatWriter:
         self._close = b',"logprobs":null,"finish_reason":null}]' + usage + b"}\n\n"
         self._before_text, self._behind_text = self._open + b'{"content":', b"}" + self._close
 
-    def begin(self) -> bytes:
+    def start(self) -> bytes:
         return self._delta(b'{"role":"assistant","content":"","refusal":null}')
 
     def text(self, literal: bytes) -> bytes:
@@ -373,7 +373,7 @@ class CompletionWriter:
         self._close = b',"logprobs":null,"finish_reason":null}]' + (b',"usage":null' if include_usage else b"")
         self._close += b"}\n\n"
 
-    def begin(self) -> bytes:
+    def start(self) -> bytes:
         return b""
 
     def text(self, literal: bytes) -> bytes:
@@ -411,7 +411,7 @@ class CollectingWriter:
     finish_reason: str = "stop"
     usage: Json = field(default_factory=dict[str, Any])
 
-    def begin(self) -> bytes:
+    def start(self) -> bytes:
         return b""
 
     def text(self, literal: bytes) -> bytes:

@@ -37,7 +37,7 @@ class ResponsesWriter:
         self._item: _OutputItem | None = None
         self._sequence = -1
 
-    def begin(self) -> bytes:
+    def start(self) -> bytes:
         data = {"response": self.response}
         return self._event("response.created", data) + self._event("response.in_progress", data)
 
