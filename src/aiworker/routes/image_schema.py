@@ -21,9 +21,9 @@ class ImageRequest(Schema):
     """Ranges are the widest of any model; IMAGE_MODELS has each model's own."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
-    """What the image shows."""
+    """Description of what the image shows."""
     negative_prompt: Annotated[str | None, Field(min_length=1, max_length=MAX_PROMPT)] = None
-    """What the image must not show."""
+    """Description of what the image must not show."""
     width: Annotated[int | None, Field(ge=256, le=2048)] = None
     """Pixels."""
     height: Annotated[int | None, Field(ge=256, le=2048)] = None
