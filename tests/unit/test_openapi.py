@@ -39,7 +39,7 @@ def test_a_type_and_null_are_one_line_for_people() -> None:
     }  # fmt: skip
     assert image["prompt"] == {
         "type": "string", "minLength": 1, "maxLength": image["prompt"]["maxLength"],
-        "description": "What the image shows.",
+        "description": "Description of what the image shows.",
     }  # fmt: skip
     encoding = SCHEMAS["SpeakRequest"]["properties"]["encoding"]
     assert (encoding["type"], encoding["enum"][-1]) == (["string", "null"], None)
