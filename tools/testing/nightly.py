@@ -42,7 +42,7 @@ PARTS: Mapping[str, Part] = {
     "load": Part("half an hour of load with faults", ("scripts/soak", "--only", "load")),
 }
 """By the name that --only takes, in the order in which they run. scripts/test has a short pass of each of the checks;
-figures of time are compared here and in .ci/run only."""
+figures of time are compared here only."""
 
 
 @dataclass(frozen=True)

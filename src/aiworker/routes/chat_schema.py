@@ -159,7 +159,7 @@ class Sampling(Schema):
     """Ranges are the widest of any model; the catalogue has each model's own."""
 
     temperature: Annotated[float | None, Field(ge=0, le=5)] = None
-    """Randomness: 0 always chooses the most likely token."""
+    """Randomness of the choice of tokens; 0 for the least."""
     top_p: Annotated[float | None, Field(ge=0, le=2)] = None
     """Choose among the most likely tokens whose probabilities add up to this."""
     top_k: Annotated[int | None, Field(ge=1, le=50)] = None
