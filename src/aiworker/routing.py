@@ -67,6 +67,8 @@ class Route:
     method: Method
     path: str
     handler: Handler
+    handler_parameters: tuple[str, ...]
+    """Names of the handler's parameters."""
     scope: RouteScope
     rate: Rate
     tag: str
@@ -88,11 +90,10 @@ class Route:
     async def respond(self, context: Context, parameters: Mapping[str, str]) -> Response:
         """Call the handler with the parameters that it has. Raises ApiError for a body or a query that is invalid."""
         arguments: dict[str, Any] = dict(parameters)
-        names = _parameters(self.handler)
-        if "body" in names:
+        if "body" in self.handler_parameters:
             schema = cast("type[Schema]", self.body)
             arguments["body"] = await parse_json(schema, context.request, context.settings.max_body_bytes)
-        if "query" in names and self.query:
+        if "query" in self.handler_parameters and self.query:
             arguments["query"] = parse_query(self.query, context.request)
         return await self.handler(context, **arguments)
 
@@ -138,11 +139,13 @@ def route(
     responses = (responses,) if isinstance(responses, Returns) else responses
 
     def register(handler: HandlerType) -> HandlerType:
-        name = cast("FunctionType", handler).__name__
+        function = cast("FunctionType", handler)
+        code = function.__code__
+        parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
         new_route = Route(
-            method=method, path=path, handler=handler, scope=scope, rate=rate, tag=tag, files=files, query=query,
-            operation_id=operation_id or name, body=body, returns=responses, errors=errors, example=example,
-            is_documented=is_documented,
+            method=method, path=path, handler=handler, handler_parameters=parameters, scope=scope, rate=rate, tag=tag,
+            files=files, query=query, operation_id=operation_id or function.__name__, body=body, returns=responses,
+            errors=errors, example=example, is_documented=is_documented,
         )  # fmt: skip
         _check(new_route)
         ROUTES.setdefault(path, {})[method] = new_route
@@ -156,18 +159,13 @@ def _check(new_route: Route) -> None:
     where = f"{new_route.method} {new_route.path}"
     if new_route.method in ROUTES.get(new_route.path, {}):
         raise TypeError(f"{where} has two handlers.")
-    context, *names = _parameters(new_route.handler)
-    known = {*re.findall(r"{(\w+)", new_route.path)}
-    known |= {"body"} if isinstance(new_route.body, type) else set()
-    known |= {"query"} if new_route.query else set()
-    missing = {*re.findall(r"{(\w+)", new_route.path)} - {*names}
-    if context != "context" or missing or {*names} - known:
+    context, *names = new_route.handler_parameters
+    in_path = frozenset(re.findall(r"{(\w+)", new_route.path))
+    body = {"body"} if isinstance(new_route.body, type) else set[str]()
+    query = {"query"} if new_route.query else set[str]()
+    known = in_path | body | query
+    if context != "context" or in_path - {*names} or {*names} - known:
         raise TypeError(f"The handler of {where} must take context, then some of {', '.join(sorted(known)) or 'none'}.")
-
-
-def _parameters(handler: Handler) -> tuple[str, ...]:
-    code = cast("FunctionType", handler).__code__
-    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 class Match(NamedTuple):

@@ -43,23 +43,18 @@ class Candidate:
 
 
 class ModelCall:
-    """One call: its candidates, gateway options, deadline and budget reservation."""
+    """One call: its candidates, gateway options and deadline."""
 
     def __init__(
         self,
         resources: Resources,
         candidates: Sequence[Candidate],
         gateway: GatewayOptions | None = None,
-        reservation: BudgetReservation | None = None,
     ) -> None:
-        """
-        candidates: tried in order until one answers; at least one.
-        reservation: of the key's budget, if it is made already; else `run` makes it.
-        """
+        """candidates: tried in order until one answers; at least one."""
         self._resources = resources
         self._candidates = candidates
         self._gateway = gateway
-        self._reservation = reservation
         self._started = 0.0
 
     @property
@@ -67,13 +62,14 @@ class ModelCall:
         """Neurons that the call may cost, whichever candidate answers; an estimate."""
         return max(estimate.neurons(each.model, each.inputs) for each in self._candidates)
 
-    async def run(self) -> ModelResponse:
+    async def run(self, reservation: BudgetReservation | None = None) -> ModelResponse:
         """Return the response of the first candidate that answers.
+
+        reservation: of the key's budget, if it is made already.
 
         Raises ApiError of the last candidate, as UPSTREAM_CODES and UPSTREAM_STATUSES map it; `timeout` after
         MODEL_SECONDS; `budget_exceeded` before any model is called.
         """
-        reservation = self._reservation
         if reservation is None:
             [reservation] = await _reserve(self._resources, [self])
         try:
@@ -215,19 +211,18 @@ async def run_all(
     calls = [ModelCall(resources, [candidate], gateway) for candidate in candidates]
     reservations = await _reserve(resources, calls)
     results: dict[int, Result] = {}
-    waiting = iter(enumerate(reservations))
+    waiting = iter(enumerate(zip(calls, reservations, strict=True)))
 
     async def work() -> None:
-        for number, reservation in waiting:
-            call = ModelCall(resources, [candidates[number]], gateway, reservation)
-            results[number] = await read(await call.run())
+        for number, (call, reservation) in waiting:
+            results[number] = await read(await call.run(reservation))
 
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(MAX_PARALLEL_CALLS):
                 group.create_task(work())
     except ExceptionGroup as failures:
-        for _, reservation in waiting:  # calls that are not made
+        for _, (_, reservation) in waiting:  # calls that are not made
             reservation.cost = 0
         raise failures.exceptions[0] from None
     return [results[number] for number in range(len(candidates))]

@@ -19,7 +19,7 @@ class Default(WorkerEntrypoint):
 
 
 def imported(module):
-    """`{module, depth, own, whole}` of each module that was not there yet, in the order in which they were asked for.
+    """`{module, depth, own, whole}` of each module that was not there yet, in the order of their imports.
 
     `own` and `whole` are milliseconds.
     """

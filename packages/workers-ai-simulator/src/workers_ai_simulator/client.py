@@ -12,7 +12,7 @@ from workers_ai_simulator.traffic.faults import Binding, Fault
 from workers_ai_simulator.traffic.journal import ENDED
 
 TIMEOUT = 10.0
-"""Seconds until the simulator must answer, besides those that it is asked to wait."""
+"""Seconds until the simulator must answer, besides those that a request tells it to wait."""
 
 DEFAULT_WAIT = 20.0
 """Seconds to wait for a request by default."""

@@ -15,7 +15,7 @@ class Batch:
     model: str
     requests: list[dict[str, Any]]
     polled: bool = False
-    """Whether its answers have been asked for before."""
+    """True once its answers have been requested."""
 
 
 class BatchStore:

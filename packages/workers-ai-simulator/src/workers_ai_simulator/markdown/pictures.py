@@ -27,7 +27,7 @@ def convert_picture(file: InputFile, options: dict[str, Any]) -> str:
 
 
 def describe_picture(content: bytes, options: dict[str, Any]) -> str:
-    """Description of a picture, with `ImageConversionOptions`; the language asked for is mentioned, not used.
+    """Description of a picture, with `ImageConversionOptions`; the requested language is mentioned, not used.
 
     Raises UnconvertibleError if the picture cannot be read.
     """
