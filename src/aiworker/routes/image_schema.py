@@ -18,7 +18,7 @@ MAX_PROMPT = 2048
 
 
 class ImageRequest(Schema):
-    """Ranges are the widest of any model; IMAGE_MODELS has each model's own."""
+    """Ranges are the widest of any model. A value outside of the chosen model's own range is refused."""
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
     """Description of what the image shows."""

@@ -27,7 +27,7 @@ def _renamed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class TranscribeRequest(Schema):
-    """Parameters of every model; `SpeechToTextModel` has the parameters that each model takes."""
+    """Parameters of all models. Each model takes some of them; a request with another is refused."""
 
     model: str | None = None
     """Any speech-to-text model of GET /models but flux; TRANSCRIBE_MODEL if left out."""
