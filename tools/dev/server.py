@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Generator
@@ -17,7 +16,7 @@ import watchfiles
 
 from offline_python_workers import stage
 from tools import ROOT
-from tools.dev import migrations, plan, request_line
+from tools.dev import migrations, plan, ports, request_line
 from tools.dev.configuration import ConfigurationError
 from tools.dev.derived import DerivedFiles, compiled_modules
 from tools.dev.plan import ENVIRONMENT, Plan
@@ -90,7 +89,7 @@ def dry_run(options: Namespace) -> int:
 
 async def _serve(options: Namespace) -> int:
     stop = stopping()
-    port, simulator_port = _free_port(options.host, options.port), _free_port("127.0.0.1", 0)
+    port, simulator_port = _free_port(options.host, options.port), ports.claim()
     made = plan.make(options, port, simulator_port, str(os.getpid()))
     with _laid_out(made):
         async with Children() as children:
@@ -151,16 +150,15 @@ def _free_port(host: str, port: int) -> int:
     Raises CannotStart if it is taken: wrangler would take another one without a word.
     """
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
+        if port == 0:
+            return ports.claim(host)
+        ports.check(host, port)
     except OSError as error:
         raise CannotStart(
             f"Port {port} of {host} cannot be used: {error.strerror}.\n"
             f"Choose another one: scripts/dev --port {port + 1}"
         ) from error
+    return port
 
 
 async def _show_simulator(simulator: Child) -> None:

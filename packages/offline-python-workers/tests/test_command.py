@@ -7,7 +7,6 @@ SDK in $OFFLINE_PYTHON_WORKERS_PACKAGES; a checkout of aiworker has them where i
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -50,10 +49,7 @@ def worker(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def url(worker: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+def url(worker: Path, tmp_path: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "offline_python_workers", str(worker), "--packages", str(PACKAGES), "--"]
     environment = {
         **os.environ,
@@ -61,14 +57,27 @@ def url(worker: Path) -> Iterator[str]:
         "WRANGLER_SEND_METRICS": "false",
         "CI": "1",
     }
-    process = subprocess.Popen(
-        [*command, f"--port={port}", "--inspector-port=0"], env=environment, stdin=subprocess.DEVNULL
-    )
-    yield f"http://127.0.0.1:{port}"
+    output = tmp_path / "output.txt"
+    with output.open("wb") as file:
+        process = subprocess.Popen(
+            [*command, "--port=0", "--inspector-port=0"],
+            env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    url = wait_for_address(output, process)
+    yield url
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 128 + signal.SIGINT
     with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{port}")
+        httpx.get(url)
+
+
+def wait_for_address(output: Path, process: subprocess.Popen[bytes]) -> str:
+    deadline = time.monotonic() + 90
+    while (match := re.search(r"Ready on (http://\S+)", output.read_text())) is None:
+        assert process.poll() is None, output.read_text()
+        assert time.monotonic() < deadline, output.read_text()
+        time.sleep(0.1)
+    return match[1]
 
 
 def wait_for_answer(url: str, expected: str) -> None:

@@ -12,12 +12,12 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from tests.deploy.cloudflare_api.account import free_port
 from tests.deploy.cloudflare_api.application import application
 from tests.deploy.cloudflare_api.edge import Edge
 from tests.deploy.cloudflare_api.platform import Platform
 from tests.deploy.cloudflare_api.store import Store
 from tools import ROOT
+from tools.dev import ports
 from tools.dev.plan import ENVIRONMENT
 from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from tools.setup.install import PYTHON
@@ -51,7 +51,7 @@ class Server(uvicorn.Server):
 
 
 async def _serve(port: int, edge_port: int, data: Path, edge_script: str | None) -> None:
-    simulator = f"127.0.0.1:{free_port()}"
+    simulator = f"127.0.0.1:{ports.claim()}"
     async with Children() as children:
         command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", simulator.rpartition(":")[2]]
         command += ["--data", str(data / "simulator"), "--tokens-per-second", "0"]

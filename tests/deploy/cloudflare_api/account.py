@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from tests.conftest import unmeasured
 from tests.deploy.cloudflare_api.faults import Kind, Moment
 from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, Settings, TokenKind
 from tools import ROOT
+from tools.dev import ports
 from tools.dev.processes import end_with_parent
 from tools.setup.install import VENV
 
@@ -49,7 +49,7 @@ class CloudflareAccount:
     def start(self) -> None:
         """Start the process on its ports; all that it did before is there."""
         self._was_changed = self._was_changed or self.data.exists()
-        self.port, self.edge_port = self.port or free_port(), self.edge_port or free_port()
+        self.port, self.edge_port = self.port or ports.claim(), self.edge_port or ports.claim()
         command = [sys.executable, "-m", "tests.deploy.cloudflare_api", "--port", str(self.port)]
         command += ["--edge-port", str(self.edge_port), "--data", str(self.data)]
         self._ready = threading.Event()
@@ -221,10 +221,3 @@ def _environment() -> dict[str, str]:
     modules = (str(ROOT), str(ROOT / "packages/workers-ai-simulator/src"))
     path = (str(VENV / "bin"), os.environ["PATH"])
     return {**unmeasured(), "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
-
-
-def free_port() -> int:
-    """Return a free port of this machine."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
