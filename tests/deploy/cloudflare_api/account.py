@@ -217,7 +217,7 @@ class CloudflareAccount:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment in which the process finds the simulator's modules and node."""
-    modules = (str(ROOT), str(ROOT / "packages/workers-ai-simulator/src"))
+    """Return the environment in which the process finds the packages of this checkout and node."""
+    modules = (str(ROOT), *(str(source) for source in ROOT.glob("packages/*/src")))
     path = (str(VENV / "bin"), os.environ["PATH"])
     return {**unmeasured(), "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
