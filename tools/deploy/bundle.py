@@ -30,8 +30,8 @@ PERMISSION = "Workers Scripts: Edit"
 class Bundle:
     """The modules to upload."""
 
-    modules: dict[str, int]
-    """Path → size in bytes, compressed."""
+    modules: dict[str, bytes]
+    """Path → content."""
     compressed: int
     """Bytes of all modules together, compressed as wrangler does before it counts them."""
     tag: str
@@ -46,9 +46,10 @@ class Bundle:
             )
 
     def largest(self) -> str:
-        """The largest modules with their sizes, for people."""
-        sizes = sorted(self.modules.items(), key=lambda module: module[1], reverse=True)
-        return ", ".join(f"{path} {_megabytes(size)}" for path, size in sizes[:MAX_MODULES_NAMED])
+        """The largest modules with their compressed sizes, for people."""
+        sizes = {path: _compressed_size(content) for path, content in self.modules.items()}
+        largest = sorted(sizes, key=sizes.__getitem__, reverse=True)[:MAX_MODULES_NAMED]
+        return ", ".join(f"{path} {_megabytes(sizes[path])}" for path in largest)
 
     @property
     def size(self) -> str:
@@ -65,8 +66,8 @@ def build(target: Target, file: Path, commands: Commands) -> Bundle:
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(Path(folder))}
     files.pop("README.md", None)  # wrangler's note about the folder
     return Bundle(
-        modules={path: len(gzip.compress(content)) for path, content in files.items()},
-        compressed=len(gzip.compress(b"".join(files.values()))),
+        modules=files,
+        compressed=_compressed_size(b"".join(files.values())),
         tag=_fingerprint(target, files),
     )
 
@@ -165,6 +166,11 @@ def roll_back(target: Target, file: Path, version: str, commands: Commands) -> N
         )
     except CommandError as error:
         raise error.explained(f"go back to version {version}", PERMISSION) from error
+
+
+def _compressed_size(content: bytes) -> int:
+    """Number of bytes after compression with gzip at level 6, as wrangler counts them before an upload."""
+    return len(gzip.compress(content, compresslevel=6))
 
 
 def _megabytes(size: int) -> str:
