@@ -65,3 +65,6 @@ WritableStream: Any
 console: Any
 crypto: Any
 queueMicrotask: Any
+
+def setTimeout(callback: Any, milliseconds: int, *arguments: Any) -> Any: ...
+def clearTimeout(timer: Any) -> None: ...

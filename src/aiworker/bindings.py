@@ -400,7 +400,7 @@ BINDINGS: Mapping[str, Binding] = {
 
 
 class Unbound:
-    """Stand-in for a missing binding: every use raises ApiError `unavailable`, which says how to add the binding."""
+    """Stand-in for a missing binding: every use raises ApiError `not_configured`, which says how to add the binding."""
 
     def __init__(self, binding: Binding) -> None:
         self._binding = binding
@@ -412,7 +412,7 @@ class Unbound:
 
     def error(self) -> ApiError:
         name, configuration = self._binding
-        return ApiError("unavailable", f"This Worker has no binding {name}: add {configuration} to wrangler.jsonc.")
+        return ApiError("not_configured", f"This Worker has no binding {name}: add {configuration} to wrangler.jsonc.")
 
 
 def unbound(field: str) -> Any:
@@ -424,7 +424,7 @@ Bound = TypeVar("Bound")
 
 
 def require(binding: Bound) -> Bound:
-    """Return the binding; raises ApiError `unavailable` now, instead of at its first use, if it is missing."""
+    """Return the binding; raises ApiError `not_configured` now, instead of at its first use, if it is missing."""
     if isinstance(binding, Unbound):
         raise binding.error()
     return binding

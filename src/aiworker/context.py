@@ -27,7 +27,7 @@ from aiworker.settings import Settings
 
 @dataclass(frozen=True, kw_only=True)
 class Resources:
-    """Settings and bindings, with or without a request. A missing binding raises ApiError `unavailable` when used."""
+    """Settings and bindings, with or without a request. Use of a missing binding raises ApiError `not_configured`."""
 
     settings: Settings
     ai: Ai = unbound("ai")

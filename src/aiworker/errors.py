@@ -11,6 +11,7 @@ ErrorType = Literal[
     "forbidden",
     "not_found",
     "model_not_found",
+    "not_configured",
     "method_not_allowed",
     "timeout",
     "payload_too_large",
@@ -47,6 +48,9 @@ KINDS: Mapping[ErrorType, ErrorKind] = {
     "model_not_found": ErrorKind(
         404, "There is no such model, or it was retired. The message names similar ids.", 7502
     ),
+    "not_configured": ErrorKind(
+        404, "The Worker lacks a binding or a variable that the route needs. The message says what to set."
+    ),
     "method_not_allowed": ErrorKind(405, "The route does not have this method. The header `Allow` lists those it has."),
     "timeout": ErrorKind(408, "The model has not begun to answer within `MODEL_SECONDS`."),
     "payload_too_large": ErrorKind(413, "The body is larger than one of the `MAX_` variables allows."),
@@ -69,8 +73,8 @@ KINDS: Mapping[ErrorType, ErrorKind] = {
     "upstream_error": ErrorKind(502, "Workers AI or another service behind the Worker has failed."),
     "unavailable": ErrorKind(
         503,
-        "The Worker is closed, lacks a binding or a setting, or the model is paused after repeated failures. The "
-        "message says which.",
+        "The Worker is closed, a setting is wrong, or the model is paused after repeated failures. The message says "
+        "which.",
     ),
 }
 """`error.type` of a response → its HTTP status, meaning and `error.code`."""
@@ -139,6 +143,7 @@ OPENAI_KINDS: Mapping[ErrorType, OpenAIKind] = {
     "forbidden": OpenAIKind(403, "permission_error"),
     "not_found": OpenAIKind(404, "invalid_request_error", "unknown_url"),
     "model_not_found": OpenAIKind(404, "invalid_request_error", "model_not_found"),
+    "not_configured": OpenAIKind(404, "invalid_request_error", "not_configured"),
     "method_not_allowed": OpenAIKind(405, "invalid_request_error", "method_not_supported"),
     "payload_too_large": OpenAIKind(413, "invalid_request_error", "request_too_large"),
     "context_exceeded": OpenAIKind(400, "invalid_request_error", "context_length_exceeded"),

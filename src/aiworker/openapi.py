@@ -168,7 +168,7 @@ def _access(route: Route) -> str:
 
 def _error_types(route: Route) -> Iterator[ErrorType]:
     """Yield the declared errors, and those that the body, the query and the scope imply; some of them twice."""
-    yield from ("internal_error", "unavailable", "rate_limited")
+    yield from ("internal_error", "unavailable", "not_configured", "rate_limited")
     if route.scope != "open":
         yield from ("unauthorized", "forbidden")
     if route.body:

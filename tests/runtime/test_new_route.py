@@ -55,6 +55,26 @@ async def haiku(context: Context, body: HaikuRequest) -> Response:
     return json_response({"haiku": (await answer.object())["response"]})
 '''
 
+SILENT = '''
+"""`GET /silent`."""
+
+from pydantic import BaseModel
+
+from aiworker.context import Context
+from aiworker.http.messages import Response, json_response
+from aiworker.routing import route
+
+
+@route("GET", "/silent", scope="open", rate="read", returns=BaseModel, is_documented=False)
+async def silent(context: Context) -> Response:
+    """Await a result that comes too late."""
+    import js  # here, because /openapi.json is made on CPython
+    from aiworker.platform.javascript import binding_result
+
+    await binding_result("It could not answer", js.scheduler.wait(1000), seconds=0.05)
+    return json_response({})
+'''
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -62,6 +82,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("checkout")
     copy_checkout(folder)
     (folder / "src/aiworker/routes/haiku.py").write_text(ROUTE.lstrip())
+    (folder / "src/aiworker/routes/silent.py").write_text(SILENT.lstrip())
     for generator in ("tools.docs.openapi", "tools.docs.tables"):
         subprocess.run([sys.executable, "-m", generator], cwd=folder, check=True)
     return folder
@@ -98,6 +119,13 @@ def test_a_wrong_request_is_refused(
     assert response.status_code == status
     error = error_of(response)
     assert (error["type"], error["param"]) == (error_type, param)
+
+
+def test_a_binding_that_does_not_answer_in_time_is_an_error(server: DevServer, error_of: ErrorOf) -> None:
+    response = httpx.get(f"{server.url}/silent", timeout=60)
+    assert response.status_code == 502
+    assert error_of(response)["message"] == "It could not answer: no result after 0.05 seconds"
+    assert httpx.get(f"{server.url}/health", timeout=60).status_code == 200
 
 
 def test_another_method_is_refused(server: DevServer) -> None:

@@ -20,7 +20,7 @@ def test_a_missing_binding_raises_at_its_first_use_and_says_how_to_add_it(field:
     binding = BINDINGS[field]
     with pytest.raises(ApiError) as caught:
         getattr(resources, field).run("@cf/any/model")
-    assert caught.value.type == "unavailable"
+    assert caught.value.type == "not_configured"
     assert caught.value.message == (
         f"This Worker has no binding {binding.name}: add {binding.configuration} to wrangler.jsonc."
     )

@@ -242,8 +242,8 @@ def test_a_worker_without_a_gateway_says_what_to_set(
     client: httpx.Client, error_of: ErrorOf, method: str, path: str
 ) -> None:
     response = client.request(method, path, json={"log_id": NOT_THERE, "feedback": 1} if method == "POST" else None)
-    assert response.status_code == 503
-    assert error_of(response)["type"] == "unavailable"
+    assert response.status_code == 404
+    assert error_of(response)["type"] == "not_configured"
     assert "GATEWAY_ID" in error_of(response)["message"]
 
 

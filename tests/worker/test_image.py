@@ -729,5 +729,5 @@ def test_a_bucket_that_fails_is_an_upstream_error_of_the_call_that_was_made() ->
 
 def test_without_a_bucket_no_image_is_made_that_cannot_be_stored() -> None:
     model = OneModel(picture())
-    assert create(model, None, store=True).type == "unavailable"
+    assert create(model, None, store=True).type == "not_configured"
     assert model.calls == 0

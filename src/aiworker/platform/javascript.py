@@ -1,11 +1,14 @@
 """Calls into JavaScript that several modules of this package need."""
 
+import asyncio
+import functools
+import itertools
 import json
 from collections.abc import Awaitable
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, JsNull
+from pyodide.ffi import JsException, JsNull, create_proxy
 
 from aiworker.errors import ApiError, ErrorType
 
@@ -13,6 +16,9 @@ from aiworker.errors import ApiError, ErrorType
 parse_json = js.JSON.parse
 """Make a JavaScript value from JSON: one crossing, whatever its size."""
 apply = js.Reflect.apply
+
+BINDING_SECONDS = 30.0
+"""Time limit of one call of a binding other than AI. D1 itself ends a query after 30 seconds."""
 
 
 def js_object(data: Any) -> Any:
@@ -37,13 +43,46 @@ def string_or_none(value: str | JsNull) -> str | None:
 
 
 async def binding_result(
-    sentence: str, result: Awaitable[Any], *, kind: ErrorType = "upstream_error", retry_after: int | None = None
+    sentence: str,
+    result: Awaitable[Any],
+    *,
+    kind: ErrorType = "upstream_error",
+    retry_after: int | None = None,
+    seconds: float = BINDING_SECONDS,
 ) -> Any:
     """Await the result of a binding's method.
 
-    Raises ApiError of the type `kind`, with the sentence and the binding's own message, if the method fails.
+    Raises ApiError of the type `kind`, with the sentence and the binding's own message, if the method fails, or if it
+    has no result after so many seconds.
     """
+    future = asyncio.ensure_future(result)
+    call = next(_numbers)
+    _waiting[call] = future
+    # asyncio.timeout would leave its timer and a proxy behind, until the timer fires
+    timer = js.setTimeout(_expire_proxy(), round(seconds * 1000), call)
     try:
-        return await result
+        return await future
+    except TimeoutError as error:
+        raise ApiError(kind, f"{sentence}: no result after {seconds:g} seconds", retry_after=retry_after) from error
     except JsException as error:
         raise ApiError(kind, f"{sentence}: {error}", retry_after=retry_after) from error
+    finally:
+        js.clearTimeout(timer)
+        del _waiting[call]
+
+
+_numbers = itertools.count()
+_waiting: dict[int, asyncio.Future[Any]] = {}
+"""Number of a call → its result, while it is awaited."""
+
+
+def _expire(call: int) -> None:
+    future = _waiting.get(call)
+    if future and not future.done():
+        future.set_exception(TimeoutError())
+
+
+@functools.cache
+def _expire_proxy() -> Any:
+    """Return `_expire` as a JavaScript function: one for all calls, because each costs more than its call."""
+    return create_proxy(_expire)

@@ -82,10 +82,10 @@ async def feedback(context: Context) -> Response:
 
 
 def _gateway(context: Context) -> str:
-    """Raises ApiError `unavailable` if the Worker has none."""
+    """Raises ApiError `not_configured` if the Worker has none."""
     if context.settings.gateway_id is None:
         raise ApiError(
-            "unavailable", "This Worker has no AI Gateway, which keeps the logs: set its variable GATEWAY_ID."
+            "not_configured", "This Worker has no AI Gateway, which keeps the logs: set its variable GATEWAY_ID."
         )
     return context.settings.gateway_id
 

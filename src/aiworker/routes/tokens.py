@@ -122,11 +122,11 @@ def _key(context: Context) -> Key:
 
 
 def _secret(context: Context) -> str:
-    """Raises ApiError `unavailable` if the Worker has none."""
+    """Raises ApiError `not_configured` if the Worker has none."""
     secret = context.settings.policy.token_secret
     if not secret:
         raise ApiError(
-            "unavailable",
+            "not_configured",
             "This Worker cannot sign tokens: its secret TOKEN_SECRET is missing. scripts/keys new creates it, "
             "scripts/keys push uploads it.",
         )
