@@ -66,6 +66,28 @@ def test_it_ends_in_time_though_its_children_do_not_listen(tmp_path: Path) -> No
     assert {pid for pid in started if is_alive(pid)} == set()
 
 
+def test_a_crashed_workerd_is_started_again_three_times(tmp_path: Path) -> None:
+    server = DevServer.start("--persist-to", tmp_path)
+    for number in range(1, 5):
+        seen = len(server.lines)
+        kill_workerd(server)
+        if number <= 3:
+            server.wait_for(rf"workerd has crashed: starting it again \({number} of 3\)", after=seen)
+            server.wait_for(r"Ready on", after=seen)
+            assert httpx.get(f"{server.url}/health", verify=TLS, timeout=60).status_code == 200
+    assert server.process.wait(60) == 1
+    assert server.wait_for("workerd has crashed 4 times in 10 minutes")
+
+
+def kill_workerd(server: DevServer) -> None:
+    """Kill the process of wrangler's proxy, which is the first to be started; its requests would wait forever."""
+    started = descendants(server.process.pid)
+    listing = subprocess.run(["ps", "-eo", "pid=,args="], text=True, capture_output=True, check=True).stdout
+    rows = (line.split(maxsplit=2) for line in listing.splitlines())
+    workerd = [int(pid) for pid, program, *_ in rows if program.endswith("workerd") and int(pid) in started]
+    os.kill(min(workerd), signal.SIGKILL)
+
+
 def test_it_ends_with_a_sentence_when_a_child_of_it_does(tmp_path: Path) -> None:
     server = DevServer.start("--persist-to", tmp_path)
     started = descendants(server.process.pid)

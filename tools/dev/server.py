@@ -26,6 +26,10 @@ from tools.setup.install import BUILT, RUNTIME, WORKER_PACKAGES
 READY = re.compile(r"Ready on (http://\S+)")
 RELOADING = re.compile(r"Reloading local server")
 RELOADED = re.compile(r"Local server updated and ready")
+CRASHED = re.compile(r"The Workers runtime crashed unexpectedly")
+MAX_CRASHES = 3
+"""Number of crashes of workerd, within CRASH_SECONDS, after which it is started again."""
+CRASH_SECONDS = 600.0
 NUDGE_SECONDS = 8.0
 """Time after which a change is shown to wrangler again. wrangler notices one within 0.2 s, on a busy machine 2 s."""
 NOISE = re.compile(
@@ -106,11 +110,8 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     if not tables.done():  # Ctrl-C, or the simulator has ended
         return 0 if stop.is_set() else 1
     tables.result()
-    wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
     reloads = Reloads()
-    # another project's Worker logs no line for each request, so wrangler's are shown
-    show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
-    tasks.add(asyncio.create_task(_show_wrangler(wrangler, options.host, reloads, show)))
+    tasks.add(asyncio.create_task(_run_wrangler(made, children, reloads, options)))
     if not made.is_official:
         derived = DerivedFiles(made, compiled_modules(), children)
         tasks.add(asyncio.create_task(_restage_on_edit(made, reloads)))
@@ -169,14 +170,38 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> None:
-    """Print the output of wrangler and the Worker, without NOISE, until wrangler ends.
+async def _run_wrangler(made: Plan, children: Children, reloads: Reloads, options: Namespace) -> None:
+    """Run wrangler until it ends, and again when workerd has crashed.
+
+    wrangler would start workerd by itself, but its proxy may go on waiting for the crashed one.
+    """
+    # another project's Worker logs no line for each request, so wrangler's are shown
+    show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
+    crashes: list[float] = []
+    while True:
+        wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
+        if not await _has_crashed(wrangler, options.host, reloads, show):
+            print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
+            return
+        await wrangler.stop()
+        now = asyncio.get_running_loop().time()
+        crashes = [*(crash for crash in crashes if now - crash < CRASH_SECONDS), now]
+        if len(crashes) > MAX_CRASHES:
+            print(f"workerd has crashed {len(crashes)} times in {CRASH_SECONDS / 60:g} minutes.", file=sys.stderr)
+            return
+        print(f"workerd has crashed: starting it again ({len(crashes)} of {MAX_CRASHES}) …", flush=True)
+
+
+async def _has_crashed(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> bool:
+    """Print the output of wrangler and the Worker, without NOISE. Returns True when workerd crashes, False at the end.
 
     show: returns the text to print for a line, or None.
     """
     unshown: list[str] | None = []
     async for line in wrangler.lines():
         reloads.note(line)
+        if CRASHED.search(line):
+            return True
         if ready := READY.search(line):
             unshown = None
             print(f"Ready on {_address(ready[1], host)}", flush=True)
@@ -188,7 +213,7 @@ async def _show_wrangler(wrangler: Child, host: str, reloads: Reloads, show: Cal
             print(shown, flush=True)
     if unshown:  # it did not start: the reason may be among these lines
         print(*(line for line in unshown if not BINDING.search(line)), sep="\n", file=sys.stderr)
-    print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
+    return False
 
 
 def _shown(line: str) -> str:
