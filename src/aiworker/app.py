@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from aiworker.auth import access, limits
-from aiworker.auth.budget import RequestBudget
+from aiworker.auth.budget import WORKER, DailyBudget, RequestBudget
 from aiworker.bindings import StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -82,6 +82,16 @@ async def _respond(
     log.caller = caller.name
     context = make_context(caller=caller)
     await limits.check_rate(context, route.rate)
-    if caller.key and caller.key.daily_neurons is not None:
-        context.request_budget.charge_to(caller.key, context.budgets.find(caller.key.name), log.request_id)
+    _charge(context)
     return await route.respond(context, parameters)
+
+
+def _charge(context: Context) -> None:
+    """Count the request's model calls against the daily budgets of the caller's key and of the Worker."""
+    key, worker_neurons = context.caller.key, context.settings.daily_neurons
+    if key and key.daily_neurons is not None:
+        budget = DailyBudget(f"The key {key.name}", key.daily_neurons, context.budgets.find(key.name))
+        context.request_budget.charge_to(budget, context.request_id)
+    if worker_neurons is not None:
+        budget = DailyBudget("This Worker", worker_neurons, context.budgets.find(WORKER))
+        context.request_budget.charge_to(budget, context.request_id)

@@ -67,7 +67,9 @@ KINDS: Mapping[ErrorType, ErrorKind] = {
         7505,
     ),
     "budget_exceeded": ErrorKind(
-        429, "The key's `daily_neurons` are spent. `Retry-After` says when the next day begins."
+        429,
+        "The key's `daily_neurons` or the Worker's `DAILY_NEURONS` are spent. `Retry-After` says when the next day "
+        "begins.",
     ),
     "internal_error": ErrorKind(500, "The Worker has failed. Its log has the details under the request id."),
     "upstream_error": ErrorKind(502, "Workers AI or another service behind the Worker has failed."),

@@ -79,6 +79,10 @@ def _integer(value: Any) -> int:
     return int(text)
 
 
+def _integer_or_none(value: Any) -> int | None:
+    return None if value == "" else _integer(value)
+
+
 def _is_on(value: Any) -> bool:
     if value not in ("on", "off"):
         raise ValueError("neither")
@@ -258,6 +262,11 @@ class Settings(BaseModel):
     guard: Literal["both", "input", "output"] = _variable("both", "What `GUARD_MODEL` judges.")
     gateway_id: Text = _variable(
         "", "Name of the AI Gateway that every model call goes through, for its logs, cache and limits."
+    )
+    daily_neurons: Annotated[int | None, Accepts("a whole number of 0 or more", _integer_or_none)] = _variable(
+        "",
+        "Neurons that all requests together may spend a day (UTC), whoever sends them; beside the budgets of keys "
+        "([access.md](access.md)). Without it, the Worker has no ceiling of its own.",
     )
     max_body_bytes: NaturalNumber = _variable(1_048_576, "Size of a JSON body. Larger ones are refused with 413.")
     max_upload_bytes: NaturalNumber = _variable(

@@ -77,7 +77,7 @@ async def test_an_invalid_variable_is_named(variables: dict[str, Any], name: str
 
 async def test_a_worker_without_the_binding_says_what_to_add() -> None:
     response = await handle(chat_request())
-    assert response.status == 503
+    assert response.status == 404
     assert "wrangler.jsonc" in str(response.body)
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from aiworker.auth.access import Key
-from aiworker.auth.budget import DAY, BudgetStore, RequestBudget
+from aiworker.auth.budget import DAY, BudgetStore, DailyBudget, RequestBudget
 from aiworker.bindings import BudgetState, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.models import catalogue, estimate
@@ -148,7 +147,7 @@ class FakeBudget:
 
 def budget_of(store: BudgetStore, daily: float, request_id: str = "req_1") -> RequestBudget:
     budget = RequestBudget()
-    budget.charge_to(Key("site", "0" * 64, frozenset({"chat"}), daily_neurons=daily), FakeBudget(store), request_id)
+    budget.charge_to(DailyBudget("The key site", daily, FakeBudget(store)), request_id)
     return budget
 
 
@@ -240,12 +239,13 @@ async def test_a_settlement_whose_answer_is_lost_is_made_once(
     request_budget = budget_of(store, daily=100)
     [reservation] = await request_budget.reserve([50])
     reservation.cost = 20
-    assert isinstance(request_budget.budget, FakeBudget)
-    request_budget.budget.failures = 2
+    budget = request_budget.budgets[0].budget
+    assert isinstance(budget, FakeBudget)
+    budget.failures = 2
     monkeypatch.setattr("aiworker.auth.budget.asyncio.sleep", at_once)
     await request_budget.settle()
     assert spent(store) == 20
-    assert request_budget.budget.failures == 0
+    assert budget.failures == 0
 
 
 async def test_concurrent_requests_never_spend_more_than_there_is(store: BudgetStore) -> None:
@@ -258,6 +258,35 @@ async def test_concurrent_requests_never_spend_more_than_there_is(store: BudgetS
 
     admitted = await asyncio.gather(*(one(number) for number in range(250)))
     assert sum(admitted) == 100 == spent(store)
+
+
+async def test_a_request_counts_in_the_budget_of_its_key_and_in_that_of_the_worker(
+    store: BudgetStore, clock: Clock
+) -> None:
+    of_worker = BudgetStore(Rows(), clock)
+    request_budget = budget_of(store, daily=100)
+    request_budget.charge_to(DailyBudget("This Worker", 60, FakeBudget(of_worker)), "req_1")
+    [reservation] = await request_budget.reserve([50])
+    assert spent(store) == spent(of_worker) == 50
+    with pytest.raises(ApiError, match="This Worker has 60 neurons a day, of which 50 are spent or reserved"):
+        await request_budget.reserve([20])
+    assert spent(store) == spent(of_worker) == 50  # what the key had reserved is given back
+    reservation.cost = 3
+    await request_budget.settle()
+    assert spent(store) == spent(of_worker) == 3
+
+
+async def test_a_budget_out_of_reach_gives_back_what_the_others_have_reserved(store: BudgetStore, clock: Clock) -> None:
+    class OutOfReach(FakeBudget):
+        async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:
+            raise ApiError("unavailable", "The daily budget could not be read")
+
+    request_budget = budget_of(store, daily=100)
+    request_budget.charge_to(DailyBudget("This Worker", 60, OutOfReach(BudgetStore(Rows(), clock))), "req_1")
+    with pytest.raises(ApiError, match="could not be read"):
+        await request_budget.reserve([50])
+    assert spent(store) == 0
+    assert request_budget.reservations == []
 
 
 async def test_a_key_without_a_budget_is_not_counted() -> None:

@@ -39,7 +39,7 @@ def bearer(name: str) -> dict[str, str]:
 
 
 KEYS = (
-    *(key(f"rate-{number}") for number in range(5)),
+    *(key(f"rate-{number}") for number in range(6)),
     key("poor", daily_neurons=1),
     *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
     key("crowd", daily_neurons=200),
@@ -65,8 +65,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def rated(start_server: StartServer, project: Path) -> Iterator[DevServer]:
-    """Counts how often."""
-    with start_server("--project", project, RATE_LIMITS="on", **UNDER_KEYS) as server:
+    """Counts requests, and the neurons of all callers together."""
+    with start_server("--project", project, RATE_LIMITS="on", DAILY_NEURONS=1_000, **UNDER_KEYS) as server:
         yield server
 
 
@@ -165,6 +165,16 @@ def test_a_preflight_is_never_refused(crowded: httpx.Client) -> None:
     asks = {"origin": "http://localhost:3000", "access-control-request-method": "POST"}
     for _ in range(2 * FEW["heavy"] + 1):
         assert crowded.options("/image", headers=asks).status_code == 204
+
+
+def test_all_callers_together_spend_at_most_what_the_worker_may(crowded: httpx.Client, error_of: ErrorOf) -> None:
+    model = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
+    body = {"prompt": "Hello", "model": model, "max_tokens": 10_000, "stream": False}
+    response = crowded.post("/chat", json=body, headers=bearer("rate-5"))
+    assert response.status_code == 429
+    assert error_of(response)["type"] == "budget_exceeded"
+    assert error_of(response)["message"].startswith("This Worker has 1,000 neurons a day")
+    assert crowded.post("/chat", json={**body, "max_tokens": 10}, headers=bearer("rate-5")).status_code == 200
 
 
 def test_openai_s_client_knows_the_error_and_tries_again(rated: DevServer) -> None:

@@ -1,7 +1,7 @@
-"""Daily budgets of keys: neurons are reserved before a model is called, and settled when its cost is known.
+"""Daily budgets of keys and of the Worker: reserve neurons before a model call, settle them when its cost is known.
 
-One Durable Object for each key (`Budget` of entry.py) counts for all isolates. A reservation counts as spent until it
-is settled: if an isolate dies in between, the day has cost too much rather than too little.
+One Durable Object for each budget (`Budget` of entry.py) counts for all isolates. A reservation counts as spent until
+it is settled: if an isolate dies in between, the day has cost too much rather than too little.
 """
 
 import asyncio
@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from aiworker.auth.access import Key
 from aiworker.bindings import Budget, BudgetState
 from aiworker.errors import ApiError
 
@@ -20,6 +19,9 @@ DAY = 86_400
 
 ATTEMPTS = 3
 """Attempts to settle. The object counts each cost once, however often it is sent."""
+
+WORKER = ":worker"
+"""Name of the budget of the whole Worker. No key has it: names of keys have no colon."""
 
 
 # ---- in a request ------------------------------------------------------------------------------------------------
@@ -35,59 +37,82 @@ class BudgetReservation:
     """Neurons that it has cost; None while that is unknown. If it stays unknown, `reserved` counts."""
 
 
+@dataclass(frozen=True)
+class DailyBudget:
+    """A budget that a request draws on."""
+
+    owner: str
+    """Subject of error messages, such as `The key web`."""
+    neurons: float
+    """Neurons that a day may cost."""
+    budget: Budget
+
+
 @dataclass
 class RequestBudget:
-    """The reservations of one request in its key's daily budget; nothing is counted for a key without one."""
+    """The reservations of one request, in every budget that it draws on."""
 
-    key: Key | None = None
-    budget: Budget | None = None
+    budgets: list[DailyBudget] = field(default_factory=list[DailyBudget])
     request_id: str = ""
     reservations: list[BudgetReservation] = field(default_factory=list[BudgetReservation])
 
-    def charge_to(self, key: Key, budget: Budget, request_id: str) -> None:
-        """Count against the daily budget of this key from now on."""
-        self.key, self.budget, self.request_id = key, budget, request_id
+    def charge_to(self, budget: DailyBudget, request_id: str) -> None:
+        """Count against this budget, too, from now on."""
+        self.budgets.append(budget)
+        self.request_id = request_id
 
     @property
     def is_counted(self) -> bool:
-        """True if the caller's key has a daily budget."""
-        return self.budget is not None
+        """True if there is a budget to count against."""
+        return bool(self.budgets)
 
     async def reserve(self, neurons: Sequence[float]) -> list[BudgetReservation]:
-        """Reserve these neurons, one item for each model call; all of them or none.
+        """Reserve these neurons, one item for each model call, in all budgets; all of them or none.
 
-        Raises ApiError `budget_exceeded` if the day has fewer left, `unavailable` if the budget cannot be reached.
+        Raises ApiError `budget_exceeded` if a budget has fewer left today, `unavailable` if it cannot be reached.
         """
-        if self.key is None or self.budget is None or self.key.daily_neurons is None:
+        if not self.budgets:
             return [BudgetReservation() for _ in neurons]
         first = len(self.reservations)
         added = [BudgetReservation(f"{self.request_id}.{first + number}", each) for number, each in enumerate(neurons)]
-        state = await self.budget.reserve({each.id: each.reserved for each in added}, self.key.daily_neurons)
-        if not state.is_admitted:
-            raise _exceeded(self.key.name, self.key.daily_neurons, state, sum(neurons))
+        charges = {each.id: each.reserved for each in added}
+        reserved: list[DailyBudget] = []
+        try:
+            for each in self.budgets:
+                state = await each.budget.reserve(charges, each.neurons)
+                if not state.is_admitted:
+                    raise _exceeded(each, state, sum(neurons))
+                reserved.append(each)
+        except ApiError:
+            await asyncio.gather(*(_settle(each.budget, dict.fromkeys(charges, 0)) for each in reserved))
+            raise
         self.reservations += added
         return added
 
     async def settle(self) -> None:
         """Replace the reservations whose cost is known by their cost."""
         known = {each.id: each.cost for each in self.reservations if each.cost is not None}
-        if self.budget is None or not known:
+        if known:
+            await asyncio.gather(*(_settle(each.budget, known) for each in self.budgets))
+
+
+async def _settle(budget: Budget, costs: Mapping[str, float]) -> None:
+    for attempt in range(ATTEMPTS):
+        try:
+            await budget.settle(costs)
+        except ApiError:  # if the last attempt fails too, the day keeps what was reserved
+            await asyncio.sleep(0.2 * 2**attempt)
+        else:
             return
-        for attempt in range(ATTEMPTS):
-            try:
-                await self.budget.settle(known)
-            except ApiError:  # if the last attempt fails too, the day keeps what was reserved
-                await asyncio.sleep(0.2 * 2**attempt)
-            else:
-                return
 
 
-def _exceeded(name: str, daily: float, state: BudgetState, requested: float) -> ApiError:
+def _exceeded(budget: DailyBudget, state: BudgetState, requested: float) -> ApiError:
     hours, minutes = divmod(math.ceil(state.seconds_left / 60), 60)
     return ApiError(
         "budget_exceeded",
-        f"The key {name} has {daily:,.6g} neurons a day, of which {state.neurons:,.6g} are spent or reserved: this "
-        f"request may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h {minutes:02} min.",
+        f"{budget.owner} has {budget.neurons:,.6g} neurons a day, of which {state.neurons:,.6g} are spent or reserved: "
+        f"this request may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h "
+        f"{minutes:02} min.",
         retry_after=state.seconds_left,
     )
 
@@ -115,7 +140,7 @@ DELETE_OLD = ("DELETE FROM days WHERE day < ?", "DELETE FROM charges WHERE day <
 
 
 class BudgetStore:
-    """Neurons that one key has spent. Nothing in here awaits, so that no other request comes in between."""
+    """Neurons that one budget has spent. Nothing in here awaits, so that no other request comes in between."""
 
     def __init__(self, storage: Storage, now: Callable[[], float]) -> None:
         """now: seconds since 1970."""

@@ -17,7 +17,7 @@ from aiworker.platform.javascript import binding_result
 
 _from_conversation = functools.partial(binding_result, "The conversation could not be reached")
 _from_budget = functools.partial(
-    binding_result, "The key's budget could not be read", kind="unavailable", retry_after=1
+    binding_result, "The daily budget could not be read", kind="unavailable", retry_after=1
 )
 
 
