@@ -28,6 +28,8 @@ WRITTEN_DATE = re.compile(
     rf"|\b(?P<month2>{MONTH})\.? (?P<day2>\d{{1,2}})(?:st|nd|rd|th)?,? (?P<year2>\d{{4}})\b",
     re.IGNORECASE,
 )
+EXPRESSION = re.compile(r"(?<![\w.])-?\(?\d[\d.]*+\)?(?:\s*[-+*/\u00d7\u00f7^]\s*-?\(?\d[\d.]*+\)?)+(?<!\.)")
+"""Arithmetic, such as `2 + 3`."""
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]*\w@)")
 YEAR = re.compile(r"(?<!\d)(?:1\d{3}|20\d\d)(?!\d)")
 QUOTED = re.compile(r"[\"“«„]([^\"“”«»„]{1,200})[\"”»“]|(?<!\w)['\u2018]([^'\u2018\u2019]{1,200})['\u2019](?!\w)")
@@ -35,17 +37,21 @@ WORD = re.compile(r"[^\W\d_][\w'\u2019-]*")
 SENTENCE_START = re.compile(r"(?:^|[.!?:;\n])[\s\"“'(]*$")
 
 OPENING_WORDS = (
-    "answer ask book buy calculate call check compare compute convert create delete describe do extract fetch find "
-    "generate get give hello help hey hi how i i'm i'd i've in its let list look make my name named of on open "
-    "order play please read remind reply search send set show summarize tell thanks today tomorrow translate turn "
-    "use weather what what's when where which who who's why write yes no"
+    "add answer ask book buy calculate call check compare compute contacts convert create customers delete describe "
+    "distance divide do each employees evaluate every extract fetch find forecast from generate get give hello help "
+    "hey hi how i i'm i'd i've identify in invite its let list look make multiply my name named names new of on open "
+    "order parse people persons play please price read remind reply return search send set show status subtract sum "
+    "summarize task tell temperature thanks there these this today tomorrow translate turn two three use users "
+    "weather what what's when where which who who's why write yes no"
 )
 OPENERS = frozenset(OPENING_WORDS.split())
 """Words that begin a sentence with a capital letter and are no names."""
 DAY_NAMES = "monday tuesday wednesday thursday friday saturday sunday"
 DAYS = frozenset(DAY_NAMES.split())
 BETWEEN_VALUES = re.compile(
-    r"\s*(?:,|&|,?\s+(?:and|or|und|et|y|e|as well as))\s*(?:(?:also|in|at|for|of|to|on)\s+)?", re.IGNORECASE
+    r"\s*(?:,|&|;|,?\s+(?:and|or|und|et|y|e|as well as)\b|\n\s*(?:[-*•]|\d{1,3}[.)])?)\s*"
+    r"(?:(?:also|and|then|in|at|for|of|to|on)\s+){0,2}",
+    re.IGNORECASE,
 )
 """Text between the values of one list."""
 
@@ -63,8 +69,9 @@ class Facts:
             "uuid": UUID.findall(self.text),
             "date": [*ISO_DATE.findall(self.text), *map(_iso_date, WRITTEN_DATE.finditer(self.text))],
             "date-time": TIMESTAMP.findall(self.text),
+            "expression": EXPRESSION.findall(_without_formats(self.text)),
         }
-        """Format of JSON Schema → the values in that format."""
+        """Format of JSON Schema, or name of a property → the values in that format."""
         self.quoted = ["".join(each) for each in QUOTED.findall(self.text)]
         self.names = list(_names(self.text))
         self.stems = [root(word) for word in words(self.text)]

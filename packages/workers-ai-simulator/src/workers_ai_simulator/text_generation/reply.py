@@ -8,16 +8,14 @@ from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.text_generation import extraction
-from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall, description
+from workers_ai_simulator.text_generation import turn as turns
+from workers_ai_simulator.text_generation.conversation import Conversation, ToolCall, description
 from workers_ai_simulator.text_generation.schema_check import KEYWORDS, Schema, UnsatisfiableError
 from workers_ai_simulator.text_generation.schema_instance import instance
 from workers_ai_simulator.text_generation.tool_calls import tool_calls
 
 NOTHING_FOUND = "I find no answer to that in the context."
-MAX_RESULT_LENGTH = 1000
-"""Characters of a tool's result in the reply."""
 INSTRUCTION_ROLES = ("system", "developer")
-RESULT_ROLES = ("tool", "function")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,8 @@ def _value(model: Model, conversation: Conversation, schema: Schema) -> Any:
     is_open = not KEYWORDS & schema.keys() - {"type"}
     if is_open and schema.get("type", "object") == "object":
         return {"answer": text.notice(model.id)}
-    return instance(schema, "\n".join(reversed(messages)))
+    results = [each.values for each in turns.read(conversation).results]
+    return instance(schema, "\n".join([*results, *reversed(messages)]))
 
 
 def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> str:
@@ -67,7 +66,7 @@ def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> 
     users = [each.text for each in conversation.messages if each.role == "user"]
     if (query := extraction.search_query(system, users)) is not None:
         return query  # and nothing else, since a program reads it
-    results = _results(conversation.messages)
+    results = _results(conversation)
     task = extraction.read(system, users)
     if results:
         body = " ".join(results)
@@ -83,12 +82,9 @@ def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> 
     return f"{text.notice(model.id)} {body}"
 
 
-def _results(messages: list[Message]) -> list[str]:
-    """Sentences with the results of tools at the end of the messages."""
-    count = next((at for at, each in enumerate(reversed(messages)) if each.role not in RESULT_ROLES), len(messages))
-    names = {call.id: call.name for message in messages for call in message.calls}
-    return [
-        f"The tool {each.name or names.get(each.call_id or '') or 'called'} answered: "
-        f"{text.shortened(each.text, MAX_RESULT_LENGTH)}"
-        for each in messages[len(messages) - count :]
-    ]
+def _results(conversation: Conversation) -> list[str]:
+    """Sentences with the results of tools, if the conversation ends with them."""
+    if conversation.messages[-1].role not in turns.RESULT_ROLES:
+        return []
+    results = turns.read(conversation).results
+    return [f"The tool {each.tool or 'called'} answered: {each.text}" for each in results]

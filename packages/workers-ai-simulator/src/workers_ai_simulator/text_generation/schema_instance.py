@@ -48,6 +48,9 @@ NAME_KEYS = frozenset(NAME_WORDS.split())
 MESSAGE_WORDS = "query question text message prompt search q input term terms expression sentence"
 MESSAGE_KEYS = frozenset(MESSAGE_WORDS.split())
 """Words of a key that stands for the message itself."""
+ANSWER_WORDS = "answer result response reply output summary explanation conclusion"
+ANSWER_KEYS = frozenset(ANSWER_WORDS.split())
+"""Words of a key that stands for the whole answer."""
 PREPOSITIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("from", "origin", "departure", "source"), ("from",)),
     **dict.fromkeys(("to", "destination", "arrival", "target", "recipient"), ("to",)),
@@ -205,6 +208,10 @@ class _Search:
             key_parts & {"from", "to", "origin", "destination", "departure", "arrival", "author", "artist"}
         ):
             yield from facts.available(facts.after(prepositions))
+        names = set(facts.names)
+        yield from facts.available(
+            [each for each in facts.after(prepositions) if each in names] if prepositions else []
+        )
         if key_parts & NAME_KEYS or prepositions:
             yield from facts.available(facts.quoted)
             yield from facts.available(facts.names)
@@ -214,6 +221,8 @@ class _Search:
     def _default_strings(self, schema: Schema, key: str, variant: int) -> Iterator[str]:
         facts, max_length = self._facts, schema.get("maxLength", MAX_SAMPLE_LENGTH)
         is_plain = "format" not in schema and "pattern" not in schema
+        if is_plain and self._default_text is not None and variant == 0 and set(key_words(key)) & ANSWER_KEYS:
+            yield self._default_text[:max_length]
         if is_plain and self._default_text is not None and not set(key_words(key)) & MESSAGE_KEYS:
             yield from facts.available(facts.quoted)
             yield from facts.available(facts.names)
