@@ -3,7 +3,7 @@
 Large things stay in JavaScript: Python reads only parts of a `Payload`, and passes a `JsHandle` on unread.
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -125,12 +125,12 @@ class Ai(Protocol):
 
 
 class StreamTransform(Protocol):
-    """Transforms a stream chunk by chunk; never awaits."""
+    """Transforms a stream chunk by chunk. Nothing is awaited between chunks."""
 
     def transform(self, chunk: bytes) -> bytes: ...
 
-    def finish(self) -> bytes:
-        """Return what follows the last chunk."""
+    def finish(self) -> bytes | Awaitable[bytes]:
+        """Return what follows the last chunk; the client waits for it."""
         ...
 
     def fail(self, reason: str) -> str:

@@ -297,7 +297,9 @@ class Settings(BaseModel):
     )
     tool_rounds: PositiveNumber = _variable(5, "How often a model may call tools of the Worker's own in one request.")
     conversation_days: PositiveNumber = _variable(
-        30, "Days after the last message after which a conversation is erased."
+        30,
+        "Days after the last message after which a conversation is erased, and those for which the items of responses "
+        "under `/v1` are stored.",
     )
     rag_properties: Annotated[
         Mapping[str, str],

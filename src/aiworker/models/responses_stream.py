@@ -37,6 +37,10 @@ class ResponsesWriter:
         self._item: _OutputItem | None = None
         self._sequence = -1
 
+    @property
+    def is_complete(self) -> bool:
+        return self.response["status"] != "in_progress"
+
     def start(self) -> bytes:
         data = {"response": self.response}
         return self._event("response.created", data) + self._event("response.in_progress", data)

@@ -119,7 +119,8 @@ async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bo
         try:
             transformed = body.pipeThrough(js.TransformStream.new(callbacks))
             await transformed.pipeTo(writable, preventAbort=True, preventClose=True)
-            last = ""
+            rest = transform.finish()
+            last = rest if isinstance(rest, bytes) else await rest
         except JsException as error:
             last = transform.fail(str(error))
     is_complete = await _close(writable.getWriter(), last)
@@ -140,7 +141,7 @@ class _Transformer:
 
     @contextlib.contextmanager
     def callbacks(self) -> Generator[Any]:
-        proxies = {each.__name__: create_proxy(each) for each in (self.start, self.transform, self.flush)}
+        proxies = {each.__name__: create_proxy(each) for each in (self.start, self.transform)}
         try:
             yield _object_of(proxies)
         finally:
@@ -153,12 +154,6 @@ class _Transformer:
     def transform(self, chunk: Any, controller: Any) -> None:
         try:
             self._pass_on(self._stream_transform.transform(chunk.to_bytes()))
-        except Exception as error:
-            self._break_off(error, controller)
-
-    def flush(self, controller: Any) -> None:
-        try:
-            self._pass_on(self._stream_transform.finish())
         except Exception as error:
             self._break_off(error, controller)
 
@@ -210,7 +205,7 @@ async def _is_written(writer: Any, part: str | bytes) -> bool:
     return True
 
 
-async def _close(writer: Any, last: str = "") -> bool:
+async def _close(writer: Any, last: str | bytes = "") -> bool:
     """Write the last part and close; False if the client has disconnected."""
     try:
         if last:

@@ -1,10 +1,10 @@
-"""`POST /v1/responses`. Responses are not stored: each request brings its whole conversation."""
+"""`POST /v1/responses`. The items of a response are stored, so that later requests may refer to them by their ids."""
 
 from aiworker.context import Context
 from aiworker.http.messages import Response
 from aiworker.models.openai_stream import Head, Json, OpenAITransform
 from aiworker.models.responses_stream import ResponsesWriter
-from aiworker.routes.openai import text
+from aiworker.routes.openai import stored_items, text
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from aiworker.routing import MODEL_ERRORS, route
@@ -19,17 +19,53 @@ from aiworker.routing import MODEL_ERRORS, route
 async def openai_responses(context: Context, body: ResponsesRequest) -> Response:
     """Create a response, for OpenAI's clients.
 
-    Nothing is stored: each request brings its whole conversation. docs/openai.md describes what becomes of each
-    parameter.
+    Each request brings its whole conversation: as items, or as references to items of earlier responses. docs/openai.md
+    describes what becomes of each parameter.
     """
+    body = await stored_items.resolve(context, body)
+    is_stored = stored_items.can_store(context) and body.store is not False
     model_response, limits = await text.call_model(context, body)
     head = text.head(context, model_response, "resp_")
-    writer = ResponsesWriter(_initial_response(body, head))
+    writer = ResponsesWriter({**_initial_response(body, head), "store": is_stored})
+    transform = OpenAITransform(writer, limits, head.id)
     if body.stream:
-        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+        storing = StoringTransform(context, transform, writer) if is_stored else None
+        return await text.stream_response(context, model_response, transform, storing)
     data = await text.read_object(model_response)
-    OpenAITransform(writer, limits, head.id).transform_whole(data)
+    transform.transform_whole(data)
+    if is_stored:
+        writer.response["store"] = await stored_items.store(context, writer.response)
     return text.json_response(model_response, writer.response, data)
+
+
+class StoringTransform:
+    """aiworker.bindings.StreamTransform that stores a response before its client sees the end of it.
+
+    A client may refer to the items at once.
+    """
+
+    def __init__(self, context: Context, transform: OpenAITransform, writer: ResponsesWriter) -> None:
+        """transform: writes the stream. writer: its writer."""
+        self._context = context
+        self._transform = transform
+        self._writer = writer
+        self._end = b""
+
+    def transform(self, chunk: bytes) -> bytes:
+        content = self._transform.transform(chunk)
+        if not self._writer.is_complete:
+            return content
+        self._end += content
+        return b""
+
+    async def finish(self) -> bytes:
+        rest = self._transform.finish()
+        if self._writer.is_complete:
+            await stored_items.store(self._context, self._writer.response)
+        return self._end + rest
+
+    def fail(self, reason: str) -> str:
+        return self._end.decode() + self._transform.fail(reason)
 
 
 def _initial_response(body: ResponsesRequest, head: Head) -> Json:

@@ -12,7 +12,7 @@ from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSc
 from aiworker.routes.openai.chat_schema import Effort, Json
 from aiworker.routes.openai.fields import Ignored, Only
 
-NOT_STORED = "responses are not stored here: send the conversation in input"
+NOT_STORED = "only the items of responses are stored here: send the conversation in input"
 
 
 class InputPart(Schema):
@@ -103,12 +103,28 @@ class Reasoning(InputPart):
     type: Literal["reasoning"]
 
 
-ITEMS = ("message", "function_call", "function_call_output", "reasoning")
+class ItemReference(InputPart):
+    """An item of an earlier response, by its id."""
+
+    type: Literal["item_reference"] | None = None
+    id: Annotated[str, Field(min_length=1, max_length=200)]
+
+    @property
+    def is_reasoning(self) -> bool:
+        """Whether the item is a model's reasoning, which is not sent to it again."""
+        return self.id.startswith("rs_")
+
+
+ITEMS = ("message", "function_call", "function_call_output", "reasoning", "item_reference")
 
 
 def _item(item: object) -> str:
-    kind = cast("Json", item).get("type", "message") if isinstance(item, dict) else getattr(item, "type", "message")
-    return f"item-{kind}"
+    """Return the tag of an item. Without a type, it is a message, or a reference if it has nothing but an id."""
+    if not isinstance(item, dict):
+        return f"item-{getattr(item, 'type', None) or 'item_reference'}"
+    fields = cast("Json", item)
+    default = "item_reference" if "id" in fields and "role" not in fields else "message"
+    return f"item-{fields.get('type') or default}"
 
 
 # errors leave out tags of this form, as they do the names that pydantic gives to the branches of a union
@@ -116,11 +132,16 @@ Item = Annotated[
     Annotated[InputMessage, Tag("item-message")]
     | Annotated[FunctionCall, Tag("item-function_call")]
     | Annotated[FunctionCallOutput, Tag("item-function_call_output")]
-    | Annotated[Reasoning, Tag("item-reasoning")],
+    | Annotated[Reasoning, Tag("item-reasoning")]
+    | Annotated[ItemReference, Tag("item-item_reference")],
     Discriminator(
         _item, custom_error_type="item_type", custom_error_message=f"must have one of the types {', '.join(ITEMS)}"
     ),
 ]
+
+
+def _is_reasoning(item: object) -> bool:
+    return isinstance(item, Reasoning) or (isinstance(item, ItemReference) and item.is_reasoning)
 
 
 # ---- the request -------------------------------------------------------------------------------------------------
@@ -209,7 +230,8 @@ class ResponsesRequest(Schema):
     prompt_cache_retention: Ignored = None
     safety_identifier: Ignored = None
     service_tier: Ignored = None
-    store: Ignored = None
+    store: bool | None = None
+    """Keep the items of the response, so that later requests may refer to them: true if left out."""
     stream_options: Ignored = None
     truncation: Ignored = None
     user: Ignored = None
@@ -218,7 +240,7 @@ class ResponsesRequest(Schema):
     def _check_tools_and_input(self) -> "ResponsesRequest":
         if self.tool_choice not in (None, "auto", "none") and not self.tools:
             raise ValueError("tool_choice needs tools")
-        if isinstance(self.input, list) and all(isinstance(each, Reasoning) for each in self.input):
+        if isinstance(self.input, list) and all(map(_is_reasoning, self.input)):
             raise ValueError("input must have an item other than reasoning")
         return self
 
@@ -259,7 +281,7 @@ class ResponsesRequest(Schema):
             if calls:
                 yield {"role": "assistant", "content": "", "tool_calls": calls}
                 calls = []
-            if not isinstance(item, Reasoning):
+            if not isinstance(item, Reasoning | ItemReference):  # of references, only those to reasoning are left
                 yield item.to_chat()
         if calls:
             yield {"role": "assistant", "content": "", "tool_calls": calls}
@@ -290,6 +312,5 @@ class ResponsesRequest(Schema):
             "top_p": self.top_p,
             "previous_response_id": None,
             "background": False,
-            "store": False,
             "truncation": "disabled",
         }  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from aiworker.auth import limits
-from aiworker.bindings import Inputs
+from aiworker.bindings import Inputs, StreamTransform
 from aiworker.context import Context
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
@@ -77,17 +77,28 @@ def head(context: Context, response: ModelResponse, prefix: str) -> Head:
     return Head(f"{prefix}{context.request_id.removeprefix('req_')}", int(time.time()), response.model.id)
 
 
-async def stream_response(context: Context, response: ModelResponse, transform: OpenAITransform) -> Response:
-    """Return the model's response as a stream in OpenAI's form."""
+async def stream_response(
+    context: Context, response: ModelResponse, transform: OpenAITransform, wrapper: StreamTransform | None = None
+) -> Response:
+    """Return the model's response as a stream in OpenAI's form.
+
+    wrapper: a transform around `transform`, used in its place.
+    """
+    outer = wrapper or transform
     if response.is_stream:
         transform.on_usage = response.record_usage
         if response.buffered is not None:
-            return response.response((transform.transform(response.buffered.encode()) + transform.finish()).decode())
-        return response.response(context.streams.transform(response.raw.body, transform))
+            return response.response(await _transform_all(outer, response.buffered))
+        return response.response(context.streams.transform(response.raw.body, outer))
     # a model that ignores `stream`, or JSON mode of a native one
     data = await read_object(response)
-    content = transform.transform("".join(as_frames(data)).encode())
-    return _with_cost(response.response(content.decode(), EVENT_STREAM), response, data)
+    content = await _transform_all(outer, "".join(as_frames(data)))
+    return _with_cost(response.response(content, EVENT_STREAM), response, data)
+
+
+async def _transform_all(transform: StreamTransform, body: str) -> str:
+    content, rest = transform.transform(body.encode()), transform.finish()
+    return (content + (rest if isinstance(rest, bytes) else await rest)).decode()
 
 
 async def unchanged_stream(context: Context, response: ModelResponse) -> Response:
