@@ -328,6 +328,15 @@ def test_a_run_for_tests_has_the_variables_that_tests_need_unless_others_are_giv
     assert str(ROOT / ".wrangler/state-for-tests") in plan["commands"]["wrangler"]  # type: ignore[operator]
 
 
+def test_the_properties_of_dev_vars_get_their_metadata_indexes(tmp_path: Path) -> None:
+    more = '"vars": {"RAG_PROPERTIES": "kind:string"}, "vectorize": [{"binding": "V", "index_name": "passages"}]}'
+    (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION.removesuffix("}") + more)
+    (tmp_path / ".dev.vars").write_text("RAG_PROPERTIES=language:string year:number\n")
+    plan = dry_run("--project", str(tmp_path))
+    indexes = [each for each in plan["commands"]["simulator"] if each.startswith("--metadata-index")]  # type: ignore[attr-defined]
+    assert indexes == ["--metadata-index=passages:language:string", "--metadata-index=passages:year:number"]
+
+
 def test_files_left_by_a_killed_official_run_are_removed(tmp_path: Path) -> None:
     left = [tmp_path / f".wrangler-official-999999999.{kind}" for kind in ("json", "env")]
     for file in left:

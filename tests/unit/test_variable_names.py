@@ -33,3 +33,19 @@ def test_names_are_read_as_wrangler_reads_them(tmp_path: Path) -> None:
     assert variable_names.in_file(file) == []
     file.write_text("# A=1\nexport B = 'one\nC=2\n'\n  D: \"E=3\" # F=4\nG=\nH=`I`\r\n\nno assignment\n")
     assert variable_names.in_file(file) == ["B", "D", "G", "H"]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("NAME=language:string year:number # of books\n", "language:string year:number"),
+        ("A=1\nexport NAME=\"a b\"\nB='2'\n", "a b"),
+        ("NAME='a # b'\n", "a # b"),
+        ("NAME=a\nNAME=b\n", "b"),
+        ("NAME=\n", ""),
+        ("# NAME=a\nOTHER_NAME=b\n", None),
+    ],
+)
+def test_a_value_is_read_from_a_file(tmp_path: Path, text: str, value: str | None) -> None:
+    (tmp_path / ".dev.vars").write_text(text)
+    assert variable_names.value_in_file(tmp_path / ".dev.vars", "NAME") == value

@@ -1,13 +1,14 @@
 """The steps of a Workflow, over a stand-in of the SDK's step that stores results as the platform does."""
 
 import asyncio
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
 
 from aiworker.errors import ApiError
-from aiworker.rag.ingest import NonRetryableError
+from aiworker.rag.ingest import NonRetryableError, StepError
 from aiworker.rag.workflow_steps import ORDINARY, PATIENT, WorkflowSteps
 
 
@@ -76,6 +77,42 @@ def test_other_failures_are_left_to_the_platform_which_retries() -> None:
             do(step, work)
     assert work.calls == 2
     assert step.results == {}
+
+
+class PlatformStep(FakeStep):
+    """Reports a failure as the platform does: as text, with Python's traceback."""
+
+    def do(
+        self, name: str, *, config: Mapping[str, Any]
+    ) -> Callable[[Callable[[], Awaitable[str]]], Callable[[], Awaitable[str]]]:
+        decorate = super().do(name, config=config)
+
+        def decorated(attempt: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[str]]:
+            async def run() -> str:
+                try:
+                    return await decorate(attempt)()
+                except Exception as error:
+                    frames = "".join(traceback.format_exception(error))
+                    raise OSError(f"Error: PythonError: {frames}\n    at new_error (pyodide.asm.js:10:1)") from None
+
+            return run
+
+        return decorated
+
+
+@pytest.mark.parametrize(
+    ("failure", "expected"),
+    [
+        (ApiError("upstream_error", "Vectorize could not answer: 40016"), "Vectorize could not answer: 40016"),
+        (KeyError("_internal_name"), "The step “one” failed."),
+    ],
+)
+def test_the_reason_of_a_failure_is_what_the_worker_says_of_it_and_nothing_else(
+    failure: Exception, expected: str
+) -> None:
+    with pytest.raises(StepError) as caught:
+        do(PlatformStep(), Work(failure))
+    assert str(caught.value) == expected
 
 
 def test_a_patient_step_has_more_retries() -> None:

@@ -228,6 +228,7 @@ def test_a_file_that_cannot_be_converted_fails_with_the_reason(documents: Docume
         ({"text": "a", "metadata": {"a": [1]}}, 400, "metadata.a"),
         ({"text": "a", "author": "me"}, 400, "author"),
         ({"text": "a", "metadata": {"year": "1999"}}, 400, "metadata.year"),
+        ({"text": "a", "metadata": {"kind": "a" * 11_000}}, 400, "metadata.kind"),
     ],
 )
 def test_a_wrong_document_is_refused_and_not_kept(
@@ -310,6 +311,7 @@ def test_an_unknown_document_is_not_found(client: httpx.Client, error_of: ErrorO
         ({"query": "a", "min_score": 0.1, "stages": {"vector": False, "rerank": False}}, None),
         ({"query": "a", "filter": {"year": 2**53}}, "filter.year"),
         ({"query": "a", "filter": {"kind": {"$in": ["a"] * 51}}}, "filter.kind"),
+        ({"query": "a", "filter": {"kind": {"$in": [f"{each:060}" for each in range(50)]}}}, "filter"),
     ],
 )
 def test_a_wrong_search_is_refused(client: httpx.Client, error_of: ErrorOf, body: dict[str, Any], param: str) -> None:
@@ -368,6 +370,21 @@ def test_a_filter_narrows_both_searches(documents: Documents) -> None:
         ({"kind": {"$ne": "book"}}, {"film", "plain"}),
         ({"year": {"$gt": 1900, "$lt": 2021}}, {"new", "film"}),
         ({"kind": "song"}, set[str]()),
+    ):
+        for stages in ({"text": False}, {"vector": False}, {}):
+            results = documents.search("penguins", filter=wanted, stages=stages)
+            assert {each["document"] for each in results} == expected, (wanted, stages)
+
+
+def test_a_filter_tells_apart_what_vectorize_cannot(documents: Documents) -> None:
+    one, other = (f"{'a name of sixty-four bytes and more ' * 2}{each}" for each in ("one", "other"))
+    documents.add("one", "Penguins in the first team's papers.", metadata={"kind": one})
+    documents.add("other", "Penguins in the second team's papers.", metadata={"kind": other})
+    for wanted, expected in (
+        ({"kind": one}, {"one"}),
+        ({"kind": {"$in": [other, "b"]}}, {"other"}),
+        ({"kind": {"$ne": one}}, {"other"}),
+        ({"kind": {"$gt": one}}, {"other"}),
     ):
         for stages in ({"text": False}, {"vector": False}, {}):
             results = documents.search("penguins", filter=wanted, stages=stages)

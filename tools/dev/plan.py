@@ -67,7 +67,9 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
         file=file,
         state=state,
         wrangler=_wrangler(options, project, file, state, port, env_file if values else None),
-        simulator=None if options.remote else _simulator(options, own, state, simulator_port, values),
+        simulator=None
+        if options.remote
+        else _simulator(options, own, state, simulator_port, _properties(project, own, values)),
         is_official=options.official,
         env_file=env_file,
         env=_env(values),
@@ -113,10 +115,17 @@ def _configuration(
     return configuration.with_variables(configuration.open_on_localhost(derived), **values)
 
 
-def _simulator(options: Namespace, own: Configuration, state: Path, port: int, values: dict[str, str]) -> Command:
+def _properties(project: Path, own: Configuration, values: dict[str, str]) -> list[str]:
+    """Return the parts of RAG_PROPERTIES, each of which needs a metadata index, as the Worker will see it."""
+    secrets = _secrets(project)
+    in_file = variable_names.value_in_file(secrets, "RAG_PROPERTIES") if secrets else None
+    from_files = {**own.get("vars", {}), **({} if in_file is None else {"RAG_PROPERTIES": in_file})}
+    return {**from_files, **values}.get("RAG_PROPERTIES", "").split()
+
+
+def _simulator(options: Namespace, own: Configuration, state: Path, port: int, properties: list[str]) -> Command:
     command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
     command += ["--tokens-per-second", str(_pace(options))]
-    properties = {**own.get("vars", {}), **values}.get("RAG_PROPERTIES", "").split()
     indexes = [index["index_name"] for index in own.get("vectorize", [])]
     return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
 
@@ -132,10 +141,13 @@ def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: 
     command = [str(VENV / "bin/pywrangler")] if options.official else ["node", "--no-warnings", str(WRANGLER)]
     command += ["dev", "--config", str(file), "--ip", options.host, "--port", str(port)]
     command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
-    # the configuration lies elsewhere, so wrangler does not find these by itself; as it would, it gets the first only
-    secrets = next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
-    # variables of --var come last: they win
-    return [*command, *(f"--env-file={file}" for file in (secrets, env_file) if file)]
+    # the configuration lies elsewhere, so wrangler does not find the first by itself; those of --var come last and win
+    return [*command, *(f"--env-file={file}" for file in (_secrets(project), env_file) if file)]
+
+
+def _secrets(project: Path) -> Path | None:
+    """Return the project's file of variables that wrangler reads: the first of these, as it does."""
+    return next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
 
 
 ENVIRONMENT = {

@@ -42,3 +42,15 @@ def in_file(file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError):  # wrangler and scripts/keys say what is wrong with it
         return []
     return ASSIGNMENT.findall(text)
+
+
+def value_in_file(file: Path, name: str) -> str | None:
+    """Return the value of a variable that a .dev.vars assigns on one line; None if it assigns none."""
+    if name not in in_file(file):
+        return None
+    assignments = re.findall(
+        rf"""^\s*(?:export\s+)?{re.escape(name)}\s*[=:]\s*(?:'([^']*)'|"([^"]*)"|`([^`]*)`|([^#\r\n]*))""",
+        file.read_text(),
+        re.MULTILINE,
+    )
+    return "".join(assignments[-1]).strip() if assignments else None

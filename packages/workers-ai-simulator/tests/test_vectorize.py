@@ -343,6 +343,27 @@ def test_an_invalid_index_is_refused(store: VectorStore, name: str, dimensions: 
         store.create_index(name, dimensions, metric)
 
 
+def test_missing_metadata_indexes_of_an_existing_index_are_created_at_the_start_and_said(tmp_path: Path) -> None:
+    wanted = [("index", "kind", "string"), ("index", "year", "number"), ("other", "kind", "string")]
+    VectorStore(tmp_path / "v.sqlite", metadata_indexes=[("index", "kind", "string")]).create_index(
+        "index", 3, "cosine"
+    )
+    store = VectorStore(tmp_path / "v.sqlite", metadata_indexes=wanted)
+    [sentence] = store.create_missing_metadata_indexes()
+    assert "year:number of index" in sentence
+    assert store.metadata_indexes("index") == {"kind": "string", "year": "number"}
+    assert store.create_missing_metadata_indexes() == []
+
+
+def test_a_metadata_index_that_has_no_room_is_said_and_the_others_are_created(tmp_path: Path) -> None:
+    full = [("index", f"p{number}", "string") for number in range(10)]
+    VectorStore(tmp_path / "v.sqlite", metadata_indexes=full).create_index("index", 3, "cosine")
+    wanted = [("index", "more", "string"), ("index", "p0", "number")]
+    refused, created = VectorStore(tmp_path / "v.sqlite", metadata_indexes=wanted).create_missing_metadata_indexes()
+    assert "max is 10" in refused
+    assert "p0:number" in created
+
+
 def test_an_index_has_at_most_ten_metadata_indexes(store: VectorStore) -> None:
     for number in range(10):
         store.create_metadata_index("index", f"p{number}", "string")

@@ -11,7 +11,7 @@ from pyodide.ffi import JsException, JsNull
 from aiworker.bindings import Binary, Converted, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.platform.javascript import from_js, js_object, parse_json, string_or_none
+from aiworker.platform.javascript import error_message, from_js, js_object, parse_json, string_or_none
 from aiworker.platform.payload import JsPayload, decode_base64
 
 
@@ -36,7 +36,7 @@ class WorkersAi:
                 raise ClientDisconnected from error
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} did not begin to answer in time.") from error
-            raise ApiError("upstream_error", f"Workers AI could not be reached: {error}") from error
+            raise ApiError("upstream_error", f"Workers AI could not be reached: {error_message(error)}") from error
 
     async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
         document = js_object({"name": name})
@@ -44,7 +44,9 @@ class WorkersAi:
         try:
             result = from_js(await self._binding.toMarkdown(document))
         except JsException as error:
-            raise ApiError("upstream_error", f"Workers AI could not convert the file: {error}") from error
+            raise ApiError(
+                "upstream_error", f"Workers AI could not convert the file: {error_message(error)}"
+            ) from error
         return Converted(result.get("data") or "", result.get("error"))
 
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
@@ -81,13 +83,13 @@ class AiResponse:
             strings = next((entry.slice(1) for entry in js.Object.entries(data) if entry[0] == name), js.Array.new())
             return decode_base64(strings)
         except JsException as error:  # no JSON, no such property, no string, no base64
-            raise ApiError("upstream_error", f"The model's answer has no {name}: {error}") from error
+            raise ApiError("upstream_error", f"The model's answer has no {name}: {error_message(error)}") from error
 
     async def value(self, name: str) -> JsHandle:
         try:
             value = getattr(await self._response.json(), name, None)
         except JsException as error:
-            raise ApiError("upstream_error", f"The model's answer is not JSON: {error}") from error
+            raise ApiError("upstream_error", f"The model's answer is not JSON: {error_message(error)}") from error
         if value is None or isinstance(value, JsNull):
             raise ApiError("upstream_error", f"The model's answer has no {name}.")
         return JsHandle(value)
@@ -147,7 +149,7 @@ def _broken_bodies() -> Generator[None]:
     try:
         yield
     except JsException as error:
-        raise ApiError("upstream_error", f"The model's answer broke off: {error}") from error
+        raise ApiError("upstream_error", f"The model's answer broke off: {error_message(error)}") from error
 
 
 @contextlib.contextmanager
@@ -158,4 +160,4 @@ def _gateway_errors(log_id: str) -> Generator[None]:
     except JsException as error:
         if error.name == "AiGatewayLogNotFound":
             raise ApiError("not_found", f"The gateway has no log {log_id}.") from error
-        raise ApiError("upstream_error", f"AI Gateway could not answer: {error}") from error
+        raise ApiError("upstream_error", f"AI Gateway could not answer: {error_message(error)}") from error

@@ -10,6 +10,7 @@ from typing import Any
 import js
 from pyodide.ffi import JsException, JsNull, create_proxy
 
+from aiworker.error_text import public_message
 from aiworker.errors import ApiError, ErrorType
 
 # JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
@@ -65,7 +66,7 @@ async def binding_result(
     except TimeoutError as error:
         raise ApiError(kind, f"{sentence}: no result after {seconds:g} seconds", retry_after=retry_after) from error
     except JsException as error:
-        raise ApiError(kind, f"{sentence}: {error}", retry_after=retry_after) from error
+        raise ApiError(kind, f"{sentence}: {error_message(error)}", retry_after=retry_after) from error
     finally:
         js.clearTimeout(timer)
         del _waiting[call]
@@ -86,3 +87,8 @@ def _expire(call: int) -> None:
 def _expire_proxy() -> Any:
     """Return `_expire` as a JavaScript function: one for all calls, because each costs more than its call."""
     return create_proxy(_expire)
+
+
+def error_message(error: JsException) -> str:
+    """Return the message of a JavaScript error as clients may see it: another Worker's class may have raised it."""
+    return public_message(str(error))

@@ -12,6 +12,7 @@ from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
 from aiworker.bindings import StreamEpilogue, StreamOutcome, StreamTransform
 from aiworker.http.messages import JsHandle
 from aiworker.platform.isolate import isolate
+from aiworker.platform.javascript import error_message
 
 DEFECT = "a defect of the server"
 """The reason with which a stream breaks off, as its client may see it; the log has the exception."""
@@ -105,7 +106,7 @@ async def _pipe(body: Any, writable: Any, epilogue: StreamEpilogue, prefix: str)
             (content.subarray(-epilogue.tail_size) if epilogue.tail_size else content).to_bytes()
         )
     except JsException as error:  # the model's connection broke, its time is over, or the client has disconnected
-        last = epilogue.fail(str(error))
+        last = epilogue.fail(error_message(error))
         for branch in (client_branch, buffered):  # the model is cancelled only if both are
             with contextlib.suppress(JsException):
                 await branch.cancel()
@@ -122,7 +123,7 @@ async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bo
             rest = transform.finish()
             last = rest if isinstance(rest, bytes) else await rest
         except JsException as error:
-            last = transform.fail(str(error))
+            last = transform.fail(error_message(error))
     is_complete = await _close(writable.getWriter(), last)
     if transformer.defect:
         raise transformer.defect

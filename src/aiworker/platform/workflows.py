@@ -6,7 +6,7 @@ from typing import Any
 from pyodide.ffi import JsException
 
 from aiworker.errors import ApiError
-from aiworker.platform.javascript import js_object
+from aiworker.platform.javascript import error_message, js_object
 
 ENDED = ("complete", "errored", "terminated")
 """States of an instance that no longer runs."""
@@ -24,7 +24,9 @@ class IngestionWorkflow:
             await self._binding.create(instance)
         except JsException as error:
             if "already_exists" not in str(error):
-                raise ApiError("upstream_error", f"The workflow could not be started: {error}") from error
+                raise ApiError(
+                    "upstream_error", f"The workflow could not be started: {error_message(error)}"
+                ) from error
 
     async def wake(self, version_id: str) -> None:
         try:

@@ -12,9 +12,11 @@ from typing import Any, Protocol, TypeVar
 
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
+from aiworker.error_text import public_message
+from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.rag import store
+from aiworker.rag import filters, store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.passage import HEADING_SEPARATOR
 from aiworker.rag.store import Version
@@ -65,8 +67,12 @@ class Steps(Protocol):
         ...
 
 
-class NonRetryableError(Exception):
-    """A failure that no retry can repair; the message is for the document's owner."""
+class StepError(RuntimeError):
+    """A step that failed in every attempt; the message is for the document's owner."""
+
+
+class NonRetryableError(StepError):
+    """A failure that no retry can repair."""
 
 
 async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
@@ -81,7 +87,7 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
         await steps.do("wait for the vectors", lambda: wait_for_vectors(resources, version_id), patiently=True)
         is_live = await steps.do("publish", lambda: publish(resources, version_id))
     except Exception as error:
-        reason = str(error)
+        reason = str(error) if isinstance(error, StepError | ApiError) else "The Worker failed. Its log has the cause."
         await steps.do("give up", lambda: fail(resources, version_id, folder, count, reason), patiently=True)
         return
     remove = remove_earlier_versions if is_live else remove_version
@@ -109,7 +115,7 @@ async def convert(resources: Resources, version_id: str) -> str:
     name = version.document_id + EXTENSIONS.get(version.media_type, "")
     converted = await resources.ai.to_markdown(name, version.media_type, original)
     if converted.error:
-        raise NonRetryableError(f"The document could not be converted: {converted.error}")
+        raise NonRetryableError(f"The document could not be converted: {public_message(converted.error)}")
     await bucket.put(version.folder + MARKDOWN, converted.text, "text/markdown", {})
     return version.media_type
 
@@ -138,7 +144,7 @@ async def embed(resources: Resources, version_id: str, start: int) -> int:
     rows = await store.chunks(resources.database, version_id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
-    indexed = {name: version.metadata[name] for name in resources.settings.rag_properties if name in version.metadata}
+    indexed = filters.vector_metadata(version.metadata, resources.settings.rag_properties)
     records = [VectorRecord(version.vector_id(row["number"]), version.tenant, indexed) for row in rows]
     # the vectors go from one binding to the other as JavaScript arrays
     await resources.vectors.upsert(await response.raw.value("data"), records)
@@ -147,14 +153,14 @@ async def embed(resources: Resources, version_id: str, start: int) -> int:
 
 
 async def wait_for_vectors(resources: Resources, version_id: str) -> bool:
-    """Wait until Vectorize returns the last vector, some seconds after it was written. Raises TimeoutError."""
+    """Wait until Vectorize returns the last vector, some seconds after it was written. Raises ApiError `timeout`."""
     version = await _version(resources, version_id)
     last = version.vector_id(version.chunks - 1)
     for _ in range(MAX_VECTOR_CHECKS):
         if last in await resources.vectors.present([last]):
             return True
         await asyncio.sleep(1)
-    raise TimeoutError("Vectorize has not indexed the vectors yet.")
+    raise ApiError("timeout", "Vectorize has not indexed the vectors yet.")
 
 
 async def publish(resources: Resources, version_id: str) -> bool:

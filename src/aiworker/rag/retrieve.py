@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from aiworker.bindings import Inputs
@@ -15,7 +16,9 @@ from aiworker.rag import filters, store
 from aiworker.rag.passage import Passage
 
 SEARCH_RESULTS = 50
-"""Passages that each search returns; Vectorize's maximum for results with metadata."""
+"""Passages that each search returns."""
+MAX_VECTOR_RESULTS = 100
+"""Passages that Vectorize is asked for with a filter, since the database may refuse some; Vectorize's maximum."""
 MAX_RERANKED = 25
 """Passages that the reranker reads. It reads each with the question, so its time grows with their number."""
 FUSION_CONSTANT = 60
@@ -68,16 +71,20 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
     """
     cosines, text_rows = await asyncio.gather(_vector_search(resources, search), _fulltext_search(resources, search))
-    scores = {"vector": cosines, "text": {row["vector_id"]: row["score"] for row in text_rows}}
-    fused = _fuse([list(ranking) for ranking in scores.values()])
     rows = {row["vector_id"]: row for row in text_rows}
-    missing = [vector_id for vector_id in fused if vector_id not in rows]
+    missing = [vector_id for vector_id in cosines if vector_id not in rows]
     if missing:
-        rows |= await store.passages(resources.database, search.tenant, missing)
+        condition = filters.condition(search.filter, first=3)
+        rows |= await store.passages(resources.database, search.tenant, missing, condition)
+    # others belong to a version that is not published, or no longer, or to a document that only Vectorize lets through
+    permitted = {vector_id: cosine for vector_id, cosine in cosines.items() if vector_id in rows}
+    scores = {
+        "vector": dict(islice(permitted.items(), SEARCH_RESULTS)),
+        "text": {row["vector_id"]: row["score"] for row in text_rows},
+    }
     passages = [
         _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, fusion)
-        for vector_id, fusion in fused.items()
-        if vector_id in rows  # others belong to a version that is not published, or no longer
+        for vector_id, fusion in _fuse([list(ranking) for ranking in scores.values()]).items()
     ]
     if search.rerank and passages:
         passages = await _rerank(resources, search.query, passages[:MAX_RERANKED])
@@ -93,7 +100,8 @@ async def _vector_search(resources: Resources, search: Search) -> dict[str, floa
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
     # the vector goes from one binding to the other as a JavaScript array
     vectors = await response.raw.value("data")
-    return await resources.vectors.query(vectors, SEARCH_RESULTS, search.tenant, search.filter)
+    count = MAX_VECTOR_RESULTS if search.filter else SEARCH_RESULTS
+    return await resources.vectors.query(vectors, count, search.tenant, filters.vector_filter(search.filter))
 
 
 def _search_terms(query: str) -> list[str]:

@@ -268,13 +268,19 @@ WHERE v.tenant = ?1
 """
 
 
-async def passages(database: Database, tenant: str, vector_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return vector id → row, for those of the ids that belong to live passages."""
+async def passages(
+    database: Database, tenant: str, vector_ids: Sequence[str], condition: tuple[str, list[Any]] = ("", [])
+) -> dict[str, dict[str, Any]]:
+    """Return vector id → row, for those of the ids that belong to live passages and meet the condition.
+
+    condition: SQL on `v.metadata`, with its values, whose parameters start at number 3.
+    """
     query = _LIVE.format(
         source="json_each(?2) wanted JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)"
     )
-    rows = await database.rows(query, tenant, json.dumps(list(vector_ids)))
+    where, values = condition
+    rows = await database.rows(f"{query} {where}", tenant, json.dumps(list(vector_ids)), *values)
     return {row["vector_id"]: row for row in rows}
 
 

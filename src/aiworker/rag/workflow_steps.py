@@ -1,11 +1,12 @@
 """The steps of a Workflow's instance, over the step object of the workers SDK."""
 
 import json
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.rag.ingest import NonRetryableError
+from aiworker.rag.ingest import NonRetryableError, StepError
 
 ORDINARY: Mapping[str, Any] = {
     "retries": {"limit": 6, "delay": "1 second", "backoff": "exponential"},
@@ -17,6 +18,10 @@ PATIENT: Mapping[str, Any] = {
     "timeout": "1 minute",
 }
 """Configuration of a step that waits for another system."""
+
+MARKED = "‹‹%s››"  # noqa: RUF001
+"""A message for readers within the error of a step, which the platform reports with a traceback around it."""
+MESSAGE = re.compile(MARKED % "(.*?)", re.DOTALL)
 
 
 class WorkflowSteps:
@@ -35,9 +40,15 @@ class WorkflowSteps:
             except NonRetryableError as error:
                 return json.dumps({"hopeless": str(error)})
             except ApiError as error:
-                raise RuntimeError(error.message) from error
+                raise RuntimeError(MARKED % error.message) from error
 
-        outcome = json.loads(await self._step.do(name, config=PATIENT if patiently else ORDINARY)(attempt)())
+        run = self._step.do(name, config=PATIENT if patiently else ORDINARY)(attempt)
+        try:
+            outcome = json.loads(await run())
+        except Exception as error:
+            message = MESSAGE.search(str(error))
+            # of any other exception, the platform's log has the traceback
+            raise StepError(message[1] if message else f"The step “{name}” failed.") from error
         if "hopeless" in outcome:
             raise NonRetryableError(outcome["hopeless"])
         return outcome["result"]

@@ -11,6 +11,7 @@ from pydantic_core import from_json
 
 from aiworker.bindings import require
 from aiworker.context import Context
+from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
 from aiworker.http.messages import Payload, Response, json_response
@@ -215,7 +216,7 @@ def _version(upload: Upload, tenant: str) -> Version:
         reason=None,
         title=fields.title or heading[:200] or fields.id or "Untitled",
         url=fields.url,
-        metadata=dict(fields.metadata),
+        metadata=filters.normalize_metadata(fields.metadata),
         media_type=upload.media_type,
         size=upload.size,
         fingerprint=hashlib.sha256(content.encode()).hexdigest(),
@@ -243,7 +244,8 @@ def _document(version: Version) -> dict[str, Any]:
     return {
         "id": version.document_id,
         "state": version.state,
-        "reason": version.reason,
+        # earlier versions of the Worker stored the platform's own words
+        "reason": public_message(version.reason) if version.reason else None,
         "title": version.title,
         "url": version.url,
         "metadata": version.metadata,

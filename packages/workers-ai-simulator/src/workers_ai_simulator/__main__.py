@@ -96,7 +96,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
-        help="metadata index of a Vectorize index, created together with it by its first write (may be repeated)",
+        help="metadata index of a Vectorize index, created at the start or together with the index (may be repeated)",
     )  # fmt: skip
     parser.add_argument(
         "--end-with-stdin",
@@ -136,6 +136,8 @@ def _serve(options: argparse.Namespace) -> None:
         vectors = VectorStore(
             data / "vectorize.sqlite" if data else None, options.vectorize_delay, options.metadata_index
         )
+        for sentence in vectors.create_missing_metadata_indexes():
+            print(sentence, flush=True)
         gateways = Gateways(data / "gateway.sqlite" if data else None)
         app = application(vectors, gateways, options.tokens_per_second, real)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))

@@ -130,6 +130,26 @@ class VectorStore:
             self._db.execute("INSERT OR REPLACE INTO metadata_indexes VALUES (?, ?, ?)", row)
         return str(uuid.uuid4())
 
+    def create_missing_metadata_indexes(self) -> list[str]:
+        """Create the initial metadata indexes that existing indexes do not have yet, as after a change of the options.
+
+        Returns a sentence about each.
+        """
+        sentences: list[str] = []
+        for name, property_name, kind in self._initial_metadata_indexes:
+            if not self.find_index(name) or self.metadata_indexes(name).get(property_name) == kind:
+                continue
+            try:
+                self.create_metadata_index(name, property_name, kind)
+            except VectorizeError as error:
+                sentences.append(f"No metadata index {property_name}:{kind} of {name}: {error.description}.")
+            else:
+                sentences.append(
+                    f"Created the metadata index {property_name}:{kind} of {name}. It covers what is written from now "
+                    "on: delete older vectors and write them again to find them by it."
+                )
+        return sentences
+
     def metadata_indexes(self, name: str) -> dict[str, str]:
         """Property → type, of the index's metadata indexes."""
         with self._lock:
