@@ -7,6 +7,7 @@ import pytest
 from aiworker.errors import ApiError
 from aiworker.http.payload_checks import (
     MAX_FIELDS,
+    MAX_HEAD_BYTES,
     MAX_PUNCTUATION,
     WINDOW_BYTES,
     check_form_parts,
@@ -43,12 +44,12 @@ def test_punctuation_is_counted_across_windows(mark: bytes) -> None:
     assert caught.value.type == "payload_too_large"
 
 
-@pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=xyz", 'multipart/form-data; BOUNDARY="xyz"'])
-def test_parts_of_a_form_are_counted(content_type: str) -> None:
-    part = b"\r\n--xyz\r\n\r\n" + b"a" * (2 * WINDOW_BYTES // MAX_FIELDS)
-    check_form_parts(payload(part * MAX_FIELDS + b"\r\n--xyz--"), content_type)
+@pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
+def test_parts_of_a_form_are_counted_whatever_ends_a_line(line_end: bytes) -> None:
+    part = line_end + b"--xyz\r\nx: y\r\n\r\n" + b"a" * (2 * WINDOW_BYTES // MAX_FIELDS)
+    check_form_parts(payload(part * MAX_FIELDS + b"\r\n--xyz--"), "xyz")
     with pytest.raises(ApiError) as caught:
-        check_form_parts(payload(part * (MAX_FIELDS + 1) + b"\r\n--xyz--"), content_type)
+        check_form_parts(payload(part * (MAX_FIELDS + 1) + b"\r\n--xyz--"), "xyz")
     assert caught.value.type == "invalid_request"
 
 
@@ -57,13 +58,35 @@ def test_a_boundary_on_the_edge_of_a_window_counts_once(cut: int) -> None:
     boundary = b"\r\n--xyz"
     before = b"a" * (WINDOW_BYTES - cut)
     content = before + boundary + boundary * MAX_FIELDS
-    check_form_parts(payload(content), "multipart/form-data; boundary=xyz")
+    check_form_parts(payload(content), "xyz")
     with pytest.raises(ApiError):
-        check_form_parts(payload(content + boundary), "multipart/form-data; boundary=xyz")
+        check_form_parts(payload(content + boundary), "xyz")
 
 
-def test_a_form_without_a_boundary_is_left_to_the_parser() -> None:
-    check_form_parts(payload(b"\r\n--" * 1000), "multipart/form-data")
+HEAD = b"content-disposition: form-data; name=a; x="
+
+
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"preamble"])
+@pytest.mark.parametrize(
+    "head", [HEAD + b"x" * MAX_HEAD_BYTES, b"\r\n" + HEAD * MAX_HEAD_BYTES, b"a:b\n" * MAX_HEAD_BYTES]
+)
+def test_a_part_with_a_long_head_is_refused(before: bytes, head: bytes) -> None:
+    for content in (head, head + b"\r\n\r\nx\r\n--xyz--\r\n"):
+        with pytest.raises(ApiError) as caught:
+            check_form_parts(payload(before + b"--xyz\r\n" + content), "xyz")
+        assert caught.value.type == "payload_too_large"
+
+
+def test_many_parts_with_middling_heads_are_refused() -> None:
+    part = b"--xyz\r\n" + HEAD + b"x" * (MAX_HEAD_BYTES // 90) + b"\r\n\r\nx\r\n"
+    check_form_parts(payload(part * 80 + b"--xyz--" + bytes(MAX_HEAD_BYTES)), "xyz")
+    with pytest.raises(ApiError):
+        check_form_parts(payload(part * 95 + b"--xyz--"), "xyz")
+
+
+def test_a_form_without_its_boundary_or_with_a_broken_end_is_left_to_the_parser() -> None:
+    for content in (b"\r\n--" * 1000, b"--xyz", b"--xyz\r\nno head", b""):
+        check_form_parts(payload(content), "xyz")
 
 
 def test_a_body_over_the_limit_is_not_read() -> None:

@@ -9,6 +9,7 @@ import js
 from pyodide.ffi import JsException, JsNull, JsProxy
 
 from aiworker.errors import ApiError, ClientDisconnected
+from aiworker.http.content_type import form_type, read_boundary
 from aiworker.http.messages import Payload
 from aiworker.http.payload_checks import (
     MAX_FIELDS,
@@ -22,7 +23,7 @@ from aiworker.platform.javascript import call_method, js_object, string_or_none
 from aiworker.platform.payload import JsPayload, file_payload, payload_from_base64
 
 MAX_TEXT = 1_048_576
-"""Characters of a JSON body with files, the files not counted; bytes of a body in which no files are found."""
+"""Characters of a JSON body or a form, without its files; bytes of a JSON body in which no files are found."""
 
 DRAIN_FACTOR = 16
 """A body up to this many times the limit is received to its end before it is refused: a client that is still sending
@@ -80,16 +81,18 @@ class JsRequest:
         return JsPayload(await js.Blob.new(parts).arrayBuffer())
 
     async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
+        boundary = read_boundary(self.header("content-type") or "")
         payload = await self.read_payload(limit)
-        content_type = self.header("content-type") or ""
-        check_form_parts(payload, content_type)
-        head = js_object({"headers": {"content-type": content_type}})
+        check_form_parts(payload, boundary)
+        # not the client's own header, in which JavaScript could find another boundary
+        head = js_object({"headers": {"content-type": form_type(boundary)}})
         try:
             entries = await js.Response.new(payload.body, head).formData()
         except JsException:
             raise ApiError(
                 "invalid_request", "The body cannot be read as the form that its content-type names."
             ) from None
+        _check_texts(entries)
         return {name: value if isinstance(value, str) else await file_payload(value) for name, value in entries}
 
     async def discard_body(self) -> None:
@@ -127,6 +130,14 @@ class JsRequest:
             await reader.cancel()
             raise too_large(limit)
         return parts
+
+
+def _check_texts(form: Any) -> None:
+    """Raise ApiError `payload_too_large` for a FormData whose texts are too long together to enter Python."""
+    # as objects, strings stay in JavaScript; files have no length
+    values = js.Array.from_(form.values(), js.Object)
+    if sum(getattr(value, "length", 0) for value in values) > MAX_TEXT:
+        raise ApiError("payload_too_large", f"The form has more than {MAX_TEXT:,} characters outside of its files.")
 
 
 async def _received(body: Awaitable[Any]) -> Any:
