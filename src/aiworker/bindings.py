@@ -33,6 +33,8 @@ class Binary:
     """Content type of a stream."""
     part: Part | None = None
     """The part to send, copied only when it is sent; None for the whole payload."""
+    seconds: float | None = None
+    """Duration of a recording; None if it is unknown."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import pytest
 
 from aiworker.auth.budget import RequestBudget
-from aiworker.bindings import Inputs
+from aiworker.bindings import Binary, Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.log import RequestLog
+from aiworker.models import catalogue, estimate
 from aiworker.models.breaker import Breaker
 from aiworker.routes import ROUTES, speech
 from aiworker.settings import Settings
@@ -115,6 +117,27 @@ def test_an_answer_that_is_no_object_is_an_error(content: str) -> None:
     with pytest.raises(ApiError) as caught:
         transcribe(FakeAi(content, "application/json"))
     assert caught.value.type == "upstream_error"
+
+
+def lying_wav(size: int) -> bytes:
+    """A WAV file that claims to be MP3 with 4 GB a second, so that any recording would last no time."""
+    format_chunk = struct.pack("<4sIHHIIHH", b"fmt ", 16, 0x55, 1, 8_000, 0xFFFF_FFF0, 0xFFFF, 0)
+    head = struct.pack("<4sI4s", b"RIFF", size + 36, b"WAVE") + format_chunk
+    return head + struct.pack("<4sI", b"data", size) + bytes(size)
+
+
+def test_the_length_that_a_header_claims_sets_no_price() -> None:
+    response = transcribe(FakeAi('{"text": "Hello"}', "application/json"), lying_wav(600_000))
+    assert "x-neurons" not in response.headers  # so the reservation stays
+
+
+def test_a_recording_of_unknown_length_is_reserved_by_its_size() -> None:
+    payload: Any = FakePayload(lying_wav(600_000))
+    recording = speech.recording_of(payload, "file")
+    assert recording.seconds is None
+    inputs = Inputs({}, {"audio": Binary(recording.payload, "base64", recording.content_type)})
+    model = catalogue.MODELS[TURBO]
+    assert estimate.neurons(model, inputs) == pytest.approx(5 * model.neurons["audio_minute"], rel=0.01)
 
 
 def test_without_times_there_is_no_duration_and_no_price() -> None:

@@ -125,7 +125,18 @@ def test_half_a_frame_at_the_end_does_not_count() -> None:
     assert found(plain(bytes(4 * 10 + 3), channels=2)).frames == 10
 
 
-def test_compressed_sound_has_a_length_and_is_not_cut() -> None:
+@pytest.mark.parametrize(
+    ("coding", "channels", "rate", "width"),
+    [(0x55, 1, 8000, 0xFFFF), (0x11, 1, 8000, 1), (PCM, 3, 8000, 5), (PCM, 1, 4_000_000, 2), (FLOAT, 1, 8000, 2)],
+)
+def test_a_length_that_the_header_alone_claims_is_unknown(coding: int, channels: int, rate: int, width: int) -> None:
+    format_chunk = struct.pack("<HHIIHH", coding, channels, rate, 0xFFFF_FFF0, channels * width & 0xFFFF, 8)
+    wave = found(file(chunk(b"fmt ", format_chunk), chunk(b"data", bytes(400_000))))
+    assert wave.seconds is None
+    assert not wave.is_splittable
+
+
+def test_sound_of_eight_logarithmic_bits_has_a_length_and_is_not_cut() -> None:
     payload = plain(bytes(8000 * 100), MU_LAW, width=1)
     assert found(payload).seconds == 100
     assert cut(payload) == []

@@ -23,10 +23,8 @@ fewer; what a longer one costs is taken from the budget when it is known."""
 
 CHARACTERS_PER_MINUTE = 600
 """Characters of text read aloud in a minute of slow speech."""
-BYTES_PER_MINUTE = {"audio/wav": 960_000}
-"""Media type → bytes of a minute of sound: 8,000 samples of 16 bits per second, the lowest rate in use."""
 COMPRESSED_BYTES_PER_MINUTE = 120_000
-"""Bytes of a minute in all other formats, at 16 kbit/s: most recordings are estimated longer than they are."""
+"""Bytes of a minute of a recording of unknown duration, at 16 kbit/s: most are estimated longer than they are."""
 
 SIDE = 1_024
 """Pixels of an image's sides, where neither the request nor Cloudflare's documentation says."""
@@ -80,10 +78,10 @@ def _sound_neurons(model: Model, inputs: Inputs) -> float:
     recording = inputs.binary.get("audio")
     if recording is None:  # text to be read aloud
         minutes = len(str(inputs.fields.get("prompt") or "")) / CHARACTERS_PER_MINUTE
+    elif recording.seconds is not None:
+        minutes = recording.seconds / 60
     else:
-        part = recording.part
-        size = part.end - part.start if part else recording.payload.size
-        minutes = size / BYTES_PER_MINUTE.get(recording.content_type, COMPRESSED_BYTES_PER_MINUTE)
+        minutes = recording.payload.size / COMPRESSED_BYTES_PER_MINUTE
     return model.neurons["audio_minute"] * minutes
 
 

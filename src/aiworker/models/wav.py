@@ -33,7 +33,10 @@ MAX_CHUNKS = 100
 UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """Lengths in the header of a file that was written as a stream: the samples go on to the end of the file."""
 
-PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
+SAMPLE_BYTES: Mapping[int, Sequence[int]] = {PCM: (1, 2, 3, 4), FLOAT: (4, 8), A_LAW: (1,), MU_LAW: (1,)}
+"""Coding → sizes of a sample in bytes. Other codings are compressed: their files' length is only what the header says.
+"""
 
 
 def _array_reader(code: str) -> Callable[[bytes], "array[int]"]:
@@ -62,7 +65,7 @@ class Wave:
     """The format of a WAV file's samples, and their place in the file."""
 
     coding: int
-    """1: whole numbers; 3: floating point; others: compressed."""
+    """PCM: whole numbers; FLOAT; A_LAW, MU_LAW: eight bits, logarithmic; others: compressed."""
     channels: int
     rate: int
     """Frames per second; a frame is a sample of each channel."""
@@ -75,9 +78,15 @@ class Wave:
     """Position after the last sample's last byte."""
 
     @property
-    def seconds(self) -> float:
-        """Duration in seconds."""
-        return (self.end - self.start) / self.bytes_per_second
+    def seconds(self) -> float | None:
+        """Duration in seconds; None if the header alone says how many bytes make a second, which anybody can write."""
+        return (self.end - self.start) / self.bytes_per_second if self._is_consistent else None
+
+    @property
+    def _is_consistent(self) -> bool:
+        width, rest = divmod(self.frame, self.channels)
+        is_known = width in SAMPLE_BYTES.get(self.coding, ()) and not rest
+        return is_known and self.rate in RATES and self.channels <= MAX_CHANNELS
 
     @property
     def frames(self) -> int:
@@ -87,9 +96,7 @@ class Wave:
     @property
     def is_splittable(self) -> bool:
         """True if the samples can be read, so that pauses can be found."""
-        width, rest = divmod(self.frame, self.channels)
-        is_known = (self.coding, width) in SAMPLES and not rest
-        return is_known and self.rate in RATES and self.channels <= MAX_CHANNELS
+        return self._is_consistent and (self.coding, self.frame // self.channels) in SAMPLES
 
 
 @dataclass(frozen=True)
@@ -98,6 +105,8 @@ class Piece:
 
     start_seconds: float
     """Seconds from the recording's start."""
+    seconds: float
+    """Duration."""
     part: Part
 
 
@@ -128,7 +137,7 @@ def _wave(format_chunk: bytes, start: int, end: int) -> Wave | None:
     coding, channels, rate, bytes_per_second, frame = struct.unpack_from("<HHIIH", format_chunk)
     if coding == EXTENSIBLE and len(format_chunk) >= 26:
         (coding,) = struct.unpack_from("<H", format_chunk, 24)
-    if coding in (PCM, FLOAT):
+    if coding in SAMPLE_BYTES:
         bytes_per_second = rate * frame  # the header's own value is sometimes wrong
     if not (channels and frame and bytes_per_second):
         return None
@@ -156,7 +165,7 @@ def _piece(wave: Wave, first: int, last: int) -> Piece:
     head += struct.pack("<4sIHH", b"fmt ", 16, wave.coding, wave.channels)
     head += struct.pack("<IIHH", wave.rate, wave.bytes_per_second, wave.frame, bits)
     head += struct.pack("<4sI", b"data", end - start)
-    return Piece(first / wave.rate, Part(head, start, end))
+    return Piece(first / wave.rate, (last - first) / wave.rate, Part(head, start, end))
 
 
 def _find_cut(payload: Payload, wave: Wave, first: int, max_frames: int) -> int:

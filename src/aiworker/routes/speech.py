@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
-from aiworker.bindings import Binary, Inputs, Part
+from aiworker.bindings import Binary, Inputs
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import media
@@ -82,6 +82,11 @@ class Recording:
     wave: Wave | None
     """None for formats other than WAV, whose length is unknown."""
 
+    @property
+    def seconds(self) -> float | None:
+        """Duration of a WAV file with a consistent header; None if it is unknown."""
+        return self.wave.seconds if self.wave else None
+
 
 @dataclass(frozen=True)
 class PieceTranscript:
@@ -144,7 +149,7 @@ async def transcribe_recording(
     starts = [piece.start_seconds for piece in pieces] or [0.0]
     parts = [result.transcript.shift(start) for result, start in zip(results, starts, strict=True)]
     whole = parts[0] if len(parts) == 1 else transcript.join(parts)
-    seconds = recording.wave.seconds if recording.wave else whole.duration
+    seconds = whole.duration if recording.seconds is None else recording.seconds
     return RecordingTranscript([result.response for result in results], whole, seconds)
 
 
@@ -209,7 +214,7 @@ def _piece_inputs(
 ) -> Inputs:
     # `prefix` is the beginning of the whole transcript, which is in the first piece
     fields = {name: value for name, value in inputs.items() if name != "prefix" or piece.start_seconds == 0}
-    return _inputs(fields, recording, model_type.encoding, piece.part)
+    return _inputs(fields, recording, model_type.encoding, piece)
 
 
 def _whole_inputs(
@@ -231,9 +236,10 @@ def _whole_inputs(
 
 
 def _inputs(
-    fields: Mapping[str, Any], recording: Recording, encoding: AudioEncoding, part: Part | None = None
+    fields: Mapping[str, Any], recording: Recording, encoding: AudioEncoding, piece: wav.Piece | None = None
 ) -> Inputs:
-    return Inputs(fields, {"audio": Binary(recording.payload, encoding, recording.content_type, part)})
+    part, seconds = (piece.part, piece.seconds) if piece else (None, recording.seconds)
+    return Inputs(fields, {"audio": Binary(recording.payload, encoding, recording.content_type, part, seconds)})
 
 
 # ---- the response ------------------------------------------------------------------------------------------------
@@ -297,7 +303,7 @@ async def _decoded(model_response: ModelResponse) -> Response:
     wave = wav.read_header(audio)
     response = model_response.response(audio.body, content_type)
     price = model_response.model.neurons.get("audio_minute")
-    return _with_cost(response, model_response, price, wave.seconds / 60 if wave else None)
+    return _with_cost(response, model_response, price, wave.seconds / 60 if wave and wave.seconds else None)
 
 
 def _audio_type(body: SpeakRequest, model_response: ModelResponse) -> str:
