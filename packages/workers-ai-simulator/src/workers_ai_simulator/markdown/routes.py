@@ -3,6 +3,8 @@
 Both answer in the same envelope: the class reads `result`, or throws the message of the first of `errors`.
 """
 
+import importlib
+from types import ModuleType
 from typing import Any, cast
 
 from starlette.concurrency import run_in_threadpool
@@ -13,7 +15,6 @@ from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator.errors import incomplete
 from workers_ai_simulator.http import ACCOUNT, JsonHandler, error_envelope, in_envelope, json_object
-from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
 from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.validation import base64_input
@@ -38,7 +39,7 @@ def routes(traffic: Traffic) -> list[BaseRoute]:
 
 async def supported(_: Request) -> list[dict[str, Any]]:
     """The file formats, each a `SupportedFileFormat`."""
-    return [dict(each) for each in SUPPORTED]
+    return [dict(each) for each in _conversion().SUPPORTED]
 
 
 async def transform_request(request: Request) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ async def transform_request(request: Request) -> list[dict[str, Any]]:
     options = rest.get("options")
     if options is not None and not isinstance(options, dict):
         raise incomplete("`options` must be an object")
-    return await run_in_threadpool(transform, files, cast("dict[str, Any]", options or {}))
+    return await run_in_threadpool(_transform, files, cast("dict[str, Any]", options or {}))
 
 
 async def transform_upload(request: Request) -> list[dict[str, Any]]:
@@ -77,7 +78,16 @@ async def transform_upload(request: Request) -> list[dict[str, Any]]:
     options = json_object(text) if isinstance(text, str) else None
     if options is None:
         raise incomplete("`conversionOptions` must be a JSON object")
-    return await run_in_threadpool(transform, files, {"conversionOptions": options})
+    return await run_in_threadpool(_transform, files, {"conversionOptions": options})
+
+
+def _transform(files: list[InputFile], options: dict[str, Any]) -> list[dict[str, Any]]:
+    return _conversion().transform(files, options)
+
+
+def _conversion() -> ModuleType:
+    # imported with the first use: the libraries that read files would take half of the simulator's start
+    return importlib.import_module("workers_ai_simulator.markdown.conversion")
 
 
 def _input_file(entry: object, place: int) -> InputFile:
