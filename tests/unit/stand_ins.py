@@ -1,9 +1,11 @@
 """Stand-ins for the platform, with which the Worker's code runs on CPython."""
 
+import dataclasses
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from typing import Any
 
+from aiworker import app
 from aiworker.auth.access import ANYBODY, Caller
 from aiworker.bindings import (
     Ai,
@@ -17,7 +19,7 @@ from aiworker.bindings import (
 )
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.messages import JsHandle, Payload
+from aiworker.http.messages import JsHandle, Payload, Response
 from aiworker.log import RequestLog
 from aiworker.settings import Settings
 
@@ -61,7 +63,7 @@ def posted(path: str, body: Any) -> FakeRequest:
 class FakeAnswer:
     def __init__(self, status: int, text: str, **headers: str) -> None:
         self.status = status
-        self.body = JsHandle(object())
+        self.body = JsHandle(text)
         self._text = text
         self._headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -142,6 +144,77 @@ class FakeStreams:
 
     def on_disconnect(self, callback: Callable[[], None]) -> None:
         """Nobody ever leaves."""
+
+
+class ReadStreams(FakeStreams):
+    """Makes bodies of responses that `body_text` reads."""
+
+    def pipe(self, body: JsHandle, epilogue: StreamEpilogue, prefix: str = "") -> JsHandle:
+        text = str(body)
+
+        async def work() -> str:
+            return prefix + text + await epilogue.finish(text.encode()[-(epilogue.tail_size or 0) :])
+
+        return JsHandle(work())
+
+    def transform(self, body: JsHandle, transform: StreamTransform) -> JsHandle:
+        async def work() -> str:
+            return (transform.transform(str(body).encode()) + transform.finish()).decode()
+
+        return JsHandle(work())
+
+    def generate(self, parts: "AsyncGenerator[str | bytes]") -> JsHandle:
+        async def work() -> str:
+            return "".join([part if isinstance(part, str) else part.decode() async for part in parts])
+
+        return JsHandle(work())
+
+
+async def body_text(response: Response) -> str:
+    """Return the body of a response that is text, or was made by ReadStreams."""
+    body: Any = response.body
+    return body if isinstance(body, str) else await body
+
+
+class FakeConversation:
+    """A conversation, and the conversations that consist of this one."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    async def history(self) -> list[dict[str, Any]]:
+        return list(self.messages)
+
+    async def append(self, messages: list[dict[str, Any]]) -> None:
+        self.messages += messages
+
+    async def erase(self) -> None:
+        self.messages.clear()
+
+    def find(self, conversation_id: str) -> "FakeConversation":
+        return self
+
+
+async def post(
+    path: str, body: Any, *answers: UpstreamResponse | ApiError, conversation: FakeConversation | None = None,
+    **variables: Any,
+) -> tuple[Response, FakeAi]:  # fmt: skip
+    """Send a request to the Worker, whose models give these answers; return its response and the models."""
+    request, ai, streams = posted(path, body), FakeAi(*answers), ReadStreams()
+
+    def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
+        made = a_context(request, settings, ai, caller, log)
+        return dataclasses.replace(made, streams=streams, conversations=conversation or FakeConversation())
+
+    settings = {**VARIABLES, "MODEL_ATTEMPTS": 1, **variables}
+    response = await app.handle(request, streams, lambda: Settings.read(settings), context, RequestLog(request.method))
+    return response, ai
+
+
+def streamed(*data: Any, end: str = "data: [DONE]\n\n") -> FakeAnswer:
+    """Return a stream of frames."""
+    frames = "".join(f"data: {json.dumps(each)}\n\n" for each in data)
+    return FakeAnswer(200, frames + end, content_type="text/event-stream")
 
 
 def a_context(

@@ -4,12 +4,13 @@ import pytest
 
 from aiworker.models import catalogue
 from aiworker.models.completion import Completion, as_frames, frame_data, read_completion
-from aiworker.models.openai_stream import ChatWriter, Head, Limits, OpenAITransform
+from aiworker.models.openai_stream import Limits, OpenAITransform
+from aiworker.models.openai_writers import ChatWriter, Head
 
 
 @pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\u0085", "\u001c", "\v", "\f"])
 def test_a_frame_ends_at_a_line_feed_and_at_no_other_mark(mark: str) -> None:
-    assert frame_data(f'data: {{"response":"a{mark}b"}}') == ({"response": f"a{mark}b"} if mark > "\x1f" else None)
+    assert frame_data(f'{{"response":"a{mark}b"}}'.encode()) == ({"response": f"a{mark}b"} if mark > "\x1f" else None)
     stream = f'data: {{"response":"one {mark}"}}\n\ndata: {{"response":"two"}}\n\ndata: [DONE]\n\n'
     assert read_completion(stream.encode()).text == (f"one {mark}two" if mark > "\x1f" else "two")
 

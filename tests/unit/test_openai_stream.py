@@ -9,15 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker.errors import ApiError
-from aiworker.models.openai_stream import (
-    ChatWriter,
-    CollectingWriter,
-    CompletionWriter,
-    Head,
-    Limits,
-    OpenAITransform,
-    chat_completion,
-)
+from aiworker.models.openai_stream import Limits, OpenAITransform
+from aiworker.models.openai_writers import ChatWriter, CollectingWriter, CompletionWriter, Head, chat_completion
 from aiworker.models.responses_stream import ResponsesWriter
 
 HEAD = Head("chatcmpl-1", 1_700_000_000, "@cf/some/model")
@@ -285,7 +278,7 @@ def test_comments_and_empty_frames_are_passed_over() -> None:
 def whole(answer: dict[str, Any], limits: Limits = UNLIMITED) -> dict[str, Any]:
     collected = CollectingWriter()
     OpenAITransform(collected, limits, HEAD.id).transform_whole(answer)
-    return chat_completion(collected, HEAD)
+    return chat_completion(collected, HEAD, answer)
 
 
 def test_a_native_answer_becomes_a_completion() -> None:

@@ -181,7 +181,7 @@ def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
     if not isinstance(inputs, int) or not isinstance(outputs, int) or "million_input_tokens" not in model.neurons:
         return None
     details: Mapping[str, int] = usage.get("prompt_tokens_details") or {}
-    cached = details.get("cached_tokens") or 0
+    cached = min(details.get("cached_tokens") or 0, inputs)
     price = model.neurons["million_input_tokens"]
     price_cached = model.neurons.get("million_cached_input_tokens", price)
     price_output = model.neurons.get("million_output_tokens", 0)

@@ -1,15 +1,16 @@
 """A model's answer, put together from either dialect, whole or in the frames of a stream."""
 
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiworker.errors import ApiError
+from aiworker.models.answer_reader import AnswerReader, no_answer_error, objects
+from aiworker.models.tool_calls import CallPart
 
 DONE = "[DONE]"
-TEXTS = ("content", "response", "text")
-"""Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts)."""
 
 
 @dataclass
@@ -18,47 +19,67 @@ class ToolCall:
 
     id: str
     name: str
-    arguments: str = ""
-    """A JSON object, as text."""
+    pieces: list[str] = field(default_factory=list[str])
+    """The arguments as they have come."""
+
+    @property
+    def arguments(self) -> str:
+        """The arguments, a JSON object as text."""
+        return "".join(self.pieces).strip() or "{}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the call as an item of a message's `tool_calls`."""
         return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": self.arguments}}
 
 
-@dataclass
 class Completion:
     """An answer, collected by `add` from the data of a stream's frames, or from a whole answer."""
 
-    text: str = ""
-    reasoning: str = ""
-    """Reasoning of models that send it apart from the text."""
-    tool_calls: dict[int, ToolCall] = field(default_factory=dict[int, ToolCall])
-    """Index in the answer → tool call."""
-    usage: dict[str, Any] = field(default_factory=dict[str, Any])
+    def __init__(self, answer_id: str = "", known_ids: Collection[str] = ()) -> None:
+        """The parameters are those of AnswerReader."""
+        self._reader = AnswerReader(answer_id, known_ids=known_ids)
+        self.text = ""
+        self.reasoning = ""
+        """Reasoning of models that send it apart from the text."""
+        self.tool_calls: dict[int, ToolCall] = {}
+        """Index in the answer → tool call."""
 
     def add(self, data: dict[str, Any]) -> None:
-        """Add a frame's data, or a whole answer; parts that have not the shape of an answer are skipped."""
-        self.usage = _object(data.get("usage")) or self.usage
-        for choice in objects(data.get("choices")) or [data]:
-            message = _object(choice.get("delta")) or _object(choice.get("message")) or choice
-            # in JSON mode, native models answer an object in place of a text; the object may be empty
-            text = next((message[name] for name in TEXTS if message.get(name) not in (None, "")), "")
-            self.text += text if isinstance(text, str) else json.dumps(text, ensure_ascii=False)
-            reasoning = message.get("reasoning_content") or message.get("reasoning")
-            self.reasoning += reasoning if isinstance(reasoning, str) else ""
-            for number, call in enumerate(objects(message.get("tool_calls"))):
-                self._add_call(number, call)
+        """Add a frame's data, or a whole answer; parts that have not the shape of an answer are skipped.
 
-    def _add_call(self, number: int, call: dict[str, Any]) -> None:
-        function = _object(call.get("function")) or call
-        index: int = call["index"] if isinstance(call.get("index"), int) else number
-        if index not in self.tool_calls and function.get("name"):
-            self.tool_calls[index] = ToolCall(str(call.get("id") or f"call_{index}"), str(function["name"]))
-        arguments = function.get("arguments")
-        if arguments and index in self.tool_calls:
-            # native models send an object where OpenAI's dialect has its JSON text
-            self.tool_calls[index].arguments += arguments if isinstance(arguments, str) else json.dumps(arguments)
+        Raises ApiError `upstream_error` for an error's object.
+        """
+        parts = self._reader.read(data)
+        self.text += parts.text
+        self.reasoning += parts.reasoning
+        for part in parts.calls:
+            self._add_call(part)
+
+    def _add_call(self, part: CallPart) -> None:
+        if part.name:
+            self.tool_calls[part.index] = ToolCall(part.id, part.name)
+        else:
+            self.tool_calls[part.index].pieces.append(part.arguments)
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        """Tokens by OpenAI's names, without entries that are no counts; empty if the model reports none."""
+        return self._reader.usage
+
+    @property
+    def has_reason(self) -> bool:
+        """True if the model has said why the answer ends."""
+        return self._reader.has_reason
+
+    @property
+    def is_answer(self) -> bool:
+        """True if there is any part of an answer, or its end."""
+        return self._reader.is_answer
+
+    def check(self, model: str = "The model") -> None:
+        """Raise ApiError `upstream_error` if nothing of an answer has come."""
+        if not self.is_answer:
+            raise no_answer_error(model)
 
     def message(self, *, with_reasoning: bool = False) -> dict[str, Any]:
         """Return the assistant's message for the next request; `content` is never null, which native models refuse.
@@ -73,39 +94,58 @@ class Completion:
         return message
 
 
+def call_ids(messages: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the ids of the tool calls in a request's messages."""
+    return {str(call["id"]) for message in messages for call in objects(message.get("tool_calls")) if call.get("id")}
+
+
+# ---- frames ------------------------------------------------------------------------------------------------------
+
+
 class Frames:
     """Splits a stream of server-sent events into frames; its chunks may begin and end within a frame."""
 
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, chunk: bytes) -> list[str]:
+    @property
+    def has_rest(self) -> bool:
+        """True if a frame is incomplete."""
+        return bool(self._rest)
+
+    def feed(self, chunk: bytes) -> list[bytes]:
         """Add a chunk; return the frames that are complete now, without the empty line that ends each."""
-        *whole, self._rest = (self._rest + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
-        return [block.decode(errors="replace") for block in whole]
+        data = self._rest + chunk
+        if b"\r" in data:
+            data = LINE_END.sub(b"\n", data)
+        *whole, self._rest = data.split(b"\n\n")
+        return whole
+
+    def rest(self) -> bytes:
+        """Return the last frame of a stream that has ended without an empty line."""
+        rest, self._rest = self._rest, b""
+        return rest.strip()
 
 
-def frame_data(block: str) -> dict[str, Any] | None:
-    """Return the JSON object that a frame holds; None for `[DONE]`, comments, and data of another type."""
-    lines = [line[5:].strip() for line in block.split("\n") if line.startswith("data:")]
+LINE_END = re.compile(rb"\r\n|\r(?!\Z)")
+"""Ends of lines other than a line feed. What follows one at the end of a chunk decides what it is."""
+
+
+def frame_payloads(block: bytes) -> list[bytes]:
+    """Return the data of a frame; several, if it has a complete object in each of its lines, as some servers write."""
+    lines = [line[5:].strip() for line in block.split(b"\n") if line.startswith(b"data:")]
+    if len(lines) < 2 or all(line == DONE.encode() or (line[:1] + line[-1:]) == b"{}" for line in lines):
+        return lines
+    return [b"\n".join(lines)]
+
+
+def frame_data(payload: bytes) -> dict[str, Any] | None:
+    """Return the JSON object that a frame's data holds; None for `[DONE]`, and for data of another type."""
     try:
-        data = json.loads("\n".join(lines))
+        data = json.loads(payload.decode(errors="replace"))
     except (ValueError, RecursionError):
         return None
     return cast("dict[str, Any]", data) if isinstance(data, dict) else None
-
-
-def objects(value: Any) -> list[dict[str, Any]]:
-    """Return the objects of a list; none if the value is no list, as models may answer anything."""
-    return (
-        [_object(each) for each in cast("list[Any]", value) if isinstance(each, dict)]
-        if isinstance(value, list)
-        else []
-    )
-
-
-def _object(value: Any) -> dict[str, Any]:
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
@@ -114,11 +154,10 @@ def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
     return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"
 
 
-def failure_formatter(request_id: str) -> Callable[[str], str]:
-    """Return a function that returns the end of a stream that has broken off, an `event: error`, from the reason."""
+def failure_formatter(request_id: str) -> Callable[[ApiError], str]:
+    """Return a function that returns the end of a stream that is no whole answer, an `event: error`."""
 
-    def format_failure(reason: str) -> str:
-        error = ApiError("upstream_error", f"The model's answer broke off: {reason}")
+    def format_failure(error: ApiError) -> str:
         # the stream may have broken off within a frame
         return "\n\n" + frame(error.to_json(request_id), "error")
 
@@ -127,30 +166,59 @@ def failure_formatter(request_id: str) -> Callable[[str], str]:
 
 def as_frames(whole: dict[str, Any]) -> Iterator[str]:
     """Yield a whole answer as the frames of a stream in its dialect."""
-    if "choices" in whole:
-        choices = [
-            {
-                "index": choice.get("index", 0),
-                "delta": choice.get("message") or choice,
-                "finish_reason": choice.get("finish_reason"),
-            }
-            for choice in whole["choices"]
-        ]
-        yield frame({**whole, "object": "chat.completion.chunk", "choices": choices})
-    else:
-        text = whole.get("response")
-        response = text if isinstance(text, str) or text is None else json.dumps(text, ensure_ascii=False)
-        yield frame({**whole, "response": response})
+    choices = [
+        {
+            "index": choice.get("index", 0),
+            "delta": _delta(choice.get("message") or choice),
+            "finish_reason": choice.get("finish_reason"),
+        }
+        for choice in objects(whole.get("choices"))
+    ]
+    data = {**whole, "object": "chat.completion.chunk", "choices": choices} if choices else whole
+    text = whole.get("response")
+    if text is not None and not isinstance(text, str):
+        data = {**data, "response": json.dumps(text, ensure_ascii=False)}
+    yield frame(data)
     yield frame(DONE)
 
 
-def read_completion(body: bytes, filter_text: str = "") -> Completion:
+def _delta(message: Any) -> Any:
+    """Return a whole message as a delta, whose tool calls have an index."""
+    if not isinstance(message, dict):
+        return message
+    fields = cast("dict[str, Any]", message)
+    calls = objects(fields.get("tool_calls"))
+    return (
+        {**fields, "tool_calls": [{"index": number, **call} for number, call in enumerate(calls)]} if calls else fields
+    )
+
+
+DONE_AT_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
+
+
+def is_done(body: bytes) -> bool:
+    """Tell whether a stream, or its end, says that it is complete."""
+    return DONE_AT_END.search(body) is not None
+
+
+def ends_within_frame(body: bytes) -> bool:
+    """Tell whether a stream has been cut in its last frame; an empty line behind that may be missing."""
+    frames = Frames()
+    frames.feed(body)
+    rest = frames.rest()
+    payloads = frame_payloads(rest)
+    return bool(rest) and not (payloads and all(each == DONE.encode() or frame_data(each) for each in payloads))
+
+
+def read_completion(body: bytes, filter_text: bytes = b"") -> Completion:
     """Return the completion of a stream, or of its end; an incomplete first frame is skipped.
 
     filter_text: frames without this text are skipped.
+    Raises ApiError `upstream_error` for a frame with an error's object.
     """
-    completion = Completion()
-    for block in Frames().feed(body):
+    completion, frames = Completion(), Frames()
+    for block in [*frames.feed(body), frames.rest()]:
         if filter_text in block:
-            completion.add(frame_data(block) or {})
+            for payload in frame_payloads(block):
+                completion.add(frame_data(payload) or {})
     return completion

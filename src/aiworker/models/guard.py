@@ -17,12 +17,12 @@ from aiworker.context import Resources
 from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, token_counts
+from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion, read_completion
+from aiworker.models.completion import is_done, read_completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.models.openai_stream import broken_stream_error
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",
@@ -101,12 +101,12 @@ async def screen_response(
     body = await response.raw.text()
     response = replace(response, buffered=body)
     if not response.is_stream:
-        completion = Completion()
-        completion.add(await response.object())
-    elif body.rstrip().endswith(DONE):
-        completion = read_completion(body.encode())
+        _, completion = await response.answer()
     else:
-        raise broken_stream_error("it ended early")
+        completion = read_completion(body.encode())
+        if not (is_done(body.encode()) or completion.has_reason):
+            raise broken_stream_error("it ended early")
+        completion.check(response.model.id)
     try:
         await check_output(resources, messages, [completion.message(with_reasoning=True)], gateway)
     except ApiError:
@@ -129,7 +129,7 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     gateway = gateway.without_cache_key() if gateway else None
     response = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
     answer = await response.object()
-    response.record_usage(answer.get("usage") or {})
+    response.record_usage(answer.get("usage"))
     verdict = read_verdict(answer.get("response"))
     if verdict is None:
         raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=response.headers)

@@ -1,6 +1,7 @@
 """The response of a model that has begun to answer, and the response that the client gets."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import re
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,8 +14,9 @@ from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
 from aiworker.models import catalogue
+from aiworker.models.answer_reader import broken_stream_error, valid_number, valid_usage
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion, read_completion
+from aiworker.models.completion import DONE, Completion, ends_within_frame, frame, is_done, read_completion
 
 FORWARDED_HEADERS: Mapping[str, str] = {
     "cf-ai-req-id": "x-ai-request-id",
@@ -24,6 +26,10 @@ FORWARDED_HEADERS: Mapping[str, str] = {
 }
 """Header of the model's response → header of the client's. They are read from the response: the binding object, which
 has some of them too, is shared by all requests."""
+
+ANSWER = re.compile(rb'"(?:response|choices|tool_calls)"')
+"""Names of fields one of which is in every answer."""
+ENDED_EARLY = "it ended early"
 
 TAIL = 16_384
 """Bytes at the end of a stream that are enough to find the frame with `usage`."""
@@ -49,7 +55,7 @@ class ModelResponse:
 
     @property
     def is_stream(self) -> bool:
-        return self.content_type.startswith(EVENT_STREAM)
+        return self.content_type.lower().startswith(EVENT_STREAM)
 
     async def json(self) -> Any:
         """Return the parsed body. Raises ApiError `upstream_error` if it is not JSON."""
@@ -68,11 +74,32 @@ class ModelResponse:
             raise ApiError("upstream_error", f"{self.model.id} returned something other than a JSON object.")
         return cast("dict[str, Any]", data)
 
-    def record_usage(self, usage: Mapping[str, Any]) -> float | None:
-        """Log the tokens, and settle the reservation; return the cost in neurons, None if it is unknown."""
-        reported = self.headers.get("x-neurons")
-        cost = float(reported) if reported else catalogue.neurons(self.model, usage)
-        self.log.record_usage(usage, cost)
+    async def answer(self, answer_id: str = "", known_ids: Collection[str] = ()) -> tuple[dict[str, Any], Completion]:
+        """Return the parsed body of a whole answer, and the completion that it is.
+
+        answer_id, known_ids: as for Completion.
+        Raises ApiError `upstream_error` if it is no answer of a text model; the call then still has its cost.
+        """
+        completion = Completion(answer_id, known_ids)
+        try:
+            data = await self.object()
+            completion.add(data)
+            completion.check(self.model.id)
+        except ApiError as error:
+            self.record_usage(completion.usage)
+            error.headers |= self.headers
+            raise
+        return data, completion
+
+    def record_usage(self, usage: Any) -> float | None:
+        """Log the tokens, and settle the reservation; return the cost in neurons, None if it is unknown.
+
+        usage: as the model reports it, of whatever type.
+        """
+        counts = valid_usage(usage)
+        reported = valid_number(self.headers.get("x-neurons"))
+        cost = catalogue.neurons(self.model, counts) if reported is None else reported
+        self.log.record_usage(counts, cost)
         self.reservation.cost = cost
         return cost
 
@@ -90,11 +117,9 @@ def record_cost(
     The cost is what the model reports, else the price of `usage`, else `default`, which the route computes from minutes
     or pixels; None if it is unknown.
     """
-    reported = [response.headers.get("x-neurons") for response in responses]
-    if all(reported):
-        cost = sum(float(each) for each in reported if each)
-    else:
-        cost = catalogue.neurons(responses[0].model, usage)
+    reported = [valid_number(response.headers.get("x-neurons")) for response in responses]
+    known = [each for each in reported if each is not None]
+    cost = sum(known) if len(known) == len(reported) else catalogue.neurons(responses[0].model, usage)
     if cost is None:
         cost = default
     responses[0].log.record_usage(usage, cost)
@@ -132,8 +157,8 @@ class ResponseEpilogue:
     """aiworker.bindings.StreamEpilogue: the end of a model's stream that goes to its client unread."""
 
     response: ModelResponse
-    format_failure: Callable[[str], str]
-    """Returns the end of a stream that has broken off, from the reason."""
+    format_failure: Callable[[ApiError], str]
+    """Returns the end of a stream that is no whole answer."""
     on_complete: Callable[[Completion], Awaitable[None]] | None = None
     """Called with a completion that is whole; may raise ApiError."""
 
@@ -142,20 +167,26 @@ class ResponseEpilogue:
         return None if self.on_complete else TAIL
 
     async def finish(self, body: bytes) -> str:
-        # `[DONE]` ends a stream in either dialect: without it, the completion is incomplete
-        if not body.rstrip().endswith(DONE.encode()):
-            return self.format_failure("it ended early")
-        completion = read_completion(body) if self.on_complete else read_completion(body, '"usage"')
-        self.response.record_usage(completion.usage)
-        if self.on_complete:
-            try:
+        # `[DONE]` ends a stream in either dialect; some servers leave it out, and give the reason for the end
+        is_whole = is_done(body)
+        needs_all = bool(self.on_complete or not is_whole or b'"error' in body or not ANSWER.search(body))
+        try:
+            completion = read_completion(body, b"" if needs_all else b'"usage"')
+            if not is_whole and (ends_within_frame(body) or not completion.has_reason):
+                raise broken_stream_error(ENDED_EARLY)
+            self.response.record_usage(completion.usage)
+            if needs_all:
+                completion.check(self.response.model.id)
+            if self.on_complete:
                 await self.on_complete(completion)
-            except ApiError as error:
-                return self.format_failure(error.message)
-        return ""
+        except ApiError as error:
+            return self.format_failure(error)
+        # a client reads the last frame only if an empty line ends it
+        gap = "" if body.endswith((b"\n\n", b"\r\n\r\n")) else "\n\n"
+        return gap + ("" if is_whole else frame(DONE))
 
     def fail(self, reason: str) -> str:
-        return self.format_failure(reason)
+        return self.format_failure(broken_stream_error(reason))
 
 
 async def pipe_response(streams: Streams, epilogue: ResponseEpilogue, prefix: str = "") -> str | JsHandle:

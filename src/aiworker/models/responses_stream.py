@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.models.openai_stream import Json, join_literals
+from aiworker.models.openai_writers import join_literals
+from aiworker.models.tool_calls import Json
 
 
 @dataclass
@@ -33,8 +34,13 @@ class ResponsesWriter:
         self.response: Json = {**response, "status": "in_progress", "output": [], "usage": None}
         """The response as an object; complete after `end`."""
         self._name = str(response["id"]).removeprefix("resp_")
-        self._output: list[Json] = []
+        self._output: dict[int, Json] = {}
+        """Index → complete item."""
         self._item: _OutputItem | None = None
+        """The open text or reasoning."""
+        self._calls: dict[int, _OutputItem] = {}
+        """Number of a tool call → its item, which is open until the end: pieces of several calls may come mixed."""
+        self._count = 0
         self._sequence = -1
 
     @property
@@ -45,27 +51,30 @@ class ResponsesWriter:
         data = {"response": self.response}
         return self._event("response.created", data) + self._event("response.in_progress", data)
 
-    def text(self, literal: bytes) -> bytes:
+    def text(self, literal: bytes, logprobs: Json | None = None) -> bytes:  # noqa: ARG002 - they cannot be requested
         body: Json = {"type": "message", "role": "assistant", "content": []}
-        return self._open("msg", body, "output_text") + self._delta(literal, {"logprobs": []})
+        return self._open("msg", body, "output_text") + self._delta(self._item, literal, {"logprobs": []})
 
     def reasoning(self, literal: bytes) -> bytes:
         body: Json = {"type": "reasoning", "summary": [], "content": []}
-        return self._open("rs", body, "reasoning_text") + self._delta(literal, {})
+        return self._open("rs", body, "reasoning_text") + self._delta(self._item, literal, {})
 
-    def call(self, index: int, call_id: str, name: str) -> bytes:  # noqa: ARG002 - calls come one after another
+    def call(self, index: int, call_id: str, name: str) -> bytes:
         body = {"type": "function_call", "call_id": call_id, "name": name, "arguments": ""}
-        return self._close() + self._open("fc", body, "function_call_arguments")
+        closed = self._close_item()
+        self._calls[index], added = self._add("fc", body, "function_call_arguments")
+        return closed + added
 
-    def arguments(self, index: int, literal: bytes) -> bytes:  # noqa: ARG002
-        return self._delta(literal, {})
+    def arguments(self, index: int, literal: bytes) -> bytes:
+        return self._delta(self._calls[index], literal, {})
 
     def end(self, finish_reason: str, usage: Json) -> bytes:
         status = "incomplete" if finish_reason == "length" else "completed"
-        closed = self._close(status)
+        closed = self._close_item(status) + b"".join([self._end(call, status) for call in self._calls.values()])
         details = {"reason": "max_output_tokens"} if status == "incomplete" else None
+        output = [self._output[index] for index in sorted(self._output)]
         self.response |= {
-            "status": status, "output": self._output, "incomplete_details": details, "usage": _usage(usage),
+            "status": status, "output": output, "incomplete_details": details, "usage": _usage(usage),
         }  # fmt: skip
         return closed + self._event(f"response.{status}", {"response": self.response})
 
@@ -75,36 +84,41 @@ class ResponsesWriter:
         return self._event("error", {name: body["error"][name] for name in ("code", "message", "param")} | body)
 
     def _open(self, prefix: str, body: Json, kind: str) -> bytes:
-        """Return the events that begin an item; none if an item of this kind is open, unless it is a tool call."""
-        if self._item and self._item.kind == kind and kind != "function_call_arguments":
+        """Return the events that begin a text or a reasoning; none if one of this kind is open."""
+        if self._item and self._item.kind == kind:
             return b""
-        closed = self._close()
-        index = len(self._output)
-        body = {"id": f"{prefix}_{self._name}{index}", **body}
-        item = self._item = _OutputItem(index, body, kind)
-        added = {"output_index": index, "item": {**body, "status": "in_progress"}}
-        opened = closed + self._event("response.output_item.added", added)
-        if "content" not in body:
-            return opened
-        return opened + self._event("response.content_part.added", {**item.place, "part": _part(kind, "")})
+        closed = self._close_item()
+        self._item, added = self._add(prefix, body, kind)
+        part = {**self._item.place, "part": _part(kind, "")}
+        return closed + added + self._event("response.content_part.added", part)
 
-    def _delta(self, literal: bytes, more: Json) -> bytes:
-        assert self._item
-        self._item.literals.append(literal)
+    def _add(self, prefix: str, body: Json, kind: str) -> tuple[_OutputItem, bytes]:
+        """Return a new item of the output, and the event that begins it."""
+        index = self._count
+        self._count += 1
+        body = {"id": f"{prefix}_{self._name}{index}", **body}
+        added = {"output_index": index, "item": {**body, "status": "in_progress"}}
+        return _OutputItem(index, body, kind), self._event("response.output_item.added", added)
+
+    def _delta(self, item: _OutputItem | None, literal: bytes, more: Json) -> bytes:
+        assert item
+        item.literals.append(literal)
         # the literal replaces the placeholder unparsed
-        event = self._event(f"response.{self._item.kind}.delta", {**self._item.place, **more, "delta": None})
+        event = self._event(f"response.{item.kind}.delta", {**item.place, **more, "delta": None})
         return event[: -len(b"null}\n\n")] + literal + b"}\n\n"
 
-    def _close(self, status: str = "completed") -> bytes:
-        """Return the events that end the open item; none if there is none."""
+    def _close_item(self, status: str = "completed") -> bytes:
+        """Return the events that end the open text or reasoning; none if there is none."""
         item, self._item = self._item, None
-        if item is None:
-            return b""
+        return self._end(item, status) if item else b""
+
+    def _end(self, item: _OutputItem, status: str) -> bytes:
+        """Return the events that end an item."""
         text = join_literals(item.literals)
         is_call = item.kind == "function_call_arguments"
         body: Json = {**item.body, "status": status}
         body |= {"arguments": text} if is_call else {"content": [_part(item.kind, text)]}
-        self._output.append(body)
+        self._output[item.index] = body
         done: Json = {"arguments": text, "name": body["name"]} if is_call else {"text": text}
         done |= {"logprobs": []} if item.kind == "output_text" else {}
         events = self._event(f"response.{item.kind}.done", {**item.place, **done})

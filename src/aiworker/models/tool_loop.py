@@ -7,12 +7,12 @@ from typing import Any
 
 from aiworker.bindings import Inputs
 from aiworker.context import Context
+from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion, Frames, as_frames, frame, frame_data
+from aiworker.models.completion import DONE, Completion, Frames, as_frames, call_ids, frame, frame_data, frame_payloads
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.models.openai_stream import broken_stream_error
 from aiworker.tools import WorkerTool
 
 
@@ -72,9 +72,7 @@ class ToolLoop:
         """Run all rounds, and return the answer of the last."""
         while True:
             await self.start_round()
-            whole = await self.answer.object()
-            answer = Completion()
-            answer.add(whole)
+            whole, answer = await self.answer.answer(self._answer_id, self._call_ids())
             if not await self._run_tools(answer):
                 return whole
             self.answer.record_usage(answer.usage)
@@ -85,16 +83,12 @@ class ToolLoop:
         The event's data is `{"id", "name", "arguments", "result"}`, the last two as JSON text.
         """
         while True:
-            answer, is_whole = Completion(), False
-            async with aclosing(self._frames()) as blocks:
-                async for block in blocks:
-                    answer.add(frame_data(block) or {})
-                    is_whole |= _is_done(block)
-                    if not (answer.tool_calls or is_whole):
-                        yield f"{block}\n\n"
-            if not is_whole:
-                raise broken_stream_error("it ended early")
+            answer = Completion(self._answer_id, self._call_ids())
+            async with aclosing(self._text_frames(answer)) as parts:
+                async for part in parts:
+                    yield part
             self.answer.record_usage(answer.usage)
+            answer.check(self.answer.model.id)
             results = await self._run_tools(answer)
             if not results:
                 yield frame(DONE)
@@ -103,17 +97,45 @@ class ToolLoop:
                 yield frame(result, "tool")
             await self.start_round()
 
-    async def _frames(self) -> AsyncGenerator[str]:
-        """Yield the frames of the current answer, whether it is a stream or not."""
-        if not self.answer.is_stream:  # JSON mode of native models does not stream
-            for block in as_frames(await self.answer.object()):
-                yield block.strip()
-            return
+    async def _text_frames(self, answer: Completion) -> AsyncGenerator[str]:
+        """Read the current answer, and yield its frames up to the first with a tool call."""
+        is_whole = False
+        async with aclosing(self._payloads()) as payloads:
+            async for payload in payloads:
+                is_whole |= payload == DONE.encode()
+                if is_whole:
+                    continue
+                if (data := frame_data(payload)) is None:
+                    raise broken_stream_error("a frame of it cannot be read")
+                answer.add(data)
+                if not answer.tool_calls:
+                    yield frame(data)
+        if not (is_whole or answer.has_reason):
+            raise broken_stream_error("it ended early")
+
+    async def _payloads(self) -> AsyncGenerator[bytes]:
+        """Yield the data of the current answer's frames, whether it is a stream or not."""
         frames = Frames()
+        if not self.answer.is_stream:  # JSON mode of native models does not stream
+            whole, _ = await self.answer.answer()
+            for block in frames.feed("".join(as_frames(whole)).encode()):
+                yield frame_payloads(block)[0]
+            return
         async with aclosing(self.answer.raw.chunks()) as chunks:
             async for chunk in chunks:
                 for block in frames.feed(chunk):
-                    yield block
+                    for payload in frame_payloads(block):
+                        yield payload
+        for payload in frame_payloads(frames.rest()):
+            yield payload
+
+    @property
+    def _answer_id(self) -> str:
+        return f"{self._context.request_id}{self._rounds}"
+
+    def _call_ids(self) -> set[str]:
+        """Return the ids of all tool calls so far."""
+        return call_ids([*self._prompts[self.answer.model.id], *self.messages])
 
     async def _run_tools(self, answer: Completion) -> list[dict[str, Any]]:
         """Run the tools that the answer calls, all at once; return the calls with their results.
@@ -137,7 +159,3 @@ class ToolLoop:
         if tool is None:
             return f'{{"error": "There is no tool {name}."}}'
         return await tool.call(arguments)
-
-
-def _is_done(block: str) -> bool:
-    return block.removeprefix("data:").strip() == DONE

@@ -51,10 +51,9 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     model_response = await guard.screen_response(context, messages, model_response, body.gateway)
     if body.stream:
         return await _streamed(context, body, model_response, conversation)
-    data = await model_response.object()
-    if conversation:
-        await conversation.append([*body.turn(), _message(data)])
-    return _with_cost(model_response.response(_json(data)), model_response, data)
+    data, completion = await model_response.answer(context.request_id)
+    await _store(conversation, body, [completion.message()])
+    return _with_cost(model_response.response(_json(data), JSON), model_response, data)
 
 
 # ---- prompt ------------------------------------------------------------------------------------------------------
@@ -79,17 +78,21 @@ async def _streamed(
     context: Context, body: ChatRequest, model_response: ModelResponse, conversation: Conversation | None
 ) -> Response:
     if not model_response.is_stream:  # the model ignores `stream`, or is in JSON mode
-        data = await model_response.object()
-        if conversation:
-            await conversation.append([*body.turn(), _message(data)])
+        data, completion = await model_response.answer(context.request_id)
+        await _store(conversation, body, [completion.message()])
         return _with_cost(model_response.response("".join(as_frames(data)), EVENT_STREAM), model_response, data)
 
     async def store(completion: Completion) -> None:
-        if conversation:
-            await conversation.append([*body.turn(), completion.message()])
+        await _store(conversation, body, [completion.message()])
 
     end = ResponseEpilogue(model_response, failure_formatter(context.request_id), store if conversation else None)
-    return model_response.response(await pipe_response(context.streams, end))
+    return model_response.response(await pipe_response(context.streams, end), EVENT_STREAM)
+
+
+async def _store(conversation: Conversation | None, body: ChatRequest, messages: list[dict[str, Any]]) -> None:
+    """Store the turn in the conversation, if there is one; an answer without a text or a call is not worth a turn."""
+    if conversation and (messages[-1]["content"] or messages[-1].get("tool_calls")):
+        await conversation.append([*body.turn(), *messages])
 
 
 async def _with_tools(
@@ -106,12 +109,12 @@ async def _with_tools(
         return await _loop_buffered(context, loop, body, conversation, history)
     if body.stream:
         first = await loop.start_round()
-        return first.response(context.streams.generate(_loop_stream(context, loop, body, conversation)))
+        parts = _loop_stream(context, loop, body, conversation)
+        return first.response(context.streams.generate(parts), EVENT_STREAM)
     data = await loop.run()
-    response = _with_cost(loop.answer.response(_json(data)), loop.answer, data)
+    response = _with_cost(loop.answer.response(_json(data), JSON), loop.answer, data)
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
-    if conversation:
-        await conversation.append([*body.turn(), *loop.messages])
+    await _store(conversation, body, loop.messages)
     return response
 
 
@@ -122,8 +125,7 @@ async def _loop_stream(
         async with aclosing(loop.stream()) as parts:
             async for part in parts:
                 yield part
-        if conversation:
-            await conversation.append([*body.turn(), *loop.messages])
+        await _store(conversation, body, loop.messages)
     except ApiError as error:
         yield frame(error.to_json(context.request_id), "error")
 
@@ -139,16 +141,8 @@ async def _loop_buffered(
     await loop.start_round()
     parts = [part async for part in loop.stream()]
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
-    if conversation:
-        await conversation.append([*body.turn(), *loop.messages])
+    await _store(conversation, body, loop.messages)
     return loop.answer.response("".join(parts), EVENT_STREAM)
-
-
-def _message(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the assistant's message of a whole completion."""
-    completion = Completion()
-    completion.add(dict(data))
-    return completion.message()
 
 
 def _json(data: Mapping[str, Any]) -> str:
@@ -156,4 +150,4 @@ def _json(data: Mapping[str, Any]) -> str:
 
 
 def _with_cost(response: Response, model_response: ModelResponse, data: Mapping[str, Any]) -> Response:
-    return add_cost(response, model_response.record_usage(data.get("usage") or {}))
+    return add_cost(response, model_response.record_usage(data.get("usage")))

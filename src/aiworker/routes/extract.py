@@ -123,8 +123,7 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
     attempts: list[Attempt] = []
     while len(attempts) < MAX_ATTEMPTS:
         response = await ModelCall(context, [Candidate(model, _inputs(body, model, messages))], gateway).run()
-        completion = Completion()
-        completion.add(await response.object())
+        _, completion = await response.answer()
         attempt = _attempt(response, completion, schema)
         attempts.append(attempt)
         if not attempt.faults:

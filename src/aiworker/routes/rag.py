@@ -106,6 +106,7 @@ async def _search_query(context: Context, body: RagRequest, models: list[Model])
     completion = Completion()
     completion.add(await model_response.object())
     model_response.record_usage(completion.usage)
+    # without a query of the model's, the question itself is searched
     return completion.text.strip()[:MAX_SEARCH_QUERY_CHARACTERS] or body.question
 
 
@@ -154,16 +155,15 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
 async def _streamed(context: Context, model_response: ModelResponse, sources: str) -> Response:
     """Return the frame of the sources, then the model's frames."""
     if not model_response.is_stream:  # a model that ignores `stream`
-        data = await model_response.object()
+        data, completion = await model_response.answer()
         response = model_response.response(sources + "".join(as_frames(data)), EVENT_STREAM)
-        return add_cost(response, model_response.record_usage(data.get("usage") or {}))
+        return add_cost(response, model_response.record_usage(completion.usage))
     end = ResponseEpilogue(model_response, failure_formatter(context.request_id))
-    return model_response.response(await pipe_response(context.streams, end, prefix=sources))
+    return model_response.response(await pipe_response(context.streams, end, prefix=sources), EVENT_STREAM)
 
 
 async def _json_response(model_response: ModelResponse, sources: list[dict[str, Any]]) -> Response:
-    completion = Completion()
-    completion.add(await model_response.object())
+    _, completion = await model_response.answer()
     model_response.record_usage(completion.usage)
     content = {
         "answer": completion.text,

@@ -5,11 +5,11 @@ from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.models import catalogue, cl100k
 from aiworker.models.catalogue import Model
-from aiworker.models.openai_stream import (
+from aiworker.models.openai_stream import OpenAITransform
+from aiworker.models.openai_writers import (
     ChatWriter,
     CollectingWriter,
     CompletionWriter,
-    OpenAITransform,
     chat_completion,
     text_completion,
 )
@@ -34,17 +34,12 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
     head = text.head(context, model_response, "chatcmpl-")
     is_legacy = body.functions is not None
     if body.stream:
-        if model_response.is_stream and model_response.model.dialect == "openai" and not is_legacy:
-            return await text.unchanged_stream(context, model_response)
         writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
         return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
-    data = await text.read_object(model_response)
-    if "choices" in data and not is_legacy:
-        # unchanged but for the envelope, which some models leave out
-        return text.json_response(model_response, {**head.to_json("chat.completion"), **data}, data)
-    completion = CollectingWriter()
+    data, completion = await text.read_object(model_response), CollectingWriter()
     OpenAITransform(completion, limits, head.id).transform_whole(data)
-    return text.json_response(model_response, chat_completion(completion, head, is_legacy=is_legacy), data)
+    whole = chat_completion(completion, head, data, is_legacy=is_legacy)
+    return text.json_response(model_response, whole, data)
 
 
 def _check(body: ChatCompletionRequest, model: Model) -> None:

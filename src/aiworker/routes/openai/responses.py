@@ -2,8 +2,10 @@
 
 from aiworker.context import Context
 from aiworker.http.messages import Response
-from aiworker.models.openai_stream import Head, Json, OpenAITransform
+from aiworker.models.openai_stream import OpenAITransform
+from aiworker.models.openai_writers import Head
 from aiworker.models.responses_stream import ResponsesWriter
+from aiworker.models.tool_calls import Json
 from aiworker.routes.openai import stored_items, text
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routes.openai.responses_schema import ResponsesRequest

@@ -2,8 +2,8 @@
 
 import json
 import time
-from collections.abc import Callable
-from typing import Any, Protocol, cast
+from collections.abc import Callable, Collection
+from typing import Protocol
 
 from aiworker.auth import limits
 from aiworker.bindings import Inputs, StreamTransform
@@ -12,12 +12,14 @@ from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
 from aiworker.models import guard
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import as_frames
+from aiworker.models.completion import as_frames, call_ids
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
-from aiworker.models.openai_stream import Head, Json, Limits, OpenAITransform, broken_stream_error, error_frame
+from aiworker.models.model_response import ModelResponse, add_cost
+from aiworker.models.openai_stream import Limits, OpenAITransform
+from aiworker.models.openai_writers import Head
 from aiworker.models.selection import text_models
-from aiworker.routes.chat_schema import ChatRequest
+from aiworker.models.tool_calls import Json
+from aiworker.routes.chat_schema import ChatRequest, ChosenTool
 from aiworker.routes.openai.chat_schema import max_tokens, prompt_tokens
 
 
@@ -58,9 +60,20 @@ async def call_model(
     return response, Limits(
         stop=body.stops if is_native else (),
         max_tokens=requests[response.model.id].max_tokens,
-        is_single_call=is_native and getattr(body, "parallel_tool_calls", None) is False,
+        # the older `function_call` holds a single one
+        is_single_call=getattr(body, "parallel_tool_calls", None) is False or chat.functions is not None,
+        required_tools=_required_tools(chat),
+        known_call_ids=call_ids(chat.turn()),
         prompt_tokens=prompt_tokens(chat),
     )
+
+
+def _required_tools(chat: ChatRequest) -> Collection[str]:
+    """Return the names of the tools one of which the model must call; none if it need not."""
+    if isinstance(chat.tool_choice, ChosenTool):
+        return [chat.tool_choice.function.name]
+    functions = chat.functions or [tool.function for tool in chat.tools or ()]
+    return [function.name for function in functions] if chat.tool_choice == "required" else ()
 
 
 def _chat_request(context: Context, body: TextRequest) -> ChatRequest:
@@ -85,15 +98,14 @@ async def stream_response(
     wrapper: a transform around `transform`, used in its place.
     """
     outer = wrapper or transform
-    if response.is_stream:
-        transform.on_usage = response.record_usage
-        if response.buffered is not None:
-            return response.response(await _transform_all(outer, response.buffered))
-        return response.response(context.streams.transform(response.raw.body, outer))
-    # a model that ignores `stream`, or JSON mode of a native one
-    data = await read_object(response)
-    content = await _transform_all(outer, "".join(as_frames(data)))
-    return _with_cost(response.response(content, EVENT_STREAM), response, data)
+    if not response.is_stream:  # a model that ignores `stream`, or JSON mode of a native one
+        data = await read_object(response)
+        content = await _transform_all(outer, "".join(as_frames(data)))
+        return _with_cost(response.response(content, EVENT_STREAM), response, data)
+    transform.on_usage = response.record_usage
+    if response.buffered is None:
+        return response.response(context.streams.transform(response.raw.body, outer), EVENT_STREAM)
+    return response.response(await _transform_all(outer, response.buffered), EVENT_STREAM)
 
 
 async def _transform_all(transform: StreamTransform, body: str) -> str:
@@ -101,22 +113,10 @@ async def _transform_all(transform: StreamTransform, body: str) -> str:
     return (content + (rest if isinstance(rest, bytes) else await rest)).decode()
 
 
-async def unchanged_stream(context: Context, response: ModelResponse) -> Response:
-    """Return the stream of a model of OpenAI's dialect as it is."""
-
-    def failed(reason: str) -> str:
-        # the stream may break off in the middle of a frame
-        return "\n\n" + error_frame(broken_stream_error(reason)).decode()
-
-    return response.response(await pipe_response(context.streams, ResponseEpilogue(response, failed)))
-
-
 async def read_object(response: ModelResponse) -> Json:
-    """Return the model's whole completion. Raises ApiError `upstream_error` if it is not a JSON object."""
-    data: Any = await response.json()
-    if not isinstance(data, dict):
-        raise broken_stream_error("it is no object")
-    return cast("Json", data)
+    """Return the model's whole answer. Raises ApiError `upstream_error` if it is none."""
+    data, _ = await response.answer()
+    return data
 
 
 def json_response(response: ModelResponse, body: Json, data: Json) -> Response:
@@ -126,4 +126,4 @@ def json_response(response: ModelResponse, body: Json, data: Json) -> Response:
 
 
 def _with_cost(response: Response, model_response: ModelResponse, data: Json) -> Response:
-    return add_cost(response, model_response.record_usage(data.get("usage") or {}))
+    return add_cost(response, model_response.record_usage(data.get("usage")))
