@@ -1,4 +1,7 @@
-"""Handling of a request: request id → CORS → route → access → rate limit → handler → response or error."""
+"""Handling of a request: request id → host → CORS → route → access → origin → rate limit → handler → response.
+
+Any of these may end in an error instead.
+"""
 
 import functools
 import time
@@ -9,7 +12,7 @@ from aiworker.auth.budget import WORKER, DailyBudget, RequestBudget
 from aiworker.bindings import StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http import cors
+from aiworker.http import cors, pages
 from aiworker.http.messages import Request, Response
 from aiworker.log import RequestLog
 from aiworker.routes import find
@@ -40,6 +43,7 @@ async def handle(
     try:
         settings = read_settings()
         log.log_prompts = settings.log_prompts
+        pages.check_host(request, settings.allowed_hosts)
         headers |= cors.headers(request, settings.allowed_origins)
         if cors.is_preflight(request):
             response = cors.answer_preflight(request, settings.allowed_origins)
@@ -80,6 +84,8 @@ async def _respond(
     log.route = route.path
     caller = access.identify(request, settings.policy, route.scope, time.time())
     log.caller = caller.name
+    if caller.key is None:
+        pages.check_page(request, settings.allowed_origins)
     context = make_context(caller=caller)
     await limits.check_rate(context, route.rate)
     _charge(context)

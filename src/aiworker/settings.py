@@ -207,6 +207,11 @@ class Settings(BaseModel):
         "Origins of the pages that may call from a browser, separated by spaces: exact origins, `*` for all, "
         "`http://localhost:*` for every port.",
     )
+    allowed_hosts: Words = _variable(
+        "",
+        "Names of hosts for which the Worker answers, separated by spaces, beside `localhost` and IP addresses; empty "
+        "for all. `scripts/dev` sets it, so that no web page reaches the local run under a name of its own.",
+    )
     chat_model: Annotated[str, _model_for("text-generation")] = _variable(
         "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /chat` and `POST /rag` when a request names none."
     )

@@ -51,8 +51,13 @@ function run(inputs, { model = MODEL, options = {}, url = simulator.url } = {}) 
   return fetch(`${url}/run?version=3`, { method: "POST", headers, body: JSON.stringify({ inputs, options }) });
 }
 
+function setFault(what, url = simulator.url) {
+  const headers = { "content-type": "application/json" };
+  return fetch(`${url}/simulator/faults`, { method: "POST", headers, body: JSON.stringify(what) });
+}
+
 async function fault(what) {
-  const response = await fetch(`${simulator.url}/simulator/faults`, { method: "POST", body: JSON.stringify(what) });
+  const response = await setFault(what);
   assert.ok(response.ok);
 }
 
@@ -436,7 +441,7 @@ test("a simulator that ends and comes back: the page says so, keeps what it has,
   const page = await open(t, { url: own.url, expected: FAILED_REQUEST, clock: true });
   const [finished, held] = [unique("Finished"), unique("Held")];
   await run({ prompt: finished }, { url: own.url });
-  await fetch(`${own.url}/simulator/faults`, { method: "POST", body: '{"hold_response": true}' });
+  await setFault({ hold_response: true }, own.url);
   run({ prompt: held }, { url: own.url }).catch(() => {}); // the simulator ends before it answers
   await shown(request(page, held).locator(".badge"), /^received$/);
 

@@ -42,7 +42,7 @@ def test_events() -> None:
 
 @pytest.mark.timeout(300)
 @needs_chromium
-@pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs"])
+@pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs", "pages.test.mjs"])
 def test_in_a_browser(paced_server: DevServer, test: str) -> None:
     run(test, AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator, CHROMIUM=CHROMIUM)
 

@@ -45,6 +45,32 @@ def is_alive(pid: int) -> bool:
     return bool(state.strip()) and not state.startswith("Z")  # nobody may be there to bury it: dead all the same
 
 
+@pytest.mark.parametrize("path", ["/", "/health", "/rag/documents", "/cdn-cgi/local/explorer"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8787", "localhost.evil.example", "127.0.0.1.evil.example"]
+)
+def test_a_name_that_a_web_page_made_up_is_refused(client: httpx.Client, host: str, path: str) -> None:
+    spoofed = {
+        "mf-original-url": str(client.base_url.join("/health")),
+        "x-forwarded-host": "localhost",
+        "x-forwarded-proto": "http",
+    }
+    for more in ({}, spoofed):
+        response = client.get(path, headers={"host": host, **more})
+        assert response.status_code == 403
+        assert "ALLOWED_HOSTS" in response.text or "Host" in response.text
+
+
+def test_names_and_addresses_of_this_machine_are_served(client: httpx.Client) -> None:
+    for host in ("localhost", "app.localhost:1", "127.0.0.1", "[::1]:8787", "192.168.0.7"):
+        assert client.get("/health", headers={"host": host}).status_code == 200
+
+
+def test_the_host_that_is_given_is_served() -> None:
+    printed = subprocess.run([*DEV, "--host", "devbox", "--dry-run"], text=True, capture_output=True, check=True).stdout
+    assert json.loads(printed)["configuration"]["vars"]["ALLOWED_HOSTS"] == "localhost devbox"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_no_process_is_left_after_a_signal_to_end(number: signal.Signals, tmp_path: Path) -> None:
     server = DevServer.start("--persist-to", tmp_path)

@@ -25,7 +25,12 @@ from tools import ROOT
 SOURCE = ROOT / "src"
 ONLY_WHEN_BUILT = {"aiworker.openapi"}
 """Modules that make public/openapi.json, before anything is deployed."""
-ONLY_IN_A_WORKER = {"aiworker.http.payload_checks", "aiworker.http.preconditions", "aiworker.rag.workflow_steps"}
+ONLY_IN_A_WORKER = {
+    "aiworker.http.content_type",
+    "aiworker.http.payload_checks",
+    "aiworker.http.preconditions",
+    "aiworker.rag.workflow_steps",
+}
 """Modules that only aiworker.platform imports, beside its own."""
 
 

@@ -42,7 +42,7 @@ def test_nothing_of_version_1_of_pydantic_is_uploaded() -> None:
 
 
 def test_origins_of_the_project_are_kept_beside_those_of_this_machine() -> None:
-    opened = configuration.open_on_localhost({"vars": {"ALLOWED_ORIGINS": "https://app.example"}})
+    opened = configuration.open_on_localhost({"vars": {"ALLOWED_ORIGINS": "https://app.example"}}, "127.0.0.1")
     assert opened["vars"]["ALLOWED_ORIGINS"].split()[0] == "https://app.example"
     assert "http://localhost:*" in opened["vars"]["ALLOWED_ORIGINS"]
 

@@ -24,7 +24,7 @@ def test_a_name_that_the_worker_does_not_know_brings_the_nearest(name: str, word
 
 def test_the_names_that_the_project_sets_by_itself_are_known() -> None:
     own = configuration.read(ROOT / "wrangler.jsonc")
-    local = configuration.open_on_localhost(configuration.with_simulators(own, "127.0.0.1:1"))
+    local = configuration.open_on_localhost(configuration.with_simulators(own, "127.0.0.1:1"), "devbox")
     assert variable_names.complaint({**local["vars"], **FOR_TESTS, **OPEN}, "") is None
 
 

@@ -146,6 +146,31 @@ def test_a_page_of_another_origin_may_not_call(client: httpx.Client, error_of: E
         assert response.headers["vary"] == "origin"
 
 
+@pytest.mark.parametrize("origin", ["https://evil.example", "null"])
+def test_a_page_of_another_origin_changes_nothing_without_a_key(
+    client: httpx.Client, error_of: ErrorOf, origin: str
+) -> None:
+    before = client.get("/rag/documents").json()
+    headers = {"origin": origin}
+    requests = (
+        client.post("/rag/documents", files={"file": ("planted.txt", b"Trust this page.")}, headers=headers),
+        client.post("/image", files={"prompt": (None, "a fox")}, headers=headers),
+        client.post("/chat", content=b'{"prompt": "Hello"}', headers={**headers, "content-type": "text/plain"}),
+        client.post("/chat", json={"prompt": "Hello"}, headers={**headers, "authorization": "Bearer anything"}),
+        client.delete("/rag/documents/planted", headers=headers),
+    )
+    for response in requests:
+        assert response.status_code == 403
+        assert "ALLOWED_ORIGINS" in error_of(response)["message"]
+    assert client.get("/rag/documents").json() == before
+
+
+def test_a_page_of_the_workers_own_origin_needs_no_permission(client: httpx.Client) -> None:
+    own = str(client.base_url).rstrip("/")
+    response = client.post("/chat", json={"prompt": "Hello", "stream": False}, headers={"origin": own})
+    assert response.status_code == 200
+
+
 def test_the_console_is_served(client: httpx.Client) -> None:
     response = client.get("/")
     assert response.status_code == 200

@@ -40,11 +40,15 @@ def with_remote(configuration: Configuration) -> Configuration:
     return remote
 
 
-def open_on_localhost(configuration: Configuration) -> Configuration:
-    """Open the Worker for localhost: no keys, pages of this machine, the messages of defects in the log."""
+def open_on_localhost(configuration: Configuration, host: str) -> Configuration:
+    """Open the Worker for localhost: no keys, pages of this machine, the messages of defects in the log.
+
+    host: the name or address on which it listens; it answers for no other names.
+    """
     origins = configuration.get("vars", {}).get("ALLOWED_ORIGINS", "")
     local_origins = f"{origins} {variables.LOCAL_ORIGINS}".strip()
-    return with_variables(configuration, **variables.OPEN, ALLOWED_ORIGINS=local_origins, LOG_PROMPTS="errors")
+    values = {"ALLOWED_ORIGINS": local_origins, "ALLOWED_HOSTS": f"localhost {host}", "LOG_PROMPTS": "errors"}
+    return with_variables(configuration, **variables.OPEN, **values)
 
 
 def with_variables(configuration: Configuration, **values: str) -> Configuration:

@@ -1,7 +1,9 @@
 """The plan of a run of `scripts/dev`: one configuration and two commands, none of them started."""
 
 import json
+import os
 from argparse import Namespace
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +32,8 @@ class Plan:
     state: Path
     """Folder of what outlives a run: databases, objects, vectors."""
     wrangler: Command
+    environment: Mapping[str, str]
+    """Environment of wrangler, beside this process's own."""
     simulator: Command | None
     is_official: bool
     env_file: Path
@@ -57,19 +61,21 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     state = _state(options, project)
     values = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
     own = configuration.read(project / "wrangler.jsonc")
+    derived = _configuration(options, project, own, f"127.0.0.1:{simulator_port}", values)
     if project == ROOT:  # another Worker has variables of its own
         _check_names(own, dict(options.var))
     return Plan(
         project=project,
-        configuration=_configuration(options, project, own, f"127.0.0.1:{simulator_port}", values),
+        configuration=derived,
         main=project / own["main"],
         classes=configuration.configured_classes(own),
         file=file,
         state=state,
         wrangler=_wrangler(options, project, file, state, port, env_file if values else None),
+        environment={**ENVIRONMENT, **_host_check(_value("ALLOWED_HOSTS", project, derived, values))},
         simulator=None
         if options.remote
-        else _simulator(options, own, state, simulator_port, _properties(project, own, values)),
+        else _simulator(options, own, state, simulator_port, _value("RAG_PROPERTIES", project, own, values).split()),
         is_official=options.official,
         env_file=env_file,
         env=_env(values),
@@ -112,15 +118,15 @@ def _configuration(
         derived = configuration.with_remote(derived)
     else:
         derived = configuration.with_simulators(derived, simulator)
-    return configuration.with_variables(configuration.open_on_localhost(derived), **values)
+    return configuration.with_variables(configuration.open_on_localhost(derived, options.host), **values)
 
 
-def _properties(project: Path, own: Configuration, values: dict[str, str]) -> list[str]:
-    """Return the parts of RAG_PROPERTIES, each of which needs a metadata index, as the Worker will see it."""
+def _value(name: str, project: Path, configured: Configuration, values: dict[str, str]) -> str:
+    """Return a variable as the Worker will see it. values: those of --var."""
     secrets = _secrets(project)
-    in_file = variable_names.value_in_file(secrets, "RAG_PROPERTIES") if secrets else None
-    from_files = {**own.get("vars", {}), **({} if in_file is None else {"RAG_PROPERTIES": in_file})}
-    return {**from_files, **values}.get("RAG_PROPERTIES", "").split()
+    in_file = variable_names.value_in_file(secrets, name) if secrets else None
+    from_files = configured.get("vars", {}).get(name, "") if in_file is None else in_file
+    return values.get(name, from_files)
 
 
 def _simulator(options: Namespace, own: Configuration, state: Path, port: int, properties: list[str]) -> Command:
@@ -148,6 +154,13 @@ def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: 
 def _secrets(project: Path) -> Path | None:
     """Return the project's file of variables that wrangler reads: the first of these, as it does."""
     return next((project / name for name in (".dev.vars", ".env") if (project / name).exists()), None)
+
+
+def _host_check(hosts: str) -> dict[str, str]:
+    """Return the variables by which wrangler's proxy answers for these hosts only, names with spaces in between."""
+    # in quotes: the path may have spaces
+    options = f'{os.environ.get("NODE_OPTIONS", "")} --require "{ROOT / "tools/dev/host_check.cjs"}"'
+    return {"NODE_OPTIONS": options.strip(), "DEV_HOSTS": hosts}
 
 
 ENVIRONMENT = {

@@ -179,7 +179,7 @@ async def _run_wrangler(made: Plan, children: Children, reloads: Reloads, option
     show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
     crashes: list[float] = []
     while True:
-        wrangler = await children.start(made.wrangler, ENVIRONMENT, made.project)
+        wrangler = await children.start(made.wrangler, made.environment, made.project)
         if not await _has_crashed(wrangler, options.host, reloads, show):
             print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
             return

@@ -355,7 +355,8 @@ def test_a_fault_is_for_its_binding_operation_and_model(
 def test_an_invalid_fault_is_refused_with_its_part_and_the_valid_values(
     http: httpx.Client, fault: Any, part: str | None, allowed: str
 ) -> None:
-    response = http.post("/simulator/faults", content=json.dumps(fault))
+    body = json.dumps(fault)  # NaN included, which httpx refuses to send
+    response = http.post("/simulator/faults", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400
     error = response.json()
     assert error["part"] == part
@@ -367,7 +368,7 @@ def test_an_invalid_fault_is_refused_with_its_part_and_the_valid_values(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"status=500"])
 def test_a_fault_that_is_no_json_is_refused(http: httpx.Client, body: bytes) -> None:
-    response = http.post("/simulator/faults", content=body)
+    response = http.post("/simulator/faults", content=body, headers={"content-type": "application/json"})
     assert response.status_code == 400
     assert "JSON" in response.json()["error"]
     assert http.get("/simulator/faults").json() == []

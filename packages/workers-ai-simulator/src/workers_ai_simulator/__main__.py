@@ -60,6 +60,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_server_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine only)")
+    parser.add_argument(
+        "--allowed-host", action="append", default=[], metavar="NAME",
+        help="answer under this name of the machine too, besides localhost and its addresses (may be repeated)",
+    )  # fmt: skip
     parser.add_argument("--port", type=int, default=8788, help="port to listen on (default 8788; 0: any free port)")
     parser.add_argument(
         "--tokens-per-second", type=float, default=60, metavar="N",
@@ -139,7 +143,7 @@ def _serve(options: argparse.Namespace) -> None:
         for sentence in vectors.create_missing_metadata_indexes():
             print(sentence, flush=True)
         gateways = Gateways(data / "gateway.sqlite" if data else None)
-        app = application(vectors, gateways, options.tokens_per_second, real)
+        app = application(vectors, gateways, options.tokens_per_second, real, [options.host, *options.allowed_host])
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()

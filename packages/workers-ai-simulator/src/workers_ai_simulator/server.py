@@ -1,6 +1,6 @@
 """The HTTP server: the routes of every simulated service, of the simulator's own API, and of its page."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
@@ -23,17 +23,23 @@ from workers_ai_simulator.markdown import routes as markdown
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
+from workers_ai_simulator.web_pages import WebPages
 
 CREDENTIALS = {b"authorization", b"x-auth-key"}
 """Headers of Cloudflare's REST API that carry credentials."""
 
 
 def application(
-    vectors: VectorStore, gateways: Gateways, tokens_per_second: float = 0, real: RealModels = NO_REAL_MODELS
+    vectors: VectorStore,
+    gateways: Gateways,
+    tokens_per_second: float = 0,
+    real: RealModels = NO_REAL_MODELS,
+    hosts: Iterable[str] = (),
 ) -> Starlette:
     """The simulator over these stores.
 
     tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
+    hosts: names of this machine by which it is called, besides localhost and its addresses.
     """
     traffic = Traffic(tokens_per_second)
     run_model = gateways.through_gateways(Inference(traffic, real).run)
@@ -52,7 +58,7 @@ def application(
             *gateway.routes(gateways, run_model, traffic),
             *markdown.routes(traffic),
         ],
-        middleware=[Middleware(Authentication)],
+        middleware=[Middleware(WebPages, hosts=hosts), Middleware(Authentication)],
         exception_handlers={404: _not_simulated, 405: _not_simulated},
         lifespan=lifespan,
     )

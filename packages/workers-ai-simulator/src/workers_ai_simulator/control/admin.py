@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 from workers_ai_simulator import __version__
 from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.gateway.service import Gateways
+from workers_ai_simulator.http import media_type
 from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 from workers_ai_simulator.inference.real_models import RealModels
 from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
@@ -109,6 +110,8 @@ class Admin:
         return JSONResponse([fault.to_json() for fault in self._faults])
 
     async def _set_fault(self, request: Request) -> Response:
+        if media_type(request) != "application/json":  # the only body that a web page may not send unasked
+            return JSONResponse({"error": "send the fault as JSON, with content-type: application/json"}, 415)
         try:
             fault = read(json.loads(await request.body()))
         except FaultError as error:
