@@ -360,7 +360,7 @@ class VectorIndex(Protocol):
 
 
 class Ingestions(Protocol):
-    """The workflow that ingests versions of documents."""
+    """The workflow that ingests versions of documents, and indexes their words again."""
 
     async def start(self, version_id: str) -> None:
         """Start the workflow of a version; one that has been started already is left alone."""
@@ -368,6 +368,10 @@ class Ingestions(Protocol):
 
     async def wake(self, version_id: str) -> None:
         """Resume a workflow that a restart may have left asleep (local runs only); start it if it never was."""
+        ...
+
+    async def wake_reindex(self, normalization: int) -> None:
+        """Do the same for the workflow that indexes all words again, of which each normalisation has one."""
         ...
 
 

@@ -5,8 +5,9 @@ The database is real (the project's migrations on SQLite); bucket, vectors, mode
 
 import contextlib
 import sqlite3
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,12 +15,13 @@ import pytest
 from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.http.messages import JsHandle
-from aiworker.rag import ingest, store
+from aiworker.rag import ingest, reindex, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeAi, FakeAnswer
 from tools import ROOT
 
+MIGRATIONS = tuple(sorted((ROOT / "migrations").glob("*.sql")))
 PASSAGES = 120
 """More than the model embeds in one call."""
 
@@ -35,10 +37,10 @@ async def crash() -> None:
 class Machine:
     """State that outlives a crash, and the counter that causes the crash."""
 
-    def __init__(self) -> None:
+    def __init__(self, migrations: Iterable[Path] = MIGRATIONS) -> None:
         self.database = sqlite3.connect(":memory:", isolation_level=None)
         self.database.row_factory = sqlite3.Row
-        for migration in sorted((ROOT / "migrations").glob("*.sql")):
+        for migration in migrations:
             self.database.executescript(migration.read_text())
         self.files: dict[str, str] = {}
         self.vectors: dict[str, VectorRecord] = {}
@@ -185,6 +187,9 @@ class Workflows:
     async def wake(self, version_id: str) -> None:
         await self._machine.ingest(version_id)
 
+    async def wake_reindex(self, normalization: int) -> None:
+        await reindex.reindex(self._machine.resources, Steps(self._machine, f"reindex-{normalization}"))
+
 
 def document(word: str) -> str:
     return "".join(f"# Part {number}\n\nThe {word} of part {number}.\n\n" for number in range(PASSAGES))
@@ -263,6 +268,14 @@ async def test_a_deletion_that_crashed_at_any_moment_is_finished() -> None:
         for table in ("documents", "versions", "chunks"):
             assert machine.rows(f"SELECT count(*) FROM {table}") == [0]
         assert (machine.vectors, machine.files) == ({}, {})
+
+
+async def test_a_document_deleted_before_its_ingestion_begins_takes_no_other_file_with_it() -> None:
+    machine = await with_one_version()
+    files = dict(machine.files)
+    await machine.ingest("of-a-deleted-document")
+    assert machine.files == files
+    check_what_readers_see(machine)
 
 
 async def delete(machine: Machine) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import unicodedata
 from collections.abc import Generator
 from typing import Any
 
@@ -356,6 +357,17 @@ def test_words_find_what_vectors_may_miss(documents: Documents) -> None:
     assert documents.search("ZX-4711", stages={"vector": False})[0]["document"] == "codes"
     for odd in ('"quotes" AND NOT OR', "NEAR(a b)", "col:umn *", "'; DROP TABLE chunks; --", "%_", "\x00", "🐧"):
         documents.search(odd)
+
+
+def test_words_are_found_however_they_are_written(documents: Documents) -> None:
+    documents.add("ferry", "# 渡轮\n\n码头每天早上七点开门，渡轮票价为十二元。")  # noqa: RUF001
+    documents.add("bus", unicodedata.normalize("NFD", "# Bus\n\nDer Überlandbus fährt um 7:10."))
+    documents.add("code", "# Code\n\nCall `readMeter()` as RFC-2119 says.")
+    for query, expected in (("渡轮票价", "ferry"), ("Überlandbus", "bus"), ("rfc2119", "code"), ("read_meter", "code")):
+        [passage] = documents.search(query, stages={"vector": False})
+        assert passage["document"] == expected
+    long_question = " ".join(f"word{number}" for number in range(60))
+    assert documents.search(f"{long_question} überlandbus", stages={"vector": False})[0]["document"] == "bus"
 
 
 def test_a_filter_narrows_both_searches(documents: Documents) -> None:

@@ -16,7 +16,7 @@ from aiworker.platform.isolate import isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
 from aiworker.platform.streams import JsStreams
-from aiworker.rag import ingest
+from aiworker.rag import ingest, reindex
 from aiworker.rag.workflow_steps import WorkflowSteps
 
 
@@ -44,8 +44,12 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
 
 
 async def run_ingestion(event: Any, step: Any) -> None:
-    """Ingest one version of a document, as an instance of the Workflow."""
-    await ingest.ingest(resources.resources(), WorkflowSteps(step), event["payload"]["version"])
+    """Ingest one version of a document, or index all words again, as an instance of the Workflow."""
+    payload, steps = event["payload"], WorkflowSteps(step)
+    if "reindex" in payload:
+        await reindex.reindex(resources.resources(), steps)
+    else:
+        await ingest.ingest(resources.resources(), steps, payload["version"])
 
 
 def _write_line(line: str) -> None:

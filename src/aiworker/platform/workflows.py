@@ -1,6 +1,7 @@
-"""The workflow that ingests documents: the binding `INGESTIONS`."""
+"""The workflow that ingests and indexes documents: the binding `INGESTIONS`."""
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from pyodide.ffi import JsException
@@ -19,20 +20,29 @@ class IngestionWorkflow:
         self._binding = binding
 
     async def start(self, version_id: str) -> None:
-        instance = js_object({"id": version_id, "params": {"version": version_id}})
+        await self._start(version_id, {"version": version_id})
+
+    async def wake(self, version_id: str) -> None:
+        await self._wake(version_id, {"version": version_id})
+
+    async def wake_reindex(self, normalization: int) -> None:
+        # not a version: the Worker's first releases would take it for a deleted one
+        await self._wake(f"reindex-{normalization}", {"reindex": normalization})
+
+    async def _start(self, instance_id: str, params: Mapping[str, Any]) -> None:
         try:
-            await self._binding.create(instance)
+            await self._binding.create(js_object({"id": instance_id, "params": params}))
         except JsException as error:
             if "already_exists" not in str(error):
                 raise ApiError(
                     "upstream_error", f"The workflow could not be started: {error_message(error)}"
                 ) from error
 
-    async def wake(self, version_id: str) -> None:
+    async def _wake(self, instance_id: str, params: Mapping[str, Any]) -> None:
         try:
-            instance = await self._binding.get(version_id)
+            instance = await self._binding.get(instance_id)
         except JsException:  # a crash has prevented its start
-            await self.start(version_id)
+            await self._start(instance_id, params)
             return
         with contextlib.suppress(JsException):  # it may end at this moment
             if (await instance.status()).status in ENDED:  # even the step that records a failure has failed

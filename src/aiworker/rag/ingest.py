@@ -16,7 +16,7 @@ from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.rag import filters, store
+from aiworker.rag import filters, search_text, store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.passage import HEADING_SEPARATOR
 from aiworker.rag.store import Version
@@ -196,7 +196,8 @@ async def fail(resources: Resources, version_id: str, folder: str, count: int, r
     version = await store.find(resources.database, version_id)
     if version is None:  # the document was deleted meanwhile, and a step may have written after that
         await store.delete_version(resources.database, version_id)
-        await resources.bucket.delete_folder(folder)
+        if folder:  # else the version was deleted before its first step, and no step has written anything
+            await resources.bucket.delete_folder(folder)
         return False
     await store.put_chunks(resources.database, version, [])
     await store.set_state(resources.database, version_id, "failed", now(), reason=reason[:1000], chunks=0)
@@ -207,7 +208,7 @@ async def fail(resources: Resources, version_id: str, folder: str, count: int, r
 
 
 async def resume(resources: Resources) -> None:
-    """Finish interrupted deletions and removals, and restart the workflows of unfinished versions.
+    """Finish interrupted deletions and removals, and restart the workflows of unfinished versions and of the re-index.
 
     Cloudflare resumes workflows by itself; the local engine does not when it is restarted. A version that was stored
     just before a crash has no workflow yet on either.
@@ -221,6 +222,8 @@ async def resume(resources: Resources) -> None:
         await remove_data(resources, version)
     for version_id in await store.unfinished(database, before):
         await resources.ingestions.wake(version_id)
+    if await store.versions_to_index(database, 1):
+        await resources.ingestions.wake_reindex(search_text.NORMALIZATION)
 
 
 # ---- removal -----------------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Retrieval of passages: vector search and full-text search, fused, then reranked."""
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,6 +13,7 @@ from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
 from aiworker.rag.passage import Passage
+from aiworker.rag.search_text import query_terms, query_terms_as_written
 
 SEARCH_RESULTS = 50
 """Passages that each search returns."""
@@ -29,17 +29,9 @@ Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condo
 Methods", SIGIR 2009.
 """
 MAX_TERMS = 32
-"""Words and codes of a question that full-text search looks for."""
-TERM = re.compile(r"\w+(?:[-./:@]\w+)*")
-COMMON_WORDS = (
-    "a about am an and any are as at be been but by can could did do does for from had has have he her his how i if in "
-    "into is it its me my of on or our she should so some than that the their them then there these they this those to "
-    "us was we were what when where which who whom whose why will with would you your"
-)
-STOP_WORDS = frozenset(COMMON_WORDS.split())
-"""English words, like the index's stems. Nearly every passage has some of them, so that a search for them is slow and
-finds any passage."""
-
+"""Words and codes of a question that full-text search looks for: the rarest."""
+MAX_COUNTED_TERMS = 200
+"""Words of a question among which the rarest are chosen: the longest."""
 QUERY_PREFIX = {
     "@cf/baai/bge-small-en-v1.5": "Represent this sentence for searching relevant passages: ",
     "@cf/baai/bge-base-en-v1.5": "Represent this sentence for searching relevant passages: ",
@@ -104,22 +96,17 @@ async def _vector_search(resources: Resources, search: Search) -> dict[str, floa
     return await resources.vectors.query(vectors, count, search.tenant, filters.vector_filter(search.filter))
 
 
-def _search_terms(query: str) -> list[str]:
-    """Return codes such as `H-118`, to be searched as phrases, then words; stop words only if there are no others."""
-    terms = TERM.findall(query.lower())
-    codes = [each for each in terms if not each.isalnum()]
-    words = [word for each in terms for word in re.findall(r"\w+", each)]
-    content_words = [each for each in words if each not in STOP_WORDS]
-    return list(dict.fromkeys([*codes, *(content_words or words)]))[:MAX_TERMS]
-
-
 async def _fulltext_search(resources: Resources, search: Search) -> list[dict[str, Any]]:
     """Return rows of passages, the best first."""
-    terms = _search_terms(search.query) if search.fulltext_search else []
+    terms = query_terms(search.query) if search.fulltext_search else []
     if not terms:
         return []
-    condition = filters.condition(search.filter, first=4)
-    return await store.fulltext_search(resources.database, search.tenant, terms, condition, SEARCH_RESULTS)
+    if len(terms) > MAX_TERMS:
+        candidates = sorted(terms, key=len, reverse=True)[:MAX_COUNTED_TERMS]
+        terms = await store.rarest_terms(resources.database, search.tenant, candidates, MAX_TERMS)
+    as_written = query_terms_as_written(search.query)[:MAX_TERMS]
+    condition = filters.condition(search.filter, first=6)
+    return await store.fulltext_search(resources.database, search.tenant, terms, as_written, condition, SEARCH_RESULTS)
 
 
 def _fuse(rankings: Sequence[list[str]]) -> dict[str, float]:

@@ -1,16 +1,24 @@
 """Documents, versions and passages in D1: every SQL statement."""
 
+import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aiworker.bindings import Database
+from aiworker.rag.search_text import NORMALIZATION, index_text
 
 UNFINISHED = ("queued", "converting", "embedding")
 BATCH_CHARACTERS = 500_000
 """Characters of JSON in one statement's parameter, for which D1's limit is 2 MB."""
+MAX_TITLE_CHARACTERS = 160
+"""Characters of the title that are indexed with each passage."""
+PASSAGES_AT_A_STRETCH = 25
+"""Passages that are normalised before others get their turn: some 10 ms."""
+MAX_COUNTED = 500
+"""Passages up to which the passages of a word are counted."""
 MAX_ROWS = 100
 """Rows of maintenance that one call returns; the next call returns the next."""
 
@@ -36,6 +44,12 @@ class Version:
     chunks: int
     created_at: str
     updated_at: str
+    normalization: int = 0
+    """Number of the normalisation that its passages are indexed by; 0 before they are."""
+    file_name: str = ""
+    """Name of the uploaded file."""
+    charset: str = ""
+    """Character encoding that the upload declares."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Version":
@@ -228,28 +242,62 @@ async def delete_document(database: Database, tenant: str, document_id: str) -> 
 
 
 async def put_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
-    """Store a version's passages, (number, heading, text), in place of those it has."""
+    """Store a version's passages, (number, heading, text), in place of those it has, and index their words."""
     await database.run(("DELETE FROM chunks WHERE version = ?", version.id))
+    for batch in _batches([json.dumps(chunk) for chunk in chunks]):
+        await database.run(
+            (
+                "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text) "
+                "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2 FROM json_each(?)",
+                version.id, scope(version.tenant), batch,
+            )
+        )  # fmt: skip
+    await index_chunks(database, version, chunks)
+    await set_normalization(database, version.id)
+
+
+async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
+    """Index the words of stored passages, (number, heading, text), in place of those that are indexed."""
+    title = index_text(version.title[:MAX_TITLE_CHARACTERS])
+    rows: list[str] = []
+    for place, (number, heading, text) in enumerate(chunks):
+        rows.append(json.dumps([number, title, index_text(heading), index_text(text)]))
+        if place % PASSAGES_AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
+    for batch in _batches(rows):
+        await database.run(
+            (
+                "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
+                "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
+                "FROM json_each(?2) JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
+                version.id, batch,
+            )
+        )  # fmt: skip
+
+
+def _batches(rows: Sequence[str]) -> Iterator[str]:
+    """Yield the rows, each a value as JSON, as arrays that fit into a parameter of a statement."""
     batch: list[str] = []
     size = 0
-    for number, heading, text in chunks:
-        batch.append(json.dumps([number, heading, text]))
-        size += len(batch[-1])
+    for row in rows:
+        batch.append(row)
+        size += len(row)
         if size > BATCH_CHARACTERS:
-            await _insert(database, version, batch)
+            yield f"[{','.join(batch)}]"
             batch, size = [], 0
     if batch:
-        await _insert(database, version, batch)
+        yield f"[{','.join(batch)}]"
 
 
-async def _insert(database: Database, version: Version, rows: list[str]) -> None:
-    await database.run(
-        (
-            "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text) "
-            "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2 FROM json_each(?)",
-            version.id, scope(version.tenant), f"[{','.join(rows)}]",
-        )
-    )  # fmt: skip
+async def set_normalization(database: Database, version_id: str) -> None:
+    """Note that all passages of a version are indexed by the present normalisation."""
+    await database.run(("UPDATE versions SET normalization = ? WHERE id = ?", NORMALIZATION, version_id))
+
+
+async def versions_to_index(database: Database, limit: int) -> list[Version]:
+    """Return published versions whose passages are not indexed by the present normalisation."""
+    query = "SELECT * FROM versions WHERE state = 'indexed' AND normalization < ? LIMIT ?"
+    return [Version.from_row(row) for row in await database.rows(query, NORMALIZATION, limit)]
 
 
 async def chunks(database: Database, version_id: str, start: int, count: int) -> list[dict[str, Any]]:
@@ -285,17 +333,46 @@ async def passages(
 
 
 async def fulltext_search(
-    database: Database, tenant: str, terms: Sequence[str], condition: tuple[str, list[Any]], limit: int
+    database: Database,
+    tenant: str,
+    terms: Sequence[str],
+    terms_as_written: Sequence[str],
+    condition: tuple[str, list[Any]],
+    limit: int,
 ) -> list[dict[str, Any]]:
     """Return live passages that contain any of the terms, the best by BM25 first; their `score` is higher if better.
 
-    condition: SQL on `v.metadata`, with its values, whose parameters start at number 4.
+    terms: expressions of search_text.query_terms. terms_as_written: those for passages that are not normalised yet.
+    condition: SQL on `v.metadata`, with its values, whose parameters start at number 6.
     """
-    any_term = " OR ".join(f'"{term}"' for term in terms)
-    match = f"scope : {scope(tenant)} AND {{heading text}} : ({any_term})"
     where, values = condition
-    query = _LIVE.format(source="chunk_words JOIN chunks c ON c.row = chunk_words.rowid").replace(
-        "SELECT ", "SELECT -bm25(chunk_words, 0, 2, 1) AS score, ", 1
-    )
-    query += f" AND chunk_words MATCH ?2 {where} ORDER BY score DESC LIMIT ?3"
-    return await database.rows(query, tenant, match, limit, *values)
+    normalized = _select("passage_words", "0, 2, 2, 1", f"MATCH ?2 AND v.normalization >= ?4 {where}")
+    outdated = "EXISTS (SELECT 1 FROM versions WHERE state = 'indexed' AND normalization < ?4)"
+    as_written = _select("chunk_words", "0, 2, 1", f"MATCH ?5 AND v.normalization < ?4 AND {outdated} {where}")
+    query = f"SELECT * FROM ({normalized}) UNION ALL SELECT * FROM ({as_written}) ORDER BY score DESC LIMIT ?3"  # noqa: S608 - no values in it
+    match = f"scope : {scope(tenant)} AND {{title heading text}} : ({' OR '.join(terms)})"
+    match_as_written = f"scope : {scope(tenant)} AND {{heading text}} : ({' OR '.join(terms_as_written or terms)})"
+    return await database.rows(query, tenant, match, limit, NORMALIZATION, match_as_written, *values)
+
+
+def _select(index: str, weights: str, conditions: str) -> str:
+    """Return the SQL of a search. weights: of the index's columns. conditions: SQL that follows the index's name."""
+    query = _LIVE.format(source=f"{index} JOIN chunks c ON c.row = {index}.rowid")
+    scored = query.replace("SELECT ", f"SELECT -bm25({index}, {weights}) AS score, ", 1)
+    return f"{scored} AND {index} {conditions} ORDER BY score DESC LIMIT ?3"
+
+
+async def rarest_terms(database: Database, tenant: str, terms: Sequence[str], count: int) -> list[str]:
+    """Return the `count` terms that the fewest of a tenant's passages contain, in their order.
+
+    Those that no passage contains come last; of equally rare ones, the longest come first.
+    """
+    rows = await database.rows(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM passage_words WHERE passage_words MATCH "
+        "'scope : ' || ?1 || ' AND {title heading text} : (' || value || ')' LIMIT ?2)) AS passages FROM json_each(?3)",
+        scope(tenant), MAX_COUNTED, json.dumps(list(terms)),
+    )  # fmt: skip
+    counted = list(zip(terms, (row["passages"] for row in rows), strict=True))
+    rarest = sorted(counted, key=lambda each: (not each[1], each[1], -len(each[0])))[:count]
+    kept = {term for term, _ in rarest}
+    return [term for term in terms if term in kept]
