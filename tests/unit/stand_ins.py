@@ -159,7 +159,8 @@ class ReadStreams(FakeStreams):
 
     def transform(self, body: JsHandle, transform: StreamTransform) -> JsHandle:
         async def work() -> str:
-            return (transform.transform(str(body).encode()) + transform.finish()).decode()
+            output, rest = transform.transform(str(body).encode()), transform.finish()
+            return (output + (rest if isinstance(rest, bytes) else await rest)).decode()
 
         return JsHandle(work())
 
