@@ -29,6 +29,7 @@ ONLY_IN_A_WORKER = {
     "aiworker.http.content_type",
     "aiworker.http.payload_checks",
     "aiworker.http.preconditions",
+    "aiworker.rag.reindex",
     "aiworker.rag.workflow_steps",
 }
 """Modules that only aiworker.platform imports, beside its own."""
