@@ -45,7 +45,10 @@ NUMBERED = re.compile(
 )
 CLOSED = re.compile(r"</(?:passage|document|doc|source|context)s?>", re.IGNORECASE)
 TAG = re.compile(r"</?(?:passages?|documents?|docs?|sources?|context|title|text|content)\b[^<>]{0,80}>", re.IGNORECASE)
-QUESTION = re.compile(r"(?:^|\n)[ \t#*]*(?:question|query|user question|q)[ \t*]*:[ \t*]*", re.IGNORECASE)
+QUESTION = re.compile(
+    r"(?:^|\n|(?<=[.!?] ))[ \t#*]*(?:(?:original |input |user )?(?:question|query)|topic|q)[ \t*]*:[ \t*]*",
+    re.IGNORECASE,
+)
 AFTER_QUESTION = re.compile(r"\n[ \t#*]*(?:answer|helpful answer|response|a)[ \t*]*:", re.IGNORECASE)
 INSTRUCTION = re.compile(
     r"(?:you are|you're|your (?:task|job|role)|act as|answer|use|using|reply|respond|do not|don't|if|be|cite|always|"
@@ -140,13 +143,37 @@ def search_query(system: list[str], users: list[str]) -> str | None:
         return None
     query: list[str] = []
     for turn in reversed(turns[-3:]):
-        query = _content_words(_split_question(turn)[0] or turn) + query
+        query = content_words(_split_question(turn)[0] or turn) + query
         if len(query) > 1 and not PRONOUNS & set(words(turn)):
             break
     first_of_stem = {root(words(each)[0]): each for each in reversed(query)}
     return " ".join(each for each in dict.fromkeys(query) if each in first_of_stem.values()) or (
         turns[-1] if turns else last
     )
+
+
+def content_words(question: str) -> list[str]:
+    """Words that a question is about, in its own spelling."""
+    spellings = [(word, words(word)) for word in WORD.findall(question)]
+    return [
+        word
+        for word, plain in spellings
+        if plain and plain[0] not in STOP_WORDS and plain[0] not in PRONOUNS and root(plain[0]) not in FILLERS
+    ]
+
+
+def labelled_question(message: str) -> str | None:
+    """The question after the last label such as `Question:` or `Query:`; None if there is none."""
+    labelled = next(reversed(list(QUESTION.finditer(message))), None)
+    question = AFTER_QUESTION.split(message[labelled.end() :])[0].strip() if labelled else ""
+    return question.partition("\n\n")[0] or None
+
+
+def points(task: Task, count: int) -> list[str]:
+    """At most so many sentences: those that answer the question, then the others in their order."""
+    sentences = task.passages + task.history
+    best = answer(task)
+    return [cited([each]) for each in [*best, *(each for each in sentences if each not in best)][:count]]
 
 
 def _asks_to_rewrite(message: str) -> bool:
@@ -179,16 +206,6 @@ def _leading(sentences: list[Sentence]) -> list[Sentence]:
     if len(numbers) == 1:
         return sentences[:MAX_SENTENCES]
     return [next(each for each in sentences if each.number == number) for number in list(numbers)[:MAX_SENTENCES]]
-
-
-def _content_words(question: str) -> list[str]:
-    """Words that a question is about, in its own spelling."""
-    spellings = [(word, words(word)) for word in WORD.findall(question)]
-    return [
-        word
-        for word, plain in spellings
-        if plain and plain[0] not in STOP_WORDS and plain[0] not in PRONOUNS and root(plain[0]) not in FILLERS
-    ]
 
 
 # ---- texts ---------------------------------------------------------------------------------------------------------

@@ -37,12 +37,13 @@ WORD = re.compile(r"[^\W\d_][\w'\u2019-]*")
 SENTENCE_START = re.compile(r"(?:^|[.!?:;\n])[\s\"“'(]*$")
 
 OPENING_WORDS = (
-    "add answer ask book buy calculate call check compare compute contacts convert create customers delete describe "
-    "distance divide do each employees evaluate every extract fetch find forecast from generate get give hello help "
-    "hey hi how i i'm i'd i've identify in invite its let list look make multiply my name named names new of on open "
-    "order parse people persons play please price read remind reply return search send set show status subtract sum "
-    "summarize task tell temperature thanks there these this today tomorrow translate turn two three use users "
-    "weather what what's when where which who who's why write yes no"
+    "add always answer as ask book buy calculate call check compare compute contacts convert create customers "
+    "delete describe distance divide do don't each employees evaluate every extract fetch find forecast from "
+    "generate get give hello help here hey hi how i i'd i'm i've identify in invite its let list look make "
+    "multiply my name named names never new no of on only open order output parse people persons play please "
+    "price read remind reply respond return search send set show status subtract sum summarize task tell "
+    "temperature thanks there these this three today tomorrow translate turn two use users weather what what's "
+    "when where which who who's why write yes"
 )
 OPENERS = frozenset(OPENING_WORDS.split())
 """Words that begin a sentence with a capital letter and are no names."""
@@ -174,7 +175,13 @@ def _names(text: str) -> Iterator[str]:
 
 def _is_name(word: re.Match[str], text: str, first: bool) -> bool:
     spelling, plain = word.group(), word.group().casefold()
-    if not spelling[0].isupper() or plain in DAYS or plain in MONTHS or plain in ("i", "i'm", "i'd", "i've"):
+    if (
+        not spelling[0].isupper()
+        or "_" in spelling
+        or plain in DAYS
+        or plain in MONTHS
+        or plain in ("i", "i'm", "i'd", "i've")
+    ):
         return False
     starts = first and SENTENCE_START.search(text[max(0, word.start() - 8) : word.start()])
     return not (starts and (plain in OPENERS or plain in STOP_WORDS))

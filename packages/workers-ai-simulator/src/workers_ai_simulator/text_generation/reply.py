@@ -7,7 +7,7 @@ from typing import Any
 from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.text_generation import extraction
+from workers_ai_simulator.text_generation import extraction, json_request, lists
 from workers_ai_simulator.text_generation import turn as turns
 from workers_ai_simulator.text_generation.conversation import Conversation, ToolCall, description
 from workers_ai_simulator.text_generation.schema_check import KEYWORDS, Schema, UnsatisfiableError
@@ -53,19 +53,55 @@ def reply(model: Model, conversation: Conversation) -> Reply:
 
 
 def _value(model: Model, conversation: Conversation, schema: Schema) -> Any:
-    messages = [each.text for each in conversation.messages if each.role == "user"]
-    is_open = not KEYWORDS & schema.keys() - {"type"}
-    if is_open and schema.get("type", "object") == "object":
-        return {"answer": text.notice(model.id)}
+    """Value for JSON mode: for any object, one for the schema in the messages, if there is one."""
+    if not _is_any_object(schema):
+        return _instance(conversation, schema, _texts(conversation, "user"))
+    request = json_request.read(_texts(conversation, *INSTRUCTION_ROLES), _texts(conversation, "user"))
+    if request and request.schema.get("type", "object") == "object":
+        return _instance(conversation, request.schema, request.users)
+    return {"answer": text.notice(model.id)}
+
+
+def _is_any_object(schema: Schema) -> bool:
+    return not KEYWORDS & schema.keys() - {"type"} and schema.get("type", "object") == "object"
+
+
+def _instance(conversation: Conversation, schema: Schema, users: list[str]) -> Any:
+    """Instance of the schema, with values of tool results and of the user's messages, the last first."""
     results = [each.values for each in turns.read(conversation).results]
-    return instance(schema, "\n".join([*results, *reversed(messages)]))
+    return instance(schema, "\n".join([*results, *reversed(users)]))
+
+
+def _texts(conversation: Conversation, *roles: str) -> list[str]:
+    return [each.text for each in conversation.messages if each.role in roles and each.text]
+
+
+def _written_json(conversation: Conversation, system: list[str], users: list[str]) -> str | None:
+    """JSON for a request in words; None without a request, and for a schema without an instance."""
+    request = json_request.read(system, users)
+    if request is None:
+        return None
+    try:
+        value = json.dumps(_instance(conversation, request.schema, request.users), ensure_ascii=False)
+    except UnsatisfiableError:
+        return None
+    return f"```json\n{value}\n```" if request.is_fenced else value
+
+
+def _for_programs(conversation: Conversation, system: list[str], users: list[str]) -> str | None:
+    """Text in a format that the messages ask for, and nothing else, since a program reads it; None without one."""
+    if (value := _written_json(conversation, system, users)) is not None:
+        return value
+    if request := lists.read(system, users):
+        points = extraction.points(extraction.read(system, users), request.count)
+        return lists.write(request, points, lists.topic(request, users))
+    return extraction.search_query(system, users)
 
 
 def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> str:
-    system = [each.text for each in conversation.messages if each.role in INSTRUCTION_ROLES and each.text]
-    users = [each.text for each in conversation.messages if each.role == "user"]
-    if (query := extraction.search_query(system, users)) is not None:
-        return query  # and nothing else, since a program reads it
+    system, users = _texts(conversation, *INSTRUCTION_ROLES), _texts(conversation, "user")
+    if (answer := _for_programs(conversation, system, users)) is not None:
+        return answer
     results = _results(conversation)
     task = extraction.read(system, users)
     if results:

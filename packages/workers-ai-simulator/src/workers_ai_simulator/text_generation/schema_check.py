@@ -2,11 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from datetime import date, datetime, time
 from typing import Any, Protocol, cast
 
-from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema import Draft202012Validator, FormatChecker, validators
 from jsonschema.exceptions import UnknownType
 from jsonschema.validators import validator_for
 from referencing import Registry
@@ -23,6 +24,73 @@ class UnsatisfiableError(Exception):
     """No value was found that fits the schema; the message says where."""
 
 
+MAX_CHECKS = 30_000
+"""Subschemas visited in all checks of one document: alternatives that refer to each other can need any number."""
+NESTING_KEYWORDS = (
+    "$dynamicRef", "$ref", "additionalProperties", "allOf", "anyOf", "contains", "dependentSchemas", "if", "items",
+    "not", "oneOf", "patternProperties", "prefixItems", "properties", "unevaluatedItems", "unevaluatedProperties",
+)  # fmt: skip
+"""Keywords that apply other schemas."""
+
+
+class _TooManyChecksError(Exception):
+    """A document needs more than MAX_CHECKS checks."""
+
+
+class _Budget:
+    """Checks that are left for a document."""
+
+    def __init__(self) -> None:
+        self._left = MAX_CHECKS
+
+    def spend(self) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise _TooManyChecksError
+
+
+_BUDGET: ContextVar[_Budget] = ContextVar("budget")
+"""Budget of the document that is being checked."""
+
+Check = Callable[[Any, Any, Any, Any], Iterable[Any] | None]
+"""Check of one keyword by jsonschema: of the validator, the keyword's value, the instance and the schema."""
+
+
+def _bounded(check: Check) -> Check:
+    def bounded(validator: Any, value: Any, instance: Any, schema: Any) -> Iterable[Any] | None:
+        _BUDGET.get().spend()
+        return check(validator, value, instance, schema)
+
+    return bounded
+
+
+_BOUNDED_CLASSES: dict[type, type] = {}
+
+
+def _bounded_class(schema: Any) -> Any:
+    """Validator for the draft that the schema names, which spends the budget."""
+    original = cast("Any", validator_for(schema, default=Draft202012Validator))
+    if original not in _BOUNDED_CLASSES:
+        checks = cast("dict[str, Check]", original.VALIDATORS)
+        nesting = {name: _bounded(check) for name, check in checks.items() if name in NESTING_KEYWORDS}
+        _BOUNDED_CLASSES[original] = cast("Any", validators).extend(original, nesting)
+    return _BOUNDED_CLASSES[original]
+
+
+def without_draft(schema: Any) -> Any:
+    """The schema without `$schema` in any of its parts, for which jsonschema would choose a validator anew."""
+    if isinstance(schema, dict):
+        fields = cast("dict[str, Any]", schema)
+        return {
+            name: without_draft(each)
+            for name, each in fields.items()
+            if not (name == "$schema" and isinstance(each, str))
+        }
+    if isinstance(schema, list):
+        return [without_draft(each) for each in cast("list[Any]", schema)]
+    return schema
+
+
 class _Validator(Protocol):
     """The part of jsonschema's validators that is used here."""
 
@@ -37,8 +105,11 @@ class SchemaDocument:
     References to other documents are not followed: nothing is fetched.
     """
 
-    def __init__(self, schema: Any) -> None:
-        validator = validator_for(schema, default=Draft202012Validator)
+    def __init__(self, schema: Any, draft: Any = None) -> None:
+        """`draft`: schema whose `$schema` names the draft, if it is not this."""
+        validator = _bounded_class(schema if draft is None else draft)
+        self._budget = _Budget()
+        self._resolved: dict[str, Any] = {}
         # without a registry of its own, jsonschema would fetch the documents that references name
         registry: Registry[Any] = Registry()
         self._validator = cast("_Validator", validator(schema, registry=registry, format_checker=FORMATS))
@@ -47,19 +118,24 @@ class SchemaDocument:
     def allows(self, value: Any, schema: Any) -> bool:
         """Whether the value fits the schema, which is a part of this document. False for endless references.
 
-        Raises UnsatisfiableError for a reference that leads nowhere.
+        Raises UnsatisfiableError for a reference that leads nowhere, and for a document that needs too many checks.
         """
+        _BUDGET.set(self._budget)
         try:
             return self._validator.evolve(schema=schema).is_valid(value)
         except Unresolvable as error:
             raise UnsatisfiableError(f"$ref {error.ref}") from None
+        except _TooManyChecksError:
+            raise UnsatisfiableError("the schema needs too many checks") from None
         except (RecursionError, UnknownType, re.error):
             return False
 
     def resolve(self, reference: str) -> Any:
         """The schema that a `$ref` points to. Raises UnsatisfiableError if there is none."""
         try:
-            return self._resolver.lookup(reference).contents
+            if reference not in self._resolved:
+                self._resolved[reference] = self._resolver.lookup(reference).contents
+            return self._resolved[reference]
         except Unresolvable:
             raise UnsatisfiableError(f"$ref {reference}") from None
 

@@ -13,10 +13,21 @@ from typing import Any, cast
 from workers_ai_simulator.embeddings.lexical import words
 from workers_ai_simulator.text_generation.facts import Facts, key_words, root
 from workers_ai_simulator.text_generation.pattern_sample import sample
-from workers_ai_simulator.text_generation.schema_check import Schema, SchemaDocument, UnsatisfiableError, is_one_of
+from workers_ai_simulator.text_generation.records import records
+from workers_ai_simulator.text_generation.schema_check import (
+    Schema,
+    SchemaDocument,
+    UnsatisfiableError,
+    is_one_of,
+    without_draft,
+)
 
 MAX_STEPS = 5_000
-"""Schemas visited for one instance; the search fails for a schema with more, most often by references to itself."""
+"""Schemas filled for one instance; the search fails for a schema with more, most often by references to itself."""
+MAX_VISITS = 20_000
+"""Schemas looked at for one instance, with all alternatives."""
+MAX_ALTERNATIVES = 256
+"""Combinations of the alternatives of two schemas that are merged."""
 MAX_MINIMUM = {"minLength": 1 << 16, "minItems": 256, "minProperties": 256}
 """Keyword → maximum of its value; the search fails for a schema that requires more."""
 MAX_DEPTH = 24
@@ -71,7 +82,10 @@ def instance(schema: Any, text: str, default_text: str | None = None) -> Any:
     Raises UnsatisfiableError if the search finds none, although there may be one.
     """
     try:
-        return _Search(schema, Facts(text), default_text).make(schema, "")
+        plain = without_draft(schema)
+        return _Search(SchemaDocument(plain, schema), Facts(text), default_text).make(plain, "")
+    except RecursionError:
+        raise UnsatisfiableError("the schema is nested too deeply") from None
     except (TypeError, ValueError, ArithmeticError, AttributeError, KeyError, re.error) as error:
         raise UnsatisfiableError(f"the schema is not valid: {error}") from error
 
@@ -79,11 +93,12 @@ def instance(schema: Any, text: str, default_text: str | None = None) -> Any:
 class _Search:
     """Search for an instance of one schema."""
 
-    def __init__(self, schema: Any, facts: Facts, default_text: str | None) -> None:
-        self._document = SchemaDocument(schema)
+    def __init__(self, document: SchemaDocument, facts: Facts, default_text: str | None) -> None:
+        self._document = document
         self._facts = facts
         self._default_text = default_text
         self._steps = 0
+        self._visits = 0
         self._candidates_of_type: dict[str, Callable[[Schema, str, int, int], Iterator[Any]]] = {
             "string": self._strings,
             "integer": self._numbers,
@@ -115,8 +130,14 @@ class _Search:
 
     # ---- from a schema to simpler ones -------------------------------------------------------------------------------
 
+    def _visit(self) -> None:
+        self._visits += 1
+        if self._visits > MAX_VISITS:
+            raise UnsatisfiableError("the schema has too many alternatives")
+
     def _flat(self, schema: Any, depth: int = 0) -> Schema:
         """The schema with its references resolved and its `allOf` merged."""
+        self._visit()
         if schema is True:
             return {}
         if not isinstance(schema, dict) or depth > MAX_DEPTH:
@@ -131,13 +152,18 @@ class _Search:
             flat = _merged(flat, self._flat(part, depth + 1))
         return flat
 
-    def _branches(self, schema: Any, key: str) -> Iterator[Schema]:
-        """The alternatives of a schema, each without alternatives: of `anyOf`, `oneOf`, `if` and several types."""
+    def _branches(self, schema: Any, key: str, above: frozenset[str] = frozenset()) -> Iterator[Schema]:
+        """The alternatives of a schema, each without alternatives: of `anyOf`, `oneOf`, `if` and several types.
+
+        above: references of which the schema is an alternative. An alternative that leads back to one adds nothing.
+        """
         flat = self._flat(schema)
+        above |= _references(schema)
         choices = next((name for name in ("anyOf", "oneOf") if name in flat), None)
         if choices:
             rest = {name: value for name, value in flat.items() if name != choices}
-            options = [_merged(rest, self._flat(option)) for option in flat[choices] if option is not False]
+            yield from self._alternatives(rest, flat[choices], self._is_supplied(flat, key), key, above)
+            return
         elif "if" in flat:
             rest = {name: value for name, value in flat.items() if name not in ("if", "then", "else")}
             met = _merged(self._flat(flat["if"]), self._flat(flat.get("then", True)))
@@ -150,7 +176,18 @@ class _Search:
         if not self._is_supplied(flat, key):
             options.sort(key=lambda option: option.get("type") != "null")
         for option in options:
-            yield from self._branches(option, key)
+            yield from self._branches(option, key, above)
+
+    def _alternatives(
+        self, rest: Schema, options: list[Any], is_supplied: bool, key: str, above: frozenset[str]
+    ) -> Iterator[Schema]:
+        """The branches of `anyOf` or `oneOf`; null comes first if the message has no value."""
+        new = [each for each in options if each is not False and not _references(each) & above]
+        merged = [(_merged(rest, self._flat(each)), _references(each)) for each in new]
+        if not is_supplied:
+            merged.sort(key=lambda pair: pair[0].get("type") != "null")
+        for option, references in merged:
+            yield from self._branches(option, key, above | references)
 
     # ---- values ------------------------------------------------------------------------------------------------------
 
@@ -281,20 +318,38 @@ class _Search:
         minimum, maximum = schema.get("minItems", 0), schema.get("maxItems", 1 << 10)
         taken = self._facts.taken()
         start = [self.make(each, key, depth + 1) for each in prefix[:maximum]]
-        supplied = 0 if items is False or depth > MAX_OPTIONAL_DEPTH else self._item_count(items)
+        parts = self._records(items) if depth <= MAX_OPTIONAL_DEPTH else []
+        supplied = 0 if items is False or depth > MAX_OPTIONAL_DEPTH else len(parts) or self._item_count(items)
         needed, possible = minimum - len(start), maximum - len(start)
         for count in (min(max(supplied, needed), possible), max(0, needed)):
             try:
-                yield start + self._items(items, key, depth, count, unique=bool(schema.get("uniqueItems")))
+                yield start + self._items(items, key, depth, count, bool(schema.get("uniqueItems")), parts)
             except UnsatisfiableError:
                 self._facts.restore(taken)
 
-    def _items(self, schema: Any, key: str, depth: int, count: int, unique: bool) -> list[Any]:
+    def _items(self, schema: Any, key: str, depth: int, count: int, unique: bool, parts: list[str]) -> list[Any]:
+        """Items of an array, each with values of its record of the message, if it has one."""
         items: list[Any] = []
+        whole = self._facts
         for variant in range(count):
             other = {"allOf": [schema], "not": {"enum": list(items)}} if unique and items else schema
-            items.append(self.make(other, _singular(key), depth + 1, variant))
+            try:
+                self._facts = Facts(parts[variant]) if variant < len(parts) else whole
+                items.append(self.make(other, _singular(key), depth + 1, 0 if variant < len(parts) else variant))
+            finally:
+                self._facts = whole
         return items
+
+    def _records(self, items: Any) -> list[str]:
+        """Records of the message for an array of objects, if it has several."""
+        if not isinstance(items, dict):
+            return []
+        flat = self._flat(cast("Schema", items))
+        schemas = {name: self._flat(each) for name, each in flat.get("properties", {}).items() if each is not False}
+        texts = [name for name, each in schemas.items() if each.get("type") == "string" and "format" not in each]
+        by_name = any(set(key_words(name)) & NAME_KEYS for name in texts)
+        numbers = sum(each.get("type") in ("number", "integer") for each in schemas.values())
+        return records(self._facts.text, by_name, numbers) if by_name or numbers else []
 
     def _item_count(self, schema: Any) -> int:
         """Number of items that the message has for an array, but at least one, so that the array is visible."""
@@ -381,6 +436,11 @@ class _Search:
                 return False
 
 
+def _references(schema: Any) -> frozenset[str]:
+    reference: Any = cast("Schema", schema).get("$ref") if isinstance(schema, dict) else None
+    return frozenset([reference]) if isinstance(reference, str) else frozenset()
+
+
 def _singular(key: str) -> str:
     return key[:-3] + "y" if key.endswith("ies") else key.removesuffix("s")
 
@@ -413,7 +473,7 @@ MERGES: dict[str, Callable[[Any, Any], Any]] = {
     "enum": lambda one, other: [each for each in one if is_one_of(each, other)],
     "type": lambda one, other: _common_types(one, other),
     "items": lambda one, other: {"allOf": [one, other]},
-    "anyOf": lambda one, other: [{"allOf": [first, second]} for first in one for second in other],
+    "anyOf": lambda one, other: _combinations(one, other),
     **dict.fromkeys(("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties"), max),
     **dict.fromkeys(("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties"), min),
 }
@@ -423,6 +483,12 @@ def _merged(one: Schema, other: Schema) -> Schema:
     """One schema for both, as far as possible: candidates are validated against the original schemas anyway."""
     both = {name: MERGES[name](one[name], other[name]) for name in one if name in other and name in MERGES}
     return {**one, **other, **both}
+
+
+def _combinations(one: list[Any], other: list[Any]) -> list[Any]:
+    if len(one) * len(other) > MAX_ALTERNATIVES:
+        raise UnsatisfiableError("the schema has too many alternatives")
+    return [{"allOf": [first, second]} for first in one for second in other]
 
 
 def _common_types(one: Any, other: Any) -> Any:

@@ -20,6 +20,9 @@ SEPARATORS = tuple(
 )
 """Ways to divide a message, those that keep the most together first."""
 
+MAX_PARTS = 64
+"""Parts of a division; finer ones are not tried."""
+
 Count = Callable[[str], int]
 """Number of values in a part of a message."""
 
@@ -32,7 +35,7 @@ def without_list_marks(text: str) -> str:
 def segments(text: str, accepts: Callable[[list[str]], bool]) -> list[str]:
     """The parts of the first division that `accepts` takes; empty if it takes none."""
     plain = without_list_marks(text)
-    accepted = (parts for parts in _divisions(plain) if len(parts) > 1 and accepts(parts))
+    accepted = (parts for parts in _divisions(plain) if 1 < len(parts) <= MAX_PARTS and accepts(parts))
     return next(accepted, list[str]())
 
 
