@@ -261,9 +261,10 @@ def test_the_documents_fit_the_tables_and_are_live(database: Callable[[str], lis
 
 
 def test_words_find_some_passages_and_not_all(database: Callable[[str], list[tuple[object, ...]]]) -> None:
-    [(count,)] = database("""SELECT count(*) FROM chunk_words WHERE chunk_words MATCH '{heading text} : "valve"'""")
-    assert isinstance(count, int)
-    assert 50 < count < documents.PASSAGES
+    for index in ("chunk_words", "passage_words"):
+        [(count,)] = database(f"""SELECT count(*) FROM {index} WHERE {index} MATCH '{{heading text}} : "valve"'""")
+        assert isinstance(count, int)
+        assert 50 < count < documents.PASSAGES
 
 
 def test_the_model_server_knows_how_many_passages_there_are() -> None:

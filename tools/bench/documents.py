@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from aiworker.rag.search_text import NORMALIZATION, index_text
 from tools import ROOT
 from tools.dev import migrations
 from tools.dev.plan import ENVIRONMENT
@@ -75,13 +76,20 @@ def _rows() -> str:
         f"VALUES ('{VERSION}', {number}, '{scope}', '{heading}', '{text}');\n"
         for number, (heading, text) in enumerate(passages())
     )
+    words = "".join(
+        "INSERT INTO passage_words (rowid, scope, title, heading, text) "  # noqa: S608 - texts of ours
+        f"SELECT row, scope, 'greenhouses', '{index_text(heading)}', '{index_text(text)}' FROM chunks "
+        f"WHERE version = '{VERSION}' AND number = {number};\n"
+        for number, (heading, text) in enumerate(passages())
+    )
     return (
         f"INSERT INTO documents (tenant, id, live_version, created_at) "  # noqa: S608 - texts of ours
         f"VALUES ('{TENANT}', 'greenhouses', '{VERSION}', '{moment}');\n"
         "INSERT INTO versions (id, tenant, document_id, state, title, metadata, media_type, size, fingerprint, chunks, "
-        f"created_at, updated_at) VALUES ('{VERSION}', '{TENANT}', 'greenhouses', 'indexed', 'Greenhouses', '{{}}', "
-        f"'text/markdown', 1, 'bench', {PASSAGES}, '{moment}', '{moment}');\n"
-        f"{chunks}"
+        "created_at, updated_at, normalization) "
+        f"VALUES ('{VERSION}', '{TENANT}', 'greenhouses', 'indexed', 'Greenhouses', '{{}}', "
+        f"'text/markdown', 1, 'bench', {PASSAGES}, '{moment}', '{moment}', {NORMALIZATION});\n"
+        f"{chunks}{words}"
     )
 
 
