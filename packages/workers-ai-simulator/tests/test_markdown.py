@@ -4,7 +4,7 @@ import base64
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 import cloudflare
@@ -125,6 +125,50 @@ def test_a_pdf_has_its_name_its_metadata_and_its_pages() -> None:
 def test_the_metadata_of_a_pdf_can_be_left_out() -> None:
     text = markdown("report.pdf", pdf("Hello"), pdf={"metadata": False})
     assert text == "# report.pdf\n## Contents\n### Page 1\nHello"
+
+
+LEFT = (
+    "The ferry leaves the northern quay",
+    "every morning at seven, and returns",
+    "at noon when the tide allows it to",
+)
+RIGHT = (
+    "enter the harbour. Tickets are sold",
+    "in the office and on board. Children",
+    "below six travel free of charge.",
+)
+
+
+def two_columns(rows: Sequence[tuple[str, str]], right: int = 320) -> bytes:
+    """A page with a heading over two columns, whose lines are written from left to right."""
+    file = io.BytesIO()
+    canvas = Canvas(file)
+    canvas.setFont("Helvetica", 10)
+    canvas.drawString(72, 780, "A heading that stands over both of the columns of this page, and is longer than one")
+    for number, texts in enumerate(rows):
+        for x, text in zip((72, right), texts, strict=True):
+            canvas.drawString(x, 750 - 14 * number, text)
+    canvas.save()
+    return file.getvalue()
+
+
+def test_two_columns_of_a_pdf_are_read_one_after_the_other() -> None:
+    lines = markdown("a.pdf", two_columns(list(zip(LEFT, RIGHT, strict=True)))).splitlines()
+    assert [line for line in lines if line in (*LEFT, *RIGHT)] == [*LEFT, *RIGHT]
+    assert lines.index(RIGHT[0]) == lines.index(LEFT[-1]) + 1
+    assert any(line.startswith("A heading") for line in lines[: lines.index(LEFT[0])])
+
+
+def test_columns_of_different_lengths_lose_nothing() -> None:
+    rows = [*zip(LEFT, RIGHT, strict=True), ("", "A last line that only the right one has.")]
+    text = " ".join(markdown("a.pdf", two_columns(rows)).split())
+    assert " ".join((*LEFT, *RIGHT, rows[-1][1])) in text
+
+
+def test_a_table_of_a_pdf_is_read_by_rows() -> None:
+    cells = [("Pump", "12 bar"), ("Valve", "3 bar"), ("Fan", "none at all"), ("Hub", "5 V"), ("Lamp", "7 W")]
+    text = " ".join(markdown("a.pdf", two_columns(cells)).split())
+    assert " ".join(cell for row in cells for cell in row) in text
 
 
 def test_a_pdf_that_needs_a_password_is_an_error_and_one_that_only_forbids_changes_is_not() -> None:

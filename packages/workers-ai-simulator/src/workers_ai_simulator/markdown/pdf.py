@@ -3,10 +3,11 @@
 import io
 from typing import Any, cast
 
-from pypdf import PasswordType, PdfReader
+from pypdf import PageObject, PasswordType, PdfReader
 from pypdf.errors import DependencyError
 from pypdf.generic import DictionaryObject
 
+from workers_ai_simulator.markdown.columns import MIN_LINES, has_columns, in_reading_order
 from workers_ai_simulator.markdown.errors import UnconvertibleError
 from workers_ai_simulator.markdown.models import InputFile, section
 from workers_ai_simulator.markdown.pictures import Embedded
@@ -18,8 +19,8 @@ MAX_PAGES = 5000
 def convert_pdf(file: InputFile, options: dict[str, Any]) -> str:
     """Convert to `# name`, `## Metadata` (unless `pdf.metadata` is false), `## Contents`, `### Page 1`, …
 
-    https://developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding/ shows the layout. The
-    text is taken as it comes: upstream makes headings and lists of a tagged file's structure, which is not simulated.
+    https://developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding/ shows the layout. Columns
+    are read one after the other. Upstream makes headings and lists of a tagged file's structure; that is not simulated.
 
     Raises UnconvertibleError for a file that needs a password or has too many pages, and pypdf's own exceptions for a
     broken file.
@@ -65,8 +66,20 @@ def _metadata(reader: PdfReader, content: bytes) -> dict[str, str]:
 def _pages(reader: PdfReader, pictures: Embedded) -> list[str]:
     lines: list[str] = []
     for number, page in enumerate(reader.pages, 1):
-        lines += [f"### Page {number}", page.extract_text().strip()]
+        lines += [f"### Page {number}", _text(page).strip()]
         for picture in page.images if pictures.has_budget else ():
             lines.append(pictures.describe(picture.data))
         lines.append("")
     return lines
+
+
+def _text(page: PageObject) -> str:
+    """Text of a page in the order in which people read it: that of the file, unless there are columns."""
+    text = page.extract_text()
+    if text.count("\n") < 2 * MIN_LINES:
+        return text
+    try:
+        layout = page.extract_text(extraction_mode="layout").split("\n")
+    except Exception:  # pypdf's layout is experimental, and fails on some fonts
+        return text
+    return "\n".join(in_reading_order(layout)) if has_columns(layout) else text
