@@ -271,6 +271,14 @@ class Bucket(Protocol):
         """Return the whole object; None if there is none."""
         ...
 
+    async def metadata(self, key: str) -> Mapping[str, str] | None:
+        """Return the metadata that `put` has stored with an object; None if there is none."""
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Delete an object; an unknown key is ignored."""
+        ...
+
     async def delete_folder(self, prefix: str) -> None:
         """Delete every object whose key begins with the prefix."""
         ...

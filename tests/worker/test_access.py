@@ -104,6 +104,28 @@ def token(client: httpx.Client, door: Door) -> Callable[..., str]:
     return make
 
 
+# ---- what callers have stored ------------------------------------------------------------------------------------
+
+
+def test_an_image_is_deleted_by_the_key_or_user_that_has_stored_it(
+    client: httpx.Client, door: Door, token: Callable[..., str], error_of: ErrorOf
+) -> None:
+    owner, other = door.keys["not-chat"], door.keys["only-image"]
+    anna, bert = (token("not-chat", scopes=["image"], subject=name) for name in ("anna", "bert"))
+    anybody = token("not-chat", scopes=["image"])
+    for seed, mine, others in ((1, owner, (other, anna, anybody)), (2, anna, (other, owner, bert, anybody))):
+        body = {"prompt": "a fox", "seed": seed, "store": True, "model": "@cf/lykon/dreamshaper-8-lcm"}
+        response = client.post("/image", json={**body, "width": 256, "height": 256}, headers=bearer(mine))
+        assert response.status_code == 201, response.text
+        path = f"/images/{response.json()['key']}"
+        for each in others:
+            refused = client.delete(path, headers=bearer(each))
+            assert refused.status_code == 403
+            assert error_of(refused)["type"] == "forbidden"
+        assert client.delete(path, headers=bearer(mine)).status_code == 204
+        assert client.get(path).status_code == 404
+
+
 # ---- every route -------------------------------------------------------------------------------------------------
 
 CLOSED = [

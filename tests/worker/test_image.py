@@ -497,6 +497,15 @@ def test_a_form_can_store_too(client: httpx.Client) -> None:
     assert client.get(response.json()["url"]).headers["content-type"] == "image/png"
 
 
+def test_a_deleted_image_is_gone(client: httpx.Client, error_of: ErrorOf) -> None:
+    url = stored(client, seed=61)["url"]
+    assert client.delete(url).status_code == 204
+    for method in ("GET", "DELETE"):
+        response = client.request(method, url)
+        assert response.status_code == 404
+    assert error_of(client.delete("/images/passwords"))["type"] == "not_found"
+
+
 def test_a_stored_image_may_be_kept_for_ever(client: httpx.Client) -> None:
     headers = client.get(stored(client)["url"]).headers
     assert headers["cache-control"] == "public, max-age=31536000, immutable"
@@ -706,7 +715,7 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
         request=request, settings=Settings.read({}), ai=model, bucket=bucket or unbound("bucket"), log=RequestLog(),
-        breaker=Breaker(), request_budget=RequestBudget(),
+        breaker=Breaker(), request_budget=RequestBudget(), caller=SimpleNamespace(owner="acme/site/anna"),
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:
         asyncio.run(route.create_image(context))
@@ -721,7 +730,7 @@ def test_a_bucket_that_fails_is_an_upstream_error_of_the_call_that_was_made() ->
     assert bucket.tried["key"] == f"images/{hashlib.sha256(picture()).hexdigest()}.png"
     assert bucket.tried["content_type"] == "image/png"
     kept = bucket.tried["metadata"]
-    assert (kept["model"], kept["seed"]) == (DREAMSHAPER, "9")
+    assert (kept["model"], kept["seed"], kept["owner"]) == (DREAMSHAPER, "9", "acme/site/anna")
     # clipped between two letters; R2 takes 8,192 bytes in all
     assert prompt.startswith(kept["prompt"])
     assert sum(len(text.encode()) for pair in kept.items() for text in pair) <= 8192

@@ -136,6 +136,13 @@ class Caller:
             raise ApiError("forbidden", f"This key is for the tenant {self.tenant} only.", param="tenant")
         return self.tenant
 
+    @property
+    def owner(self) -> str:
+        """Tenant, key and user to whom belongs what the caller stores; empty for callers whom many others equal."""
+        if self.key is None or (self.has_token and not self.subject):
+            return ""
+        return f"{self.tenant or ''}/{self.key.name}/{self.subject}"
+
     def conversation_key(self, conversation_id: str) -> str:
         """Return the name of the conversation's object, unique to the caller's tenant and subject."""
         if self.tenant is None:

@@ -10,7 +10,7 @@ from pyodide.ffi import JsNull
 from aiworker.bindings import StoredObject
 from aiworker.http import preconditions
 from aiworker.http.messages import JsHandle, Payload, Request
-from aiworker.platform.javascript import binding_result, js_object
+from aiworker.platform.javascript import binding_result, from_js, js_object
 from aiworker.platform.payload import JsPayload
 
 _from_bucket = functools.partial(binding_result, "The bucket could not answer")
@@ -45,6 +45,13 @@ class R2Bucket:
     async def payload(self, key: str) -> Payload | None:
         stored = await _from_bucket(self._binding.get(key))
         return None if isinstance(stored, JsNull) else JsPayload(await stored.arrayBuffer())
+
+    async def metadata(self, key: str) -> Mapping[str, str] | None:
+        stored = await _from_bucket(self._binding.head(key))
+        return None if isinstance(stored, JsNull) else from_js(stored.customMetadata)
+
+    async def delete(self, key: str) -> None:
+        await _from_bucket(self._binding.delete(key))
 
     async def delete_folder(self, prefix: str) -> None:
         while True:

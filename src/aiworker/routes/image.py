@@ -1,4 +1,4 @@
-"""`POST /image` and `GET /images/{key}`.
+"""`POST /image`, `GET /images/{key}` and `DELETE /images/{key}`.
 
 An image's bytes stay in JavaScript: Python reads only the first ones, to recognise the format.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+from aiworker.auth.access import ADMIN
 from aiworker.bindings import Bucket, require
 from aiworker.context import Context
 from aiworker.errors import UNUSABLE_INPUT, ApiError
@@ -30,7 +31,7 @@ KEY = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(EXTENSIONS.values())})")
 
 MAX_STORED_PROMPT = 7_000
 """Bytes of the prompt that are stored with an image. R2 has 8,192 for all metadata of an object
-(developers.cloudflare.com/r2/platform/limits); the other values take less than 200."""
+(developers.cloudflare.com/r2/platform/limits); the other values take less than 400."""
 
 IMAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
@@ -95,6 +96,28 @@ async def read_image(context: Context, key: str) -> Response:
     return Response(stored.body, stored.status, {**stored.headers, **kind, **cached, **IMAGE_HEADERS})
 
 
+@route(
+    "DELETE", "/images/{key}", scope="image", rate="read", tag="Images and speech",
+    returns=Returns(status=204, description="The image is deleted."), errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def delete_image(context: Context, key: str) -> Response:
+    """Delete a stored image.
+
+    One that the caller has stored, with the same API key or as the same user; with the scope `admin`, any. Copies in
+    caches of browsers and proxies stay.
+    """
+    path = f"images/{key}"
+    metadata = await context.bucket.metadata(path) if KEY.fullmatch(key) else None
+    if metadata is None:
+        raise ApiError("not_found", "There is no image with this key.")
+    owner = context.caller.owner
+    is_own = bool(owner) and metadata.get("owner") == owner
+    if not is_own and not context.caller.has_scope(ADMIN):
+        raise ApiError("forbidden", "This image was stored by another caller, who alone can delete it, or an admin.")
+    await context.bucket.delete(path)
+    return Response(status=204)
+
+
 # ---- the request -------------------------------------------------------------------------------------------------
 
 
@@ -147,14 +170,16 @@ async def _response(
     image, content_type = await image_of(model_response)
     if bucket is None:
         return model_response.response(image.body, content_type)
-    name = await store(bucket, body, model_response.model, image, content_type)
+    name = await store(context, bucket, body, model_response.model, image, content_type)
     return _created(context, model_response, name, image, content_type)
 
 
-async def store(bucket: Bucket, body: ImageRequest, model: Model, image: Payload, content_type: str) -> str:
+async def store(
+    context: Context, bucket: Bucket, body: ImageRequest, model: Model, image: Payload, content_type: str
+) -> str:
     """Store an image; return its key for `GET /images/{key}`."""
     name = f"{await image.sha256()}.{EXTENSIONS[content_type]}"
-    await bucket.put(f"images/{name}", image, content_type, _metadata(body, model))
+    await bucket.put(f"images/{name}", image, content_type, _metadata(context, body, model))
     return name
 
 
@@ -171,11 +196,11 @@ async def image_of(model_response: ModelResponse) -> tuple[Payload, str]:
     return image, content_type
 
 
-def _metadata(body: ImageRequest, model: Model) -> dict[str, str]:
+def _metadata(context: Context, body: ImageRequest, model: Model) -> dict[str, str]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     seed = {} if body.seed is None else {"seed": str(body.seed)}
     prompt = body.prompt.encode()[:MAX_STORED_PROMPT].decode(errors="ignore")  # without a character cut in two
-    return {"model": model.id, "prompt": prompt, "created": created, **seed}
+    return {"model": model.id, "prompt": prompt, "created": created, "owner": context.caller.owner, **seed}
 
 
 def _created(context: Context, model_response: ModelResponse, name: str, image: Payload, content_type: str) -> Response:

@@ -123,6 +123,6 @@ async def _content(
     facts = {"created": int(time.time()), "output_format": content_type.removeprefix("image/")}
     begin = f'{json.dumps(facts)[:-1]},"data":[{{'
     if has_url:
-        key = await image.store(context.bucket, body, response.model, payload, content_type)
+        key = await image.store(context, context.bucket, body, response.model, payload, content_type)
         return [begin, f'"url":{json.dumps(f"{context.request.origin}/images/{key}")}', "}]}"]
     return [begin, '"b64_json":"', payload.base64(), '"}]}']
