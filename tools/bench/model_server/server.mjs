@@ -21,20 +21,24 @@ const WORD = " word";
 
 // ---- dialects of text models ---------------------------------------------------------------------------------------
 
-const chunk = (model, delta, finish_reason = null) =>
+const chunk = (model, delta, finish_reason = null, fields = {}) =>
   `data: ${JSON.stringify({
     id: "chatcmpl-bench",
     object: "chat.completion.chunk",
     created: 1_790_000_000,
     model,
     choices: [{ index: 0, delta, logprobs: null, finish_reason }],
+    ...fields,
   })}\n\n`;
+
+/** The last frames of every stream: the usage is in a native one, whatever the dialect. */
+const END = `data: ${JSON.stringify({ response: "", usage: USAGE })}\n\ndata: [DONE]\n\n`;
 
 const DIALECTS = {
   native: {
     whole: () => ({ response: ANSWER, tool_calls: [], usage: USAGE }),
     frame: (_, text) => `data: {"response":${JSON.stringify(text)},"p":"abdegjmpqtux"}\n\n`,
-    end: () => `data: ${JSON.stringify({ response: "", usage: USAGE })}\n\ndata: [DONE]\n\n`,
+    end: () => END,
   },
   openai: {
     whole: (model) => ({
@@ -46,8 +50,13 @@ const DIALECTS = {
       usage: USAGE,
     }),
     frame: (model, text) => chunk(model, { content: text }),
-    end: (model) => `${chunk(model, {}, "stop")}data: [DONE]\n\n`,
+    end: (model) => `${chunk(model, {}, "stop")}${END}`,
   },
+};
+DIALECTS.both = {
+  whole: (model) => ({ ...DIALECTS.openai.whole(model), response: ANSWER }),
+  frame: (model, text) => chunk(model, { content: text }, null, { response: text, p: "abdegh" }),
+  end: DIALECTS.openai.end,
 };
 
 /** What is made once for each combination of its arguments. */
@@ -147,6 +156,7 @@ const image = once(() => {
 
 const MODELS = {
   "@cf/meta/llama-3.1-8b-instruct-fast": text("native"),
+  "@cf/meta/llama-3.3-70b-instruct-fp8-fast": text("both"),
   "@cf/openai/gpt-oss-20b": text("openai"),
   "@cf/baai/bge-base-en-v1.5": embeddings,
   "@cf/baai/bge-reranker-base": reranking,

@@ -17,11 +17,11 @@ async function chat(request, env) {
   return stream ? new Response(answer, EVENT_STREAM) : Response.json(answer);
 }
 
-/** A native model's stream as OpenAI's clients read it; that of a model which speaks their dialect as it is. */
+/** A model's stream as OpenAI's clients read it; in every dialect, it ends with a native frame. */
 async function completions(request, env) {
   const { model, messages } = await request.json();
   const answer = await env.AI.run(model, { messages, stream: true });
-  return new Response(model === CHAT ? translated(answer, model) : answer, EVENT_STREAM);
+  return new Response(translated(answer, model), EVENT_STREAM);
 }
 
 async function embed(request, env) {

@@ -1,4 +1,4 @@
-// A native stream → OpenAI's chunks, by a TransformStream that parses each frame.
+// A model's stream, in either dialect or both → OpenAI's chunks, by a TransformStream that parses each frame.
 
 const DATA = "data: ";
 
@@ -17,11 +17,12 @@ export function translated(stream, model) {
     if (!block.startsWith(DATA)) return "";
     const data = block.slice(DATA.length);
     if (data === "[DONE]") return `${chunk({}, "stop")}${block}\n\n`;
-    const { response } = JSON.parse(data);
-    if (!response) return "";
+    const { response, choices } = JSON.parse(data);
+    const content = choices?.[0]?.delta.content || response;
+    if (!content) return "";
     const begin = hasBegun ? "" : chunk({ role: "assistant", content: "" });
     hasBegun = true;
-    return begin + chunk({ content: response });
+    return begin + chunk({ content });
   };
 
   return stream.pipeThrough(
