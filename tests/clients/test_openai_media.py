@@ -226,6 +226,13 @@ async def test_words_with_their_times(async_openai: AsyncOpenAI, recording: byte
     assert verbose.words
     assert [word.word for word in verbose.words][:2] == ["Good", "morning."]
     assert verbose.segments
+    verbose = await async_openai.audio.transcriptions.create(
+        model="whisper-1",
+        file=("a.wav", recording),
+        response_format="verbose_json",
+        timestamp_granularities=["segment"],
+    )
+    assert verbose.words is None
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ class GatewayOptions(Schema):
     """Requests of one tenant, user, route and model with the same key share one cached answer, even if they differ."""
     metadata: Metadata | None = None
 
+    def __bool__(self) -> bool:
+        """Tell whether any option asks for something; one that is its default counts as left out."""
+        return bool(self.skip_cache or self.cache_ttl or self.cache_key or self.metadata)
+
     def without_cache_key(self) -> "GatewayOptions":
         """Return the options for a further call of the same request: a cache key stands for one answer."""
         return self.model_copy(update={"cache_key": None})
@@ -30,7 +34,7 @@ class GatewayOptions(Schema):
 
         cache_scope: prefix of the cache key, so that callers, routes and models do not share answers.
         """
-        options = self.model_dump(exclude_none=True)
+        options = {name: value for name, value in self.model_dump().items() if value}
         if self.cache_key:
             options["cache_key"] = f"{cache_scope} {self.cache_key}"
         names = {"skip_cache": "skipCache", "cache_ttl": "cacheTtl", "cache_key": "cacheKey"}

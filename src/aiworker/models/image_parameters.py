@@ -33,6 +33,8 @@ class ImageParameters:
     """Files that the model requires."""
     is_form: bool = False
     """The model takes a form in place of JSON."""
+    fixed: Mapping[str, float] = field(default_factory=dict[str, float])
+    """Numbers that the model does not take, with the value that they always have."""
     defaults: tuple[int, int, int | None] | None = None
     """Default width, height and steps; None where Cloudflare documents none."""
 
@@ -57,12 +59,13 @@ FLUX_2 = ImageParameters(
     files={name: (f"input_image_{number}", "form") for number, name in enumerate(REFERENCES)},
     is_form=True,
 )
-KLEIN = replace(FLUX_2, numbers={name: bounds for name, bounds in FLUX_2.numbers.items() if name != "steps"})
-"""The number of steps is always 4."""
+KLEIN = replace(
+    FLUX_2, numbers={name: bounds for name, bounds in FLUX_2.numbers.items() if name != "steps"}, fixed={"steps": 4}
+)
 
 IMAGE_MODELS: Mapping[str, ImageParameters] = {
     "@cf/black-forest-labs/flux-1-schnell": ImageParameters(
-        {"steps": (1, 8), "seed": SEED}, steps="steps", defaults=(1024, 1024, 4)
+        {"steps": (1, 8), "seed": SEED}, steps="steps", fixed={"width": 1024, "height": 1024}, defaults=(1024, 1024, 4)
     ),
     "@cf/black-forest-labs/flux-2-dev": FLUX_2,
     "@cf/black-forest-labs/flux-2-klein-4b": KLEIN,

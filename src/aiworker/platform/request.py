@@ -93,7 +93,14 @@ class JsRequest:
                 "invalid_request", "The body cannot be read as the form that its content-type names."
             ) from None
         _check_texts(entries)
-        return {name: value if isinstance(value, str) else await file_payload(value) for name, value in entries}
+        form: dict[str, str | Payload] = {}
+        for name, value in entries:
+            earlier = form.get(name)
+            if isinstance(value, str) and isinstance(earlier, str) and name.endswith("[]"):
+                form[name] = f"{earlier},{value}"  # a list, as clients write it in forms
+            else:
+                form[name] = value if isinstance(value, str) else await file_payload(value)
+        return form
 
     async def discard_body(self) -> None:
         """Receive the body to its end if nothing has read it and its declared length is at most MAX_DISCARDED.

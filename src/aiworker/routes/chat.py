@@ -102,7 +102,7 @@ async def _with_tools(
     conversation: Conversation | None,
     history: list[dict[str, Any]],
 ) -> Response:
-    names = None if body.worker_tools is True else body.worker_tools
+    names = body.worker_tools if isinstance(body.worker_tools, list) else None
     prompts = {model.id: _prompt(body, model, history) or body.turn() for model in models}
     loop = tool_loop.ToolLoop(context, models, tools.select(names), prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:

@@ -40,9 +40,18 @@ class TextPart(Schema):
     text: Text
 
 
+def _none_if(default: Any) -> AfterValidator:
+    """Return a validator that reads a default as if the field were left out."""
+    return AfterValidator(lambda value: None if value == default else value)
+
+
+Strict = Annotated[bool | None, _none_if(False)]
+"""OpenAI's `strict`, false by default."""
+
+
 class ImageUrl(Schema):
     url: str
-    detail: Literal["auto", "low", "high"] | None = None
+    detail: Annotated[Literal["auto", "low", "high"] | None, _none_if("auto")] = None
 
     @field_validator("url")
     @classmethod
@@ -106,14 +115,18 @@ class Message(Schema):
         return isinstance(self.content, list) and any(isinstance(part, ImagePart) for part in self.content)
 
 
+NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
+
+
 class Function(Schema):
     name: Name
     description: str | None = None
-    parameters: JsonSchema = Field(default_factory=lambda: {"type": "object", "properties": {}})
-    strict: bool | None = None
+    parameters: JsonSchema | None = None
+    """A JSON Schema of the arguments; without one, there are none."""
+    strict: Strict = None
 
     def to_tool(self) -> dict[str, Any]:
-        return {"type": "function", "function": self.model_dump(exclude_none=True)}
+        return {"type": "function", "function": {"parameters": NO_PARAMETERS, **self.model_dump(exclude_none=True)}}
 
 
 class Tool(Schema):
@@ -180,6 +193,10 @@ class Sampling(Schema):
         return self.model_dump(include=set(Sampling.model_fields), exclude_none=True)
 
 
+NO_CHOICES = (None, "auto", "none")
+"""Values of `tool_choice` that have no effect without tools."""
+
+
 class ChatRequest(Sampling):
     messages: Annotated[list[Message] | None, Field(min_length=1, fail_fast=True)] = None
     """The conversation, oldest message first."""
@@ -197,7 +214,7 @@ class ChatRequest(Sampling):
     """The older form of `tools`."""
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     """Let the model choose, forbid or require a call, or name the tool to call."""
-    worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
+    worker_tools: bool | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
     """The Worker's own functions, which it calls when the model asks for them: their names, or true for all."""
     response_format: ResponseFormat | None = None
     """Text, any JSON object, or JSON that fits a schema."""
@@ -217,9 +234,9 @@ class ChatRequest(Sampling):
 
     @model_validator(mode="after")
     def _check_tools(self) -> "ChatRequest":
-        if sum(each is not None for each in (self.tools, self.functions, self.worker_tools)) > 1:
+        if sum(bool(each) for each in (self.tools, self.functions, self.worker_tools)) > 1:
             raise ValueError("Give only one of tools, functions and worker_tools")
-        if self.tool_choice is not None and not (self.tools or self.functions):
+        if self.tool_choice not in NO_CHOICES and not (self.tools or self.functions):
             raise ValueError("tool_choice needs tools")
         return self
 
@@ -272,10 +289,10 @@ class ChatRequest(Sampling):
             inputs["tools"] = [tool.function.to_tool() for tool in self.tools]
         if self.functions:
             inputs["tools"] = [function.to_tool() for function in self.functions]
-        if self.tool_choice is not None:
+        if self.tool_choice not in (None, "auto") and "tools" in inputs:
             chosen = self.tool_choice
             inputs["tool_choice"] = chosen if isinstance(chosen, str) else chosen.model_dump()
-        if self.response_format:
+        if self.response_format and self.response_format.type != "text":
             inputs["response_format"] = self.response_format.inputs(model)
             # JSON mode of native models does not stream: the route sends their whole completion as a stream
             inputs["stream"] = self.stream and model.dialect == "openai"

@@ -50,12 +50,15 @@ class ImageRequest(Schema):
     """Store the image and return its URL in place of its bytes."""
     gateway: GatewayOptions | None = None
 
-    def numbers(self) -> dict[str, float]:
-        return self.model_dump(include={*STABLE_DIFFUSION.numbers}, exclude_none=True)
+    def numbers(self, supported: ImageParameters) -> dict[str, float]:
+        """Return the numbers in the request, without those that the model always has."""
+        numbers = self.model_dump(include={*STABLE_DIFFUSION.numbers}, exclude_none=True)
+        return {name: value for name, value in numbers.items() if value != supported.fixed.get(name)}
 
-    def optional_names(self) -> Iterator[str]:
+    def optional_names(self, supported: ImageParameters) -> Iterator[str]:
         """Yield the names of the parameters in the request that not every model takes."""
-        return (name for name in ("negative_prompt", *self.numbers(), *FILES) if getattr(self, name) is not None)
+        names = ("negative_prompt", *self.numbers(supported), *FILES)
+        return (name for name in names if getattr(self, name) is not None)
 
     def with_files(self, files: Mapping[str, Payload]) -> "ImageRequest":
         """Return the request of a form, whose files arrive apart; each file's field holds its own name."""
@@ -64,11 +67,11 @@ class ImageRequest(Schema):
     def check(self, model: Model) -> None:
         """Raises ApiError `invalid_request` for a parameter the model does not take, or a file it requires."""
         supported = IMAGE_MODELS[model.id]
-        for name in self.optional_names():
+        for name in self.optional_names(supported):
             if name not in supported.names:
                 known = ", ".join(supported.names)
                 raise ApiError("invalid_request", f"{model.id} does not take {name}: it takes {known}.", param=name)
-        for name, value in self.numbers().items():
+        for name, value in self.numbers(supported).items():
             low, high = supported.numbers[name]
             if not low <= value <= high:
                 text = f"{name} must be between {low} and {high} for {model.id}."
@@ -90,7 +93,7 @@ class ImageRequest(Schema):
         """Return the model's inputs: the request's parameters under the model's names."""
         supported = IMAGE_MODELS[model.id]
         fields: dict[str, Any] = {
-            {"steps": supported.steps}.get(name, name): value for name, value in self.numbers().items()
+            {"steps": supported.steps}.get(name, name): value for name, value in self.numbers(supported).items()
         }
         fields["prompt"] = self.prompt
         if self.negative_prompt is not None:

@@ -26,6 +26,11 @@ def _renamed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 # ---- speech to text ----------------------------------------------------------------------------------------------
 
 
+def _is_neutral(value: Any) -> bool:
+    """Tell whether a parameter asks for nothing: a model without it does as much."""
+    return value is False or value in ("transcribe", "general")
+
+
 class TranscribeRequest(Schema):
     """Parameters of all models. Each model takes some of them; a request with another is refused."""
 
@@ -74,7 +79,7 @@ class TranscribeRequest(Schema):
         supported: the parameters that the model takes. Raises ApiError `invalid_request` for another.
         """
         parameters = self.model_dump(exclude={"model", "vtt"}, exclude_none=True)
-        unsupported = [name for name in parameters if name not in supported]
+        unsupported = [name for name, value in parameters.items() if name not in supported and not _is_neutral(value)]
         if unsupported:
             known = ", ".join(supported) or "none"
             raise ApiError(
@@ -82,7 +87,7 @@ class TranscribeRequest(Schema):
                 f"{model.id} does not take {unsupported[0]}. The parameters that it takes are: {known}.",
                 param=unsupported[0],
             )
-        return _renamed(parameters)
+        return _renamed({name: value for name, value in parameters.items() if name in supported})
 
 
 class Segment(Reply):
@@ -202,6 +207,8 @@ class SpeakRequest(Schema):
         parameters = self.model_dump(include={*_DEEPGRAM_PARAMETERS, "lang"}, exclude_none=True)
         voice_param = "speaker" if self.speaker else "voice"
         parameters |= {"voice": self.speaker} if self.speaker else {}
+        if "encoding" not in model_type.parameters and self.encoding == "mp3":
+            del parameters["encoding"]  # the model makes no other
         for name in parameters:
             if name not in model_type.parameters:
                 param = voice_param if name == "voice" else name

@@ -24,7 +24,8 @@ from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
 # ---- POST /v1/audio/transcriptions -------------------------------------------------------------------------------
 
-Granularity = Literal["word", "segment"]
+Granularities = Annotated[str, Field(pattern=r"^(word|segment)(,(word|segment))*$")]
+"""One or several, as a form's repeated field arrives."""
 
 
 class TranscriptionRequest(Schema):
@@ -32,8 +33,8 @@ class TranscriptionRequest(Schema):
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     language: Language | None = None
     prompt: Annotated[str | None, Field(max_length=2000)] = None
-    granularities: Annotated[Granularity | None, Field(alias="timestamp_granularities[]")] = None
-    """With any value, verbose_json has the words too; it always has the segments."""
+    granularities: Annotated[Granularities | None, Field(alias="timestamp_granularities[]")] = None
+    """verbose_json always has the segments; with `word` it has the words too."""
     stream: Annotated[Any, Only("false", because="a transcript is returned whole")] = None
     logprobs: Annotated[Any, Field(alias="include[]"), Only(because="no model here reports them")] = None
     include: Annotated[Any, Only()] = None
@@ -100,7 +101,7 @@ def _verbose_json(body: TranscriptionRequest, result: RecordingTranscript) -> st
         "text": whole.text,
         "segments": [{**UNKNOWN_FIELDS, "id": number, **each} for number, each in enumerate(whole.segments)],
     }
-    if body.granularities:
+    if "word" in (body.granularities or ""):
         content["words"] = whole.words
     return json.dumps(content, ensure_ascii=False)
 

@@ -14,6 +14,7 @@ from aiworker.routes.chat_schema import (
     MAX_PROMPT_LENGTH,
     MAX_SEED,
     MAX_TOOLS,
+    NO_CHOICES,
     CalledFunction,
     ChatRequest,
     ChosenName,
@@ -23,6 +24,7 @@ from aiworker.routes.chat_schema import (
     JsonSchema,
     MessageToolCall,
     Name,
+    Strict,
     Text,
     TextPart,
     Tool,
@@ -74,7 +76,7 @@ class CompletionOptions(Schema):
 
     @model_validator(mode="after")
     def _check_stream_options(self) -> "CompletionOptions":
-        if self.stream_options is not None and not self.stream:
+        if self.wants_usage and not self.stream:
             raise ValueError("stream_options is only for stream: true")
         return self
 
@@ -197,7 +199,7 @@ class SchemaEnvelope(Schema):
     name: Name
     schema_: Annotated[JsonSchema, Field(alias="schema")]
     description: str | None = None
-    strict: bool | None = None
+    strict: Strict = None
 
 
 class JsonFormat(Schema):
@@ -247,9 +249,9 @@ class ChatCompletionRequest(CompletionOptions):
             raise ValueError("Give only one of max_tokens and max_completion_tokens")
         if self.tools and self.functions:
             raise ValueError("Give only one of tools and functions")
-        if self.tool_choice is not None and not self.tools:
+        if self.tool_choice not in NO_CHOICES and not self.tools:
             raise ValueError("tool_choice needs tools")
-        if self.function_call is not None and not self.functions:
+        if self.function_call not in NO_CHOICES and not self.functions:
             raise ValueError("function_call needs functions")
         return self
 
@@ -290,8 +292,8 @@ class ChatCompletionRequest(CompletionOptions):
             extra["stop"] = self.stops
         if self.wants_usage:
             extra["stream_options"] = {"include_usage": True}
-        if self.parallel_tool_calls is not None and self.tools:
-            extra["parallel_tool_calls"] = self.parallel_tool_calls
+        if self.parallel_tool_calls is False and self.tools:
+            extra["parallel_tool_calls"] = False
         if self.reasoning_effort and "reasoning" in model.abilities.split():
             extra["reasoning_effort"] = self.reasoning_effort
         return extra

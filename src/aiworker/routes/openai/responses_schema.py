@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Text
+from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Strict, Text
 from aiworker.routes.openai.chat_schema import Effort, Json
 from aiworker.routes.openai.fields import Ignored, Only
 
@@ -153,7 +153,7 @@ class FunctionTool(Schema):
     name: Name
     description: str | None = None
     parameters: JsonSchema | None = None
-    strict: bool | None = None
+    strict: Strict = None
     defer_loading: Ignored = None
 
     def to_chat(self) -> Json:
@@ -171,7 +171,7 @@ class TextFormat(Schema):
     name: Name | None = None
     schema_: Annotated[JsonSchema | None, Field(alias="schema")] = None
     description: str | None = None
-    strict: bool | None = None
+    strict: Strict = None
 
     @model_validator(mode="after")
     def _check_schema(self) -> "TextFormat":
@@ -289,8 +289,8 @@ class ResponsesRequest(Schema):
     def extra_inputs(self, model: Model) -> Json:
         """Return inputs for models of OpenAI's dialect that `POST /chat` has no parameters for."""
         extra: Json = {}
-        if model.dialect == "openai" and self.parallel_tool_calls is not None and self.tools:
-            extra["parallel_tool_calls"] = self.parallel_tool_calls
+        if model.dialect == "openai" and self.parallel_tool_calls is False and self.tools:
+            extra["parallel_tool_calls"] = False
         if model.dialect == "openai" and self.reasoning and self.reasoning.effort and "reasoning" in model.abilities:
             extra["reasoning_effort"] = self.reasoning.effort
         return extra
