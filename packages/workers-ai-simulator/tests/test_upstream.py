@@ -31,6 +31,9 @@ from workers_ai_simulator.upstream.reply import events
 from workers_ai_simulator.upstream.server import ChatUpstream
 
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
+"""Native model with tools and JSON mode, whose streams are in both dialects."""
+STREAMED = "@cf/mistralai/mistral-small-3.1-24b-instruct"
+"""Native model with tools, whose streams are native."""
 SCOUT = "@cf/meta/llama-4-scout-17b-16e-instruct"
 VISION = "@cf/meta/llama-3.2-11b-vision-instruct"
 R1 = "@cf/deepseek-ai/deepseek-r1-distill-qwen-32b"
@@ -104,8 +107,8 @@ def test_a_whole_answer_is_the_server_s_in_the_dialect_of_the_called_model(other
 
 
 def test_a_native_stream_has_the_text_of_the_whole_answer(other: httpx.Client) -> None:
-    whole = run(other, NATIVE, HELLO).json()
-    sent = frames(run(other, NATIVE, {**HELLO, "stream": True}).text)
+    whole = run(other, STREAMED, HELLO).json()
+    sent = frames(run(other, STREAMED, {**HELLO, "stream": True}).text)
     assert "".join(frame["response"] for frame in sent) == whole["response"]
     assert sent[-1]["usage"] == whole["usage"]
     assert len(sent) > 20
@@ -140,7 +143,7 @@ def test_a_responses_stream_is_made_of_typed_events(other: httpx.Client) -> None
 @pytest.mark.parametrize("stream", [False, True])
 def test_tools_are_called_natively(other: httpx.Client, stream: bool) -> None:
     inputs = {"messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": [WEATHER["function"]]}
-    response = run(other, NATIVE, {**inputs, "stream": stream})
+    response = run(other, STREAMED, {**inputs, "stream": stream})
     if not stream:
         answer = response.json()
         assert answer["response"] is None
@@ -341,7 +344,7 @@ def stub(stub_server: tuple[Stub, str]) -> Stub:
     return stub
 
 
-def native_text(http: httpx.Client, model: str = NATIVE) -> str:
+def native_text(http: httpx.Client, model: str = STREAMED) -> str:
     return "".join(frame["response"] for frame in frames(run(http, model, {**HELLO, "stream": True}).text))
 
 
@@ -426,7 +429,7 @@ def test_usage_that_the_server_does_not_send_is_counted(stub: Stub, before_stub:
 def test_a_frame_is_sent_before_the_next_arrives(stub: Stub, before_stub: httpx.Client) -> None:
     stub.sends_and_waits(delta(content="first"), delta(content="second"), STOP, DONE)
     body = {"inputs": {**HELLO, "stream": True}, "options": {}}
-    with before_stub.stream("POST", "/run", json=body, headers={"cf-consn-model-id": NATIVE}) as response:
+    with before_stub.stream("POST", "/run", json=body, headers={"cf-consn-model-id": STREAMED}) as response:
         lines = response.iter_lines()
         assert json.loads(next(lines).removeprefix("data: "))["response"] == "first"
         stub.go_on()
@@ -503,7 +506,7 @@ def test_reasoning_in_any_form_is_answered_in_the_form_of_the_called_model(
     assert "".join(each.get("content", "") for each in deltas) == "Hi"
     reasoning, tag, text = native_text(before_stub, R1).partition("\n</think>\n\n")
     assert (reasoning.strip(), bool(tag), text) == ("<think>\nHmm.", True, "Hi")
-    assert native_text(before_stub, NATIVE) == "Hi"  # a model without reasoning
+    assert native_text(before_stub, STREAMED) == "Hi"  # a model without reasoning
 
 
 @pytest.mark.parametrize("text", ["<b>Hi</b>", "<thin ice", "1 < 2 </think> 3", "  indented", "<think"])
@@ -632,7 +635,7 @@ def test_a_stream_that_breaks_breaks_and_the_journal_says_why(
 def test_a_connection_that_breaks_breaks_the_stream(stub: Stub, before_stub: httpx.Client) -> None:
     stub.sends_and_waits(delta(content="Hi"))
     body = {"inputs": {**HELLO, "stream": True}, "options": {}}
-    with before_stub.stream("POST", "/run", json=body, headers={"cf-consn-model-id": NATIVE}) as response:
+    with before_stub.stream("POST", "/run", json=body, headers={"cf-consn-model-id": STREAMED}) as response:
         lines = response.iter_lines()
         assert '"Hi"' in next(lines)
         stub.break_off()

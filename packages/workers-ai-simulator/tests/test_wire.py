@@ -228,3 +228,37 @@ def test_the_journal_has_inputs_and_outcomes(http: httpx.Client) -> None:
 
 def journal(http: httpx.Client) -> list[dict[str, Any]]:
     return http.get("/simulator/requests").json()
+
+
+DUAL = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
+
+
+def test_llama_3_3_streams_in_both_dialects_at_once(http: httpx.Client) -> None:
+    inputs = {"messages": [{"role": "user", "content": "Hello"}]}
+    whole = run(http, DUAL, inputs).json()
+    frames = data(run(http, DUAL, {**inputs, "stream": True}).text)
+    deltas = [frame["choices"][0]["delta"] for frame in frames]
+    assert "".join(delta.get("content", "") for delta in deltas) == whole["response"]
+    assert (deltas[0], frames[0]["response"]) == ({"role": "assistant", "content": ""}, "")
+    assert {frame["object"] for frame in frames} == {"chat.completion.chunk"}
+    assert [frame["choices"][0]["finish_reason"] for frame in frames] == [None] * (len(frames) - 1) + ["stop"]
+    assert [frame.get("usage") for frame in frames[-2:]] == [None, whole["usage"]]
+    assert [frame["response"] for frame in frames] == [delta.get("content", "") for delta in deltas]
+    assert all(frame["p"] for frame in frames)
+
+
+def test_calls_of_tools_are_in_both_dialects_at_once(http: httpx.Client) -> None:
+    schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": schema}}
+    inputs = {"messages": [{"role": "user", "content": "Weather in Oslo?"}], "tools": [tool], "stream": True}
+    frames = data(run(http, DUAL, inputs).text)
+    native = [part for frame in frames for part in frame.get("tool_calls", [])]
+    assert native == [part for frame in frames for part in frame["choices"][0]["delta"].get("tool_calls", [])]
+    assert "".join(part["function"]["arguments"] for part in native) == '{"city": "Oslo"}'
+    assert frames[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_openai_s_endpoint_of_the_same_model_streams_in_one_dialect(http: httpx.Client) -> None:
+    body = {"model": DUAL, "messages": [{"role": "user", "content": "Hello"}], "stream": True}
+    frames = data(http.post("/client/v4/accounts/any/ai/v1/chat/completions", json=body).text)
+    assert not any("response" in frame or "p" in frame for frame in frames)

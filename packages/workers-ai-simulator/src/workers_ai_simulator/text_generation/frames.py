@@ -216,6 +216,38 @@ class ResponsesWriter:
         return f"event: {event['type']}\n{_frame(numbered)}"
 
 
+class DualWriter:
+    """Frames in both dialects at once: `{response, p}` beside a `chat.completion.chunk`, as measured in 2026.
+
+    That calls of tools stand in both places is a guess. Upstream, a piece that is a number has been seen as a JSON
+    number in `response`; here it is a string, as the types say.
+    """
+
+    def __init__(self, model: Model, answer_id: str) -> None:
+        self._head = completion_head(model, answer_id, "chat.completion.chunk")
+        self._frames = 0
+
+    def start(self) -> Iterator[str]:
+        yield self._frame({"role": "assistant", "content": ""}, {"response": ""})
+
+    def write(self, delta: Delta) -> Iterator[str]:
+        if delta.kind == "text":
+            yield self._frame({"content": delta.piece}, {"response": delta.piece})
+        elif delta.kind in ("call", "arguments"):
+            calls = {"tool_calls": [_call_part(delta)]}
+            yield self._frame(calls, {"response": "", **calls})
+
+    def end(self, finish_reason: str, usage: Usage) -> Iterator[str]:
+        yield self._frame({}, {"response": "", "usage": usage}, finish_reason)
+        yield DONE
+
+    def _frame(self, delta: Json, native: Json, finish_reason: str | None = None) -> str:
+        padding = PADDING[: 4 + self._frames * 7 % (len(PADDING) - 4)]
+        self._frames += 1
+        choice = {"index": 0, "delta": delta, "finish_reason": finish_reason}
+        return _frame({**self._head, "choices": [choice], **native, "p": padding})
+
+
 def completion_head(model: Model, answer_id: str, kind: str) -> Json:
     """Fields that every object of OpenAI's chat completions begins with. `kind`: value of `object`."""
     return {"id": f"chatcmpl-{answer_id}", "object": kind, "created": int(time.time()), "model": model.id}
@@ -241,3 +273,11 @@ def _frame(data: Json) -> str:
 
 
 WRITERS: dict[str, type[Writer]] = {"native": NativeWriter, "openai": OpenAIWriter, "responses": ResponsesWriter}
+DUAL_STREAMS = ("@cf/meta/llama-3.3-70b-instruct-fp8-fast",)
+"""Native models whose streams are in both dialects at once."""
+
+
+def writer(model: Model, dialect: str, answer_id: str) -> Writer:
+    """Writer of a stream of the model in a dialect."""
+    is_dual = dialect == "native" and model.id in DUAL_STREAMS
+    return (DualWriter if is_dual else WRITERS[dialect])(model, answer_id)

@@ -14,13 +14,13 @@ from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.text_generation.conversation import Dialect, ToolCall, read
 from workers_ai_simulator.text_generation.frames import (
-    WRITERS,
     Delta,
     Json,
     ResponsesWriter,
     Usage,
     Writer,
     completion_head,
+    writer,
 )
 from workers_ai_simulator.text_generation.reply import reply
 
@@ -90,8 +90,7 @@ class Generation:
 
         `data: [DONE]` is the last frame in the dialects native and openai. responses: OpenAI's typed events.
         """
-        writer = WRITERS[dialect or self.dialect or self.model.dialect]
-        return self._written_frames(writer(self.model, self._digest()))
+        return self._written_frames(writer(self.model, dialect or self.dialect or self.model.dialect, self._digest()))
 
     def deltas(self) -> Iterator[Delta]:
         """The answer in pieces: reasoning, text, tool calls."""

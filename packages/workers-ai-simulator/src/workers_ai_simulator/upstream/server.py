@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.text_generation.conversation import Conversation, Dialect, read
-from workers_ai_simulator.text_generation.frames import WRITERS, Delta, Json, Usage
+from workers_ai_simulator.text_generation.frames import Delta, Json, Usage, writer
 from workers_ai_simulator.text_generation.generation import GeneratedCall, Generation
 from workers_ai_simulator.upstream.names import Names, best_match
 from workers_ai_simulator.upstream.reply import CompletionReader, NoAnswerError, events, reason
@@ -99,15 +99,15 @@ class ChatUpstream:
         self, response: httpx.Response, model: Model, conversation: Conversation, dialect: Dialect | None
     ) -> AsyncGenerator[str]:
         reader = CompletionReader(conversation)
-        writer = WRITERS[dialect or conversation.dialect](model, uuid.uuid4().hex)
+        stream = writer(model, dialect or conversation.dialect, uuid.uuid4().hex)
         try:
-            for frame in writer.start():
+            for frame in stream.start():
                 yield frame
             async with aclosing(_deltas(response, reader)) as deltas:
                 async for delta in deltas:
-                    for frame in writer.write(delta):
+                    for frame in stream.write(delta):
                         yield frame
-            for frame in writer.end(reader.finish_reason, reader.usage):
+            for frame in stream.end(reader.finish_reason, reader.usage):
                 yield frame
         except (NoAnswerError, httpx.HTTPError) as error:
             raise BrokenStreamError(str(self._failure(_reason(error)))) from None
