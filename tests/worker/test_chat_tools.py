@@ -305,4 +305,4 @@ def test_an_answer_says_what_it_has_cost(client: httpx.Client) -> None:
     usage = response.json()["usage"]
     cost = (usage["prompt_tokens"] * 4119 + usage["completion_tokens"] * 34868) / 1_000_000
     assert float(response.headers["x-neurons"]) == pytest.approx(cost, rel=1e-3)
-    assert "x-neurons" not in ask(client, prompt="Hello", model="@cf/qwen/qwen1.5-0.5b-chat").headers
+    assert "x-neurons" not in ask(client, prompt="Hello", model="@cf/mistral/mistral-7b-instruct-v0.2-lora").headers

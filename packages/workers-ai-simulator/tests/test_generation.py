@@ -28,6 +28,7 @@ LLAMA_VISION = MODELS["@cf/meta/llama-3.2-11b-vision-instruct"]
 R1 = MODELS["@cf/deepseek-ai/deepseek-r1-distill-qwen-32b"]
 GLM = MODELS["@cf/zai-org/glm-4.7-flash"]
 KIMI = MODELS["@cf/moonshotai/kimi-k2.6"]
+KIMI_CODE = MODELS["@cf/moonshotai/kimi-k2.7-code"]
 GPT_OSS = MODELS["@cf/openai/gpt-oss-20b"]
 MAX_WINDOW = MODELS["@cf/deepseek-ai/deepseek-v4-flash-0731"]
 
@@ -544,7 +545,7 @@ def image_message(url: str) -> dict[str, Any]:
     return user([{"type": "text", "text": "What is this?"}, {"type": "image_url", "image_url": {"url": url}}])
 
 
-@pytest.mark.parametrize("model", [SCOUT, LLAMA_VISION, KIMI], ids=lambda model: model.id)
+@pytest.mark.parametrize("model", [SCOUT, LLAMA_VISION, KIMI, KIMI_CODE], ids=lambda model: model.id)
 def test_an_image_is_described(model: Model) -> None:
     assert "PNG image of 64x32 pixels, mostly red" in reply_text(model, image_message(URI))
 

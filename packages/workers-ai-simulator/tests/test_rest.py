@@ -162,3 +162,47 @@ def test_bad_input_is_refused_in_the_envelope(
 def test_a_call_without_credentials_is_refused(simulator_process: SimulatorProcess) -> None:
     response = requests.get(f"{simulator_process.url}{ACCOUNT}/ai/models/search", timeout=60)
     assert (response.status_code, response.json()["errors"][0]["code"]) == (401, 10000)
+
+
+# ---- the model in the body, and what is not simulated ---------------------------------------------------------------
+
+
+def test_a_model_is_run_by_its_name_in_the_body(http: httpx.Client) -> None:
+    body = {"model": CHAT, "input": {"prompt": "Hello"}}
+    answer = http.post(f"{ACCOUNT}/ai/run", json=body)
+    assert answer.status_code == 200
+    assert answer.json()["result"] == http.post(f"{ACCOUNT}/ai/run/{CHAT}", json=body["input"]).json()["result"]
+    vectors = http.post(f"{ACCOUNT}/ai/run", json={"model": EMBEDDING, "input": {"text": ["one"]}})
+    assert vectors.json()["result"]["shape"] == [1, 768]
+    stream = http.post(f"{ACCOUNT}/ai/run", json={"model": CHAT, "input": {"prompt": "Hello", "stream": True}})
+    assert stream.text.endswith("data: [DONE]\n\n")
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "words"),
+    [
+        ({"input": {"prompt": "Hello"}}, 5006, "are 'model'"),
+        ({"model": CHAT}, 5006, "are 'input'"),
+        ({"model": CHAT, "input": "Hello"}, 5006, "Type mismatch of '/input', 'string' not in 'object'"),
+        ({"model": "@cf/no/such-model", "input": {}}, 5007, "No such model"),
+        ([], 3003, "must be a JSON object"),
+    ],
+)
+def test_a_body_without_a_model_and_inputs_is_refused(http: httpx.Client, body: Any, code: int, words: str) -> None:
+    answer = http.post(f"{ACCOUNT}/ai/run", json=body)
+    [error] = answer.json()["errors"]
+    assert (answer.status_code, error["code"]) == (400, code)
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/ai/finetunes"), ("POST", "/ai-search/instances"), ("DELETE", "/ai/run/@cf/a/b"), ("GET", "/ai/run")],
+)
+def test_a_path_that_is_not_simulated_is_refused_in_the_envelope(http: httpx.Client, method: str, path: str) -> None:
+    answer = http.request(method, ACCOUNT + path)
+    assert answer.status_code == 501
+    message = f"{method} {ACCOUNT}{path} is not simulated"
+    assert answer.json() == {
+        "success": False, "result": None, "errors": [{"code": 501, "message": message}], "messages": [],
+    }  # fmt: skip

@@ -103,6 +103,14 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="metadata index of a Vectorize index, created at the start or together with the index (may be repeated)",
     )  # fmt: skip
     parser.add_argument(
+        "--plan", choices=("paid", "free"), default="paid",
+        help="plan of the simulated account (default: paid; free: the largest models are refused with 5035)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--retired", choices=("refuse", "serve"), default="refuse",
+        help="whether models that Cloudflare has retired answer (default: refuse them with 5028, as upstream)",
+    )  # fmt: skip
+    parser.add_argument(
         "--end-with-stdin",
         action="store_true",
         help="exit when standard input is closed, as when the parent dies",
@@ -121,6 +129,7 @@ def _serve(options: argparse.Namespace) -> None:
     # slow imports, which the other commands do not need
     import uvicorn
 
+    from workers_ai_simulator.catalogue import Account
     from workers_ai_simulator.gateway.service import Gateways
     from workers_ai_simulator.server import application
     from workers_ai_simulator.vectorize.store import VectorStore
@@ -143,7 +152,9 @@ def _serve(options: argparse.Namespace) -> None:
         for sentence in vectors.create_missing_metadata_indexes():
             print(sentence, flush=True)
         gateways = Gateways(data / "gateway.sqlite" if data else None)
-        app = application(vectors, gateways, options.tokens_per_second, real, [options.host, *options.allowed_host])
+        account = Account(options.plan, options.retired == "serve")
+        hosts = [options.host, *options.allowed_host]
+        app = application(vectors, gateways, options.tokens_per_second, real, hosts, account)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()

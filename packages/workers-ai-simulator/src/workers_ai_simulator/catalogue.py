@@ -1,7 +1,7 @@
 """Catalogue of the models of Workers AI, read from models.json."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.resources import files
 from typing import Literal
 
@@ -39,24 +39,76 @@ def _load() -> dict[str, Model]:
 
 MODELS = _load()
 
-ALIASES = {"@cf/moonshotai/kimi-k2.5": "@cf/moonshotai/kimi-k2.6"}
+
+@dataclass(frozen=True)
+class Retirement:
+    """A model that Cloudflare has retired."""
+
+    id: str
+    retired_on: str
+    """Day, as YYYY-MM-DD."""
+    successor: str | None
+    """Model that answers in its place; None where Cloudflare names none."""
+    like: str | None = None
+    """Model whose facts it has here, if it is not in models.json."""
+
+
+def _load_retired() -> dict[str, Retirement]:
+    rows = json.loads(files("workers_ai_simulator").joinpath("retired.json").read_text())
+    return {row["id"]: Retirement(**row) for row in rows}
+
+
+RETIRED = _load_retired()
+"""Retired models: those of Cloudflare's changelog of 2026-05-08, and the 19 of its announcement of September 2025."""
+
+ALIASES = {each.id: each.successor for each in RETIRED.values() if each.successor}
 """Retired model → the model that answers in its place."""
-RETIRED_ON = "2026-05-30"
-"""Day on which all models marked `deprecated` were retired (Cloudflare's changelog of 2026-05-08)."""
+
+Plan = Literal["paid", "free"]
+PAID_PLAN_ONLY = ("@cf/moonshotai/kimi-k2.6", "@cf/moonshotai/kimi-k2.7", "@cf/zai-org/glm-5.2")
+"""Beginnings of the ids of models that the free plan does not have (Cloudflare's changelog of July 2026)."""
 
 
-def find(model_id: str) -> Model:
+@dataclass(frozen=True)
+class Account:
+    """The simulated account."""
+
+    plan: Plan = "paid"
+    serves_retired: bool = False
+    """Whether retired models answer, as they do not upstream."""
+
+
+PAID_ACCOUNT = Account()
+
+
+def find(model_id: str, account: Account = PAID_ACCOUNT) -> Model:
     """The model of that id, or the one that answers in its place.
 
-    Raises UpstreamError 5007 if there is none, 5028 if it is retired. The sentence of 5028 is recorded; its status 400
-    is a guess.
+    Raises UpstreamError 5007 if there is none, 5028 if it is retired, 5035 if the account's plan does not have it. The
+    sentences of 5028 and 5035 are recorded; the status 400 of 5028 is a guess.
     """
-    model = MODELS.get(ALIASES.get(model_id, model_id))
-    if model is None:
-        raise UpstreamError(400, 5007, f"No such model {model_id} or task")
-    if model.deprecated:
-        raise UpstreamError(400, 5028, f"This model was deprecated on {RETIRED_ON}. Please use an alternative model.")
+    model = known(ALIASES.get(model_id, model_id))
+    if model.deprecated and not account.serves_retired:
+        retired_on = RETIRED[model_id].retired_on
+        raise UpstreamError(400, 5028, f"This model was deprecated on {retired_on}. Please use an alternative model.")
+    if account.plan == "free" and model.id.startswith(PAID_PLAN_ONLY):
+        raise UpstreamError(
+            403,
+            5035,
+            f"Model {model.id} is not available on the Workers Free plan: This model requires a Workers Paid plan. "
+            "See https://developers.cloudflare.com/workers-ai/platform/pricing/ for details.",
+        )
     return model
+
+
+def known(model_id: str) -> Model:
+    """The model of that id, retired or not. Raises UpstreamError 5007 if there is none."""
+    if model_id in MODELS:
+        return MODELS[model_id]
+    retirement = RETIRED.get(model_id)
+    if retirement and retirement.like:
+        return replace(MODELS[retirement.like], id=model_id, deprecated=True)
+    raise UpstreamError(400, 5007, f"No such model {model_id} or task")
 
 
 def check_window(model: Model, tokens: int) -> None:

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workers_ai_simulator.catalogue import PAID_ACCOUNT, Account
 from workers_ai_simulator.control import front_page
 from workers_ai_simulator.control.admin import Admin
 from workers_ai_simulator.errors import NotSimulated
 from workers_ai_simulator.gateway import routes as gateway
 from workers_ai_simulator.gateway.service import Gateways
-from workers_ai_simulator.http import envelope
+from workers_ai_simulator.http import envelope, error_envelope
 from workers_ai_simulator.inference import routes as inference
 from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.service import Inference
@@ -25,6 +26,8 @@ from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
 from workers_ai_simulator.web_pages import WebPages
 
+REST = "/client/v4/"
+"""Beginning of the paths of Cloudflare's REST API."""
 CREDENTIALS = {b"authorization", b"x-auth-key"}
 """Headers of Cloudflare's REST API that carry credentials."""
 
@@ -35,14 +38,15 @@ def application(
     tokens_per_second: float = 0,
     real: RealModels = NO_REAL_MODELS,
     hosts: Iterable[str] = (),
+    account: Account = PAID_ACCOUNT,
 ) -> Starlette:
     """The simulator over these stores.
 
     tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
-    hosts: names of this machine by which it is called, besides localhost and its addresses.
+    hosts: names of this machine by which it is called, besides localhost and its addresses. account: whose plan counts.
     """
     traffic = Traffic(tokens_per_second)
-    run_model = gateways.through_gateways(Inference(traffic, real).run)
+    run_model = gateways.through_gateways(Inference(traffic, real, account).run)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -72,7 +76,7 @@ class Authentication:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         names = {name for name, _ in scope.get("headers", [])}
-        if scope["type"] == "http" and scope["path"].startswith("/client/v4/") and not names & CREDENTIALS:
+        if scope["type"] == "http" and scope["path"].startswith(REST) and not names & CREDENTIALS:
             await envelope(None, 401, [(10000, "Authentication error")])(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -80,4 +84,5 @@ class Authentication:
 
 def _not_simulated(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return NotSimulated(f"{request.method} {request.url.path}").response()
+    refusal = NotSimulated(f"{request.method} {request.url.path}")
+    return error_envelope(refusal) if request.url.path.startswith(REST) else refusal.response()

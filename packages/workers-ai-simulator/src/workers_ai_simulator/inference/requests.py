@@ -4,7 +4,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from workers_ai_simulator.catalogue import find
+from workers_ai_simulator.catalogue import known
 from workers_ai_simulator.errors import UpstreamError, incomplete
 from workers_ai_simulator.http import form_fields, media_type, object_body
 from workers_ai_simulator.validation import invalid
@@ -26,7 +26,7 @@ async def inputs_for(model: str, request: Request) -> dict[str, Any]:
     body = await request.body()
     if declared in JSON_MEDIA_TYPES and body.lstrip().startswith(b"{"):
         return await json_inputs(request)
-    return {"audio" if find(model).task == "speech-to-text" else "image": body}
+    return {"audio" if known(model).task == "speech-to-text" else "image": body}
 
 
 async def json_inputs(request: Request) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from workers_ai_simulator.inference.requests import inputs_for, model_and_inputs
 from workers_ai_simulator.inference.responses import enveloped_response, rest_error, result_response
 from workers_ai_simulator.text import tokens
 from workers_ai_simulator.text_generation.conversation import Dialect
+from workers_ai_simulator.validation import mismatch
 
 
 class Rest:
@@ -22,6 +23,17 @@ class Rest:
 
     def __init__(self, run_model: RunModel) -> None:
         self._run_model = run_model
+
+    async def run_named(self, request: Request) -> Response:
+        """Run the model that the body names: `{model, input}`, with the inputs as an object."""
+        try:
+            model, body = await model_and_inputs(request, "input")
+            inputs: Any = body["input"]
+            if not isinstance(inputs, dict):
+                raise mismatch("/input", inputs, "object")
+            return enveloped_response(await self._run_model(request, ModelCall(model, cast("dict[str, Any]", inputs))))
+        except UpstreamError as error:
+            return rest_error(error)
 
     async def run(self, request: Request) -> Response:
         """Run any model, with inputs as JSON, as a form, or as the bytes of one sound or image."""

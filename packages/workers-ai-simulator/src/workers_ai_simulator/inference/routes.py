@@ -19,6 +19,7 @@ def routes(run_model: RunModel, traffic: Traffic) -> list[BaseRoute]:
         Route("/run", binding.websocket, methods=["GET"]),
         Route("/ai-gateway/run", binding.run, methods=["POST"]),
         Route("/ai-api/models/search", traffic.observed("AI", "models", binding.models, UpstreamError.response)),
+        Route(f"{ACCOUNT}/ai/run", rest.run_named, methods=["POST"]),
         Route(f"{ACCOUNT}/ai/run/{{model:path}}", rest.run, methods=["POST"]),
         Route(f"{ACCOUNT}/ai/models/search", traffic.observed("AI", "models", rest.models, rest_error)),
         Route(f"{ACCOUNT}/ai/v1/chat/completions", rest.chat_completions, methods=["POST"]),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from workers_ai_simulator.catalogue import Model, find
+from workers_ai_simulator.catalogue import PAID_ACCOUNT, Account, Model, find
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.inference import batches
 from workers_ai_simulator.inference.answers import ANSWERS
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class Inference:
     """Workers AI itself, without gateways."""
 
-    def __init__(self, traffic: Traffic, real: RealModels = NO_REAL_MODELS) -> None:
+    def __init__(self, traffic: Traffic, real: RealModels = NO_REAL_MODELS, account: Account = PAID_ACCOUNT) -> None:
         self._traffic = traffic
         self._real = real
+        self._account = account
         self._answers = ANSWERS | real.answers
         self._batches = BatchStore()
 
@@ -53,7 +54,7 @@ class Inference:
     async def _answer(self, entry: Entry, call: ModelCall, fault: Fault | None) -> Answer | AsyncIterator[str]:
         if fault and fault.empty_body:
             return Media(b"", "application/json")
-        model = find(call.model)
+        model = find(call.model, self._account)
 
         async def run(inputs: dict[str, Any]) -> Answer | AsyncIterator[str]:
             return await self._run_model(entry, model, replace(call, inputs=inputs), fault)

@@ -32,6 +32,14 @@ MAX_TOP_K_WITH_DATA = 50
 MAX_INDEXED_BYTES = 64
 """Bytes of a string that a metadata index stores."""
 METRICS = ("cosine", "euclidean", "dot-product")
+PRESETS = {
+    "@cf/baai/bge-small-en-v1.5": (384, "cosine"),
+    "@cf/baai/bge-base-en-v1.5": (768, "cosine"),
+    "@cf/baai/bge-large-en-v1.5": (1024, "cosine"),
+    "openai/text-embedding-ada-002": (1536, "cosine"),
+    "cohere/embed-multilingual-v2.0": (768, "cosine"),
+}
+"""Embedding model → dimensions and metric of an index for its vectors."""
 PROPERTY_TYPES = ("string", "number", "boolean")
 
 

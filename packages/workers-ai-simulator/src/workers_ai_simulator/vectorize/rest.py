@@ -8,7 +8,7 @@ from starlette.requests import Request
 
 from workers_ai_simulator.http import media_type
 from workers_ai_simulator.vectorize import limits
-from workers_ai_simulator.vectorize.errors import UNPARSABLE_BODY, VectorizeError
+from workers_ai_simulator.vectorize.errors import UNPARSABLE_BODY, UNPARSABLE_VECTORS, VectorizeError
 from workers_ai_simulator.vectorize.models import Index
 from workers_ai_simulator.vectorize.requests import ids, json_body, vectors
 from workers_ai_simulator.vectorize.store import VectorStore
@@ -26,14 +26,19 @@ class Rest:
         return [_to_json(index) for index in self.store.indexes()]
 
     async def create(self, request: Request) -> Any:
-        match await json_body(request):
-            case {"name": str(name), "config": {"dimensions": int(dimensions), "metric": str(metric)}, **rest} if (
+        body = await json_body(request)
+        match body:
+            case {"name": str(name), "config": {"preset": str(preset)}}:
+                dimensions, metric = _preset(preset)
+            case {"name": str(name), "config": {"dimensions": int(dimensions), "metric": str(metric)}} if (
                 dimensions is not True
             ):
-                description = rest.get("description") or ""
-                return _to_json(self.store.create_index(name, dimensions, metric, str(description)))
+                pass
             case _:
-                raise VectorizeError(UNPARSABLE_BODY, "expected name and config with dimensions and metric")
+                raise VectorizeError(
+                    UNPARSABLE_BODY, "expected name and config with dimensions and metric, or with preset"
+                )
+        return _to_json(self.store.create_index(name, dimensions, metric, str(body.get("description") or "")))
 
     async def get_index(self, request: Request) -> Any:
         return _to_json(self.store.index(_index_name(request)))
@@ -96,13 +101,29 @@ class Rest:
         return {"mutationId": self.store.delete_metadata_index(_index_name(request), property_name)}
 
 
+def _preset(name: str) -> tuple[int, str]:
+    """Dimensions and metric of a preset. Raises VectorizeError 40026 for an unknown one."""
+    if name not in limits.PRESETS:
+        raise VectorizeError(UNPARSABLE_BODY, f"config.preset: expected one of {', '.join(limits.PRESETS)}")
+    return limits.PRESETS[name]
+
+
 def _index_name(request: Request) -> str:
     return request.path_params["name"]
 
 
 async def _ndjson(request: Request) -> bytes:
-    """NDJSON of a write: the body itself, or the file `vectors` of a form, as wrangler sends it."""
-    if media_type(request) != "multipart/form-data":
+    """NDJSON of a write: the body itself, or the file `vectors` of a form, as wrangler sends it.
+
+    Raises VectorizeError for `application/json`, which the API does not take; its code and sentence are invented.
+    """
+    declared = media_type(request)
+    if declared == "application/json":
+        raise VectorizeError(
+            UNPARSABLE_VECTORS,
+            "failed to parse vectors: expected application/x-ndjson or multipart/form-data, not application/json",
+        )
+    if declared != "multipart/form-data":
         return await request.body()
     async with request.form() as form:
         file = form.get("vectors")

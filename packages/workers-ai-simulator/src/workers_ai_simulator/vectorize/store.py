@@ -128,7 +128,7 @@ class VectorStore:
                 raise VectorizeError(40019, f"max is {limits.MAX_METADATA_INDEXES} metadata indexes")
             row = (name, property_name, kind)
             self._db.execute("INSERT OR REPLACE INTO metadata_indexes VALUES (?, ?, ?)", row)
-        return str(uuid.uuid4())
+            return self._enqueue(name, "create-metadata-index", [])
 
     def create_missing_metadata_indexes(self) -> list[str]:
         """Create the initial metadata indexes that existing indexes do not have yet, as after a change of the options.
@@ -161,7 +161,7 @@ class VectorStore:
         with self._lock:
             where = (name, property_name)
             self._db.execute("DELETE FROM metadata_indexes WHERE index_name = ? AND property = ?", where)
-        return str(uuid.uuid4())
+            return self._enqueue(name, "delete-metadata-index", [])
 
     # ---- writes ------------------------------------------------------------------------------------------------------
 
@@ -189,6 +189,7 @@ class VectorStore:
         return self._enqueue(name, "delete", [Record(limits.check_id(each), empty, None, None, {}) for each in ids])
 
     def _enqueue(self, name: str, kind: str, records: list[Record]) -> str:
+        """Store a mutation, which shows as the last processed one once it is due. Returns its id."""
         mutation = str(uuid.uuid4())
         rows = compact_json([[each.id, each.namespace, each.metadata, each.indexed] for each in records])
         values = b"".join(each.values.tobytes() for each in records)
