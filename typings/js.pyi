@@ -58,7 +58,9 @@ IdentityTransformStream: Any
 Object: Any
 Reflect: Any
 String: Any
+TextDecoderStream: Any
 TextEncoder: Any
+TextEncoderStream: Any
 TransformStream: Any
 Uint8Array: Any
 WritableStream: Any

@@ -111,9 +111,13 @@ class Rows:
 class File:
     def __init__(self, text: str) -> None:
         self._text = text
+        self.size = len(text.encode())
 
-    def read(self) -> bytes:
-        return self._text.encode()
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        return self._text.encode()[start:end]
+
+    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "File":
+        return self
 
 
 class Files:

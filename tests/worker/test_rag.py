@@ -156,10 +156,12 @@ def test_documents_are_listed_by_pages(documents: Documents) -> None:
 # ---- files ---------------------------------------------------------------------------------------------------------
 
 
-def pdf(text: str, password: str | None = None) -> bytes:
+def pdf(*pages: str, password: str | None = None) -> bytes:
     file = io.BytesIO()
     canvas = Canvas(file, encrypt=password)
-    canvas.drawString(72, 720, text)
+    for text in pages:
+        canvas.drawString(72, 720, text)
+        canvas.showPage()
     canvas.save()
     return file.getvalue()
 
@@ -195,6 +197,48 @@ def test_a_file_is_converted(documents: Documents, name: str, content: bytes) ->
     assert document["state"] == "indexed", document
     assert document["title"] == name
     assert "two tusks" in documents.search("How many tusks has a walrus?")[0]["text"].replace("**", "")
+
+
+GERMAN = "Die Fähre fährt über die Förde; eine Karte kostet 12 €."
+JAPANESE = "渡し船の料金は大人千二百円です。"
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [
+        (("a.md", f"# Plan\n\n{GERMAN}".encode("utf-16")), GERMAN),
+        (("a.txt", GERMAN.encode("cp1252")), GERMAN),
+        (("a.csv", f"Ort;Text\nKiel;{GERMAN.replace(';', ',')}".encode("cp1252")), "Die Fähre fährt über die Förde"),
+        (("a.html", f'<meta charset="shift_jis"><p>{JAPANESE}'.encode("shift_jis")), JAPANESE),
+        (("a.html", f"<p>{JAPANESE}".encode("shift_jis"), "text/html; charset=Shift_JIS"), JAPANESE),
+        (("a.html", f'<meta charset="windows-1252"><p>{GERMAN}'.encode()), GERMAN),
+        (("a.py", f"# a comment\nTEXT = '{GERMAN}'\n".encode()), f"# a comment\nTEXT = '{GERMAN}'"),
+    ],
+)
+def test_a_file_is_read_in_its_encoding(documents: Documents, file: Any, words: str) -> None:
+    response = documents.client.post("/rag/documents", files={"file": file}, data={"id": "ferry", "tenant": TENANT})
+    assert response.status_code == 202, response.text
+    document = documents.settled("ferry")
+    assert document["state"] == "indexed", document
+    [passage] = documents.search("Fähre 料金", stages={"vector": False})
+    assert words in passage["text"]
+
+
+def test_a_file_that_is_no_text_fails_with_the_reason(documents: Documents) -> None:
+    files = {"file": ("a.txt", b"PK\x03\x04\x00\xff\xfe")}
+    documents.client.post("/rag/documents", files=files, data={"id": "binary", "tenant": TENANT}).raise_for_status()
+    document = documents.settled("binary")
+    assert document["state"] == "failed"
+    assert "UTF-8" in document["reason"]
+
+
+def test_passages_of_a_pdf_say_its_name_and_their_page_and_none_is_its_metadata(documents: Documents) -> None:
+    files = {"file": ("Annual report.pdf", pdf("A walrus has two tusks.", "It dives to a hundred metres."))}
+    documents.client.post("/rag/documents", files=files, data={"id": "walrus", "tenant": TENANT}).raise_for_status()
+    assert documents.settled("walrus")["chunks"] == 2
+    headings = [documents.search(query)[0]["heading"] for query in ("tusks", "dives")]
+    assert headings == ["Annual report.pdf › Page 1", "Annual report.pdf › Page 2"]
+    assert documents.search("linearized reportlab", stages={"vector": False}) == []
 
 
 def test_a_file_that_cannot_be_converted_fails_with_the_reason(documents: Documents) -> None:
@@ -245,6 +289,9 @@ def test_a_wrong_document_is_refused_and_not_kept(
     ("files", "status"),
     [
         ({"file": ("a.exe", b"MZ")}, 415),
+        ({"file": ("a.pptx", b"PK", "application/vnd.openxmlformats-officedocument.presentationml.presentation")}, 415),
+        ({"file": ("a.epub", b"PK", "application/epub+zip")}, 415),
+        ({"file": ("a.eml", b"From: a@b.org", "message/rfc822")}, 415),
         ({"file": ("a", b"what", "application/x-unknown")}, 415),
         ({"file": ("a.pdf", b"")}, 422),
         ({"file": ("secret.pdf", pdf("A secret.", password="swordfish"))}, 422),

@@ -19,6 +19,8 @@ class Payload(Protocol):
     """File name that the client gives a file of a form; empty for anything else."""
     media_type: str
     """Media type that the client gives a file of a form, without parameters; empty for anything else."""
+    charset: str
+    """Character encoding that the client gives a file of a form; empty for anything else."""
 
     @property
     def size(self) -> int:
@@ -44,6 +46,13 @@ class Payload(Protocol):
 
     async def sha256(self) -> str:
         """Return the SHA-256 of the bytes, in hexadecimal."""
+        ...
+
+    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "Payload | None":
+        """Return a text as UTF-8, without its byte order mark; None if the bytes are not valid in the encoding.
+
+        encoding: label, as of HTML's charset. with_mark: let the result begin with a byte order mark.
+        """
         ...
 
     def base64(self) -> JsHandle:

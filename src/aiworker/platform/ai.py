@@ -14,6 +14,12 @@ from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import error_message, from_js, js_object, parse_json, string_or_none
 from aiworker.platform.payload import JsPayload, decode_base64
 
+CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
+"""Options of toMarkdown: a PDF's metadata is no text of its pages.
+
+Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/conversion-options
+"""
+
 
 class WorkersAi:
     """aiworker.bindings.Ai over the binding `AI`."""
@@ -42,7 +48,7 @@ class WorkersAi:
         document = js_object({"name": name})
         document.blob = js.Blob.new(js.Array.of(file.body), js_object({"type": media_type}))
         try:
-            result = from_js(await self._binding.toMarkdown(document))
+            result = from_js(await self._binding.toMarkdown(document, js_object(CONVERSION)))
         except JsException as error:
             raise ApiError(
                 "upstream_error", f"Workers AI could not convert the file: {error_message(error)}"

@@ -1,5 +1,6 @@
 """Bytes that stay in JavaScript: uploads, images, sounds."""
 
+import re
 from typing import Any
 
 import js
@@ -10,13 +11,16 @@ from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import apply, call_method, js_object
 
+CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
+
 
 class JsPayload:
     """aiworker.http.messages.Payload over an ArrayBuffer."""
 
-    def __init__(self, buffer: Any, name: str = "", media_type: str = "") -> None:
+    def __init__(self, buffer: Any, name: str = "", media_type: str = "", charset: str = "") -> None:
         self.name = name
         self.media_type = media_type
+        self.charset = charset
         self._bytes = js.Uint8Array.new(buffer)
         self.size: int = self._bytes.byteLength
         self.body = JsHandle(buffer)
@@ -32,6 +36,19 @@ class JsPayload:
 
     async def sha256(self) -> str:
         return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
+
+    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "JsPayload | None":
+        # as streams: a string would be copied to Python
+        try:
+            decoder = js.TextDecoderStream.new(encoding, js_object({"fatal": True}))
+            content: Any = js.Response.new(self._bytes).body
+            text = content.pipeThrough(decoder).pipeThrough(js.TextEncoderStream.new())
+            buffer: Any = await js.Response.new(text).arrayBuffer()
+        except JsException:  # no such encoding, or bytes that it does not have
+            return None
+        if with_mark:
+            buffer = await js.Blob.new(js.Array.of("\ufeff", buffer)).arrayBuffer()
+        return JsPayload(buffer, self.name, self.media_type)
 
     def part(self, part: Part) -> "JsPayload":
         """Copy the part's bytes behind its head."""
@@ -84,5 +101,7 @@ def payload_from_base64(name: str, value: Any) -> Payload:
 
 
 async def file_payload(file: Any) -> Payload:
-    """Return the bytes of a form's File, with its name and media type."""
-    return JsPayload(await file.arrayBuffer(), file.name, file.type.partition(";")[0])
+    """Return the bytes of a form's File, with its name, media type and charset."""
+    media_type, _, parameters = file.type.partition(";")
+    charset = CHARSET.search(parameters)
+    return JsPayload(await file.arrayBuffer(), file.name, media_type.strip().lower(), charset[1] if charset else "")

@@ -14,36 +14,18 @@ from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
+from aiworker.http.messages import Payload
 from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.rag import filters, search_text, store
+from aiworker.rag import file_kinds, filters, search_text, store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.passage import HEADING_SEPARATOR
+from aiworker.rag.source_text import fenced, with_page_headings
 from aiworker.rag.store import Version
+from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 
-PLAIN = ("text/plain", "text/markdown")
-"""Media types that need no conversion."""
 ORIGINAL, MARKDOWN = "original", "markdown"
 """Names of a version's files in its folder of the bucket."""
-EXTENSIONS = {
-    "application/pdf": ".pdf",
-    "text/html": ".html",
-    "text/csv": ".csv",
-    "application/xml": ".xml",
-    "image/png": ".png",
-    "image/jpeg": ".jpeg",
-    "image/webp": ".webp",
-    "image/svg+xml": ".svg",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": ".docx",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": ".xlsx",
-    "application/vnd.oasis.opendocument.text": ".odt",
-    "application/vnd.oasis.opendocument.spreadsheet": ".ods",
-}
-"""Media types that the AI binding converts → the file extension, by which it recognises them.
-
-Source: developers.cloudflare.com/workers-ai/features/markdown-conversion
-"""
-
 MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
 STALE = datetime.timedelta(minutes=15)
@@ -103,31 +85,50 @@ async def read_folder(resources: Resources, version_id: str) -> str:
 
 
 async def convert(resources: Resources, version_id: str) -> str:
-    """Store the original as Markdown beside it; return its media type."""
+    """Store the original as Markdown or as text in UTF-8 beside it, unless it is that; return its media type."""
     version = await _version(resources, version_id)
+    kind = version.media_type
     await store.set_state(resources.database, version_id, "converting", now())
-    bucket = resources.bucket
-    if version.media_type in PLAIN:
-        return version.media_type
-    original = await bucket.payload(version.folder + ORIGINAL)
+    original = await resources.bucket.payload(version.folder + ORIGINAL)
     if original is None:
         raise NonRetryableError("The document's file is missing.")
-    name = version.document_id + EXTENSIONS.get(version.media_type, "")
-    converted = await resources.ai.to_markdown(name, version.media_type, original)
+    try:
+        is_text = kind in file_kinds.TEXTUAL
+        may_declare = kind in file_kinds.DECLARING
+        file = await to_utf8(original, version.charset, may_declare=may_declare) if is_text else original
+    except UnknownEncodingError as error:
+        raise NonRetryableError(str(error)) from error
+    if file_kinds.is_converted(kind):
+        await _to_markdown(resources, version, file)
+    elif file is not original:
+        await resources.bucket.put(version.folder + MARKDOWN, file, "text/markdown", {})
+    return kind
+
+
+async def _to_markdown(resources: Resources, version: Version, file: Payload) -> None:
+    """Store the file as Markdown, made by the AI binding."""
+    name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
+    converted = await resources.ai.to_markdown(name, version.media_type, file)
     if converted.error:
         raise NonRetryableError(f"The document could not be converted: {public_message(converted.error)}")
-    await bucket.put(version.folder + MARKDOWN, converted.text, "text/markdown", {})
-    return version.media_type
+    markdown = converted.text
+    if version.media_type == file_kinds.PDF:
+        markdown = with_page_headings(markdown, name)
+    await resources.bucket.put(version.folder + MARKDOWN, markdown, "text/markdown", {})
 
 
 async def chunk(resources: Resources, version_id: str) -> int:
     """Store the passages of the Markdown in the database; return their number."""
     version = await _version(resources, version_id)
-    file = ORIGINAL if version.media_type in PLAIN else MARKDOWN
-    payload = await resources.bucket.payload(version.folder + file)
+    payload = await resources.bucket.payload(version.folder + MARKDOWN)
+    if payload is None and not file_kinds.is_converted(version.media_type):
+        payload = await resources.bucket.payload(version.folder + ORIGINAL)
     if payload is None:
         raise NonRetryableError("The document's text is missing.")
-    passages = [(each.number, each.heading, each.text) for each in chunks(payload.read().decode(errors="replace"))]
+    text = payload.read().decode(errors="replace")
+    if language := file_kinds.LANGUAGES.get(version.media_type):
+        text = fenced(text, language)
+    passages = [(each.number, each.heading, each.text) for each in chunks(text)]
     if not passages:
         raise NonRetryableError("The document has no text.")
     if len(passages) > MAX_CHUNKS:
@@ -272,5 +273,8 @@ def _texts_a_call(resources: Resources) -> int:
 
 def _with_context(version: Version, row: dict[str, Any]) -> str:
     """Return the text to embed: the passage below its title and headings, which may say what it is about."""
-    above = HEADING_SEPARATOR.join(part for part in (version.title[:MAX_TITLE_CHARACTERS], row["heading"]) if part)
+    title, heading = version.title[:MAX_TITLE_CHARACTERS], row["heading"]
+    # the headings of a PDF begin with the file's name, which is often the title
+    is_repeated = version.media_type == file_kinds.PDF and heading.startswith(title)
+    above = heading if is_repeated else HEADING_SEPARATOR.join(filter(None, (title, heading)))
     return f"{above}\n\n{row['text']}" if above else row["text"]

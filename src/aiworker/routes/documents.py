@@ -16,9 +16,10 @@ from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
 from aiworker.http.messages import Payload, Response, json_response
 from aiworker.models import catalogue, estimate
-from aiworker.rag import filters, store
-from aiworker.rag.ingest import EXTENSIONS, ORIGINAL, PLAIN, now, remove_document
+from aiworker.rag import file_kinds, filters, store
+from aiworker.rag.ingest import ORIGINAL, now, remove_document
 from aiworker.rag.store import Version
+from aiworker.rag.text_encoding import decode_head
 from aiworker.routes.documents_schema import (
     NAME,
     DocumentFields,
@@ -33,14 +34,6 @@ from aiworker.routing import Returns, route
 
 PDF_TRAILER = 65_536
 """Bytes at the end of a PDF that are searched for `/Encrypt`."""
-OTHER_EXTENSIONS = {
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".txt": "text/plain",
-    ".htm": "text/html",
-    ".jpg": "image/jpeg",
-}
-"""File extension → media type, beside those of EXTENSIONS."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -146,6 +139,9 @@ class Upload:
     """Bytes."""
     head: str
     """The first characters of a text; empty for a binary file."""
+    file_name: str = ""
+    charset: str = ""
+    """Character encoding that the client declares."""
 
 
 async def _parse(context: Context) -> Upload:
@@ -168,13 +164,13 @@ async def _parse_form(context: Context) -> Upload:
     if not file.size:
         raise ApiError("unprocessable", "The document is empty.", param="file")
     kind = _media_type(file.name, file.media_type)
-    if kind == "application/pdf" and b"/Encrypt" in file.read(max(0, file.size - PDF_TRAILER), file.size):
+    if kind == file_kinds.PDF and b"/Encrypt" in file.read(max(0, file.size - PDF_TRAILER), file.size):
         raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
     fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
     if fields.title is None and file.name:
         fields = fields.model_copy(update={"title": file.name[:500]})
-    head = file.read(0, min(file.size, 4096)).decode(errors="ignore") if kind in PLAIN else ""
-    return Upload(fields, kind, file, await file.sha256(), file.size, head)
+    head = decode_head(file.read(0, min(file.size, 4096))) if kind in file_kinds.PLAIN else ""
+    return Upload(fields, kind, file, await file.sha256(), file.size, head, file.name[:500], file.charset)
 
 
 def _metadata(text: str) -> Any:
@@ -190,14 +186,12 @@ def _media_type(name: str, declared: str) -> str:
 
     Raises ApiError `unsupported_media_type` for a file that cannot be converted.
     """
-    types = {**{extension: known for known, extension in EXTENSIONS.items()}, **OTHER_EXTENSIONS}
-    extension = re.search(r"\.\w+$", name.lower())
-    kind = types.get(extension[0]) if extension else None
-    kind = kind or (declared if declared in EXTENSIONS or declared in PLAIN else None)
+    kind = file_kinds.media_type(name, declared)
     if kind is None:
+        extensions = ", ".join(sorted(file_kinds.EXTENSIONS))
         raise ApiError(
             "unsupported_media_type",
-            f"Files of this kind cannot be read. The extensions that can are {', '.join(sorted(types))}.",
+            f"Files of this kind cannot be read; save the file as another kind. Those that can are {extensions}.",
             param="file",
         )
     return kind
@@ -205,7 +199,8 @@ def _media_type(name: str, declared: str) -> str:
 
 def _version(upload: Upload, tenant: str) -> Version:
     fields = upload.fields
-    content = json.dumps([upload.digest, upload.media_type, fields.title, fields.url, fields.metadata], sort_keys=True)
+    facts = [upload.digest, upload.media_type, fields.title, fields.url, fields.metadata]
+    content = json.dumps(facts + [upload.charset] * bool(upload.charset), sort_keys=True)
     heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
     created = now()
     return Version(
@@ -223,6 +218,8 @@ def _version(upload: Upload, tenant: str) -> Version:
         chunks=0,
         created_at=created,
         updated_at=created,
+        file_name=upload.file_name,
+        charset=upload.charset,
     )
 
 

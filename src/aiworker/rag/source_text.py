@@ -1,0 +1,37 @@
+"""Markdown of files that the chunker would misread: code, and the pages of PDFs."""
+
+import re
+
+from aiworker.rag.passage import HEADING_SEPARATOR
+
+FENCE = re.compile(r"^[ \t]*(`{3,})", re.MULTILINE)
+PAGE = re.compile(r"^### Page (\d+)[ \t]*$", re.MULTILINE)
+"""Heading of a page, as toMarkdown has it.
+
+Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/binding
+"""
+HEADING = re.compile(r"^(?=#{1,5} )", re.MULTILINE)
+BEFORE_PAGES = re.compile(r"^(?:# .*|## (?:Metadata|Contents)|- [\w:.-]+=.*)$", re.MULTILINE)
+"""Lines of toMarkdown before the pages, which say nothing about what is in them."""
+
+
+def fenced(code: str, language: str) -> str:
+    """Return code as a block of Markdown, in which nothing is a heading or a list."""
+    marks = "`" * (1 + max((len(fence) for fence in FENCE.findall(code)), default=2))
+    return f"{marks}{language}\n{code}\n{marks}"
+
+
+def with_page_headings(markdown: str, name: str) -> str:
+    """Return a PDF's Markdown with a heading over each page of the file's name and the page's number.
+
+    Headings within pages are below it. The file's metadata and empty pages are left out.
+    """
+    before, *pages = PAGE.split(markdown)
+    if not pages:
+        return markdown
+    name = " ".join(name.split())
+    parts = [BEFORE_PAGES.sub("", before).strip()]
+    for number, text in zip(pages[::2], pages[1::2], strict=True):
+        if text.strip():
+            parts.append(f"# {name}{HEADING_SEPARATOR}Page {number}\n\n{HEADING.sub('#', text.strip())}")
+    return "\n\n".join(filter(None, parts))
