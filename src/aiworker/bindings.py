@@ -95,9 +95,9 @@ class UpstreamResponse(Protocol):
 class Converted:
     """The result of `toMarkdown` for a file."""
 
-    text: str
-    """Markdown; empty if the conversion failed."""
-    error: str | None
+    markdown: Payload | None
+    """The text in UTF-8; None if the conversion failed."""
+    error: str = ""
     """The reason of a failure."""
 
 
@@ -269,6 +269,13 @@ class Bucket(Protocol):
 
     async def payload(self, key: str) -> Payload | None:
         """Return the whole object; None if there is none."""
+        ...
+
+    async def read_part(self, key: str, start: int, length: int) -> tuple[Payload, int] | None:
+        """Return at most `length` bytes of an object from byte `start`, and the whole object's size.
+
+        None if there is no such object, or nothing from there.
+        """
         ...
 
     async def metadata(self, key: str) -> Mapping[str, str] | None:

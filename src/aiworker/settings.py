@@ -281,7 +281,9 @@ class Settings(BaseModel):
         26_214_400, "Size of a body with images. `MAX_UPLOAD_BYTES` is the upper bound of this one and the next two."
     )
     max_audio_bytes: NaturalNumber = _variable(26_214_400, "Size of a body with a sound.")
-    max_document_bytes: NaturalNumber = _variable(26_214_400, "Size of a body with a document for `/rag`.")
+    max_document_bytes: NaturalNumber = _variable(
+        26_214_400, "Size of a body with a document for `/rag`. (One in JSON may have 2 MiB at most.)"
+    )
     max_prompt_characters: PositiveNumber = _variable(
         1_048_576,
         "Characters of all texts of a request that a model for text-generation reads. More are refused with 413. (A "

@@ -124,14 +124,18 @@ class Files:
     def __init__(self, machine: Machine) -> None:
         self._machine = machine
 
-    async def put(self, key: str, content: str, content_type: str, metadata: Mapping[str, str]) -> None:
+    async def put(self, key: str, content: str | File, content_type: str, metadata: Mapping[str, str]) -> None:
         await self._machine.touch()
-        self._machine.files[key] = content
+        self._machine.files[key] = content if isinstance(content, str) else content.read().decode()
         await self._machine.touch()
 
     async def payload(self, key: str) -> File | None:
         text = self._machine.files.get(key)
         return None if text is None else File(text)
+
+    async def read_part(self, key: str, start: int, length: int) -> tuple[File, int] | None:
+        file = await self.payload(key)
+        return None if file is None else (File(file.read(start, start + length).decode()), file.size)
 
     async def delete_folder(self, prefix: str) -> None:
         for key in [key for key in self._machine.files if key.startswith(prefix)]:
@@ -178,7 +182,8 @@ class Model(FakeAi):
 
     async def to_markdown(self, name: str, media_type: str, file: Any) -> Converted:
         await self._machine.touch()
-        return Converted(file.read().decode(), None)
+        markdown: Any = file
+        return Converted(markdown)
 
 
 class Workflows:
@@ -327,3 +332,48 @@ async def test_a_document_uploaded_during_a_deletion_stays(work: Callable[[Machi
         check_what_readers_see(machine)
         assert machine.rows("SELECT live_version FROM documents") == ["bbbb"], number
         assert set(machine.vectors) == {f"bbbb-{each}" for each in range(PASSAGES)}, number
+
+
+# ---- long texts ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_segments(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segments of 1,000 bytes, two of which are cut in a step."""
+    monkeypatch.setattr(ingest, "SEGMENT_BYTES", 1_000)
+    monkeypatch.setattr(ingest, "SEGMENTS_A_STEP", 2)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("short_segments")
+async def test_a_crash_between_the_segments_of_a_text_loses_and_doubles_nothing() -> None:
+    machines = await moments(lambda machine: machine.ingest("bbbb"), with_two_versions)
+    assert len(machines) > 50
+    for number, machine in list(enumerate(machines))[::3]:
+        await machine.ingest("bbbb")
+        rows = machine.database.execute("SELECT number, text FROM chunks ORDER BY number").fetchall()
+        assert [row["number"] for row in rows] == list(range(PASSAGES)), number
+        assert "\n".join(row["text"] for row in rows).split() == document("new").split(), number
+        assert set(machine.vectors) == {f"bbbb-{each}" for each in range(PASSAGES)}, number
+
+
+@pytest.mark.usefixtures("short_segments")
+async def test_a_text_with_too_many_passages_fails_before_all_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "MAX_CHUNKS", PASSAGES // 2)
+    machine = await with_one_upload()
+    await machine.ingest("aaaa")
+    assert machine.rows("SELECT state FROM versions") == ["failed"]
+    assert machine.rows("SELECT reason FROM versions") == [
+        "The document has more than 60 passages; at most 60 are indexed."
+    ]
+    assert machine.rows("SELECT count(*) FROM chunks") == [0]
+    assert machine.vectors == {}
+
+
+async def test_a_file_that_unfolds_to_too_much_text_fails_before_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "MAX_MARKDOWN_BYTES", 100)
+    machine = await with_one_upload()
+    await machine.ingest("aaaa")
+    [reason] = machine.rows("SELECT reason FROM versions")
+    assert "bytes of text; at most 100 are indexed" in reason
+    assert not [key for key in machine.files if key.endswith(ingest.MARKDOWN)]

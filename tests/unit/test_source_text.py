@@ -24,8 +24,12 @@ Twelve coins.
 The end."""
 
 
+def whole(markdown: str) -> str:
+    return with_page_headings(markdown, "a.pdf", is_first=True, is_last=True)
+
+
 def test_each_page_of_a_pdf_has_the_file_s_name_and_its_number_as_heading_and_metadata_is_no_passage() -> None:
-    passages = list(chunks(with_page_headings(PDF, "Annual  report.pdf")))
+    passages = list(chunks(with_page_headings(PDF, "Annual  report.pdf", is_first=True, is_last=True)))
     assert [each.heading for each in passages] == ["Annual report.pdf › Page 1", "Annual report.pdf › Page 3"]
     text = "\n".join(each.text for each in passages)
     assert "Twelve coins" in text
@@ -34,8 +38,8 @@ def test_each_page_of_a_pdf_has_the_file_s_name_and_its_number_as_heading_and_me
 
 
 def test_markdown_without_pages_is_kept() -> None:
-    assert with_page_headings("# A\n\nText.", "a.pdf") == "# A\n\nText."
-    assert with_page_headings("An introduction.\n### Page 1\nText.", "a.pdf").startswith("An introduction.")
+    assert whole("# A\n\nText.") == "# A\n\nText."
+    assert whole("An introduction.\n### Page 1\nText.").startswith("An introduction.")
 
 
 def test_code_has_no_headings_and_stays_together() -> None:
@@ -80,3 +84,10 @@ def test_a_kind_is_that_of_the_extension_else_the_declared_one(name: str, declar
 )
 def test_a_converter_is_told_the_file_s_own_name(name: str, kind: str, expected: str) -> None:
     assert file_kinds.conversion_name(name, kind, "doc") == expected
+
+
+def test_a_page_that_goes_on_in_the_next_segment_keeps_its_heading() -> None:
+    first = with_page_headings("Intro.\n\n### Page 1\n\n", "a.pdf", is_first=True, is_last=False)
+    assert first == "Intro.\n\n# a.pdf › Page 1\n\n"
+    rest = with_page_headings("## Sea\n\nText.\n\n### Page 2\n\n", "a.pdf", is_first=False, is_last=True)
+    assert rest == "### Sea\n\nText."

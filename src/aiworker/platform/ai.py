@@ -12,7 +12,7 @@ from aiworker.bindings import Binary, Converted, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import error_message, from_js, js_object, parse_json, string_or_none
-from aiworker.platform.payload import JsPayload, decode_base64
+from aiworker.platform.payload import JsPayload, decode_base64, payload_from_text
 
 CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
 """Options of toMarkdown: a PDF's metadata is no text of its pages.
@@ -48,12 +48,17 @@ class WorkersAi:
         document = js_object({"name": name})
         document.blob = js.Blob.new(js.Array.of(file.body), js_object({"type": media_type}))
         try:
-            result = from_js(await self._binding.toMarkdown(document, js_object(CONVERSION)))
+            result = await self._binding.toMarkdown(document, js_object(CONVERSION))
         except JsException as error:
             raise ApiError(
                 "upstream_error", f"Workers AI could not convert the file: {error_message(error)}"
             ) from error
-        return Converted(result.get("data") or "", result.get("error"))
+        if result.format == "error":
+            return Converted(None, str(result.error))
+        # as the values of an object: the text, which may be long, would be copied to Python by its name
+        names = list(js.Object.keys(result))
+        at = names.index("data")
+        return Converted(payload_from_text(js.Object.values(result).slice(at, at + 1)))
 
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         with _gateway_errors(log_id):

@@ -100,6 +100,11 @@ def payload_from_base64(name: str, value: Any) -> Payload:
         ) from None
 
 
+def payload_from_text(value: Any) -> Payload:
+    """Encode a text as UTF-8: a JavaScript array that holds the string."""
+    return JsPayload(apply(js.TextEncoder.prototype.encode, js.TextEncoder.new(), value).buffer)
+
+
 async def file_payload(file: Any) -> Payload:
     """Return the bytes of a form's File, with its name, media type and charset."""
     media_type, _, parameters = file.type.partition(";")

@@ -46,6 +46,10 @@ class R2Bucket:
         stored = await _from_bucket(self._binding.get(key))
         return None if isinstance(stored, JsNull) else JsPayload(await stored.arrayBuffer())
 
+    async def read_part(self, key: str, start: int, length: int) -> tuple[Payload, int] | None:
+        stored = await _from_bucket(self._binding.get(key, js_object({"range": {"offset": start, "length": length}})))
+        return None if isinstance(stored, JsNull) else (JsPayload(await stored.arrayBuffer()), stored.size)
+
     async def metadata(self, key: str) -> Mapping[str, str] | None:
         stored = await _from_bucket(self._binding.head(key))
         return None if isinstance(stored, JsNull) else from_js(stored.customMetadata)

@@ -21,6 +21,8 @@ title, a passage stays below the bge models' limit of 512, beyond which they sil
 
 Source: developers.cloudflare.com/workers-ai/models/bge-base-en-v1.5
 """
+SIZE, OVERLAP = 320, 40
+"""Tokens of a passage, and of what it repeats of the one before, at most."""
 MIN_SIZE = 16
 """Tokens of a passage."""
 MAX_LEVEL = 6
@@ -39,10 +41,13 @@ class Chunk:
     """Path of the headings above, such as `Install › Linux`; empty if there are none."""
 
 
+Path = Sequence[tuple[int, str]]
+"""Level and title of a heading and of those above, outermost first."""
+
+
 @dataclass
 class Section:
-    path: list[tuple[int, str]]
-    """Level and title of its heading and of those above, outermost first."""
+    path: Path
     headings: str = ""
     """Markdown of its heading, after the headings directly before it that have no text of their own."""
     body: list[Block] = field(default_factory=list[Block])
@@ -64,7 +69,7 @@ class Section:
         return count
 
 
-def chunks(markdown: str, size: int = 320, overlap: int = 40) -> Iterator[Chunk]:
+def chunks(markdown: str, size: int = SIZE, overlap: int = OVERLAP) -> Iterator[Chunk]:
     """Yield the passages of a document.
 
     size: maximum tokens of a passage, estimated by text_pieces, without its path of headings.
@@ -74,20 +79,37 @@ def chunks(markdown: str, size: int = 320, overlap: int = 40) -> Iterator[Chunk]
     """
     if size < MIN_SIZE or not 0 <= overlap < size / 2:
         raise ValueError(f"size must be at least {MIN_SIZE}, and overlap less than half of it")
+    return _chunks(_sections(markdown, size, ()), 0, size, overlap)
+
+
+def segment_chunks(markdown: str, path: Path, first: int) -> tuple[list[Chunk], Path]:
+    """Return the passages of a segment of a document, and the path of headings at its end.
+
+    path: headings above the segment. first: number of its first passage.
+    """
+    sections = list(_sections(markdown, SIZE, path))
+    end = sections[-1].path
+    return list(_chunks(iter(sections), first, SIZE, OVERLAP)), end
+
+
+def _chunks(sections: Iterator[Section], first: int, size: int, overlap: int) -> Iterator[Chunk]:
     passages = (
         (_heading(section.path), text)
-        for section in _merge_small(_sections(markdown, size), size)
+        for section in _merge_small(sections, size)
         for text in _fill(_pieces(section, size), size, overlap)
     )
-    return (Chunk(number, text, heading) for number, (heading, text) in enumerate(passages))
+    return (Chunk(number, text, heading) for number, (heading, text) in enumerate(passages, first))
 
 
 # ---- sections --------------------------------------------------------------------------------------------------------
 
 
-def _sections(markdown: str, size: int) -> Iterator[Section]:
-    """Yield the sections in order; a heading without text is part of the next section."""
-    section = Section([])
+def _sections(markdown: str, size: int, path: Path) -> Iterator[Section]:
+    """Yield the sections in order; a heading without text is part of the next section.
+
+    path: headings above the first one.
+    """
+    section = Section(path)
     for block in blocks(markdown):
         if not block.level:
             section.body.append(block)

@@ -8,7 +8,8 @@ import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from itertools import count as count_from
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
@@ -18,14 +19,19 @@ from aiworker.http.messages import Payload
 from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.rag import file_kinds, filters, search_text, store
-from aiworker.rag.chunk import chunks
+from aiworker.rag.chunk import Path, segment_chunks
 from aiworker.rag.passage import HEADING_SEPARATOR
+from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 
 ORIGINAL, MARKDOWN = "original", "markdown"
 """Names of a version's files in its folder of the bucket."""
+MAX_MARKDOWN_BYTES = 16_777_216
+"""Bytes of a converted document. A small file may unfold to any number: JavaScript holds all of them once."""
+SEGMENTS_A_STEP = 16
+"""Segments that one step cuts, which a crash repeats: 2 MiB of text."""
 MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
 STALE = datetime.timedelta(minutes=15)
@@ -63,7 +69,12 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
     try:
         folder = await steps.do("begin", lambda: read_folder(resources, version_id))
         await steps.do("convert", lambda: convert(resources, version_id))
-        count = await steps.do("chunk", lambda: chunk(resources, version_id))
+        position = START
+        for number in count_from(0):
+            position = await steps.do(f"chunk {number}", partial(chunk, resources, version_id, position))
+            count = position["count"]
+            if position["is_end"]:
+                break
         for start in range(0, count, _texts_a_call(resources)):
             await steps.do(f"embed {start}", partial(embed, resources, version_id, start))
         await steps.do("wait for the vectors", lambda: wait_for_vectors(resources, version_id), patiently=True)
@@ -109,33 +120,86 @@ async def _to_markdown(resources: Resources, version: Version, file: Payload) ->
     """Store the file as Markdown, made by the AI binding."""
     name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
     converted = await resources.ai.to_markdown(name, version.media_type, file)
-    if converted.error:
+    if converted.markdown is None:
         raise NonRetryableError(f"The document could not be converted: {public_message(converted.error)}")
-    markdown = converted.text
-    if version.media_type == file_kinds.PDF:
-        markdown = with_page_headings(markdown, name)
-    await resources.bucket.put(version.folder + MARKDOWN, markdown, "text/markdown", {})
-
-
-async def chunk(resources: Resources, version_id: str) -> int:
-    """Store the passages of the Markdown in the database; return their number."""
-    version = await _version(resources, version_id)
-    payload = await resources.bucket.payload(version.folder + MARKDOWN)
-    if payload is None and not file_kinds.is_converted(version.media_type):
-        payload = await resources.bucket.payload(version.folder + ORIGINAL)
-    if payload is None:
-        raise NonRetryableError("The document's text is missing.")
-    text = payload.read().decode(errors="replace")
-    if language := file_kinds.LANGUAGES.get(version.media_type):
-        text = fenced(text, language)
-    passages = [(each.number, each.heading, each.text) for each in chunks(text)]
-    if not passages:
+    if converted.markdown.size > MAX_MARKDOWN_BYTES:
+        raise NonRetryableError(
+            f"The document has {converted.markdown.size:,} bytes of text; at most {MAX_MARKDOWN_BYTES:,} are indexed."
+        )
+    if not converted.markdown.size:
         raise NonRetryableError("The document has no text.")
-    if len(passages) > MAX_CHUNKS:
-        raise NonRetryableError(f"The document has {len(passages):,} passages; at most {MAX_CHUNKS:,} are indexed.")
-    await store.put_chunks(resources.database, version, passages)
-    await store.set_state(resources.database, version_id, "embedding", now(), chunks=len(passages))
-    return len(passages)
+    await resources.bucket.put(version.folder + MARKDOWN, converted.markdown, "text/markdown", {})
+
+
+class Position(TypedDict):
+    """How far the text of a version is cut into passages; the result of a step, so that the next one goes on there."""
+
+    offset: int
+    """Bytes that are cut."""
+    count: int
+    """Passages that are stored."""
+    path: Path
+    """Headings above what follows."""
+    fence: str
+    """Opening fence of code that goes on; empty outside of code."""
+    is_end: bool
+
+
+START: Position = {"offset": 0, "count": 0, "path": (), "fence": "", "is_end": False}
+
+
+async def chunk(resources: Resources, version_id: str, position: Position) -> Position:
+    """Store the passages of the text's next segments in the database; return where they end."""
+    version = await _version(resources, version_id)
+    for _ in range(SEGMENTS_A_STEP):
+        position = await _chunk_segment(resources, version, position)
+        if position["is_end"]:
+            if not position["count"]:
+                raise NonRetryableError("The document has no text.")
+            await store.set_normalization(resources.database, version_id)
+            break
+        await asyncio.sleep(0)  # other requests get their turn
+    await store.set_state(resources.database, version_id, "embedding", now(), chunks=position["count"])
+    return position
+
+
+async def _chunk_segment(resources: Resources, version: Version, position: Position) -> Position:
+    first, start = position["count"], position["offset"]
+    part = await _read_text(resources, version, start)
+    if part is None and not start:
+        raise NonRetryableError("The document's text is missing.")
+    content, size = part or (b"", start)
+    is_last = start + len(content) >= size
+    is_code = version.media_type in file_kinds.LANGUAGES  # in which marks of Markdown mean nothing
+    segment = next_segment(content, "" if is_code else position["fence"], is_last=is_last)
+    text = _markdown(version, segment.text, is_first=not start, is_last=is_last)
+    chunks, path = segment_chunks(text, position["path"], first)
+    count = first + len(chunks)
+    if count > MAX_CHUNKS:
+        raise NonRetryableError(
+            f"The document has more than {MAX_CHUNKS:,} passages; at most {MAX_CHUNKS:,} are indexed."
+        )
+    rows = [(each.number, each.heading, each.text) for each in chunks]
+    await store.put_chunks(resources.database, version, rows, first)
+    return {"offset": start + segment.size, "count": count, "path": path, "fence": segment.fence, "is_end": is_last}
+
+
+async def _read_text(resources: Resources, version: Version, start: int) -> tuple[bytes, int] | None:
+    """Return at most SEGMENT_BYTES of a version's text, and the size of all of it; None if there is none."""
+    part = await resources.bucket.read_part(version.folder + MARKDOWN, start, SEGMENT_BYTES)
+    if part is None and not file_kinds.is_converted(version.media_type):
+        part = await resources.bucket.read_part(version.folder + ORIGINAL, start, SEGMENT_BYTES)
+    return None if part is None else (part[0].read(), part[1])
+
+
+def _markdown(version: Version, text: str, *, is_first: bool, is_last: bool) -> str:
+    """Return a segment of a version's text as Markdown that the chunker reads rightly."""
+    if language := file_kinds.LANGUAGES.get(version.media_type):
+        return fenced(text, language)
+    if version.media_type == file_kinds.PDF:
+        name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
+        return with_page_headings(text, name, is_first=is_first, is_last=is_last)
+    return text
 
 
 async def embed(resources: Resources, version_id: str, start: int) -> int:

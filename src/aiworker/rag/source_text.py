@@ -21,17 +21,21 @@ def fenced(code: str, language: str) -> str:
     return f"{marks}{language}\n{code}\n{marks}"
 
 
-def with_page_headings(markdown: str, name: str) -> str:
-    """Return a PDF's Markdown with a heading over each page of the file's name and the page's number.
+def with_page_headings(markdown: str, name: str, *, is_first: bool, is_last: bool) -> str:
+    """Return a segment of a PDF's Markdown with a heading over each page of the file's name and the page's number.
 
     Headings within pages are below it. The file's metadata and empty pages are left out.
+    is_first, is_last: the segment is the first or the last one of the file.
     """
     before, *pages = PAGE.split(markdown)
-    if not pages:
+    if not pages and is_first and is_last:
         return markdown
     name = " ".join(name.split())
-    parts = [BEFORE_PAGES.sub("", before).strip()]
-    for number, text in zip(pages[::2], pages[1::2], strict=True):
-        if text.strip():
+    before = BEFORE_PAGES.sub("", before) if is_first else HEADING.sub("#", before)
+    parts = [before.strip()]
+    texts = pages[1::2]
+    for at, (number, text) in enumerate(zip(pages[::2], texts, strict=True)):
+        # the text of the last page may be in the next segment
+        if text.strip() or (at == len(texts) - 1 and not is_last):
             parts.append(f"# {name}{HEADING_SEPARATOR}Page {number}\n\n{HEADING.sub('#', text.strip())}")
     return "\n\n".join(filter(None, parts))

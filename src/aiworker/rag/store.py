@@ -241,9 +241,11 @@ async def delete_document(database: Database, tenant: str, document_id: str) -> 
 # ---- passages ----------------------------------------------------------------------------------------------------
 
 
-async def put_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
-    """Store a version's passages, (number, heading, text), in place of those it has, and index their words."""
-    await database.run(("DELETE FROM chunks WHERE version = ?", version.id))
+async def put_chunks(
+    database: Database, version: Version, chunks: Sequence[tuple[int, str, str]], first: int = 0
+) -> None:
+    """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words."""
+    await database.run(("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first))
     for batch in _batches([json.dumps(chunk) for chunk in chunks]):
         await database.run(
             (

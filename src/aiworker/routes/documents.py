@@ -32,6 +32,9 @@ from aiworker.routes.documents_schema import (
 )
 from aiworker.routing import Returns, route
 
+MAX_JSON_BYTES = 2_097_152
+"""Bytes of a document in JSON, which Python holds several times, with up to four bytes a character. The file of a form
+stays in JavaScript."""
 PDF_TRAILER = 65_536
 """Bytes at the end of a PDF that are searched for `/Encrypt`."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
@@ -147,7 +150,8 @@ class Upload:
 async def _parse(context: Context) -> Upload:
     if media_type(context.request) == FORM:
         return await _parse_form(context)
-    body = await parse_json(DocumentRequest, context.request, context.settings.max_document_bytes)
+    limit = min(context.settings.max_document_bytes, MAX_JSON_BYTES)
+    body = await parse_json(DocumentRequest, context.request, limit)
     if not body.text.strip():
         raise ApiError("unprocessable", "The document is empty.", param="text")
     fields = DocumentFields.model_validate(body.model_dump(exclude={"text", "format"}))
