@@ -13,6 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 
 
@@ -48,7 +49,7 @@ class WorkerTool:
             reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
             return json.dumps({"error": f"Invalid arguments. {'; '.join(reasons)}"})
         except Exception as error:  # a tool may raise anything, and the model can react to it
-            return json.dumps({"error": f"{type(error).__name__}: {error}"})
+            return json.dumps({"error": f"{type(error).__name__}: {public_message(str(error))}"})
 
 
 TOOLS: dict[str, WorkerTool] = {}

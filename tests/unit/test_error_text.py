@@ -1,8 +1,12 @@
 """Error messages of other programs, as clients see them."""
 
+import json
+
 import pytest
+from pydantic import create_model
 
 from aiworker.error_text import MAX_CHARACTERS, UNKNOWN_CAUSE, public_message
+from aiworker.tools import WorkerTool
 
 TRACEBACK = """PythonError: Traceback (most recent call last):
   File "/lib/python314.zip/_pyodide/_base.py", line 597, in eval_code_async
@@ -49,3 +53,11 @@ def test_a_message_keeps_its_words_and_loses_the_inside(text: str, expected: str
 @pytest.mark.parametrize("text", ["/" * 20_000, "/a" * 10_000, "at " * 7_000, TRACEBACK * 50, "RuntimeError: " * 2_000])
 def test_a_long_message_is_cut(text: str) -> None:
     assert 0 < len(public_message(text)) <= MAX_CHARACTERS
+
+
+async def test_a_tool_that_fails_tells_the_model_no_path() -> None:
+    def broken() -> str:
+        raise OSError("cannot read /session/metadata/secrets.json")
+
+    result = await WorkerTool(broken, create_model("Arguments")).call("")
+    assert json.loads(result) == {"error": "OSError: cannot read …"}

@@ -116,8 +116,8 @@ class File:
     def read(self, start: int = 0, end: int | None = None) -> bytes:
         return self._text.encode()[start:end]
 
-    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "File":
-        return self
+    async def is_utf8(self) -> bool:
+        return True
 
 
 class Files:

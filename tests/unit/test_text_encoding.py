@@ -33,6 +33,9 @@ class Bytes:
     def find(self, byte: int, start: int) -> int:
         return self.content.find(byte, start)
 
+    async def is_utf8(self) -> bool:
+        return await self.transcode("utf-8") is not None
+
     async def transcode(self, encoding: str, *, with_mark: bool = False) -> "Bytes | None":
         try:
             text = self.content.decode(PYTHON_NAMES[encoding]).removeprefix("\ufeff")

@@ -48,6 +48,10 @@ class Payload(Protocol):
         """Return the SHA-256 of the bytes, in hexadecimal."""
         ...
 
+    async def is_utf8(self) -> bool:
+        """Tell whether the bytes are valid UTF-8, without making a copy of them."""
+        ...
+
     async def transcode(self, encoding: str, *, with_mark: bool = False) -> "Payload | None":
         """Return a text as UTF-8, without its byte order mark; None if the bytes are not valid in the encoding.
 

@@ -37,18 +37,27 @@ class JsPayload:
     async def sha256(self) -> str:
         return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
 
-    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "JsPayload | None":
-        # as streams: a string would be copied to Python
+    async def is_utf8(self) -> bool:
         try:
-            decoder = js.TextDecoderStream.new(encoding, js_object({"fatal": True}))
-            content: Any = js.Response.new(self._bytes).body
-            text = content.pipeThrough(decoder).pipeThrough(js.TextEncoderStream.new())
+            await self._decoded("utf-8").pipeTo(js.WritableStream.new())
+        except JsException:
+            return False
+        return True
+
+    async def transcode(self, encoding: str, *, with_mark: bool = False) -> "JsPayload | None":
+        try:
+            text = self._decoded(encoding).pipeThrough(js.TextEncoderStream.new())
             buffer: Any = await js.Response.new(text).arrayBuffer()
         except JsException:  # no such encoding, or bytes that it does not have
             return None
         if with_mark:
             buffer = await js.Blob.new(js.Array.of("\ufeff", buffer)).arrayBuffer()
         return JsPayload(buffer, self.name, self.media_type)
+
+    def _decoded(self, encoding: str) -> Any:
+        """Return the text as a stream of strings: a whole one would be copied to Python. Raises JsException."""
+        content: Any = js.Response.new(self._bytes).body
+        return content.pipeThrough(js.TextDecoderStream.new(encoding, js_object({"fatal": True})))
 
     def part(self, part: Part) -> "JsPayload":
         """Copy the part's bytes behind its head."""

@@ -30,8 +30,9 @@ Methods", SIGIR 2009.
 """
 MAX_TERMS = 32
 """Words and codes of a question that full-text search looks for: the rarest."""
-MAX_COUNTED_TERMS = 200
-"""Words of a question among which the rarest are chosen: the longest."""
+MAX_COUNTED_TERMS = 400
+"""Words of a question among which the rarest are chosen: the longest, and of equally long ones the last, since a
+question follows what it is about."""
 QUERY_PREFIX = {
     "@cf/baai/bge-small-en-v1.5": "Represent this sentence for searching relevant passages: ",
     "@cf/baai/bge-base-en-v1.5": "Represent this sentence for searching relevant passages: ",
@@ -102,7 +103,7 @@ async def _fulltext_search(resources: Resources, search: Search) -> list[dict[st
     if not terms:
         return []
     if len(terms) > MAX_TERMS:
-        candidates = sorted(terms, key=len, reverse=True)[:MAX_COUNTED_TERMS]
+        candidates = sorted(terms, key=len)[-MAX_COUNTED_TERMS:]
         terms = await store.rarest_terms(resources.database, search.tenant, candidates, MAX_TERMS)
     as_written = query_terms_as_written(search.query)[:MAX_TERMS]
     condition = filters.condition(search.filter, first=6)

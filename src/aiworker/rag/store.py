@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,8 @@ BATCH_CHARACTERS = 500_000
 """Characters of JSON in one statement's parameter, for which D1's limit is 2 MB."""
 MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are indexed with each passage."""
-PASSAGES_AT_A_STRETCH = 25
-"""Passages that are normalised before others get their turn: some 10 ms."""
+PASSAGES_AT_A_STRETCH = 100
+"""Passages that are normalised before others get their turn, and written together: some 30 ms."""
 MAX_COUNTED = 500
 """Passages up to which the passages of a word are counted."""
 MAX_ROWS = 100
@@ -246,7 +246,7 @@ async def put_chunks(
 ) -> None:
     """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words."""
     await database.run(("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first))
-    for batch in _batches([json.dumps(chunk) for chunk in chunks]):
+    for batch in _batches(json.dumps(chunk) for chunk in chunks):
         await database.run(
             (
                 "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text) "
@@ -261,23 +261,24 @@ async def put_chunks(
 async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
     """Index the words of stored passages, (number, heading, text), in place of those that are indexed."""
     title = index_text(version.title[:MAX_TITLE_CHARACTERS])
-    rows: list[str] = []
-    for place, (number, heading, text) in enumerate(chunks):
-        rows.append(json.dumps([number, title, index_text(heading), index_text(text)]))
-        if place % PASSAGES_AT_A_STRETCH == 0:
-            await asyncio.sleep(0)
-    for batch in _batches(rows):
-        await database.run(
-            (
-                "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
-                "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
-                "FROM json_each(?2) JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
-                version.id, batch,
-            )
-        )  # fmt: skip
+    for start in range(0, len(chunks), PASSAGES_AT_A_STRETCH):
+        await asyncio.sleep(0)
+        rows = (
+            json.dumps([number, title, index_text(heading), index_text(text)], ensure_ascii=False)
+            for number, heading, text in chunks[start : start + PASSAGES_AT_A_STRETCH]
+        )
+        for batch in _batches(rows):
+            await database.run(
+                (
+                    "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
+                    "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
+                    "FROM json_each(?2) JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
+                    version.id, batch,
+                )
+            )  # fmt: skip
 
 
-def _batches(rows: Sequence[str]) -> Iterator[str]:
+def _batches(rows: Iterable[str]) -> Iterator[str]:
     """Yield the rows, each a value as JSON, as arrays that fit into a parameter of a statement."""
     batch: list[str] = []
     size = 0

@@ -53,9 +53,13 @@ async def to_utf8(file: Payload, charset: str, *, may_declare: bool = False) -> 
     for encoding in [marked] if marked else _candidates(sample, declared):
         if encoding == FALLBACK and FALLBACK not in declared and not _is_western(file, sample):
             continue
+        if encoding == "utf-8" and not marked and not with_mark:  # nearly all texts
+            if await file.is_utf8():
+                return file
+            continue
         text = await file.transcode(encoding, with_mark=with_mark)
         if text is not None:
-            return file if encoding == "utf-8" and not marked and not with_mark else text
+            return text
     raise UnknownEncodingError(UNKNOWN_ENCODING)
 
 
