@@ -63,11 +63,32 @@ def test_code_has_no_headings_and_stays_together() -> None:
         ("pyproject.toml", "", "application/toml"),
         ("data", "text/csv", "text/csv"),
         ("a.unknown", "application/pdf", "application/pdf"),
-        *((f"a{extension}", "application/octet-stream", None) for extension in (".pptx", ".epub", ".eml", ".exe", "")),
+        ("a", "application/x-unknown", None),
+        *((f"a{extension}", "application/octet-stream", None) for extension in (".pptx", ".epub", ".eml", ".exe")),
     ],
 )
 def test_a_kind_is_that_of_the_extension_else_the_declared_one(name: str, declared: str, kind: str | None) -> None:
-    assert file_kinds.media_type(name, declared) == kind
+    assert file_kinds.media_type(name, declared, b"%PDF-1.4") == kind
+
+
+@pytest.mark.parametrize(
+    ("head", "kind"),
+    [
+        (b"%PDF-1.4", file_kinds.PDF),
+        (b"\n <!DOCTYPE HTML><p>", file_kinds.HTML),
+        (b"\x89PNG\r\n\x1a\n\0", "image/png"),
+        (b"PK\x03\x04\0[Content_Types].xml word/document.xml", file_kinds.EXTENSIONS[".docx"]),
+        (b"PK\x03\x04\0ppt/slides", None),
+        (b"MIT License", "text/plain"),
+        ("Fähre".encode("utf-16"), "text/plain"),
+        (b"\x7fELF\x02\0", None),
+    ],
+)
+@pytest.mark.parametrize(("name", "declared"), [("", ""), ("blob", "application/octet-stream"), ("LICENSE", "")])
+def test_the_kind_of_a_file_without_an_extension_is_that_of_its_bytes(
+    head: bytes, kind: str | None, name: str, declared: str
+) -> None:
+    assert file_kinds.media_type(name, declared, head) == kind
 
 
 @pytest.mark.parametrize(

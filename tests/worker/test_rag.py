@@ -212,6 +212,7 @@ JAPANESE = "渡し船の料金は大人千二百円です。"
         (("a.html", f'<meta charset="shift_jis"><p>{JAPANESE}'.encode("shift_jis")), JAPANESE),
         (("a.html", f"<p>{JAPANESE}".encode("shift_jis"), "text/html; charset=Shift_JIS"), JAPANESE),
         (("a.html", f'<meta charset="windows-1252"><p>{GERMAN}'.encode()), GERMAN),
+        (("LICENSE", GERMAN.encode()), GERMAN),
         (("a.py", f"# a comment\nTEXT = '{GERMAN}'\n".encode()), f"# a comment\nTEXT = '{GERMAN}'"),
     ],
 )

@@ -1,5 +1,6 @@
 """Kinds of files that become documents, by their names and media types."""
 
+import codecs
 import re
 from collections.abc import Mapping
 
@@ -70,15 +71,50 @@ LANGUAGES: Mapping[str, str] = dict(CODE.values())
 DECLARING = frozenset((HTML, XML, SVG))
 """Media types of texts that may declare their own encoding."""
 TEXTUAL = PLAIN | LANGUAGES.keys() | DECLARING | {CSV}
+UNDECLARED = ("", "application/octet-stream")
+"""Media types that say nothing about a file."""
+SIGNATURES: Mapping[bytes, str] = {
+    b"%PDF-": PDF,
+    b"\x89PNG": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"RIFF": "image/webp",
+    b"<!doctype html": HTML,
+    b"<html": HTML,
+    b"<svg": SVG,
+    b"<?xml": XML,
+}
+"""First bytes of a file → media type. Letters may be small or capital."""
+ZIP = b"PK\x03\x04"
+ZIP_PARTS = {b"opendocument.text": ".odt", b"opendocument.spreadsheet": ".ods", b"word/": ".docx", b"xl/": ".xlsx"}
+"""Names of parts in an archive → extension of the kind of document that it is."""
 EXTENSION = re.compile(r"\.\w+$")
 MAX_NAME_CHARACTERS = 200
 UNSAFE = re.compile(r"[\s/\\<>:\"|?*\x00-\x1f\x7f]+")
 
 
-def media_type(name: str, declared: str) -> str | None:
-    """Return the media type by the file's extension, else the declared one; None for a kind that is not taken."""
-    known = EXTENSIONS.get(_extension(name))
-    return known or (declared if declared in EXTENSIONS.values() else None)
+def media_type(name: str, declared: str, head: bytes) -> str | None:
+    """Return the media type of a file; None for a kind that is not taken.
+
+    It is that of the extension, else the declared one, else, if nothing is declared, that of the first bytes.
+    """
+    extension = _extension(name)
+    if extension in EXTENSIONS:
+        return EXTENSIONS[extension]
+    if declared in EXTENSIONS.values():
+        return declared
+    return _kind_of(head) if not extension and declared in UNDECLARED else None
+
+
+def _kind_of(head: bytes) -> str | None:
+    """Return the media type that the first bytes of a file tell: text if they are none of a known kind."""
+    start = head[:64].lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
+    for signature, kind in SIGNATURES.items():
+        if start.startswith(signature.lower()):
+            return kind
+    if head.startswith(ZIP):
+        return next((EXTENSIONS[extension] for part, extension in ZIP_PARTS.items() if part in head), None)
+    is_wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "text/plain" if is_wide or b"\0" not in head else None
 
 
 def is_converted(kind: str) -> bool:

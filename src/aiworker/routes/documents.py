@@ -19,7 +19,7 @@ from aiworker.models import catalogue, estimate
 from aiworker.rag import file_kinds, filters, store
 from aiworker.rag.ingest import ORIGINAL, now, remove_document
 from aiworker.rag.store import Version
-from aiworker.rag.text_encoding import decode_head
+from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 from aiworker.routes.documents_schema import (
     NAME,
     DocumentFields,
@@ -167,13 +167,14 @@ async def _parse_form(context: Context) -> Upload:
         raise ApiError("invalid_request", "The form must contain the document as file.", param="file")
     if not file.size:
         raise ApiError("unprocessable", "The document is empty.", param="file")
-    kind = _media_type(file.name, file.media_type)
+    sample = file.read(0, min(file.size, SAMPLE_BYTES))
+    kind = _media_type(file.name, file.media_type, sample)
     if kind == file_kinds.PDF and b"/Encrypt" in file.read(max(0, file.size - PDF_TRAILER), file.size):
         raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
     fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
     if fields.title is None and file.name:
         fields = fields.model_copy(update={"title": file.name[:500]})
-    head = decode_head(file.read(0, min(file.size, 4096))) if kind in file_kinds.PLAIN else ""
+    head = decode_head(sample) if kind in file_kinds.PLAIN else ""
     return Upload(fields, kind, file, await file.sha256(), file.size, head, file.name[:500], file.charset)
 
 
@@ -185,12 +186,9 @@ def _metadata(text: str) -> Any:
         raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
 
 
-def _media_type(name: str, declared: str) -> str:
-    """Return the media type by the file's extension, else the declared one.
-
-    Raises ApiError `unsupported_media_type` for a file that cannot be converted.
-    """
-    kind = file_kinds.media_type(name, declared)
+def _media_type(name: str, declared: str, sample: bytes) -> str:
+    """Return the media type of a file. Raises ApiError `unsupported_media_type` for a kind that is not taken."""
+    kind = file_kinds.media_type(name, declared, sample)
     if kind is None:
         extensions = ", ".join(sorted(file_kinds.EXTENSIONS))
         raise ApiError(
