@@ -8,7 +8,9 @@ from workers_ai_simulator import catalogue as simulated
 
 
 def test_both_know_the_same_models() -> None:
-    assert set(catalogue.MODELS) == set(simulated.MODELS)
+    # the Worker does not offer decision models yet
+    offered = {model.id for model in simulated.MODELS.values() if model.task != "decision"}
+    assert {model for model, row in catalogue.MODELS.items() if row.task != "decision"} == offered
 
 
 @pytest.mark.parametrize("model", catalogue.MODELS.values(), ids=lambda model: model.id)

@@ -161,11 +161,11 @@ def classify(model: Model, inputs: dict[str, Any]) -> list[dict[str, Any]]:  # n
 
     Raises UpstreamError 5006 if the model does not take the inputs.
     """
-    positive = 1 / (1 + math.exp(-2.0 * _sentiment(words(text_input(inputs, "text")))))
+    positive = 1 / (1 + math.exp(-2.0 * sentiment(words(text_input(inputs, "text")))))
     return [{"label": "NEGATIVE", "score": 1 - positive}, {"label": "POSITIVE", "score": positive}]
 
 
-def _sentiment(sequence: list[str]) -> int:
+def sentiment(sequence: list[str]) -> int:
     """Positive words minus negative words, each turned round by a negation shortly before it; -5 to 5."""
     sentiment, negated_until = 0, -1
     for number, word in enumerate(sequence):

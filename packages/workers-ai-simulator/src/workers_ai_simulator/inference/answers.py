@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from workers_ai_simulator import language
+from workers_ai_simulator import decisions, language
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.embeddings import lexical as embeddings
 from workers_ai_simulator.images import painting, vision
@@ -20,6 +20,7 @@ ANSWERS: dict[str, AnswerInputs] = {
     "text-classification": language.classify,
     "summarization": language.summarize,
     "guard": language.guard,
+    "decision": decisions.decide,
     "text-to-image": painting.paint,
     "image-to-image": painting.paint,
     "inpainting": painting.paint,

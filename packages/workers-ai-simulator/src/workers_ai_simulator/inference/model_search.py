@@ -9,6 +9,7 @@ from workers_ai_simulator.catalogue import MODELS, Model
 TASKS = {
     "text-generation": "Text Generation",
     "guard": "Text Generation",
+    "decision": "Text Generation",
     "embeddings": "Text Embeddings",
     "reranking": "Text Classification",
     "text-classification": "Text Classification",
