@@ -90,6 +90,13 @@ def test_a_json_list_is_json_with_so_many_texts() -> None:
     assert answer[:2] == ["solar", "energy"]
 
 
+def test_the_topic_may_stand_behind_a_colon() -> None:
+    lines = text(GLM, ("user", "Rewrite as 3 questions, one per line: Do bees sleep in winter?")).split("\n")
+    assert len(lines) == 3
+    assert all("bees sleep winter" in line for line in lines)
+    assert json.loads(text(GLM, ("user", "Output a JSON array with 3 city names"))) == ["city", "city 2", "city 3"]
+
+
 def test_a_list_with_commas_is_one_line() -> None:
     answer = text(GLM, ("user", "Five tags about solar panels as a comma-separated list"))
     assert len(answer.split(", ")) == 5
@@ -186,6 +193,7 @@ def test_the_results_of_tools_fill_the_json() -> None:
         "Alice (30) and Bob (41)",
         "- Alice: 30\n- Bob: 41",
         "name,age\nAlice,30\nBob,41",
+        "30-year-old Alice and 41-year-old Bob",
         "There are 2 people. Alice is 30. Bob is 41.",
     ],
 )
@@ -194,6 +202,11 @@ def test_a_list_of_persons_has_each_person_of_the_message(content: str) -> None:
     wrapped = {"type": "object", "properties": {"people": {"$ref": "#/$defs/people"}}, "required": ["people"]}
     people = {"type": "array", "items": {"$ref": "#/$defs/person"}}
     assert instance({**wrapped, "$defs": {"person": PERSON, "people": people}}, content) == {"people": BOTH_PERSONS}
+
+
+def test_names_in_lower_case_are_told_by_their_numbers() -> None:
+    persons = instance({"type": "array", "items": PERSON}, "alice is 30, bob is 41")
+    assert persons == [{"name": "alice", "age": 30}, {"name": "bob", "age": 41}]
 
 
 def test_records_keep_what_belongs_to_them() -> None:

@@ -45,6 +45,7 @@ OPENING_WORDS = (
     "temperature thanks there these this three today tomorrow translate turn two use users weather what what's "
     "when where which who who's why write yes"
 )
+SUBJECT = re.compile(r"\W*(?:and\s+)?([^\W\d_][\w'-]*)\s*(?:\b(?:is|was|aged)\b|[:,(])", re.IGNORECASE)
 OPENERS = frozenset(OPENING_WORDS.split())
 """Words that begin a sentence with a capital letter and are no names."""
 DAY_NAMES = "monday tuesday wednesday thursday friday saturday sunday"
@@ -120,6 +121,11 @@ class Facts:
             rf"\b(?i:{'|'.join(prepositions)})\s+(?i:the\s+|a\s+|an\s+)?({WORD.pattern}(?:[ -][A-Z][\w'\u2019-]*)*)"
         )
         return [each for each in re.findall(pattern, self.text) if each.casefold() not in STOP_WORDS]
+
+    def subject(self) -> list[str]:
+        """The first word, if `is`, a colon or the like follows, as in “alice is 30”: a name in lower case."""
+        match = SUBJECT.match(self.text)
+        return [match[1]] if match and match[1].casefold() not in OPENERS | STOP_WORDS else []
 
     def listed(self) -> list[str]:
         """Names or quoted texts that the text enumerates, as in “Paris, Rome and in Oslo”; empty if there are none."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import chain
 
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, WORD
 from workers_ai_simulator.text_generation import extraction
 
 NUMBER_WORDS = (
@@ -58,6 +59,9 @@ STYLES: dict[str, tuple[str, Write]] = {
 }
 """Style → the words that ask for it, and how it is written; the first that the words of a message ask for counts."""
 
+SHORT_STYLES = ("json", "commas")
+"""Styles of lists for programs, whose items are short."""
+
 QUERIES = re.compile(
     r"\b(?:search|quer(?:y|ies)|searches|rephras\w*|paraphras\w*|versions?|variations?)\b", re.IGNORECASE
 )
@@ -79,6 +83,8 @@ INSTRUCTION_STEMS = re.compile(
 """Words that say how to write the list, not what it is about."""
 
 
+AFTER_COLON = re.compile(r":\s+([^:\n]{3,})$")
+"""Subject of a request, behind it: “Three questions, one per line: the history of bees”."""
 ABOUT = re.compile(r"\b(?:about|regarding|related to|concerning|on the topic of|for)\b:?\s+(.{3,300})", re.IGNORECASE)
 
 
@@ -108,8 +114,9 @@ def write(request: ListRequest, points: list[str], topic: str) -> str:
     Its points say that they are simulated; queries, questions and words do not, since programs read them.
     """
     makers = {"queries": _queries, "questions": _questions, "words": _words}
-    if request.kind in makers:
-        items = makers[request.kind](topic, request.count)
+    kind = "words" if request.kind == "points" and request.style in SHORT_STYLES and not points else request.kind
+    if kind in makers:
+        items = makers[kind](topic, request.count)
     else:
         more = [f"Simulated point {number} about {topic}." for number in range(len(points) + 1, request.count + 1)]
         items = [*points, *more][: request.count]
@@ -122,14 +129,22 @@ def topic(request: ListRequest, users: list[str]) -> str:
     question = extraction.labelled_question(request.text)
     if question is None and users and request.text != users[-1]:
         question = users[-1]
-    content = extraction.content_words(question or _about(request.text))
-    content = [word for word in content if not INSTRUCTION_STEMS.fullmatch(word) and word.lower() not in WORD_NUMBERS]
+    about = question or _about(request.text)
+    content = _without_instructions(extraction.content_words(about)) or _without_instructions(WORD.findall(about))
     return " ".join(content[:12]) or "simulated topic"
+
+
+def _without_instructions(listed: list[str]) -> list[str]:
+    return [
+        word
+        for word in listed
+        if not INSTRUCTION_STEMS.fullmatch(word) and word.lower() not in STOP_WORDS | WORD_NUMBERS.keys()
+    ]
 
 
 def _about(text: str) -> str:
     """The part of a request that says what the list is about, or all of it."""
-    match = ABOUT.search(text)
+    match = AFTER_COLON.search(text[-MAX_DISTANCE:]) or ABOUT.search(text)
     return match[1] if match else text[:1000]
 
 

@@ -62,6 +62,8 @@ MESSAGE_KEYS = frozenset(MESSAGE_WORDS.split())
 ANSWER_WORDS = "answer result response reply output summary explanation conclusion"
 ANSWER_KEYS = frozenset(ANSWER_WORDS.split())
 """Words of a key that stands for the whole answer."""
+DIRECTION_KEYS = frozenset(("from", "to", "origin", "destination", "departure", "arrival", "author", "artist"))
+"""Words of a key whose value stands behind its preposition, whether it is a name or not."""
 PREPOSITIONS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("from", "origin", "departure", "source"), ("from",)),
     **dict.fromkeys(("to", "destination", "arrival", "target", "recipient"), ("to",)),
@@ -240,20 +242,21 @@ class _Search:
             return
         if label := facts.labelled(key):
             yield label
+        yield from self._named_strings(key_parts)
+
+    def _named_strings(self, key_parts: set[str]) -> Iterator[str]:
+        """Names and other values of the message for a key that stands for one, those after its prepositions first."""
+        facts, names = self._facts, set(self._facts.names)
         prepositions = tuple(each for word, listed in PREPOSITIONS.items() if word in key_parts for each in listed)
-        if prepositions and (
-            key_parts & {"from", "to", "origin", "destination", "departure", "arrival", "author", "artist"}
-        ):
-            yield from facts.available(facts.after(prepositions))
-        names = set(facts.names)
-        yield from facts.available(
-            [each for each in facts.after(prepositions) if each in names] if prepositions else []
-        )
+        after = facts.after(prepositions) if prepositions else []
+        if key_parts & DIRECTION_KEYS:
+            yield from facts.available(after)
+        yield from facts.available([each for each in after if each in names])
         if key_parts & NAME_KEYS or prepositions:
-            yield from facts.available(facts.quoted)
-            yield from facts.available(facts.names)
-        if prepositions:
-            yield from facts.available(facts.after(prepositions))
+            yield from facts.available([*facts.quoted, *facts.names])
+        if "name" in key_parts:
+            yield from facts.available(facts.subject())
+        yield from facts.available(after)
 
     def _default_strings(self, schema: Schema, key: str, variant: int) -> Iterator[str]:
         facts, max_length = self._facts, schema.get("maxLength", MAX_SAMPLE_LENGTH)
