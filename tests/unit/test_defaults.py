@@ -55,7 +55,7 @@ CHAT: list[tuple[Json, Json]] = [
         *nulls("model", "prompt", "tools", "functions", "tool_choice", "worker_tools", "response_format",
                "conversation",
                "gateway", "max_tokens", *SAMPLING),
-        {"raw": False}, {"worker_tools": False}, {"tool_choice": "auto"}, {"tool_choice": "none"},
+        {"raw": False}, {"tool_choice": "auto"}, {"tool_choice": "none"},
         {"response_format": {"type": "text"}}, {"response_format": {"type": "text", "json_schema": None}},
         {"gateway": {}}, {"gateway": NOTHING}, {"gateway": {"metadata": {}}},
         {"messages": [{**MESSAGE, "name": None, "tool_calls": None, "tool_call_id": None}]},

@@ -101,12 +101,12 @@ async def test_an_empty_answer_is_no_turn_of_a_conversation() -> None:
     [
         answered({"response": "Hello"}),
         answered({"response": {"a": 1}}),
-        FakeAnswer(200, 'data: {"response":"Hello"}\n\ndata: [DONE]\n\n', content_type="Text/Event-Stream;charset=x"),
+        FakeAnswer(200, 'data: {"response":"Hello"}\n\ndata: [DONE]\n\n', content_type="Text/Event-Stream; charset=x"),
     ],
 )  # fmt: skip
 async def test_every_stream_is_an_event_stream(route: str, answer: FakeAnswer) -> None:
     response, text, _ = await send(route, answer, model=NATIVE, stream=True)
-    assert response.headers["content-type"] == "text/event-stream"
+    assert response.headers["content-type"].lower().partition(";")[0] == "text/event-stream"
     assert text.endswith("\n\n")
 
 
@@ -177,6 +177,51 @@ async def test_a_text_is_a_call_only_if_one_is_required(fields: Json) -> None:
     _, text, _ = await send("responses", answer, model=OPENAI, tools=[FLAT_TIDE], tool_choice=choice)
     [item] = json.loads(text)["output"]
     assert (item["type"], item["name"], json.loads(item["arguments"])) == ("function_call", "tide", ARGUMENTS)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_required_call_is_a_call_in_either_dialect_of_chat(stream: bool) -> None:
+    content = json.dumps({"name": "tide", **ARGUMENTS})
+    fields: Json = {"tools": [TIDE], "tool_choice": CHOICE, "stream": stream, "conversation": "c"}
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    choice = {"delta" if stream else "message": {"content": content}, "finish_reason": "stop"}
+    for data, model in (({"response": content}, NATIVE), ({"choices": [choice]}, OPENAI)):
+        stored = FakeConversation()
+        answer = streamed({**data, "usage": usage}) if stream else answered({**data, "usage": usage})
+        _, text, _ = await send("chat", answer, model=model, stored=stored, **fields)
+        payload = json.loads(text.removeprefix("data: ").partition("\n\n")[0])
+        assert payload["usage"] == usage
+        if model == OPENAI:
+            assert payload["choices"][0]["finish_reason"] == "tool_calls"
+            [call] = payload["choices"][0]["delta" if stream else "message"]["tool_calls"]
+            assert json.loads(call["function"]["arguments"]) == ARGUMENTS
+        else:
+            [call] = payload["tool_calls"]
+            assert (call["name"], call["arguments"], payload["response"]) == ("tide", ARGUMENTS, "")
+        [kept] = stored.messages[-1]["tool_calls"]
+        assert kept["id"] == call["id"]
+        assert text.endswith("data: [DONE]\n\n") == stream
+
+
+async def test_a_required_call_that_streams_as_one_is_passed_on() -> None:
+    data = {"tool_calls": [{"id": "a", "index": 0, "function": {"name": "tide", "arguments": "{}"}}]}
+    fields: Json = {"tools": [TIDE], "tool_choice": "required", "stream": True}
+    _, text, _ = await send("chat", streamed(data), model=NATIVE, **fields)
+    assert text == f"data: {json.dumps(data)}\n\ndata: [DONE]\n\n"
+
+
+async def test_a_whole_answer_s_calls_have_ids_and_arguments() -> None:
+    fields: Json = {"tools": [TIDE], "stream": False}
+    native = answered({"response": None, "tool_calls": [{"name": "tide", "arguments": None}]})
+    _, text, _ = await send("chat", native, model=NATIVE, **fields)
+    [call] = json.loads(text)["tool_calls"]
+    assert (call["name"], call["arguments"], bool(call["id"])) == ("tide", {}, True)
+    message = {"content": None, "tool_calls": [{"type": "function", "function": {"name": "tide"}}]}
+    openai = answered({"id": "up", "choices": [{"message": message, "finish_reason": "stop"}]})
+    _, text, _ = await send("chat", openai, model=OPENAI, **fields)
+    [choice] = json.loads(text)["choices"]
+    assert choice["finish_reason"] == "tool_calls"
+    assert choice["message"]["tool_calls"][0]["function"] == {"name": "tide", "arguments": "{}"}
 
 
 @either_model

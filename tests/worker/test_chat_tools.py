@@ -109,7 +109,7 @@ def test_a_tool_can_be_forbidden_and_forced(
         ({"tools": [{"type": "retrieval", "function": WEATHER}]}, "tools.0.type"),
         ({"tools": TOOLS, "functions": [WEATHER]}, None),
         ({"tools": TOOLS, "worker_tools": True}, None),
-        ({"tool_choice": "auto"}, None),
+        ({"tool_choice": "required"}, None),
         ({"tools": TOOLS, "tool_choice": "sometimes"}, "tool_choice"),
         ({"worker_tools": ["launch_rocket"]}, "worker_tools"),
         ({"worker_tools": []}, "worker_tools"),

@@ -281,7 +281,7 @@ RED = encoded(picture())
         ({"model": SCHNELL, "image": RED}, "image", "does not take image"),
         ({"model": LUCID, "negative_prompt": "a"}, "negative_prompt", "does not take negative_prompt"),
         ({"model": FLUX_2, "strength": 0.5}, "strength", "image, image_1, image_2, image_3."),
-        ({"model": KLEIN, "steps": 4}, "steps", "does not take steps"),
+        ({"model": KLEIN, "steps": 5}, "steps", "does not take steps"),
         ({"model": SDXL, "image": RED, "image_1": RED}, "image_1", "does not take image_1"),
         ({"model": IMG2IMG, "image": RED, "mask": RED}, "mask", "does not take mask"),
         ({"image_1": RED}, "image_1", "does not take image_1"),

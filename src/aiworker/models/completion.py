@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from aiworker.errors import ApiError
 from aiworker.models.answer_reader import AnswerReader, no_answer_error, objects
+from aiworker.models.forced_call import read_calls
 from aiworker.models.tool_calls import CallPart
 
 DONE = "[DONE]"
@@ -55,6 +56,13 @@ class Completion:
         for part in parts.calls:
             self._add_call(part)
 
+    def take_written_calls(self, names: Collection[str]) -> None:
+        """Turn the text into tool calls, if it is one of these tools' and no call has come otherwise."""
+        calls = [] if self.tool_calls else read_calls(self.text, names)
+        for part in self._reader.read_calls(calls):
+            self._add_call(part)
+        self.text = "" if calls else self.text
+
     def _add_call(self, part: CallPart) -> None:
         if part.name:
             self.tool_calls[part.index] = ToolCall(part.id, part.name)
@@ -92,6 +100,37 @@ class Completion:
         if self.tool_calls:
             message["tool_calls"] = [call.to_json() for call in self.tool_calls.values()]
         return message
+
+
+def with_calls(whole: dict[str, Any], completion: Completion) -> dict[str, Any]:
+    """Return a whole answer, in its dialect, with the tool calls of the completion that was read from it."""
+    calls = [call.to_json() for call in completion.tool_calls.values()]
+    if not calls:
+        return whole
+    choices = objects(whole.get("choices"))
+    if not choices:
+        native = [
+            {
+                "id": call["id"],
+                "name": call["function"]["name"],
+                "arguments": _json_or_text(call["function"]["arguments"]),
+            }
+            for call in calls
+        ]
+        return {**whole, "response": completion.text, "tool_calls": native}
+    message = cast("dict[str, Any]", choices[0].get("message") or {})
+    message = {**message, "content": completion.text or None, "tool_calls": calls}
+    reason = choices[0].get("finish_reason")
+    choice = {**choices[0], "message": message, "finish_reason": "length" if reason == "length" else "tool_calls"}
+    native_fields = {"response": completion.text, "tool_calls": calls} if "response" in whole else {}
+    return {**whole, "choices": [choice, *choices[1:]], **native_fields}
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def call_ids(messages: Iterable[Mapping[str, Any]]) -> set[str]:
@@ -210,13 +249,13 @@ def ends_within_frame(body: bytes) -> bool:
     return bool(rest) and not (payloads and all(each == DONE.encode() or frame_data(each) for each in payloads))
 
 
-def read_completion(body: bytes, filter_text: bytes = b"") -> Completion:
+def read_completion(body: bytes, filter_text: bytes = b"", answer_id: str = "") -> Completion:
     """Return the completion of a stream, or of its end; an incomplete first frame is skipped.
 
-    filter_text: frames without this text are skipped.
+    filter_text: frames without this text are skipped. answer_id: as for Completion.
     Raises ApiError `upstream_error` for a frame with an error's object.
     """
-    completion, frames = Completion(), Frames()
+    completion, frames = Completion(answer_id), Frames()
     for block in [*frames.feed(body), frames.rest()]:
         if filter_text in block:
             for payload in frame_payloads(block):

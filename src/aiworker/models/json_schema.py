@@ -7,7 +7,9 @@ bounded: its size and depth, the steps of a check, and its regular expressions, 
 sentences name the field and the rule without repeating the value, which may be long. The price: this module has to be
 kept true to the draft, which its tests do by comparison with `jsonschema`.
 
-Nothing is ever fetched. `format` and `content…` are annotations, as the draft has them by default.
+Nothing is ever fetched. `format` and `content…` are annotations, as the draft has them by default. So are patterns that
+this engine cannot check: `unchecked` names them. Forms of older drafts that schema makers still write are understood:
+`items` as a list, `additionalItems`, `dependencies`, `exclusiveMinimum: true`, `nullable`.
 """
 
 import json
@@ -36,7 +38,10 @@ MAX_STEPS = 50_000
 MAX_CHOICES = 1_000
 """Values of one enum."""
 MAX_PATTERN_WEIGHT = 2_000
-"""Characters of all patterns plus the numbers of their repetitions. As many take some tenths of a second to compile."""
+"""Characters of all patterns plus the numbers of their repetitions. As many take some tenths of a second to compile.
+Patterns beyond it are not checked."""
+UNSUPPORTED = ("look-around", "backreferences", "unrecognized escape", "exceeds size limit")
+"""Words of the engine about patterns that are valid elsewhere, and cannot be checked in linear time, or not here."""
 MAX_SHOWN_LENGTH = 200
 """Characters of a keyword's value that a sentence repeats."""
 
@@ -69,7 +74,11 @@ class JsonSchema:
         if len(_to_json(schema)) > MAX_LENGTH:
             raise InvalidSchema((), f"is longer than {MAX_LENGTH:,} characters")
         self._schema = schema
+        self._patterns: dict[str, bool] = {}
+        """Pattern → whether it can be checked."""
         self._pattern_weight = 0
+        self.unchecked: list[str] = []
+        """Paths of the patterns that cannot be checked, such as `properties.email.pattern`."""
         self._targets: dict[str, Schema] = {}
         """`$ref` → the schema to which it refers."""
         references: dict[Path, str] = {}
@@ -80,7 +89,8 @@ class JsonSchema:
 
     def find_faults(self, value: Any) -> list[Fault]:
         """Return everything that is wrong with the value. Raises InvalidSchema if that takes more than MAX_STEPS."""
-        instance = _Instance(self._targets, [0], value, ())
+        unchecked = frozenset(pattern for pattern, is_checked in self._patterns.items() if not is_checked)
+        instance = _Instance(_Run(self._targets, unchecked), value, ())
         instance.check(self._schema)
         return instance.faults
 
@@ -95,27 +105,31 @@ class JsonSchema:
             return
         for keyword, expected in cast("dict[str, Any]", schema).items():
             path: Path = (*where, keyword)
-            self._add_pattern_weight(keyword, expected, path)
             _check_keyword(keyword, expected, path)
+            self._collect_patterns(keyword, expected, path)
             if keyword == "$ref":
                 references[path] = expected
-            if keyword == "$anchor":
-                self._targets[f"#{expected}"] = schema
+            if keyword in ("$anchor", "$id"):
+                self._add_target(keyword, expected, cast("dict[str, Any]", schema), path)
             for step, inner in _schemas_in(keyword, expected):
                 self._collect(inner, path + step, references)
 
-    def _add_pattern_weight(self, keyword: str, expected: Any, path: Path) -> None:
-        """Bound the time that compiling the patterns takes: it grows with their length, and with every repetition."""
-        patterns = [expected] if keyword == "pattern" else list(expected) if keyword == "patternProperties" else []
-        for pattern in patterns:
-            repeats = re.findall(r"\{(\d+)?(?:,(\d+)?)?\}", str(pattern))
-            self._pattern_weight += len(str(pattern)) + sum(
-                int(number) for pair in repeats for number in pair if number
-            )
-        if self._pattern_weight > MAX_PATTERN_WEIGHT:
-            raise InvalidSchema(
-                path, f"makes all patterns together larger than {MAX_PATTERN_WEIGHT:,}, repetitions counted"
-            )
+    def _add_target(self, keyword: str, name: str, schema: dict[str, Any], path: Path) -> None:
+        """Add a schema that references may name. Raises InvalidSchema for an id to which references are relative."""
+        is_inner_id = keyword == "$id" and len(path) > 1
+        if is_inner_id and '"$ref": "#' in json.dumps(schema):
+            raise InvalidSchema(path, "may only stand at the top, if references that begin with # are in its schema")
+        self._targets[name if keyword == "$id" else f"#{name}"] = schema
+
+    def _collect_patterns(self, keyword: str, expected: Any, path: Path) -> None:
+        """Compile a keyword's patterns, and note those that cannot be checked. Raises InvalidSchema."""
+        for pattern in {"pattern": [expected], "patternProperties": expected}.get(keyword, ()):
+            if pattern not in self._patterns:
+                self._pattern_weight += _weight(pattern)
+                is_light = self._pattern_weight <= MAX_PATTERN_WEIGHT
+                self._patterns[pattern] = is_light and _can_be_checked(pattern, path)
+            if not self._patterns[pattern]:
+                self.unchecked.append(".".join(map(str, path)))
 
 
 def _to_json(schema: Schema) -> str:
@@ -153,6 +167,10 @@ def _are_lists_of_names(value: Any) -> bool:
     return isinstance(value, dict) and all(map(_are_names, cast("dict[str, Any]", value).values()))
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, list)
+
+
 def _is_nonempty_list(value: Any) -> bool:
     return isinstance(value, list) and len(cast("list[Any]", value)) > 0
 
@@ -169,7 +187,7 @@ TYPES: Mapping[str, Callable[[Any], bool]] = {
 
 SCHEMA_DESCRIPTION = "a schema: an object, true or false"
 SCHEMA_KEYWORDS = (
-    "additionalProperties", "contains", "else", "if", "items", "not", "propertyNames", "then",
+    "additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then",
     "unevaluatedItems", "unevaluatedProperties",
 )  # fmt: skip
 SCHEMA_LIST_KEYWORDS = ("allOf", "anyOf", "oneOf", "prefixItems")
@@ -178,16 +196,22 @@ SCHEMA_MAP_KEYWORDS = ("$defs", "definitions", "dependentSchemas", "patternPrope
 TEXT = ValueRule("a string", lambda value: isinstance(value, str))
 COUNT = ValueRule("a whole number from 0", _is_count)
 NUMBER = ValueRule("a number", is_number)
+BOUND = ValueRule("a number, true or false", lambda value: isinstance(value, int | float))
 OBJECT = ValueRule("an object", lambda value: isinstance(value, dict))
 
 KEYWORDS: Mapping[str, ValueRule] = {
     **dict.fromkeys(SCHEMA_KEYWORDS, ValueRule(SCHEMA_DESCRIPTION, lambda value: isinstance(value, dict | bool))),
     **dict.fromkeys(SCHEMA_LIST_KEYWORDS, ValueRule("a list of schemas", _is_nonempty_list)),
     **dict.fromkeys(SCHEMA_MAP_KEYWORDS, OBJECT),
+    "items": ValueRule(
+        f"{SCHEMA_DESCRIPTION}; or a list of schemas", lambda value: isinstance(value, dict | bool | list)
+    ),
+    "dependencies": OBJECT,
     **dict.fromkeys(("$ref", "$anchor", "$id", "$schema", "format", "pattern"), TEXT),
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), COUNT),
     **dict.fromkeys(("minContains", "maxContains"), COUNT),
-    **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), NUMBER),
+    **dict.fromkeys(("minimum", "maximum"), NUMBER),
+    **dict.fromkeys(("exclusiveMinimum", "exclusiveMaximum"), BOUND),
     "multipleOf": ValueRule("a number above 0", lambda value: is_number(value) and value > 0),
     "required": ValueRule("a list of names", _are_names),
     "dependentRequired": ValueRule("an object of lists of names", _are_lists_of_names),
@@ -206,8 +230,6 @@ KEYWORDS: Mapping[str, ValueRule] = {
 REFUSED: Mapping[str, str] = {
     "$dynamicRef": "is not known here: use $ref",
     "$recursiveRef": "is not known here: use $ref",
-    "additionalItems": "is of an older draft: use prefixItems and items",
-    "dependencies": "is of an older draft: use dependentRequired or dependentSchemas",
 }
 """Keywords that are refused, as ignoring them would change which values are valid."""
 
@@ -217,25 +239,35 @@ def _check_keyword(keyword: str, expected: Any, path: Path) -> None:
         raise InvalidSchema(path, REFUSED[keyword])
     if keyword in KEYWORDS and not KEYWORDS[keyword].accepts(expected):
         raise InvalidSchema(path, f"must be {KEYWORDS[keyword].description}")
-    if keyword == "$id" and len(path) > 1:
-        raise InvalidSchema(path, "may only stand at the top: references are within this one schema")
-    for pattern in {"pattern": [expected], "patternProperties": expected}.get(keyword, ()):
-        try:
-            _expression(pattern)
-        except PatternError:
-            raise InvalidSchema(
-                path, "must be a regular expression without look-around and back-references, and not too large a one"
-            ) from None
+
+
+def _weight(pattern: str) -> int:
+    """Return a measure of the time that compiling a pattern takes: it grows with its length, and with repetitions."""
+    repeats = re.findall(r"\{(\d+)?(?:,(\d+)?)?\}", pattern)
+    return len(pattern) + sum(int(number[:9]) for pair in repeats for number in pair if number)
+
+
+def _can_be_checked(pattern: str, path: Path) -> bool:
+    """Tell whether the engine takes the pattern. Raises InvalidSchema if it is no regular expression."""
+    try:
+        _expression(pattern)
+    except PatternError as error:
+        if any(words in str(error).rpartition("error:")[2] for words in UNSUPPORTED):
+            return False
+        raise InvalidSchema(path, "must be a regular expression") from None
+    return True
 
 
 def _schemas_in(keyword: str, expected: Any) -> Iterator[tuple[Path, Any]]:
     """Yield the schemas within a keyword's value, each with its path from the keyword."""
-    if keyword in SCHEMA_KEYWORDS:
+    if keyword in SCHEMA_KEYWORDS or (keyword == "items" and not _is_list(expected)):
         yield (), expected
-    elif keyword in SCHEMA_LIST_KEYWORDS:
+    elif keyword in (*SCHEMA_LIST_KEYWORDS, "items"):
         yield from (((number,), inner) for number, inner in enumerate(expected))
     elif keyword in SCHEMA_MAP_KEYWORDS:
         yield from (((name,), inner) for name, inner in expected.items())
+    elif keyword == "dependencies":
+        yield from (((name,), inner) for name, inner in expected.items() if not _are_names(inner))
 
 
 def _escape_pointer(step: str | int) -> str:
@@ -251,24 +283,35 @@ def _as_list(value: Any) -> list[Any]:
 
 
 @dataclass
-class _Instance:
-    """A part of the value while one schema is applied to it: its faults so far, and its evaluated members."""
+class _Run:
+    """Facts that all instances of one check share."""
 
     targets: Mapping[str, Schema]
     """`$ref` → the schema to which it refers."""
-    steps: list[int]
-    """A list of one number, the steps so far, which all instances of a check share."""
+    unchecked: frozenset[str]
+    """Patterns that every text matches, as they cannot be checked."""
+    steps: int = 0
+    """Number of applications of a schema so far."""
+
+
+@dataclass
+class _Instance:
+    """A part of the value while one schema is applied to it: its faults so far, and its evaluated members."""
+
+    run: _Run
     value: Any
     path: Path
     depth: int = 0
     faults: list[Fault] = field(default_factory=list[Fault])
     evaluated: set[str | int] = field(default_factory=set[str | int])
     """Members to which some keyword has applied a schema; the `unevaluated…` keywords apply to the others."""
+    is_unsure: bool = False
+    """True if the outcome depends on a pattern that cannot be checked."""
 
     def check(self, schema: Schema) -> None:
         """Apply the schema's keywords, and collect the faults."""
-        self.steps[0] += 1
-        if self.steps[0] > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
+        self.run.steps += 1
+        if self.run.steps > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
             raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
         if isinstance(schema, bool):
             if not schema:
@@ -285,7 +328,7 @@ class _Instance:
 
     def evaluate(self, schema: Schema) -> "_Instance":
         """Apply another schema to the same value; return the outcome, without adding it to this one."""
-        instance = _Instance(self.targets, self.steps, self.value, self.path, self.depth + 1)
+        instance = _Instance(self.run, self.value, self.path, self.depth + 1)
         instance.check(schema)
         return instance
 
@@ -294,13 +337,21 @@ class _Instance:
         instance = self.evaluate(schema)
         self.faults += instance.faults
         self.evaluated |= instance.evaluated
+        self.is_unsure |= instance.is_unsure
 
     def apply_to_member(self, key: Any, schema: Schema) -> None:
         """Apply a schema to a member of the value, and add its faults."""
-        instance = _Instance(self.targets, self.steps, self.value[key], (*self.path, key), self.depth + 1)
+        instance = _Instance(self.run, self.value[key], (*self.path, key), self.depth + 1)
         instance.check(schema)
         self.faults += instance.faults
+        self.is_unsure |= instance.is_unsure
         self.evaluated.add(key)
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Tell whether the pattern occurs in the text; it counts as if it did if it cannot be checked."""
+        is_unchecked = pattern in self.run.unchecked
+        self.is_unsure |= is_unchecked
+        return is_unchecked or matches(pattern, text)
 
     def apply_to_members(self, keys: Any, schema: Schema) -> None:
         """Apply a schema to each of these members."""
@@ -323,6 +374,29 @@ def _value_check(accepts: Callable[[Any, Any], bool], description: str) -> Check
 
 def _size_check(accepts: Callable[[Any, Any], bool], description: str) -> Check:
     return _value_check(lambda value, expected: accepts(len(value), expected), description)
+
+
+def _bound_check(bound: str, accepts: Callable[[Any, Any], bool], description: str) -> Check:
+    """Return a check of an exclusive bound. bound: keyword with its number if the value is true, as in draft 4."""
+    check = _value_check(accepts, description)
+
+    def check_bound(instance: _Instance, expected: Any, schema: dict[str, Any]) -> None:
+        number = schema.get(bound) if expected is True else expected
+        if is_number(number):
+            check(instance, number, schema)
+
+    return check_bound
+
+
+def _type(instance: _Instance, expected: Any, schema: dict[str, Any]) -> None:
+    is_null = instance.value is None and schema.get("nullable") is True  # as in OpenAPI 3.0
+    if not is_null and not any(TYPES[each](instance.value) for each in _as_list(expected)):
+        instance.add_fault(f"must be {_show(expected)}")
+
+
+def _pattern(instance: _Instance, expected: str, _: dict[str, Any]) -> None:
+    if not instance.matches(expected, instance.value):
+        instance.add_fault(f"must match {_show(expected)}")
 
 
 def _is_multiple(value: float, divisor: float) -> bool:
@@ -366,20 +440,25 @@ def _check_matches(instance: _Instance, schemas: list[Schema], name: str, maximu
     if not fitting:
         reasons = "; or ".join(str(each.faults[0]) for each in outcomes[:5])
         instance.add_fault(f"fits none of {name}: {reasons}")
-    elif len(fitting) > maximum:
+    elif len(fitting) > maximum and not any(each.is_unsure for each in fitting):
         instance.add_fault(f"must fit only one of {name}, and fits {len(fitting)}")
     for each in fitting:
         instance.evaluated |= each.evaluated
+    instance.is_unsure |= any(each.is_unsure for each in outcomes)
 
 
 def _not(instance: _Instance, expected: Schema, _: dict[str, Any]) -> None:
-    if not instance.evaluate(expected).faults:
+    outcome = instance.evaluate(expected)
+    instance.is_unsure |= outcome.is_unsure
+    if not outcome.faults and not outcome.is_unsure:
         instance.add_fault(f"must not fit {_show(expected)}")
 
 
 def _if(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
     condition = instance.evaluate(expected)
-    if condition.faults:
+    if condition.is_unsure:
+        instance.is_unsure = True
+    elif condition.faults:
         instance.apply(schema.get("else", True))
     else:
         instance.evaluated |= condition.evaluated
@@ -394,20 +473,28 @@ def _properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, A
 
 def _pattern_properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
     for pattern, schema in expected.items():
-        instance.apply_to_members([name for name in instance.value if matches(pattern, name)], schema)
+        if pattern in instance.run.unchecked:
+            instance.is_unsure = True
+            instance.evaluated |= set(instance.value)
+        else:
+            instance.apply_to_members([name for name in instance.value if matches(pattern, name)], schema)
 
 
 def _additional_properties(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
     named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
-    others = [each for each in instance.value if each not in named and not any(matches(one, each) for one in patterns)]
+    others = [
+        each for each in instance.value
+        if each not in named and not any(instance.matches(one, each) for one in patterns)
+    ]  # fmt: skip
     instance.apply_to_members(others, expected)
 
 
 def _property_names(instance: _Instance, expected: Schema, _: dict[str, Any]) -> None:
     for name in instance.value:
-        outcome = _Instance(instance.targets, instance.steps, name, (*instance.path, name), instance.depth + 1)
+        outcome = _Instance(instance.run, name, (*instance.path, name), instance.depth + 1)
         outcome.check(expected)
         instance.faults += [Fault(each.path, f"has a name that {each.message}") for each in outcome.faults]
+        instance.is_unsure |= outcome.is_unsure
 
 
 def _dependent_schemas(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
@@ -416,22 +503,39 @@ def _dependent_schemas(instance: _Instance, expected: dict[str, Schema], _: dict
             instance.apply(schema)
 
 
+def _dependencies(instance: _Instance, expected: dict[str, Any], schema: dict[str, Any]) -> None:
+    names = {name: each for name, each in expected.items() if _are_names(each)}
+    _dependent_required(instance, names, schema)
+    _dependent_schemas(instance, {name: each for name, each in expected.items() if name not in names}, schema)
+
+
 def _prefix_items(instance: _Instance, expected: list[Schema], _: dict[str, Any]) -> None:
     for number, schema in enumerate(expected[: len(instance.value)]):
         instance.apply_to_member(number, schema)
 
 
-def _items(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
+def _items(instance: _Instance, expected: Schema | list[Schema], schema: dict[str, Any]) -> None:
+    if isinstance(expected, list):
+        _prefix_items(instance, expected, schema)
+        return
     instance.apply_to_members(range(len(schema.get("prefixItems", ())), len(instance.value)), expected)
 
 
+def _additional_items(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
+    items = schema.get("items")
+    if isinstance(items, list):
+        instance.apply_to_members(range(len(cast("list[Schema]", items)), len(instance.value)), expected)
+
+
 def _contains(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
-    items = [_Instance(instance.targets, instance.steps, each, (), instance.depth + 1) for each in instance.value]
+    items = [_Instance(instance.run, each, (), instance.depth + 1) for each in instance.value]
     for each in items:
         each.check(expected)
+        instance.is_unsure |= each.is_unsure
     fitting = {number for number, each in enumerate(items) if not each.faults}
     least, most = schema.get("minContains", 1), schema.get("maxContains", math.inf)
-    if not least <= len(fitting) <= most:
+    surely = sum(not items[number].is_unsure for number in fitting)
+    if len(fitting) < least or surely > most:
         instance.add_fault(f"must hold {least} to {most} items that fit {_show(expected)}, and holds {len(fitting)}")
     instance.evaluated |= fitting
 
@@ -442,10 +546,10 @@ def _unevaluated(instance: _Instance, expected: Schema, _: dict[str, Any]) -> No
 
 
 CHECKS: Mapping[str, tuple[str, Check]] = {
-    "$ref": ("any", lambda instance, expected, _: instance.apply(instance.targets[unquote(expected)])),
+    "$ref": ("any", lambda instance, expected, _: instance.apply(instance.run.targets[unquote(expected)])),
     "type": (
         "any",
-        _value_check(lambda value, expected: any(TYPES[each](value) for each in _as_list(expected)), "must be {}"),
+        _type,
     ),
     "const": ("any", _value_check(lambda value, expected: _canonical(value) == _canonical(expected), "must be {}")),
     "enum": (
@@ -461,17 +565,18 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "if": ("any", _if),
     "minimum": ("number", _value_check(operator.ge, "must be at least {}")),
     "maximum": ("number", _value_check(operator.le, "must be at most {}")),
-    "exclusiveMinimum": ("number", _value_check(operator.gt, "must be more than {}")),
-    "exclusiveMaximum": ("number", _value_check(operator.lt, "must be less than {}")),
+    "exclusiveMinimum": ("number", _bound_check("minimum", operator.gt, "must be more than {}")),
+    "exclusiveMaximum": ("number", _bound_check("maximum", operator.lt, "must be less than {}")),
     "multipleOf": ("number", _value_check(_is_multiple, "must be a multiple of {}")),
     "minLength": ("string", _size_check(operator.ge, "must have at least {} characters")),
     "maxLength": ("string", _size_check(operator.le, "must have at most {} characters")),
-    "pattern": ("string", _value_check(lambda value, expected: matches(expected, value), "must match {}")),
+    "pattern": ("string", _pattern),
     "minItems": ("array", _size_check(operator.ge, "must have at least {} items")),
     "maxItems": ("array", _size_check(operator.le, "must have at most {} items")),
     "uniqueItems": ("array", _value_check(_are_unique, "must hold no item twice")),
     "prefixItems": ("array", _prefix_items),
     "items": ("array", _items),
+    "additionalItems": ("array", _additional_items),
     "contains": ("array", _contains),
     "unevaluatedItems": ("array", _unevaluated),
     "minProperties": ("object", _size_check(operator.ge, "must have at least {} properties")),
@@ -479,6 +584,7 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "required": ("object", _required),
     "dependentRequired": ("object", _dependent_required),
     "dependentSchemas": ("object", _dependent_schemas),
+    "dependencies": ("object", _dependencies),
     "properties": ("object", _properties),
     "patternProperties": ("object", _pattern_properties),
     "additionalProperties": ("object", _additional_properties),

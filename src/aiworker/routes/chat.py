@@ -7,6 +7,7 @@ content: a conversation that stores it, the Worker's own tools, a guard.
 import json
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 from aiworker import tools
@@ -19,7 +20,16 @@ from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
 from aiworker.models import guard, token_counts, tool_loop
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import Completion, as_frames, failure_formatter, frame
+from aiworker.models.completion import (
+    Completion,
+    as_frames,
+    call_ids,
+    failure_formatter,
+    frame,
+    is_done,
+    read_completion,
+    with_calls,
+)
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
@@ -51,8 +61,7 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     model_response = await guard.screen_response(context, messages, model_response, body.gateway)
     if body.stream:
         return await _streamed(context, body, model_response, conversation)
-    data, completion = await model_response.answer(context.request_id)
-    await _store(conversation, body, [completion.message()])
+    data = await _whole(context, body, model_response, conversation)
     return _with_cost(model_response.response(_json(data), JSON), model_response, data)
 
 
@@ -78,15 +87,45 @@ async def _streamed(
     context: Context, body: ChatRequest, model_response: ModelResponse, conversation: Conversation | None
 ) -> Response:
     if not model_response.is_stream:  # the model ignores `stream`, or is in JSON mode
-        data, completion = await model_response.answer(context.request_id)
-        await _store(conversation, body, [completion.message()])
+        data = await _whole(context, body, model_response, conversation)
         return _with_cost(model_response.response("".join(as_frames(data)), EVENT_STREAM), model_response, data)
+
+    if body.required_tools() and model_response.buffered is None:
+        # the answer is a call: it is of no use to the client before it is whole, and may have to be read from the text
+        model_response = replace(model_response, buffered=await model_response.raw.text())
+    if model_response.buffered and (frames := _written_calls(body, model_response.buffered, context.request_id)):
+        model_response = replace(model_response, buffered=frames)
 
     async def store(completion: Completion) -> None:
         await _store(conversation, body, [completion.message()])
 
     end = ResponseEpilogue(model_response, failure_formatter(context.request_id), store if conversation else None)
-    return model_response.response(await pipe_response(context.streams, end), EVENT_STREAM)
+    return model_response.response(await pipe_response(context.streams, end))
+
+
+async def _whole(
+    context: Context, body: ChatRequest, model_response: ModelResponse, conversation: Conversation | None
+) -> dict[str, Any]:
+    """Return an answer that is not a stream, with its tool calls in order; store it in the conversation."""
+    data, completion = await model_response.answer(context.request_id, call_ids(body.turn()))
+    completion.take_written_calls(body.required_tools())
+    await _store(conversation, body, [completion.message()])
+    return with_calls(data, completion)
+
+
+def _written_calls(body: ChatRequest, stream: str, answer_id: str) -> str:
+    """Return the frames of a stream whose text is a required tool call, with the call in place of the text; else ""."""
+    try:
+        completion = read_completion(stream.encode(), answer_id=answer_id)
+    except ApiError:  # the end of the stream says so
+        return ""
+    if completion.tool_calls or not is_done(stream.encode()):
+        return ""
+    completion.take_written_calls(body.required_tools())
+    is_openai = '"choices"' in stream
+    whole: dict[str, Any] = {"choices": [{"index": 0, "message": {"role": "assistant"}}]} if is_openai else {}
+    frames = as_frames({**with_calls(whole, completion), "usage": completion.usage})
+    return "".join(frames) if completion.tool_calls else ""
 
 
 async def _store(conversation: Conversation | None, body: ChatRequest, messages: list[dict[str, Any]]) -> None:
@@ -102,7 +141,7 @@ async def _with_tools(
     conversation: Conversation | None,
     history: list[dict[str, Any]],
 ) -> Response:
-    names = body.worker_tools if isinstance(body.worker_tools, list) else None
+    names = None if body.worker_tools is True else body.worker_tools
     prompts = {model.id: _prompt(body, model, history) or body.turn() for model in models}
     loop = tool_loop.ToolLoop(context, models, tools.select(names), prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:

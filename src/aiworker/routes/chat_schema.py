@@ -214,7 +214,7 @@ class ChatRequest(Sampling):
     """The older form of `tools`."""
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     """Let the model choose, forbid or require a call, or name the tool to call."""
-    worker_tools: bool | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
+    worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
     """The Worker's own functions, which it calls when the model asks for them: their names, or true for all."""
     response_format: ResponseFormat | None = None
     """Text, any JSON object, or JSON that fits a schema."""
@@ -249,6 +249,13 @@ class ChatRequest(Sampling):
         if self.messages is None:
             return [{"role": "user", "content": self.prompt}]
         return [message.to_json() for message in self.messages]
+
+    def required_tools(self) -> list[str]:
+        """Return the names of the tools one of which the model must call; none if it need not."""
+        if isinstance(self.tool_choice, ChosenTool):
+            return [self.tool_choice.function.name]
+        functions = self.functions or [tool.function for tool in self.tools or ()]
+        return [function.name for function in functions] if self.tool_choice == "required" else []
 
     def abilities(self) -> dict[str, str]:
         """Return the abilities the model needs → the field that needs each."""

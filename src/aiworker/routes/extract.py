@@ -89,6 +89,8 @@ class Extraction(Reply):
     """An instance of the schema."""
     attempts: int
     usage: Usage | None
+    unchecked: list[str] | None = None
+    """Paths of the schema's patterns that were not checked, as they cannot be in linear time; left out if all were."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
         attempt = _attempt(response, completion, schema)
         attempts.append(attempt)
         if not attempt.faults:
-            return _response(attempts)
+            return _response(attempts, schema)
         messages = [*messages, completion.message(), _repair(attempt)]
         # the gateway's cache would return the first answer again
         gateway = gateway and gateway.without_cache_key()
@@ -206,9 +208,11 @@ def _repair(attempt: Attempt) -> dict[str, Any]:
     return {"role": "user", "content": REPAIR.format(faults=faults)}
 
 
-def _response(attempts: list[Attempt]) -> Response:
+def _response(attempts: list[Attempt], schema: JsonSchema) -> Response:
     usage = _usage(attempts)
-    data = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
+    data: dict[str, Any] = {"data": attempts[-1].value, "attempts": len(attempts), "usage": usage}
+    if schema.unchecked:
+        data["unchecked"] = [f"schema.{path}" for path in schema.unchecked]
     responses = [attempt.response for attempt in attempts]
     return joined_response(responses, json.dumps(data, separators=(",", ":")), record_cost(responses, usage))
 

@@ -159,7 +159,7 @@ async def _streamed(context: Context, model_response: ModelResponse, sources: st
         response = model_response.response(sources + "".join(as_frames(data)), EVENT_STREAM)
         return add_cost(response, model_response.record_usage(completion.usage))
     end = ResponseEpilogue(model_response, failure_formatter(context.request_id))
-    return model_response.response(await pipe_response(context.streams, end, prefix=sources), EVENT_STREAM)
+    return model_response.response(await pipe_response(context.streams, end, prefix=sources))
 
 
 async def _json_response(model_response: ModelResponse, sources: list[dict[str, Any]]) -> Response:

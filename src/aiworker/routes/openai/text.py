@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Protocol
 
 from aiworker.auth import limits
@@ -19,7 +19,7 @@ from aiworker.models.openai_stream import Limits, OpenAITransform
 from aiworker.models.openai_writers import Head
 from aiworker.models.selection import text_models
 from aiworker.models.tool_calls import Json
-from aiworker.routes.chat_schema import ChatRequest, ChosenTool
+from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import max_tokens, prompt_tokens
 
 
@@ -62,18 +62,10 @@ async def call_model(
         max_tokens=requests[response.model.id].max_tokens,
         # the older `function_call` holds a single one
         is_single_call=getattr(body, "parallel_tool_calls", None) is False or chat.functions is not None,
-        required_tools=_required_tools(chat),
+        required_tools=chat.required_tools(),
         known_call_ids=call_ids(chat.turn()),
         prompt_tokens=prompt_tokens(chat),
     )
-
-
-def _required_tools(chat: ChatRequest) -> Collection[str]:
-    """Return the names of the tools one of which the model must call; none if it need not."""
-    if isinstance(chat.tool_choice, ChosenTool):
-        return [chat.tool_choice.function.name]
-    functions = chat.functions or [tool.function for tool in chat.tools or ()]
-    return [function.name for function in functions] if chat.tool_choice == "required" else ()
 
 
 def _chat_request(context: Context, body: TextRequest) -> ChatRequest:
