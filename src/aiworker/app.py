@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from aiworker.auth import access, limits
 from aiworker.auth.budget import WORKER, DailyBudget, RequestBudget
-from aiworker.bindings import StreamOutcome, Streams
+from aiworker.bindings import RateLimiter, StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http import cors, pages
@@ -31,11 +31,12 @@ async def handle(
     read_settings: Callable[[], Settings],
     make_context: Callable[..., Context],
     log: RequestLog,
+    failures: RateLimiter | None = None,
 ) -> Response:
     """Answer one request; every exception becomes an error response of the API.
 
     read_settings: returns the settings; may raise ApiError. make_context: returns the route's Context from the
-    request's `settings`, `caller`, `log` and `request_budget`.
+    request's `settings`, `caller`, `log` and `request_budget`. failures: the rate limit of limits.FAILURES, if any.
     """
     request_budget = RequestBudget()
     streams.on_disconnect(log.finish_disconnected)
@@ -49,7 +50,7 @@ async def handle(
             response = cors.answer_preflight(request, settings.allowed_origins)
         else:
             prepared = functools.partial(make_context, settings=settings, log=log, request_budget=request_budget)
-            response = await _respond(request, settings, log, prepared)
+            response = await _respond(request, settings, log, prepared, failures if settings.rate_limits else None)
     except ApiError as error:
         log.record_error(error)
         response = _error_response(error, request, log.request_id)
@@ -77,12 +78,19 @@ def _error_response(error: ApiError, request: Request, request_id: str) -> Respo
 
 
 async def _respond(
-    request: Request, settings: Settings, log: RequestLog, make_context: Callable[..., Context]
+    request: Request,
+    settings: Settings,
+    log: RequestLog,
+    make_context: Callable[..., Context],
+    failures: RateLimiter | None,
 ) -> Response:
     """Find the route, identify the caller, check the rate limit, and run the route's handler."""
     route, parameters = find(request.method, request.path)
     log.route = route.path
-    caller = access.identify(request, settings.policy, route.scope, time.time())
+    try:
+        caller = access.identify(request, settings.policy, route.scope, time.time())
+    except ApiError as error:
+        raise await limits.slow_failures(error, request, failures) from None
     log.caller = caller.name
     if caller.key is None:
         pages.check_page(request, settings.allowed_origins)

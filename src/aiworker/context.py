@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from aiworker.auth import log_ids
 from aiworker.auth.access import Caller
 from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import (
@@ -19,6 +20,7 @@ from aiworker.bindings import (
     VectorIndex,
     unbound,
 )
+from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 from aiworker.log import RequestLog
 from aiworker.models.breaker import Breaker
@@ -45,8 +47,12 @@ class Resources:
 
     @property
     def cache_owner(self) -> str:
-        """Scope of the gateway's cache keys that a client chooses; clients of the same scope share answers."""
+        """Scope of the gateway's cache keys; callers of one scope share answers. Empty for work without a client."""
         return ""
+
+    def public_log_id(self, log_id: str) -> str:
+        """Return the id of a gateway's log as the client gets it."""
+        return log_id
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +65,7 @@ class Context(Resources):
     """Every binding of wrangler.jsonc → whether this Worker has it."""
     streams: Streams
     rate_limiters: Mapping[str, RateLimiter]
-    """Cost class of a route → its limiter; those that wrangler.jsonc does not have are left out."""
+    """Name of a binding → its limiter; those that wrangler.jsonc does not have are left out."""
     versions: Mapping[str, str]
     """Versions of Python, Pyodide and the deployment, for /health."""
     isolate: Callable[[], Mapping[str, int]]
@@ -69,6 +75,16 @@ class Context(Resources):
     def cache_owner(self) -> str:
         # cache keys are scoped per user, so that nobody can plant an answer for somebody else
         return self.caller.conversation_key("")
+
+    def public_log_id(self, log_id: str) -> str:
+        return log_ids.sign(log_id, self.caller.tenant, self.settings.policy.log_secret)
+
+    def own_log_id(self, public_id: str) -> str:
+        """Return the gateway's own id. Raises ApiError `not_found` for one that another tenant has got."""
+        log_id = log_ids.read(public_id, self.caller.tenant, self.settings.policy.log_secret)
+        if log_id is None:
+            raise ApiError("not_found", f"The gateway has no log {public_id[:100]}.")
+        return log_id
 
     @property
     def request_id(self) -> str:

@@ -102,7 +102,8 @@ async def test_a_gateway_s_cache_key_is_only_for_the_first_attempt() -> None:
         "cacheKey": "default/*/ /extract @cf/meta/llama-3.1-8b-instruct-fast whole ada",
         "cacheTtl": 60,
     }
-    assert second == {"id": "mine", "cacheTtl": 60}
+    assert second == {"id": "mine", "cacheTtl": 60, "cacheKey": second["cacheKey"]}
+    assert second["cacheKey"].startswith("content default/*/ /extract ")
 
 
 async def test_a_schema_that_takes_too_long_to_check_is_refused() -> None:

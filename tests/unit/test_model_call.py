@@ -8,13 +8,14 @@ import pytest
 
 from aiworker.auth.access import Caller, Key
 from aiworker.bindings import Inputs, UpstreamResponse
+from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.models import catalogue, model_call
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import FIRST_WAIT, Candidate, ModelCall, run_all
 from aiworker.models.model_response import ModelResponse
 from aiworker.settings import Settings
-from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered, refused
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeAnswer, FakeRequest, a_context, answered, refused
 
 FIRST = "@cf/meta/llama-3.1-8b-instruct-fast"
 SECOND = "@cf/meta/llama-3.2-3b-instruct"
@@ -258,3 +259,56 @@ async def test_cache_keys_differ_between_tenants_and_users() -> None:
         await ModelCall(context, [candidate], GatewayOptions(cache_key="weather")).run()
         keys.append(ai.calls[0][2]["gateway"]["cacheKey"])
     assert keys == [f"{owner}  {FIRST} whole weather" for owner in ("acme//", "acme/ada/", "globex//", "")]
+
+
+def through_gateway(tenant: str | None, subject: str = "") -> tuple[Context, FakeAi]:
+    """A request of a caller of this tenant, whose calls go through a gateway."""
+    ai = FakeAi(FakeAnswer(200, "{}", content_type="application/json", cf_aig_log_id="LOG"))
+    settings = Settings.read({**VARIABLES, "GATEWAY_ID": "mine"})
+    caller = Caller("a key", frozenset({"chat"}), tenant, subject, key=Key("a key", "", frozenset({"chat"})))
+    return a_context(FakeRequest("POST", "/chat"), settings, ai, caller), ai
+
+
+async def test_equal_requests_of_two_tenants_share_no_cached_answer_though_none_has_a_cache_key() -> None:
+    keys: list[str | None] = []
+    cases = [("acme", "", "Hello"), ("acme", "", "Hello"), ("acme", "ada", "Hello"), ("globex", "", "Hello")]
+    for tenant, subject, prompt in [*cases, ("acme", "", "Bye")]:
+        context, ai = through_gateway(tenant, subject)
+        call = [Candidate(catalogue.MODELS[FIRST], Inputs({"prompt": prompt}))]
+        await ModelCall(context, call, GatewayOptions(cache_ttl=60)).run()
+        keys.append(ai.calls[0][2]["gateway"]["cacheKey"])
+    assert keys[0] == keys[1]
+    assert len(set(keys)) == 4
+
+
+async def test_the_gateway_s_own_cache_is_not_used_for_tenants_who_do_not_ask_for_it() -> None:
+    call = [Candidate(catalogue.MODELS[FIRST], Inputs({}))]
+    for options in (None, GatewayOptions(metadata={"team": "docs"}), GatewayOptions(skip_cache=False)):
+        context, ai = through_gateway("acme")
+        await ModelCall(context, call, options).run()
+        assert ai.calls[0][2]["gateway"]["skipCache"] is True
+    context, ai = through_gateway(None)
+    await ModelCall(context, call).run()
+    assert ai.calls[0][2]["gateway"] == {"id": "mine"}
+
+
+async def test_no_cache_key_of_a_client_is_one_of_another_request_s_content() -> None:
+    context, ai = through_gateway("acme")
+    call = [Candidate(catalogue.MODELS[FIRST], Inputs({"prompt": "Hello"}))]
+    await ModelCall(context, call, GatewayOptions(cache_ttl=60)).run()
+    of_content = ai.calls[0][2]["gateway"]["cacheKey"]
+    for planted in (of_content, of_content.partition("whole ")[2]):
+        await ModelCall(context, call, GatewayOptions(cache_key=planted)).run()
+        assert ai.calls[-1][2]["gateway"]["cacheKey"] != of_content
+
+
+async def test_the_id_of_a_log_is_its_tenant_s_own() -> None:
+    call = [Candidate(catalogue.MODELS[FIRST], Inputs({}))]
+    acme, globex, everybody = (through_gateway(tenant)[0] for tenant in ("acme", "globex", None))
+    shown = (await ModelCall(acme, call).run()).headers["x-gateway-log-id"]
+    assert acme.own_log_id(shown) == everybody.own_log_id(shown) == "LOG"
+    for text in (shown, "LOG"):
+        with pytest.raises(ApiError) as caught:
+            globex.own_log_id(text)
+        assert caught.value.type == "not_found"
+    assert (await ModelCall(everybody, call).run()).headers["x-gateway-log-id"] == "LOG"

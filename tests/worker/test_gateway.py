@@ -1,5 +1,7 @@
 """Model calls through AI Gateway, GET /logs/{id} and POST /feedback, as their clients see them."""
 
+import hashlib
+import json
 from collections.abc import Generator, Iterator
 from typing import Any
 
@@ -223,6 +225,41 @@ def test_a_field_at_fault_is_named(
     response = logged.post("/feedback", json=body)
     assert response.status_code == 400
     assert (error_of(response)["code"], error_of(response)["param"]) == (7504, param)
+
+
+def test_a_log_of_another_tenant_is_not_found(start_server: StartServer, error_of: ErrorOf) -> None:
+    keys = [
+        {"name": name, "sha256": hashlib.sha256(f"aiw_{name}".encode()).hexdigest(), "scopes": scopes, "tenant": tenant}
+        for name, tenant, scopes in (
+            ("acme", "acme", ["chat", "feedback"]),
+            ("globex", "globex", ["chat", "feedback"]),
+            ("owner", "default", ["admin"]),
+        )
+    ]
+    acme, globex, owner = ({"authorization": f"Bearer aiw_{key['name']}"} for key in keys)
+    options = {"cache_ttl": 60}
+    with (
+        start_server(GATEWAY_ID="test", AUTH_MODE="keys", API_KEYS=json.dumps(keys)) as server,
+        httpx.Client(base_url=server.url, timeout=60, verify=TLS) as client,
+    ):
+
+        def hello(headers: dict[str, str], **more: Any) -> httpx.Response:
+            return client.post("/chat", json={"prompt": "Hello", "stream": False, **more}, headers=headers)
+
+        def rate(log_id: str, headers: dict[str, str]) -> httpx.Response:
+            return client.post("/feedback", json={"log_id": log_id, "feedback": 1}, headers=headers)
+
+        shown = hello(acme).headers["x-gateway-log-id"]
+        until(lambda: rate(shown, acme), lambda response: response.status_code == 204)
+        assert hello(acme).headers.get("x-gateway-cache") != "HIT"
+        own = client.get(f"/logs/{shown}", headers=owner).json()["id"]
+        for log_id, headers in ((shown, globex), (own, globex), (own, acme)):
+            assert error_of(rate(log_id, headers))["type"] == "not_found"
+        assert rate(own, owner).status_code == rate(shown, owner).status_code == 204
+
+        # what one tenant has asked is not in the cache of another, though the requests are the same
+        states = [hello(who, gateway=options).headers["x-gateway-cache"] for who in (acme, acme, globex, globex)]
+        assert states == ["MISS", "HIT", "MISS", "HIT"]
 
 
 def test_an_answer_without_a_log_cannot_be_rated(logged: httpx.Client, error_of: ErrorOf) -> None:

@@ -16,7 +16,7 @@ import httpx
 import openai
 import pytest
 
-from aiworker.auth.limits import RATES, Rate
+from aiworker.auth.limits import FAILURES, RATES, TOKEN_RATES, Rate
 from tests.conftest import DevServer, ErrorOf, Simulator, StartServer, until
 from tools import ROOT
 from tools.dev.plan import ENVIRONMENT
@@ -39,14 +39,18 @@ def bearer(name: str) -> dict[str, str]:
 
 
 KEYS = (
-    *(key(f"rate-{number}") for number in range(6)),
+    *(key(f"rate-{number}") for number in range(8)),
     key("poor", daily_neurons=1),
     *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
     key("crowd", daily_neurons=200),
 )
-UNDER_KEYS = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(KEYS)}
+UNDER_KEYS = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(KEYS), "TOKEN_SECRET": "0123456789abcdef" * 2}
 FEW: dict[Rate, int] = {"read": 8, "model": 6, "heavy": 4}
 """Requests in ten seconds, in place of those of wrangler.jsonc: a slow machine must be able to send more."""
+
+
+FEW_OF_ALL_TOKENS = 9
+FEW_FAILURES = 5
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +60,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("src", "public", "migrations"):
         (project / name).symlink_to(ROOT / name)
     text = (ROOT / "wrangler.jsonc").read_text()
-    for rate, few in FEW.items():
-        text, count = re.subn(rf'("{RATES[rate]}", .*"limit": )\d+', rf"\g<1>{few}", text)
+    limits = {RATES[rate]: few for rate, few in FEW.items()} | {TOKEN_RATES["model"]: FEW_OF_ALL_TOKENS}
+    for name, few in {**limits, FAILURES: FEW_FAILURES}.items():
+        text, count = re.subn(rf'("{name}", .*"limit": )\d+', rf"\g<1>{few}", text)
         assert count == 1
     (project / "wrangler.jsonc").write_text(text)
     return project
@@ -159,6 +164,37 @@ def test_the_addresses_of_one_ipv6_network_are_one(crowded: httpx.Client) -> Non
     addresses = ({"cf-connecting-ip": f"2001:db8::1:{number:x}"} for number in itertools.count())
     until_refused(lambda: crowded.get("/health", headers=next(addresses)), "read")
     assert crowded.get("/health", headers={"cf-connecting-ip": "2001:db8:0:1::1"}).status_code == 200
+
+
+def token_of(client: httpx.Client, name: str, subject: str) -> dict[str, str]:
+    response = client.post("/tokens", json={"scopes": ["chat"], "subject": subject}, headers=bearer(name))
+    assert response.status_code == 201, response.text
+    return {"authorization": f"Bearer {response.json()['token']}"}
+
+
+def test_many_tokens_do_not_multiply_the_limit_of_their_key(crowded: httpx.Client) -> None:
+    tokens = [token_of(crowded, "rate-6", f"user-{number}") for number in range(FEW["model"] - 1)]
+    passed = [crowded.post("/chat", json={}, headers=token).status_code for _ in range(4) for token in tokens]
+    # a window of ten seconds may end in between, and another begin
+    assert FEW["model"] < passed.count(400) <= 2 * FEW_OF_ALL_TOKENS
+    assert passed.count(429) == len(passed) - passed.count(400)
+
+
+def test_the_making_of_tokens_is_limited(crowded: httpx.Client) -> None:
+    until_refused(lambda: crowded.post("/tokens", json={"scopes": ["chat"]}, headers=bearer("rate-7")), "model")
+
+
+def test_a_network_that_guesses_keys_is_slowed_and_no_valid_key_is_locked_out(
+    crowded: httpx.Client, error_of: ErrorOf
+) -> None:
+    address = {"cf-connecting-ip": "203.0.113.66"}
+    guesses = [
+        crowded.get("/usage", headers=bearer(f"guess-{number}") | address) for number in range(2 * FEW_FAILURES + 1)
+    ]
+    assert {guess.status_code for guess in guesses} == {401, 429}
+    slowed = next(guess for guess in guesses if guess.status_code == 429)
+    assert (error_of(slowed)["type"], slowed.headers["retry-after"]) == ("rate_limited", "60")
+    assert crowded.get("/usage", headers=bearer("rich-0") | address).status_code == 200
 
 
 def test_a_preflight_is_never_refused(crowded: httpx.Client) -> None:

@@ -163,6 +163,11 @@ class Policy:
     """Scopes of callers without a key; None if a key is required."""
 
     @property
+    def log_secret(self) -> str:
+        """Secret that binds the ids of logs to tenants: TOKEN_SECRET, or else something that only its owner knows."""
+        return self.token_secret or " ".join(sorted(key.sha256 for key in self.keys))
+
+    @property
     def mode(self) -> str:
         """`public`, `keys`, or `closed` if keys are required and there are none."""
         if self.public_scopes is not None:

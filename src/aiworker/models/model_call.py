@@ -5,6 +5,8 @@ allows. The response's body is not read here.
 """
 
 import asyncio
+import hashlib
+import json
 import math
 import random
 import time
@@ -20,7 +22,7 @@ from aiworker.models import control_tokens, estimate
 from aiworker.models.call_failure import CallFailure, read_failure
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_response import FORWARDED_HEADERS, ModelResponse
+from aiworker.models.model_response import FORWARDED_HEADERS, LOG_ID_HEADER, ModelResponse
 
 MAX_PARALLEL_CALLS = 4
 """Calls that one request makes at the same time. A Worker may have six connections open."""
@@ -86,7 +88,7 @@ class ModelCall:
         for number, candidate in enumerate(map(_without_control_tokens, self._candidates)):
             has_next = number < last
             try:
-                return await self._call_unless_paused(candidate, self._options(candidate), has_next=has_next)
+                return await self._call_unless_paused(candidate, await self._options(candidate), has_next=has_next)
             except CallFailure as failure:
                 if not (has_next and failure.another_model_may_answer and self._seconds_left > 0):
                     raise failure.error from None
@@ -144,7 +146,7 @@ class ModelCall:
             is_timeout = error.type == "timeout" and not isinstance(error, ClientDisconnected)
             is_broken = error.type == "upstream_error"
             raise CallFailure(error, is_transient=is_broken, is_models_fault=is_broken or is_timeout) from None
-        headers = self._headers(model) | _forwarded_headers(raw)
+        headers = self._headers(model) | self._forwarded_headers(raw)
         if not 200 <= raw.status < 300:
             raise await read_failure(raw, headers)
         log.record_answer(model.id, time.monotonic() - self._started, headers.get("x-gateway-cache"))
@@ -159,7 +161,13 @@ class ModelCall:
         milliseconds = (time.monotonic() - self._started) * 1000
         return {"x-model": model.id, "server-timing": f"model;dur={milliseconds:.0f}"}
 
-    def _options(self, candidate: Candidate) -> dict[str, Any]:
+    def _forwarded_headers(self, raw: UpstreamResponse) -> dict[str, str]:
+        headers = {ours: raw.header(theirs) for theirs, ours in FORWARDED_HEADERS.items()}
+        if log_id := headers[LOG_ID_HEADER]:
+            headers[LOG_ID_HEADER] = self._resources.public_log_id(log_id)
+        return {name: value for name, value in headers.items() if value is not None}
+
+    async def _options(self, candidate: Candidate) -> dict[str, Any]:
         """Return the options of `env.AI.run`. Raises ApiError `invalid_request` for gateway options without a use."""
         # the Response itself, also of an error: its body need not enter Python
         options: dict[str, Any] = {"returnRawResponse": True}
@@ -172,13 +180,23 @@ class ModelCall:
                     param="gateway",
                 )
         elif gateway_id:
-            gateway_options = gateway.options(self._cache_scope(candidate)) if gateway else {}
-            options["gateway"] = {"id": gateway_id, **gateway_options}
+            options["gateway"] = {"id": gateway_id, **await self._gateway_options(candidate)}
         elif gateway:
             raise ApiError(
                 "invalid_request", "This Worker has no AI Gateway: set its variable GATEWAY_ID.", param="gateway"
             )
         return options
+
+    async def _gateway_options(self, candidate: Candidate) -> dict[str, Any]:
+        """Return the options of the gateway, whose own cache keys are the same for all tenants: it makes none here."""
+        scope = self._cache_scope(candidate)
+        options = self._gateway.options(scope) if self._gateway else {}
+        if not self._resources.cache_owner or "cacheKey" in options or options.get("skipCache"):
+            return options
+        if "cacheTtl" not in options:  # the gateway itself may have a cache; a key would make it cache for five minutes
+            return {**options, "skipCache": True}
+        # a client's own keys begin with the owner
+        return {**options, "cacheKey": f"content {scope} {await _fingerprint(candidate.inputs)}"}
 
     def _cache_scope(self, candidate: Candidate) -> str:
         """Return the prefix of cache keys: a gateway answers by the key alone, even if the requests differ."""
@@ -249,6 +267,8 @@ def _waits(attempts: int) -> Iterator[float]:
         yield FIRST_WAIT * 2**number * random.uniform(0.5, 1)
 
 
-def _forwarded_headers(raw: UpstreamResponse) -> dict[str, str]:
-    headers = {ours: raw.header(theirs) for theirs, ours in FORWARDED_HEADERS.items()}
-    return {name: value for name, value in headers.items() if value is not None}
+async def _fingerprint(inputs: Inputs) -> str:
+    """Return a hash of the inputs of a call that fits a gateway: equal ones have the same."""
+    binary = {name: [await each.payload.sha256(), each.part] for name, each in inputs.binary.items()}
+    content = json.dumps([inputs.fields, binary], sort_keys=True, default=repr)
+    return hashlib.sha256(content.encode()).hexdigest()

@@ -18,9 +18,10 @@ from aiworker.models.answer_reader import broken_stream_error, valid_number, val
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, Completion, ends_within_frame, frame, is_done, read_completion
 
+LOG_ID_HEADER = "x-gateway-log-id"
 FORWARDED_HEADERS: Mapping[str, str] = {
     "cf-ai-req-id": "x-ai-request-id",
-    "cf-aig-log-id": "x-gateway-log-id",
+    "cf-aig-log-id": LOG_ID_HEADER,
     "cf-aig-cache-status": "x-gateway-cache",
     "cf-ai-neurons": "x-neurons",
 }

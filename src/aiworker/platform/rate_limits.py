@@ -1,4 +1,4 @@
-"""Rate limiting bindings: `RATE_LIMIT_READ`, `RATE_LIMIT_MODEL`, `RATE_LIMIT_HEAVY`."""
+"""Rate limiting bindings: `RATE_LIMIT_READ` and the others of limits.LIMITERS."""
 
 import functools
 from typing import Any

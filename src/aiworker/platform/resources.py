@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from aiworker.auth.limits import RATES
+from aiworker.auth.limits import LIMITERS, RATES
 from aiworker.bindings import BINDINGS
 from aiworker.context import Resources
 from aiworker.models.breaker import Breaker
@@ -57,8 +57,8 @@ def request_adapters(signal: Any) -> Mapping[str, Any]:
 
 @functools.cache
 def rate_limiters() -> Mapping[str, RateLimitBinding]:
-    """Return the cost class of a route → the limiter of its requests; those without a binding are left out."""
-    return {rate: RateLimitBinding(binding(name)) for rate, name in RATES.items() if has(name)}
+    """Return the name of a binding → its limiter; those that the Worker does not have are left out."""
+    return {name: RateLimitBinding(binding(name)) for name in LIMITERS if has(name)}
 
 
 @functools.cache

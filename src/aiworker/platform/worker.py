@@ -8,6 +8,7 @@ import js
 from workers import Request as WorkersRequest
 
 from aiworker import app
+from aiworker.auth.limits import FAILURES
 from aiworker.context import Context
 from aiworker.log import RequestLog
 from aiworker.platform import resources
@@ -26,18 +27,19 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     isolate.requests += 1
     js_request: js.Request = request.js_object
     received, streams = JsRequest(js_request), JsStreams(execution, js_request.signal)
+    limiters = resources.rate_limiters()
     context = functools.partial(
         Context,
         **resources.request_adapters(js_request.signal),
         request=received,
         bindings=resources.present(),
         streams=streams,
-        rate_limiters=resources.rate_limiters(),
+        rate_limiters=limiters,
         versions=versions(),
         isolate=isolate.counters,
     )
     log = RequestLog(received.method, resources.analytics(), _write_line)
-    response = await app.handle(received, streams, settings, context, log)
+    response = await app.handle(received, streams, settings, context, log, limiters.get(FAILURES))
     if response.status >= 400:
         await received.discard_body()
     return to_js_response(response)

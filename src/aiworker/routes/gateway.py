@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON, Reply, Schema, clip, parse_json
+from aiworker.http.body import JSON, Reply, Schema, parse_json
 from aiworker.http.messages import Response, json_response
 from aiworker.models.gateway_options import Metadata
 from aiworker.routing import Returns, route
 
 LogId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
-"""An id that is safe as a part of a URL's path."""
+"""A log's id, with the signature that binds it to a tenant; safe as a part of a URL's path."""
 
 
 class GatewayLog(Reply):
@@ -59,7 +59,7 @@ async def read_log(context: Context, log_id: str) -> Response:
 
     The id is the response's `x-gateway-log-id`.
     """
-    log = await context.ai.gateway_log(_gateway(context), _valid(log_id))
+    log = await context.ai.gateway_log(_gateway(context), context.own_log_id(log_id))
     response = json_response(log)
     response.headers["cache-control"] = "no-store"  # a rating changes it
     return response
@@ -73,11 +73,11 @@ async def read_log(context: Context, log_id: str) -> Response:
 async def feedback(context: Context) -> Response:
     """Rate a logged response.
 
-    At least one of `feedback`, `score` and `metadata`.
+    At least one of `feedback`, `score` and `metadata`. The response must be one of the caller's tenant.
     """
     gateway = _gateway(context)
     body = await parse_json(FeedbackRequest, context.request, context.settings.max_body_bytes)
-    await context.ai.rate_log(gateway, body.log_id, body.rating())
+    await context.ai.rate_log(gateway, context.own_log_id(body.log_id), body.rating())
     return Response(status=204)
 
 
@@ -88,10 +88,3 @@ def _gateway(context: Context) -> str:
             "not_configured", "This Worker has no AI Gateway, which keeps the logs: set its variable GATEWAY_ID."
         )
     return context.settings.gateway_id
-
-
-def _valid(log_id: str) -> str:
-    try:
-        return TypeAdapter(LogId).validate_python(log_id)
-    except ValidationError:
-        raise ApiError("not_found", f"The gateway has no log {clip(log_id)}.") from None
