@@ -16,6 +16,12 @@ from aiworker.errors import ApiError, ClientDisconnected
 
 MAX_PROMPT_LENGTH = 2_000
 """Characters of the logged prompt."""
+MAX_FRAMES = 30
+"""Innermost frames of a logged traceback."""
+MAX_TRACE_LENGTH = 6_000
+"""Characters of a logged traceback; its end is kept."""
+MAX_MESSAGE_LENGTH = 500
+"""Characters of an exception's message, which is logged only if LOG_PROMPTS is not `off`."""
 
 
 @dataclass
@@ -91,8 +97,8 @@ class RequestLog:
 
     def record_defect(self, error: Exception) -> None:
         """Note an exception of this Worker's code. Its message may repeat the request, and is left out by default."""
-        frames = "".join(traceback.format_tb(error.__traceback__))
-        message = "" if self.log_prompts == "off" else f": {error}"
+        frames = "".join(traceback.format_tb(error.__traceback__, -MAX_FRAMES))[-MAX_TRACE_LENGTH:]
+        message = "" if self.log_prompts == "off" else f": {str(error)[:MAX_MESSAGE_LENGTH]}"
         self.error = "internal_error"
         self.defect = f"{frames}{type(error).__name__}{message}"
 

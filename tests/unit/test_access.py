@@ -23,7 +23,7 @@ from aiworker.http.messages import Response
 from aiworker.log import RequestLog
 from aiworker.routes import ROUTES
 from aiworker.settings import Settings
-from tests.unit.stand_ins import FakeRequest, FakeStreams
+from tests.unit.stand_ins import FakeRequest, FakeStreams, a_context
 
 NOW = 1_800_000_000.0
 SECRET = "a secret of more than thirty-two letters"
@@ -533,3 +533,37 @@ def test_in_public_what_tenants_keep_is_not_for_everybody() -> None:
     assert caught.value.type == "forbidden"
     # a local run has PUBLIC_SCOPES=admin
     assert caller_of(dataclasses.replace(PUBLIC, public_scopes=frozenset({ADMIN}))).resolve_tenant("acme") == "acme"
+
+
+async def health(credential: str | None, **variables: str) -> dict[str, Any]:
+    records = [
+        {"name": key.name, "sha256": key.sha256, "scopes": sorted(key.scopes)}
+        for key in (a_key("ordinary", "chat"), a_key("owner", ADMIN))
+    ]
+    headers: dict[str, Any] = {} if credential is None else {"authorization": f"Bearer {credential}"}
+    request = FakeRequest("GET", "/health", **headers)
+    settings = Settings.read({"AUTH_MODE": "keys", "API_KEYS": json.dumps(records), **variables})
+
+    def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
+        made = a_context(request, settings, None, caller, log)
+        versions = {"python": "3.14", "deployment": "5"}
+        return dataclasses.replace(made, versions=versions, isolate=lambda: {"memory_bytes": 45_000_000})
+
+    response = await app.handle(request, FakeStreams(), lambda: settings, context, RequestLog("GET"))
+    assert response.status == 200
+    return json.loads(str(response.body))
+
+
+@pytest.mark.parametrize("credential", [None, "aiw_ordinary", "aiw_nobody", "eyJ.e30.x", ""])
+async def test_health_tells_strangers_that_the_worker_is_up_and_nothing_of_its_inside(credential: str | None) -> None:
+    shown = await health(credential)
+    assert set(shown) == {"status", "version", "platform", "bindings", "simulated", "access"}
+    assert shown["platform"] == {"deployment": "5"}
+    assert set(await health(credential, API_KEYS="")) == set(shown)
+
+
+async def test_health_tells_admins_about_the_isolate() -> None:
+    for shown in (await health("aiw_owner"), await health(None, AUTH_MODE="public", PUBLIC_SCOPES="admin")):
+        assert shown["isolate"] == {"memory_bytes": 45_000_000, "open_circuits": []}
+        assert shown["platform"]["python"] == "3.14"
+    assert "isolate" not in await health(None, AUTH_MODE="public")

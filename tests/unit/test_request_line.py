@@ -99,3 +99,24 @@ def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[st
     assert numbers[1:] == [250, 7, 0.5, 1]
     RequestLog(analytics=Written()).finish_disconnected()
     assert written[1] == ("", ["", "", "", "", ""], [written[1][2][0], 0, 0, 0, 0])
+
+
+def test_a_defect_s_line_is_bounded_and_has_no_text_of_the_user(capsys: pytest.CaptureFixture[str]) -> None:
+    def even(depth: int) -> None:
+        if depth:
+            odd(depth - 1)
+        raise ValueError("a secret of the user " * 10_000)
+
+    def odd(depth: int) -> None:
+        even(depth)
+
+    for log_prompts in ("off", "errors"):
+        log = RequestLog("POST", log_prompts=log_prompts)
+        with pytest.raises(ValueError, match="secret") as caught:
+            even(300)
+        log.record_defect(caught.value)
+        log.finish(StreamOutcome(client_disconnected=False))
+        line = capsys.readouterr().out
+        assert len(line) < 10_000
+        assert "in even" in json.loads(line)["defect"]
+        assert ("secret of the user a secret" in line) == (log_prompts == "errors")

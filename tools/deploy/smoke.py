@@ -149,7 +149,7 @@ class SmokeTest:
         if health["status"] != "ok":
             missing = ", ".join(name for name, there in health["bindings"].items() if not there)
             raise CheckError(f"status {health['status']}; bindings that are missing: {missing}")
-        return f"version {health['version']}, Python {health['platform']['python']}, access {health['access']}"
+        return f"version {health['version']}, access {health['access']}"
 
     def _closed(self) -> str:
         if self._is_public:

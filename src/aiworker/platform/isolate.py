@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyodide_js
 
 COUNT_SECONDS = 10
-"""Seconds for which a count of objects is shown again: counting takes some 50 ms, in which no request is served."""
+"""Seconds for which a count of objects is shown again: counting takes some milliseconds, in which nothing is served."""
 
 
 @dataclass
@@ -25,11 +25,11 @@ class Isolate:
     def counters(self) -> dict[str, int]:
         """Return the counters.
 
-        `objects` is the number of objects tracked by the garbage collector, sampled at most every ten seconds; a
-        steady rise means a leak. `memory_bytes` is the size of Pyodide's memory, which never shrinks.
+        `objects` is the number of objects tracked by the garbage collector, sampled at most every ten seconds and
+        without a collection; a steady rise means a leak. `memory_bytes` is the size of Pyodide's memory, which never
+        shrinks.
         """
         if time.monotonic() - self._counted_at > COUNT_SECONDS:
-            gc.collect()
             self._counted_at, self._objects = time.monotonic(), len(gc.get_objects())
         return {
             "requests": self.requests,

@@ -1,12 +1,20 @@
 """`GET /health`."""
 
+import time
+from typing import Any
+
 from pydantic import BaseModel
 
 from aiworker import __version__
+from aiworker.auth import access
 from aiworker.context import Context
+from aiworker.errors import ApiError
 from aiworker.http.body import Reply
 from aiworker.http.messages import Response, json_response
 from aiworker.routing import Returns, route
+
+DEPLOYMENT = "deployment"
+"""Key of the deployed version's id among the versions, which scripts/deploy waits for."""
 
 
 class Isolate(BaseModel):
@@ -30,30 +38,45 @@ class Health(Reply):
     """`ok`, or `degraded` if a binding is missing."""
     version: str
     platform: dict[str, str]
-    """Versions of Python and Pyodide, and the id of the deployed version."""
+    """The id of the deployed version; for `admin` callers the versions of Python and Pyodide, too."""
     bindings: dict[str, bool]
     """Every binding of wrangler.jsonc, and whether this Worker has it."""
     simulated: list[str]
     """Bindings behind which a simulator runs."""
     access: str
-    isolate: Isolate
+    """Callers that are answered: those with `keys`, the `public`, or, without any key, none: `closed`."""
+    isolate: Isolate | None = None
+    """Memory and counters; missing for all callers but those with the scope `admin`."""
 
 
 @route("GET", "/health", scope="open", rate="read", tag="About", returns=Returns(Health, "The state of the Worker."))
 async def health(context: Context) -> Response:
     """Report whether the Worker is up.
 
-    Versions, which bindings are present, and which of them are simulated.
+    Its version, which bindings are present, and which of them are simulated. `admin` callers also get the versions of
+    the platform and the memory and counters of the isolate that answers.
     """
     bindings = dict(context.bindings)
-    return json_response(
-        {
-            "status": "ok" if all(bindings.values()) else "degraded",
-            "version": __version__,
-            "platform": dict(context.versions),
-            "bindings": bindings,
-            "simulated": list(context.settings.simulated),
-            "access": context.settings.policy.mode,
-            "isolate": {**context.isolate(), "open_circuits": context.breaker.open_circuits},
-        }
-    )
+    health: dict[str, Any] = {
+        "status": "ok" if all(bindings.values()) else "degraded",
+        "version": __version__,
+        "platform": {name: version for name, version in context.versions.items() if name == DEPLOYMENT},
+        "bindings": bindings,
+        "simulated": list(context.settings.simulated),
+        "access": context.settings.policy.mode,
+    }
+    if _is_admin(context):
+        health["platform"] = dict(context.versions)
+        health["isolate"] = {**context.isolate(), "open_circuits": context.breaker.open_circuits}
+    response = json_response(health)
+    response.headers["cache-control"] = "no-store"
+    return response
+
+
+def _is_admin(context: Context) -> bool:
+    """Tell whether the caller has the scope `admin`. A wrong key is no error here: the route is open to everybody."""
+    try:
+        access.identify(context.request, context.settings.policy, access.ADMIN, time.time())
+    except ApiError:
+        return False
+    return True
