@@ -52,7 +52,7 @@ class FakeRequest:
     async def read_payload(self, limit: int) -> Payload:
         raise NotImplementedError
 
-    async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
+    async def read_form(self, limit: int, files: object = ()) -> Mapping[str, str | Payload]:
         return {}
 
 

@@ -301,7 +301,7 @@ def test_any_body_is_read_or_refused(schema: type[Schema], body: bytes, more: di
 @given(texts=st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), st.text(max_size=20), max_size=5))
 def test_any_form_is_read_or_refused(schema: type[Schema], texts: dict[str, str]) -> None:
     class Form(FakeRequest):
-        async def read_form(self, limit: int) -> Any:
+        async def read_form(self, limit: int, files: object = ()) -> Any:
             return {**texts, "extra": Upload(b"")} if len(texts) > 3 else texts
 
     request: Any = Form("POST", "/")

@@ -10,8 +10,9 @@ from aiworker.http.payload_checks import (
     MAX_HEAD_BYTES,
     MAX_PUNCTUATION,
     WINDOW_BYTES,
-    check_form_parts,
     check_punctuation,
+    file_name_insertions,
+    form_heads,
     small_body,
 )
 
@@ -47,9 +48,9 @@ def test_punctuation_is_counted_across_windows(mark: bytes) -> None:
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n", b"\r"])
 def test_parts_of_a_form_are_counted_whatever_ends_a_line(line_end: bytes) -> None:
     part = line_end + b"--xyz\r\nx: y\r\n\r\n" + b"a" * (2 * WINDOW_BYTES // MAX_FIELDS)
-    check_form_parts(payload(part * MAX_FIELDS + b"\r\n--xyz--"), "xyz")
+    form_heads(payload(part * MAX_FIELDS + b"\r\n--xyz--"), "xyz")
     with pytest.raises(ApiError) as caught:
-        check_form_parts(payload(part * (MAX_FIELDS + 1) + b"\r\n--xyz--"), "xyz")
+        form_heads(payload(part * (MAX_FIELDS + 1) + b"\r\n--xyz--"), "xyz")
     assert caught.value.type == "invalid_request"
 
 
@@ -58,9 +59,9 @@ def test_a_boundary_on_the_edge_of_a_window_counts_once(cut: int) -> None:
     boundary = b"\r\n--xyz"
     before = b"a" * (WINDOW_BYTES - cut)
     content = before + boundary + boundary * MAX_FIELDS
-    check_form_parts(payload(content), "xyz")
+    form_heads(payload(content), "xyz")
     with pytest.raises(ApiError):
-        check_form_parts(payload(content + boundary), "xyz")
+        form_heads(payload(content + boundary), "xyz")
 
 
 HEAD = b"content-disposition: form-data; name=a; x="
@@ -73,20 +74,20 @@ HEAD = b"content-disposition: form-data; name=a; x="
 def test_a_part_with_a_long_head_is_refused(before: bytes, head: bytes) -> None:
     for content in (head, head + b"\r\n\r\nx\r\n--xyz--\r\n"):
         with pytest.raises(ApiError) as caught:
-            check_form_parts(payload(before + b"--xyz\r\n" + content), "xyz")
+            form_heads(payload(before + b"--xyz\r\n" + content), "xyz")
         assert caught.value.type == "payload_too_large"
 
 
 def test_many_parts_with_middling_heads_are_refused() -> None:
     part = b"--xyz\r\n" + HEAD + b"x" * (MAX_HEAD_BYTES // 90) + b"\r\n\r\nx\r\n"
-    check_form_parts(payload(part * 80 + b"--xyz--" + bytes(MAX_HEAD_BYTES)), "xyz")
+    form_heads(payload(part * 80 + b"--xyz--" + bytes(MAX_HEAD_BYTES)), "xyz")
     with pytest.raises(ApiError):
-        check_form_parts(payload(part * 95 + b"--xyz--"), "xyz")
+        form_heads(payload(part * 95 + b"--xyz--"), "xyz")
 
 
 def test_a_form_without_its_boundary_or_with_a_broken_end_is_left_to_the_parser() -> None:
     for content in (b"\r\n--" * 1000, b"--xyz", b"--xyz\r\nno head", b""):
-        check_form_parts(payload(content), "xyz")
+        form_heads(payload(content), "xyz")
 
 
 def test_a_body_over_the_limit_is_not_read() -> None:
@@ -94,3 +95,25 @@ def test_a_body_over_the_limit_is_not_read() -> None:
     with pytest.raises(ApiError) as caught:
         small_body(payload(b"abcd"), 3)
     assert caught.value.type == "payload_too_large"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "expected"),
+    [
+        (b'form-data; name="file"', b'form-data; name="file"; filename=":unnamed:"'),
+        (b"form-data; name=file", b'form-data; name=file; filename=":unnamed:"'),
+        (b'form-data; name="file"; filename=""', b'form-data; name="file"; filename=":unnamed:"'),
+        (b'form-data; name="file"; filename="a.wav"', None),
+        (b"form-data; name=\"file\"; filename*=UTF-8''a.wav", None),
+        (b'form-data; filename="name=file"', None),
+        (b'form-data; name="model"', None),
+        (b'form-data; name="filename"', None),
+    ],
+)
+def test_a_file_without_a_name_gets_one(disposition: bytes, expected: bytes | None) -> None:
+    head = b"Content-Disposition: " + disposition + b"\r\nX: y\r\n\r\n"
+    content = b"--xyz\r\n" + head + b"abc\r\n--xyz\r\n" + head + b"def\r\n--xyz--"
+    changed = content
+    for index, text in reversed(file_name_insertions(form_heads(payload(content), "xyz"), ("file",))):
+        changed = changed[:index] + text.encode() + changed[index:]
+    assert changed == content.replace(disposition, expected or disposition)

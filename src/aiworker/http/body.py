@@ -36,6 +36,10 @@ class Schema(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
+    def ignored_parameters(self) -> list[str]:
+        """Return the names of fields that ask for something and are ignored; the response names them."""
+        return []
+
 
 class Reply(BaseModel):
     """Base of response schemas. They describe responses in /openapi.json and never parse any; models may add fields."""
@@ -85,7 +89,7 @@ async def parse_form(
 
     Raises ApiError as `parse_json` does. limit: bytes of the whole form.
     """
-    form = await request.read_form(limit)
+    form = await request.read_form(limit, files)
     texts = {name: value for name, value in form.items() if isinstance(value, str)}
     payloads = {name: value for name, value in form.items() if not isinstance(value, str)}
     unknown = sorted(set(payloads) - set(files))

@@ -114,8 +114,10 @@ class Request(Protocol):
         """Read the body as bytes that stay in JavaScript; raises as `read`."""
         ...
 
-    async def read_form(self, limit: int) -> Mapping[str, "str | Payload"]:
+    async def read_form(self, limit: int, files: Collection[str] = ()) -> Mapping[str, "str | Payload"]:
         """Read the fields and files of a form (multipart/form-data); the last value of one that is repeated.
+
+        files: names of fields that are files, even without a file name.
 
         Raises as `read`, and ApiError `invalid_request` for a body that is no form.
         """

@@ -1,7 +1,7 @@
 """Bounds on the objects that JavaScript would make of a body, checked on its bytes before anything parses them."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
@@ -13,6 +13,12 @@ MAX_HEAD_BYTES = 65_536
 take nine seconds."""
 LINE_END = re.compile(rb"^\r?\n")
 BLANK_LINE = re.compile(rb"\r?\n\r?\n")
+DISPOSITION = re.compile(rb"^content-disposition:[^\r\n]*", re.IGNORECASE | re.MULTILINE)
+FIELD_NAME = re.compile(rb";[ \t]*name=\"?([^\";\r\n]*)", re.IGNORECASE)
+FILE_NAME = re.compile(rb";[ \t]*filename\*?=", re.IGNORECASE)
+EMPTY_FILE_NAME = re.compile(rb"(;[ \t]*filename=\")\"", re.IGNORECASE)
+UNNAMED = ":unnamed:"
+"""File name of a part that has none."""
 MAX_PUNCTUATION = 20_000
 """Quotation marks, commas, colons and opening brackets in a JSON body with files; base64 has none of them."""
 PUNCTUATION = b'",:[{'
@@ -30,19 +36,42 @@ def check_punctuation(payload: Payload) -> None:
         )
 
 
-def check_form_parts(payload: Payload, boundary: str) -> None:
-    """Raise ApiError for a form that JavaScript would take long to parse.
+def form_heads(payload: Payload, boundary: str) -> list[tuple[int, bytes]]:
+    """Return the heads of a form's parts, each behind its index. Raises ApiError for a form that takes long to parse.
 
     `invalid_request` for more than MAX_FIELDS parts, each of which would be an object; a part counts whatever ends the
     line before it. `payload_too_large` for heads of more than MAX_HEAD_BYTES. boundary: the one that the parser gets.
     """
     room = MAX_HEAD_BYTES
+    heads: list[tuple[int, bytes]] = []
     for end in _delimiter_ends(payload, f"--{boundary}".encode()):
-        head = LINE_END.sub(b"", payload.read(end, end + room), count=1)
+        following = payload.read(end, end + room)
+        head = LINE_END.sub(b"", following, count=1)
         blank = BLANK_LINE.search(head)
         if not blank and not head.startswith(b"--") and end + room < payload.size:
             raise ApiError("payload_too_large", f"The heads of the form's parts exceed {MAX_HEAD_BYTES:,} bytes.")
         room -= blank.end() if blank else 0
+        heads.append((end + len(following) - len(head), head[: blank.start()] if blank else b""))
+    return heads
+
+
+def file_name_insertions(heads: Iterable[tuple[int, bytes]], names: Collection[str]) -> list[tuple[int, str]]:
+    """Return what to insert, at which index, so that parts of these names have UNNAMED in place of no file name.
+
+    Only by its file name does JavaScript know a file from a text. heads: as `form_heads` returns them.
+    """
+    insertions: list[tuple[int, str]] = []
+    for start, head in heads:
+        disposition = DISPOSITION.search(head)
+        name = disposition and FIELD_NAME.search(disposition[0])
+        if not disposition or not name or name[1].decode(errors="replace") not in names:
+            continue
+        empty = EMPTY_FILE_NAME.search(disposition[0])
+        if empty:
+            insertions.append((start + disposition.start() + empty.end(1), UNNAMED))
+        elif not FILE_NAME.search(disposition[0]):
+            insertions.append((start + disposition.end(), f'; filename="{UNNAMED}"'))
+    return insertions
 
 
 def _delimiter_ends(payload: Payload, delimiter: bytes) -> list[int]:

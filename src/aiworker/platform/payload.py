@@ -9,6 +9,7 @@ from pyodide.ffi import JsException, to_js
 from aiworker.bindings import Part
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle, Payload
+from aiworker.http.payload_checks import UNNAMED
 from aiworker.platform.javascript import apply, call_method, js_object
 
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
@@ -117,5 +118,6 @@ def payload_from_text(value: Any) -> Payload:
 async def file_payload(file: Any) -> Payload:
     """Return the bytes of a form's File, with its name, media type and charset."""
     media_type, _, parameters = file.type.partition(";")
+    name = "" if file.name == UNNAMED else file.name
     charset = CHARSET.search(parameters)
-    return JsPayload(await file.arrayBuffer(), file.name, media_type.strip().lower(), charset[1] if charset else "")
+    return JsPayload(await file.arrayBuffer(), name, media_type.strip().lower(), charset[1] if charset else "")

@@ -13,8 +13,9 @@ from aiworker.http.content_type import form_type, read_boundary
 from aiworker.http.messages import Payload
 from aiworker.http.payload_checks import (
     MAX_FIELDS,
-    check_form_parts,
     check_punctuation,
+    file_name_insertions,
+    form_heads,
     small_body,
     too_large,
     too_many_fields,
@@ -80,10 +81,12 @@ class JsRequest:
         parts = js.Array.new(*await self._parts(limit))
         return JsPayload(await js.Blob.new(parts).arrayBuffer())
 
-    async def read_form(self, limit: int) -> Mapping[str, str | Payload]:
+    async def read_form(self, limit: int, files: Collection[str] = ()) -> Mapping[str, str | Payload]:
         boundary = read_boundary(self.header("content-type") or "")
         payload = await self.read_payload(limit)
-        check_form_parts(payload, boundary)
+        insertions = file_name_insertions(form_heads(payload, boundary), files)
+        if insertions:
+            payload = await _with_insertions(payload, insertions)
         # not the client's own header, in which JavaScript could find another boundary
         head = js_object({"headers": {"content-type": form_type(boundary)}})
         try:
@@ -100,7 +103,8 @@ class JsRequest:
                 form[name] = f"{earlier},{value}"  # a list, as clients write it in forms
             else:
                 form[name] = value if isinstance(value, str) else await file_payload(value)
-        return form
+        # a browser sends an empty file without a name for an input in which no file was chosen
+        return {name: value for name, value in form.items() if isinstance(value, str) or value.size or value.name}
 
     async def discard_body(self) -> None:
         """Receive the body to its end if nothing has read it and its declared length is at most MAX_DISCARDED.
@@ -137,6 +141,16 @@ class JsRequest:
             await reader.cancel()
             raise too_large(limit)
         return parts
+
+
+async def _with_insertions(payload: Payload, insertions: list[tuple[int, str]]) -> Payload:
+    """Return a body with these texts at their indexes, which ascend."""
+    parts = js.Array.new()
+    ends = [*(index for index, _ in insertions[1:]), payload.size]
+    parts.push(payload.view(0, insertions[0][0]))
+    for (start, text), end in zip(insertions, ends, strict=True):
+        parts.push(text, payload.view(start, end))
+    return JsPayload(await js.Blob.new(parts).arrayBuffer())
 
 
 def _check_texts(form: Any) -> None:

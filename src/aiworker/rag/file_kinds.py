@@ -92,29 +92,30 @@ MAX_NAME_CHARACTERS = 200
 UNSAFE = re.compile(r"[\s/\\<>:\"|?*\x00-\x1f\x7f]+")
 
 
-def media_type(name: str, declared: str, head: bytes) -> str | None:
+def media_type(name: str, declared: str, ends: bytes) -> str | None:
     """Return the media type of a file; None for a kind that is not taken.
 
-    It is that of the extension, else the declared one, else, if nothing is declared, that of the first bytes.
+    It is that of the extension, else the declared one, else, if nothing is declared, that of the bytes.
+    ends: the first bytes, followed by the last ones.
     """
     extension = _extension(name)
     if extension in EXTENSIONS:
         return EXTENSIONS[extension]
     if declared in EXTENSIONS.values():
         return declared
-    return _kind_of(head) if not extension and declared in UNDECLARED else None
+    return _kind_of(ends) if not extension and declared in UNDECLARED else None
 
 
-def _kind_of(head: bytes) -> str | None:
-    """Return the media type that the first bytes of a file tell: text if they are none of a known kind."""
-    start = head[:64].lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
+def _kind_of(ends: bytes) -> str | None:
+    """Return the media type that the ends of a file tell: text if they are none of a known kind."""
+    start = ends[:64].lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
     for signature, kind in SIGNATURES.items():
         if start.startswith(signature.lower()):
-            return kind
-    if head.startswith(ZIP):
-        return next((EXTENSIONS[extension] for part, extension in ZIP_PARTS.items() if part in head), None)
-    is_wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return "text/plain" if is_wide or b"\0" not in head else None
+            return SVG if kind == XML and b"<svg" in ends else kind
+    if ends.startswith(ZIP):
+        return next((EXTENSIONS[extension] for part, extension in ZIP_PARTS.items() if part in ends), None)
+    is_wide = ends.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return "text/plain" if is_wide or b"\0" not in ends else None
 
 
 def is_converted(kind: str) -> bool:

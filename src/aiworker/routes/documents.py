@@ -35,8 +35,8 @@ from aiworker.routing import Returns, route
 MAX_JSON_BYTES = 2_097_152
 """Bytes of a document in JSON, which Python holds several times, with up to four bytes a character. The file of a form
 stays in JavaScript."""
-PDF_TRAILER = 65_536
-"""Bytes at the end of a PDF that are searched for `/Encrypt`."""
+TAIL_BYTES = 65_536
+"""Bytes at the end of a file in which a PDF says that it is encrypted, and a ZIP archive lists what is in it."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -168,8 +168,9 @@ async def _parse_form(context: Context) -> Upload:
     if not file.size:
         raise ApiError("unprocessable", "The document is empty.", param="file")
     sample = file.read(0, min(file.size, SAMPLE_BYTES))
-    kind = _media_type(file.name, file.media_type, sample)
-    if kind == file_kinds.PDF and b"/Encrypt" in file.read(max(0, file.size - PDF_TRAILER), file.size):
+    tail = file.read(max(0, file.size - TAIL_BYTES), file.size)
+    kind = _media_type(file.name, file.media_type, sample + tail)
+    if kind == file_kinds.PDF and b"/Encrypt" in tail:
         raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
     fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
     if fields.title is None and file.name:
