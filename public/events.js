@@ -4,7 +4,7 @@
 //   const response = await fetch("/chat", { method: "POST", headers, body, signal });
 //   for await (const { event, data } of readEvents(response.body)) {
 //     if (data === "[DONE]") break;
-//     show(JSON.parse(data).response);
+//     show(JSON.parse(data).choices[0]?.delta.content ?? "");
 //   }
 
 const LINE_END = /\r\n|\r|\n/;

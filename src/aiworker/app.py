@@ -4,6 +4,7 @@ Any of these may end in an error instead.
 """
 
 import functools
+import re
 import time
 from collections.abc import Callable
 
@@ -23,6 +24,11 @@ SECURITY_HEADERS = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
 """Headers of every response: a browser that opens one neither guesses its type nor runs anything in it."""
+
+PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
+"""Names of ignored parameters that a header may repeat: a client chooses them."""
+MAX_IGNORED = 50
+"""Names of ignored parameters in the header."""
 
 
 async def handle(
@@ -53,12 +59,12 @@ async def handle(
             response = await _respond(request, settings, log, prepared, failures if settings.rate_limits else None)
     except ApiError as error:
         log.record_error(error)
-        response = _error_response(error, request, log.request_id)
+        response = _error_response(error, request, log)
     except Exception as error:  # the one place where an exception of this Worker's code becomes a response
         log.record_defect(error)
         defect = ApiError("internal_error", f"The Worker failed. Its log has the cause under {log.request_id}.")
-        response = _error_response(defect, request, log.request_id)
-    response.headers = {**headers, **response.headers}
+        response = _error_response(defect, request, log)
+    response.headers = {**headers, **_notes(log), **response.headers}
     timings = response.headers.get("server-timing")
     total = f"total;dur={log.record_head(response.status)}"
     response.headers["server-timing"] = ", ".join(filter(None, (timings, total)))
@@ -72,9 +78,22 @@ async def handle(
     return response  # the platform leaves out the body of the response to a HEAD
 
 
-def _error_response(error: ApiError, request: Request, request_id: str) -> Response:
-    is_openai = f"{request.path}/".startswith("/v1/")
-    return error.to_openai_response() if is_openai else error.to_response(request_id)
+def _notes(log: RequestLog) -> dict[str, str]:
+    """Return the headers that tell a client what was done in another way than it asked for."""
+    notes: dict[str, str] = {}
+    if log.retired is not None:
+        notes["warning"] = f'299 - "The model {log.retired} was retired: {log.successor} answers in its place."'
+    ignored = [name for name in dict.fromkeys(log.ignored) if PARAMETER.fullmatch(name)][:MAX_IGNORED]
+    if ignored:
+        notes["x-ignored-parameters"] = ", ".join(ignored)
+    return notes
+
+
+def _error_response(error: ApiError, request: Request, log: RequestLog) -> Response:
+    # clients of OpenAI's API with a wrong base URL, too: `//v1/…`, `/api/v1/…`
+    is_misdirected = log.route is None and "v1" in request.path.lower().split("/")
+    is_openai = is_misdirected or f"{request.path}/".startswith("/v1/")
+    return error.to_openai_response() if is_openai else error.to_response(log.request_id)
 
 
 async def _respond(

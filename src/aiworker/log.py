@@ -61,6 +61,12 @@ class RequestLog:
     """Cost of those model calls whose cost is known."""
     cache: str | None = None
     """AI Gateway's cache status of the last answer that has one: HIT or MISS."""
+    retired: str | None = None
+    """Id of the retired model that was requested, or that a variable names."""
+    successor: str | None = None
+    """Id of the model that answers in its place."""
+    ignored: list[str] = field(default_factory=list[str])
+    """Names of the request's parameters that were ignored. The line does not have them: they are a client's texts."""
     client_disconnected: bool = False
     """The client did not wait for the end."""
     log_prompts: str = "off"
@@ -76,6 +82,10 @@ class RequestLog:
         self.calls += 1
         if self.log_prompts == "on" and self.prompt is None:
             self.prompt = json.dumps(inputs, ensure_ascii=False)[:MAX_PROMPT_LENGTH]
+
+    def record_retired(self, model: str, successor: str) -> None:
+        """Note that another model answers in place of a retired one."""
+        self.retired, self.successor = model, successor
 
     def record_answer(self, model: str, seconds: float, cache: str | None) -> None:
         """Note that a model has begun to answer. seconds: since the call. cache: AI Gateway's cache status."""
@@ -151,7 +161,7 @@ class RequestLog:
             "cache": self.cache,
             "client_left": self.client_disconnected,
         }
-        texts = {"defect": self.defect, "prompt": self.prompt}
+        texts = {"retired": self.retired, "defect": self.defect, "prompt": self.prompt}
         fields |= {name: value for name, value in texts.items() if value is not None}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 

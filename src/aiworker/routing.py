@@ -1,7 +1,7 @@
 """Routes: declared with `@route` beside their handlers, found by method and path."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
@@ -93,6 +93,7 @@ class Route:
         if "body" in self.handler_parameters:
             schema = cast("type[Schema]", self.body)
             arguments["body"] = await parse_json(schema, context.request, context.settings.max_body_bytes)
+            context.log.ignored += arguments["body"].ignored_parameters()
         if "query" in self.handler_parameters and self.query:
             arguments["query"] = parse_query(self.query, context.request)
         return await self.handler(context, **arguments)
@@ -189,17 +190,39 @@ def find(method: str, path: str) -> Match:
 
 
 def _match(path: str) -> tuple[str, dict[str, str]]:
-    if path in ROUTES and "{" not in path:
-        return path, {}
-    for pattern in ROUTES:
-        if "{" in pattern and (match := _expression(pattern).fullmatch(path)):
-            return pattern, {name: unquote(value) for name, value in match.groupdict().items()}
+    match = _pattern(path)
+    if match:
+        return match
+    meant = next((each for each in _corrections(path) if each != path and _pattern(each)), None)
+    if meant:
+        raise ApiError("not_found", f"There is no route {path[:200]}. Did you mean {meant}?")
     # only paths with the same first letter are compared: with all of them, an unknown path would cost the most CPU
     start = path[:100].lower()
     similar = [known for known in ROUTES if known[:2] == start[:2]]
     nearest = get_close_matches(start, similar, n=1)
     hint = f" Did you mean {nearest[0]}?" if nearest else f" The routes are {', '.join(ROUTES)}."
-    raise ApiError("not_found", f"There is no route {path}.{hint}")
+    raise ApiError("not_found", f"There is no route {path[:200]}.{hint}")
+
+
+def _pattern(path: str) -> tuple[str, dict[str, str]] | None:
+    """Return the pattern of ROUTES that fits, and the values of its parameters."""
+    if path in ROUTES and "{" not in path:
+        return path, {}
+    for pattern in ROUTES:
+        if "{" in pattern and (match := _expression(pattern).fullmatch(path)):
+            return pattern, {name: unquote(value) for name, value in match.groupdict().items()}
+    return None
+
+
+def _corrections(path: str) -> Iterator[str]:
+    """Yield paths that may be meant: without slashes too many, `/v1` twice or in capitals, or what stands before it."""
+    segments = [segment for segment in path[:200].split("/") if segment]
+    lower = [segment.lower() for segment in segments]
+    yield "/" + "/".join(segments)
+    if "v1" in lower:
+        last = len(lower) - 1 - lower[::-1].index("v1")
+        yield "/v1/" + "/".join(segments[last + 1 :])
+    yield "/v1/" + "/".join(segments)
 
 
 @cache

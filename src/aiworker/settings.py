@@ -30,10 +30,15 @@ from aiworker.models.catalogue import Task
 
 ALIASES = (
     "gpt-4o-mini=CHAT_MODEL gpt-4o=@cf/meta/llama-3.3-70b-instruct-fp8-fast "
-    "gpt-5-mini=@cf/openai/gpt-oss-20b gpt-5=@cf/openai/gpt-oss-120b gpt-3.5-turbo-instruct=CHAT_MODEL "
+    "gpt-4.1-nano=CHAT_MODEL gpt-4.1-mini=CHAT_MODEL gpt-4.1=@cf/openai/gpt-oss-120b "
+    "gpt-5-mini=@cf/openai/gpt-oss-20b gpt-5=@cf/openai/gpt-oss-120b "
+    "gpt-5.6-luna=@cf/openai/gpt-oss-20b o4-mini=@cf/openai/gpt-oss-20b "
+    "gpt-3.5-turbo=CHAT_MODEL gpt-3.5-turbo-instruct=CHAT_MODEL "
+    "text-embedding-ada-002=@cf/baai/bge-m3 "
     "text-embedding-3-small=@cf/baai/bge-m3 text-embedding-3-large=@cf/qwen/qwen3-embedding-0.6b "
-    "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL whisper-1=TRANSCRIBE_MODEL "
-    "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en"
+    "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL "
+    "whisper-1=TRANSCRIBE_MODEL gpt-4o-transcribe=TRANSCRIBE_MODEL gpt-4o-mini-transcribe=TRANSCRIBE_MODEL "
+    "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en gpt-4o-mini-tts=@cf/deepgram/aura-1"
 )
 
 MAX_PROPERTIES = 10
@@ -108,13 +113,17 @@ def _scopes(value: Any) -> frozenset[str]:
 
 
 def _model(*tasks: Task) -> Callable[[Any], str]:
-    """Return a function that returns a model's id unchanged, and raises ValueError unless it has one of the tasks."""
+    """Return a function that returns a model's id unchanged, and raises ValueError unless it has one of the tasks.
+
+    A retired model has its successor's: a deployment does not stop when Cloudflare retires a model.
+    """
 
     def check(value: Any) -> str:
-        model = catalogue.MODELS.get(_text(value))
+        model_id = _text(value)
+        model = catalogue.MODELS.get(catalogue.RETIRED.get(model_id, model_id))
         if model is None or model.task not in tasks:
             raise ValueError("no such model")
-        return model.id
+        return model_id
 
     return check
 
@@ -212,8 +221,13 @@ class Settings(BaseModel):
         "Names of hosts for which the Worker answers, separated by spaces, beside `localhost` and IP addresses; empty "
         "for all. `scripts/dev` sets it, so that no web page reaches the local run under a name of its own.",
     )
+    retired_models: Literal["serve", "refuse"] = _variable(
+        "serve",
+        "What becomes of requests for a model that Cloudflare has retired ([models.md](models.md#retired-models)): its "
+        "successor answers (`serve`), or they get 404 with the successor's name (`refuse`).",
+    )
     chat_model: Annotated[str, _model_for("text-generation")] = _variable(
-        "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /chat` and `POST /rag` when a request names none."
+        "@cf/google/gemma-4-26b-a4b-it", "Model of `POST /chat` and `POST /rag` when a request names none."
     )
     chat_fallbacks: Annotated[
         tuple[str, ...],
@@ -246,9 +260,8 @@ class Settings(BaseModel):
     classify_model: Annotated[str, _model_for("text-classification")] = _variable(
         "@cf/huggingface/distilbert-sst-2-int8", "Model of `POST /classify`."
     )
-    summarize_model: Annotated[str, _model_for("text-generation", "summarization")] = _variable(
-        "@cf/meta/llama-3.1-8b-instruct-fast",
-        "Model of `POST /summarize`. A model for text-generation is given instructions to summarize.",
+    summarize_model: Annotated[str, _model_for("text-generation")] = _variable(
+        "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /summarize`."
     )
     extract_model: Annotated[str, _model_for("text-generation")] = _variable(
         "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /extract`."
@@ -287,7 +300,7 @@ class Settings(BaseModel):
     max_prompt_characters: PositiveNumber = _variable(
         1_048_576,
         "Characters of all texts of a request that a model for text-generation reads. More are refused with 413. (A "
-        "single text may have 131,072.)",
+        "`prompt` may have 131,072.)",
     )
     max_texts: PositiveNumber = _variable(
         2_048,
@@ -333,7 +346,8 @@ class Settings(BaseModel):
         resolved: dict[str, str] = {}
         for alias, target in value.items():
             model_id = info.data.get(target.lower(), "") if target in MODEL_VARIABLES else target
-            if not alias or alias in catalogue.MODELS or model_id not in catalogue.MODELS:
+            is_known = catalogue.RETIRED.get(model_id, model_id) in catalogue.MODELS
+            if not alias or alias in catalogue.MODELS or not is_known:
                 pair = f"{alias}={target}" if target else alias
                 raise PydanticCustomError(FAULT, "{pair} is not such a pair.", {"pair": pair[:100]})
             resolved[alias] = model_id

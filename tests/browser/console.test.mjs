@@ -287,7 +287,7 @@ test("under the answer stand its model, tokens, times and request", NEEDS_SIMULA
   await keepShort(page);
   const [response] = await Promise.all([page.waitForResponse("**/chat"), askAndWait(page, "Hello")]);
   const facts = await lastFacts(page).locator("span").allTextContents();
-  assert.equal(facts[0], "@cf/meta/llama-3.1-8b-instruct-fast");
+  assert.equal(facts[0], "@cf/google/gemma-4-26b-a4b-it");
   assert.match(facts[1], /^\d+ tokens in, 5 out$/);
   assert.match(facts[2], /^first text after \d+\.\d\d s$/);
   assert.match(facts[3], /^\d+\.\d\d s in all$/);
@@ -531,7 +531,7 @@ test("the request as curl can be copied, and gets the same answer", NEEDS_SIMULA
   await page.getByRole("button", { name: "Copied" }).waitFor();
   const command = await page.evaluate(() => navigator.clipboard.readText());
   const { stdout } = await promisify(execFile)("sh", ["-c", command]);
-  assert.equal(JSON.parse(stdout).response, text);
+  assert.equal(JSON.parse(stdout).choices[0].message.content, text);
 });
 
 test("nothing scrolls sideways at 360 pixels", async (t) => {

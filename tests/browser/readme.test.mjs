@@ -35,5 +35,5 @@ async function wholeAnswer() {
     headers: { "content-type": "application/json" },
     body: JSON.stringify({ stream: false, messages: [{ role: "user", content: "What is a Worker?" }] }),
   });
-  return (await response.json()).response;
+  return (await response.json()).choices[0].message.content;
 }

@@ -216,7 +216,7 @@ def test_headers_of_the_call_are_there(openai: OpenAI, model: str) -> None:
 
 
 def test_a_page_may_send_what_openai_s_client_sends(client: httpx.Client) -> None:
-    requested = "authorization, content-type, x-stainless-lang, x-stainless-retry-count, x-stainless-timeout"
+    requested = "anthropic-version, authorization, content-type, openai-beta, x-made-up, x-stainless-poll-helper"
     response = client.options(
         "/v1/chat/completions",
         headers={

@@ -65,7 +65,6 @@ async def test_more_texts_than_one_call_takes(async_openai: AsyncOpenAI, simulat
         ({"input": "word " * 70_000, "model": "@cf/baai/bge-m3"}, "input"),
         ({"input": ["a", "word " * 70_000], "model": "@cf/baai/bge-m3"}, "input.1"),
         ({"model": "gpt-4o"}, "model"),
-        ({"extra_body": {"pooling": "cls"}}, "pooling"),
     ],
 )
 def test_bad_input_for_embeddings(openai: OpenAI, change: dict[str, Any], param: str) -> None:
@@ -113,13 +112,8 @@ async def test_an_image_of_a_size(async_openai: AsyncOpenAI, simulator: Simulato
     [
         ({"prompt": ""}, "prompt"),
         ({"prompt": "x" * 2049}, "prompt"),
-        ({"n": 2}, "n"),
-        ({"size": "512x512"}, "size"),
         ({"size": "big"}, "size"),
-        ({"size": "9999x256", "model": "@cf/lykon/dreamshaper-8-lcm"}, "size"),
-        ({"background": "transparent"}, "background"),
         ({"response_format": "png"}, "response_format"),
-        ({"extra_body": {"steps": 30}}, "steps"),
         ({"model": "gpt-4o"}, "model"),
     ],
 )
@@ -182,7 +176,6 @@ async def test_speech_is_streamed_to_the_asynchronous_client(async_openai: Async
         ({"input": ""}, "input"),
         ({"input": "x" * 3000}, "input"),
         ({"voice": "nobody"}, "voice"),
-        ({"speed": 2.0}, "speed"),
         ({"response_format": "ogg"}, "response_format"),
         ({"stream_format": "sse"}, "stream_format"),
         ({"model": "@cf/myshell-ai/melotts", "response_format": "wav"}, "response_format"),
@@ -243,9 +236,7 @@ async def test_words_with_their_times(async_openai: AsyncOpenAI, recording: byte
         ({"response_format": "diarized_json"}, "response_format"),
         ({"stream": True}, "stream"),
         ({"language": "?"}, "language"),
-        ({"include": ["logprobs"]}, "include[]"),
         ({"timestamp_granularities": ["letter"]}, "timestamp_granularities[]"),
-        ({"model": "@cf/openai/whisper", "prompt": "x"}, "prompt"),
         ({"model": "gpt-4o"}, "model"),
     ],
 )

@@ -25,9 +25,9 @@ from aiworker.bindings import Inputs
 from aiworker.context import Context
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import Response, json_response
-from aiworker.models import catalogue
-from aiworker.models.model_call import Candidate
-from aiworker.models.model_call import ModelCall
+from aiworker.models.completion import Completion
+from aiworker.models.model_call import Candidate, ModelCall
+from aiworker.models.selection import find_model
 from aiworker.routing import MODEL_ERRORS, Returns, route
 
 
@@ -49,10 +49,13 @@ async def haiku(context: Context, body: HaikuRequest) -> Response:
 
     Three lines about the topic.
     """
-    model = catalogue.find(context.settings.models["CHAT_MODEL"], "text-generation")
+    model = find_model(context, context.settings.models["CHAT_MODEL"], "text-generation")
     prompt = f"Write a haiku about {body.topic}."
-    answer = await ModelCall(context, [Candidate(model, Inputs({"prompt": prompt}))]).run()
-    return json_response({"haiku": (await answer.object())["response"]})
+    inputs = Inputs({"messages": [{"role": "user", "content": prompt}]})
+    answer = await ModelCall(context, [Candidate(model, inputs)]).run()
+    completion = Completion()
+    completion.add(await answer.object())
+    return json_response({"haiku": completion.text})
 '''
 
 SILENT = '''

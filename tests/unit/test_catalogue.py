@@ -1,16 +1,54 @@
 """The Worker's catalogue against the simulator's, which were written down apart from each other's code."""
 
+import json
+
 import pytest
 
+from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
+from aiworker.models.selection import find_model
+from aiworker.settings import Settings
 from workers_ai_simulator import catalogue as simulated
 
 
 def test_both_know_the_same_models() -> None:
     # the Worker does not offer decision models yet
-    offered = {model.id for model in simulated.MODELS.values() if model.task != "decision"}
-    assert {model for model, row in catalogue.MODELS.items() if row.task != "decision"} == offered
+    offered = {each.id for each in simulated.MODELS.values() if not each.deprecated and each.task != "decision"}
+    assert set(catalogue.MODELS) == offered
+
+
+def test_every_retired_model_has_a_successor_that_is_served() -> None:
+    assert set(catalogue.RETIRED) == set(simulated.RETIRED)
+    assert not set(catalogue.RETIRED) & set(catalogue.MODELS)
+    assert set(catalogue.RETIRED.values()) <= set(catalogue.MODELS)
+
+
+@pytest.mark.parametrize("retired", [model for model in simulated.MODELS.values() if model.deprecated])
+def test_a_successor_takes_what_the_retired_model_took(retired: simulated.Model) -> None:
+    successor = catalogue.MODELS[catalogue.RETIRED[retired.id]]
+    wanted = {"tools", "json", "vision", "streaming"} & set(retired.abilities)
+    assert wanted <= set(successor.abilities.split())
+
+
+@pytest.mark.parametrize("model_id", ["@cf/meta/llama-3.1-8b-instruct", "@cf/microsoft/phi-2"])
+def test_retired_models_are_refused_if_they_are_not_to_be_served(model_id: str) -> None:
+    resources = Resources(settings=Settings.read({"RETIRED_MODELS": "refuse", "CHAT_MODEL": model_id}))
+    with pytest.raises(ApiError) as raised:
+        find_model(resources, resources.settings.models["CHAT_MODEL"], "text-generation")
+    assert raised.value.type == "model_not_found"
+    assert catalogue.RETIRED[model_id] in raised.value.message
+
+
+def test_a_successor_is_logged() -> None:
+    resources = Resources(settings=Settings.read({}))
+    assert find_model(resources, "@cf/microsoft/phi-2", "text-generation").id == "@cf/meta/llama-3.1-8b-instruct-fast"
+    assert json.loads(resources.log.line())["retired"] == "@cf/microsoft/phi-2"
+
+
+def test_the_default_chat_model_takes_tools_json_and_images() -> None:
+    model = catalogue.MODELS[Settings.read({}).chat_model]
+    assert {"tools", "json", "vision", "streaming"} <= set(model.abilities.split())
 
 
 @pytest.mark.parametrize("model", catalogue.MODELS.values(), ids=lambda model: model.id)

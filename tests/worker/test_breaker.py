@@ -16,7 +16,7 @@ SECOND = "@cf/meta/llama-3.2-3b-instruct"
 @pytest.fixture(scope="module")
 def guarded(start_server: StartServer) -> Iterator[DevServer]:
     """A Worker with a fallback, and with the breaker, which other tests' servers do without."""
-    with start_server(BREAKER="on", MODEL_ATTEMPTS=1, CHAT_FALLBACKS=SECOND) as server:
+    with start_server(BREAKER="on", MODEL_ATTEMPTS=1, CHAT_MODEL=FIRST, CHAT_FALLBACKS=SECOND) as server:
         yield server
 
 

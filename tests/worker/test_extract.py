@@ -219,7 +219,7 @@ def test_an_unknown_model_is_refused_with_those_that_come_near(client: httpx.Cli
 
 
 def test_a_text_longer_than_the_context_is_refused(client: httpx.Client, error_of: ErrorOf) -> None:
-    response = extract(client, text="word " * 10_000, model="@cf/meta/llama-3.1-8b-instruct")
+    response = extract(client, text="a " * 30_000, model="@cf/meta/llama-3.3-70b-instruct-fp8-fast")
     assert response.status_code == 413
     assert (error_of(response)["code"], error_of(response)["param"]) == (7506, "text")
 

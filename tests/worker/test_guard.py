@@ -91,7 +91,7 @@ def test_an_unsafe_question_is_refused_before_a_model_is_asked(
     ("path", "body"),
     [
         ("/chat", {"prompt": UNSAFE}),
-        ("/chat", {"prompt": UNSAFE, "raw": True}),
+        ("/chat", {"prompt": UNSAFE, "raw": True, "model": NATIVE}),
         ("/chat", {"prompt": UNSAFE, "worker_tools": True, "model": OPENAI}),
         ("/chat", {"messages": [{"role": "system", "content": UNSAFE}, {"role": "user", "content": "Go on"}]}),
         ("/v1/completions", {"prompt": UNSAFE, "model": "gpt-4o-mini"}),

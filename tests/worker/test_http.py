@@ -127,6 +127,47 @@ def test_a_page_of_this_machine_may_call(client: httpx.Client, simulator: Simula
     assert response.headers["vary"] == "origin"
 
 
+def test_only_names_of_headers_are_allowed_and_not_too_many(client: httpx.Client) -> None:
+    requested = ", ".join(["x-a b", "x:y", *(f"x-{number}" for number in range(200))])
+    headers = {"origin": "http://localhost:5173", "access-control-request-method": "POST"}
+    preflight = client.options("/chat", headers={**headers, "access-control-request-headers": requested})
+    assert preflight.headers["access-control-allow-headers"].split(", ") == [f"x-{number}" for number in range(98)]
+
+
+@pytest.mark.parametrize(
+    ("path", "meant"),
+    [
+        ("//v1/chat/completions", "/v1/chat/completions"),
+        ("/v1//chat/completions", "/v1/chat/completions"),
+        ("/v1/v1/chat/completions", "/v1/chat/completions"),
+        ("/v1/chat/completions/", "/v1/chat/completions"),
+        ("/V1/chat/completions", "/v1/chat/completions"),
+        ("/api/v1/embeddings", "/v1/embeddings"),
+    ],
+)
+def test_a_wrong_base_url_is_answered_as_openai_would_with_the_right_one(
+    client: httpx.Client, path: str, meant: str
+) -> None:
+    response = client.post(f"{client.base_url}".rstrip("/") + path, json={})
+    assert response.status_code == 404
+    error = response.json()["error"]
+    assert (error["type"], error["code"]) == ("invalid_request_error", "unknown_url")
+    assert error["message"].endswith(f"Did you mean {meant}?")
+
+
+@pytest.mark.parametrize(("path", "meant"), [("/chat/", "/chat"), ("//health", "/health"), ("/models/x", None)])
+def test_a_wrong_path_is_answered_with_the_right_one(
+    client: httpx.Client, error_of: ErrorOf, path: str, meant: str | None
+) -> None:
+    error = error_of(client.get(f"{client.base_url}".rstrip("/") + path))
+    assert error["type"] == "not_found"
+    assert meant is None or error["message"].endswith(f"Did you mean {meant}?")
+
+
+def test_openai_s_paths_without_v1_are_found(client: httpx.Client) -> None:
+    assert "Did you mean /v1/chat/completions?" in client.post("/chat/completions", json={}).text
+
+
 def test_a_page_of_this_machine_may_read_errors(client: httpx.Client, simulator: Simulator) -> None:
     response = client.post("/chat", json={}, headers={"origin": "http://127.0.0.1:3000"})
     assert response.status_code == 400

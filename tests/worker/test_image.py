@@ -340,7 +340,7 @@ def test_a_body_that_is_no_json_object_is_refused(client: httpx.Client, error_of
         ({"prompt": "a"}, {"image": b""}, "image", "not a PNG, JPEG, WebP or GIF"),
         ({"prompt": "a"}, {"image": b"%PDF-1.7"}, "image", "not a PNG, JPEG, WebP or GIF"),
         ({"prompt": "a"}, {"photo": picture()}, "photo", "image or image_1"),
-        ({"prompt": "a", "image": RED}, {"mask": picture()}, "image", "must be a file"),
+        ({"prompt": "a", "image": RED}, {"mask": picture()}, "image", "is not a PNG"),
         ({"prompt": "a"}, {"mask": picture()}, "image", "is required by"),
     ],
 )

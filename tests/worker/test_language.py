@@ -10,6 +10,7 @@ from tests.conftest import ErrorOf, Simulator
 M2M100 = "@cf/meta/m2m100-1.2b"
 INDIC = "@cf/ai4bharat/indictrans2-en-indic-1B"
 BART = "@cf/facebook/bart-large-cnn"
+LLAMA = "@cf/meta/llama-3.1-8b-instruct-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"
 
 BODIES: dict[str, dict[str, Any]] = {
@@ -188,14 +189,11 @@ def test_max_length_ends_the_summary(client: httpx.Client) -> None:
     assert long.startswith(short)
 
 
-def test_a_summarization_model_is_asked_in_its_own_way(
-    client: httpx.Client, simulator: Simulator, error_of: ErrorOf
-) -> None:
-    # retired upstream: it is asked, and the error is upstream's
+def test_a_retired_summarization_model_has_a_successor(client: httpx.Client) -> None:
     response = client.post("/summarize", json={"input_text": "The llama", "max_length": 40, "model": BART})
-    assert response.status_code == 404
-    assert (error_of(response)["code"], error_of(response)["upstream_code"]) == (7502, 5028)
-    assert sent(simulator, response) == [{"input_text": "The llama", "max_length": 40}]
+    assert response.status_code == 200
+    assert response.headers["x-model"] == LLAMA
+    assert BART in response.headers["warning"]
 
 
 @pytest.mark.parametrize(

@@ -305,7 +305,7 @@ def test_a_stream_is_settled_when_it_is_over(limited: httpx.Client, name: str, p
     if path.startswith("/v1/"):
         body |= {"stream_options": {"include_usage": True}}
     response = limited.post(path, json={**body, "stream": True}, headers=bearer(name))
-    prices = {"/chat": (4_119, 34_868), "/v1/chat/completions": (26_668, 204_805)}
+    prices = {"/chat": (9_091, 27_273), "/v1/chat/completions": (26_668, 204_805)}
     settled(limited, name, cost_of(response, *prices[path]))
 
 
@@ -334,7 +334,7 @@ def test_concurrent_requests_are_all_counted(server: DevServer) -> None:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             response = client.post("/chat", json=body, headers=bearer("rich-10"))
         assert response.status_code == 200
-        return cost_of(response, 4_119, 34_868)
+        return cost_of(response, 9_091, 27_273)
 
     with ThreadPoolExecutor(10) as at_once:
         costs = list(at_once.map(ask, range(40)))
@@ -407,7 +407,7 @@ def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None
     def ask(number: int) -> float:
         with httpx.Client(base_url=server.url, timeout=60) as client:
             body = {"prompt": f"Question {number}", "stream": False}
-            return cost_of(client.post("/chat", json=body, headers=bearer("rich-11")), 4_119, 34_868)
+            return cost_of(client.post("/chat", json=body, headers=bearer("rich-11")), 9_091, 27_273)
 
     def spend(_: int) -> float:
         assert httpx.post(other, timeout=60).text == "spent"

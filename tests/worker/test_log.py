@@ -21,7 +21,8 @@ NAMES = {
 }  # fmt: skip
 """Fields of every line."""
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
-CHAT = {"prompt": "What is a Worker?", "stream": False}
+DEFAULT = "@cf/google/gemma-4-26b-a4b-it"
+CHAT = {"prompt": "What is a Worker?", "stream": False, "model": NATIVE}
 LOG_SECONDS = 60
 
 
@@ -82,7 +83,7 @@ def logged(quiet: Logged) -> Logged:
         ("GET", "/health", {}, {"route": "/health", "status": 200, "caller": "public", "calls": 0}),
         ("HEAD", "/models", {}, {"method": "HEAD", "route": "/models", "status": 200, "caller": "shop"}),
         ("POST", "/chat", {"json": CHAT}, {"route": "/chat", "status": 200, "models": [NATIVE], "calls": 1}),
-        ("POST", "/chat", {"json": {"prompt": "Hi"}}, {"status": 200, "models": [NATIVE], "client_left": False}),
+        ("POST", "/chat", {"json": {"prompt": "Hi"}}, {"status": 200, "models": [DEFAULT], "client_left": False}),
         ("POST", "/chat", {"json": {}}, {"status": 400, "error": "invalid_request", "models": [], "calls": 0}),
         ("GET", f"/{CANARY}", {}, {"route": None, "status": 404, "error": "not_found", "caller": None}),
         ("PUT", "/chat", {}, {"status": 405, "error": "method_not_allowed"}),

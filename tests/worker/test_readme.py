@@ -15,7 +15,9 @@ def test_the_curl_command_shows_a_stream(base_url: str) -> None:
     done = subprocess.run(["bash", "-c", command], text=True, capture_output=True, timeout=100, check=True)
     *frames, last = done.stdout.strip().split("\n\n")
     assert last == "data: [DONE]"
-    assert json.loads(frames[0].removeprefix("data: "))["response"]
+    deltas = [json.loads(frame.removeprefix("data: "))["choices"][0]["delta"] for frame in frames]
+    assert deltas[0]["reasoning_content"]
+    assert "Worker" in "".join(delta.get("content") or "" for delta in deltas)
 
 
 def test_every_file_that_it_links_to_is_there() -> None:

@@ -18,7 +18,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from aiworker.auth.access import SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS, UPSTREAM_CODES
-from aiworker.models.catalogue import MODELS, Model
+from aiworker.models.catalogue import MODELS, RETIRED, Model
 from aiworker.settings import DEFAULTS, FIELDS, accepted_values
 from tools.docs import parameters
 from tools.docs.markdown import Row, number, table
@@ -78,6 +78,10 @@ def models() -> str:
     )
 
 
+def retired_models() -> str:
+    return table(("Retired", "Successor"), ((f"`{old}`", f"`{new}`") for old, new in RETIRED.items()))
+
+
 def errors() -> str:
     rows = sorted((kind.status, f"`{name}`", kind.code or "", kind.meaning) for name, kind in KINDS.items())
     return table(("Status", "`type`", "`code`", "Meaning"), rows)
@@ -106,6 +110,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "variables": variables,
     "scopes": scopes,
     "models": models,
+    "retired-models": retired_models,
     "errors": errors,
     "upstream-codes": upstream_codes,
     "openai-errors": openai_errors,

@@ -1,20 +1,23 @@
-"""CORS: the headers by which browsers let pages of allowed origins call the API."""
+"""CORS: the headers by which browsers let pages of allowed origins call the API.
+
+Pages of an allowed origin may send any header: clients add headers of their own (`openai-beta`, `x-stainless-…`,
+`anthropic-…`), and none of them gives a page more than its key does.
+"""
+
+import re
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request, Response
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
-OPENAI_CLIENT = (
-    "openai-organization", "openai-project", "idempotency-key", "x-stainless-arch", "x-stainless-async",
-    "x-stainless-helper-method", "x-stainless-lang", "x-stainless-os", "x-stainless-package-version",
-    "x-stainless-raw-response", "x-stainless-retry-count", "x-stainless-runtime", "x-stainless-runtime-version",
-    "x-stainless-timeout",
-)  # fmt: skip
-"""Headers that OpenAI's JavaScript client sends from a page."""
-REQUEST_HEADERS = ", ".join(("authorization", "content-type", "x-api-key", *OPENAI_CLIENT))
 RESPONSE_HEADERS = (
-    "retry-after, server-timing, x-ai-request-id, x-gateway-cache, x-gateway-log-id, x-model, x-neurons, x-request-id"
+    "retry-after, server-timing, warning, x-ai-request-id, x-gateway-cache, x-gateway-log-id, x-ignored-parameters, "
+    "x-model, x-neurons, x-request-id"
 )
+HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
+"""A name of a header, in lower case. Source: RFC 9110, `token`."""
+MAX_REQUEST_HEADERS = 100
+"""Headers that a preflight may ask for."""
 PREFLIGHT_SECONDS = 7200
 """Seconds for which a browser may cache a preflight; Chromium's own maximum."""
 
@@ -63,7 +66,13 @@ def answer_preflight(request: Request, allowed: tuple[str, ...]) -> Response:
         status=204,
         headers={
             "access-control-allow-methods": METHODS,
-            "access-control-allow-headers": REQUEST_HEADERS,
+            "access-control-allow-headers": ", ".join(_requested_headers(request)),
             "access-control-max-age": str(PREFLIGHT_SECONDS),
         },
     )
+
+
+def _requested_headers(request: Request) -> list[str]:
+    """Return the names of headers that a preflight asks for, without what is no name."""
+    names = (request.header("access-control-request-headers") or "").lower().split(",")[:MAX_REQUEST_HEADERS]
+    return [name for each in names if HEADER_NAME.fullmatch(name := each.strip())]

@@ -27,7 +27,6 @@ Task = Literal[
     "text-to-speech",
     "translation",
     "text-classification",
-    "summarization",
     "image-to-text",
     "object-detection",
     "image-classification",
@@ -66,6 +65,36 @@ COMPLETIONS: Mapping[str, Range] = {
 """Sampling parameters of models with OpenAI's schema of chat completions."""
 
 
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+"""Values of `reasoning_effort`, in OpenAI's API and of models here, in their order."""
+NO_THINKING: Mapping[str, Any] = {"chat_template_kwargs": {"enable_thinking": False}}
+
+
+def _efforts(*levels: str | Mapping[str, Any] | None) -> Mapping[str, Mapping[str, Any]]:
+    """Return the inputs for each of EFFORTS, in their order. A text is the model's own level; None: no such effort."""
+    inputs = {
+        effort: {"reasoning_effort": each} if isinstance(each, str) else each
+        for effort, each in zip(EFFORTS, levels, strict=True)
+    }
+    return {effort: each for effort, each in inputs.items() if each is not None}
+
+
+SWITCH = _efforts(NO_THINKING, NO_THINKING, None, None, None, None, None)
+NEMOTRON_EFFORTS = _efforts(
+    NO_THINKING, NO_THINKING, {"chat_template_kwargs": {"low_effort": True}}, None, None, None, None
+)
+GPT_OSS_EFFORTS = _efforts("low", "low", "low", "medium", "high", "high", "high")
+KIMI_EFFORTS = _efforts("none", "none", "high", "high", "high", "high", "high")
+GLM_EFFORTS = _efforts("none", "none", "high", "high", "high", "max", "max")
+GLM_5_3_EFFORTS = _efforts("low", "low", "low", "high", "high", "max", "max")
+DEEPSEEK_EFFORTS = _efforts("none", "low", "low", "high", "high", "high", "max")
+QWEN_EFFORTS = _efforts(NO_THINKING, "low", "low", "medium", "xhigh", "xhigh", "xhigh")
+
+THINKING = ("enable_thinking", "clear_thinking")
+ALWAYS_THINKING = ("clear_thinking",)
+NEMOTRON_THINKING = ("enable_thinking", "low_effort", "force_nonempty_content")
+
+
 @dataclass(frozen=True)
 class Model:
     """A model of Workers AI."""
@@ -86,10 +115,15 @@ class Model:
     dialect: Literal["native", "openai"] = "native"
     """The shape of its answers and streams: `{"response": …}`, or OpenAI's `choices`."""
     deprecated: bool = False
+    """Cloudflare has announced the day on which it retires the model."""
     texts_a_call: int = 100
     """Maximum number of texts in one call of an embeddings model."""
     longest_text: int | None = None
     """Maximum tokens of a text of an embeddings model; None where it is not known, or whether longer ones are cut."""
+    efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
+    """`reasoning_effort` of a request → the model's inputs for it: its nearest level, or its switch."""
+    template_arguments: tuple[str, ...] = ()
+    """Members of `chat_template_kwargs` that it takes."""
     pooling: tuple[str, ...] = ()
     """Poolings that an embeddings model offers; vectors of different poolings are not comparable."""
 
@@ -118,7 +152,8 @@ class Model:
 def find(model_id: str, task: Task) -> Model:
     """Return the model of this id, for this task.
 
-    Raises ApiError `model_not_found`, with similar ids, or `invalid_request` for a model of another task.
+    Raises ApiError `model_not_found`, with similar ids or a retired model's successor, or `invalid_request` for a model
+    of another task.
     """
     model = MODELS.get(model_id)
     if model is None:
@@ -133,7 +168,13 @@ def find(model_id: str, task: Task) -> Model:
 
 
 def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
-    """Return the error for an unknown id. known: ids among which similar ones are suggested. query: for GET /models."""
+    """Return the error for an unknown id, or a retired model's.
+
+    known: ids among which similar ones are suggested. query: for GET /models.
+    """
+    if model_id in RETIRED:
+        message = f"The model {model_id} was retired: use {RETIRED[model_id]} in its place."
+        return ApiError("model_not_found", message, param="model")
     near = get_close_matches(model_id[:100], known, n=3)
     hint = f" Did you mean {' or '.join(near)}?" if near else f" GET /models{query} lists what there is."
     return ApiError("model_not_found", f"There is no model {model_id[:100]}.{hint}", param="model")
@@ -152,6 +193,13 @@ def check_sampling(model: Model, parameters: Mapping[str, float]) -> None:
                 f"{name} must be between {minimum} and {maximum} for {model.id}.",
                 param=name,
             )
+
+
+def fit_sampling(model: Model, parameters: Mapping[str, float]) -> dict[str, float]:
+    """Return the parameters that the model takes, each with the nearest value that it takes."""
+    bounds = {name: model.sampling[name] for name in parameters if name in model.sampling}
+    fitted = {name: min(max(parameters[name], low), high) for name, (low, high) in bounds.items()}
+    return {**fitted, **({"max_tokens": parameters["max_tokens"]} if "max_tokens" in parameters else {})}
 
 
 def check_ability(model: Model, ability: str, param: str) -> None:
@@ -202,19 +250,19 @@ def _tokens(inputs: float, outputs: float, cached: float | None = None) -> dict[
 # fmt: off
 _TABLE = (
     # ---- text generation
-    Model("@cf/openai/gpt-oss-120b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(31_818, 68_182), sampling=NARROWED, dialect="openai"),
-    Model("@cf/openai/gpt-oss-20b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(18_182, 27_273), sampling=NARROWED, dialect="openai"),
-    Model("@cf/zai-org/glm-4.7-flash", "text-generation", 300, "streaming tools json reasoning", context_window=131_072, neurons=_tokens(5_500, 36_400), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/moonshotai/kimi-k2.6", "text-generation", 20, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=14_545), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/moonshotai/kimi-k2.7-code", "text-generation", 20, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=17_273), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/google/gemma-4-26b-a4b-it", "text-generation", 300, "streaming tools json vision reasoning", context_window=256_000, neurons=_tokens(9_091, 27_273), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/nvidia/nemotron-3-120b-a12b", "text-generation", 300, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(45_455, 136_364), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/zai-org/glm-5.2", "text-generation", 20, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/zai-org/glm-5.3", "text-generation", 20, "streaming tools json reasoning", context_window=1_310_720, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/zai-org/glm-5.3-flash", "text-generation", 20, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(13_636, 45_455, cached=2_727), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/deepseek-ai/deepseek-v4-flash-0731", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(40_000, 120_000, cached=1_273), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/deepseek-ai/deepseek-v4-pro-0813", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(120_000, 360_000, cached=4_000), sampling=COMPLETIONS, dialect="openai"),
-    Model("@cf/qwen/qwen3.8-27b", "text-generation", 300, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(40_909, 290_909), sampling=COMPLETIONS, dialect="openai"),
+    Model("@cf/openai/gpt-oss-120b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(31_818, 68_182), sampling=NARROWED, dialect="openai", efforts=GPT_OSS_EFFORTS, template_arguments=ALWAYS_THINKING),
+    Model("@cf/openai/gpt-oss-20b", "text-generation", 300, "streaming tools json reasoning", context_window=128_000, neurons=_tokens(18_182, 27_273), sampling=NARROWED, dialect="openai", efforts=GPT_OSS_EFFORTS, template_arguments=ALWAYS_THINKING),
+    Model("@cf/zai-org/glm-4.7-flash", "text-generation", 300, "streaming tools json reasoning", context_window=131_072, neurons=_tokens(5_500, 36_400), sampling=COMPLETIONS, dialect="openai", efforts=SWITCH, template_arguments=THINKING),
+    Model("@cf/moonshotai/kimi-k2.6", "text-generation", 20, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=14_545), sampling=COMPLETIONS, dialect="openai", efforts=KIMI_EFFORTS, template_arguments=THINKING),
+    Model("@cf/moonshotai/kimi-k2.7-code", "text-generation", 20, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(86_364, 363_636, cached=17_273), sampling=COMPLETIONS, dialect="openai", template_arguments=ALWAYS_THINKING),
+    Model("@cf/google/gemma-4-26b-a4b-it", "text-generation", 300, "streaming tools json vision reasoning", context_window=256_000, neurons=_tokens(9_091, 27_273), sampling=COMPLETIONS, dialect="openai", efforts=SWITCH, template_arguments=THINKING),
+    Model("@cf/nvidia/nemotron-3-120b-a12b", "text-generation", 300, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(45_455, 136_364), sampling=COMPLETIONS, dialect="openai", efforts=NEMOTRON_EFFORTS, template_arguments=NEMOTRON_THINKING),
+    Model("@cf/zai-org/glm-5.2", "text-generation", 20, "streaming tools json reasoning", context_window=256_000, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai", efforts=GLM_EFFORTS, template_arguments=THINKING),
+    Model("@cf/zai-org/glm-5.3", "text-generation", 20, "streaming tools json reasoning", context_window=1_310_720, neurons=_tokens(127_273, 400_000, cached=23_636), sampling=COMPLETIONS, dialect="openai", efforts=GLM_5_3_EFFORTS, template_arguments=ALWAYS_THINKING),
+    Model("@cf/zai-org/glm-5.3-flash", "text-generation", 20, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(13_636, 45_455, cached=2_727), sampling=COMPLETIONS, dialect="openai", efforts=GLM_5_3_EFFORTS, template_arguments=ALWAYS_THINKING),
+    Model("@cf/deepseek-ai/deepseek-v4-flash-0731", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(40_000, 120_000, cached=1_273), sampling=COMPLETIONS, dialect="openai", efforts=DEEPSEEK_EFFORTS, template_arguments=THINKING),
+    Model("@cf/deepseek-ai/deepseek-v4-pro-0813", "text-generation", 300, "streaming tools json reasoning", context_window=1_048_576, neurons=_tokens(120_000, 360_000, cached=4_000), sampling=COMPLETIONS, dialect="openai", efforts=DEEPSEEK_EFFORTS, template_arguments=THINKING),
+    Model("@cf/qwen/qwen3.8-27b", "text-generation", 300, "streaming tools json vision reasoning", context_window=262_144, neurons=_tokens(40_909, 290_909), sampling=COMPLETIONS, dialect="openai", efforts=QWEN_EFFORTS, template_arguments=THINKING),
     Model("@cf/qwen/qwen3-30b-a3b-fp8", "text-generation", 300, "streaming tools json reasoning raw", context_window=32_768, neurons=_tokens(4_625, 30_475), sampling=NARROWED, dialect="openai"),
     Model("@cf/aisingapore/gemma-sea-lion-v4-27b-it", "text-generation", 300, "streaming json raw", context_window=128_000, neurons=_tokens(31_876, 50_488), sampling=NARROWED, dialect="openai"),
     Model("@cf/ibm-granite/granite-4.0-h-micro", "text-generation", 300, "streaming tools json raw", context_window=131_000, neurons=_tokens(1_542, 10_158), sampling=NARROWED, dialect="openai"),
@@ -232,20 +280,6 @@ _TABLE = (
     Model("@cf/qwen/qwen2.5-coder-32b-instruct", "text-generation", 300, "streaming json lora raw", context_window=32_768, neurons=_tokens(60_000, 90_909)),
     Model("@cf/mistralai/mistral-small-3.1-24b-instruct", "text-generation", 300, "streaming tools vision raw", context_window=128_000, neurons=_tokens(31_876, 50_488)),
     Model("@cf/mistral/mistral-7b-instruct-v0.2-lora", "text-generation", 300, "streaming lora raw"),
-    Model("@hf/thebloke/mistral-7b-instruct-v0.1-awq", "text-generation", 400, "streaming raw", deprecated=True),
-    Model("@cf/qwen/qwen1.5-14b-chat-awq", "text-generation", 150, "streaming raw", deprecated=True),
-    Model("@cf/qwen/qwen1.5-0.5b-chat", "text-generation", 1_500, "streaming raw", deprecated=True),
-    Model("@cf/moonshotai/kimi-k2.5", "text-generation", 300, "streaming tools json vision reasoning", context_window=256_000, neurons=_tokens(54_545, 272_727, cached=9_091), sampling=COMPLETIONS, dialect="openai", deprecated=True),
-    Model("@cf/meta/llama-3.1-8b-instruct", "text-generation", 300, "streaming json raw", context_window=7_968, neurons=_tokens(25_608, 75_147), deprecated=True),
-    Model("@cf/meta/llama-3.1-8b-instruct-awq", "text-generation", 300, "streaming json raw", context_window=8_192, neurons=_tokens(11_161, 24_215), deprecated=True),
-    Model("@cf/meta/llama-3.1-70b-instruct", "text-generation", 300, "streaming json raw", deprecated=True),
-    Model("@cf/meta/llama-3-8b-instruct", "text-generation", 300, "streaming json raw", neurons=_tokens(25_608, 75_147), deprecated=True),
-    Model("@cf/meta/llama-3-8b-instruct-awq", "text-generation", 300, "streaming json raw", context_window=8_192, neurons=_tokens(11_161, 24_215), deprecated=True),
-    Model("@cf/meta/llama-2-7b-chat-fp16", "text-generation", 300, "streaming json raw", neurons=_tokens(50_505, 606_061), deprecated=True),
-    Model("@cf/google/gemma-3-12b-it", "text-generation", 300, "streaming vision lora raw", context_window=80_000, neurons=_tokens(31_371, 50_560), deprecated=True),
-    Model("@cf/mistral/mistral-7b-instruct-v0.1", "text-generation", 300, "streaming json lora raw", context_window=2_824, neurons=_tokens(10_000, 17_300), deprecated=True),
-    Model("@hf/mistral/mistral-7b-instruct-v0.2", "text-generation", 300, "streaming json lora raw", context_window=3_072, sampling=NARROWED, deprecated=True),
-    Model("@hf/nousresearch/hermes-2-pro-mistral-7b", "text-generation", 300, "streaming tools json raw", deprecated=True),
     # ---- guard
     Model("@cf/meta/llama-guard-3-8b", "guard", 300, "json lora", context_window=131_072, neurons=_tokens(44_003, 2_730)),
     # ---- embeddings
@@ -289,12 +323,9 @@ _TABLE = (
     Model("@cf/ai4bharat/indictrans2-en-indic-1B", "translation", 720, neurons=_tokens(31_050, 31_050)),
     # ---- text classification
     Model("@cf/huggingface/distilbert-sst-2-int8", "text-classification", 2_000, neurons={"million_input_tokens": 2_394}),
-    # ---- summarization
-    Model("@cf/facebook/bart-large-cnn", "summarization", 1_500, deprecated=True),
     # ---- image to text
     Model("@cf/llava-hf/llava-1.5-7b-hf", "image-to-text", 720, "vision"),
     Model("@cf/moondream/moondream3.1-9B-A2B", "image-to-text", 720, "streaming vision reasoning", neurons=_tokens(27_273, 90_909)),
-    Model("@cf/unum/uform-gen2-qwen-500m", "image-to-text", 720, "vision", deprecated=True),
     # ---- object detection
     Model("@cf/facebook/detr-resnet-50", "object-detection", 3_000),
     # ---- image classification
@@ -304,3 +335,53 @@ _TABLE = (
 
 MODELS: Mapping[str, Model] = {model.id: model for model in _TABLE}
 """Model id → model. Models for text-generation come first; within a task, deprecated models come last."""
+
+_LLAMA = "@cf/meta/llama-3.1-8b-instruct-fast"
+_GEMMA = "@cf/google/gemma-4-26b-a4b-it"
+_CODER = "@cf/qwen/qwen2.5-coder-32b-instruct"
+
+RETIRED: Mapping[str, str] = {
+    # on 2026-05-30. Source: Cloudflare's changelog of 2026-05-08
+    "@cf/moonshotai/kimi-k2.5": "@cf/moonshotai/kimi-k2.6",
+    "@hf/meta-llama/meta-llama-3-8b-instruct": _LLAMA,
+    "@cf/meta/llama-3-8b-instruct": _LLAMA,
+    "@cf/meta/llama-3-8b-instruct-awq": _LLAMA,
+    "@cf/meta/llama-3.1-8b-instruct": _LLAMA,
+    "@cf/meta/llama-3.1-8b-instruct-awq": _LLAMA,
+    "@cf/meta/llama-3.1-70b-instruct": "@cf/meta/llama-3.3-70b-instruct-fp8-fast",
+    "@cf/meta/llama-2-7b-chat-int8": _LLAMA,
+    "@cf/meta/llama-2-7b-chat-fp16": _LLAMA,
+    "@cf/mistral/mistral-7b-instruct-v0.1": _LLAMA,
+    "@hf/mistral/mistral-7b-instruct-v0.2": _LLAMA,
+    "@hf/google/gemma-7b-it": _GEMMA,
+    "@cf/google/gemma-3-12b-it": _GEMMA,
+    "@hf/nousresearch/hermes-2-pro-mistral-7b": "@cf/zai-org/glm-4.7-flash",
+    "@cf/microsoft/phi-2": _LLAMA,
+    "@cf/defog/sqlcoder-7b-2": _CODER,
+    "@cf/unum/uform-gen2-qwen-500m": "@cf/llava-hf/llava-1.5-7b-hf",
+    "@cf/facebook/bart-large-cnn": _LLAMA,
+    # on 2025-10-01. Source: Cloudflare's announcement of September 2025, as model lists have recorded it
+    "@hf/thebloke/mistral-7b-instruct-v0.1-awq": _LLAMA,
+    "@cf/qwen/qwen1.5-14b-chat-awq": _LLAMA,
+    "@cf/qwen/qwen1.5-0.5b-chat": _LLAMA,
+    "@hf/thebloke/llama-2-13b-chat-awq": _LLAMA,
+    "@hf/thebloke/zephyr-7b-beta-awq": _LLAMA,
+    "@hf/thebloke/openhermes-2.5-mistral-7b-awq": _LLAMA,
+    "@hf/thebloke/neural-chat-7b-v3-1-awq": _LLAMA,
+    "@hf/thebloke/deepseek-coder-6.7b-base-awq": _CODER,
+    "@hf/thebloke/deepseek-coder-6.7b-instruct-awq": _CODER,
+    "@hf/thebloke/llamaguard-7b-awq": "@cf/meta/llama-guard-3-8b",
+    "@cf/deepseek-ai/deepseek-math-7b-instruct": "@cf/qwen/qwen3-30b-a3b-fp8",
+    "@cf/openchat/openchat-3.5-0106": _LLAMA,
+    "@cf/tiiuae/falcon-7b-instruct": _LLAMA,
+    "@cf/thebloke/discolm-german-7b-v1-awq": _LLAMA,
+    "@cf/qwen/qwen1.5-7b-chat-awq": _LLAMA,
+    "@cf/qwen/qwen1.5-1.8b-chat": _LLAMA,
+    "@cf/tinyllama/tinyllama-1.1b-chat-v1.0": _LLAMA,
+    "@hf/nexusflow/starling-lm-7b-beta": _LLAMA,
+    "@cf/fblgit/una-cybertron-7b-v2-bf16": _LLAMA,
+}
+"""Model that Cloudflare has retired → its successor, the model that answers in its place.
+
+Successors are this Worker's choice, but for kimi-k2.5's, which is Cloudflare's: a model that takes what the retired one
+took (its dialect, `raw`, JSON mode, images, tools), of the same family where there is one, and of a similar price."""

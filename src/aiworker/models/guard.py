@@ -16,13 +16,14 @@ from aiworker.bindings import Inputs
 from aiworker.context import Resources
 from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
-from aiworker.models import catalogue, token_counts
+from aiworker.models import token_counts
 from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import is_done, read_completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
+from aiworker.models.selection import find_model
 
 CATEGORIES: Mapping[str, str] = {
     "S1": "Violent Crimes",
@@ -138,7 +139,7 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
 
 
 def _guard(resources: Resources) -> Model:
-    return catalogue.find(resources.settings.guard_model or "", "guard")
+    return find_model(resources, resources.settings.guard_model or "", "guard")
 
 
 def _room(model: Model) -> int:

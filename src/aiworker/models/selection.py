@@ -1,11 +1,27 @@
-"""Selection of the models that may answer a text request, in order."""
+"""Selection of the models that may answer a request."""
 
 from collections.abc import Callable
 
-from aiworker.context import Context
+from aiworker.context import Context, Resources
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
-from aiworker.models.catalogue import Model
+from aiworker.models.catalogue import Model, Task
+
+
+def find_model(resources: Resources, model_id: str, task: Task) -> Model:
+    """Return the model of this id, for this task; in place of a retired one its successor, which the response names.
+
+    Raises ApiError as `catalogue.find` does; `model_not_found` for a retired model if RETIRED_MODELS is `refuse`.
+    """
+    successor = _successor(resources, model_id)
+    if successor:
+        resources.log.record_retired(model_id, successor)
+    return catalogue.find(successor or model_id, task)
+
+
+def _successor(resources: Resources, model_id: str) -> str | None:
+    """Return the id of the model that answers in place of a retired one; None for a model that answers itself."""
+    return catalogue.RETIRED.get(model_id) if resources.settings.retired_models == "serve" else None
 
 
 def text_models(context: Context, requested: str | None, check: Callable[[Model], None]) -> list[Model]:
@@ -13,11 +29,12 @@ def text_models(context: Context, requested: str | None, check: Callable[[Model]
 
     check: raises ApiError if a model cannot serve the request. Its error for the first model is raised.
     """
-    first = catalogue.find(requested or context.settings.models["CHAT_MODEL"], "text-generation")
+    first = find_model(context, requested or context.settings.models["CHAT_MODEL"], "text-generation")
     check(first)
     if requested:
         return [first]
-    fallbacks = (catalogue.MODELS[model_id] for model_id in context.settings.chat_fallbacks)
+    ids = (_successor(context, model_id) or model_id for model_id in context.settings.chat_fallbacks)
+    fallbacks = (catalogue.MODELS[model_id] for model_id in ids if model_id in catalogue.MODELS)
     return [first, *(model for model in fallbacks if _passes(model, check))]
 
 

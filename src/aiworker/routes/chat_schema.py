@@ -6,13 +6,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
+from aiworker.models.reasoning import reasoning_inputs
 
 MAX_PROMPT_LENGTH = 131_072
-"""Characters. Source: the input schemas of Workers AI's text-generation models."""
+"""Characters of `prompt`. Source: the input schemas of Workers AI's text-generation models, which bound no message."""
 MAX_TOOLS = 128
 MAX_SEED = 9_999_999_999
 """Source: the same schemas."""
@@ -37,7 +39,7 @@ JsonSchema = Annotated[dict[str, Any], AfterValidator(_finite)]
 
 class TextPart(Schema):
     type: Literal["text"]
-    text: Text
+    text: str
 
 
 def _none_if(default: Any) -> AfterValidator:
@@ -70,6 +72,9 @@ Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
 
 
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
+
+
 class CalledFunction(Schema):
     name: Name
     arguments: str
@@ -89,7 +94,7 @@ class Message(Schema):
     """The assistant's calls of tools."""
     tool_call_id: str | None = None
     """The id of the call whose result a message of role `tool` holds."""
-    content: Annotated[Text | Parts | None, Field(validate_default=True)] = None
+    content: Annotated[str | Parts | None, Field(validate_default=True)] = None
     """Required unless there are `tool_calls`."""
 
     @field_validator("content")
@@ -218,6 +223,10 @@ class ChatRequest(Sampling):
     """The Worker's own functions, which it calls when the model asks for them: their names, or true for all."""
     response_format: ResponseFormat | None = None
     """Text, any JSON object, or JSON that fits a schema."""
+    reasoning_effort: Effort | None = None
+    """How much a model with the ability reasoning reasons: the nearest of its levels."""
+    chat_template_kwargs: Annotated[dict[str, bool | int | str] | None, Field(max_length=20)] = None
+    """Arguments of the model's chat template, such as `enable_thinking`: false for an answer without reasoning."""
     conversation: Name | None = None
     """An id that the client chooses. The messages stored under it come before `messages`, and new ones are stored."""
     gateway: GatewayOptions | None = None
@@ -278,16 +287,39 @@ class ChatRequest(Sampling):
     def check(self, model: Model) -> None:
         """Raises ApiError for a request that the model does not take, before it is called."""
         catalogue.check_sampling(model, self.sampling())
+        for name in self.reasoning_inputs(model)[1]:
+            raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
         for ability, field in self.abilities().items():
             catalogue.check_ability(model, ability, field)
         catalogue.check_window(model, self.texts(), self.max_tokens or 0, self.input_field)
+
+    def fit(self, model: Model) -> tuple["ChatRequest", list[str]]:
+        """Return the request with the parameters that the model takes, and the names of those that it does not.
+
+        Each parameter has the nearest value that the model takes.
+        """
+        sampling, reasons = self.sampling(), self.reasoning_inputs(model)[1]
+        fitted = catalogue.fit_sampling(model, sampling)
+        arguments = self.chat_template_kwargs or {}
+        update: dict[str, Any] = {
+            **{name: fitted.get(name) for name in sampling},
+            "reasoning_effort": None if "reasoning_effort" in reasons else self.reasoning_effort,
+            "chat_template_kwargs": {
+                name: value for name, value in arguments.items() if f"chat_template_kwargs.{name}" not in reasons
+            },
+        }
+        return self.model_copy(update=update), [*(name for name in sampling if name not in fitted), *reasons]
+
+    def reasoning_inputs(self, model: Model) -> tuple[dict[str, Any], list[str]]:
+        """Return the model's inputs for its reasoning, and the names of parameters that it does not take."""
+        return reasoning_inputs(model, self.reasoning_effort, self.chat_template_kwargs)
 
     def inputs(self, model: Model, messages: list[dict[str, Any]] | None = None) -> dict[str, Any]:
         """Return the model's inputs: the parameters that are present.
 
         messages: used in place of the client's own.
         """
-        inputs: dict[str, Any] = {**self.sampling(), "stream": self.stream}
+        inputs: dict[str, Any] = {**self.sampling(), **self.reasoning_inputs(model)[0], "stream": self.stream}
         if self.raw or (self.prompt is not None and messages is None and model.dialect == "native"):
             inputs |= {"prompt": self.prompt, **({"raw": True} if self.raw else {})}
         else:

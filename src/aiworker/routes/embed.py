@@ -12,12 +12,13 @@ from aiworker.context import Context
 from aiworker.errors import UNUSABLE_INPUT, ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import JsHandle, Response
-from aiworker.models import catalogue, token_counts, vectors
+from aiworker.models import token_counts, vectors
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall, run_all
 from aiworker.models.model_response import joined_response, record_cost
 from aiworker.models.ranking import ranking
+from aiworker.models.selection import find_model
 from aiworker.models.vectors import Vectors
 from aiworker.routing import MODEL_ERRORS, Returns, route
 
@@ -116,7 +117,7 @@ async def embed(context: Context, body: EmbedRequest) -> Response:
 
     One vector per text, in order.
     """
-    model = catalogue.find(body.model or context.settings.models["EMBED_MODEL"], "embeddings")
+    model = find_model(context, body.model or context.settings.models["EMBED_MODEL"], "embeddings")
     batches, usage = await embed_texts(context, body, model)
     return joined_response([batch.answer for batch in batches], _content(batches, usage), usage["neurons"])
 
@@ -247,7 +248,7 @@ async def rerank(context: Context, body: RerankRequest) -> Response:
 
     Returns every text's index and score, the best first.
     """
-    model = catalogue.find(body.model or context.settings.models["RERANK_MODEL"], "reranking")
+    model = find_model(context, body.model or context.settings.models["RERANK_MODEL"], "reranking")
     limits.check_count(context, body.contexts, "contexts")
     inputs: dict[str, Any] = {"query": body.query, "contexts": [{"text": text} for text in body.contexts]}
     if body.top_k:

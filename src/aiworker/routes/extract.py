@@ -25,6 +25,7 @@ from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, joined_response, record_cost
+from aiworker.models.selection import find_model
 from aiworker.routes.chat_schema import JsonSchema as SchemaField
 from aiworker.routes.chat_schema import Message, ResponseFormat, Sampling, Text, Usage
 from aiworker.routing import MODEL_ERRORS, Returns, route
@@ -118,7 +119,7 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
     `details`.
     """
     schema = _schema(body)
-    model = catalogue.find(body.model or context.settings.models["EXTRACT_MODEL"], "text-generation")
+    model = find_model(context, body.model or context.settings.models["EXTRACT_MODEL"], "text-generation")
     _check(body, model)
     limits.check_prompt(context, body.texts(), "messages" if body.text is None else "text")
     messages, gateway = _messages(body), body.gateway

@@ -19,6 +19,7 @@ from aiworker.models.catalogue import Model
 from aiworker.models.image_parameters import FILES
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, record_cost
+from aiworker.models.selection import find_model
 from aiworker.routes.image_schema import ImageRequest, StoredImage
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
@@ -126,9 +127,6 @@ async def _parse(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]
     if media_type(context.request) != FORM:
         return await parse_json_with_files(ImageRequest, context.request, limit, FILES)
     body, files = await parse_form(ImageRequest, context.request, limit, FILES)
-    for name in FILES:
-        if getattr(body, name) is not None:
-            raise ApiError("invalid_request", f"{name} must be a file in a form, not text.", param=name)
     return body.with_files(files), files
 
 
@@ -140,7 +138,7 @@ def _model(context: Context, body: ImageRequest) -> Model:
         default = defaults["IMAGE_MODEL" if body.image is None else "EDIT_MODEL"]
     model_id = body.model or default
     known = catalogue.MODELS.get(model_id)
-    return catalogue.find(model_id, known.task if known and known.task in TASKS else TASKS[0])
+    return find_model(context, model_id, known.task if known and known.task in TASKS else TASKS[0])
 
 
 def _check_images(files: Mapping[str, Payload]) -> None:

@@ -14,11 +14,11 @@ from aiworker.errors import ApiError
 from aiworker.http.body import JSON, Reply, Schema
 from aiworker.http.messages import Response
 from aiworker.models import catalogue, languages, token_counts
-from aiworker.models.catalogue import Model
 from aiworker.models.completion import Completion
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall, run_all
 from aiworker.models.model_response import ModelResponse, joined_response, record_cost
+from aiworker.models.selection import find_model
 from aiworker.routes.embed import Text, Texts, as_list
 from aiworker.routing import MODEL_ERRORS, Returns, Shape, route
 
@@ -52,7 +52,7 @@ class SummarizeRequest(Schema):
     max_length: Annotated[int, Field(ge=1)] = 256
     """Maximum length of the summary in tokens."""
     model: str | None = None
-    """Any text-generation or summarization model of GET /models; SUMMARIZE_MODEL if left out."""
+    """Any text-generation model of GET /models; SUMMARIZE_MODEL if left out."""
     gateway: GatewayOptions | None = None
 
 
@@ -88,7 +88,7 @@ async def translate(context: Context, body: TranslateRequest) -> Response:
 
     For a list of texts, the response has a list in the same order.
     """
-    model = catalogue.find(body.model or context.settings.models["TRANSLATE_MODEL"], "translation")
+    model = find_model(context, body.model or context.settings.models["TRANSLATE_MODEL"], "translation")
     texts = as_list(body.text)
     _check_count(context, texts)
     inputs = _indic_inputs if "indictrans2" in model.id else _m2m100_inputs
@@ -136,7 +136,7 @@ async def classify(context: Context, body: ClassifyRequest) -> Response:
 
     Returns labels with their scores, the best first; for a list of texts, a list of such lists.
     """
-    model = catalogue.find(body.model or context.settings.models["CLASSIFY_MODEL"], "text-classification")
+    model = find_model(context, body.model or context.settings.models["CLASSIFY_MODEL"], "text-classification")
     texts = as_list(body.text)
     _check_count(context, texts)
     calls = [Candidate(model, Inputs({"text": text})) for text in texts]
@@ -174,22 +174,13 @@ async def summarize(context: Context, body: SummarizeRequest) -> Response:
 
     The text is data: instructions in it are not followed.
     """
-    model = _summarization_model(body.model or context.settings.models["SUMMARIZE_MODEL"])
+    model = find_model(context, body.model or context.settings.models["SUMMARIZE_MODEL"], "text-generation")
     catalogue.check_window(model, [body.text], body.max_length, "text")
     limits.check_prompt(context, [body.text], "text")
-    if model.task == "summarization":
-        inputs: dict[str, Any] = {"input_text": body.text, "max_length": body.max_length}
-    else:
-        inputs = {"messages": _messages(body), "max_tokens": body.max_length, "stream": False}
+    inputs = {"messages": _messages(body), "max_tokens": body.max_length, "stream": False}
     response = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
     summary, usage = _summary(response, await response.json())
     return _response([response], {"summary": summary}, usage or _usage([body.text], [summary]))
-
-
-def _summarization_model(model_id: str) -> Model:
-    model = catalogue.MODELS.get(model_id)
-    is_specialized = model is not None and model.task == "summarization"
-    return catalogue.find(model_id, "summarization" if is_specialized else "text-generation")
 
 
 def _messages(body: SummarizeRequest) -> list[dict[str, str]]:
@@ -211,8 +202,6 @@ def _summary(response: ModelResponse, whole: Any) -> tuple[str, Mapping[str, Any
     """Return the summary, and the usage that the model reports."""
     completion = Completion()
     match whole:
-        case {"summary": str(text)}:
-            completion.text = text
         case {"choices": [{"message": {}}, *_]} | {"response": str()}:
             completion.add(whole)
         case _:

@@ -31,6 +31,8 @@ class ModelList(Reply):
     default: str
     """The model of `POST /chat` when a request names none."""
     models: list[CatalogueModel]
+    retired: dict[str, str]
+    """Model that Cloudflare has retired → the model that answers in its place."""
 
 
 @route(
@@ -48,5 +50,9 @@ async def models(context: Context) -> Response:
         raise ApiError("invalid_request", f"task must be one of {', '.join(tasks)}.", param="task")
     matches = [model for model in catalogue.MODELS.values() if task in (None, model.task)]
     return json_response(
-        {"default": context.settings.models["CHAT_MODEL"], "models": [model.to_json() for model in matches]}
+        {
+            "default": context.settings.models["CHAT_MODEL"],
+            "models": [model.to_json() for model in matches],
+            "retired": dict(catalogue.RETIRED),
+        }
     )

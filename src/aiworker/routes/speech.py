@@ -15,10 +15,11 @@ from aiworker.errors import ApiError
 from aiworker.http import media
 from aiworker.http.body import FORM, JSON, clip, media_type, parse_form, parse_query
 from aiworker.http.messages import Payload, Response
-from aiworker.models import catalogue, transcript, wav
+from aiworker.models import transcript, wav
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall, run_all
 from aiworker.models.model_response import ModelResponse, add_cost, joined_response, record_cost
+from aiworker.models.selection import find_model
 from aiworker.models.transcript import Transcript
 from aiworker.models.wav import Wave
 from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest, Transcription
@@ -130,7 +131,7 @@ async def transcribe(context: Context) -> Response:
     The recording is the body, with options in the query string; or a file of a form, with options as its fields.
     """
     body, recording = await _parse(context)
-    model = catalogue.find(body.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
+    model = find_model(context, body.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
     return _response(body, await transcribe_recording(context, body, model, recording))
 
 
@@ -279,7 +280,7 @@ async def speak(context: Context, body: SpeakRequest) -> Response:
 
     `encoding` chooses the audio format, for models that offer a choice.
     """
-    model = catalogue.find(body.model or context.settings.models["SPEAK_MODEL"], "text-to-speech")
+    model = find_model(context, body.model or context.settings.models["SPEAK_MODEL"], "text-to-speech")
     return await synthesize(context, body, model)
 
 

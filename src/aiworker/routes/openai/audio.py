@@ -17,7 +17,7 @@ from aiworker.models.languages import M2M100
 from aiworker.models.model_response import joined_response
 from aiworker.routes import speech
 from aiworker.routes.openai import models
-from aiworker.routes.openai.fields import DESCRIPTION, OPENAI_OBJECT, Ignored, Only
+from aiworker.routes.openai.fields import DESCRIPTION, OPENAI_OBJECT, IgnoredUnless, Only, OpenAIRequest
 from aiworker.routes.speech import RecordingTranscript
 from aiworker.routes.speech_schema import TEXT_TO_SPEECH_MODELS, Language, SpeakRequest, TranscribeRequest
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
@@ -28,7 +28,7 @@ Granularities = Annotated[str, Field(pattern=r"^(word|segment)(,(word|segment))*
 """One or several, as a form's repeated field arrives."""
 
 
-class TranscriptionRequest(Schema):
+class TranscriptionRequest(OpenAIRequest):
     model: Annotated[str, Field(min_length=1)]
     response_format: Literal["json", "text", "srt", "verbose_json", "vtt"] = "json"
     language: Language | None = None
@@ -36,16 +36,14 @@ class TranscriptionRequest(Schema):
     granularities: Annotated[Granularities | None, Field(alias="timestamp_granularities[]")] = None
     """verbose_json always has the segments; with `word` it has the words too."""
     stream: Annotated[Any, Only("false", because="a transcript is returned whole")] = None
-    logprobs: Annotated[Any, Field(alias="include[]"), Only(because="no model here reports them")] = None
-    include: Annotated[Any, Only()] = None
-    speaker_names: Annotated[Any, Field(alias="known_speaker_names[]"), Only()] = None
-    speaker_references: Annotated[Any, Field(alias="known_speaker_references[]"), Only()] = None
-    chunking_strategy: Ignored = None
-    temperature: Ignored = None
+    temperature: Annotated[Any, IgnoredUnless("0", "0.0")] = None
 
-    def to_transcribe(self) -> TranscribeRequest:
-        """Return the equivalent request to `POST /transcribe`."""
-        return TranscribeRequest(language=self.language, prompt=self.prompt)
+    def to_transcribe(self, model: Model) -> tuple[TranscribeRequest, list[str]]:
+        """Return the equivalent request to `POST /transcribe`, and the names of what the model does not take."""
+        fields = self.model_dump(include={"language", "prompt"}, exclude_none=True)
+        supported = speech.MODELS[model.id].parameters if model.id in speech.MODELS else tuple(fields)
+        taken = {name: value for name, value in fields.items() if name in supported}
+        return TranscribeRequest(**taken), [name for name in fields if name not in taken]
 
 
 TEXT = "text/plain; charset=utf-8"
@@ -79,7 +77,9 @@ async def openai_transcriptions(context: Context) -> Response:
         raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")
     model = models.find(context, body.model, "speech-to-text")
     recording = speech.recording_of(files["file"], "file")
-    result = await speech.transcribe_recording(context, body.to_transcribe(), model, recording)
+    to_transcribe, ignored = body.to_transcribe(model)
+    context.log.ignored += [*body.ignored_parameters(), *ignored]
+    result = await speech.transcribe_recording(context, to_transcribe, model, recording)
     content_type, write = FORMATS[body.response_format]
     response = joined_response(result.responses, write(body, result), result.neurons)
     response.headers["content-type"] = content_type
@@ -142,14 +142,14 @@ class NamedVoice(Schema):
     id: str
 
 
-class SpeechRequest(Schema):
+class SpeechRequest(OpenAIRequest):
     model: Annotated[str, Field(min_length=1)]
     input: Annotated[str, Field(min_length=1, max_length=5000)]
     voice: str | NamedVoice
     response_format: Format = "mp3"
-    speed: Annotated[Any, Only(1, because="no model here speaks faster or slower")] = None
+    speed: Annotated[Any, IgnoredUnless(1)] = None
     stream_format: Annotated[Any, Only("audio")] = None
-    instructions: Ignored = None
+    instructions: Annotated[Any, IgnoredUnless("")] = None
     gateway: GatewayOptions | None = None
     """This Worker's own parameter, as in `POST /speak`."""
 

@@ -1,10 +1,8 @@
 """`POST /v1/chat/completions`, and the older `POST /v1/completions`."""
 
 from aiworker.context import Context
-from aiworker.errors import ApiError
 from aiworker.http.messages import Response
-from aiworker.models import catalogue, cl100k
-from aiworker.models.catalogue import Model
+from aiworker.models import cl100k
 from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import (
     ChatWriter,
@@ -30,7 +28,7 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
 
     docs/openai.md describes what becomes of each parameter.
     """
-    model_response, limits = await text.call_model(context, body, lambda model: _check(body, model))
+    model_response, limits = await text.call_model(context, body)
     head = text.head(context, model_response, "chatcmpl-")
     is_legacy = body.functions is not None
     if body.stream:
@@ -40,14 +38,6 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
     OpenAITransform(completion, limits, head.id).transform_whole(data)
     whole = chat_completion(completion, head, data, is_legacy=is_legacy)
     return text.json_response(model_response, whole, data)
-
-
-def _check(body: ChatCompletionRequest, model: Model) -> None:
-    """Raises ApiError `invalid_request` for a parameter that the model does not take."""
-    has_openai_schema = model.sampling is catalogue.COMPLETIONS
-    for name in body.openai_only():
-        if not has_openai_schema:
-            raise ApiError("invalid_request", f"{model.id} does not take {name}.", param=name)
 
 
 @route(

@@ -2,7 +2,16 @@
 
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
@@ -19,6 +28,7 @@ from aiworker.routes.chat_schema import (
     ChatRequest,
     ChosenName,
     ChosenTool,
+    Effort,
     Function,
     ImagePart,
     JsonSchema,
@@ -30,22 +40,30 @@ from aiworker.routes.chat_schema import (
     Tool,
 )
 from aiworker.routes.openai.embeddings import Tokens
-from aiworker.routes.openai.fields import Ignored, Only
+from aiworker.routes.openai.fields import Ignored, IgnoredUnless, Only, OpenAIRequest
 
 DEFAULT_MAX_TOKENS = 4096
 """Limit of a completion for which the request sets none, where the model's own default is 256 or 2,000: clients expect
 no limit, as OpenAI's models have none."""
 
 Json = dict[str, Any]
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
 
-class StreamOptions(Schema):
+class Lenient(Schema):
+    """Base of the parts of a request. Unknown fields are ignored: clients send answers of other servers again."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
+
+
+REPETITION_PENALTIES = ("repetition_penalty", "repeat_penalty")
+
+
+class StreamOptions(Lenient):
     include_usage: bool | None = None
     include_obfuscation: Ignored = None
 
 
-class CompletionOptions(Schema):
+class CompletionOptions(OpenAIRequest):
     """Fields of both routes."""
 
     model: Annotated[str, Field(min_length=1)]
@@ -58,12 +76,14 @@ class CompletionOptions(Schema):
     stop: str | Annotated[list[str], Field(fail_fast=True)] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    n: Annotated[Any, Only(1, because="send several requests for several completions")] = None
+    n: Annotated[Any, IgnoredUnless(1)] = None
+    """The answer has one choice."""
     user: Ignored = None
 
-    top_k: Annotated[int | None, Field(ge=1, le=50)] = None
-    repetition_penalty: Annotated[float | None, Field(ge=0, le=2)] = None
-    """This Worker's own parameter, as in `POST /chat`; so are `top_k` and `gateway`."""
+    top_k: int | None = None
+    """A parameter of models here; 0 and less is no limit."""
+    repetition_penalty: Annotated[float | None, Field(validation_alias=AliasChoices(*REPETITION_PENALTIES))] = None
+    """A parameter of models here; also accepted as `repeat_penalty`, its name in other servers."""
     gateway: GatewayOptions | None = None
 
     @field_validator("stop")
@@ -74,11 +94,9 @@ class CompletionOptions(Schema):
             raise ValueError("must be one to four texts that are not empty")
         return stop
 
-    @model_validator(mode="after")
-    def _check_stream_options(self) -> "CompletionOptions":
-        if self.wants_usage and not self.stream:
-            raise ValueError("stream_options is only for stream: true")
-        return self
+    def ignored_parameters(self) -> list[str]:
+        needs_stream = ["stream_options"] if self.wants_usage and not self.stream else []
+        return [*super().ignored_parameters(), *needs_stream]
 
     @property
     def stops(self) -> list[str]:
@@ -89,47 +107,56 @@ class CompletionOptions(Schema):
         return bool(self.stream_options and self.stream_options.include_usage)
 
     def sampling(self) -> Json:
-        """Return the sampling parameters that are present, in the ranges that models here take."""
-        names = {"temperature", "top_p", "frequency_penalty", "presence_penalty", "top_k", "repetition_penalty"}
+        """Return the sampling parameters that are present, in the ranges of `POST /chat`."""
+        names = {"temperature", "top_p", "frequency_penalty", "presence_penalty"}
         sampling = self.model_dump(include={*names, "max_tokens"}, exclude_none=True)
         if self.seed is not None:
             # OpenAI takes any whole number; the same one always becomes the same seed here
             sampling["seed"] = self.seed if 1 <= self.seed <= MAX_SEED else self.seed % MAX_SEED + 1
-        if sampling.get("top_p") == 0:
-            sampling["top_p"] = catalogue.NARROWED["top_p"][0]  # the minimum of all models
+        if self.top_k is not None and self.top_k > 0:
+            sampling["top_k"] = min(self.top_k, int(catalogue.CLASSIC["top_k"][1]))
+        if self.repetition_penalty is not None:
+            low, high = catalogue.CLASSIC["repetition_penalty"]
+            sampling["repetition_penalty"] = min(max(self.repetition_penalty, low), high)
         return sampling
 
 
 # ---- messages ----------------------------------------------------------------------------------------------------
 
 
-class RefusalPart(Schema):
+class LenientTextPart(TextPart, Lenient):
+    pass
+
+
+class LenientImagePart(ImagePart, Lenient):
+    pass
+
+
+class RefusalPart(Lenient):
     type: Literal["refusal"]
-    refusal: Text
+    refusal: str
 
 
-Part = Annotated[TextPart | ImagePart | RefusalPart, Field(discriminator="type")]
+Part = Annotated[LenientTextPart | LenientImagePart | RefusalPart, Field(discriminator="type")]
 
 
-class OpenAIToolCall(MessageToolCall):
+class OpenAIToolCall(MessageToolCall, Lenient):
     index: Ignored = None
 
 
-class OpenAIMessage(Schema):
+class OpenAIMessage(Lenient):
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     name: str | None = None
     tool_calls: Annotated[list[OpenAIToolCall] | None, Field(fail_fast=True)] = None
     function_call: CalledFunction | None = None
     """The older form of `tool_calls`."""
     tool_call_id: Annotated[str | None, Field(validate_default=True)] = None
-    refusal: Text | None = None
+    refusal: str | None = None
     reasoning_content: Ignored = None
-    """Accepted without effect, as are `reasoning` and `annotations`: models do not get their reasoning again."""
-    reasoning: Ignored = None
-    annotations: Ignored = None
+    """Accepted without effect: models do not get their reasoning again."""
     audio: Annotated[Any, Only(because="no model here takes audio in a conversation")] = None
     content: Annotated[
-        Text | Annotated[list[Part], Field(min_length=1, fail_fast=True)] | None, Field(validate_default=True)
+        str | Annotated[list[Part], Field(min_length=1, fail_fast=True)] | None, Field(validate_default=True)
     ] = None
 
     @field_validator("content")
@@ -223,15 +250,18 @@ class ChatCompletionRequest(CompletionOptions):
     function_call: Literal["auto", "none"] | ChosenName | None = None
     response_format: JsonFormat | None = None
     reasoning_effort: Effort | None = None
-    """For models with the ability reasoning; without effect on others."""
+    """For models with the ability reasoning: the nearest level of the model. Ignored by others."""
+    chat_template_kwargs: Annotated[dict[str, bool | int | str] | None, Field(max_length=20)] = None
+    """This Worker's own parameter, as in `POST /chat`; others are ignored if the model does not have them."""
     logit_bias: dict[str, float] | None = None
-    """Only for models with OpenAI's schema of chat completions; so are `logprobs` and `top_logprobs`."""
+    """For models with OpenAI's schema of chat completions; so are `logprobs` and `top_logprobs`. Ignored by others."""
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
 
     modalities: Annotated[Any, Only(["text"])] = None
     audio: Annotated[Any, Only()] = None
-    web_search_options: Annotated[Any, Only(because="no model here searches the web")] = None
+    web_search_options: Annotated[Any, IgnoredUnless()] = None
+    verbosity: Annotated[Any, IgnoredUnless()] = None
     metadata: Ignored = None
     moderation: Ignored = None
     prediction: Ignored = None
@@ -241,7 +271,6 @@ class ChatCompletionRequest(CompletionOptions):
     safety_identifier: Ignored = None
     service_tier: Ignored = None
     store: Ignored = None
-    verbosity: Ignored = None
 
     @model_validator(mode="after")
     def _check_combinations(self) -> "ChatCompletionRequest":
@@ -268,7 +297,9 @@ class ChatCompletionRequest(CompletionOptions):
             "stream": bool(self.stream),
             "tools": self.tools,
             "functions": self.functions,
-            "tool_choice": choice,
+            "tool_choice": choice if self.tools or self.functions else None,
+            "reasoning_effort": self.reasoning_effort,
+            "chat_template_kwargs": self.chat_template_kwargs,
             "gateway": self.gateway,
         }
         if self.max_completion_tokens:
@@ -278,25 +309,29 @@ class ChatCompletionRequest(CompletionOptions):
             fields["response_format"] = self.response_format.model_dump(by_alias=True, exclude_none=True)
         return parse_object(ChatRequest, fields)
 
-    def openai_only(self) -> list[str]:
-        """Return the present fields that only models with OpenAI's schema of chat completions take."""
-        names = ("logit_bias", "logprobs", "top_logprobs")
-        return [name for name in names if getattr(self, name)]
-
     def extra_inputs(self, model: Model) -> Json:
         """Return inputs for models of OpenAI's dialect that `POST /chat` has no parameters for."""
         if model.dialect == "native":
             return {}
-        extra: Json = {name: getattr(self, name) for name in self.openai_only()}
+        extra: Json = {}
+        if model.sampling is catalogue.COMPLETIONS:
+            extra = {name: getattr(self, name) for name in COMPLETIONS_ONLY if getattr(self, name)}
         if self.stops:
             extra["stop"] = self.stops
-        if self.wants_usage:
+        if self.wants_usage and self.stream:
             extra["stream_options"] = {"include_usage": True}
         if self.parallel_tool_calls is False and self.tools:
             extra["parallel_tool_calls"] = False
-        if self.reasoning_effort and "reasoning" in model.abilities.split():
-            extra["reasoning_effort"] = self.reasoning_effort
         return extra
+
+    def ignored_by(self, model: Model) -> list[str]:
+        return [
+            name for name in COMPLETIONS_ONLY if getattr(self, name) and model.sampling is not catalogue.COMPLETIONS
+        ]
+
+
+COMPLETIONS_ONLY = ("logit_bias", "logprobs", "top_logprobs")
+"""Parameters that only models with OpenAI's schema of chat completions take."""
 
 
 # ---- completions -------------------------------------------------------------------------------------------------
@@ -320,10 +355,10 @@ class CompletionRequest(CompletionOptions):
     """One text, or its tokens; also as a list of one."""
     raw: bool = False
     """This Worker's own parameter: send the prompt without the model's chat template."""
-    best_of: Annotated[Any, Only(1)] = None
+    best_of: Annotated[Any, IgnoredUnless(1)] = None
     echo: Annotated[Any, Only(False)] = None
-    logit_bias: Annotated[Any, Only({}, because="models here do not take it with a prompt")] = None
-    logprobs: Annotated[Any, Only(because="models here do not report them for a prompt")] = None
+    logit_bias: Annotated[Any, IgnoredUnless({})] = None
+    logprobs: Annotated[Any, IgnoredUnless()] = None
     suffix: Annotated[Any, Only("", because="no model here completes a text in its middle")] = None
 
     @field_validator("prompt", mode="before")

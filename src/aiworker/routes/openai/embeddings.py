@@ -8,7 +8,7 @@ from pydantic import Discriminator, Field, Tag
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import Schema, parse_object
+from aiworker.http.body import parse_object
 from aiworker.http.messages import JsHandle, Response
 from aiworker.models import cl100k
 from aiworker.models.catalogue import Model
@@ -17,7 +17,7 @@ from aiworker.models.model_response import joined_response
 from aiworker.routes import embed
 from aiworker.routes.embed import EmbedRequest, Text
 from aiworker.routes.openai import models
-from aiworker.routes.openai.fields import JSON_REPLY, Ignored
+from aiworker.routes.openai.fields import JSON_REPLY, Ignored, OpenAIRequest
 from aiworker.routing import MODEL_ERRORS, route
 
 MAX_TOKENS = 8_192
@@ -52,7 +52,7 @@ Input = Annotated[
 """One text or many, each as text or as tokens."""
 
 
-class EmbeddingsRequest(Schema):
+class EmbeddingsRequest(OpenAIRequest):
     model: Annotated[str, Field(min_length=1)]
     input: Input
     encoding_format: Literal["float", "base64"] | None = None

@@ -1,16 +1,18 @@
 """Types of fields for the requests under /v1, which have every field of OpenAI's reference; docs/openai.md lists them.
 
-A field that no model here supports and that would change the result is refused (`Only`). A field that only concerns
-OpenAI's billing, storage, caching or abuse detection is accepted without effect (`Ignored`).
+A field without which the answer would be of no use is refused unless it asks for nothing (`Only`). One that would only
+change the answer is ignored, and the response names it (`IgnoredUnless`); so are fields that are not known. One that
+only concerns OpenAI's billing, storage, caching or abuse detection is accepted without effect (`Ignored`).
 """
 
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, WithJsonSchema
 from pydantic_core import CoreSchema, core_schema
 
-from aiworker.http.body import EVENT_STREAM, JSON
+from aiworker.http.body import EVENT_STREAM, JSON, Schema
+from aiworker.models.catalogue import Model
 from aiworker.routing import EVENTS, Returns, Shape
 
 TYPES: Mapping[type, str] = {
@@ -27,6 +29,37 @@ Ignored = Annotated[
     Any,
     WithJsonSchema({"type": [*TYPES.values()], "description": "Accepted with any value, without effect."}),
 ]
+
+
+class IgnoredUnless:
+    """Annotation of a field that is accepted with any value; the response names it if it asks for something."""
+
+    def __init__(self, *values: Any) -> None:
+        """values: those that ask for nothing, beside null and false."""
+        self.values = (None, False, *values)
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, _: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"type": [*TYPES.values()], "description": "Accepted with any value; ignored."}
+
+
+class OpenAIRequest(Schema):
+    """Base of the requests under /v1. Fields that are not known are ignored: clients send those of other servers."""
+
+    model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
+
+    def ignored_parameters(self) -> list[str]:
+        fields = {
+            field.alias or name: (getattr(self, name), each.values)
+            for name, field in type(self).model_fields.items()
+            for each in field.metadata
+            if isinstance(each, IgnoredUnless)
+        }
+        ignored = [name for name, (value, values) in fields.items() if value not in values]
+        return [*ignored, *(name for name, value in (self.model_extra or {}).items() if value is not None)]
+
+    def ignored_by(self, model: Model) -> list[str]:  # noqa: ARG002 - for subclasses
+        """Return the names of present parameters that this model does not take and `POST /chat` does not have."""
+        return []
 
 
 class Only:

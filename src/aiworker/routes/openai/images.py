@@ -10,44 +10,45 @@ from pydantic import Field
 from aiworker.bindings import require
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import JSON, Schema
+from aiworker.http.body import JSON
 from aiworker.http.messages import JsHandle, Response
-from aiworker.models.catalogue import Model
+from aiworker.models.catalogue import Model, Range
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.image_parameters import IMAGE_MODELS
 from aiworker.models.model_response import ModelResponse
 from aiworker.routes import image
 from aiworker.routes.image_schema import MAX_PROMPT, ImageRequest
 from aiworker.routes.openai import models
-from aiworker.routes.openai.fields import JSON_REPLY, Ignored, Only
+from aiworker.routes.openai.fields import JSON_REPLY, Ignored, IgnoredUnless, Only, OpenAIRequest
 from aiworker.routing import MODEL_ERRORS, route
 
 SIZE = re.compile(r"(\d{2,5})x(\d{2,5})")
 
 
-class ImagesRequest(Schema):
+class ImagesRequest(OpenAIRequest):
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT)]
     model: str | None = None
     """IMAGE_MODEL if left out."""
     size: Annotated[str | None, Field(pattern=r"^(auto|\d{2,5}x\d{2,5})$")] = None
-    """auto, or width and height in pixels (`1024x1024`), within the model's limits."""
+    """auto, or width and height in pixels (`1024x1024`): the nearest size that the model makes."""
     response_format: Literal["b64_json", "url"] | None = None
     """b64_json if left out; url stores the image in R2."""
-    n: Annotated[Any, Only(1, because="send several requests for several images")] = None
+    n: Annotated[Any, IgnoredUnless(1)] = None
+    """The response has one image."""
     stream: Annotated[Any, Only(False)] = None
-    partial_images: Annotated[Any, Only(0)] = None
-    background: Annotated[Any, Only("auto", "opaque", because="no model here has transparent backgrounds")] = None
+    partial_images: Annotated[Any, IgnoredUnless(0)] = None
+    background: Annotated[Any, IgnoredUnless("auto", "opaque")] = None
     svg: Annotated[Any, Only()] = None
     frame_count: Annotated[Any, Only(1)] = None
     frame_duration_ms: Annotated[Any, Only()] = None
     complexity: Ignored = None
     moderation: Ignored = None
-    output_compression: Ignored = None
-    output_format: Ignored = None
-    """Without effect; the response's `output_format` is the image's format."""
-    quality: Ignored = None
+    output_compression: Annotated[Any, IgnoredUnless(100)] = None
+    output_format: Annotated[Any, IgnoredUnless()] = None
+    """The response's `output_format` is the image's format."""
+    quality: Annotated[Any, IgnoredUnless("auto", "standard", "medium")] = None
     safety_identifier: Ignored = None
-    style: Ignored = None
+    style: Annotated[Any, IgnoredUnless()] = None
     user: Ignored = None
 
     negative_prompt: Annotated[str | None, Field(min_length=1, max_length=MAX_PROMPT)] = None
@@ -57,37 +58,33 @@ class ImagesRequest(Schema):
     seed: Annotated[int | None, Field(ge=0, le=9_999_999_999)] = None
     gateway: GatewayOptions | None = None
 
-    def to_image(self, model: Model) -> ImageRequest:
-        """Return the equivalent request to `POST /image`.
+    def to_image(self, model: Model) -> tuple[ImageRequest, list[str]]:
+        """Return the equivalent request to `POST /image`, and the names of parameters that the model does not take.
 
-        Raises ApiError `invalid_request` for a size or a parameter that the model does not take.
+        Each parameter has the nearest value that the model takes.
         """
-        fields = self.model_dump(include={"prompt", "negative_prompt", "steps", "guidance", "seed"}, exclude_none=True)
+        supported = IMAGE_MODELS[model.id]
+        fields = self.model_dump(include={"negative_prompt", "steps", "guidance", "seed"}, exclude_none=True)
+        ignored = [name for name in fields if name not in supported.names]
+        fitted = {
+            name: _nearest(value, supported.numbers.get(name)) for name, value in fields.items() if name not in ignored
+        }
         size = SIZE.fullmatch(self.size or "")
-        if size:
-            fields |= _sides(model, int(size[1]), int(size[2]))
-        body = ImageRequest(**fields, gateway=self.gateway)
+        sides = (int(size[1]), int(size[2])) if size else None
+        if sides and "width" in supported.numbers:
+            own = [_nearest(side, supported.numbers["width"]) for side in sides]
+            fitted |= {"width": own[0], "height": own[1]}
+            ignored += ["size"] if own != [*sides] else []
+        elif sides and sides != (supported.defaults and supported.defaults[:2]):
+            ignored.append("size")
+        body = ImageRequest(prompt=self.prompt, **fitted, gateway=self.gateway)
         body.check(model)
-        return body
+        return body, ignored
 
 
-def _sides(model: Model, width: int, height: int) -> dict[str, int]:
-    """Return the parameters of a size; none for the only size of a model. Raises ApiError `invalid_request`."""
-    supported = IMAGE_MODELS[model.id]
-    default = supported.defaults and supported.defaults[:2]
-    if "width" not in supported.numbers:
-        if (width, height) == default:
-            return {}
-        own = f"{default[0]}x{default[1]}" if default else "auto"
-        raise ApiError(
-            "invalid_request", f"size must be {own} for {model.id}, which makes no other size.", param="size"
-        )
-    for name, side in (("width", width), ("height", height)):
-        low, high = supported.numbers[name]
-        if not low <= side <= high:
-            message = f"The {name} in size must be between {low} and {high} for {model.id}."
-            raise ApiError("invalid_request", message, param="size")
-    return {"width": width, "height": height}
+def _nearest(value: Any, bounds: Range | None) -> Any:
+    """Return the nearest value within the bounds; the value itself without bounds."""
+    return value if bounds is None else type(value)(min(max(value, bounds[0]), bounds[1]))
 
 
 @route(
@@ -102,7 +99,8 @@ async def openai_images(context: Context, body: ImagesRequest) -> Response:
     docs/openai.md describes what becomes of each parameter.
     """
     model = models.find(context, body.model or context.settings.models["IMAGE_MODEL"], "text-to-image")
-    to_image = body.to_image(model)
+    to_image, ignored = body.to_image(model)
+    context.log.ignored += ignored
     has_url = body.response_format == "url"
     if has_url:
         require(context.bucket)  # fails before the model is called

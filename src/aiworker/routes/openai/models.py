@@ -7,6 +7,7 @@ from aiworker.context import Context
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model, Task
+from aiworker.models.selection import find_model
 from aiworker.routes.openai.fields import JSON_REPLY
 from aiworker.routing import route
 
@@ -29,15 +30,16 @@ async def openai_models(context: Context) -> Response:
 )  # fmt: skip
 async def openai_model(context: Context, model_id: str) -> Response:
     """Read one model or alias in OpenAI's form."""
-    model = next((each for each in _all(context) if each["id"] == model_id), None)
-    if model is None:
+    target = context.settings.model_aliases.get(model_id, model_id)
+    has_successor = target in catalogue.RETIRED and context.settings.retired_models == "serve"
+    if target not in catalogue.MODELS and not has_successor:
         raise catalogue.unknown(model_id, catalogue.MODELS)
-    return json_response(model)
+    return json_response(_entry(model_id, target))
 
 
 def find(context: Context, name: str, task: Task) -> Model:
-    """Return the model of an id or an alias. Raises ApiError like `catalogue.find`."""
-    return catalogue.find(context.settings.model_aliases.get(name, name), task)
+    """Return the model of an id or an alias. Raises ApiError like `find_model`."""
+    return find_model(context, context.settings.model_aliases.get(name, name), task)
 
 
 def _all(context: Context) -> Iterator[dict[str, Any]]:

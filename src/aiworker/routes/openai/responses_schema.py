@@ -8,9 +8,9 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, ImageUrl, JsonSchema, Name, Strict, Text
-from aiworker.routes.openai.chat_schema import Effort, Json
-from aiworker.routes.openai.fields import Ignored, Only
+from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, Effort, ImageUrl, JsonSchema, Name, Strict
+from aiworker.routes.openai.chat_schema import Json
+from aiworker.routes.openai.fields import Ignored, IgnoredUnless, Only, OpenAIRequest
 
 NOT_STORED = "only the items of responses are stored here: send the conversation in input"
 
@@ -26,7 +26,7 @@ class InputPart(Schema):
 
 class InputText(InputPart):
     type: Literal["input_text", "output_text", "text"]
-    text: Text
+    text: str
 
     def to_chat(self) -> Json:
         return {"type": "text", "text": self.text}
@@ -34,7 +34,7 @@ class InputText(InputPart):
 
 class InputRefusal(InputPart):
     type: Literal["refusal"]
-    refusal: Text
+    refusal: str
 
     def to_chat(self) -> Json:
         return {"type": "text", "text": self.refusal}
@@ -70,7 +70,7 @@ def _content(content: str | list[Any]) -> str | list[Json]:
 class InputMessage(InputPart):
     type: Literal["message"] = "message"
     role: Literal["system", "developer", "user", "assistant"]
-    content: Text | Parts
+    content: str | Parts
 
     def to_chat(self) -> Json:
         return {"role": "system" if self.role == "developer" else self.role, "content": _content(self.content)}
@@ -91,7 +91,7 @@ class FunctionCall(InputPart):
 class FunctionCallOutput(InputPart):
     type: Literal["function_call_output"]
     call_id: str
-    output: Text | Parts
+    output: str | Parts
 
     def to_chat(self) -> Json:
         return {"role": "tool", "tool_call_id": self.call_id, "content": _content(self.output)}
@@ -196,10 +196,10 @@ class ReasoningOptions(Schema):
     generate_summary: Ignored = None
 
 
-class ResponsesRequest(Schema):
+class ResponsesRequest(OpenAIRequest):
     model: Annotated[str, Field(min_length=1)]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
-    instructions: Text | None = None
+    instructions: str | None = None
     tools: Annotated[list[FunctionTool] | None, Field(max_length=MAX_TOOLS, fail_fast=True)] = None
     tool_choice: Literal["auto", "none", "required"] | ChosenFunction | None = None
     parallel_tool_calls: bool | None = None
@@ -207,20 +207,21 @@ class ResponsesRequest(Schema):
     reasoning: ReasoningOptions | None = None
     max_output_tokens: Annotated[int | None, Field(ge=1)] = None
     temperature: Annotated[float | None, Field(ge=0, le=2)] = None
-    top_p: Annotated[float | None, Field(ge=0.001, le=1)] = None
+    top_p: Annotated[float | None, Field(ge=0, le=1)] = None
     stream: bool | None = None
     metadata: dict[str, str] | None = None
     """Repeated in the response."""
     gateway: GatewayOptions | None = None
-    """This Worker's own parameter, as in `POST /chat`."""
+    """This Worker's own parameter, as in `POST /chat`; so is `chat_template_kwargs`."""
+    chat_template_kwargs: Annotated[dict[str, bool | int | str] | None, Field(max_length=20)] = None
 
     background: Annotated[Any, Only(False)] = None
     conversation: Annotated[Any, Only(because=NOT_STORED)] = None
     previous_response_id: Annotated[Any, Only(because=NOT_STORED)] = None
     prompt: Annotated[Any, Only(because="there are no stored prompts here")] = None
-    max_tool_calls: Annotated[Any, Only(because="no tool is called here")] = None
-    top_logprobs: Annotated[Any, Only(0)] = None
-    context_management: Annotated[Any, Only([])] = None
+    max_tool_calls: Annotated[Any, IgnoredUnless()] = None
+    top_logprobs: Annotated[Any, IgnoredUnless(0)] = None
+    context_management: Annotated[Any, IgnoredUnless([])] = None
     image: Annotated[Any, Only()] = None
     access_programs: Ignored = None
     include: Ignored = None
@@ -257,6 +258,8 @@ class ResponsesRequest(Schema):
             "temperature": self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_output_tokens,
+            "reasoning_effort": self.reasoning and self.reasoning.effort,
+            "chat_template_kwargs": self.chat_template_kwargs,
             "gateway": self.gateway,
         }
         if self.tools:
@@ -288,12 +291,9 @@ class ResponsesRequest(Schema):
 
     def extra_inputs(self, model: Model) -> Json:
         """Return inputs for models of OpenAI's dialect that `POST /chat` has no parameters for."""
-        extra: Json = {}
         if model.dialect == "openai" and self.parallel_tool_calls is False and self.tools:
-            extra["parallel_tool_calls"] = False
-        if model.dialect == "openai" and self.reasoning and self.reasoning.effort and "reasoning" in model.abilities:
-            extra["reasoning_effort"] = self.reasoning.effort
-        return extra
+            return {"parallel_tool_calls": False}
+        return {}
 
     def repeated(self) -> Json:
         """Return the request's fields that the response repeats."""

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 from aiworker.auth import limits
@@ -36,25 +36,27 @@ class TextRequest(Protocol):
 
     def extra_inputs(self, model: Model) -> Json: ...
 
+    def ignored_by(self, model: Model) -> list[str]: ...
 
-async def call_model(
-    context: Context, body: TextRequest, check: Callable[[Model], None] | None = None
-) -> tuple[ModelResponse, Limits]:
+
+async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse, Limits]:
     """Call the requested model; return its response, and the limits that the model does not observe by itself.
 
-    check: raises ApiError for parameters that the model does not take.
+    Parameters that the model does not take are left out, and the response names them.
     """
     chat = _chat_request(context, body)
     limits.check_prompt(context, chat.texts(), chat.input_field)
-    models = text_models(context, chat.model, chat.check)
-    if check:
-        check(models[0])
-    requests = {model.id: chat.model_copy(update={"max_tokens": max_tokens(chat, model)}) for model in models}
+    models = text_models(context, chat.model, lambda model: chat.fit(model)[0].check(model))
+    fitted = {model.id: chat.fit(model) for model in models}
+    requests = {
+        model.id: fitted[model.id][0].model_copy(update={"max_tokens": max_tokens(chat, model)}) for model in models
+    }
     candidates = [
         Candidate(model, Inputs({**requests[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
     ]
     await guard.check_input(context, chat.turn(), chat.gateway)
     response = await ModelCall(context, candidates, chat.gateway).run()
+    context.log.ignored += [*fitted[response.model.id][1], *body.ignored_by(response.model)]
     response = await guard.screen_response(context, chat.turn(), response, chat.gateway)
     is_native = response.model.dialect == "native"
     return response, Limits(
