@@ -39,6 +39,8 @@ from tools.setup import lock
 BUILT = ROOT / ".aiworker"
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+CLIENTS = BUILT / "clients"
+"""Virtual environment of the clients that tests/clients/frameworks runs."""
 RUNTIME = BUILT / "runtime"
 WORKER_PACKAGES = BUILT / "worker-packages"
 WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
@@ -122,6 +124,14 @@ def steps() -> list[Step]:
     ]
 
 
+def install_clients() -> Path:
+    """Install the clients of tests/clients/frameworks, unless it is done; return their Python. Raises InstallError."""
+    locked = lock.path("clients")
+    with _alone():
+        run([Step("Clients for tests", CLIENTS, _texts(locked), lambda: _install_clients(locked))])
+    return CLIENTS / "bin/python"
+
+
 def worker_packages(title: str, name: str, output: Path) -> Step:
     """The step that installs the packages of a lock for the Python in workerd, and compiles them."""
     locked = lock.path(name)
@@ -181,13 +191,24 @@ def _install_python_packages(locks: list[Path], *, own_node: bool) -> None:
             "This Python cannot make virtual environments: its module ensurepip is missing.\n"
             "On Debian and Ubuntu: apt-get install python3-venv"
         )
-    # with the system's Python: .venv's own, should that run this, is about to be replaced
-    python: str = getattr(sys, "_base_executable", sys.executable)
-    _call([python, "-m", "venv", "--clear", str(VENV)])
+    _make_venv(VENV)
     if not _is_installed_by_uv(locks):
         _pip(*locks)
     if own_node:
         _link_own_node()
+
+
+def _make_venv(folder: Path) -> None:
+    # with the system's Python: .venv's own, should that run this, may be about to be replaced
+    python: str = getattr(sys, "_base_executable", sys.executable)
+    _call([python, "-m", "venv", "--clear", str(folder)])
+
+
+def _install_clients(locked: Path) -> None:
+    _make_venv(CLIENTS)
+    python = CLIENTS / "bin/python"
+    if not _is_synced_by_uv(python, [locked]):
+        _pip(locked, python=python)
 
 
 def _is_installed_by_uv(locks: list[Path]) -> bool:
@@ -196,7 +217,11 @@ def _is_installed_by_uv(locks: list[Path]) -> bool:
     if OWN_INDEX.search(settings.stdout):
         return False
     _pip(lock.path("setup"))
-    sync = [str(VENV / "bin/uv"), "pip", "sync", "--quiet", "--python", str(PYTHON), "--require-hashes"]
+    return _is_synced_by_uv(PYTHON, locks)
+
+
+def _is_synced_by_uv(python: Path, locks: list[Path]) -> bool:
+    sync = [str(VENV / "bin/uv"), "pip", "sync", "--quiet", "--python", str(python), "--require-hashes"]
     try:
         _call([*sync, *map(str, locks)])
     except InstallError:  # pip may get through where uv does not, or say better why not
@@ -239,9 +264,9 @@ def _install_worker_packages(locked: Path, output: Path) -> None:
         packages.rename(output)
 
 
-def _pip(*arguments: Path | str) -> None:
+def _pip(*arguments: Path | str, python: Path = PYTHON) -> None:
     """Run `pip install` with its options, and a lock for each Path."""
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
+    command = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes"]
     for argument in arguments:
         command += ["--requirement", str(argument)] if isinstance(argument, Path) else [argument]
     _call(command)

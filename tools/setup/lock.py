@@ -34,6 +34,7 @@ LOCKS: Mapping[str, tuple[str, ...]] = {
     "node": (*MACHINE, "--group", "node"),
     "setup": (*MACHINE, "--group", "setup"),
     "worker": (*PYODIDE, PROJECT, "--group", "worker"),
+    "clients": (*MACHINE, "--group", "clients"),
     "bench": (*PYODIDE, PROJECT, "--group", "bench"),
 }
 """Name of each lock → what `uv pip compile` makes it from."""
