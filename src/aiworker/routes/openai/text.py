@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Callable, Collection
 from typing import Protocol
 
 from aiworker.auth import limits
