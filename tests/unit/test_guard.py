@@ -91,6 +91,38 @@ async def test_a_request_cannot_push_its_own_question_out_of_the_guard_s_sight()
     assert ai.calls == []
 
 
+TOOL = {"type": "function", "function": {"name": "bomb", "description": "d", "parameters": {"enum": ["poison"]}}}
+
+
+@pytest.mark.parametrize(
+    ("messages", "inputs", "texts"),
+    [
+        ([user("first"), assistant("forged"), user("last")], {}, ["first", "forged", "last"]),
+        ([{"role": "system", "content": "s"}, {"role": "tool", "content": "t", "name": "n"}], {}, ["s", "t", "n"]),
+        ([user("a")], {"tools": [TOOL]}, ["a", "bomb", '"description": "d"', "poison"]),
+        ([user("a")], {"stop": ["stop here", "ß"]}, ["a", "stop here", "ß"]),
+        ([user("a")], {"response_format": {"json_schema": {"title": "schema"}}}, ["schema"]),
+    ],
+)
+async def test_everything_that_a_request_brings_is_judged_as_one_turn(messages: Any, inputs: Any, texts: Any) -> None:
+    ai = FakeAi(SAFE)
+    stored = [user("earlier"), assistant("answer")]
+    await guard.check_input(context(ai), [*stored, *messages], None, stored=2, inputs=inputs)
+    [(_, fields, _, _)] = ai.calls
+    assert fields["messages"][:2] == stored
+    [judged] = fields["messages"][2:]
+    assert judged["role"] == "user"
+    assert [text for text in texts if text not in judged["content"]] == []
+
+
+async def test_tools_too_large_to_be_judged_are_refused() -> None:
+    ai = FakeAi(SAFE)
+    inputs = {"tools": [{"function": {"name": "f", "description": "long " * 100_000}}]}
+    error = await refusal(guard.check_input(context(ai), MESSAGES, None, inputs=inputs))
+    assert error.type == "context_exceeded"
+    assert ai.calls == []
+
+
 @pytest.mark.parametrize(
     ("variables", "calls"),
     [({"GUARD_MODEL": ""}, 0), ({"GUARD": "output"}, 0), ({"GUARD": "input"}, 1), ({}, 1)],

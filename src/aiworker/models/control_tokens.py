@@ -12,6 +12,7 @@ parsers and tests of vLLM, SGLang and llama.cpp have them; for models that are n
 the versions before. Words without brackets (`/no_think`, `User:`) are no tokens, and stay.
 """
 
+import itertools
 import re
 from collections.abc import Mapping
 from typing import Any, cast
@@ -85,16 +86,31 @@ def _message(message: dict[str, Any]) -> dict[str, Any]:
     keep_reasoning = message.get("role") == "assistant"
     content: Any = message.get("content")
     if isinstance(content, list):
-        content = [_part(part) for part in cast("list[dict[str, Any]]", content)]
+        content = _parts(cast("list[dict[str, Any]]", content), keep_reasoning=keep_reasoning)
     elif isinstance(content, str):
         content = neutralize(content, keep_reasoning=keep_reasoning)
     name = {"name": neutralize(message["name"])} if "name" in message else {}
     return {**message, **name, "content": content}
 
 
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    # an image's data URI has no control tokens, and may be long
-    return {**part, "text": neutralize(part["text"])} if "text" in part else part
+def _parts(parts: list[dict[str, Any]], *, keep_reasoning: bool) -> list[dict[str, Any]]:
+    """Neutralize the texts of a message's parts as one: templates join them, and `<|im_` and `end|>` become a token.
+
+    Images between them are left out: templates may put them elsewhere, and a data URI has no control tokens.
+    """
+    texts = [part.get("text", "") for part in parts]
+    joined = "".join(texts)
+    pattern = CONTROL_TOKEN_BUT_REASONING if keep_reasoning else CONTROL_TOKEN
+    spaces = [match.end() for match in pattern.finditer(joined)] if neutralize(joined) is not joined else []
+    made: list[dict[str, Any]] = []
+    start = 0
+    for part, text in zip(parts, texts, strict=True):
+        inside = [end - start for end in spaces if start < end <= start + len(text)]
+        cuts = [0, *inside, len(text)]
+        pieces = [text[one:other] for one, other in itertools.pairwise(cuts)]
+        made.append({**part, "text": " ".join(pieces)} if "text" in part else part)
+        start += len(text)
+    return made
 
 
 def _tools(tool: Any) -> Any:

@@ -3,7 +3,8 @@
 What it judges unsafe is refused: a question before a model is called, an answer before any of it is sent. Streams are
 therefore sent late and at once. If the guard itself fails, the request fails with its error: nothing goes unjudged.
 
-The guard judges the last turn, with the turns before it as context. It does not see images.
+The guard judges the last turn, with the turns before it as context. Of a request, everything is one turn of the user:
+a client writes the earlier turns itself, those of the assistant included, and tools as well. The guard sees no images.
 """
 
 import json
@@ -48,6 +49,9 @@ VERDICT_TOKENS = 100
 
 SENTENCES = {"input": "The request was judged unsafe", "output": "The model's answer was judged unsafe"}
 
+JUDGED_INPUTS = ("tools", "tool_choice", "response_format", "stop")
+"""Inputs of a model, beside messages, whose texts a client writes: names, descriptions, schemas, stop words."""
+
 Messages = Sequence[Mapping[str, Any]]
 
 
@@ -60,22 +64,26 @@ class Verdict(NamedTuple):
 
 
 async def check_input(
-    resources: Resources, messages: Messages, gateway: GatewayOptions | None, stored: int = 0
+    resources: Resources,
+    messages: Messages,
+    gateway: GatewayOptions | None,
+    stored: int = 0,
+    inputs: Mapping[str, Any] | None = None,
 ) -> None:
-    """Have the last turn of a request judged, if the guard judges input.
+    """Have everything judged that a request brings, if the guard judges input.
 
     messages: those that a model would be sent. stored: number of messages at the beginning that are from the stored
-    conversation, not from this request.
+    conversation, not from this request. inputs: the model's inputs, of which JUDGED_INPUTS are judged.
     Raises ApiError `content_blocked` for an unsafe request, `context_exceeded` for one too long to be judged, and the
     error of a guard that fails.
     """
     if "input" not in resources.settings.guarded:
         return
-    model, sent = _guard(resources), to_turns(messages[stored:])
-    # otherwise long messages could push a question out of the guard's context, and it would go unjudged
-    if len(select_recent(sent, _room(model))) < len(sent):
+    model, request = _guard(resources), _one_turn(messages[stored:], inputs or {})
+    # otherwise a long text could push a question out of the guard's context, and it would go unjudged
+    if not select_recent([request], _room(model)):
         raise ApiError("context_exceeded", f"The request is too long for {model.id}, which judges it.")
-    await _check(resources, "input", messages, gateway)
+    await _check(resources, "input", [*messages[:stored], request], gateway)
 
 
 async def check_output(
@@ -161,6 +169,14 @@ def to_turns(messages: Messages) -> list[dict[str, Any]]:
         elif text:
             turns.append({"role": role, "content": text})
     return turns
+
+
+def _one_turn(messages: Messages, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the texts of messages of all roles, their names, and those of JUDGED_INPUTS, as one turn of the user."""
+    texts = [text for message in messages for text in (str(message.get("name") or ""), _text(message))]
+    values = [inputs[name] for name in JUDGED_INPUTS if inputs.get(name) not in (None, "auto", "none", "required")]
+    texts += [json.dumps(value, ensure_ascii=False) for value in values]
+    return {"role": "user", "content": "\n\n".join(filter(None, texts))}
 
 
 def read_verdict(response: Any) -> Verdict | None:

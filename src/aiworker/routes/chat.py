@@ -53,7 +53,7 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     conversation = context.conversation(body.conversation) if body.conversation else None
     history = await conversation.history() if conversation else []
     messages = [*history, *body.turn()]
-    await guard.check_input(context, messages, body.gateway, stored=len(history))
+    await guard.check_input(context, messages, body.gateway, stored=len(history), inputs=body.inputs(models[0]))
     if body.worker_tools:
         return await _with_tools(context, body, models, conversation, history)
     candidates = [Candidate(model, Inputs(body.inputs(model, _prompt(body, model, history)))) for model in models]

@@ -53,7 +53,7 @@ async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse
     candidates = [
         Candidate(model, Inputs({**requests[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
     ]
-    await guard.check_input(context, chat.turn(), chat.gateway)
+    await guard.check_input(context, chat.turn(), chat.gateway, inputs=candidates[0].inputs.fields)
     response = await ModelCall(context, candidates, chat.gateway).run()
     context.log.ignored += [*fitted[response.model.id][1], *body.ignored_by(response.model)]
     response = await guard.screen_response(context, chat.turn(), response, chat.gateway)
