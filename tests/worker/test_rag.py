@@ -203,26 +203,30 @@ GERMAN = "Die Fähre fährt über die Förde; eine Karte kostet 12 €."
 JAPANESE = "渡し船の料金は大人千二百円です。"
 
 
-@pytest.mark.parametrize(
-    ("file", "words"),
-    [
-        (("a.md", f"# Plan\n\n{GERMAN}".encode("utf-16")), GERMAN),
-        (("a.txt", GERMAN.encode("cp1252")), GERMAN),
-        (("a.csv", f"Ort;Text\nKiel;{GERMAN.replace(';', ',')}".encode("cp1252")), "Die Fähre fährt über die Förde"),
-        (("a.html", f'<meta charset="shift_jis"><p>{JAPANESE}'.encode("shift_jis")), JAPANESE),
-        (("a.html", f"<p>{JAPANESE}".encode("shift_jis"), "text/html; charset=Shift_JIS"), JAPANESE),
-        (("a.html", f'<meta charset="windows-1252"><p>{GERMAN}'.encode()), GERMAN),
-        (("LICENSE", GERMAN.encode()), GERMAN),
-        (("a.py", f"# a comment\nTEXT = '{GERMAN}'\n".encode()), f"# a comment\nTEXT = '{GERMAN}'"),
-    ],
-)
-def test_a_file_is_read_in_its_encoding(documents: Documents, file: Any, words: str) -> None:
-    response = documents.client.post("/rag/documents", files={"file": file}, data={"id": "ferry", "tenant": TENANT})
-    assert response.status_code == 202, response.text
-    document = documents.settled("ferry")
-    assert document["state"] == "indexed", document
-    [passage] = documents.search("Fähre 料金", stages={"vector": False})
-    assert words in passage["text"]
+FILES: dict[str, tuple[Any, str]] = {
+    "utf-16": (("a.md", f"# Plan\n\n{GERMAN}".encode("utf-16")), GERMAN),
+    "windows-1252": (("a.txt", GERMAN.encode("cp1252")), GERMAN),
+    "csv": (("a.csv", f"Ort,Text\nKiel,{GERMAN}".encode("cp1252")), GERMAN),
+    "html-meta": (("a.html", f'<meta charset="shift_jis"><p>{JAPANESE}'.encode("shift_jis")), JAPANESE),
+    "html-type": (("a.html", f"<p>{JAPANESE}".encode("shift_jis"), "text/html; charset=Shift_JIS"), JAPANESE),
+    "html-untrue": (("a.html", f'<meta charset="windows-1252"><p>{GERMAN}'.encode()), GERMAN),
+    "no-extension": (("LICENSE", GERMAN.encode()), GERMAN),
+    "code": (("a.py", f"# a comment\nTEXT = '{GERMAN}'\n".encode()), f"# a comment\nTEXT = '{GERMAN}'"),
+}
+"""Document id → its file, and words of its passage."""
+
+
+def test_a_file_is_read_in_its_encoding(documents: Documents) -> None:
+    for document_id, (file, _) in FILES.items():
+        data = {"id": document_id, "tenant": TENANT}
+        documents.client.post("/rag/documents", files={"file": file}, data=data).raise_for_status()
+    assert {document_id: documents.settled(document_id)["state"] for document_id in FILES} == dict.fromkeys(
+        FILES, "indexed"
+    )
+    texts = {each["document"]: each["text"] for each in documents.search("Fähre 料金", top_k=50)}
+    assert {document_id: words in texts[document_id] for document_id, (_, words) in FILES.items()} == dict.fromkeys(
+        FILES, True
+    )
 
 
 def test_a_file_that_is_no_text_fails_with_the_reason(documents: Documents) -> None:
