@@ -110,16 +110,19 @@ def with_calls(whole: dict[str, Any], completion: Completion) -> dict[str, Any]:
     choices = objects(whole.get("choices"))
     if not choices:
         native = [
-            {
-                "id": call["id"],
-                "name": call["function"]["name"],
-                "arguments": _json_or_text(call["function"]["arguments"]),
-            }
+            {"name": call["function"]["name"], "arguments": _json_or_text(call["function"]["arguments"])}
             for call in calls
         ]
-        return {**whole, "response": completion.text, "tool_calls": native}
+        # as the model wrote them, if it wrote all that a call has
+        has_all = all(item.get("arguments") or item.get("function") for item in objects(whole.get("tool_calls")))
+        return (
+            whole
+            if whole.get("tool_calls") and has_all
+            else {**whole, "response": completion.text, "tool_calls": native}
+        )
     message = cast("dict[str, Any]", choices[0].get("message") or {})
-    message = {**message, "content": completion.text or None, "tool_calls": calls}
+    content = message.get("content") if objects(message.get("tool_calls")) else completion.text or None
+    message = {**message, "content": content, "tool_calls": calls}
     reason = choices[0].get("finish_reason")
     choice = {**choices[0], "message": message, "finish_reason": "length" if reason == "length" else "tool_calls"}
     native_fields = {"response": completion.text, "tool_calls": calls} if "response" in whole else {}
