@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aiworker.auth.access import ANYBODY
 from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import Binary, Inputs
 from aiworker.context import Context
@@ -88,6 +89,7 @@ def context(ai: FakeAi, request: FakeRequest, **variables: str) -> Context:
         "settings": Settings.read(variables),
         "log": RequestLog(),
         "request_budget": RequestBudget(),
+        "caller": ANYBODY,
         "breaker": Breaker(),
     }
     return Context(**parts)
