@@ -57,7 +57,8 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
     before = snapshot(project.folder)
     first = deploy(project, "--yes")
     assert first.status == 0, first.text
-    for line in ("R2 bucket aiworker: created", "D1 database aiworker: created", "1 applied", "image"):
+    migrations = len(list((project.folder / "migrations").glob("*.sql")))
+    for line in ("R2 bucket aiworker: created", "D1 database aiworker: created", f"{migrations} applied", "image"):
         assert line in first.text
     [key] = KEY.findall(first.text)
     assert key in first.output

@@ -545,7 +545,7 @@ def test_an_unknown_image_key_is_not_found(client: httpx.Client, error_of: Error
 def test_an_image_cannot_be_changed(client: httpx.Client, error_of: ErrorOf) -> None:
     response = client.put(stored(client)["url"], content=b"other")
     assert response.status_code == 405
-    assert response.headers["allow"] == "GET, HEAD"
+    assert response.headers["allow"] == "GET, DELETE, HEAD"
 
 
 @pytest.mark.parametrize(
