@@ -6,6 +6,8 @@ import os
 import struct
 from argparse import Namespace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -332,3 +334,21 @@ def test_a_new_state_gets_copies_of_the_databases_it_wants_and_no_others(
     third.joinpath(migrations.DATABASES).mkdir(parents=True)
     assert not migrations.copy_prepared(wanted, tables, third)  # it has its own
     assert not list(third.joinpath(migrations.DATABASES).iterdir())
+
+
+# ---- crashes -------------------------------------------------------------------------------------------------------
+
+
+async def test_workerd_is_started_again_after_three_crashes_and_not_after_a_fourth(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    crash = "echo started >> starts; echo '[wrangler:warn] The Workers runtime crashed unexpectedly'; exec sleep 60"
+    made: Any = SimpleNamespace(wrangler=["sh", "-c", crash], environment={}, project=tmp_path)
+    async with Children() as children:
+        await server.run_wrangler(made, children, server.Reloads(), Namespace(host="127.0.0.1", log="lines"))
+    assert (tmp_path / "starts").read_text().splitlines() == ["started"] * 4
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == [
+        f"workerd has crashed: starting it again ({number} of 3) …" for number in (1, 2, 3)
+    ]
+    assert printed.err == "workerd has crashed 4 times in 10 minutes.\n"

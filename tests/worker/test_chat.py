@@ -117,7 +117,7 @@ def test_a_prompt_becomes_a_message_for_a_model_that_takes_only_messages(
 
 def test_every_text_model_of_the_catalogue_can_be_asked(client: httpx.Client, simulator: Simulator) -> None:
     models = client.get("/models", params={"task": "text-generation"}).json()["models"]
-    assert len(models) > 30
+    assert len(models) >= 30
     answers = {model["id"]: ask(client, model=model["id"]) for model in models}
     assert [each for each, response in answers.items() if response.status_code != 200] == []
 

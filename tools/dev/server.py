@@ -111,7 +111,7 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
         return 0 if stop.is_set() else 1
     tables.result()
     reloads = Reloads()
-    tasks.add(asyncio.create_task(_run_wrangler(made, children, reloads, options)))
+    tasks.add(asyncio.create_task(run_wrangler(made, children, reloads, options)))
     if not made.is_official:
         derived = DerivedFiles(made, compiled_modules(), children)
         tasks.add(asyncio.create_task(_restage_on_edit(made, reloads)))
@@ -170,7 +170,7 @@ async def _show_simulator(simulator: Child) -> None:
     print(f"The simulator ended with status {await simulator.wait()}.", file=sys.stderr)
 
 
-async def _run_wrangler(made: Plan, children: Children, reloads: Reloads, options: Namespace) -> None:
+async def run_wrangler(made: Plan, children: Children, reloads: Reloads, options: Namespace) -> None:
     """Run wrangler until it ends, and again when workerd has crashed.
 
     wrangler would start workerd by itself, but its proxy may go on waiting for the crashed one.
