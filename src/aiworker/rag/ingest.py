@@ -30,7 +30,7 @@ ORIGINAL, MARKDOWN = "original", "markdown"
 """Names of a version's files in its folder of the bucket."""
 MAX_MARKDOWN_BYTES = 16_777_216
 """Bytes of a converted document. A small file may unfold to any number: JavaScript holds all of them once."""
-SEGMENTS_A_STEP = 16
+SEGMENTS_A_STEP = 64
 """Segments that one step cuts, which a crash repeats: 2 MiB of text."""
 MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
