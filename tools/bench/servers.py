@@ -57,8 +57,9 @@ VARIABLES: Mapping[str, str] = {
     "ALLOWED_ORIGINS": ORIGIN,
     "RATE_LIMITS": "on",
     "LOG_PROMPTS": "off",
+    "CHAT_MODEL": "@cf/meta/llama-3.1-8b-instruct-fast",
 }
-"""Variables of aiworker: every protection is on."""
+"""Variables of aiworker: every protection is on, and the model is the one that the other servers call."""
 
 HEADERS: Mapping[str, str] = {"authorization": f"Bearer {KEY}", "origin": ORIGIN}
 """Headers of every request to every server."""
