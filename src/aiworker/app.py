@@ -79,7 +79,7 @@ async def handle(
 
 
 def _notes(log: RequestLog) -> dict[str, str]:
-    """Return the headers that tell a client what was done in another way than it asked for."""
+    """Return the headers that name ignored parameters and the successor of a retired model."""
     notes: dict[str, str] = {}
     if log.retired is not None:
         notes["warning"] = f'299 - "The model {log.retired} was retired: {log.successor} answers in its place."'

@@ -7,7 +7,7 @@ import socket
 CLAIMABLE = range(20000, 32768)
 """Ports below those that systems give to outgoing connections (Linux: from 32768; macOS and Windows: from 49152).
 
-One of those may be in use by the time a server that is told to listen on it has started.
+One of those may be in use by the time the server that is to listen on it has started.
 """
 
 _claims: list[socket.socket] = []

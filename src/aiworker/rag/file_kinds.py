@@ -4,6 +4,8 @@ import codecs
 import re
 from collections.abc import Mapping
 
+from aiworker.http.media import detect_image_type
+
 PDF = "application/pdf"
 HTML, CSV, XML, SVG = "text/html", "text/csv", "application/xml", "image/svg+xml"
 CONVERTED: Mapping[str, str] = {
@@ -75,15 +77,12 @@ UNDECLARED = ("", "application/octet-stream")
 """Media types that say nothing about a file."""
 SIGNATURES: Mapping[bytes, str] = {
     b"%PDF-": PDF,
-    b"\x89PNG": "image/png",
-    b"\xff\xd8\xff": "image/jpeg",
-    b"RIFF": "image/webp",
     b"<!doctype html": HTML,
     b"<html": HTML,
     b"<svg": SVG,
     b"<?xml": XML,
 }
-"""First bytes of a file → media type. Letters may be small or capital."""
+"""First bytes of a file other than an image → media type. Letters may be small or capital."""
 ZIP = b"PK\x03\x04"
 ZIP_PARTS = {b"opendocument.text": ".odt", b"opendocument.spreadsheet": ".ods", b"word/": ".docx", b"xl/": ".xlsx"}
 """Names of parts in an archive → extension of the kind of document that it is."""
@@ -112,6 +111,8 @@ def _kind_of(ends: bytes) -> str | None:
     for signature, kind in SIGNATURES.items():
         if start.startswith(signature.lower()):
             return SVG if kind == XML and b"<svg" in ends else kind
+    if image := detect_image_type(ends):
+        return image if image in CONVERTED.values() else None
     if ends.startswith(ZIP):
         return next((EXTENSIONS[extension] for part, extension in ZIP_PARTS.items() if part in ends), None)
     is_wide = ends.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

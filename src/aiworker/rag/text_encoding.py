@@ -32,7 +32,7 @@ UNKNOWN_ENCODING = (
 
 
 class UnknownEncodingError(Exception):
-    """A file that is not text, or text in an encoding that cannot be told; the message is for its owner."""
+    """A file that is not text, or text in an unknown encoding; the message is for its owner."""
 
 
 async def to_utf8(file: Payload, charset: str, *, may_declare: bool = False) -> Payload:
