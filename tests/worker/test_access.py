@@ -397,6 +397,7 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("POST", "/rag/documents", {"id": "plan", "text": "A plan."}),
     ("GET", "/rag/documents", None),
     ("GET", "/rag/documents/plan", None),
+    ("GET", "/rag/documents/plan/original", None),
     ("DELETE", "/rag/documents/plan", None),
 ]
 

@@ -189,6 +189,13 @@ async def live_version(database: Database, tenant: str, document_id: str) -> str
     return rows[0]["live_version"] if rows else None
 
 
+async def shown_version(database: Database, tenant: str, document_id: str) -> Version | None:
+    """Return the version that searches find, else the newest one; None for an unknown document."""
+    shown_first = "AND d.id = ? ORDER BY v.id IS d.live_version DESC, v.created_at DESC, v.id DESC LIMIT 1"
+    rows = await database.rows(f"{_DOCUMENTS} {shown_first}", tenant, document_id)
+    return Version.from_row(rows[0]) if rows else None
+
+
 async def page(database: Database, tenant: str, after: str, limit: int) -> list[Version]:
     """Return the newest version of each document, ordered by document id, of ids after `after`."""
     versions = "SELECT id FROM versions WHERE tenant = d.tenant AND document_id = d.id"

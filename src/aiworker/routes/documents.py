@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 import secrets
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +20,6 @@ from aiworker.rag.ingest import ORIGINAL, now, remove_document
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 from aiworker.routes.documents_schema import (
-    NAME,
     DocumentFields,
     DocumentForm,
     DocumentList,
@@ -29,6 +27,7 @@ from aiworker.routes.documents_schema import (
     DocumentState,
     ListQuery,
     TenantQuery,
+    check_document_id,
 )
 from aiworker.routing import Returns, route
 
@@ -105,7 +104,7 @@ async def read_document(context: Context, document_id: str, query: TenantQuery) 
     `searchable` is true once a version of it can be found.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    versions = await store.versions_of(context.database, tenant, _valid(document_id))
+    versions = await store.versions_of(context.database, tenant, check_document_id(document_id))
     if not versions:
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     live = await store.live_version(context.database, tenant, document_id)
@@ -123,7 +122,7 @@ async def delete_document(context: Context, document_id: str, query: TenantQuery
     With its file, its passages and its vectors.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    if not await remove_document(context, tenant, _valid(document_id)):
+    if not await remove_document(context, tenant, check_document_id(document_id)):
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     return Response(status=204)
 
@@ -231,13 +230,6 @@ async def _unchanged(context: Context, version: Version) -> Version | None:
     versions = await store.versions_of(context.database, version.tenant, version.document_id)
     newest = versions[0] if versions else None
     return newest if newest and newest.fingerprint == version.fingerprint and newest.state != "failed" else None
-
-
-def _valid(document_id: str) -> str:
-    """Raises ApiError `invalid_request` for an invalid id."""
-    if not re.fullmatch(NAME, document_id):
-        raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
-    return document_id
 
 
 def _document(version: Version) -> dict[str, Any]:

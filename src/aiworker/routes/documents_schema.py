@@ -1,9 +1,11 @@
 """The requests and responses of `/rag/documents`."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
+from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -79,3 +81,10 @@ class DocumentList(Reply):
     documents: list[DocumentState]
     cursor: str | None
     """Cursor of the next page; null on the last page."""
+
+
+def check_document_id(document_id: str) -> str:
+    """Return the id. Raises ApiError `invalid_request` for one that no document can have."""
+    if not re.fullmatch(NAME, document_id):
+        raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
+    return document_id

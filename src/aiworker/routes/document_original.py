@@ -1,0 +1,92 @@
+"""`GET /rag/documents/{document_id}/original`: the file of a document, as it was uploaded.
+
+Its bytes go from R2 to the client without entering Python.
+"""
+
+from urllib.parse import quote
+
+from aiworker.bindings import StoredObject
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http.messages import Response
+from aiworker.rag import file_kinds, store
+from aiworker.rag.ingest import MARKDOWN, ORIGINAL
+from aiworker.rag.store import Version
+from aiworker.routes.documents_schema import TenantQuery, check_document_id
+from aiworker.routing import BYTES, Returns, route
+
+INLINE = file_kinds.PLAIN | {file_kinds.PDF, "image/png", "image/jpeg", "image/webp"}
+"""Media types that browsers show without running anything in them; files of all others are downloaded."""
+NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
+HEADERS = {
+    # a stored page must not run with the rights of the Worker's origin
+    "content-security-policy": f"{NO_SCRIPTS}; sandbox",
+    "cross-origin-resource-policy": "same-site",
+    "cache-control": "private, no-cache",
+}
+"""`no-cache`: a browser may keep the file, and asks each time whether the document has a new one."""
+PDF_HEADERS = {"content-security-policy": f"{NO_SCRIPTS}; object-src 'self'; frame-ancestors 'none'"}
+"""Chromium shows no PDF in a sandbox; its viewer runs scripts of a PDF apart from the origin."""
+ATTEMPTS = 3
+"""Versions that are tried: one may be replaced, and its file removed, between the reads of its row and of its file."""
+
+
+@route(
+    "GET", "/rag/documents/{document_id}/original", scope="rag:read", rate="read", tag="Documents",
+    query=TenantQuery,
+    returns=(
+        Returns({"*/*": BYTES}, "The file."),
+        Returns({"*/*": BYTES}, "The requested range.", 206),
+        Returns(status=304, description="The client's copy is current."),
+        Returns(status=412, description="A precondition failed."),
+        Returns(status=416, description="The range lies behind the file's end."),
+    ),
+    errors=("invalid_request", "not_found", "upstream_error"),
+)  # fmt: skip
+async def read_original(context: Context, document_id: str, query: TenantQuery) -> Response:
+    """Read the file of a document.
+
+    The one that searches find, or that of the newest version if none is indexed. Supports ETag, conditional and range
+    requests. Text, PDF and images are shown by browsers, other kinds are downloaded.
+    """
+    tenant = context.caller.resolve_tenant(query.tenant)
+    version, stored = await _stored(context, tenant, check_document_id(document_id))
+    headers = dict(stored.headers)
+    if "content-type" in headers:
+        headers["content-type"] = await _content_type(context, version)
+        headers["content-disposition"] = _disposition(version)
+    own = HEADERS | (PDF_HEADERS if version.media_type == file_kinds.PDF else {})
+    return Response(stored.body, stored.status, {**headers, **own})
+
+
+async def _stored(context: Context, tenant: str, document_id: str) -> tuple[Version, StoredObject]:
+    """Return the version to show, and what the request selects of its file. Raises ApiError `not_found`."""
+    for _ in range(ATTEMPTS):
+        version = await store.shown_version(context.database, tenant, document_id)
+        if version is None:
+            raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
+        stored = await context.bucket.get(version.folder + ORIGINAL, context.request)
+        if stored is not None:
+            return version, stored
+    raise ApiError("not_found", f"The file of the document {document_id} is missing: upload it again.")
+
+
+async def _content_type(context: Context, version: Version) -> str:
+    """Return the media type with the encoding of a text, if that is known."""
+    if version.media_type not in file_kinds.TEXTUAL:
+        return version.media_type
+    if version.charset:
+        return f"{version.media_type}; charset={version.charset}"
+    # a text that is UTF-8 already has no converted copy
+    is_converted = file_kinds.is_converted(version.media_type)
+    is_utf8 = not is_converted and await context.bucket.metadata(version.folder + MARKDOWN) is None
+    return f"{version.media_type}; charset=utf-8" if is_utf8 else version.media_type
+
+
+def _disposition(version: Version) -> str:
+    """Return how browsers treat the file, and its name (RFC 6266)."""
+    name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
+    plain = "".join(each if each.isascii() and each.isprintable() and each not in '"\\%' else "_" for each in name)
+    kind = "inline" if version.media_type in INLINE else "attachment"
+    extended = "" if plain == name else f"; filename*=UTF-8''{quote(name, safe='')}"
+    return f'{kind}; filename="{plain}"{extended}'
