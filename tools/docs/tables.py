@@ -1,4 +1,5 @@
-"""Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, routes, parameters.
+"""Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, routes, parameters,
+licences.
 
 python -m tools.docs.tables            write those that are not what the code says
 python -m tools.docs.tables --check    fail, with the names of the files, if there are any
@@ -10,6 +11,7 @@ TABLES. Routes and parameters are those of public/openapi.json: run tools.docs.o
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import distribution
 from pathlib import Path
 
 from tools import ROOT
@@ -20,6 +22,7 @@ from aiworker.auth.access import SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS, UPSTREAM_CODES
 from aiworker.models.catalogue import MODELS, RETIRED, Model
 from aiworker.settings import DEFAULTS, FIELDS, accepted_values
+from tools.check import licences
 from tools.docs import parameters
 from tools.docs.markdown import Row, number, table
 
@@ -106,6 +109,31 @@ def openai_errors() -> str:
     return table(("Status", "`type`", "`code`", "Meaning", "Exception in Python"), sorted(rows))
 
 
+def worker_licences() -> str:
+    return table(("Distribution", "Licence"), _licences(licences.worker_distributions()))
+
+
+def package_licences() -> str:
+    rows = (
+        (f"`{package.rpartition('/')[2]}`", *row)
+        for package in licences.PACKAGES
+        for row in _licences(licences.package_dependencies(package))
+    )
+    return table(("Package", "Needs", "Licence"), rows)
+
+
+def copied_licences() -> str:
+    rows = (
+        (f"`{each.path}`", each.name, each.origin, each.licence, ", ".join(f"`{path}`" for path in each.licence_files))
+        for each in licences.COPIED
+    )
+    return table(("File", "What", "From", "Licence", "Its text"), rows)
+
+
+def _licences(names: Iterable[str]) -> Iterable[Row]:
+    return ((f"`{name}`", licences.licence(distribution(name))) for name in names)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "variables": variables,
     "scopes": scopes,
@@ -117,6 +145,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "routes": parameters.routes,
     "parameters": parameters.parameters,
     "shapes": parameters.shapes,
+    "licences-worker": worker_licences,
+    "licences-packages": package_licences,
+    "licences-copied": copied_licences,
 }
 
 

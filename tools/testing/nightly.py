@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ PROPERTIES = (
 tests/unit/test_fuzz.py."""
 
 PARTS: Mapping[str, Part] = {
+    "licences": Part("licences and pins of everything used", (sys.executable, "-m", "tools.check.licences")),
     "bench": Part("figures beside those recorded", ("scripts/bench", "--quick", "--guard")),
     "eval": Part("what searches find, beside what is recorded", ("scripts/eval",)),
     "documents": Part("a thousand documents", ("scripts/test", MANY_DOCUMENTS), {"DOCUMENTS": "1000"}),

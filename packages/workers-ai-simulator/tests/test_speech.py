@@ -294,8 +294,9 @@ OPEN = bytes.fromhex("01ffffffffffffff")
 EBML = element("1a45dfa3", element("4282", b"webm"))
 BLOCKS = [element("a3", b"\x81" + struct.pack(">hB", time, 0x80) + b"opus") for time in (0, 500)]
 
-MDHD = box(b"mdhd", struct.pack(">IIIIIHH", 0, 0, 0, 1000, 4500, 0, 0))
-HDLR = box(b"hdlr", bytes(8) + b"soun" + bytes(13))
+MVHD = box(b"mvhd", struct.pack(">IIIII", 0, 0, 0, 1000, 4500) + bytes(80))
+ADTS = bytes.fromhex("fff15080") + (100 << 13 | 0x1FFC).to_bytes(3) + bytes(93)
+"""A frame of AAC: 1,024 samples at 44,100 Hz in 100 bytes."""
 FLAC_INFO = struct.pack(">HH", 4096, 4096) + bytes(6) + (8000 << 44 | 15 << 36 | 20_000).to_bytes(8) + bytes(16)
 
 RECORDINGS = {
@@ -312,11 +313,9 @@ RECORDINGS = {
         3.0,
     ),
     "flac": (b"fLaC\x80\0\0\x22" + FLAC_INFO, 2.5),
-    "m4a": (
-        box(b"ftyp", b"M4A \0\0\0\0M4A ")
-        + box(b"moov", box(b"mvhd", bytes(100)) + box(b"trak", box(b"mdia", MDHD + HDLR))),
-        4.5,
-    ),
+    "m4a": (box(b"ftyp", b"M4A \0\0\0\0M4A ") + box(b"moov", MVHD), 4.5),
+    "m4a of a recorder": (box(b"ftyp", b"M4A \0\0\0\0M4A ") + box(b"mdat", bytes(16_000 - 28)), 4.0),
+    "aac": (ADTS * 100, 100 * 1024 / 44_100),
     "webm": (
         EBML
         + element(

@@ -18,9 +18,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
-import mutagen
 import numpy as np
 from numpy.typing import NDArray
+from tinytag import TinyTag, UnsupportedFormatError
 
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
@@ -482,11 +482,15 @@ def _recording(audio: bytes) -> Recording:
         return _wave(audio)
     if audio[:4] == b"\x1a\x45\xdf\xa3":
         return Recording(_webm_seconds(audio))
-    file: Any = mutagen.File(io.BytesIO(audio))  # pyright: ignore[reportPrivateImportUsage, reportUnknownMemberType]
-    length: Any = getattr(getattr(file, "info", None), "length", None)
-    if length is None:
-        raise _unreadable("the format is none of those known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC")
-    return Recording(float(length) or 8 * len(audio) / USUAL_BIT_RATE)
+    if audio[:1] == b"\xff" and audio[1:2] and audio[1] & 0xF6 == 0xF0:
+        return Recording(_adts_seconds(audio))
+    try:
+        seconds = TinyTag.get(file_obj=io.BytesIO(audio), tags=False).duration
+    except UnsupportedFormatError:
+        raise _unreadable("the format is none of those known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC") from None
+    if not seconds and (audio[4:8] == b"ftyp" or audio[:4] == b"fLaC"):  # recorders write the head before they know
+        seconds = 8 * len(audio) / USUAL_BIT_RATE
+    return Recording(seconds or 0)
 
 
 def _wave(audio: bytes) -> Recording:
@@ -510,6 +514,23 @@ def _chunks(content: bytes, at: int) -> Iterator[tuple[bytes, bytes]]:
         name, size = struct.unpack_from("<4sI", content, at)
         yield name, content[at + 8 : at + 8 + size]
         at += 8 + size + size % 2
+
+
+ADTS_RATES = (96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000, 7_350)
+"""Samples per second by their index in the head of a frame: ISO/IEC 14496-3, table 1.18."""
+ADTS_SAMPLES = 1024
+"""Samples of a block of AAC, of which a frame has one to four."""
+
+
+def _adts_seconds(audio: bytes) -> float:
+    """Seconds of bare AAC, by the heads of its frames (ADTS, ISO/IEC 14496-3, 1.A.2.2). A partial frame counts, too."""
+    seconds, at = 0.0, 0
+    while at + 7 <= len(audio) and audio[at] == 0xFF and audio[at + 1] & 0xF6 == 0xF0:
+        head = int.from_bytes(audio[at : at + 7])
+        rate, size, blocks = head >> 34 & 0xF, head >> 13 & 0x1FFF, (head & 3) + 1
+        seconds += blocks * ADTS_SAMPLES / ADTS_RATES[rate]
+        at += max(size, 7)
+    return seconds
 
 
 # Elements of Matroska, https://www.matroska.org/technical/elements.html
