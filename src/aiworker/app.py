@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 
 from aiworker.auth import access, limits
-from aiworker.auth.budget import WORKER, DailyBudget, RequestBudget
+from aiworker.auth.budget import RequestBudget, budgets_of
 from aiworker.bindings import RateLimiter, StreamOutcome, Streams
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -121,10 +121,6 @@ async def _respond(
 
 def _charge(context: Context) -> None:
     """Count the request's model calls against the daily budgets of the caller's key and of the Worker."""
-    key, worker_neurons = context.caller.key, context.settings.daily_neurons
-    if key and key.daily_neurons is not None:
-        budget = DailyBudget(f"The key {key.name}", key.daily_neurons, context.budgets.find(key.name))
-        context.request_budget.charge_to(budget, context.request_id)
-    if worker_neurons is not None:
-        budget = DailyBudget("This Worker", worker_neurons, context.budgets.find(WORKER))
+    drawn = budgets_of(context.budgets, context.caller.key, context.settings.daily_neurons)
+    for budget in drawn:
         context.request_budget.charge_to(budget, context.request_id)

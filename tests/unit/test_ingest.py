@@ -377,3 +377,17 @@ async def test_a_file_that_unfolds_to_too_much_text_fails_before_it_is_stored(mo
     [reason] = machine.rows("SELECT reason FROM versions")
     assert "bytes of text; at most 100 are indexed" in reason
     assert not [key for key in machine.files if key.endswith(ingest.MARKDOWN)]
+
+
+async def test_passages_are_looked_up_by_number_and_not_by_reading_all_of_a_version() -> None:
+    machine = await with_one_upload()
+    statements: list[str] = []
+    machine.database.set_trace_callback(statements.append)
+    await machine.ingest("aaaa")
+    await store.passages(machine.resources.database, "default", ["aaaa-1"])
+    machine.database.set_trace_callback(None)
+    lookups = [each for each in statements if "json_each" in each and "JOIN chunks c" in each]
+    assert {each.split()[0] for each in lookups} == {"INSERT", "SELECT"}
+    for statement in lookups:
+        plan = [row["detail"] for row in machine.database.execute(f"EXPLAIN QUERY PLAN {statement}")]
+        assert any("SEARCH c" in step and "number=?" in step for step in plan), plan

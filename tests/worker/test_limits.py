@@ -1,12 +1,14 @@
 """Limits: how often a caller may ask, what its key may spend in a day, and how large a request may be."""
 
 import hashlib
+import io
 import itertools
 import json
 import math
 import os
 import re
 import subprocess
+import zipfile
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,6 +45,7 @@ KEYS = (
     key("poor", daily_neurons=1),
     *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
     key("crowd", daily_neurons=200),
+    key("frugal", daily_neurons=500),
 )
 UNDER_KEYS = {"AUTH_MODE": "keys", "API_KEYS": json.dumps(KEYS), "TOKEN_SECRET": "0123456789abcdef" * 2}
 FEW: dict[Rate, int] = {"read": 8, "model": 6, "heavy": 4}
@@ -316,14 +319,64 @@ def test_a_failed_call_costs_nothing(limited: httpx.Client, its_simulator: Simul
     settled(limited, "rich-8", 0)
 
 
-def test_a_document_costs_what_its_size_may_cost_when_it_is_taken(limited: httpx.Client) -> None:
-    document = {"id": "limits", "text": "# Bridges\n\n" + "They carry. " * 200}
+def test_a_document_costs_what_its_passages_cost(limited: httpx.Client) -> None:
+    text = "# Bridges\n\n" + "They carry. " * 200
+    document = {"id": "limits", "text": text}
     assert limited.post("/rag/documents", json=document, headers=bearer("rich-9")).status_code == 202
-    size = len(document["text"])
-    assert usage(limited, "rich-9")["neurons"] == pytest.approx(2 * (size // 3 + 1) * 6_058 / 1e6, abs=1e-5)
+    assert usage(limited, "rich-9")["neurons"] > 0
+    ended(limited, "limits", "rich-9")
+    # the passages have at least the text's tokens, and overlap
+    least, most = len(text) / 3 * 6_058 / 1e6, 2 * len(text) / 3 * 6_058 / 1e6
+    spent = usage(limited, "rich-9")["neurons"]
+    assert least * 0.95 <= spent < most
     # the same again is no work, and costs nothing
-    limited.post("/rag/documents", json=document, headers=bearer("rich-9"))
-    assert usage(limited, "rich-9")["neurons"] == pytest.approx(2 * (size // 3 + 1) * 6_058 / 1e6, abs=1e-5)
+    assert limited.post("/rag/documents", json=document, headers=bearer("rich-9")).status_code == 200
+    assert usage(limited, "rich-9")["neurons"] == spent
+
+
+def test_a_small_file_with_a_long_text_fails_before_the_budget_is_overdrawn(
+    limited: httpx.Client, its_simulator: Simulator
+) -> None:
+    file = long_text_in_a_small_file()
+    before = {entry["id"] for entry in its_simulator.requests()}
+    upload = {"id": "unfolds"}, {"file": ("long.docx", file)}
+    assert limited.post("/rag/documents", data=upload[0], files=upload[1], headers=bearer("frugal")).status_code == 202
+    document = ended(limited, "unfolds", "frugal")
+    assert document["state"] == "failed"
+    assert document["reason"].startswith("budget_exceeded: The key frugal has 500 neurons a day")
+    calls = [entry for entry in its_simulator.requests() if entry["id"] not in before]
+    assert not [call for call in calls if call["model"] == "@cf/baai/bge-base-en-v1.5"]
+    settled(limited, "frugal", 0)
+
+
+def long_text_in_a_small_file() -> bytes:
+    """A DOCX of at most 3,000 bytes with 400 KB of text."""
+    paragraph = "<w:p><w:r><w:t>" + "They carry what is heavy. " * 16 + "</w:t></w:r></w:p>"
+    namespace = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+    parts = {
+        "[Content_Types].xml": '<Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
+        '<Override PartName="/word/document.xml" ContentType="application/vnd.openxmlformats-officedocument.'
+        'wordprocessingml.document.main+xml"/></Types>',
+        "_rels/.rels": '<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">'
+        '<Relationship Id="r1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/'
+        'officeDocument" Target="word/document.xml"/></Relationships>',
+        "word/document.xml": f'<w:document xmlns:w="{namespace}"><w:body>{paragraph * 1_000}</w:body></w:document>',
+    }
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name, text in parts.items():
+            archive.writestr(name, text)
+    return file.getvalue()
+
+
+def ended(client: httpx.Client, document_id: str, name: str) -> dict[str, Any]:
+    """The document once its ingestion has ended."""
+    return until(
+        lambda: client.get(f"/rag/documents/{document_id}", headers=bearer(name)).json(),
+        lambda document: document["state"] in ("indexed", "failed"),
+        60,
+    )
 
 
 def test_concurrent_requests_are_all_counted(server: DevServer) -> None:

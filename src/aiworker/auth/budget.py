@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-from aiworker.bindings import Budget, BudgetState
+from aiworker.auth.access import Key
+from aiworker.bindings import Budget, Budgets, BudgetState
 from aiworker.errors import ApiError
 
 DAY = 86_400
@@ -66,26 +67,19 @@ class RequestBudget:
         """True if there is a budget to count against."""
         return bool(self.budgets)
 
-    async def reserve(self, neurons: Sequence[float]) -> list[BudgetReservation]:
+    async def reserve(self, neurons: Sequence[float], ids: Sequence[str] = ()) -> list[BudgetReservation]:
         """Reserve these neurons, one item for each model call, in all budgets; all of them or none.
+
+        ids: of the reservations, for work that goes on after the request; by default numbers of the request.
 
         Raises ApiError `budget_exceeded` if a budget has fewer left today, `unavailable` if it cannot be reached.
         """
         if not self.budgets:
             return [BudgetReservation() for _ in neurons]
         first = len(self.reservations)
-        added = [BudgetReservation(f"{self.request_id}.{first + number}", each) for number, each in enumerate(neurons)]
-        charges = {each.id: each.reserved for each in added}
-        reserved: list[DailyBudget] = []
-        try:
-            for each in self.budgets:
-                state = await each.budget.reserve(charges, each.neurons)
-                if not state.is_admitted:
-                    raise _exceeded(each, state, sum(neurons))
-                reserved.append(each)
-        except ApiError:
-            await asyncio.gather(*(_settle(each.budget, dict.fromkeys(charges, 0)) for each in reserved))
-            raise
+        names = ids or [f"{self.request_id}.{first + number}" for number in range(len(neurons))]
+        added = [BudgetReservation(name, each) for name, each in zip(names, neurons, strict=True)]
+        await reserve(self.budgets, {each.id: each.reserved for each in added}, "this request")
         self.reservations += added
         return added
 
@@ -93,7 +87,42 @@ class RequestBudget:
         """Replace the reservations whose cost is known by their cost."""
         known = {each.id: each.cost for each in self.reservations if each.cost is not None}
         if known:
-            await asyncio.gather(*(_settle(each.budget, known) for each in self.budgets))
+            await settle(self.budgets, known)
+
+
+def budgets_of(budgets: Budgets, key: Key | None, worker_neurons: float | None) -> list[DailyBudget]:
+    """Return the budgets that the calls of a key draw on; those of a caller without a key if it is None.
+
+    worker_neurons: neurons that a day of the whole Worker may cost; None for no limit.
+    """
+    drawn: list[DailyBudget] = []
+    if key and key.daily_neurons is not None:
+        drawn.append(DailyBudget(f"The key {key.name}", key.daily_neurons, budgets.find(key.name)))
+    if worker_neurons is not None:
+        drawn.append(DailyBudget("This Worker", worker_neurons, budgets.find(WORKER)))
+    return drawn
+
+
+async def reserve(budgets: Sequence[DailyBudget], charges: Mapping[str, float], subject: str) -> None:
+    """Reserve charges, id → neurons, in all budgets or in none; those that are reserved already are not counted again.
+
+    subject: what costs them, for the error's message. Raises ApiError as RequestBudget.reserve does.
+    """
+    reserved: list[DailyBudget] = []
+    try:
+        for each in budgets:
+            state = await each.budget.reserve(charges, each.neurons)
+            if not state.is_admitted:
+                raise _exceeded(each, state, sum(charges.values()), subject)
+            reserved.append(each)
+    except ApiError:
+        await settle(reserved, dict.fromkeys(charges, 0))
+        raise
+
+
+async def settle(budgets: Sequence[DailyBudget], costs: Mapping[str, float]) -> None:
+    """Replace reservations by their cost, id → neurons, in all budgets. Those that cannot be reached keep them."""
+    await asyncio.gather(*(_settle(each.budget, costs) for each in budgets))
 
 
 async def _settle(budget: Budget, costs: Mapping[str, float]) -> None:
@@ -106,12 +135,12 @@ async def _settle(budget: Budget, costs: Mapping[str, float]) -> None:
             return
 
 
-def _exceeded(budget: DailyBudget, state: BudgetState, requested: float) -> ApiError:
+def _exceeded(budget: DailyBudget, state: BudgetState, requested: float, subject: str) -> ApiError:
     hours, minutes = divmod(math.ceil(state.seconds_left / 60), 60)
     return ApiError(
         "budget_exceeded",
         f"{budget.owner} has {budget.neurons:,.6g} neurons a day, of which {state.neurons:,.6g} are spent or reserved: "
-        f"this request may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h "
+        f"{subject} may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h "
         f"{minutes:02} min.",
         retry_after=state.seconds_left,
     )

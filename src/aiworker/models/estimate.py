@@ -44,11 +44,16 @@ def neurons(model: Model, inputs: Inputs) -> float:
 
 
 def ingestion(model: Model, size: int) -> float:
-    """Return the estimated neurons for embedding a document. size: bytes of the document."""
+    """Return the neurons that embedding a document is likely to cost, before its text is known. size: bytes of it."""
+    return PASSAGE_OVERHEAD * embedding(model, 1, size)
+
+
+def embedding(model: Model, count: int, size: int) -> float:
+    """Return the estimated neurons for embedding texts. count: of them. size: their bytes of UTF-8 together."""
     price = model.neurons.get("million_input_tokens")
     if price is None:
         return UNPRICED
-    return PASSAGE_OVERHEAD * (size // token_counts.BYTES_A_TOKEN + 1) * price / 1_000_000
+    return (size // token_counts.BYTES_A_TOKEN + count) * price / 1_000_000
 
 
 def _text_neurons(model: Model, inputs: Inputs) -> float:

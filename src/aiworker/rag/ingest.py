@@ -7,6 +7,7 @@ readers see the version before, or none. A version that fails leaves its file an
 import asyncio
 import datetime
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from functools import partial
 from itertools import count as count_from
 from typing import Any, Protocol, TypedDict, TypeVar
@@ -16,10 +17,12 @@ from aiworker.context import Resources
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
-from aiworker.models import catalogue
+from aiworker.models import token_counts
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.rag import file_kinds, filters, search_text, store
+from aiworker.models.model_response import record_cost
+from aiworker.rag import file_kinds, filters, ingestion_cost, search_text, store
 from aiworker.rag.chunk import Path, segment_chunks
+from aiworker.rag.ingestion_cost import Reservation
 from aiworker.rag.passage import HEADING_SEPARATOR
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
@@ -65,7 +68,7 @@ class NonRetryableError(StepError):
 
 async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
     """Convert, chunk, embed, publish; then remove the version before."""
-    folder, count = "", 0
+    folder, count, cost = "", 0, Cost()
     try:
         folder = await steps.do("begin", lambda: read_folder(resources, version_id))
         await steps.do("convert", lambda: convert(resources, version_id))
@@ -75,16 +78,40 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
             count = position["count"]
             if position["is_end"]:
                 break
-        for start in range(0, count, _texts_a_call(resources)):
-            await steps.do(f"embed {start}", partial(embed, resources, version_id, start))
+        cost.reservation = await steps.do("reserve", lambda: reserve(resources, version_id))
+        await _embed_all(resources, steps, version_id, count, cost)
+        await steps.do("settle", lambda: settle(resources, version_id, cost))
         await steps.do("wait for the vectors", lambda: wait_for_vectors(resources, version_id), patiently=True)
         is_live = await steps.do("publish", lambda: publish(resources, version_id))
     except Exception as error:
         reason = str(error) if isinstance(error, StepError | ApiError) else "The Worker failed. Its log has the cause."
         await steps.do("give up", lambda: fail(resources, version_id, folder, count, reason), patiently=True)
+        await steps.do("settle", lambda: settle(resources, version_id, cost))
         return
     remove = remove_earlier_versions if is_live else remove_version
     await steps.do("remove what is replaced", lambda: remove(resources, version_id))
+
+
+@dataclass
+class Cost:
+    """What embedding a version costs."""
+
+    reservation: Reservation | None = None
+    neurons: float = 0
+    """Neurons of the calls so far; of those whose cost is unknown, their share of the reservation."""
+
+
+async def _embed_all(resources: Resources, steps: Steps, version_id: str, count: int, cost: Cost) -> None:
+    assert cost.reservation
+    size = ingestion_cost.embedding_model(resources).texts_a_call
+    reserved = sum(cost.reservation["charges"].values())
+    for start in range(0, count, size):
+        share = reserved * min(size, count - start) / count
+        cost.neurons += share  # also counts if the step fails: the model may have done its work
+        result = await steps.do(f"embed {start}", partial(embed, resources, version_id, start))
+        # of a workflow that an earlier version of the Worker began, the result is the number of passages
+        if isinstance(result, dict) and result["neurons"] is not None:
+            cost.neurons += result["neurons"] - share
 
 
 # ---- the steps ---------------------------------------------------------------------------------------------------
@@ -202,10 +229,28 @@ def _markdown(version: Version, text: str, *, is_first: bool, is_last: bool) -> 
     return text
 
 
-async def embed(resources: Resources, version_id: str, start: int) -> int:
-    """Store the vectors of as many passages as one model call takes, from number `start`; return how many."""
+async def reserve(resources: Resources, version_id: str) -> Reservation:
+    """Reserve the cost of the stored passages, before any of them is embedded."""
     version = await _version(resources, version_id)
-    model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
+    try:
+        return await ingestion_cost.reserve(resources, version)
+    except ApiError as error:
+        if error.type == "budget_exceeded":
+            raise NonRetryableError(f"budget_exceeded: {error.message}") from error
+        raise
+
+
+class Embedded(TypedDict):
+    """The result of a step that embeds."""
+
+    neurons: float | None
+    """Its cost; None if it is unknown."""
+
+
+async def embed(resources: Resources, version_id: str, start: int) -> Embedded:
+    """Store the vectors of as many passages as one model call takes, from number `start`; return its cost."""
+    version = await _version(resources, version_id)
+    model = ingestion_cost.embedding_model(resources)
     rows = await store.chunks(resources.database, version_id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
@@ -214,7 +259,18 @@ async def embed(resources: Resources, version_id: str, start: int) -> int:
     # the vectors go from one binding to the other as JavaScript arrays
     await resources.vectors.upsert(await response.raw.value("data"), records)
     await store.set_state(resources.database, version_id, "embedding", now())
-    return len(rows)
+    return {"neurons": record_cost([response], {"prompt_tokens": sum(map(token_counts.estimate_text, texts))})}
+
+
+async def settle(resources: Resources, version_id: str, cost: Cost) -> bool:
+    """Replace the version's reservation by its cost; False if it was deleted before the step that reserves."""
+    if cost.reservation:
+        await ingestion_cost.settle(resources, cost.reservation, cost.neurons)
+        return True
+    version = await store.find(resources.database, version_id)
+    if version:
+        await ingestion_cost.release(resources, version)
+    return version is not None
 
 
 async def wait_for_vectors(resources: Resources, version_id: str) -> bool:
@@ -329,10 +385,6 @@ async def _version(resources: Resources, version_id: str) -> Version:
     if version is None:
         raise NonRetryableError("The document was deleted.")
     return version
-
-
-def _texts_a_call(resources: Resources) -> int:
-    return catalogue.MODELS[resources.settings.models["EMBED_MODEL"]].texts_a_call
 
 
 def _with_context(version: Version, row: dict[str, Any]) -> str:

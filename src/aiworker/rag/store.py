@@ -15,6 +15,8 @@ BATCH_CHARACTERS = 500_000
 """Characters of JSON in one statement's parameter, for which D1's limit is 2 MB."""
 MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are indexed with each passage."""
+SEPARATOR_BYTES = 8
+"""Bytes that separate title, headings and text of a passage that is embedded."""
 PASSAGES_AT_A_STRETCH = 100
 """Passages that are normalised before others get their turn, and written together: some 30 ms."""
 MAX_COUNTED = 500
@@ -50,6 +52,8 @@ class Version:
     """Name of the uploaded file."""
     charset: str = ""
     """Character encoding that the upload declares."""
+    payer: str = ""
+    """Name of the key that uploaded it, whose budget pays for its ingestion; empty without one."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Version":
@@ -279,7 +283,7 @@ async def index_chunks(database: Database, version: Version, chunks: Sequence[tu
                 (
                     "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
                     "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
-                    "FROM json_each(?2) JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
+                    "FROM json_each(?2) CROSS JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
                     version.id, batch,
                 )
             )  # fmt: skip
@@ -318,6 +322,17 @@ async def chunks(database: Database, version_id: str, start: int, count: int) ->
     )  # fmt: skip
 
 
+async def text_to_embed(database: Database, version: Version) -> tuple[int, int]:
+    """Return the number of a version's passages, and the bytes of their texts with titles and headings."""
+    [row] = await database.rows(
+        "SELECT count(*) AS passages, total(length(CAST(heading AS BLOB)) + length(CAST(text AS BLOB))) AS bytes "
+        "FROM chunks WHERE version = ?",
+        version.id,
+    )
+    title = len(version.title[:MAX_TITLE_CHARACTERS].encode())
+    return row["passages"], int(row["bytes"]) + row["passages"] * (title + SEPARATOR_BYTES)
+
+
 _LIVE = """
 SELECT c.version || '-' || c.number AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata
 FROM {source} JOIN versions v ON v.id = c.version
@@ -334,7 +349,7 @@ async def passages(
     condition: SQL on `v.metadata`, with its values, whose parameters start at number 3.
     """
     query = _LIVE.format(
-        source="json_each(?2) wanted JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
+        source="json_each(?2) wanted CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)"
     )
     where, values = condition

@@ -14,8 +14,7 @@ from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
 from aiworker.http.messages import Payload, Response, json_response
-from aiworker.models import catalogue, estimate
-from aiworker.rag import file_kinds, filters, store
+from aiworker.rag import file_kinds, filters, ingestion_cost, store
 from aiworker.rag.ingest import ORIGINAL, now, remove_document
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
@@ -56,15 +55,16 @@ async def add_document(context: Context) -> Response:
     """
     upload = await _parse(context)
     filters.check_metadata(upload.fields.metadata, context.settings.rag_properties)
-    version = _version(upload, context.caller.resolve_tenant(upload.fields.tenant))
+    key = context.caller.key
+    version = _version(upload, context.caller.resolve_tenant(upload.fields.tenant), key.name if key else "")
     existing = await _unchanged(context, version)
     if existing:
         if existing.state == "queued":  # the Worker may have stopped before it started the workflow
             await context.ingestions.start(existing.id)
         return _response(context, existing, 200 if existing.state == "indexed" else 202)
     database, bucket = context.database, require(context.bucket)  # fails before anything is reserved
-    model = catalogue.MODELS[context.settings.models["EMBED_MODEL"]]
-    [reservation] = await context.request_budget.reserve([estimate.ingestion(model, upload.size)])
+    neurons = ingestion_cost.estimate_upload(context, upload.size)
+    [reservation] = await context.request_budget.reserve([neurons], [version.id])
     try:
         await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
         await store.add(database, version)
@@ -199,7 +199,7 @@ def _media_type(name: str, declared: str, sample: bytes) -> str:
     return kind
 
 
-def _version(upload: Upload, tenant: str) -> Version:
+def _version(upload: Upload, tenant: str, payer: str) -> Version:
     fields = upload.fields
     facts = [upload.digest, upload.media_type, fields.title, fields.url, fields.metadata]
     content = json.dumps(facts + [upload.charset] * bool(upload.charset), sort_keys=True)
@@ -222,6 +222,7 @@ def _version(upload: Upload, tenant: str) -> Version:
         updated_at=created,
         file_name=upload.file_name,
         charset=upload.charset,
+        payer=payer,
     )
 
 
