@@ -57,7 +57,7 @@ class Budget(DurableObject):
 
 
 class Ingestion(WorkflowEntrypoint):
-    """Ingests one version of a document of `POST /rag/documents`."""
+    """Ingests one version of a document of `POST /rag/documents`, or runs a job."""
 
     async def run(self, event: Any, step: Any) -> None:
         await worker.run_ingestion(event, step)

@@ -286,8 +286,8 @@ class Bucket(Protocol):
         """Delete an object; an unknown key is ignored."""
         ...
 
-    async def delete_folder(self, prefix: str) -> None:
-        """Delete every object whose key begins with the prefix."""
+    async def delete_folder(self, prefix: str) -> bool:
+        """Delete up to 1,000 objects whose keys begin with the prefix; return True if there are more."""
         ...
 
 
@@ -375,7 +375,7 @@ class VectorIndex(Protocol):
 
 
 class Ingestions(Protocol):
-    """The workflow that ingests versions of documents, and indexes their words again."""
+    """The workflow that ingests versions of documents, indexes their words again, and runs jobs."""
 
     async def start(self, version_id: str) -> None:
         """Start the workflow of a version; one that has been started already is left alone."""
@@ -387,6 +387,14 @@ class Ingestions(Protocol):
 
     async def wake_reindex(self, normalization: int) -> None:
         """Do the same for the workflow that indexes all words again, of which each normalisation has one."""
+        ...
+
+    async def start_job(self, job_id: str, instance: int) -> None:
+        """Start a workflow of a job, which may need several, one after the other; leave one alone that was started."""
+        ...
+
+    async def wake_job(self, job_id: str, instance: int) -> None:
+        """Do as `wake` for a workflow of a job."""
         ...
 
 

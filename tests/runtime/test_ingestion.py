@@ -155,6 +155,26 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
 
 
 @pytest.mark.timeout(300)
+def test_a_large_document_is_deleted_by_a_job_that_survives_a_kill(machine: Machine) -> None:
+    machine.put("".join(f"# Part {n}\n\nThe word of part {n} is token{n}.\n\n" for n in range(1_600)), id="large")
+    assert machine.settled("large")["chunks"] == 1_600
+    calls: dict[str, Any] = {"binding": "VECTORIZE", "operation": "deleteByIds"}
+    machine.simulator.set_fault(**calls, delay=0.001, count=15)  # the request makes 14
+    machine.hold(**calls)
+    assert machine.http.delete("/rag/documents/large").status_code == 204
+    assert machine.documents() == []
+    machine.wait_until_held(**calls)
+    machine.kill()
+    machine.start()
+    assert machine.documents() == []  # the first request, after which the Worker looks after what was cut off
+    until(machine.vector_ids, lambda ids: ids == [])
+    until(
+        machine.rows, lambda rows: not any(rows[table] for table in ("documents", "versions", "chunks", "_mf_objects"))
+    )
+    assert machine.search("token7") == []
+
+
+@pytest.mark.timeout(300)
 def test_services_that_fail_one_call_in_five_do_not_keep_a_document_out(machine: Machine) -> None:
     failing: dict[str, Any] = {"probability": 0.2, "seed": 7, "count": None, "status": 500}
     machine.simulator.set_fault(binding="AI", code=8007, **failing)

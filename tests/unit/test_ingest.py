@@ -15,7 +15,8 @@ import pytest
 from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.http.messages import JsHandle
-from aiworker.rag import ingest, reindex, store
+from aiworker.jobs import runner
+from aiworker.rag import ingest, reindex, removal, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeAi, FakeAnswer
@@ -45,6 +46,10 @@ class Machine:
         self.files: dict[str, str] = {}
         self.vectors: dict[str, VectorRecord] = {}
         self.done: dict[str, Any] = {}
+        self.calls = 0
+        """Calls of bindings."""
+        self.calls_a_step: dict[str, int] = {}
+        """Name of a workflow's step → the calls that it made."""
         self.moment = -1
         self.event: Callable[[], Awaitable[None]] = crash
         """Called after `moment` effects."""
@@ -74,6 +79,9 @@ class Machine:
     async def ingest(self, version_id: str) -> None:
         await ingest.ingest(self.resources, Steps(self, version_id), version_id)
 
+    async def run_job(self, job_id: str, instance: int) -> None:
+        await runner.run(self.resources, Steps(self, f"{job_id}-{instance}"), job_id, instance)
+
     def rows(self, query: str) -> list[Any]:
         return [row[0] for row in self.database.execute(query)]
 
@@ -86,7 +94,9 @@ class Steps:
     async def do(self, name: str, work: Callable[[], Awaitable[Any]], *, patiently: bool = False) -> Any:
         key = f"{self._version} {name}"
         if key not in self._machine.done:
+            before = self._machine.calls
             result = await work()
+            self._machine.calls_a_step[key] = self._machine.calls - before
             await self._machine.touch()
             self._machine.done[key] = result
         return self._machine.done[key]
@@ -97,9 +107,17 @@ class Rows:
         self._machine = machine
 
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
-        return [dict(row) for row in self._machine.database.execute(query, values)]
+        self._machine.calls += 1
+        is_write = not query.lstrip().startswith("SELECT")
+        if is_write:
+            await self._machine.touch()
+        rows = [dict(row) for row in self._machine.database.execute(query, values)]
+        if is_write:
+            await self._machine.touch()
+        return rows
 
     async def run(self, *statements: tuple[str | float | None, ...]) -> None:
+        self._machine.calls += 1
         await self._machine.touch()
         self._machine.database.execute("BEGIN")
         for query, *values in statements:
@@ -137,11 +155,13 @@ class Files:
         file = await self.payload(key)
         return None if file is None else (File(file.read(start, start + length).decode()), file.size)
 
-    async def delete_folder(self, prefix: str) -> None:
+    async def delete_folder(self, prefix: str) -> bool:
+        self._machine.calls += 2
         for key in [key for key in self._machine.files if key.startswith(prefix)]:
             await self._machine.touch()
             del self._machine.files[key]
         await self._machine.touch()
+        return False
 
 
 class Index:
@@ -157,9 +177,11 @@ class Index:
         raise NotImplementedError
 
     async def present(self, ids: Sequence[str]) -> set[str]:
+        self._machine.calls += 1
         return {each for each in ids if each in self._machine.vectors}
 
     async def delete(self, ids: Sequence[str]) -> None:
+        self._machine.calls += -(-len(ids) // 100)
         await self._machine.touch()
         for each in ids:
             self._machine.vectors.pop(each, None)
@@ -195,6 +217,12 @@ class Workflows:
 
     async def wake(self, version_id: str) -> None:
         await self._machine.ingest(version_id)
+
+    async def start_job(self, job_id: str, instance: int) -> None:
+        await self._machine.run_job(job_id, instance)
+
+    async def wake_job(self, job_id: str, instance: int) -> None:
+        await self._machine.run_job(job_id, instance)
 
     async def wake_reindex(self, normalization: int) -> None:
         await reindex.reindex(self._machine.resources, Steps(self._machine, f"reindex-{normalization}"))
@@ -266,14 +294,14 @@ async def test_after_a_crash_at_any_moment_nothing_is_lost_or_doubled() -> None:
 @pytest.mark.timeout(120)
 async def test_a_deletion_that_crashed_at_any_moment_is_finished() -> None:
     machines = await moments(
-        lambda machine: ingest.remove_document(machine.resources, "default", "doc"), with_one_version
+        lambda machine: removal.delete_document(machine.resources, "default", "doc"), with_one_version
     )
     assert len(machines) > 5
     for machine in machines:
         await ingest.resume(machine.resources)
         if machine.rows("SELECT id FROM documents"):  # it had not begun
             check_what_readers_see(machine)
-            await ingest.remove_document(machine.resources, "default", "doc")
+            await removal.delete_document(machine.resources, "default", "doc")
         for table in ("documents", "versions", "chunks"):
             assert machine.rows(f"SELECT count(*) FROM {table}") == [0]
         assert (machine.vectors, machine.files) == ({}, {})
@@ -288,7 +316,7 @@ async def test_a_document_deleted_before_its_ingestion_begins_takes_no_other_fil
 
 
 async def delete(machine: Machine) -> None:
-    await ingest.remove_document(machine.resources, "default", "doc")
+    await removal.delete_document(machine.resources, "default", "doc")
 
 
 async def resume(machine: Machine) -> None:

@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from aiworker.rag import ingest, reindex, store
+from aiworker.rag import ingest, reindex, removal, store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.retrieve import MAX_TERMS, Search, retrieve
 from aiworker.rag.search_text import NORMALIZATION
@@ -86,7 +86,7 @@ async def of_version_0_1(texts: dict[str, str]) -> Machine:
     migrate(machine.database, "0001")
     for document_id, text in texts.items():
         add_as_version_0_1(machine.database, document_id, text)
-    migrate(machine.database, "0002")
+    migrate(machine.database, "0002", "0003")
     return machine
 
 
@@ -147,7 +147,7 @@ async def test_a_text_shown_to_readers_stays_as_it_was() -> None:
 async def test_a_deleted_document_leaves_no_words() -> None:
     machine = await of_this_version(TEXTS)
     for document_id in TEXTS:
-        await ingest.remove_document(machine.resources, "default", document_id)
+        await removal.delete_document(machine.resources, "default", document_id)
     assert machine.rows("SELECT count(*) FROM passage_words") == [0]
     assert await found(machine, "efficient") == []
 
@@ -232,7 +232,7 @@ async def test_a_document_deleted_during_the_reindex_leaves_nothing(monkeypatch:
     monkeypatch.setattr(reindex, "PASSAGES_A_READ", 1)
 
     async def delete(machine: Machine) -> None:
-        await ingest.remove_document(machine.resources, "default", "one")
+        await removal.delete_document(machine.resources, "default", "one")
 
     async def ready() -> Machine:
         return await of_version_0_1({"one": "# A\n\nA penguin.\n\n# B\n\nAnother.", "two": "Words."})

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aiworker.errors import ApiError
-from aiworker.rag.ingest import NonRetryableError, StepError
+from aiworker.rag.steps import NonRetryableError, StepError
 from aiworker.rag.workflow_steps import ORDINARY, PATIENT, WorkflowSteps
 
 

@@ -57,13 +57,12 @@ class R2Bucket:
     async def delete(self, key: str) -> None:
         await _from_bucket(self._binding.delete(key))
 
-    async def delete_folder(self, prefix: str) -> None:
-        while True:
-            page = await _from_bucket(self._binding.list(js_object({"prefix": prefix})))
-            keys = [each.key for each in page.objects]
-            if not keys:
-                return
+    async def delete_folder(self, prefix: str) -> bool:
+        page = await _from_bucket(self._binding.list(js_object({"prefix": prefix})))
+        keys = [each.key for each in page.objects]
+        if keys:
             await _from_bucket(self._binding.delete(js_object(keys)))
+        return page.truncated
 
 
 def _version(stored: Any) -> preconditions.Version:

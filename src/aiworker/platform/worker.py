@@ -10,6 +10,7 @@ from workers import Request as WorkersRequest
 from aiworker import app
 from aiworker.auth.limits import FAILURES
 from aiworker.context import Context
+from aiworker.jobs import runner
 from aiworker.log import RequestLog
 from aiworker.platform import resources
 from aiworker.platform.environment import settings, versions
@@ -46,9 +47,11 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
 
 
 async def run_ingestion(event: Any, step: Any) -> None:
-    """Ingest one version of a document, or index all words again, as an instance of the Workflow."""
+    """Ingest one version of a document, index all words again or run a job, as an instance of the Workflow."""
     payload, steps = event["payload"], WorkflowSteps(step)
-    if "reindex" in payload:
+    if "job" in payload:
+        await runner.run(resources.resources(), steps, payload["job"], int(payload["instance"]))
+    elif "reindex" in payload:
         await reindex.reindex(resources.resources(), steps)
     else:
         await ingest.ingest(resources.resources(), steps, payload["version"])

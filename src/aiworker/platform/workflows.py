@@ -1,4 +1,4 @@
-"""The workflow that ingests and indexes documents: the binding `INGESTIONS`."""
+"""The workflow that ingests and indexes documents and runs jobs: the binding `INGESTIONS`."""
 
 import contextlib
 from collections.abc import Mapping
@@ -28,6 +28,12 @@ class IngestionWorkflow:
     async def wake_reindex(self, normalization: int) -> None:
         # not a version: the Worker's first releases would take it for a deleted one
         await self._wake(f"reindex-{normalization}", {"reindex": normalization})
+
+    async def start_job(self, job_id: str, instance: int) -> None:
+        await self._start(f"{job_id}-{instance}", {"job": job_id, "instance": instance})
+
+    async def wake_job(self, job_id: str, instance: int) -> None:
+        await self._wake(f"{job_id}-{instance}", {"job": job_id, "instance": instance})
 
     async def _start(self, instance_id: str, params: Mapping[str, Any]) -> None:
         try:

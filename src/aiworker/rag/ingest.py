@@ -5,27 +5,28 @@ readers see the version before, or none. A version that fails leaves its file an
 """
 
 import asyncio
-import datetime
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import count as count_from
-from typing import Any, Protocol, TypedDict, TypeVar
+from typing import Any, TypedDict
 
 from aiworker.bindings import Inputs, VectorRecord
+from aiworker.clock import now
 from aiworker.context import Resources
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
+from aiworker.jobs import queue
 from aiworker.models import token_counts
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import record_cost
-from aiworker.rag import file_kinds, filters, ingestion_cost, search_text, store
+from aiworker.rag import file_kinds, filters, ingestion_cost, removal, search_text, store
 from aiworker.rag.chunk import Path, segment_chunks
 from aiworker.rag.ingestion_cost import Reservation
 from aiworker.rag.passage import HEADING_SEPARATOR
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
+from aiworker.rag.steps import NonRetryableError, StepError, Steps
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 
@@ -37,33 +38,12 @@ SEGMENTS_A_STEP = 64
 """Segments that one step cuts, which a crash repeats: 2 MiB of text."""
 MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
-STALE = datetime.timedelta(minutes=15)
-"""Time without progress after which a version's workflow is restarted."""
 MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are embedded with each passage. bge models read 512 tokens; a passage has up to 320."""
+PASSAGES_A_REMOVAL = 2_000
+"""Passages of a failed version that one step removes, with 20 calls of Vectorize."""
 MAX_CHUNKS = 20_000
 """Passages of one document: 200 steps that embed 100 each. A workflow may have 1,024 steps."""
-
-Done = TypeVar("Done")
-
-
-class Steps(Protocol):
-    """The steps of a Workflow, whose results are stored: a step that has succeeded does not run again."""
-
-    async def do(self, name: str, work: Callable[[], Awaitable[Done]], *, patiently: bool = False) -> Done:
-        """Return the result of `work`, which must be JSON. Work that fails is retried.
-
-        patiently: retry for about two minutes. Raises NonRetryableError at once if the work does.
-        """
-        ...
-
-
-class StepError(RuntimeError):
-    """A step that failed in every attempt; the message is for the document's owner."""
-
-
-class NonRetryableError(StepError):
-    """A failure that no retry can repair."""
 
 
 async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
@@ -85,11 +65,19 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
         is_live = await steps.do("publish", lambda: publish(resources, version_id))
     except Exception as error:
         reason = str(error) if isinstance(error, StepError | ApiError) else "The Worker failed. Its log has the cause."
-        await steps.do("give up", lambda: fail(resources, version_id, folder, count, reason), patiently=True)
+        for start in range(0, count, PASSAGES_A_REMOVAL):
+            end = min(count, start + PASSAGES_A_REMOVAL)
+            remove_some = partial(removal.remove_passages, resources, version_id, start, end)
+            await steps.do(f"remove passages {start}", remove_some, patiently=True)
+        await steps.do("give up", lambda: fail(resources, version_id, folder, reason), patiently=True)
         await steps.do("settle", lambda: settle(resources, version_id, cost))
         return
     remove = remove_earlier_versions if is_live else remove_version
-    await steps.do("remove what is replaced", lambda: remove(resources, version_id))
+    is_removed, number = False, 0
+    while not is_removed:
+        name = f"remove what is replaced{f' {number}' * bool(number)}"
+        is_removed = await steps.do(name, lambda: remove(resources, version_id))
+        number += 1
 
 
 @dataclass
@@ -290,30 +278,24 @@ async def publish(resources: Resources, version_id: str) -> bool:
     return await store.publish(resources.database, version, now())
 
 
-async def remove_earlier_versions(resources: Resources, version_id: str) -> int:
-    """Remove the versions that this one replaced; return their number."""
+async def remove_earlier_versions(resources: Resources, version_id: str) -> bool:
+    """Remove some of the versions that this one replaced; return True if none is left."""
     version = await store.find(resources.database, version_id)
     earlier = await store.replaced_by(resources.database, version) if version else []
-    for each in earlier:
-        await remove_data(resources, each)
-    return len(earlier)
+    return await removal.remove(resources, earlier, removal.MAX_CALLS) == len(earlier)
 
 
-async def remove_version(resources: Resources, version_id: str) -> int:
-    """Remove the version, which a newer one has overtaken; return the number of removed versions."""
+async def remove_version(resources: Resources, version_id: str) -> bool:
+    """Remove some of the version, which a newer one has overtaken; return True if it is gone."""
     version = await store.find(resources.database, version_id)
-    if version is None:
-        return 0
-    await remove_data(resources, version)
-    return 1
+    return version is None or await removal.remove(resources, [version], removal.MAX_CALLS) == 1
 
 
-async def fail(resources: Resources, version_id: str, folder: str, count: int, reason: str) -> bool:
-    """Remove the version's passages and vectors, and store the reason; its file stays.
+async def fail(resources: Resources, version_id: str, folder: str, reason: str) -> bool:
+    """Store the reason why a version without passages has failed; its file stays.
 
     Return False if the version was deleted meanwhile.
     """
-    await resources.vectors.delete([f"{version_id}-{number}" for number in range(count)])
     version = await store.find(resources.database, version_id)
     if version is None:  # the document was deleted meanwhile, and a step may have written after that
         await store.delete_version(resources.database, version_id)
@@ -329,55 +311,19 @@ async def fail(resources: Resources, version_id: str, folder: str, count: int, r
 
 
 async def resume(resources: Resources) -> None:
-    """Finish interrupted deletions and removals, and restart the workflows of unfinished versions and of the re-index.
+    """Resume whatever was interrupted: jobs, removals, unfinished versions and the re-index.
 
     Cloudflare resumes workflows by itself; the local engine does not when it is restarted. A version that was stored
     just before a crash has no workflow yet on either.
     """
-    database = resources.database
-    patience = datetime.timedelta() if resources.settings.simulated else STALE
-    before = (datetime.datetime.now(datetime.UTC) - patience).isoformat(timespec="microseconds")
-    for tenant, document_id in await store.deleted_documents(database):
-        await finish_deletion(resources, tenant, document_id)
-    for version in await store.replaced_before(database, before):
-        await remove_data(resources, version)
+    database, before = resources.database, removal.interrupted_before(resources)
+    await queue.resume(resources, before)
+    if await store.marked_versions(database, before, 1) or await store.has_deleted_documents(database):
+        await removal.start_purge(resources)
     for version_id in await store.unfinished(database, before):
         await resources.ingestions.wake(version_id)
     if await store.versions_to_index(database, 1):
         await resources.ingestions.wake_reindex(search_text.NORMALIZATION)
-
-
-# ---- removal -----------------------------------------------------------------------------------------------------
-
-
-async def remove_data(resources: Resources, version: Version) -> None:
-    """Remove a version's vectors, files and rows; the rows last, so that an interrupted removal can be finished."""
-    await resources.vectors.delete(version.vector_ids())
-    await resources.bucket.delete_folder(version.folder)
-    await store.delete_version(resources.database, version.id)
-
-
-async def remove_document(resources: Resources, tenant: str, document_id: str) -> bool:
-    """Hide a document from readers at once, then remove its versions; return False if there is no such document.
-
-    The next call, or `resume`, finishes a removal that a crash has interrupted.
-    """
-    if not await store.mark_deleted(resources.database, tenant, document_id):
-        return False
-    await finish_deletion(resources, tenant, document_id)
-    return True
-
-
-async def finish_deletion(resources: Resources, tenant: str, document_id: str) -> None:
-    """Remove the versions of a document that is marked as deleted, which a new upload unmarks."""
-    for version in await store.versions_of_deleted(resources.database, tenant, document_id):
-        await remove_data(resources, version)
-    await store.delete_document(resources.database, tenant, document_id)
-
-
-def now() -> str:
-    """Return the time in UTC, in ISO 8601, so that times are ordered as text."""
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds")
 
 
 async def _version(resources: Resources, version_id: str) -> Version:

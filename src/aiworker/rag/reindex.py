@@ -6,7 +6,7 @@ was added with.
 
 from aiworker.context import Resources
 from aiworker.rag import store
-from aiworker.rag.ingest import Steps
+from aiworker.rag.steps import Steps
 from aiworker.rag.store import Version
 
 PASSAGES_A_STEP = 2_000

@@ -151,9 +151,15 @@ async def replaced_by(database: Database, version: Version) -> list[Version]:
 
 
 async def delete_version(database: Database, version_id: str) -> None:
-    """Delete the rows of a version and of its passages."""
+    """Delete the rows of a version and of its passages, and with the last version that of a deleted document."""
     await database.run(
         ("DELETE FROM chunks WHERE version = ?", version_id),
+        (
+            "DELETE FROM documents AS d WHERE deleted = 1 "
+            "AND (tenant, id) = (SELECT tenant, document_id FROM versions WHERE id = ?1) AND NOT EXISTS "
+            "(SELECT 1 FROM versions v WHERE v.tenant = d.tenant AND v.document_id = d.id AND v.id <> ?1)",
+            version_id,
+        ),
         ("DELETE FROM versions WHERE id = ?", version_id),
     )
 
@@ -165,10 +171,15 @@ async def unfinished(database: Database, before: str) -> list[str]:
     return [row["id"] for row in await database.rows(query, before)]
 
 
-async def replaced_before(database: Database, before: str) -> list[Version]:
-    """Return the versions that were replaced before that time and are not yet removed."""
-    query = f"SELECT * FROM versions WHERE state = 'replaced' AND updated_at < ? LIMIT {MAX_ROWS}"  # noqa: S608 - no values in it
-    return [Version.from_row(row) for row in await database.rows(query, before)]
+async def marked_versions(database: Database, before: str, limit: int) -> list[Version]:
+    """Return versions of deleted documents, and versions that were replaced before that time, to be removed."""
+    rows = await database.rows(
+        "SELECT v.* FROM documents d JOIN versions v ON v.tenant = d.tenant AND v.document_id = d.id "
+        "WHERE d.deleted = 1 UNION ALL SELECT * FROM versions v WHERE state = 'replaced' AND updated_at < ? AND EXISTS "
+        "(SELECT 1 FROM documents d WHERE d.tenant = v.tenant AND d.id = v.document_id AND d.deleted = 0) LIMIT ?",
+        before, limit,
+    )  # fmt: skip
+    return [Version.from_row(row) for row in rows]
 
 
 # ---- documents ---------------------------------------------------------------------------------------------------
@@ -232,21 +243,19 @@ async def versions_of_deleted(database: Database, tenant: str, document_id: str)
     return [Version.from_row(row) for row in rows]
 
 
-async def deleted_documents(database: Database) -> list[tuple[str, str]]:
-    """Return (tenant, id) of documents that are marked as deleted and not yet removed."""
-    rows = await database.rows(f"SELECT tenant, id FROM documents WHERE deleted = 1 LIMIT {MAX_ROWS}")  # noqa: S608 - no values in it
-    return [(row["tenant"], row["id"]) for row in rows]
+async def has_deleted_documents(database: Database) -> bool:
+    """Tell whether there are documents that are marked as deleted and not yet removed."""
+    return bool(await database.rows("SELECT 1 FROM documents WHERE deleted = 1 LIMIT 1"))
 
 
-async def delete_document(database: Database, tenant: str, document_id: str) -> None:
-    """Delete the row of a document that is marked as deleted and has no versions left."""
+async def delete_empty_documents(database: Database) -> None:
+    """Delete the rows of documents that are marked as deleted and have no versions."""
     await database.run(
         (
-            "DELETE FROM documents WHERE tenant = ?1 AND id = ?2 AND deleted = 1 "
-            "AND NOT EXISTS (SELECT 1 FROM versions WHERE tenant = ?1 AND document_id = ?2)",
-            tenant, document_id,
+            "DELETE FROM documents WHERE deleted = 1 AND NOT EXISTS "
+            "(SELECT 1 FROM versions v WHERE v.tenant = documents.tenant AND v.document_id = documents.id)",
         )
-    )  # fmt: skip
+    )
 
 
 # ---- passages ----------------------------------------------------------------------------------------------------
@@ -267,6 +276,14 @@ async def put_chunks(
         )  # fmt: skip
     await index_chunks(database, version, chunks)
     await set_normalization(database, version.id)
+
+
+async def delete_chunks(database: Database, version_id: str, first: int) -> None:
+    """Delete a version's passages from number `first`."""
+    await database.run(
+        ("DELETE FROM chunks WHERE version = ? AND number >= ?", version_id, first),
+        ("UPDATE versions SET chunks = min(chunks, ?) WHERE id = ?", first, version_id),
+    )
 
 
 async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from aiworker.errors import ApiError
-from aiworker.rag.ingest import NonRetryableError, StepError
+from aiworker.rag.steps import NonRetryableError, StepError
 
 ORDINARY: Mapping[str, Any] = {
     "retries": {"limit": 6, "delay": "1 second", "backoff": "exponential"},
@@ -25,7 +25,7 @@ MESSAGE = re.compile(MARKED % "(.*?)", re.DOTALL)
 
 
 class WorkflowSteps:
-    """aiworker.rag.ingest.Steps over the SDK's. Results are stored as JSON text."""
+    """aiworker.rag.steps.Steps over the SDK's. Results are stored as JSON text."""
 
     def __init__(self, step: Any) -> None:
         """step: the SDK's WorkflowStep."""

@@ -9,13 +9,15 @@ from typing import Any
 from pydantic_core import from_json
 
 from aiworker.bindings import require
+from aiworker.clock import now
 from aiworker.context import Context
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
 from aiworker.http.messages import Payload, Response, json_response
 from aiworker.rag import file_kinds, filters, ingestion_cost, store
-from aiworker.rag.ingest import ORIGINAL, now, remove_document
+from aiworker.rag.ingest import ORIGINAL
+from aiworker.rag.removal import delete_document as remove_document
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 from aiworker.routes.documents_schema import (

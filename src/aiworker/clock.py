@@ -1,0 +1,13 @@
+"""Times in UTC as texts in ISO 8601, so that their order is that of the texts."""
+
+import datetime
+
+
+def now() -> str:
+    """Return the present time."""
+    return ago(datetime.timedelta())
+
+
+def ago(duration: datetime.timedelta) -> str:
+    """Return the time so long ago."""
+    return (datetime.datetime.now(datetime.UTC) - duration).isoformat(timespec="microseconds")

@@ -1,0 +1,28 @@
+"""The kinds of jobs."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+from aiworker.context import Resources
+from aiworker.jobs.store import Job, Progress
+from aiworker.rag import removal
+
+
+@dataclass(frozen=True)
+class Kind:
+    step: Callable[[Resources, Job], Awaitable[Progress]]
+    """Does the next part of the work, as the package's docstring says."""
+    is_resumed: bool = False
+    """A job whose step has failed in every attempt stays unfinished, so that `resume` tries again, until it is done."""
+
+
+async def purge(resources: Resources, job: Job) -> Progress:
+    """Remove some of the data of deleted documents and replaced versions."""
+    removed, is_finished = await removal.purge(resources)
+    return Progress(is_finished, done=job.done + removed)
+
+
+KINDS: Mapping[str, Kind] = {
+    removal.PURGE: Kind(purge, is_resumed=True),
+}
+"""Kind of a job, as its row names it → what it does."""
