@@ -29,6 +29,8 @@ ONLY_IN_A_WORKER = {
     "aiworker.http.content_type",
     "aiworker.http.payload_checks",
     "aiworker.http.preconditions",
+    "aiworker.jobs.kinds",
+    "aiworker.jobs.runner",
     "aiworker.rag.reindex",
     "aiworker.rag.workflow_steps",
 }
