@@ -86,7 +86,7 @@ async def of_version_0_1(texts: dict[str, str]) -> Machine:
     migrate(machine.database, "0001")
     for document_id, text in texts.items():
         add_as_version_0_1(machine.database, document_id, text)
-    migrate(machine.database, "0002", "0003")
+    migrate(machine.database, "0002", "0003", "0004")
     return machine
 
 
