@@ -43,6 +43,8 @@ READ_BY_HAND: Mapping[str, str] = {
     "click-default-group": "Unlicense",  # its file LICENSE dedicates it to the public domain
     "sqlite-fts4": "Apache-2.0",  # its metadata has the licence's name only
     "tiktoken": "MIT",  # its metadata has the licence's text
+    "vadersentiment": "MIT",  # its metadata has the licence's name only
+    "wordllama": "MIT",  # its metadata has the licence's text
 }
 """Distribution → licence, where its metadata name none in a usual form."""
 

@@ -29,7 +29,7 @@ from tools import ROOT
 from tools.evaluation import markdown_it_blocks, recursive_splitter, run
 from tools.evaluation.run import Evidence, Question
 from workers_ai_simulator.catalogue import find
-from workers_ai_simulator.embeddings import lexical
+from workers_ai_simulator.embeddings import answers
 
 Cut = tuple[str, str]
 """The path of headings and the text of a passage."""
@@ -92,7 +92,7 @@ class Models:
     """Embeddings and reranking of the simulator."""
 
     async def run(self, model: str, inputs: Inputs, *_: Any) -> Response:
-        answer = lexical.rerank if "contexts" in inputs.fields else lexical.embed
+        answer = answers.rerank if "contexts" in inputs.fields else answers.embed
         return Response(answer(find(model), dict(inputs.fields)))
 
 

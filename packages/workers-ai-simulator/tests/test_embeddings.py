@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,10 @@ import pytest
 
 from running_simulator import SOURCE
 from workers_ai_simulator.catalogue import MODELS
-from workers_ai_simulator.embeddings.lexical import embed, rerank, stem, words
+from workers_ai_simulator.embeddings import stored_kind
+from workers_ai_simulator.embeddings.answers import embed, rerank
+from workers_ai_simulator.embeddings.lexical import stem, words
+from workers_ai_simulator.embeddings.vectors import SIMULATED, Kind, lexical
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 
 SMALL = "@cf/baai/bge-small-en-v1.5"
@@ -76,7 +80,7 @@ def test_vectors_are_float32_of_unit_length() -> None:
 def test_another_process_gives_the_same_vectors() -> None:
     program = (
         "import json\n"
-        "from workers_ai_simulator.embeddings.lexical import embed\n"
+        "from workers_ai_simulator.embeddings.answers import embed\n"
         "from workers_ai_simulator.catalogue import MODELS\n"
         f"print(json.dumps(embed(MODELS[{BASE!r}], {{'text': {QUESTION!r}}})))"
     )
@@ -263,6 +267,85 @@ def test_inputs_are_refused_as_upstream_refuses_them(model: str, inputs: dict[st
 def test_the_batch_form_says_that_it_is_not_simulated() -> None:
     with pytest.raises(NotSimulated):
         run(BASE, requests=[{"text": "a"}])
+
+
+# ---- kinds of vectors ----------------------------------------------------------------------------------------------
+
+
+PARAPHRASE = ("May I bring my dog?", "Pets are welcome on board.", "The museum opens at ten o'clock.")
+
+
+@pytest.mark.parametrize("model", [SMALL, BASE, LARGE, M3, QWEN, GEMMA, PLAMO])
+def test_a_paraphrase_without_a_common_word_is_closer_than_another_text(model: str) -> None:
+    question, same, other = PARAPHRASE
+    assert closeness(question, same, model) > closeness(question, other, model) + 0.05
+
+
+def test_lexical_vectors_know_words_alone() -> None:
+    question, same, _ = lexical(MODELS[BASE], list(PARAPHRASE), "mean")
+    assert abs(float(question @ same)) < 0.15
+    answer = embed(MODELS[BASE], {"text": list(PARAPHRASE)}, lexical)
+    assert np.allclose(answer["data"], lexical(MODELS[BASE], list(PARAPHRASE), "mean"))
+
+
+def test_the_reranker_knows_meaning_unless_it_is_lexical() -> None:
+    question, same, other = PARAPHRASE
+    inputs = {"query": question, "contexts": [{"text": other}, {"text": same}]}
+    scores = {
+        kind: {each["id"]: each["score"] for each in rerank(MODELS[RERANKER], inputs, kind)["response"]}
+        for kind in SIMULATED
+    }
+    assert scores["mixed"][1] > 2 * scores["mixed"][0]
+    assert scores["lexical"][1] < 2 * scores["lexical"][0]
+
+
+def test_the_packages_of_the_models_are_loaded_with_the_first_text_only() -> None:
+    program = (
+        "import sys, workers_ai_simulator.server, workers_ai_simulator.inference.service\n"
+        "print(sorted({'tokenizers', 'wordllama', 'vaderSentiment', 'requests'} & sys.modules.keys()))"
+    )
+    environment = {"PYTHONPATH": str(SOURCE)}
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True, timeout=60)
+    assert done.stdout.decode().strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("stored", "has_vectors", "wanted", "kind", "says"),
+    [
+        (None, False, None, "mixed", ""),
+        (None, False, "lexical", "lexical", ""),
+        (None, True, None, "lexical", "are of words alone"),
+        (None, True, "lexical", "lexical", ""),
+        ("lexical", True, None, "lexical", "are of words alone"),
+        ("mixed", True, None, "mixed", ""),
+        ("mixed", True, "lexical", "lexical", "were made by mixed embeddings"),
+        ("nonsense", True, None, "lexical", "are of words alone"),
+    ],
+)
+def test_a_data_folder_goes_on_with_the_embeddings_that_it_was_filled_with(
+    tmp_path: Path, stored: str | None, has_vectors: bool, wanted: Kind | None, kind: str, says: str
+) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    if has_vectors:
+        (folder / stored_kind.VECTORS).touch()
+    if stored:
+        (folder / stored_kind.NAME).write_text(stored)
+    chosen, notice = stored_kind.choose(folder, wanted)
+    assert chosen == kind
+    assert says in notice
+    assert bool(notice) is bool(says)
+
+
+def test_a_second_start_finds_the_kind_of_the_first(tmp_path: Path) -> None:
+    assert stored_kind.choose(tmp_path / "new", None) == ("mixed", "")
+    (tmp_path / "new" / stored_kind.VECTORS).touch()
+    assert stored_kind.choose(tmp_path / "new", None) == ("mixed", "")
+
+
+def test_without_a_folder_nothing_is_written() -> None:
+    assert stored_kind.choose(None, None) == ("mixed", "")
+    assert stored_kind.choose(None, "lexical") == ("lexical", "")
 
 
 # ---- reranking -----------------------------------------------------------------------------------------------------

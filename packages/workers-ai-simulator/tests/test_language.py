@@ -97,6 +97,7 @@ def positive(of: str) -> float:
 
 
 def test_positive_and_negative_words_decide() -> None:
+    assert positive("The plot holds together, but the acting is dreadful.") < 0.5
     assert positive("This pizza is great!") > 0.8
     assert positive("What an awful, boring film.") < 0.1
     assert positive("The table is brown.") == 0.5
@@ -112,8 +113,18 @@ def test_a_negation_turns_round_the_next_words() -> None:
     assert positive("It is not red, but whoever looks for a good film is right here") > 0.8
 
 
-def test_suffixes_and_case_do_not_matter() -> None:
-    assert positive("LOVED it") == positive("loves it") > 0.8
+def test_forms_of_a_word_count() -> None:
+    assert positive("Loved it") > 0.8
+    assert positive("loves it") > 0.8
+
+
+def test_capitals_and_exclamation_marks_are_emphasis() -> None:
+    assert positive("I am happy") < positive("I am HAPPY") < positive("I am HAPPY!!!")
+
+
+def test_a_long_text_is_read_as_far_as_the_model_reads() -> None:
+    assert positive("great " * 5 + "table " * 50_000) > 0.8
+    assert positive("table " * 50_000 + "great") == 0.5
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import pytest
 
 from running_simulator import end_with_parent
 from workers_ai_simulator.catalogue import MODELS
-from workers_ai_simulator.embeddings.lexical import embed
+from workers_ai_simulator.embeddings.answers import embed
 from workers_ai_simulator.embeddings.local import NAMES, EmbeddingsError, LocalEmbeddings, model_ids
 from workers_ai_simulator.errors import UpstreamError
 

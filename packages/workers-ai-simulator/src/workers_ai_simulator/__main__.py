@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     import uvicorn
 
     from workers_ai_simulator.embeddings.local import LocalEmbeddings
+    from workers_ai_simulator.embeddings.vectors import Kind
     from workers_ai_simulator.inference.real_models import RealModels
     from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
+LEXICAL = "lexical"
+"""Value of --embeddings for vectors of words alone."""
 USAGE_ERROR = 2
 """Exit status for wrong arguments, as argparse has it."""
 
@@ -88,7 +91,8 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument(
         "--embeddings", metavar="MODEL",
-        help="compute the embeddings of bge-small, bge-base, bge-large, or bge (all three) with fastembed",
+        help="compute the embeddings of bge-small, bge-base, bge-large, or bge (all three) with fastembed; or lexical: "
+        "simulate embeddings by words alone (default: by words and, with wordllama's vectors, their meaning)",
     )  # fmt: skip
     parser.add_argument(
         "--embeddings-cache", type=Path, metavar="DIR",
@@ -169,7 +173,9 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
     from workers_ai_simulator.inference.real_models import RealModels
 
     try:
-        return RealModels(_chat_upstream(options), _local_embeddings(options), _local_speech(options))
+        return RealModels(
+            _chat_upstream(options), _local_embeddings(options), _local_speech(options), _simulated_embeddings(options)
+        )
     except ValueError as error:
         print(error, file=sys.stderr)
         sys.exit(USAGE_ERROR)
@@ -204,13 +210,24 @@ def _chat_upstream(options: argparse.Namespace) -> "ChatUpstream | None":
 
 
 def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
-    if not options.embeddings:
+    if not options.embeddings or options.embeddings == LEXICAL:
         if options.embeddings_cache:
-            raise ValueError("--embeddings-cache needs --embeddings")
+            raise ValueError("--embeddings-cache needs --embeddings with the name of a model")
         return None
     from workers_ai_simulator.embeddings.local import LocalEmbeddings, model_ids
 
     return LocalEmbeddings(model_ids(options.embeddings), options.embeddings_cache)
+
+
+def _simulated_embeddings(options: argparse.Namespace) -> "Kind":
+    """The kind of the simulated embeddings. The one of the stored vectors, unless an option says otherwise."""
+    from workers_ai_simulator.embeddings import stored_kind
+
+    wanted: Kind | None = "lexical" if options.embeddings == LEXICAL else None
+    kind, notice = stored_kind.choose(options.data, wanted)
+    if notice:
+        print(notice, flush=True)
+    return kind
 
 
 def _local_speech(options: argparse.Namespace) -> "LocalSpeech | None":

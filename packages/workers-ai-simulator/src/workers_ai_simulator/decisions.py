@@ -18,7 +18,7 @@ from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import MODELS, Model
 from workers_ai_simulator.embeddings.lexical import STOP_WORDS, stem, words
 from workers_ai_simulator.images.painting import describe
-from workers_ai_simulator.language import NEGATIONS, sentiment
+from workers_ai_simulator.language import sentiment
 from workers_ai_simulator.validation import base64_input, choice_input, invalid, mismatch, required, text_input
 
 SELECTORS = {
@@ -45,6 +45,9 @@ SHARED_WEIGHT, SENTIMENT_WEIGHT, HASH_WEIGHT = 2.0, 0.9, 0.3
 """Weights in the logit of an option: shared words, agreement of its sentiment with the state's, and a hash."""
 YES_BIAS = -0.5
 """Logit of a yes for a state that shares no word with the question."""
+NEGATIONS = frozenset(("not", "no", "never", "nothing", "hardly", "without", "isn", "wasn", "don", "didn", "doesn"))
+SENTIMENT_RANGE = 5
+"""Sentiment of the most positive text; the most negative one has its negative."""
 POLES = {"positive": 3, "negative": -3, "good": 3, "bad": -3, "satisfied": 3, "dissatisfied": -3, "unhappy": -3}
 """Word of an option → its sentiment, beyond the word lists of sentiment analysis."""
 
@@ -190,7 +193,7 @@ class _State:
         sequence = words(self.text[: 4 * (model.context_window or 1 << 16)])
         self._stems = {stem(word) for word in sequence if word not in STOP_WORDS}
         self._negated = {stem(word) for before, word in pairwise(sequence) if before in NEGATIONS}
-        self.sentiment = sentiment(sequence)
+        self.sentiment = SENTIMENT_RANGE * sentiment(self.text)
 
     def shared(self, content: str) -> float:
         """Share of the words of a text that the state has; those that it negates count against it. -1 to 1."""
@@ -199,8 +202,7 @@ class _State:
 
     def agreement(self, content: str) -> float:
         """Whether a text has the sentiment of the state: positive if so, negative if it has the opposite one."""
-        sequence = words(content)
-        own = sentiment(sequence) + sum(POLES.get(word, 0) for word in sequence)
+        own = SENTIMENT_RANGE * sentiment(content) + sum(POLES.get(word, 0) for word in words(content))
         return max(-3, min(own, 3)) * self.sentiment / 3
 
     def chance(self, *parts: str) -> float:

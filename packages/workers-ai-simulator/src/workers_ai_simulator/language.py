@@ -1,8 +1,10 @@
-"""Translation, classification, summaries and safety checks, by word lists in place of models."""
+"""Translation, classification, summaries and safety checks, by rules and word lists in place of models."""
 
+import importlib
 import math
 import re
 from collections import Counter
+from functools import cache
 from typing import Any, cast
 
 from workers_ai_simulator import text
@@ -38,23 +40,10 @@ INDIC_LANGUAGES = (
 )
 """Values of indictrans2's `target_language`, by its schema."""
 
-POSITIVE_WORDS = (
-    "amazing attractive awesome beautiful best better brilliant charming clever comfortable cool delicious delightful "
-    "easy elegant enjoy excellent excited fantastic fast favorite fine flawless friendly fun funny glad good gorgeous "
-    "great happy helpful impressive incredible joy kind like love lovely nice outstanding perfect pleasant pleased "
-    "recommend reliable satisfied smooth stunning superb thank thrilled useful well win wonderful worth yay"
-)
-NEGATIVE_WORDS = (
-    "angry annoying awful bad bland boring broken bug cheap cold confusing crash cruel dirty disappointing disaster "
-    "disgusting dislike dreadful dull error expensive fail failure fake fear frustrating garbage hate horrible hurt "
-    "lose mediocre mess miserable nasty painful pathetic poor problem regret rude sad scam slow sorry stupid terrible "
-    "tired ugly unhappy unpleasant useless waste weak worse worst worthless wrong"
-)
-POSITIVE_STEMS = frozenset(map(stem, POSITIVE_WORDS.split()))
-NEGATIVE_STEMS = frozenset(map(stem, NEGATIVE_WORDS.split()))
-NEGATIONS = frozenset(("not", "no", "never", "nothing", "hardly", "without", "isn", "wasn", "don", "didn", "doesn"))
-NEGATION_REACH = 3
-"""Number of words after a negation that it turns round: “not a very good film”."""
+MAX_SENTIMENT_CHARACTERS = 2048
+"""Characters of a text that are read for its sentiment: about the 512 tokens of distilbert's input, which is cut."""
+SENTIMENT_STEEPNESS = 5.0
+"""Steepness of the score over VADER's compound of -1 to 1."""
 
 SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?![a-z])|(?<=[.!?][\"”)])\s+|(?<=[\u3002\uff01\uff1f])|\s*\n\s*")
 """End of a sentence; not the dots of “e.g. this” and “3.50”. Chinese and Japanese signs need no space after them."""
@@ -157,24 +146,24 @@ def _language(inputs: dict[str, Any], name: str) -> str:
 def classify(model: Model, inputs: dict[str, Any]) -> list[dict[str, Any]]:  # noqa: ARG001 - there is only one
     """Answer text-classification: `[{label: "NEGATIVE", score}, {label: "POSITIVE", score}]`, always in this order.
 
-    The scores sum to 1. A text without a word of the lists scores 0.5 twice, where the model would still decide.
+    The scores sum to 1. They follow from VADER's rules and word list, in English. A text without a word of the list
+    scores 0.5 twice, where the model would still decide.
 
     Raises UpstreamError 5006 if the model does not take the inputs.
     """
-    positive = 1 / (1 + math.exp(-2.0 * sentiment(words(text_input(inputs, "text")))))
+    positive = 1 / (1 + math.exp(-SENTIMENT_STEEPNESS * sentiment(text_input(inputs, "text"))))
     return [{"label": "NEGATIVE", "score": 1 - positive}, {"label": "POSITIVE", "score": positive}]
 
 
-def sentiment(sequence: list[str]) -> int:
-    """Positive words minus negative words, each turned round by a negation shortly before it; -5 to 5."""
-    sentiment, negated_until = 0, -1
-    for number, word in enumerate(sequence):
-        if word in NEGATIONS:
-            negated_until = number + NEGATION_REACH
-        root = stem(word)
-        value = (root in POSITIVE_STEMS) - (root in NEGATIVE_STEMS)
-        sentiment += -value if number <= negated_until else value
-    return max(-5, min(sentiment, 5))
+def sentiment(content: str) -> float:
+    """How positive a text is, -1 to 1, by VADER's compound score; 0 without a word that it knows."""
+    return float(_vader().polarity_scores(content[:MAX_SENTIMENT_CHARACTERS])["compound"])
+
+
+@cache
+def _vader() -> Any:
+    # read at the first text: the simulator starts without it
+    return importlib.import_module("vaderSentiment.vaderSentiment").SentimentIntensityAnalyzer()
 
 
 # ---- summaries -----------------------------------------------------------------------------------------------------

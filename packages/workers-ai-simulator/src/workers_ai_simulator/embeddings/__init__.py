@@ -1,1 +1,1 @@
-"""Embeddings and reranking: lexical, or computed with the real weights of bge."""
+"""Embeddings and reranking: simulated, or computed with the real weights of bge."""

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers_ai_simulator.catalogue import Model
-from workers_ai_simulator.embeddings.lexical import lexical
+from workers_ai_simulator.embeddings.vectors import mixed
 from workers_ai_simulator.errors import UpstreamError
 
 FAMILY = "bge"
@@ -75,12 +75,12 @@ class LocalEmbeddings:
         return {model_id: NAMES[model_id] for model_id in self._ids}
 
     def vectors(self, model: Model, texts: list[str], pooling: str) -> NDArray[np.float32]:
-        """One vector of unit length a row, for each text; lexical ones for models that are not computed here.
+        """One vector of unit length a row, for each text; simulated ones for models that are not computed here.
 
         Raises UpstreamError 8007 with status 500 if the weights cannot be loaded.
         """
         if model.id not in self._ids:
-            return lexical(model, texts, pooling)
+            return mixed(model, texts, pooling)
         embedding = self._model(NAMES[model.id], pooling)
         # JSON texts may contain unpaired surrogates, which tokenizers refuse
         readable = [each.encode(errors="replace").decode() for each in texts]

@@ -5,7 +5,7 @@ from typing import Any
 
 from workers_ai_simulator import decisions, language
 from workers_ai_simulator.catalogue import Model
-from workers_ai_simulator.embeddings import lexical as embeddings
+from workers_ai_simulator.embeddings import answers as embeddings
 from workers_ai_simulator.images import painting, vision
 from workers_ai_simulator.inference.models import Answer
 from workers_ai_simulator.speech import simulated as speech

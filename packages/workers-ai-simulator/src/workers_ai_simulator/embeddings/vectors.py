@@ -1,0 +1,75 @@
+"""The vectors of simulated embeddings: half meaning, half words; or words alone.
+
+They are not the vectors of the models whose names they answer to. Each model, and each pooling of a model, has a space
+of its own: as upstream, their vectors cannot be mixed.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Literal
+from zlib import crc32
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers_ai_simulator.catalogue import Model
+from workers_ai_simulator.embeddings.lexical import lexical_vectors, without_instruction
+from workers_ai_simulator.embeddings.semantic import DIMENSIONS, semantic_vectors
+
+Vectors = NDArray[np.float32]
+ComputeVectors = Callable[[Model, list[str], str], Vectors]
+"""Computes the vectors of a model for texts, with a pooling: one row of unit length for each text."""
+Kind = Literal["mixed", "lexical"]
+"""Simulated vectors, by what makes them."""
+RERANKING_DIMENSIONS = 4096
+"""Dimensions of a reranker's internal vectors: many, so that few words collide."""
+SEMANTIC_SHARE = 0.5
+"""Share of the meaning in the cosine of two texts."""
+
+
+def lexical(model: Model, texts: list[str], pooling: str) -> Vectors:
+    """Vectors of the texts' words alone."""
+    return lexical_vectors(texts, _dimensions(model), _space(model, pooling))
+
+
+def mixed(model: Model, texts: list[str], pooling: str) -> Vectors:
+    """Vectors of which one part is the texts' meaning and the other their words.
+
+    The cosine of two texts is the mean of wordllama's and of the lexical one. Codes, and scripts other than the Latin,
+    are found by their words. A third of the dimensions is for the meaning, of those that wordllama has.
+    """
+    dimensions, space = _dimensions(model), _space(model, pooling)
+    meaning_dimensions = DIMENSIONS if dimensions >= 3 * DIMENSIONS else DIMENSIONS // 2
+    meaning = semantic_vectors([without_instruction(each) or each for each in texts], meaning_dimensions)
+    words = lexical_vectors(texts, dimensions - meaning_dimensions, space)
+    return _joined(meaning * _signs(meaning_dimensions, space), words)
+
+
+SIMULATED: dict[Kind, ComputeVectors] = {"mixed": mixed, "lexical": lexical}
+
+
+def reranking_vectors(model: Model, texts: list[str], kind: Kind) -> Vectors:
+    """Vectors by which a reranker compares texts, of the same kind as the embeddings."""
+    words = lexical_vectors(texts, RERANKING_DIMENSIONS, model.id)
+    return words if kind == "lexical" else _joined(semantic_vectors(texts), words)
+
+
+def _joined(meaning: Vectors, words: Vectors) -> Vectors:
+    """One row for each text, of unit length, of which each part has its share."""
+    rows = np.hstack([meaning * np.sqrt(SEMANTIC_SHARE), words * np.sqrt(1 - SEMANTIC_SHARE)])
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+@lru_cache(maxsize=32)
+def _signs(dimensions: int, space: str) -> Vectors:
+    """A sign for each dimension: vectors of one space keep their cosines, those of two have none in common."""
+    return np.random.default_rng(crc32(space.encode())).choice(np.array([-1, 1], np.float32), dimensions)
+
+
+def _dimensions(model: Model) -> int:
+    assert model.dimensions, f"models.json has no dimensions for {model.id}"
+    return model.dimensions
+
+
+def _space(model: Model, pooling: str) -> str:
+    return f"{model.id} {pooling}"
