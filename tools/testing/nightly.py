@@ -19,6 +19,7 @@ class Part:
 
 
 MANY_DOCUMENTS = "tests/runtime/test_ingestion.py::test_many_documents_come_and_go"
+REPLACEMENT = "tests/worker/test_replacement.py"
 
 PROPERTIES = (
     "tests/unit/test_json_schema.py",
@@ -33,6 +34,9 @@ PARTS: Mapping[str, Part] = {
     "bench": Part("figures beside those recorded", ("scripts/bench", "--quick", "--guard")),
     "eval": Part("what searches find, beside what is recorded", ("scripts/eval",)),
     "documents": Part("a thousand documents", ("scripts/test", MANY_DOCUMENTS), {"DOCUMENTS": "1000"}),
+    "replacement": Part(
+        "10,000 searches while a document is replaced", ("scripts/test", REPLACEMENT), {"SEARCHES": "10000"}
+    ),
     "properties": Part(
         "1,000 examples of what must hold for any input",
         ("scripts/test", *PROPERTIES, "--timeout=3600"),

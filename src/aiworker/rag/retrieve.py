@@ -21,6 +21,8 @@ MAX_VECTOR_RESULTS = 100
 """Passages that Vectorize is asked for with a filter, since the database may refuse some; Vectorize's maximum."""
 MAX_RERANKED = 25
 """Passages that the reranker reads. It reads each with the question, so its time grows with their number."""
+MAX_SEARCHES = 3
+"""Searches for one question, if documents are replaced meanwhile."""
 FUSION_CONSTANT = 60
 """Constant of reciprocal rank fusion: the score of a passage is the sum of 1 / (60 + rank) over the searches that found
 it.
@@ -63,18 +65,7 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
 
     Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
     """
-    cosines, text_rows = await asyncio.gather(_vector_search(resources, search), _fulltext_search(resources, search))
-    rows = {row["vector_id"]: row for row in text_rows}
-    missing = [vector_id for vector_id in cosines if vector_id not in rows]
-    if missing:
-        condition = filters.condition(search.filter, first=3)
-        rows |= await store.passages(resources.database, search.tenant, missing, condition)
-    # others belong to a version that is not published, or no longer, or to a document that only Vectorize lets through
-    permitted = {vector_id: cosine for vector_id, cosine in cosines.items() if vector_id in rows}
-    scores = {
-        "vector": dict(islice(permitted.items(), SEARCH_RESULTS)),
-        "text": {row["vector_id"]: row["score"] for row in text_rows},
-    }
+    scores, rows = await _search(resources, search)
     passages = [
         _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, fusion)
         for vector_id, fusion in _fuse([list(ranking) for ranking in scores.values()]).items()
@@ -82,6 +73,41 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     if search.rerank and passages:
         passages = await _rerank(resources, search.query, passages[:MAX_RERANKED])
     return [each for each in passages if _has_min_score(each, search)][: search.top_k]
+
+
+async def _search(resources: Resources, search: Search) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """Return the stages vector and text, each vector id → score with the best first, and the rows of these passages.
+
+    The rows are read after both searches, in one statement: all passages of a document are of one version. If a
+    document was replaced in between, so that the passages found are no longer there, it is searched for again.
+    """
+    condition = filters.condition(search.filter, first=3)
+    cosines, text_scores, rows = dict[str, float](), dict[str, float](), dict[str, Any]()
+    for _ in range(MAX_SEARCHES):
+        cosines, text_scores = await asyncio.gather(
+            _vector_search(resources, search), _fulltext_search(resources, search)
+        )
+        matches = list(dict.fromkeys([*text_scores, *cosines]))
+        rows = await store.passages(resources.database, search.tenant, matches, condition) if matches else {}
+        if not await _is_outdated(resources, cosines, text_scores, rows):
+            break
+    # others belong to a version that is not published, or no longer, or to a document that only Vectorize lets through
+    cosines, text_scores = (
+        {vector_id: score for vector_id, score in each.items() if vector_id in rows} for each in (cosines, text_scores)
+    )
+    return {"vector": dict(islice(cosines.items(), SEARCH_RESULTS)), "text": text_scores}, rows
+
+
+async def _is_outdated(
+    resources: Resources, cosines: Mapping[str, float], text_scores: Mapping[str, float], rows: Mapping[str, Any]
+) -> bool:
+    """Tell whether a document was replaced after it was found, and nothing of its new version was found."""
+    if text_scores.keys() - rows.keys():  # they were live
+        return True
+    # vectors are written before their version is live, and stay a while after it has been replaced
+    missing = cosines.keys() - rows.keys()
+    replaced = await store.replaced_documents(resources.database, missing) if missing else set[str]()
+    return bool(replaced - {row["document_id"] for row in rows.values()})
 
 
 async def _vector_search(resources: Resources, search: Search) -> dict[str, float]:
@@ -97,11 +123,11 @@ async def _vector_search(resources: Resources, search: Search) -> dict[str, floa
     return await resources.vectors.query(vectors, count, search.tenant, filters.vector_filter(search.filter))
 
 
-async def _fulltext_search(resources: Resources, search: Search) -> list[dict[str, Any]]:
-    """Return rows of passages, the best first."""
+async def _fulltext_search(resources: Resources, search: Search) -> dict[str, float]:
+    """Return vector id → score by BM25, the best first."""
     terms = query_terms(search.query) if search.fulltext_search else []
     if not terms:
-        return []
+        return {}
     if len(terms) > MAX_TERMS:
         candidates = sorted(terms, key=len)[-MAX_COUNTED_TERMS:]
         terms = await store.rarest_terms(resources.database, search.tenant, candidates, MAX_TERMS)

@@ -351,11 +351,11 @@ async def text_to_embed(database: Database, version: Version) -> tuple[int, int]
 
 
 _LIVE = """
-SELECT c.version || '-' || c.number AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata
-FROM {source} JOIN versions v ON v.id = c.version
+JOIN versions v ON v.id = c.version
 JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id AND d.live_version = v.id
 WHERE v.tenant = ?1
 """
+"""Joins and condition that leave, of passages `c`, those that the readers of a tenant see."""
 
 
 async def passages(
@@ -363,15 +363,28 @@ async def passages(
 ) -> dict[str, dict[str, Any]]:
     """Return vector id → row, for those of the ids that belong to live passages and meet the condition.
 
-    condition: SQL on `v.metadata`, with its values, whose parameters start at number 3.
+    One statement, so that all passages of a document are of the same version. condition: SQL on `v.metadata`, with its
+    values, whose parameters start at number 3.
     """
-    query = _LIVE.format(
-        source="json_each(?2) wanted CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
-        "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)"
-    )
     where, values = condition
-    rows = await database.rows(f"{query} {where}", tenant, json.dumps(list(vector_ids)), *values)
+    rows = await database.rows(
+        "SELECT value AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata "  # noqa: S608 - names that are checked
+        "FROM json_each(?2) CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
+        f"AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER) {_LIVE} {where}",
+        tenant, json.dumps(list(vector_ids)), *values,
+    )  # fmt: skip
     return {row["vector_id"]: row for row in rows}
+
+
+async def replaced_documents(database: Database, vector_ids: Iterable[str]) -> set[str]:
+    """Return the ids of the documents of which these passages were, before a newer version became live."""
+    version_ids = {vector_id.partition("-")[0] for vector_id in vector_ids}
+    rows = await database.rows(
+        "SELECT DISTINCT v.document_id FROM json_each(?) CROSS JOIN versions v ON v.id = value "
+        "WHERE v.state = 'replaced'",
+        json.dumps(sorted(version_ids)),
+    )
+    return {row["document_id"] for row in rows}
 
 
 async def fulltext_search(
@@ -381,27 +394,40 @@ async def fulltext_search(
     terms_as_written: Sequence[str],
     condition: tuple[str, list[Any]],
     limit: int,
-) -> list[dict[str, Any]]:
-    """Return live passages that contain any of the terms, the best by BM25 first; their `score` is higher if better.
+) -> dict[str, float]:
+    """Return vector id → score of live passages that contain any of the terms, the best by BM25 first.
 
     terms: expressions of search_text.query_terms. terms_as_written: those for passages that are not normalised yet.
     condition: SQL on `v.metadata`, with its values, whose parameters start at number 6.
     """
     where, values = condition
-    normalized = _select("passage_words", "0, 2, 2, 1", f"MATCH ?2 AND v.normalization >= ?4 {where}")
-    outdated = "EXISTS (SELECT 1 FROM versions WHERE state = 'indexed' AND normalization < ?4)"
-    as_written = _select("chunk_words", "0, 2, 1", f"MATCH ?5 AND v.normalization < ?4 AND {outdated} {where}")
+    normalized = _ranked("passage_words", "0, 2, 2, 1", f"MATCH ?2 AND v.normalization >= ?4 {where}")
+    as_written = _ranked(
+        "chunk_words", "0, 2, 1", f"MATCH ?5 AND v.normalization < ?4 {where}", f"{_OUTDATED} CROSS JOIN"
+    )
     query = f"SELECT * FROM ({normalized}) UNION ALL SELECT * FROM ({as_written}) ORDER BY score DESC LIMIT ?3"  # noqa: S608 - no values in it
     match = f"scope : {scope(tenant)} AND {{title heading text}} : ({' OR '.join(terms)})"
     match_as_written = f"scope : {scope(tenant)} AND {{heading text}} : ({' OR '.join(terms_as_written or terms)})"
-    return await database.rows(query, tenant, match, limit, NORMALIZATION, match_as_written, *values)
+    rows = await database.rows(query, tenant, match, limit, NORMALIZATION, match_as_written, *values)
+    return {row["vector_id"]: row["score"] for row in rows}
 
 
-def _select(index: str, weights: str, conditions: str) -> str:
-    """Return the SQL of a search. weights: of the index's columns. conditions: SQL that follows the index's name."""
-    query = _LIVE.format(source=f"{index} JOIN chunks c ON c.row = {index}.rowid")
-    scored = query.replace("SELECT ", f"SELECT -bm25({index}, {weights}) AS score, ", 1)
-    return f"{scored} AND {index} {conditions} ORDER BY score DESC LIMIT ?3"
+_OUTDATED = "(SELECT 1 WHERE EXISTS (SELECT 1 FROM versions WHERE state = 'indexed' AND normalization < ?4))"
+"""Source of one row if there are passages that are not normalised yet, else of none, so that nothing is searched."""
+
+
+def _ranked(index: str, weights: str, conditions: str, source: str = "") -> str:
+    """Return the SQL of a search. weights: of the index's columns. conditions: SQL that follows the index's name.
+
+    The index sorts its matches by rank before any is looked up in another table, and this ends with the last that is
+    wanted: with 100,000 matches, looking up each takes as long as everything else. CROSS JOIN keeps that order.
+    """
+    live = _LIVE.replace("JOIN", "CROSS JOIN")
+    return (
+        f"SELECT c.version || '-' || c.number AS vector_id, -{index}.rank AS score "  # noqa: S608 - names of ours
+        f"FROM {source} {index} CROSS JOIN chunks c ON c.row = {index}.rowid {live} "
+        f"AND {index}.rank MATCH 'bm25({weights})' AND {index} {conditions} ORDER BY {index}.rank LIMIT ?3"
+    )
 
 
 async def rarest_terms(database: Database, tenant: str, terms: Sequence[str], count: int) -> list[str]:

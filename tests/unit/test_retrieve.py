@@ -1,0 +1,122 @@
+"""Searches while a document is replaced: each document is read in one version, and always in one."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aiworker.rag import ingest, store
+from aiworker.rag.passage import Passage
+from aiworker.rag.retrieve import Search, retrieve
+from tests.unit.test_ingest import Embedded, Machine
+
+OLD, NEW = "aaaa", "bbbb"
+PASSAGES = 4
+QUESTION = "What does the penguin do?"
+
+
+class Interrupted:
+    """A binding whose reads are counted; before the read of a number, something happens."""
+
+    def __init__(self, read: Callable[..., Awaitable[Any]], before: Callable[[], Awaitable[None]]) -> None:
+        self._read = read
+        self._before = before
+
+    async def rows(self, *values: Any) -> Any:
+        await self._before()
+        return await self._read(*values)
+
+    query = run = rows
+
+
+class Reader:
+    """A search during which, before its `moment`-th read, something happens to the document."""
+
+    def __init__(self, machine: Machine, moment: int, event: Callable[[Machine], Awaitable[object]]) -> None:
+        self.reads = 0
+        self._machine = machine
+        self._moment = moment
+        self._event = event
+
+    async def search(self, search: Search) -> list[Passage]:
+        resources = self._machine.resources
+
+        async def run(*_: Any) -> Embedded:
+            return Embedded(200, "")
+
+        reads: dict[str, Any] = {
+            "ai": Interrupted(run, self._count),
+            "database": Interrupted(resources.database.rows, self._count),
+            "vectors": Interrupted(self._nearest, self._count),
+        }
+        return await retrieve(replace(resources, **reads), search)
+
+    async def _count(self) -> None:
+        self.reads += 1
+        if self.reads - 1 == self._moment:
+            await self._event(self._machine)
+
+    async def _nearest(self, *_: Any) -> dict[str, float]:
+        return {vector_id: 1 - number / 100 for number, vector_id in enumerate(sorted(self._machine.vectors))}
+
+
+async def publish(machine: Machine) -> None:
+    assert await ingest.publish(machine.resources, NEW)
+
+
+async def publish_and_remove(machine: Machine) -> None:
+    await publish(machine)
+    assert await ingest.remove_earlier_versions(machine.resources, NEW)
+
+
+async def delete(machine: Machine) -> None:
+    assert await store.mark_deleted(machine.resources.database, "default", "doc")
+
+
+async def with_a_version_to_publish() -> Machine:
+    """The document's old version is live, and the new one is embedded."""
+    machine = Machine()
+    for version_id, created in ((OLD, "2026-01-01"), (NEW, "2026-01-02")):
+        text = "".join(f"# Part {number}\n\nA penguin of {version_id}.\n\n" for number in range(PASSAGES))
+        await machine.upload(version_id, text, created)
+        await ingest.convert(machine.resources, version_id)
+        await ingest.chunk(machine.resources, version_id, ingest.START)
+        await ingest.embed(machine.resources, version_id, 0)
+        if version_id == OLD:
+            await ingest.publish(machine.resources, version_id)
+    return machine
+
+
+async def all_moments(
+    event: Callable[[Machine], Awaitable[object]], *, vector_search: bool = True, fulltext_search: bool = True
+) -> list[list[str]]:
+    """Return the ids of the matches if the event happens before the first read, the second …, and not at all."""
+    matches: list[list[str]] = []
+    while True:
+        reader = Reader(await with_a_version_to_publish(), len(matches), event)
+        search = Search(
+            QUESTION, "default", 50, vector_search=vector_search, fulltext_search=fulltext_search, rerank=False
+        )
+        passages = await reader.search(search)
+        matches.append(sorted(passage.chunk_id for passage in passages))
+        if reader.reads < len(matches):
+            return matches
+
+
+@pytest.mark.parametrize("event", [publish, publish_and_remove])
+@pytest.mark.parametrize(("vector_search", "fulltext_search"), [(True, True), (True, False), (False, True)])
+async def test_a_document_that_is_replaced_is_read_in_one_version(
+    event: Callable[[Machine], Awaitable[object]], vector_search: bool, fulltext_search: bool
+) -> None:
+    matches = await all_moments(event, vector_search=vector_search, fulltext_search=fulltext_search)
+    assert len(matches) > 2
+    whole = {version: [f"{version}-{number}" for number in range(PASSAGES)] for version in (OLD, NEW)}
+    assert all(passages in whole.values() for passages in matches), matches
+    assert (matches[0], matches[-1]) == (whole[NEW], whole[OLD])
+
+
+async def test_a_document_that_is_deleted_meanwhile_is_found_whole_or_not_at_all() -> None:
+    matches = await all_moments(delete)
+    assert {len(passages) for passages in matches} == {0, PASSAGES}
+    assert (len(matches[0]), len(matches[-1])) == (0, PASSAGES)
