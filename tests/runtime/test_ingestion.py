@@ -122,7 +122,7 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
         machine.start()
         if number + 1 < len(STEPS):
             machine.hold(**STEPS[number + 1])
-        # the first request lets the Worker look after what was cut off
+        # scripts/dev has the Worker look after what was cut off
         assert machine.state("manual")["searchable"] is False
     assert machine.settled("manual")["state"] == "indexed"
     chunks = machine.state("manual")["chunks"]
@@ -204,7 +204,8 @@ def test_many_documents_come_and_go(machine: Machine) -> None:
     def delete(n: int) -> None:
         machine.http.delete(f"/rag/documents/d{n:04}").raise_for_status()
 
-    with ThreadPoolExecutor(8) as pool:
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(put, [0] * 12))  # the same one at the same time: of twelve files, one stays
         list(pool.map(put, range(count)))
         until(
             lambda: {document["state"] for document in machine.documents()},
@@ -217,6 +218,7 @@ def test_many_documents_come_and_go(machine: Machine) -> None:
         for number in (0, count // 2, count - 1):
             assert machine.search(f"token{number}", top_k=1)[0]["document"] == f"d{number:04}"
         assert len(machine.vector_ids()) == count
+        assert machine.rows()["versions"] == count
         list(pool.map(delete, range(count)))
     assert machine.documents() == []
     assert machine.search(f"token{count // 2}") == []

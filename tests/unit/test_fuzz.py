@@ -25,8 +25,9 @@ from aiworker.models.json_schema import Fault, InvalidSchema, JsonSchema
 from aiworker.models.openai_stream import Limits, OpenAITransform
 from aiworker.models.openai_writers import ChatWriter, CompletionWriter, Head
 from aiworker.models.responses_stream import ResponsesWriter
+from aiworker.rag.document_fields import DocumentRequest
 from aiworker.routes.chat_schema import ChatRequest
-from aiworker.routes.documents_schema import DocumentForm, DocumentRequest, ListQuery
+from aiworker.routes.documents_schema import DocumentForm, ListQuery
 from aiworker.routes.embed import EmbedRequest, RerankRequest
 from aiworker.routes.extract import ExtractRequest
 from aiworker.routes.gateway import FeedbackRequest

@@ -6,6 +6,7 @@ The database is real (the project's migrations on SQLite); bucket, vectors, mode
 import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -360,6 +361,24 @@ async def test_a_document_uploaded_during_a_deletion_stays(work: Callable[[Machi
         check_what_readers_see(machine)
         assert machine.rows("SELECT live_version FROM documents") == ["bbbb"], number
         assert set(machine.vectors) == {f"bbbb-{each}" for each in range(PASSAGES)}, number
+
+
+async def test_an_equal_upload_is_stored_again_only_if_the_one_before_failed_or_is_deleted() -> None:
+    database = (machine := await with_one_upload()).resources.database
+    first = await store.find(database, "aaaa")
+    assert first
+    again = replace(first, id="cccc", created_at="2026-01-03")
+    assert (await store.add(database, again)).id == "aaaa"
+    await store.set_state(database, "aaaa", "failed", "2026-01-02")
+    assert (await store.add(database, again)).id == "cccc"
+    await store.mark_deleted(database, "default", "doc")
+    anew = replace(first, id="dddd", created_at="2026-01-04")
+    assert (await store.add(database, anew)).id == "dddd"
+    # that of before is back: the newest version is another one
+    other = replace(first, id="eeee", created_at="2026-01-05", fingerprint="other")
+    assert (await store.add(database, other)).id == "eeee"
+    assert (await store.add(database, replace(anew, id="ffff", created_at="2026-01-06"))).id == "ffff"
+    assert machine.rows("SELECT deleted FROM documents") == [0]
 
 
 # ---- long texts ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import io
 import json
 import unicodedata
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import docx
@@ -64,6 +65,18 @@ def test_an_unchanged_document_is_not_ingested_again(documents: Documents, simul
     first, second = documents.put(BEARS).json(), documents.put(BEARS).json()
     assert first["id"] == second["id"]
     assert first["created_at"] == second["created_at"]
+
+
+def test_equal_uploads_at_the_same_time_are_ingested_once(documents: Documents, simulator: Simulator) -> None:
+    calls = NewCalls(simulator)
+    with ThreadPoolExecutor(12) as pool:
+        uploads = [pool.submit(documents.put, PENGUINS, id="penguins") for _ in range(12)]
+        responses = [each.result() for each in uploads]
+    assert {response.status_code for response in responses} <= {200, 202}
+    assert len({response.json()["created_at"] for response in responses}) == 1
+    assert documents.settled("penguins")["state"] == "indexed"
+    assert len(calls.of(binding="AI")) == 1
+    assert len(documents.search("penguins")) == 1
 
 
 def test_new_content_replaces_the_old_at_once(documents: Documents, simulator: Simulator) -> None:

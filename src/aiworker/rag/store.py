@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiworker.bindings import Database
+from aiworker.errors import ApiError
 from aiworker.rag.search_text import NORMALIZATION, index_text
 
 UNFINISHED = ("queued", "converting", "embedding")
@@ -80,21 +81,45 @@ def scope(tenant: str) -> str:
 # ---- versions ----------------------------------------------------------------------------------------------------
 
 _VERSION = "SELECT * FROM versions WHERE id = ?"
+_UNCHANGED = """
+SELECT * FROM (
+  SELECT v.* FROM documents d JOIN versions v ON v.tenant = d.tenant AND v.document_id = d.id
+  WHERE d.deleted = 0 AND d.tenant = ? AND d.id = ? AND v.state <> 'replaced'
+  ORDER BY v.created_at DESC, v.id DESC LIMIT 1
+) WHERE fingerprint = ? AND state <> 'failed'
+"""
+"""A document's newest version if it has that fingerprint and has not failed."""
 
 
-async def add(database: Database, version: Version) -> None:
+async def add(database: Database, version: Version) -> Version:
+    """Store a version, unless the newest one of its document is the same upload; return the one that is stored.
+
+    Of any number of equal uploads at the same time, one is stored. Raises ApiError `unavailable` if the equal one has
+    ended in this moment.
+    """
     row = {**version.__dict__, "metadata": json.dumps(version.metadata, ensure_ascii=False)}
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     await database.run(
         (
-            "INSERT INTO documents (tenant, id, created_at) VALUES (?, ?, ?) "
-            "ON CONFLICT (tenant, id) DO UPDATE SET deleted = 0",
-            version.tenant,
-            version.document_id,
-            version.created_at,
+            f"INSERT INTO versions ({names}) SELECT {marks} WHERE NOT EXISTS ({_UNCHANGED})",
+            *row.values(), version.tenant, version.document_id, version.fingerprint,
         ),
-        (f"INSERT INTO versions ({names}) VALUES ({marks})", *row.values()),  # noqa: S608 - names of ours
-    )
+        (
+            "INSERT INTO documents (tenant, id, created_at) SELECT tenant, document_id, created_at FROM versions "
+            "WHERE id = ? ON CONFLICT (tenant, id) DO UPDATE SET deleted = 0",
+            version.id,
+        ),
+    )  # fmt: skip
+    stored = await find(database, version.id) or await unchanged(database, version)
+    if stored is None:
+        raise ApiError("unavailable", "An equal upload of the document has just ended: send it again.", retry_after=1)
+    return stored
+
+
+async def unchanged(database: Database, version: Version) -> Version | None:
+    """Return the newest version of the document if it is the same upload as this one and has not failed."""
+    rows = await database.rows(_UNCHANGED, version.tenant, version.document_id, version.fingerprint)
+    return Version.from_row(rows[0]) if rows else None
 
 
 async def find(database: Database, version_id: str) -> Version | None:

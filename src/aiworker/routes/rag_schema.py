@@ -6,8 +6,8 @@ from pydantic import Field, model_validator
 
 from aiworker.http.body import Reply, Schema
 from aiworker.models.gateway_options import GatewayOptions
+from aiworker.rag.document_fields import Name
 from aiworker.routes.chat_schema import MAX_SEED, Message, Usage
-from aiworker.routes.documents_schema import Name
 
 MAX_QUESTION_CHARACTERS = 8_192
 

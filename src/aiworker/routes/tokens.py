@@ -14,7 +14,7 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.body import JSON, Schema, parse_json
 from aiworker.http.messages import Response, json_response
-from aiworker.routes.documents_schema import Name
+from aiworker.rag.document_fields import Name
 from aiworker.routing import Returns, route
 
 MAX_SECONDS = 86_400

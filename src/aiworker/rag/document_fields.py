@@ -1,0 +1,36 @@
+"""The facts about a document that its owner sends."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from aiworker.http.body import Schema
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+"""Name of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`; the first is a letter or a digit."""
+Scalar = str | int | float | bool
+Metadata = Annotated[
+    dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Scalar], Field(max_length=50)
+]
+
+
+class DocumentFields(Schema):
+    """The facts about a document, without its content."""
+
+    id: Name | None = None
+    """The document's id. New content under the same id replaces the old. Derived from the content if left out."""
+    title: Annotated[str, Field(max_length=500)] | None = None
+    """The first heading, or the file's name, if left out."""
+    url: Annotated[str, Field(max_length=2_000)] | None = None
+    """Address of the document for readers, which each passage repeats."""
+    metadata: Metadata = Field(default_factory=dict[str, Scalar])
+    """Facts of your own. Searches can filter by the properties of RAG_PROPERTIES."""
+    tenant: Name | None = None
+    """The tenant that owns the document; searches of other tenants do not find it. The key's own if left out."""
+
+
+class DocumentRequest(DocumentFields):
+    text: str
+    """The content."""
+    format: Literal["markdown", "text", "html"] = "markdown"

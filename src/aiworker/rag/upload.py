@@ -1,0 +1,150 @@
+"""Uploads that become versions of documents: of a request, or of a line or a file of a batch."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiworker.bindings import require
+from aiworker.clock import now
+from aiworker.context import Resources
+from aiworker.errors import ApiError
+from aiworker.http.messages import Payload
+from aiworker.rag import file_kinds, filters, ingestion_cost, store
+from aiworker.rag.document_fields import DocumentFields, DocumentRequest
+from aiworker.rag.ingest import ORIGINAL
+from aiworker.rag.store import Version
+from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
+
+TAIL_BYTES = 65_536
+"""Bytes at the end of a file in which a PDF says that it is encrypted, and a ZIP archive lists what is in it."""
+MAX_TEXT_BYTES = 2_097_152
+"""Bytes of a document in JSON, which Python holds several times, with up to four bytes a character. The file of a form
+stays in JavaScript."""
+FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
+
+
+@dataclass(frozen=True)
+class Upload:
+    fields: DocumentFields
+    media_type: str
+    content: str | Payload
+    digest: str
+    """SHA-256 of the content."""
+    size: int
+    """Bytes."""
+    head: str
+    """The first characters of a text; empty for a binary file."""
+    file_name: str = ""
+    charset: str = ""
+    """Character encoding that the client declares."""
+
+
+def of_text(body: DocumentRequest) -> Upload:
+    """Return the upload of a document as text. Raises ApiError `unprocessable` for an empty one."""
+    if not body.text.strip():
+        raise ApiError("unprocessable", "The document is empty.", param="text")
+    fields = DocumentFields.model_validate(body.model_dump(exclude={"text", "format"}))
+    content = body.text.encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return Upload(fields, FORMATS[body.format], body.text, digest, len(content), body.text[:4096])
+
+
+async def of_file(fields: DocumentFields, file: Payload) -> Upload:
+    """Return the upload of a file. Raises ApiError for one that is empty, encrypted or of a kind that is not taken."""
+    if not file.size:
+        raise ApiError("unprocessable", "The document is empty.", param="file")
+    sample = file.read(0, min(file.size, SAMPLE_BYTES))
+    tail = file.read(max(0, file.size - TAIL_BYTES), file.size)
+    kind = _media_type(file.name, file.media_type, sample + tail)
+    if kind == file_kinds.PDF and b"/Encrypt" in tail:
+        raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
+    if fields.title is None and file.name:
+        fields = fields.model_copy(update={"title": file.name[:500]})
+    head = decode_head(sample) if kind in file_kinds.PLAIN else ""
+    return Upload(fields, kind, file, await file.sha256(), file.size, head, file.name[:500], file.charset)
+
+
+async def take(resources: Resources, upload: Upload, tenant: str, payer: str) -> Version:
+    """Store an upload and start its ingestion; return its version, or the one of before if nothing has changed.
+
+    payer: name of the key whose budget pays; empty for none.
+    """
+    filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)
+    version = _version(upload, tenant, payer)
+    stored = await store.unchanged(resources.database, version) or await _store(resources, version, upload)
+    if stored.state == "queued":
+        # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
+        await resources.ingestions.start(stored.id)
+    return stored
+
+
+async def _store(resources: Resources, version: Version, upload: Upload) -> Version:
+    """Store a version and its file; return it, or the equal one that another request has stored meanwhile."""
+    database, bucket = resources.database, require(resources.bucket)  # fails before anything is reserved
+    neurons = ingestion_cost.estimate_upload(resources, upload.size)
+    [reservation] = await resources.request_budget.reserve([neurons], [version.id])
+    stored_id = ""
+    try:
+        await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
+        stored = await store.add(database, version)
+        stored_id = stored.id
+    finally:
+        if stored_id != version.id:
+            reservation.cost = 0
+            await bucket.delete_folder(version.folder)
+    return stored
+
+
+def fingerprint(
+    digest: str, media_type: str, title: str | None, url: str | None, metadata: Mapping[str, Any], charset: str = ""
+) -> str:
+    """Return the hash of what makes a version: an upload with the same one changes nothing.
+
+    digest: SHA-256 of the content. title: as it was sent, or the file's name.
+    """
+    facts = [digest, media_type, title, url, metadata]
+    content = json.dumps(facts + [charset] * bool(charset), sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _version(upload: Upload, tenant: str, payer: str) -> Version:
+    fields = upload.fields
+    heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
+    created = now()
+    return Version(
+        id=secrets.token_hex(12),
+        tenant=tenant,
+        document_id=fields.id or f"doc_{upload.digest[:24]}",
+        state="queued",
+        reason=None,
+        title=fields.title or heading[:200] or fields.id or "Untitled",
+        url=fields.url,
+        metadata=filters.normalize_metadata(fields.metadata),
+        media_type=upload.media_type,
+        size=upload.size,
+        fingerprint=fingerprint(
+            upload.digest, upload.media_type, fields.title, fields.url, fields.metadata, upload.charset
+        ),
+        chunks=0,
+        created_at=created,
+        updated_at=created,
+        file_name=upload.file_name,
+        charset=upload.charset,
+        payer=payer,
+    )
+
+
+def _media_type(name: str, declared: str, sample: bytes) -> str:
+    """Return the media type of a file. Raises ApiError `unsupported_media_type` for a kind that is not taken."""
+    kind = file_kinds.media_type(name, declared, sample)
+    if kind is None:
+        extensions = ", ".join(sorted(file_kinds.EXTENSIONS))
+        raise ApiError(
+            "unsupported_media_type",
+            f"Files of this kind cannot be read; save the file as another kind. Those that can are {extensions}.",
+            param="file",
+        )
+    return kind
