@@ -13,10 +13,13 @@ if TYPE_CHECKING:
 
 
 class Default(WorkerEntrypoint):
-    """Serves HTTP requests."""
+    """Serves HTTP requests, and does what is due each minute (`triggers` in wrangler.jsonc)."""
 
     async def fetch(self, request: "Request") -> "Response":
         return await worker.serve(request, self.ctx)  # pyright: ignore[reportUnknownMemberType]
+
+    async def scheduled(self, *_: Any) -> None:
+        await worker.run_scheduled()
 
 
 class Conversation(DurableObject):

@@ -62,6 +62,7 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
         assert line in first.text
     [key] = KEY.findall(first.text)
     assert key in first.output
+    assert account.requests("PUT", "/scripts/aiworker/schedules$")
     assert call(account, "POST", "/embed", key, json={"text": "a fox"}).status_code == 200
     assert call(account, "POST", "/embed", json={"text": "a fox"}).status_code == 401
     assert call(account, "GET", "/rag/documents", key).json()["documents"] == []

@@ -16,7 +16,7 @@ import watchfiles
 
 from offline_python_workers import stage
 from tools import ROOT
-from tools.dev import migrations, plan, ports, request_line
+from tools.dev import cron, migrations, plan, ports, request_line
 from tools.dev.configuration import ConfigurationError
 from tools.dev.derived import DerivedFiles, compiled_modules
 from tools.dev.plan import ENVIRONMENT, Plan
@@ -38,6 +38,8 @@ NOISE = re.compile(
     | Processing\ .*\ configuration: | "unsafe"\ fields\ are\ experimental
     | Your\ Worker\ has\ access\ to | ^Binding\s+Resource | ^env\.\S+\s
     | Attaching\ additional\ modules | Starting\ local\ server | Reloading\ local\ server
+    | Scheduled\ Workers\ are\ not\ automatically | To\ manually\ trigger\ a\ scheduled\ event
+    | curl\ "\S+/cdn-cgi/local/scheduled | For\ more\ details,\ see\ .*/cron-triggers/
     | Using\ (vars|secrets)\ defined\ in | Parsed\ \d+\ valid\ header\ rule
     """,
     re.VERBOSE,
@@ -58,11 +60,15 @@ class Reloads:
     loaded: asyncio.Event = field(default_factory=asyncio.Event)
     """The Worker has been loaded, for the first time or again. Clear this before waiting for the next time."""
 
+    fresh: asyncio.Event = field(default_factory=asyncio.Event)
+    """The same, for the cron."""
+
     def note(self, line: str) -> None:
         if RELOADING.search(line):
             self.noticed.set()
         elif READY.search(line) or RELOADED.search(line):
             self.loaded.set()
+            self.fresh.set()
 
 
 class CannotStart(Exception):  # noqa: N818 - a sentence for the user, not an error of ours
@@ -97,10 +103,12 @@ async def _serve(options: Namespace) -> int:
     made = plan.make(options, port, simulator_port, str(os.getpid()))
     with _laid_out(made):
         async with Children() as children:
-            return await _run_until_one_ends(made, children, stop, options)
+            return await _run_until_one_ends(made, children, stop, options, port)
 
 
-async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Event, options: Namespace) -> int:
+async def _run_until_one_ends(
+    made: Plan, children: Children, stop: asyncio.Event, options: Namespace, port: int
+) -> int:
     tasks: set[asyncio.Task[object]] = {asyncio.create_task(stop.wait())}
     if made.simulator:
         simulator = await children.start(made.simulator, ENVIRONMENT, ROOT)
@@ -112,6 +120,8 @@ async def _run_until_one_ends(made: Plan, children: Children, stop: asyncio.Even
     tables.result()
     reloads = Reloads()
     tasks.add(asyncio.create_task(run_wrangler(made, children, reloads, options)))
+    if made.configuration.get("triggers", {}).get("crons"):
+        tasks.add(asyncio.create_task(cron.fire(options.host, port, reloads.fresh)))
     if not made.is_official:
         derived = DerivedFiles(made, compiled_modules(), children)
         tasks.add(asyncio.create_task(_restage_on_edit(made, reloads)))

@@ -1,6 +1,5 @@
 """Entry of requests and workflows: the functions that entry.py's classes call."""
 
-import asyncio
 import functools
 from typing import Any
 
@@ -24,7 +23,6 @@ from aiworker.rag.workflow_steps import WorkflowSteps
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request. execution: its context from the platform, whose waitUntil keeps work alive."""
-    _resume_once(execution)
     isolate.requests += 1
     js_request: js.Request = request.js_object
     received, streams = JsRequest(js_request), JsStreams(execution, js_request.signal)
@@ -57,24 +55,21 @@ async def run_ingestion(event: Any, step: Any) -> None:
         await ingest.ingest(resources.resources(), steps, payload["version"])
 
 
+async def run_scheduled() -> None:
+    """Take up unfinished work: the platform calls this each minute, scripts/dev also after each start and reload."""
+    global _has_resumed
+    bound = resources.present()
+    if not (bound["DB"] and bound["INGESTIONS"]):
+        return
+    is_restarted, _has_resumed = not _has_resumed, True
+    await ingest.resume(resources.resources(), is_restarted=is_restarted)
+
+
+_has_resumed = False
+"""False until this isolate has taken up unfinished work."""
+
+
 def _write_line(line: str) -> None:
     """Write a line to the Worker's log. (print() writes byte by byte.)"""
     # as a microtask: workerd records the stack of each line, which takes milliseconds with Python's frames on it
     js.queueMicrotask(js.console.log.bind(js.console, line))
-
-
-_is_resumed = False
-
-
-def _resume_once(execution: Any) -> None:
-    """With the first request of an isolate, resume the ingestion of documents that a crash has interrupted."""
-    global _is_resumed
-    bound = resources.present()
-    if _is_resumed or not (bound["DB"] and bound["INGESTIONS"]):
-        return
-    _is_resumed = True
-    execution.waitUntil(asyncio.ensure_future(_resume()))
-
-
-async def _resume() -> None:
-    await ingest.resume(resources.resources())

@@ -11,7 +11,7 @@ from itertools import count as count_from
 from typing import Any, TypedDict
 
 from aiworker.bindings import Inputs, VectorRecord
-from aiworker.clock import now
+from aiworker.clock import ago, now
 from aiworker.context import Resources
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
@@ -310,13 +310,16 @@ async def fail(resources: Resources, version_id: str, folder: str, reason: str) 
 # ---- after a crash -----------------------------------------------------------------------------------------------
 
 
-async def resume(resources: Resources) -> None:
+async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
     """Resume whatever was interrupted: jobs, removals, unfinished versions and the re-index.
 
     Cloudflare resumes workflows by itself; the local engine does not when it is restarted. A version that was stored
     just before a crash has no workflow yet on either.
+
+    is_restarted: the isolate is new. A local one means that the engine has been restarted.
     """
-    database, before = resources.database, removal.interrupted_before(resources)
+    database = resources.database
+    before = removal.interrupted_before(resources) if is_restarted else ago(removal.STALE)
     await queue.resume(resources, before)
     if await store.marked_versions(database, before, 1) or await store.has_deleted_documents(database):
         await removal.start_purge(resources)
