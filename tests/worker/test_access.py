@@ -398,6 +398,9 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "/rag/documents", None),
     ("GET", "/rag/documents/plan", None),
     ("GET", "/rag/documents/plan/original", None),
+    ("GET", "/rag/documents/plan/text", None),
+    ("GET", "/rag/documents/plan/passages", None),
+    ("POST", "/rag/documents/plan/reindex", None),
     ("DELETE", "/rag/documents/plan", None),
 ]
 

@@ -21,7 +21,7 @@ SEARCHES = int(os.environ.get("SEARCHES", "90"))
 
 def text_of(edition: int) -> str:
     """A document of as many passages as it has parts."""
-    filler = "The keeper feeds it at noon. " * 40
+    filler = "The keeper feeds it at noon. " * 25
     return "".join(f"# Part {part}\n\nThe penguin of edition {edition}. {filler}\n\n" for part in range(PARTS))
 
 

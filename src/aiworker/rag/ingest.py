@@ -24,6 +24,7 @@ from aiworker.rag import file_kinds, filters, ingestion_cost, removal, search_te
 from aiworker.rag.chunk import Path, segment_chunks
 from aiworker.rag.ingestion_cost import Reservation
 from aiworker.rag.passage import HEADING_SEPARATOR
+from aiworker.rag.passage_ranges import passage_ranges
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
 from aiworker.rag.steps import NonRetryableError, StepError, Steps
@@ -195,7 +196,9 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
             f"The document has more than {MAX_CHUNKS:,} passages; at most {MAX_CHUNKS:,} are indexed."
         )
     rows = [(each.number, each.heading, each.text) for each in chunks]
-    await store.put_chunks(resources.database, version, rows, first)
+    source = content[: segment.size].decode(errors="replace")  # without the fence that is repeated at its start
+    ranges = list(passage_ranges(source, (each.text for each in chunks), start))
+    await store.put_chunks(resources.database, version, rows, first, ranges)
     return {"offset": start + segment.size, "count": count, "path": path, "fence": segment.fence, "is_end": is_last}
 
 

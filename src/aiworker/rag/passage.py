@@ -1,10 +1,18 @@
 """A piece of a document that may answer a question."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from aiworker.rag import file_kinds
 
 HEADING_SEPARATOR = " › "
 """Between a title and headings, and between headings."""
+PAGE = re.compile(rf"(?:^|{HEADING_SEPARATOR})Page (\d+)(?:{HEADING_SEPARATOR}|$)")
+"""A page among the headings of a PDF's passage."""
+Range = tuple[int, int]
+"""The first byte of a passage in the UTF-8 of its document's text, and the byte behind its last one."""
 
 
 @dataclass(frozen=True)
@@ -20,3 +28,18 @@ class Passage:
     """Score by the last stage; higher is better."""
     scores: Mapping[str, float]
     """Score by each stage that found it: vector, text, fusion, rerank."""
+    page: int | None = None
+    """Number of its page in a PDF, from 1."""
+    range: Range | None = None
+    """None where it is unknown: in documents that were indexed before ranges were stored."""
+
+
+def page_of(media_type: str, heading: str) -> int | None:
+    """Return the number of a passage's page; None for documents without pages."""
+    match = PAGE.search(heading) if media_type == file_kinds.PDF else None
+    return int(match[1]) if match else None
+
+
+def range_of(row: Mapping[str, Any]) -> Range | None:
+    """Return the range in a row of the database."""
+    return None if row["first_byte"] is None else (row["first_byte"], row["end_byte"])

@@ -12,7 +12,7 @@ from aiworker.models import catalogue
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
-from aiworker.rag.passage import Passage
+from aiworker.rag.passage import Passage, page_of, range_of
 from aiworker.rag.search_text import query_terms, query_terms_as_written
 
 SEARCH_RESULTS = 50
@@ -164,6 +164,8 @@ def _passage(row: Mapping[str, Any], scores: dict[str, float], fusion: float) ->
         title=row["title"],
         url=row["url"],
         heading=row["heading"],
+        page=page_of(row["media_type"], row["heading"]),
+        range=range_of(row),
         text=row["text"],
         score=fusion,
         scores={**scores, "fusion": fusion},

@@ -5,10 +5,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any
 
 from aiworker.bindings import Database
 from aiworker.errors import ApiError
+from aiworker.rag.passage import Range
 from aiworker.rag.search_text import NORMALIZATION, index_text
 
 UNFINISHED = ("queued", "converting", "embedding")
@@ -120,6 +122,22 @@ async def unchanged(database: Database, version: Version) -> Version | None:
     """Return the newest version of the document if it is the same upload as this one and has not failed."""
     rows = await database.rows(_UNCHANGED, version.tenant, version.document_id, version.fingerprint)
     return Version.from_row(rows[0]) if rows else None
+
+
+async def add_again(database: Database, version: Version) -> bool:
+    """Add another version of a document; False if the document is gone, or has an unfinished version."""
+    row = {**version.__dict__, "metadata": json.dumps(version.metadata, ensure_ascii=False)}
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    states = ", ".join(f"'{state}'" for state in UNFINISHED)
+    await database.run(
+        (
+            f"INSERT INTO versions ({names}) SELECT {marks} "  # noqa: S608 - names of ours
+            "WHERE EXISTS (SELECT 1 FROM documents WHERE tenant = ? AND id = ? AND deleted = 0) "
+            f"AND NOT EXISTS (SELECT 1 FROM versions WHERE tenant = ? AND document_id = ? AND state IN ({states}))",
+            *row.values(), version.tenant, version.document_id, version.tenant, version.document_id,
+        )
+    )  # fmt: skip
+    return await find(database, version.id) is not None
 
 
 async def find(database: Database, version_id: str) -> Version | None:
@@ -287,15 +305,23 @@ async def delete_empty_documents(database: Database) -> None:
 
 
 async def put_chunks(
-    database: Database, version: Version, chunks: Sequence[tuple[int, str, str]], first: int = 0
+    database: Database,
+    version: Version,
+    chunks: Sequence[tuple[int, str, str]],
+    first: int = 0,
+    ranges: Sequence[Range | None] = (),
 ) -> None:
-    """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words."""
+    """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words.
+
+    ranges: where each passage stands in the document's text, if that is known.
+    """
     await database.run(("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first))
-    for batch in _batches(json.dumps(chunk) for chunk in chunks):
+    rows = zip_longest(chunks, ranges)
+    for batch in _batches(json.dumps([*chunk, *(place or (None, None))]) for chunk, place in rows):
         await database.run(
             (
-                "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text) "
-                "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2 FROM json_each(?)",
+                "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text, first_byte, end_byte) "
+                "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)",
                 version.id, scope(version.tenant), batch,
             )
         )  # fmt: skip
@@ -357,9 +383,10 @@ async def versions_to_index(database: Database, limit: int) -> list[Version]:
 
 
 async def chunks(database: Database, version_id: str, start: int, count: int) -> list[dict[str, Any]]:
-    """Return `number`, `heading` and `text` of up to `count` passages in order, from number `start`."""
+    """Return up to `count` passages from number `start`: `number`, `heading`, `text`, `first_byte`, `end_byte`."""
     return await database.rows(
-        "SELECT number, heading, text FROM chunks WHERE version = ? AND number >= ? AND number < ? ORDER BY number",
+        "SELECT number, heading, text, first_byte, end_byte FROM chunks "
+        "WHERE version = ? AND number >= ? AND number < ? ORDER BY number",
         version_id, start, start + count,
     )  # fmt: skip
 
@@ -393,7 +420,8 @@ async def passages(
     """
     where, values = condition
     rows = await database.rows(
-        "SELECT value AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata "  # noqa: S608 - names that are checked
+        "SELECT value AS vector_id, c.heading, c.text, c.first_byte, c.end_byte, "  # noqa: S608 - names that are checked
+        "v.document_id, v.title, v.url, v.metadata, v.media_type "
         "FROM json_each(?2) CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         f"AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER) {_LIVE} {where}",
         tenant, json.dumps(list(vector_ids)), *values,

@@ -1,8 +1,9 @@
-"""`GET /rag/documents/{document_id}/original`: the file of a document, as it was uploaded.
+"""`GET /rag/documents/{document_id}/original` and `/text`: the file of a document as it was uploaded, and as text.
 
-Its bytes go from R2 to the client without entering Python.
+Their bytes go from R2 to the client without entering Python.
 """
 
+from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from aiworker.bindings import StoredObject
@@ -31,16 +32,18 @@ ATTEMPTS = 3
 """Versions that are tried: one may be replaced, and its file removed, between the reads of its row and of its file."""
 
 
+RETURNS = (
+    Returns({"*/*": BYTES}, "The file."),
+    Returns({"*/*": BYTES}, "The requested range.", 206),
+    Returns(status=304, description="The client's copy is current."),
+    Returns(status=412, description="A precondition failed."),
+    Returns(status=416, description="The range lies behind the file's end."),
+)
+
+
 @route(
     "GET", "/rag/documents/{document_id}/original", scope="rag:read", rate="read", tag="Documents",
-    query=TenantQuery,
-    returns=(
-        Returns({"*/*": BYTES}, "The file."),
-        Returns({"*/*": BYTES}, "The requested range.", 206),
-        Returns(status=304, description="The client's copy is current."),
-        Returns(status=412, description="A precondition failed."),
-        Returns(status=416, description="The range lies behind the file's end."),
-    ),
+    query=TenantQuery, returns=RETURNS,
     errors=("invalid_request", "not_found", "upstream_error"),
 )  # fmt: skip
 async def read_original(context: Context, document_id: str, query: TenantQuery) -> Response:
@@ -50,7 +53,7 @@ async def read_original(context: Context, document_id: str, query: TenantQuery) 
     requests. Text, PDF and images are shown by browsers, other kinds are downloaded.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    version, stored = await _stored(context, tenant, check_document_id(document_id))
+    version, stored = await _stored(context, tenant, check_document_id(document_id), _original)
     headers = dict(stored.headers)
     if "content-type" in headers:
         headers["content-type"] = await _content_type(context, version)
@@ -59,15 +62,52 @@ async def read_original(context: Context, document_id: str, query: TenantQuery) 
     return Response(stored.body, stored.status, {**headers, **own})
 
 
-async def _stored(context: Context, tenant: str, document_id: str) -> tuple[Version, StoredObject]:
+@route(
+    "GET", "/rag/documents/{document_id}/text", scope="rag:read", rate="read", tag="Documents",
+    query=TenantQuery, returns=RETURNS, errors=("invalid_request", "not_found", "upstream_error"),
+)  # fmt: skip
+async def read_text(context: Context, document_id: str, query: TenantQuery) -> Response:
+    """Read the text of a document.
+
+    In UTF-8, as it is cut into passages: what a file was converted to, else the file itself. The `range` of a passage
+    is a range of its bytes. Supports ETag, conditional and range requests.
+    """
+    tenant = context.caller.resolve_tenant(query.tenant)
+    version, stored = await _stored(context, tenant, check_document_id(document_id), _text)
+    headers = {**stored.headers, **HEADERS}
+    if "content-type" in headers:
+        kind = "text/markdown" if file_kinds.is_converted(version.media_type) else version.media_type
+        headers |= {"content-type": f"{kind}; charset=utf-8", "content-disposition": "inline"}
+    return Response(stored.body, stored.status, headers)
+
+
+async def _original(context: Context, version: Version) -> StoredObject | None:
+    return await context.bucket.get(version.folder + ORIGINAL, context.request)
+
+
+async def _text(context: Context, version: Version) -> StoredObject | None:
+    converted = await context.bucket.get(version.folder + MARKDOWN, context.request)
+    if converted is not None or file_kinds.is_converted(version.media_type):
+        return converted
+    return await _original(context, version)
+
+
+async def _stored(
+    context: Context,
+    tenant: str,
+    document_id: str,
+    read: Callable[[Context, Version], Awaitable[StoredObject | None]],
+) -> tuple[Version, StoredObject]:
     """Return the version to show, and what the request selects of its file. Raises ApiError `not_found`."""
     for _ in range(ATTEMPTS):
         version = await store.shown_version(context.database, tenant, document_id)
         if version is None:
             raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
-        stored = await context.bucket.get(version.folder + ORIGINAL, context.request)
+        stored = await read(context, version)
         if stored is not None:
             return version, stored
+    if read is _text:
+        raise ApiError("not_found", f"The document {document_id} has no text: it was not converted, or not yet.")
     raise ApiError("not_found", f"The file of the document {document_id} is missing: upload it again.")
 
 

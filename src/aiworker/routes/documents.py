@@ -21,6 +21,7 @@ from aiworker.routes.documents_schema import (
     ListQuery,
     TenantQuery,
     check_document_id,
+    document_url,
 )
 from aiworker.routing import Returns, route
 
@@ -44,7 +45,7 @@ async def add_document(context: Context) -> Response:
     key = context.caller.key
     tenant = context.caller.resolve_tenant(parsed.fields.tenant)
     stored = await upload.take(context, parsed, tenant, key.name if key else "")
-    return _response(context, stored, 200 if stored.state == "indexed" else 202)
+    return document_response(context, stored, 200 if stored.state == "indexed" else 202)
 
 
 @route(
@@ -141,9 +142,9 @@ def _document(version: Version) -> dict[str, Any]:
     }
 
 
-def _response(context: Context, version: Version, status: int) -> Response:
-    tenant = "" if version.tenant == "default" else f"?tenant={version.tenant}"
-    status_url = f"{context.request.origin}/rag/documents/{version.document_id}{tenant}"
+def document_response(context: Context, version: Version, status: int) -> Response:
+    """Return the response with a version's state, and the address under which the state can be read again."""
+    status_url = document_url(context.request.origin, version.tenant, version.document_id)
     response = json_response({**_document(version), "status_url": status_url}, status)
     response.headers["location"] = status_url
     return response

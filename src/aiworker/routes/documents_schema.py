@@ -5,9 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from aiworker.auth.access import DEFAULT_TENANT
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.rag.document_fields import NAME, Name
+from aiworker.rag.passage import Range
 
 
 class DocumentForm(Schema):
@@ -29,6 +31,34 @@ class ListQuery(TenantQuery):
     cursor: str = ""
     """`cursor` of the page before."""
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+
+
+class TextRange(Reply):
+    """A part of a document's text, `GET /rag/documents/{id}/text`, in bytes of its UTF-8."""
+
+    start: int
+    """The first byte."""
+    end: int
+    """The byte behind the last one."""
+
+
+class DocumentPassage(Reply):
+    id: str
+    """The id by which searches and sources name it."""
+    number: int
+    """From 0, in the order of the document."""
+    heading: str
+    page: int | None
+    """Page of a PDF; null for other documents."""
+    range: TextRange | None
+    """Null if it is unknown: of documents that were indexed before ranges were stored."""
+    text: str
+
+
+class DocumentPassages(Reply):
+    passages: list[DocumentPassage]
+    cursor: str | None
+    """Cursor of the next page; null on the last page."""
 
 
 class DocumentState(Reply):
@@ -60,3 +90,14 @@ def check_document_id(document_id: str) -> str:
     if not re.fullmatch(NAME, document_id):
         raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
     return document_id
+
+
+def document_url(origin: str, tenant: str, document_id: str, part: str = "") -> str:
+    """Return the address of a document, or of a part of it such as `/original`."""
+    query = "" if tenant == DEFAULT_TENANT else f"?tenant={tenant}"
+    return f"{origin}/rag/documents/{document_id}{part}{query}"
+
+
+def text_range(place: Range | None) -> dict[str, int] | None:
+    """Return a TextRange as JSON."""
+    return {"start": place[0], "end": place[1]} if place else None

@@ -19,6 +19,7 @@ from aiworker.rag import filters, prompt
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import Prompt
 from aiworker.rag.retrieve import Search, retrieve
+from aiworker.routes.documents_schema import document_url, text_range
 from aiworker.routes.rag_schema import Passages, RagReply, RagRequest, SearchOptions, SearchRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
@@ -63,7 +64,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
     ]
     model_response = await ModelCall(context, candidates, body.gateway).run()
     model_response = await guard.screen_response(context, conversation, model_response, body.gateway)
-    sources = _sources(prompts[model_response.model.id].passages)
+    sources = _sources(context, body, prompts[model_response.model.id].passages)
     if not body.stream:
         return await _json_response(model_response, sources)
     return await _streamed(context, model_response, frame({"sources": sources}, "sources"))
@@ -81,7 +82,7 @@ async def search(context: Context, body: SearchRequest) -> Response:
     """
     filters.check(body.filter, context.settings.rag_properties)
     passages = await retrieve(context, _search(context, body, body.query))
-    sources = zip(_sources(passages), passages, strict=True)
+    sources = zip(_sources(context, body, passages), passages, strict=True)
     return json_response({"passages": [{**source, "text": passage.text} for source, passage in sources]})
 
 
@@ -133,11 +134,15 @@ def _prompt_tokens(body: RagRequest, model: Model) -> int:
     return max(MIN_PROMPT_TOKENS, min(MAX_PROMPT_TOKENS, room))
 
 
-def _sources(passages: list[Passage]) -> list[dict[str, Any]]:
-    return [_source(number, passage) for number, passage in enumerate(passages, 1)]
+def _sources(context: Context, body: SearchOptions, passages: list[Passage]) -> list[dict[str, Any]]:
+    tenant, origin = context.caller.resolve_tenant(body.tenant), context.request.origin
+    return [
+        _source(number, passage, document_url(origin, tenant, passage.document_id, "/original"))
+        for number, passage in enumerate(passages, 1)
+    ]
 
 
-def _source(number: int, passage: Passage) -> dict[str, Any]:
+def _source(number: int, passage: Passage, original: str) -> dict[str, Any]:
     snippet = " ".join(passage.text.split())
     return {
         "number": number,
@@ -146,6 +151,9 @@ def _source(number: int, passage: Passage) -> dict[str, Any]:
         "title": passage.title,
         "url": passage.url,
         "heading": passage.heading,
+        "page": passage.page,
+        "range": text_range(passage.range),
+        "original": original,
         "snippet": snippet if len(snippet) <= MAX_SNIPPET_CHARACTERS else f"{snippet[: MAX_SNIPPET_CHARACTERS - 1]}…",
         "score": passage.score,
         "scores": passage.scores,

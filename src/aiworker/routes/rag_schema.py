@@ -8,6 +8,7 @@ from aiworker.http.body import Reply, Schema
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.rag.document_fields import Name
 from aiworker.routes.chat_schema import MAX_SEED, Message, Usage
+from aiworker.routes.documents_schema import TextRange
 
 MAX_QUESTION_CHARACTERS = 8_192
 
@@ -102,6 +103,12 @@ class Source(Reply):
     title: str
     url: str | None
     heading: str
+    page: int | None
+    """Page of a PDF; null for other documents."""
+    range: TextRange | None
+    """Place in the document's text; null if it is unknown."""
+    original: str
+    """Address of the document's file, for callers with the scope rag:read."""
     snippet: str
     score: float
     scores: dict[str, float]
