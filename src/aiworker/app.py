@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable
 
+from aiworker.anthropic_errors import anthropic_response
 from aiworker.auth import access, limits
 from aiworker.auth.budget import RequestBudget, budgets_of
 from aiworker.bindings import RateLimiter, StreamOutcome, Streams
@@ -92,6 +93,8 @@ def _notes(log: RequestLog) -> dict[str, str]:
 def _error_response(error: ApiError, request: Request, log: RequestLog) -> Response:
     # clients of OpenAI's API with a wrong base URL, too: `//v1/…`, `/api/v1/…`
     is_misdirected = log.route is None and "v1" in request.path.lower().split("/")
+    if request.path.startswith("/v1/messages") or request.header("anthropic-version") is not None:
+        return anthropic_response(error, log.request_id)
     is_openai = is_misdirected or f"{request.path}/".startswith("/v1/")
     return error.to_openai_response() if is_openai else error.to_response(log.request_id)
 

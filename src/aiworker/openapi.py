@@ -35,7 +35,7 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in its own header."},
 }
 
-TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI")
+TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI", "Anthropic")
 """Order of the groups of routes; others come after them."""
 
 REFERENCE = "#/components/schemas/{model}"

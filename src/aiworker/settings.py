@@ -38,7 +38,8 @@ ALIASES = (
     "text-embedding-3-small=@cf/baai/bge-m3 text-embedding-3-large=@cf/qwen/qwen3-embedding-0.6b "
     "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL "
     "whisper-1=TRANSCRIBE_MODEL gpt-4o-transcribe=TRANSCRIBE_MODEL gpt-4o-mini-transcribe=TRANSCRIBE_MODEL "
-    "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en gpt-4o-mini-tts=@cf/deepgram/aura-1"
+    "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en gpt-4o-mini-tts=@cf/deepgram/aura-1 "
+    "claude-*=CHAT_MODEL"
 )
 
 MAX_PROPERTIES = 10
@@ -271,8 +272,8 @@ class Settings(BaseModel):
         Accepts("a list of alias=model with ids of `GET /models` or with a variable such as CHAT_MODEL", _aliases),
     ] = _variable(
         ALIASES,
-        "Names of models that OpenAI's clients may use under `/v1`, separated by spaces: `alias=` and a model's id, or "
-        "the variable that names the model.",
+        "Names of models that clients of OpenAI and Anthropic may use under `/v1`, separated by spaces: `alias=` and a "
+        "model's id, or the variable that names the model. An alias that ends in `*` stands for names that begin so.",
     )
     guard_model: Annotated[str | None, Accepts(_id_for("guard"), _guard_model)] = _variable(
         "", "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`."
@@ -362,6 +363,13 @@ class Settings(BaseModel):
     def models(self) -> Mapping[str, str]:
         """Variable such as CHAT_MODEL → id of the model for requests that name none."""
         return {name: getattr(self, name.lower()) for name in MODEL_VARIABLES}
+
+    def resolve_alias(self, name: str) -> str:
+        """Return the id of the model that an alias stands for; the name itself if it is none."""
+        if name in self.model_aliases or name in catalogue.MODELS:
+            return self.model_aliases.get(name, name)
+        prefixes = [alias[:-1] for alias in self.model_aliases if alias.endswith("*") and name.startswith(alias[:-1])]
+        return self.model_aliases[max(prefixes, key=len) + "*"] if prefixes else name
 
     @cached_property
     def guarded(self) -> frozenset[str]:

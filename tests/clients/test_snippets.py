@@ -12,8 +12,20 @@ import pytest
 from tests import tiktoken_cache
 from tools import ROOT
 
-EXAMPLES = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "docs/clients.md").read_text(), re.DOTALL | re.MULTILINE)
-EXPECTED = ["Worker?", "Worker?", "name='Ann' age=30\n2 vectors of 1024\nhttp", "Worker?", "Worker?", "1024", "Worker?"]
+EXAMPLES = re.findall(
+    r"^```(sh|python|js)\n(.*?)^```$", (ROOT / "docs/clients.md").read_text(), re.DOTALL | re.MULTILINE
+)
+EXPECTED = [
+    "Worker?",
+    "Worker?",
+    "name='Ann' age=30\n2 vectors of 1024\nhttp",
+    "Worker?",
+    "Worker?",
+    "1024",
+    "Worker?",
+    "Worker?",
+    "Worker?",
+]
 """Text that each example prints, in the order of the examples."""
 
 

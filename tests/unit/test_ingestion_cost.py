@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from aiworker.models import token_counts
 from aiworker.rag import ingest, store
 from aiworker.settings import Settings
 from tests.unit.test_budget import Clock, FakeBudget, Rows
-from tests.unit.test_ingest import PASSAGES, Machine, Model, document, moments
+from tests.unit.test_ingest import PASSAGES, Embedded, Machine, Model, document, moments
 
 PRICE = 6_058 / 1e6
 """Neurons of a token of EMBED_MODEL."""
@@ -40,8 +41,8 @@ class CountedModel(Model):
 
     tokens = 0
 
-    async def run(self, model: str, inputs: Inputs, *others: Any) -> Any:
-        answer = await super().run(model, inputs, *others)
+    async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> Embedded:
+        answer = await super().run(model, inputs, options, seconds)
         self.tokens += sum(map(token_counts.estimate_text, inputs.fields["text"]))
         return answer
 
@@ -118,7 +119,7 @@ async def test_a_document_that_unfolds_beyond_a_budget_fails_before_anything_is_
     assert machine.budgets.spent("site") == machine.budgets.spent(WORKER) == 0
 
 
-async def test_what_a_text_adds_is_reserved_before_anything_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_cost_of_a_text_is_reserved_before_anything_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
     unfold(monkeypatch)
     machine = await a_paid_upload()
     spent: list[float] = []

@@ -42,9 +42,9 @@ async def start(machine: Machine, key: str | None = None) -> Job:
 
 async def job(machine: Machine) -> Job:
     [job_id] = machine.rows("SELECT id FROM jobs")
-    found = await store.find(machine.resources.database, job_id)
-    assert found
-    return found
+    stored = await store.find(machine.resources.database, job_id)
+    assert stored
+    return stored
 
 
 @pytest.mark.timeout(120)

@@ -18,6 +18,7 @@ from tools import ROOT
 
 sys.path.insert(0, str(ROOT / "src"))
 
+from aiworker.anthropic_errors import ANTHROPIC_KINDS, AnthropicKind
 from aiworker.auth.access import SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS, UPSTREAM_CODES
 from aiworker.models.catalogue import MODELS, RETIRED, Model
@@ -109,6 +110,15 @@ def openai_errors() -> str:
     return table(("Status", "`type`", "`code`", "Meaning", "Exception in Python"), sorted(rows))
 
 
+def anthropic_errors() -> str:
+    """A row for each status and type: which errors of this API have them."""
+    types: dict[AnthropicKind, list[str]] = {}
+    for name, kind in ANTHROPIC_KINDS.items():
+        types.setdefault(kind, []).append(f"`{name}`")
+    rows = ((kind.status, f"`{kind.type}`", ", ".join(names)) for kind, names in sorted(types.items()))
+    return table(("Status", "`error.type`", "For the errors"), rows)
+
+
 def worker_licences() -> str:
     return table(("Distribution", "Licence"), _licences(licences.worker_distributions()))
 
@@ -145,6 +155,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "routes": parameters.routes,
     "parameters": parameters.parameters,
     "shapes": parameters.shapes,
+    "anthropic-errors": anthropic_errors,
     "licences-worker": worker_licences,
     "licences-packages": package_licences,
     "licences-copied": copied_licences,

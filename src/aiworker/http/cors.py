@@ -11,7 +11,8 @@ from aiworker.http.messages import Request, Response
 
 METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 RESPONSE_HEADERS = (
-    "accept-ranges, content-disposition, content-range, etag, retry-after, server-timing, warning, x-ai-request-id, "
+    "accept-ranges, content-disposition, content-range, etag, request-id, retry-after, server-timing, warning, "
+    "x-ai-request-id, "
     "x-gateway-cache, x-gateway-log-id, x-ignored-parameters, x-model, x-neurons, x-request-id"
 )
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")

@@ -20,7 +20,7 @@ class Job:
     tenant: str | None
     """Tenant that may read the job; None for one that only admins may read."""
     params: Mapping[str, Any]
-    """What to do; empty once the job has ended, so that nothing personal stays."""
+    """Arguments of the job; empty once it has ended, so that nothing personal stays."""
     position: Any
     """Where the next step goes on, as the last step's Progress says; None for the first."""
     state: JobState

@@ -192,7 +192,8 @@ class OpenAITransform:
         usage = self._total_usage()
         if self.on_usage:
             self.on_usage(usage)
-        return encoded + self._writer.end(self._choose_finish_reason(usage), usage)
+        stop_sequence = self._stop_filter.matched if self._stop_filter else None
+        return encoded + self._writer.end(self._choose_finish_reason(usage), usage, stop_sequence)
 
     def _flush(self) -> bytes:
         """Return what the filters have held back."""
@@ -236,15 +237,21 @@ class StopFilter:
     def __init__(self, sequences: Sequence[str]) -> None:
         self._sequences = sequences
         self._buffered = ""
-        self.has_stopped = False
+        self.matched: str | None = None
+        """The stop sequence that has ended the text; None before that."""
+
+    @property
+    def has_stopped(self) -> bool:
+        return self.matched is not None
 
     def feed(self, piece: str) -> str:
         """Add a piece; return the text that can be sent now. What may begin a stop sequence is buffered."""
         text = self._buffered + piece
-        positions = [position for each in self._sequences if (position := text.find(each)) >= 0]
+        positions = [(position, each) for each in self._sequences if (position := text.find(each)) >= 0]
         if positions:
-            self.has_stopped, self._buffered = True, ""
-            return text[: min(positions)]
+            end, self.matched = min(positions)
+            self._buffered = ""
+            return text[:end]
         overlap = max(_overlap(text, each) for each in self._sequences)
         self._buffered = text[len(text) - overlap :]
         return text[: len(text) - overlap]

@@ -32,7 +32,9 @@ class Writer(Protocol):
         """Add a part of the arguments of the tool call `index`: a part of a JSON object as text."""
         ...
 
-    def end(self, finish_reason: str, usage: Json) -> bytes: ...
+    def end(self, finish_reason: str, usage: Json, stop_sequence: str | None = None) -> bytes:
+        """Complete the answer. stop_sequence: the one that the Worker has cut the text at, if it has."""
+        ...
 
     def error(self, error: ApiError) -> bytes:
         """End an incomplete answer, so that clients raise the error."""
@@ -102,7 +104,7 @@ class ChatWriter:
             return self._delta(b'{"function_call":{"arguments":' + literal + b"}}")
         return self._delta(b'{"tool_calls":[{"index":%d,"function":{"arguments":' % index + literal + b"}}]}")
 
-    def end(self, finish_reason: str, usage: Json) -> bytes:
+    def end(self, finish_reason: str, usage: Json, stop_sequence: str | None = None) -> bytes:  # noqa: ARG002
         if self._is_legacy and finish_reason == "tool_calls":
             finish_reason = "function_call"
         last = self._delta(b"{}").replace(b'"finish_reason":null', b'"finish_reason":' + _dump(finish_reason))
@@ -141,7 +143,7 @@ class CompletionWriter:
     def arguments(self, index: int, literal: bytes) -> bytes:  # noqa: ARG002
         return b""
 
-    def end(self, finish_reason: str, usage: Json) -> bytes:
+    def end(self, finish_reason: str, usage: Json, stop_sequence: str | None = None) -> bytes:  # noqa: ARG002
         last = self.text(b'""').replace(b'"finish_reason":null', b'"finish_reason":' + _dump(finish_reason))
         counted = b"data: " + _dump({**self._head, "choices": [], "usage": usage}) + b"\n\n"
         return last + (counted if self._include_usage else b"") + b"data: [DONE]\n\n"
@@ -162,6 +164,7 @@ class CollectingWriter:
     calls: dict[int, Json] = field(default_factory=dict[int, Json])
     """Index → tool call, as in a message's `tool_calls`."""
     finish_reason: str = "stop"
+    stop_sequence: str | None = None
     usage: Json = field(default_factory=dict[str, Any])
 
     def start(self) -> bytes:
@@ -183,8 +186,8 @@ class CollectingWriter:
         self.calls[index]["function"]["arguments"] += json.loads(literal)
         return b""
 
-    def end(self, finish_reason: str, usage: Json) -> bytes:
-        self.finish_reason, self.usage = finish_reason, usage
+    def end(self, finish_reason: str, usage: Json, stop_sequence: str | None = None) -> bytes:
+        self.finish_reason, self.usage, self.stop_sequence = finish_reason, usage, stop_sequence
         return b""
 
     def error(self, error: ApiError) -> bytes:

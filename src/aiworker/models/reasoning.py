@@ -18,7 +18,8 @@ def reasoning_inputs(
     template_arguments: the request's `chat_template_kwargs`; they overrule the effort.
     """
     inputs = dict(model.efforts.get(effort or "", {}))
-    ignored = ["reasoning_effort"] if effort and effort not in model.efforts else []
+    is_met = effort in (None, *model.efforts) or (effort == "none" and "reasoning" not in model.abilities.split())
+    ignored = [] if is_met else ["reasoning_effort"]
     template: dict[str, Any] = dict(inputs.get("chat_template_kwargs", {}))
     for name, value in (template_arguments or {}).items():
         own = SYNONYMS.get(name, name)

@@ -68,7 +68,7 @@ class ResponsesWriter:
     def arguments(self, index: int, literal: bytes) -> bytes:
         return self._delta(self._calls[index], literal, {})
 
-    def end(self, finish_reason: str, usage: Json) -> bytes:
+    def end(self, finish_reason: str, usage: Json, stop_sequence: str | None = None) -> bytes:  # noqa: ARG002
         status = "incomplete" if finish_reason == "length" else "completed"
         closed = self._close_item(status) + b"".join([self._end(call, status) for call in self._calls.values()])
         details = {"reason": "max_output_tokens"} if status == "incomplete" else None

@@ -83,7 +83,7 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
 
 @dataclass
 class Cost:
-    """What embedding a version costs."""
+    """Cost of embedding a version."""
 
     reservation: Reservation | None = None
     neurons: float = 0

@@ -12,7 +12,7 @@ from aiworker.routing import Returns, route
 class JobStatus(Reply):
     id: str
     kind: str
-    """What the job does."""
+    """Task of the job, such as removing a document."""
     state: str
     """`queued`, `running`, `done` or `failed`."""
     reason: str | None

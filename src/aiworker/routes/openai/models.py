@@ -30,7 +30,7 @@ async def openai_models(context: Context) -> Response:
 )  # fmt: skip
 async def openai_model(context: Context, model_id: str) -> Response:
     """Read one model or alias in OpenAI's form."""
-    target = context.settings.model_aliases.get(model_id, model_id)
+    target = context.settings.resolve_alias(model_id)
     has_successor = target in catalogue.RETIRED and context.settings.retired_models == "serve"
     if target not in catalogue.MODELS and not has_successor:
         raise catalogue.unknown(model_id, catalogue.MODELS)
@@ -39,12 +39,13 @@ async def openai_model(context: Context, model_id: str) -> Response:
 
 def find(context: Context, name: str, task: Task) -> Model:
     """Return the model of an id or an alias. Raises ApiError like `find_model`."""
-    return find_model(context, context.settings.model_aliases.get(name, name), task)
+    return find_model(context, context.settings.resolve_alias(name), task)
 
 
 def _all(context: Context) -> Iterator[dict[str, Any]]:
     for alias, model_id in context.settings.model_aliases.items():
-        yield _entry(alias, model_id)
+        if not alias.endswith("*"):
+            yield _entry(alias, model_id)
     for model_id in catalogue.MODELS:
         yield _entry(model_id, model_id)
 

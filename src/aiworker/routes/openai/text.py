@@ -57,9 +57,9 @@ async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse
     response = await ModelCall(context, candidates, chat.gateway).run()
     context.log.ignored += [*fitted[response.model.id][1], *body.ignored_by(response.model)]
     response = await guard.screen_response(context, chat.turn(), response, chat.gateway)
-    is_native = response.model.dialect == "native"
+    looks_for_stops = "stop" in body.extra_inputs(response.model)
     return response, Limits(
-        stop=body.stops if is_native else (),
+        stop=() if looks_for_stops else body.stops,
         max_tokens=requests[response.model.id].max_tokens,
         # the older `function_call` holds a single one
         is_single_call=getattr(body, "parallel_tool_calls", None) is False or chat.functions is not None,
@@ -74,7 +74,7 @@ def _chat_request(context: Context, body: TextRequest) -> ChatRequest:
 
     An alias of CHAT_MODEL becomes no model, so that CHAT_FALLBACKS may answer.
     """
-    model_id = context.settings.model_aliases.get(body.model, body.model)
+    model_id = context.settings.resolve_alias(body.model)
     is_default = model_id != body.model and model_id == context.settings.models["CHAT_MODEL"]
     return body.to_chat().model_copy(update={"model": None if is_default else model_id})
 
