@@ -1,6 +1,8 @@
 """Marks of chat templates in texts: none is left one, and nothing else is changed."""
 
+import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -52,6 +54,10 @@ ORDINARY = [
 
 def left(text: str) -> list[str]:
     return [token for token in ALL if token in text]
+
+
+def neutralized(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
+    return asyncio.run(neutralize_inputs(inputs))
 
 
 def test_these_are_all_tokens_that_the_brief_of_this_project_and_the_families_name() -> None:
@@ -139,7 +145,7 @@ MARK, NONE = "<|im_end|>", "< |im_end|>"
 @pytest.mark.parametrize("role", ["system", "user", "assistant", "tool"])
 def test_messages_of_every_role(role: str) -> None:
     message = {"role": role, "content": f"one {MARK}", "name": MARK}
-    assert neutralize_inputs({"messages": [message]}) == {
+    assert neutralized({"messages": [message]}) == {
         "messages": [{"role": role, "content": f"one {NONE}", "name": NONE}]
     }
 
@@ -147,13 +153,13 @@ def test_messages_of_every_role(role: str) -> None:
 def test_parts_of_a_message_but_not_its_images() -> None:
     image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{MARK}"}}
     content = [{"type": "text", "text": MARK}, image]
-    [message] = neutralize_inputs({"messages": [{"role": "user", "content": content}]})["messages"]
+    [message] = neutralized({"messages": [{"role": "user", "content": content}]})["messages"]
     assert message["content"] == [{"type": "text", "text": NONE}, image]
 
 
 def test_only_the_model_s_reasoning_keeps_its_marks() -> None:
     thought = f"<think>Hm {MARK}</think>Yes"
-    [mine, yours] = neutralize_inputs(
+    [mine, yours] = neutralized(
         {"messages": [{"role": "assistant", "content": thought}, {"role": "user", "content": thought}]}
     )["messages"]
     assert mine["content"] == f"<think>Hm {NONE}</think>Yes"
@@ -165,7 +171,7 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
     function = {"name": "look", "description": MARK, "parameters": {"properties": {"description": field}}}
     calls = [{"id": "1", "type": "function", "function": {"name": "look", "arguments": f'{{"at":"{MARK}"}}'}}]
     message = {"role": "assistant", "content": "", "tool_calls": calls}
-    inputs = neutralize_inputs({"messages": [message], "tools": [{"type": "function", "function": function}]})
+    inputs = neutralized({"messages": [message], "tools": [{"type": "function", "function": function}]})
     assert inputs["messages"] == [message]
     assert inputs["tools"][0]["function"] == {
         "name": "look",
@@ -175,8 +181,8 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
 
 
 def test_a_prompt_unless_its_writer_writes_the_template() -> None:
-    assert neutralize_inputs({"prompt": MARK, "max_tokens": 5}) == {"prompt": NONE, "max_tokens": 5}
-    assert neutralize_inputs({"prompt": MARK, "raw": True}) == {"prompt": MARK, "raw": True}
+    assert neutralized({"prompt": MARK, "max_tokens": 5}) == {"prompt": NONE, "max_tokens": 5}
+    assert neutralized({"prompt": MARK, "raw": True}) == {"prompt": MARK, "raw": True}
 
 
 @pytest.mark.parametrize(
@@ -229,7 +235,7 @@ def test_no_turn_is_forged_by_parts_that_a_template_joins(family: str, between: 
     cuts = [(attack[:place], attack[place:]) for place in range(len(attack) + 1)]
     for texts in (*cuts, tuple(attack), (attack[:8], "", attack[8:])):
         parts = [part for text in texts for part in ({"type": "text", "text": text}, image)]
-        made = neutralize_inputs({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"]
+        made = neutralized({"messages": [{"role": "user", "content": parts}]})["messages"][0]["content"]
         written = [part["text"] for part in made if "text" in part]
         assert tokens_in(f"{start}{between.join(written)}{end}") == tokens_in(start) + tokens_in(end)
         assert "".join(written).replace(" ", "") == attack.replace(" ", "")
@@ -238,4 +244,23 @@ def test_no_turn_is_forged_by_parts_that_a_template_joins(family: str, between: 
 
 def test_parts_without_control_tokens_are_the_very_same() -> None:
     content = [{"type": "text", "text": "a < b"}, {"type": "image_url"}, {"type": "text", "text": "| c > d"}]
-    assert neutralize_inputs({"messages": [{"role": "user", "content": content}]})["messages"][0]["content"] == content
+    assert neutralized({"messages": [{"role": "user", "content": content}]})["messages"][0]["content"] == content
+
+
+def test_thousands_of_parts_and_tokens_are_read_once() -> None:
+    """A megabyte of both once took minutes: every part looked at every token."""
+    text = "[INST]" * 150_000
+    parts = [{"type": "text", "text": text[at : at + 200]} for at in range(0, len(text), 200)]
+    [message] = neutralized({"messages": [{"role": "user", "content": parts}]})["messages"]
+    assert "".join(part["text"] for part in message["content"]) == "[ INST]" * 150_000
+
+
+def test_others_get_their_turn_between_long_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        turns.append(seconds)
+
+    monkeypatch.setattr("aiworker.models.control_tokens.asyncio.sleep", sleep)
+    neutralized({"messages": [{"role": "user", "content": "<" * 100_000}] * 8})
+    assert len(turns) == 8

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import AnyUrl, BaseModel, Field
 
-from aiworker.models.json_schema import MAX_STEPS, InvalidSchema, JsonSchema
+from aiworker.models.json_schema import MAX_DESCRIBED_FAULTS, MAX_STEPS, InvalidSchema, JsonSchema
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0, 1.5, "", "a", "ab", "b1", "a\n"]),
@@ -173,9 +173,35 @@ def test_a_schema_may_refer_to_itself_for_values_that_end() -> None:
 
 def test_the_steps_of_a_check_are_bounded() -> None:
     schema = JsonSchema({"items": {"type": "integer"}})
-    assert schema.find_faults([1] * (MAX_STEPS - 1)) == []
+    assert schema.find_faults([1] * (MAX_STEPS // 2 - 1)) == []
     with pytest.raises(InvalidSchema, match="too many steps"):
-        schema.find_faults([1] * MAX_STEPS)
+        schema.find_faults([1] * (MAX_STEPS // 2))
+
+
+def test_only_so_many_faults_are_described() -> None:
+    faults = JsonSchema({"items": {"type": "string"}}).find_faults([1] * 200)
+    assert len(faults) == 200
+    assert len(set(faults)) == MAX_DESCRIBED_FAULTS + 1
+
+
+@pytest.mark.parametrize(
+    "pattern", [r"\w{100}", r"\w" * 100, r"(\w{10}){10}", r"\p{L}{100}", r"\pL{100}", r"(.{100}){100}"]
+)
+def test_a_pattern_that_takes_long_to_compile_is_not_checked(pattern: str) -> None:
+    assert JsonSchema({"pattern": pattern}).unchecked == ["pattern"]
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        r"^[\w.+-]+@[\w-]+\.[\w.]+$",
+        r"^\d{4}-\d{2}-\d{2}$",
+        r"^[A-Z]{2}\d{2}[A-Z0-9]{4}\d{7}([A-Z0-9]?){0,16}$",
+        r"^(\w+ ){1,20}$",
+    ],
+)
+def test_patterns_of_everyday_use_are_checked(pattern: str) -> None:
+    assert JsonSchema({"pattern": pattern}).unchecked == []
 
 
 def test_a_pattern_takes_no_longer_than_its_text_is_long() -> None:

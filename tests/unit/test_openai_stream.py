@@ -355,3 +355,12 @@ def test_a_response_that_breaks_off_ends_with_an_error_that_clients_raise() -> N
 def test_a_whole_answer_that_breaks_off_raises() -> None:
     with pytest.raises(ApiError):
         OpenAITransform(CollectingWriter()).finish()
+
+
+def test_a_frame_without_end_is_not_kept() -> None:
+    """Python's memory never shrinks: a model that writes no line's end may not fill it."""
+    transform = OpenAITransform(ChatWriter(HEAD), answer_id=HEAD.id)
+    chunk = b"data: " + b"x" * 65_530
+    answers = [transform.transform(chunk) for _ in range(40)]
+    assert b"a frame of it has more than" in b"".join(answers)
+    assert b"".join(answers).count(b'"error"') == 1

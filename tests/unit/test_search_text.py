@@ -99,3 +99,9 @@ def test_terms_for_the_index_of_earlier_versions_are_as_they_were() -> None:
     ]
     assert query_terms_as_written(decomposed("Überläufe")) == ['"überläufe"']
     assert query_terms_as_written("what is it") == ['"what"', '"is"', '"it"']
+
+
+def test_a_query_whose_letters_unfold_is_cut() -> None:
+    """A letter may become eighteen, and each is looked at."""
+    assert '"rain"' in query_terms("rain " + "ﷺ" * 8_000)
+    assert '"rain"' not in query_terms("ﷺ" * 8_000 + " rain")

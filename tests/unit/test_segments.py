@@ -1,10 +1,14 @@
 """How a long text is cut into segments, and their passages."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiworker.rag.chunk import Chunk, Path, chunks, segment_chunks
-from aiworker.rag.segments import Segment, next_segment
+from aiworker.rag import chunk, text_pieces
+from aiworker.rag.chunk import Chunk, Path, SegmentChunks, chunks
+from aiworker.rag.segments import SEGMENT_BYTES, Segment, next_segment
 
 PARAGRAPH = "The ferry leaves at seven, and comes back when the tide allows it. " * 4
 
@@ -23,8 +27,9 @@ def passages(text: str, size: int) -> list[Chunk]:
     rows: list[Chunk] = []
     path: Path = ()
     for segment in segments(text, size):
-        more, path = segment_chunks(segment.text, path, len(rows))
-        rows += more
+        cutter = SegmentChunks(segment.text, path, len(rows))
+        rows += cutter
+        path = cutter.path
     return rows
 
 
@@ -111,3 +116,40 @@ def test_every_letter_is_in_one_segment_and_in_some_passage(lines: list[str], si
 def test_a_text_of_one_segment_has_the_same_passages(lines: list[str]) -> None:
     text = "\n".join(lines)
     assert passages(text, 100_000) == list(chunks(text))
+
+
+@pytest.mark.parametrize(
+    "line", ["# a", "a\n===", "a:\n", "- a", "1. a", "|a", "```", "a", "# [a](b", "ﷺ", "。", "\u200d", "a-"]
+)
+def test_no_text_is_counted_again_and_again(monkeypatch: pytest.MonkeyPatch, line: str) -> None:
+    """Thousands of small headings once took a second for a segment: each was counted with all before it."""
+    counted = 0
+
+    def counting(count: Callable[..., int]) -> Callable[..., int]:
+        def wrapper(text: str, *others: int) -> int:
+            nonlocal counted
+            counted += len(text)
+            return count(text, *others)
+
+        return wrapper
+
+    for name in ("tokens", "tokens_up_to"):
+        monkeypatch.setattr(chunk, name, counting(getattr(chunk, name)))
+    text = f"{line}\n" * (SEGMENT_BYTES // (len(line) + 1))
+    assert list(SegmentChunks(text, (), 0))
+    assert counted < 8 * len(text)
+
+
+def test_a_passage_is_made_when_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others get their turn between two passages."""
+    counted: list[str] = []
+
+    def counting(text: str) -> int:
+        counted.append(text)
+        return text_pieces.tokens(text)
+
+    monkeypatch.setattr(chunk, "tokens", counting)
+    cutter = iter(SegmentChunks("# a\n\nrain\n\n" * 1_000, (), 0))
+    next(cutter)
+    assert len(counted) < 20
+    assert len(list(cutter)) == 999

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ import httpx
 from tools import ROOT
 from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from tools.setup.install import PYTHON
-from tools.soak import readers, traffic
+from tools.soak import attacks, inspector, memory, readers, traffic
+from tools.soak.inspector import Inspector
 from workers_ai_simulator.client import SimulatorClient
 from workers_ai_simulator.traffic.journal import ENDED
 
@@ -211,18 +212,21 @@ class Sample:
     memory_bytes: int
     open_streams: int
     rss: int | None
+    used_heap: int | None
+    """Bytes of V8's heap in use; None on another machine."""
 
 
 async def _load(options: Namespace, site: Site, _: Children, __: Path) -> tuple[Figures, list[str]]:
     limits = httpx.Limits(max_connections=options.concurrency + 5)
-    async with httpx.AsyncClient(
+    client = httpx.AsyncClient(
         base_url=site.url, headers=_headers(site), timeout=traffic.DEADLINE, limits=limits, trust_env=False
-    ) as client:
+    )
+    async with client, _session(site) as session:
         load = traffic.Load(client, options.seed)
         loops = [asyncio.create_task(load.client_loop()) for _ in range(options.concurrency)]
         shown = asyncio.create_task(_show_progress(load))
         try:
-            samples = await _phases(options, site, load)
+            samples = await _phases(options, site, load, session)
         finally:
             for task in (*loops, shown):
                 task.cancel()
@@ -232,17 +236,29 @@ async def _load(options: Namespace, site: Site, _: Children, __: Path) -> tuple[
     figures = traffic.to_json(load.counts) | {
         "minutes": options.minutes, "concurrency": options.concurrency, "seed": options.seed,
         "requests_a_second": round(load.counts.requests / (options.minutes * 60), 1),
+        "webassembly_bytes": max(sample.memory_bytes for sample in samples),
+        "used_heap_bytes": max(sample.used_heap or 0 for sample in samples),
         "heap": [sample.__dict__ for sample in samples], "heap_growth": round(_growth(samples), 4),
         "calls_of_models_still_under_way": active, "defects": site.log,
     }  # fmt: skip
     return figures, _wrong_with_load(load.counts, samples, active, site.log, dead)
 
 
+@contextlib.asynccontextmanager
+async def _session(site: Site) -> AsyncGenerator[Inspector | None]:
+    """A session with the isolate's inspector; None if workerd runs on another machine."""
+    if site.workers:
+        async with inspector.inspect(site.workers) as session:
+            yield session
+    else:
+        yield None
+
+
 def _headers(site: Site) -> dict[str, str]:
     return {"authorization": f"Bearer {site.key}"} if site.key else {}
 
 
-async def _phases(options: Namespace, site: Site, load: traffic.Load) -> list[Sample]:
+async def _phases(options: Namespace, site: Site, load: traffic.Load, session: Inspector | None) -> list[Sample]:
     """Load the server with faults, and without them at the end. The heap is sampled in the pauses."""
     began, seconds = time.monotonic(), options.minutes * 60
     samples: list[Sample] = []
@@ -252,7 +268,7 @@ async def _phases(options: Namespace, site: Site, load: traffic.Load) -> list[Sa
         load.resume()
         await asyncio.sleep(min(every, left))
         await load.pause()
-        samples.append(await _sample(site, load.client))
+        samples.append(await _sample(site, load.client, session))
     await _set_faults(site, load, are_set=False)
     return samples
 
@@ -277,7 +293,7 @@ async def _is_whole(client: httpx.AsyncClient) -> bool:
     return not open_ones
 
 
-async def _sample(site: Site, client: httpx.AsyncClient) -> Sample:
+async def _sample(site: Site, client: httpx.AsyncClient, session: Inspector | None) -> Sample:
     """Take a sample when all streams have ended, or QUIET_SECONDS later."""
 
     async def isolate() -> Mapping[str, int]:
@@ -295,6 +311,7 @@ async def _sample(site: Site, client: httpx.AsyncClient) -> Sample:
         isolate_state["memory_bytes"],
         isolate_state["open_streams"],
         rss,
+        await session.used_heap() if session else None,
     )
 
 
@@ -339,6 +356,8 @@ def _wrong_with_load(
     counts: traffic.Counts, samples: list[Sample], active: list[str], defects: list[str], dead: list[str]
 ) -> list[str]:
     growth, open_streams = _growth(samples), max(sample.open_streams for sample in samples)
+    webassembly = max(sample.memory_bytes for sample in samples)
+    together = max(sample.memory_bytes + (sample.used_heap or 0) for sample in samples)
     checks = [
         (
             counts.unexplained,
@@ -347,6 +366,8 @@ def _wrong_with_load(
         (counts.hung, f"{len(counts.hung)} requests had no end: {counts.hung[:5]}"),
         (counts.cut, f"{len(counts.cut)} answers broke off without saying so, such as {counts.cut[:3]}"),
         (growth > MAX_GROWTH, f"the Python heap has grown by {growth:.1%} between its lowest points"),
+        (webassembly > memory.MAX_WEBASSEMBLY, f"WebAssembly has {webassembly / 1e6:.1f} MB"),
+        (together > memory.MAX_TOGETHER, f"WebAssembly and V8's heap have {together / 1e6:.1f} MB together"),
         (open_streams, f"{open_streams} streams were open though nobody sent anything"),
         (active, f"{len(active)} calls of models are still under way: {active[:5]}"),
         (defects, f"{len(defects)} lines of the log tell of defects, such as {defects[:2]}"),
@@ -378,6 +399,22 @@ async def _slow_readers(_: Namespace, site: Site, __: Children, ___: Path) -> tu
         await asyncio.to_thread(site.simulator.clear_faults)
     measured = await readers.measure(site.url, site.key, site.workers)
     return measured.to_json(), measured.faults()
+
+
+async def _memory(options: Namespace, site: Site, _: Children, __: Path) -> tuple[Figures, list[str]]:
+    if site.simulator:
+        await asyncio.to_thread(site.simulator.clear_faults)
+    chosen = {
+        name: attack
+        for name, attack in attacks.attacks(options.megabytes).items()
+        if not options.kind or any(name.startswith(kind) for kind in options.kind)
+    }
+    try:
+        async with inspector.inspect(site.workers) as session:
+            rows = await memory.measure(site.url, _headers(site), session, chosen, _say)
+    except LookupError as error:
+        raise CannotSoak(str(error)) from error
+    return memory.to_json(rows) | {"table": memory.table(rows)}, [each for row in rows for each in row.broken_bounds()]
 
 
 SCHEMATHESIS = """
@@ -454,6 +491,7 @@ async def _said(children: Children, command: list[str], environment: Mapping[str
 Part = Callable[[Namespace, Site, Children, Path], Awaitable[tuple[Figures, list[str]]]]
 PARTS: Mapping[str, Part] = {
     "load": _load,
+    "memory": _memory,
     "slow-readers": _slow_readers,
     "schemathesis": _schemathesis,
     "fuzz": _fuzz,
@@ -463,11 +501,16 @@ PARTS: Mapping[str, Part] = {
 # ---- the report ---------------------------------------------------------------------------------------------
 
 
+HIDDEN = ("routes", "heap", "rows", "table")
+"""Figures that are shown in another form, or in the JSON only."""
+
+
 def _readable(report: Figures) -> str:
     lines: list[str] = []
     for name, figures in report["parts"].items():
         lines.append(f"\n{name}")
-        lines += [f"  {key}: {value}" for key, value in figures.items() if key not in ("routes", "heap")]
+        lines += [f"  {key}: {value}" for key, value in figures.items() if key not in HIDDEN]
+        lines += figures.get("table", "").splitlines()
         for row in figures.get("routes", ()):
             seen = ", ".join(f"{what}: {count}" for what, count in row.items() if what != "route")
             lines.append(f"    {row['route']:<34} {seen}")

@@ -44,6 +44,7 @@ PARTS: Mapping[str, Part] = {
     ),
     "fuzz": Part("3,000 examples of each fuzz test", ("scripts/soak", "--only", "fuzz")),
     "schemathesis": Part("5,000 requests made from /openapi.json", ("scripts/soak", "--only", "schemathesis")),
+    "memory": Part("the worst file of each kind, and what it takes", ("scripts/soak", "--only", "memory")),
     "slow-readers": Part("200 clients that read slowly", ("scripts/soak", "--only", "slow-readers")),
     "load": Part("half an hour of load with faults", ("scripts/soak", "--only", "load")),
 }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiworker.errors import ApiError
-from aiworker.models.answer_reader import AnswerReader, no_answer_error, objects
+from aiworker.models.answer_reader import AnswerReader, broken_stream_error, no_answer_error, objects
 from aiworker.models.forced_call import read_calls
 from aiworker.models.tool_calls import CallPart
 
@@ -144,6 +144,10 @@ def call_ids(messages: Iterable[Mapping[str, Any]]) -> set[str]:
 # ---- frames ------------------------------------------------------------------------------------------------------
 
 
+MAX_FRAME_BYTES = 2_097_152
+"""Bytes of one frame, which Python holds, and copies with each chunk: far more than models write."""
+
+
 class Frames:
     """Splits a stream of server-sent events into frames; its chunks may begin and end within a frame."""
 
@@ -156,11 +160,17 @@ class Frames:
         return bool(self._rest)
 
     def feed(self, chunk: bytes) -> list[bytes]:
-        """Add a chunk; return the frames that are complete now, without the empty line that ends each."""
+        """Add a chunk; return the frames that are complete now, without the empty line that ends each.
+
+        Raises ApiError `upstream_error` for a frame of more than MAX_FRAME_BYTES.
+        """
         data = self._rest + chunk
         if b"\r" in data:
             data = LINE_END.sub(b"\n", data)
         *whole, self._rest = data.split(b"\n\n")
+        if len(self._rest) > MAX_FRAME_BYTES:
+            self._rest = b""
+            raise broken_stream_error(f"a frame of it has more than {MAX_FRAME_BYTES:,} bytes")
         return whole
 
     def rest(self) -> bytes:

@@ -33,13 +33,23 @@ MAX_LENGTH = 65_536
 """Characters of a schema as JSON."""
 MAX_DEPTH = 50
 """Levels of schemas within schemas, and of values within values."""
-MAX_STEPS = 50_000
-"""Applications of a schema to a value in one check; anyOf and references may multiply them without end."""
+MAX_STEPS = 10_000
+"""Applications of a keyword to a value in one check, of 5 to 10 µs each on CPython and a few times that in a Worker,
+which serves nobody else meanwhile; anyOf and references may multiply them without end."""
+MAX_DESCRIBED_FAULTS = 100
+"""Faults with their own message; further ones share one."""
 MAX_CHOICES = 1_000
 """Values of one enum."""
 MAX_PATTERN_WEIGHT = 2_000
-"""Characters of all patterns plus the numbers of their repetitions. As many take some tenths of a second to compile.
-Patterns beyond it are not checked."""
+"""Largest sum of the weights of all patterns, which take 40 ms to compile on CPython. Others are not checked."""
+CLASS_WEIGHTS = ((re.compile(r"\\[wWpPbB]"), 30), (re.compile(r"\\[dD]"), 3))
+"""Classes of characters that are long tables of Unicode's, and how much longer each takes than a letter."""
+ELEMENT = re.compile(
+    r"(?P<open>\()|(?P<close>\))|\{(?P<times>\d{1,9})\d*(?:,(?P<most>\d{0,9})\d*)?\}"
+    r"|(?:\\[pP](?:\{[^}]*\}|.)|\\.|\[(?:\\.|[^\]\\])*\]|.)",
+    re.DOTALL,
+)
+"""A part of a pattern: the end of a group, a number of repetitions, or a character or class."""
 UNSUPPORTED = ("look-around", "backreferences", "unrecognized escape", "exceeds size limit")
 """Words of the engine about patterns that are valid elsewhere, and cannot be checked in linear time, or not here."""
 MAX_SHOWN_LENGTH = 200
@@ -64,6 +74,9 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.path or 'the whole'} {self.message}"
+
+
+FURTHER_FAULT = Fault("", "has more faults")
 
 
 class JsonSchema:
@@ -242,9 +255,21 @@ def _check_keyword(keyword: str, expected: Any, path: Path) -> None:
 
 
 def _weight(pattern: str) -> int:
-    """Return a measure of the time that compiling a pattern takes: it grows with its length, and with repetitions."""
-    repeats = re.findall(r"\{(\d+)?(?:,(\d+)?)?\}", pattern)
-    return len(pattern) + sum(int(number[:9]) for pair in repeats for number in pair if number)
+    """Return a measure of the time that compiling a pattern takes: its elements, as often as they are repeated."""
+    groups, last = [0], 0
+    for element in ELEMENT.finditer(pattern):
+        if element["open"]:
+            groups.append(0)
+        elif element["close"] and len(groups) > 1:
+            last = groups.pop()
+            groups[-1] += last
+        elif element["times"]:
+            times = max(int(element["times"]), int(element["most"] or 0))
+            groups[-1] += last * (times - 1)
+        else:
+            last = max(1, sum(weight * len(each.findall(element[0])) for each, weight in CLASS_WEIGHTS))
+            groups[-1] += last
+    return sum(groups)
 
 
 def _can_be_checked(pattern: str, path: Path) -> bool:
@@ -291,7 +316,9 @@ class _Run:
     unchecked: frozenset[str]
     """Patterns that every text matches, as they cannot be checked."""
     steps: int = 0
-    """Number of applications of a schema so far."""
+    """Number of applications of a keyword so far."""
+    faults: int = 0
+    """Number of faults so far, those of alternatives that do not matter included."""
 
 
 @dataclass
@@ -311,8 +338,6 @@ class _Instance:
     def check(self, schema: Schema) -> None:
         """Apply the schema's keywords, and collect the faults."""
         self.run.steps += 1
-        if self.run.steps > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
-            raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
         if isinstance(schema, bool):
             if not schema:
                 self.add_fault("is not allowed")
@@ -321,10 +346,15 @@ class _Instance:
         for keyword in sorted(schema, key=lambda each: each.startswith("unevaluated")):
             kind, check = CHECKS.get(keyword, ("", None))
             if check and (kind == "any" or TYPES[kind](self.value)):
+                self.run.steps += 1
+                if self.run.steps > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
+                    raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
                 check(self, schema[keyword], schema)
 
     def add_fault(self, message: str) -> None:
-        self.faults.append(Fault(".".join(map(str, self.path)), message))
+        self.run.faults += 1
+        is_described = self.run.faults <= MAX_DESCRIBED_FAULTS
+        self.faults.append(Fault(".".join(map(str, self.path)), message) if is_described else FURTHER_FAULT)
 
     def evaluate(self, schema: Schema) -> "_Instance":
         """Apply another schema to the same value; return the outcome, without adding it to this one."""
@@ -401,7 +431,12 @@ def _pattern(instance: _Instance, expected: str, _: dict[str, Any]) -> None:
 
 def _is_multiple(value: float, divisor: float) -> bool:
     # in decimal, as JSON writes them: 0.3 is a multiple of 0.1
-    return (Fraction(str(value)) / Fraction(str(divisor))).denominator == 1
+    return (_fraction(value) / _fraction(divisor)).denominator == 1
+
+
+@lru_cache(64)
+def _fraction(number: float) -> Fraction:
+    return Fraction(number) if isinstance(number, int) else Fraction(str(number))
 
 
 def _are_unique(values: list[Any], expected: bool) -> bool:

@@ -85,7 +85,8 @@ class ModelCall:
     async def _first_response(self) -> ModelResponse:
         self._started = time.monotonic()
         last = len(self._candidates) - 1
-        for number, candidate in enumerate(map(_without_control_tokens, self._candidates)):
+        for number, raw in enumerate(self._candidates):
+            candidate = await _without_control_tokens(raw)
             has_next = number < last
             try:
                 return await self._call_unless_paused(candidate, await self._options(candidate), has_next=has_next)
@@ -253,11 +254,11 @@ async def _reserve(resources: Resources, calls: Sequence[ModelCall]) -> list[Bud
     return await resources.request_budget.reserve([call.max_cost for call in calls])
 
 
-def _without_control_tokens(candidate: Candidate) -> Candidate:
+async def _without_control_tokens(candidate: Candidate) -> Candidate:
     """Return the candidate with texts that the model's chat template cannot take for its own."""
     if candidate.model.task not in control_tokens.TEMPLATED:
         return candidate
-    fields = control_tokens.neutralize_inputs(candidate.inputs.fields)
+    fields = await control_tokens.neutralize_inputs(candidate.inputs.fields)
     return replace(candidate, inputs=replace(candidate.inputs, fields=fields))
 
 

@@ -84,7 +84,11 @@ class OpenAITransform:
             encoded = self._transform_text_frame(match)
             if encoded is not None:
                 return encoded
-        return b"".join([self._transform_frame(block) for block in self._frames.feed(chunk)])
+        try:
+            blocks = self._frames.feed(chunk)
+        except ApiError as error:
+            return self._end_with(error)
+        return b"".join([self._transform_frame(block) for block in blocks])
 
     def finish(self) -> bytes:
         """Return what follows when the stream has closed: nothing, or an error if the answer is incomplete."""

@@ -52,21 +52,16 @@ class Section:
     """Markdown of its heading, after the headings directly before it that have no text of their own."""
     body: list[Block] = field(default_factory=list[Block])
 
+    count: int = 0
+    """Tokens of its text; of one that is longer than a passage some number above that. Counted block by block: to count
+    a growing text again and again takes a thousand times as long."""
+
     @property
     def level(self) -> int:
         return self.path[-1][0] if self.path else MAX_LEVEL
 
     def text(self) -> str:
         return self.headings + "".join(f"{block.text}\n\n" for block in self.body)
-
-    def tokens_up_to(self, limit: int) -> int:
-        """Return the same as text_pieces.tokens_up_to of `text()`, without making that text, which may be long."""
-        count = tokens_up_to(self.headings, limit)
-        for block in self.body:
-            if count > limit:
-                break
-            count += tokens_up_to(block.text, limit)
-        return count
 
 
 def chunks(markdown: str, size: int = SIZE, overlap: int = OVERLAP) -> Iterator[Chunk]:
@@ -82,14 +77,23 @@ def chunks(markdown: str, size: int = SIZE, overlap: int = OVERLAP) -> Iterator[
     return _chunks(_sections(markdown, size, ()), 0, size, overlap)
 
 
-def segment_chunks(markdown: str, path: Path, first: int) -> tuple[list[Chunk], Path]:
-    """Return the passages of a segment of a document, and the path of headings at its end.
+class SegmentChunks:
+    """The passages of a segment of a document. Each is made when it is asked for, in some milliseconds at most."""
 
-    path: headings above the segment. first: number of its first passage.
-    """
-    sections = list(_sections(markdown, SIZE, path))
-    end = sections[-1].path
-    return list(_chunks(iter(sections), first, SIZE, OVERLAP)), end
+    def __init__(self, markdown: str, path: Path, first: int) -> None:
+        """path: headings above the segment. first: number of its first passage."""
+        self.path = path
+        """Headings at the end of the segment, once all passages are made."""
+        self._markdown = markdown
+        self._first = first
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return _chunks(self._sections(), self._first, SIZE, OVERLAP)
+
+    def _sections(self) -> Iterator[Section]:
+        for section in _sections(self._markdown, SIZE, self.path):
+            self.path = section.path
+            yield section
 
 
 def _chunks(sections: Iterator[Section], first: int, size: int, overlap: int) -> Iterator[Chunk]:
@@ -111,15 +115,17 @@ def _sections(markdown: str, size: int, path: Path) -> Iterator[Section]:
     """
     section = Section(path)
     for block in blocks(markdown):
+        count = tokens_up_to(block.text, size)
         if not block.level:
             section.body.append(block)
+            section.count += count
             continue
         above = [each for each in section.path if each[0] < block.level]
-        headings = f"{section.headings}{block.text}\n\n"
-        if section.body or tokens_up_to(headings, size) > size:
+        headings, total = f"{section.headings}{block.text}\n\n", section.count + count
+        if section.body or total > size:
             yield section
-            headings = f"{block.text}\n\n"
-        section = Section([*above, (block.level, block.title)], headings)
+            headings, total = f"{block.text}\n\n", count
+        section = Section([*above, (block.level, block.title)], headings, count=total)
     yield section
 
 
@@ -127,8 +133,9 @@ def _merge_small(sections: Iterator[Section], size: int) -> Iterator[Section]:
     """Yield the sections; a section and those below it become one as long as they fit into one passage."""
     kept = next(sections)
     for section in sections:
-        if kept.level < section.level and kept.tokens_up_to(size) + section.tokens_up_to(size) <= size:
+        if kept.level < section.level and kept.count + section.count <= size:
             kept.body += [Block(section.headings.rstrip()), *section.body]
+            kept.count += section.count
         else:
             yield kept
             kept = section
@@ -182,15 +189,16 @@ def _pieces(section: Section, size: int) -> Iterator[str]:
 
     Headings, and a line that introduces a list, code or a table, are in one piece with the text after them.
     """
-    if section.tokens_up_to(size) <= size:
+    if section.count <= size:
         yield section.text()
         return
     lead = section.headings
+    count = tokens_up_to(lead, size)
     for block in section.body:
-        room = size - tokens_up_to(lead, size)
+        room = size - count
         if room < size / 2:
             yield from parts(lead, size)
-            lead, room = "", size
+            lead, count, room = "", 0, size
         pieces = _line_parts(block, room) if block.has_lines else _text_parts(f"{block.text}\n\n", room)
         if block.text.endswith(INTRODUCTION_ENDS):
             *pieces, following = pieces
@@ -198,8 +206,9 @@ def _pieces(section: Section, size: int) -> Iterator[str]:
             following = ""
         for piece in pieces:
             yield lead + piece
-            lead = ""
+            lead, count = "", 0
         lead += following
+        count += tokens_up_to(following, size)
     if lead:
         yield from parts(lead, size)
 

@@ -103,6 +103,10 @@ STOP_WORDS = frozenset(COMMON_WORDS.split())
 finds any passage."""
 
 
+MAX_FOLDED_QUERY = 16_384
+"""Characters of a normalised query that are searched for. Some letters become eighteen."""
+
+
 class Term(NamedTuple):
     """A word, a compound, or a run of letters without spaces, as it stands in a text."""
 
@@ -134,7 +138,7 @@ def query_terms(query: str) -> list[str]:
     """
     compounds: list[str] = []
     words: list[str] = []
-    for term in _terms(query):
+    for term in _terms(query, MAX_FOLDED_QUERY):
         if term.is_unspaced:
             if 2 < len(term.parts) <= MAX_PHRASE_CLUSTERS:
                 compounds.append(_phrase(_pairs(term.parts)))
@@ -161,8 +165,8 @@ def query_terms_as_written(query: str) -> list[str]:
     return list(map(_quoted, dict.fromkeys([*codes, *(content_words or words)])))
 
 
-def _terms(text: str) -> Iterator[Term]:
-    for compound in COMPOUND.findall(_folded(text)):
+def _terms(text: str, longest: int | None = None) -> Iterator[Term]:
+    for compound in COMPOUND.findall(_folded(text)[:longest]):
         if (
             compound.isascii()
             and compound.isalpha()

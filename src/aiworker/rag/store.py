@@ -20,8 +20,10 @@ MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are indexed with each passage."""
 SEPARATOR_BYTES = 8
 """Bytes that separate title, headings and text of a passage that is embedded."""
-PASSAGES_AT_A_STRETCH = 100
-"""Passages that are normalised before others get their turn, and written together: some 30 ms."""
+PASSAGES_A_WRITE = 100
+"""Passages whose words are written together."""
+CHARACTERS_AT_A_STRETCH = 10_000
+"""Characters of normalised text after which others get their turn: some 30 ms in a Worker for the slowest letters."""
 MAX_COUNTED = 500
 """Passages up to which the passages of a word are counted."""
 MAX_ROWS = 100
@@ -340,12 +342,15 @@ async def delete_chunks(database: Database, version_id: str, first: int) -> None
 async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
     """Index the words of stored passages, (number, heading, text), in place of those that are indexed."""
     title = index_text(version.title[:MAX_TITLE_CHARACTERS])
-    for start in range(0, len(chunks), PASSAGES_AT_A_STRETCH):
-        await asyncio.sleep(0)
-        rows = (
-            json.dumps([number, title, index_text(heading), index_text(text)], ensure_ascii=False)
-            for number, heading, text in chunks[start : start + PASSAGES_AT_A_STRETCH]
-        )
+    for start in range(0, len(chunks), PASSAGES_A_WRITE):
+        rows: list[str] = []
+        written = 0
+        for number, heading, text in chunks[start : start + PASSAGES_A_WRITE]:
+            rows.append(json.dumps([number, title, index_text(heading), index_text(text)], ensure_ascii=False))
+            written += len(rows[-1])
+            if written > CHARACTERS_AT_A_STRETCH:
+                await asyncio.sleep(0)
+                written = 0
         for batch in _batches(rows):
             await database.run(
                 (
