@@ -116,7 +116,7 @@ def _conversation(characters: int, count: int) -> dict[str, Any]:
 
 def _tools(count: int) -> dict[str, Any]:
     properties = {f"field_{at}": {"type": "string", "description": "rain " * 20} for at in range(30)}
-    tool = {
+    tool: dict[str, Any] = {
         "type": "function",
         "function": {"description": "a tool", "parameters": {"type": "object", "properties": properties}},
     }

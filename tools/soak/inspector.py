@@ -173,10 +173,10 @@ async def _find(processes: Iterable[int]) -> tuple[int, int]:
 
 
 async def _has_isolate(port: int) -> bool:
-    with contextlib.suppress(httpx.HTTPError, ValueError):
+    with contextlib.suppress(httpx.HTTPError, ValueError, TypeError, KeyError):
         async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
-            listed = (await client.get(f"http://127.0.0.1:{port}/json")).json()
-            return isinstance(listed, list) and any(each["id"] == ISOLATE for each in listed)
+            listed: Any = (await client.get(f"http://127.0.0.1:{port}/json")).json()
+            return ISOLATE in [each["id"] for each in listed]
     return False
 
 

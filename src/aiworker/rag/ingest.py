@@ -100,10 +100,14 @@ async def _embed_all(resources: Resources, steps: Steps, version_id: str, count:
     for start in range(0, count, size):
         share = reserved * min(size, count - start) / count
         cost.neurons += share  # also counts if the step fails: the model may have done its work
-        result = await steps.do(f"embed {start}", partial(embed, resources, version_id, start))
-        # of a workflow that an earlier version of the Worker began, the result is the number of passages
-        if isinstance(result, dict) and result["neurons"] is not None:
-            cost.neurons += result["neurons"] - share
+        neurons = _neurons(await steps.do(f"embed {start}", partial(embed, resources, version_id, start)))
+        if neurons is not None:
+            cost.neurons += neurons - share
+
+
+def _neurons(result: "Embedded | int") -> float | None:
+    """Return what a step says about its cost. One of an earlier version of the Worker has a number of passages."""
+    return None if isinstance(result, int) else result["neurons"]
 
 
 # ---- the steps ---------------------------------------------------------------------------------------------------
