@@ -438,3 +438,17 @@ async def test_passages_are_looked_up_by_number_and_not_by_reading_all_of_a_vers
     for statement in lookups:
         plan = [row["detail"] for row in machine.database.execute(f"EXPLAIN QUERY PLAN {statement}")]
         assert any("SEARCH c" in step and "number=?" in step for step in plan), plan
+
+
+async def test_others_get_their_turn_while_letters_that_unfold_are_indexed(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = await with_one_upload()
+    version = await store.find(machine.resources.database, "aaaa")
+    assert version
+    turns: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        turns.append(seconds)
+
+    monkeypatch.setattr("aiworker.rag.store.asyncio.sleep", sleep)
+    await store.index_chunks(machine.resources.database, version, [(number, "", "ﷺ" * 600) for number in range(20)])
+    assert len(turns) >= 20

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from aiworker.rag import ingest
-from aiworker.rag.chunk import Path, segment_chunks
+from aiworker.rag.chunk import Path, SegmentChunks
 from aiworker.rag.passage import Range, page_of
 from aiworker.rag.passage_ranges import passage_ranges
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
@@ -34,7 +34,9 @@ def located(content: bytes) -> list[tuple[str, Range | None]]:
     while start < len(content):
         part = content[start : start + SEGMENT_BYTES]
         segment = next_segment(part, fence, is_last=start + len(part) == len(content))
-        chunks, path = segment_chunks(segment.text, path, len(passages))
+        cutter = SegmentChunks(segment.text, path, len(passages))
+        chunks = list(cutter)
+        path = cutter.path
         texts = [each.text for each in chunks]
         passages += zip(texts, passage_ranges(part[: segment.size].decode(), texts, start), strict=True)
         start, fence = start + segment.size, segment.fence
@@ -77,7 +79,7 @@ def test_text_without_spaces_that_repeats_itself_is_located_in_order() -> None:
 
 def test_a_part_of_code_is_located_without_the_fence_that_is_added() -> None:
     code = "\n".join(f"def function_{number}():\n    return {number}" for number in range(300))
-    chunks, _ = segment_chunks(fenced(code, "python"), [], 0)
+    chunks = list(SegmentChunks(fenced(code, "python"), [], 0))
     places = list(passage_ranges(code, [each.text for each in chunks]))
     assert len(places) > 3
     assert all(places)
@@ -90,7 +92,7 @@ def test_pages_are_located_without_the_heading_that_is_changed() -> None:
         "# a.pdf\n## Metadata\n- Pages=2\n\n## Contents\n### Page 1\n\nThe first page.\n\n### Page 2\n\nThe second."
     )
     text = with_page_headings(markdown, "a.pdf", is_first=True, is_last=True)
-    chunks, _ = segment_chunks(text, [], 0)
+    chunks = list(SegmentChunks(text, [], 0))
     places = list(passage_ranges(markdown, [each.text for each in chunks]))
     assert [markdown[place[0] : place[1]] for place in places if place] == ["The first page.", "The second."]
     assert [page_of("application/pdf", each.heading) for each in chunks] == [1, 2]
