@@ -66,6 +66,14 @@ def test_names_and_addresses_of_this_machine_are_served(client: httpx.Client) ->
         assert client.get("/health", headers={"host": host}).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "path", ["", "/", "/api", "/api/d1/database", "/api/r2/buckets", "/api/workers/durable_objects/namespaces"]
+)
+def test_wrangler_s_explorer_gives_no_data_to_those_without_a_key(client: httpx.Client, path: str) -> None:
+    response = client.get(f"/cdn-cgi/explorer{path}")
+    assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
+
+
 def test_the_host_that_is_given_is_served() -> None:
     printed = subprocess.run([*DEV, "--host", "devbox", "--dry-run"], text=True, capture_output=True, check=True).stdout
     assert json.loads(printed)["configuration"]["vars"]["ALLOWED_HOSTS"] == "localhost devbox"

@@ -169,6 +169,8 @@ ENVIRONMENT = {
     "WRANGLER_WRITE_LOGS": "false",
     # the Request.cf object is looked up on the network at every start otherwise
     "CLOUDFLARE_CF_FETCH_ENABLED": "false",
+    # wrangler's explorer reads and changes D1, R2, objects and Workflows below /cdn-cgi/explorer, without an API key
+    "X_LOCAL_EXPLORER": "false",
     # Node keeps wrangler's 15 MB compiled: about 0.4 s less at each start
     "NODE_COMPILE_CACHE": str(BUILT / "node-compile-cache"),
     "PYTHONPATH": str(ROOT / "packages/workers-ai-simulator/src"),
