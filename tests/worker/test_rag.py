@@ -241,6 +241,7 @@ def test_a_file_that_cannot_be_converted_fails_with_the_reason(documents: Docume
         ({"text": "a", "id": "x" * 65}, 400, "id"),
         ({"text": "a", "tenant": "a/b"}, 400, "tenant"),
         ({"text": "a", "format": "pdf"}, 400, "format"),
+        ({"text": "a", "url": "javascript:alert(1)"}, 400, "url"),
         ({"text": "a", "metadata": {"a.b": 1}}, 400, "metadata.a.b.[key]"),
         ({"text": "a", "metadata": {"a": [1]}}, 400, "metadata.a"),
         ({"text": "a", "author": "me"}, 400, "author"),

@@ -1,8 +1,9 @@
 """The facts about a document that its owner sends."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from aiworker.http.body import Schema
 
@@ -13,6 +14,18 @@ Scalar = str | int | float | bool
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Scalar], Field(max_length=50)
 ]
+SCRIPT_SCHEME = re.compile(r"[\x00-\x20]*(javascript|vbscript|data|blob):", re.IGNORECASE)
+
+
+def check_reader_url(url: str) -> str:
+    """Return the URL. Raises ValueError for one that would run a script as a link of the front end that shows it."""
+    # browsers drop tabs and line breaks anywhere, and control characters and spaces before the scheme
+    if SCRIPT_SCHEME.match(re.sub(r"[\t\n\r]", "", url)):
+        raise ValueError("must be an address that readers can open: not javascript:, vbscript:, data: or blob:")
+    return url
+
+
+ReaderUrl = Annotated[str, Field(max_length=2_000), AfterValidator(check_reader_url)]
 
 
 class DocumentFields(Schema):
@@ -22,7 +35,7 @@ class DocumentFields(Schema):
     """The document's id. New content under the same id replaces the old. Derived from the content if left out."""
     title: Annotated[str, Field(max_length=500)] | None = None
     """The first heading, or the file's name, if left out."""
-    url: Annotated[str, Field(max_length=2_000)] | None = None
+    url: ReaderUrl | None = None
     """Address of the document for readers, which each passage repeats."""
     metadata: Metadata = Field(default_factory=dict[str, Scalar])
     """Facts of your own. Searches can filter by the properties of RAG_PROPERTIES."""

@@ -8,7 +8,7 @@ from pydantic import Field
 from aiworker.auth.access import DEFAULT_TENANT
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
-from aiworker.rag.document_fields import NAME, Name
+from aiworker.rag.document_fields import NAME, Name, ReaderUrl
 from aiworker.rag.passage import Range
 
 
@@ -17,7 +17,7 @@ class DocumentForm(Schema):
 
     id: Name | None = None
     title: Annotated[str, Field(max_length=500)] | None = None
-    url: Annotated[str, Field(max_length=2_000)] | None = None
+    url: ReaderUrl | None = None
     metadata: Annotated[str, Field(max_length=20_000)] = "{}"
     """A JSON object."""
     tenant: Name | None = None
