@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import random
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +18,10 @@ from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import unbound
 from aiworker.errors import ApiError
 from aiworker.log import RequestLog
+from aiworker.models import catalogue
 from aiworker.models.breaker import Breaker
 from aiworker.routes import image as route
+from aiworker.routes.image_schema import ImageRequest
 from aiworker.settings import Settings
 from tests.conftest import ErrorOf, NewCalls, Simulator
 
@@ -678,6 +681,9 @@ class FullBucket:
         self.tried = {"key": key, "content_type": content_type, "metadata": metadata}
         raise ApiError("upstream_error", "The bucket could not answer: full")
 
+    async def metadata(self, key: str) -> None:
+        """None: the bucket is without this image."""
+
 
 class Upload:
     """A payload of Python's own."""
@@ -734,6 +740,21 @@ def test_a_bucket_that_fails_is_an_upstream_error_of_the_call_that_was_made() ->
     # clipped between two letters; R2 takes 8,192 bytes in all
     assert prompt.startswith(kept["prompt"])
     assert sum(len(text.encode()) for pair in kept.items() for text in pair) <= 8192
+
+
+@pytest.mark.parametrize(("owner", "is_stored"), [("other/site/", False), ("acme/site/anna", False), ("", True)])
+def test_an_image_that_has_an_owner_is_not_stored_again(owner: str, is_stored: bool) -> None:
+    class FilledBucket(FullBucket):
+        async def metadata(self, key: str) -> Any:
+            return {"owner": owner}
+
+    bucket: Any = FilledBucket()
+    context: Any = SimpleNamespace(caller=SimpleNamespace(owner="acme/site/anna"))
+    image: Any = Upload(picture())
+    body = ImageRequest(prompt="a red fox")
+    with suppress(ApiError):
+        asyncio.run(route.store(context, bucket, body, catalogue.MODELS[DREAMSHAPER], image, "image/png"))
+    assert bool(bucket.tried) is is_stored
 
 
 def test_without_a_bucket_no_image_is_made_that_cannot_be_stored() -> None:

@@ -104,8 +104,8 @@ async def read_image(context: Context, key: str) -> Response:
 async def delete_image(context: Context, key: str) -> Response:
     """Delete a stored image.
 
-    One that the caller has stored, with the same API key or as the same user; with the scope `admin`, any. Copies in
-    caches of browsers and proxies stay.
+    One that the caller was the first to store, with the same API key or as the same user; with the scope `admin`, any.
+    Copies in caches of browsers and proxies stay.
     """
     path = f"images/{key}"
     metadata = await context.bucket.metadata(path) if KEY.fullmatch(key) else None
@@ -114,7 +114,9 @@ async def delete_image(context: Context, key: str) -> Response:
     owner = context.caller.owner
     is_own = bool(owner) and metadata.get("owner") == owner
     if not is_own and not context.caller.has_scope(ADMIN):
-        raise ApiError("forbidden", "This image was stored by another caller, who alone can delete it, or an admin.")
+        raise ApiError(
+            "forbidden", "This image was first stored by another caller, who alone can delete it, or an admin."
+        )
     await context.bucket.delete(path)
     return Response(status=204)
 
@@ -175,9 +177,14 @@ async def _response(
 async def store(
     context: Context, bucket: Bucket, body: ImageRequest, model: Model, image: Payload, content_type: str
 ) -> str:
-    """Store an image; return its key for `GET /images/{key}`."""
+    """Store an image; return its key for `GET /images/{key}`.
+
+    One that is stored already stays as it is: nobody becomes the owner of another's image by making it again.
+    """
     name = f"{await image.sha256()}.{EXTENSIONS[content_type]}"
-    await bucket.put(f"images/{name}", image, content_type, _metadata(context, body, model))
+    stored = await bucket.metadata(f"images/{name}")
+    if stored is None or not stored.get("owner"):
+        await bucket.put(f"images/{name}", image, content_type, _metadata(context, body, model))
     return name
 
 
