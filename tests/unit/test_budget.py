@@ -205,6 +205,11 @@ async def test_without_budget_no_model_is_asked(store: BudgetStore) -> None:
     assert spent(store) == 0
 
 
+async def test_large_numbers_of_neurons_are_written_out(store: BudgetStore) -> None:
+    with pytest.raises(ApiError, match=r"has 1,000,000 neurons a day, .* may cost 2,345,679 more"):
+        await budget_of(store, daily=1_000_000).reserve([2_345_678.9])
+
+
 async def test_the_dearest_of_the_models_that_may_answer_is_reserved(store: BudgetStore) -> None:
     request_budget = budget_of(store, daily=1_000)
     both = [Candidate(model, Inputs({"prompt": "Hello", "max_tokens": 1_000})) for model in (CHAT, OTHER)]

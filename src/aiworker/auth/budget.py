@@ -139,11 +139,16 @@ def _exceeded(budget: DailyBudget, state: BudgetState, requested: float, subject
     hours, minutes = divmod(math.ceil(state.seconds_left / 60), 60)
     return ApiError(
         "budget_exceeded",
-        f"{budget.owner} has {budget.neurons:,.6g} neurons a day, of which {state.neurons:,.6g} are spent or reserved: "
-        f"{subject} may cost {requested:,.4g} more. The next day begins at midnight UTC, in {hours} h "
+        f"{budget.owner} has {_figure(budget.neurons)} neurons a day, of which {_figure(state.neurons)} are spent or "
+        f"reserved: {subject} may cost {_figure(requested)} more. The next day begins at midnight UTC, in {hours} h "
         f"{minutes:02} min.",
         retry_after=state.seconds_left,
     )
+
+
+def _figure(neurons: float) -> str:
+    """Return a number for people: four significant digits, or all of the whole ones."""
+    return f"{neurons:,.0f}" if neurons >= 1_000 else f"{neurons:.4g}"
 
 
 # ---- in the object -----------------------------------------------------------------------------------------------

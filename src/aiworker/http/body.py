@@ -207,6 +207,11 @@ def _reason(schema: type[Schema], detail: ErrorDetails) -> str:
             return "is not known here" + (f": the fields are {_field_names(schema)}" if len(detail["loc"]) == 1 else "")
         case "greater_than_equal" | "less_than_equal":
             return f"must be {_range(schema, detail)}"
+        case "too_short" | "too_long" as kind:
+            bound, count = (
+                ("at least", context["min_length"]) if kind == "too_short" else ("at most", context["max_length"])
+            )
+            return f"must have {bound} {count:,} item{'s' * (count != 1)}"
         case "value_error":
             return str(context["error"])
         case _:
