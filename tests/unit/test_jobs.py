@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from aiworker.rag import ingest, removal
 from aiworker.rag import store as documents
 from aiworker.rag.steps import NonRetryableError
 from aiworker.rag.store import Version
+from aiworker.routes.jobs import read_job
 from tests.unit.test_ingest import PASSAGES, Machine, check_what_readers_see, document, moments, with_one_version
 
 COUNT = 5
@@ -289,3 +291,18 @@ async def test_a_document_whose_vectors_cannot_be_removed_now_is_deleted_and_rem
     await ingest.resume(machine.resources)
     check_that_nothing_is_left(machine)
     assert set(machine.rows("SELECT state FROM jobs")) == {"done"}
+
+
+async def test_a_job_is_read_by_its_tenant_and_by_callers_of_all_tenants(kind: Callable[..., None]) -> None:
+    kind(count_step)
+    machine = Machine()
+    started = await start(machine)
+
+    def context(tenant: str | None) -> Any:
+        return SimpleNamespace(database=machine.resources.database, caller=SimpleNamespace(tenant=tenant))
+
+    for tenant in ("acme", None):
+        assert (await read_job(context(tenant), started.id)).status == 200
+    for tenant in ("other", "default", "Acme", ""):
+        with pytest.raises(ApiError, match=f"There is no job {started.id}"):
+            await read_job(context(tenant), started.id)

@@ -126,6 +126,20 @@ def test_an_image_is_deleted_by_the_key_or_user_that_has_stored_it(
         assert client.get(path).status_code == 404
 
 
+def test_an_image_that_is_made_again_stays_with_its_first_owner(client: httpx.Client, door: Door) -> None:
+    size = {"width": 256, "height": 256, "model": "@cf/lykon/dreamshaper-8-lcm"}
+    body = {"prompt": "a fox", "seed": 3, "store": True, **size}
+    owner, other = bearer(door.keys["not-chat"]), bearer(door.keys["only-image"])
+    paths = {client.post("/image", json=body, headers=each).headers["location"] for each in (owner, other)}
+    assert len(paths) == 1
+    [path] = paths
+    assert client.delete(path, headers=other).status_code == 403
+    assert client.delete(path, headers=owner).status_code == 204
+    # once it is gone, it belongs to whoever stores it next
+    assert client.post("/image", json=body, headers=other).status_code == 201
+    assert client.delete(path, headers=other).status_code == 204
+
+
 # ---- every route -------------------------------------------------------------------------------------------------
 
 CLOSED = [
@@ -480,6 +494,26 @@ def test_no_id_of_a_conversation_leads_out_of_its_tenant(client: httpx.Client, d
             assert "A secret." not in response.text
 
 
+def test_an_item_of_another_caller_is_not_found(client: httpx.Client, door: Door, token: Callable[..., str]) -> None:
+    callers = {
+        "acme": door.keys["acme"],
+        "other": door.keys["other"],
+        "admin": door.keys["only-admin"],
+        "ada": token(subject="ada"),
+        "ada of other": token("other", subject="ada"),
+    }
+    model = "@cf/meta/llama-3.1-8b-instruct-fast"
+    for owner, credential in callers.items():
+        body = {"model": model, "input": f"I am {owner}."}
+        made = client.post("/v1/responses", json=body, headers=bearer(credential))
+        reference = {"type": "item_reference", "id": made.json()["output"][-1]["id"]}
+        again = {"model": model, "input": [reference, {"role": "user", "content": "Go on."}], "store": False}
+        for name, other in callers.items():
+            response = client.post("/v1/responses", json=again, headers=bearer(other))
+            assert response.status_code == (200 if name == owner else 400), (owner, name)
+            assert name == owner or "I am" not in response.text
+
+
 # ---- what is left of it ------------------------------------------------------------------------------------------
 
 
@@ -513,6 +547,6 @@ def test_the_scopes_and_their_routes_are_those_of_the_worker() -> None:
     documented = {scope: text for scope, text in rows if scope in SCOPES}
     assert documented.keys() == SCOPES.keys()
     for path, methods in ROUTES.items():
-        for route in methods.values():
+        for method, route in methods.items():
             if route.scope in SCOPES:
-                assert re.sub(r"\{\w+\}", "{id}", path).removesuffix("/{id}") in documented[route.scope]
+                assert f"`{method} {path}`" in documented[route.scope]
