@@ -70,8 +70,9 @@ def test_names_and_addresses_of_this_machine_are_served(client: httpx.Client) ->
     "path", ["", "/", "/api", "/api/d1/database", "/api/r2/buckets", "/api/workers/durable_objects/namespaces"]
 )
 def test_wrangler_s_explorer_gives_no_data_to_those_without_a_key(client: httpx.Client, path: str) -> None:
-    response = client.get(f"/cdn-cgi/explorer{path}")
-    assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
+    for explorer in ("/cdn-cgi/explorer", "/cdn-cgi/local/explorer"):  # the older place and the newer one
+        response = client.get(f"{explorer}{path}")
+        assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
 
 
 def test_the_host_that_is_given_is_served() -> None:
