@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cloudflare import Cloudflare
 
 from aiworker.auth.access import Key, parse_keys
 from tools import ROOT
 from tools.deploy import bundle, commands, credentials, report
-from tools.deploy.account import Account
+from tools.deploy.account import Account, placeholder
 from tools.deploy.bundle import Version
 from tools.deploy.errors import DeployError
 from tools.deploy.plan import Options
@@ -209,7 +208,7 @@ def test_a_rollback_that_fails_says_what_answers_now(monkeypatch: pytest.MonkeyP
         raise DeployError("The network is gone.")
 
     target = read(tmp_path)
-    account = Account("a" * 32, "", Cloudflare(api_token="-"))
+    account = Account("a" * 32, "", placeholder().api)
     unfinished = Unfinished(tmp_path, account.id, target.worker)
     unfinished.start(Upload("tag", "good"))
     monkeypatch.setattr(bundle, "active", active)

@@ -7,12 +7,10 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
-
-import cloudflare
-from cloudflare._response import APIResponse
+from typing import Literal
 
 from tools.deploy.account import Account
+from tools.deploy.api import NotFoundError
 from tools.deploy.commands import CommandError, Commands
 from tools.deploy.errors import AGAIN, DASHBOARD, DeployError
 from tools.deploy.target import Target
@@ -24,6 +22,7 @@ MAX_MODULES_NAMED = 5
 """Number of modules listed when the upload is too large."""
 BUILD, UPLOAD = "build the upload", "upload the Worker"
 PERMISSION = "Workers Scripts: Edit"
+SCRIPTS = "workers/scripts"
 
 
 @dataclass(frozen=True)
@@ -98,20 +97,17 @@ def is_there(account: Account, target: Target) -> bool:
     """Whether the account has a Worker of this name, whoever made it."""
     with account.reach(f"look for the Worker {target.worker}"):
         try:
-            account.api.workers.scripts.settings.get(target.worker, account_id=account.id)
-        except cloudflare.NotFoundError:
+            account.api.get(SCRIPTS, target.worker, "script-settings")
+        except NotFoundError:
             return False
     return True
 
 
 def active(account: Account, target: Target) -> Version | None:
     """The version that answers now; None if there is none. Raises DeployError if several share the traffic."""
-    # as JSON: the client's types of these two answers are not what Cloudflare sends
-    scripts = account.api.workers.scripts
-    listed, got = scripts.deployments.with_raw_response, scripts.versions.with_raw_response
     with account.reach(f"read the versions of the Worker {target.worker}"):
         try:
-            deployments = _result(listed.list(target.worker, account_id=account.id))["deployments"]
+            deployments = account.api.get(SCRIPTS, target.worker, "deployments")["deployments"]
             if not deployments:
                 return None
             if len(deployments[0]["versions"]) > 1:
@@ -120,15 +116,11 @@ def active(account: Account, target: Target) -> Version | None:
                     f"one of them all of it in {DASHBOARD}, {AGAIN}"
                 )
             version = str(deployments[0]["versions"][0]["version_id"])
-            details = _result(got.get(version, account_id=account.id, script_name=target.worker))
-        except cloudflare.NotFoundError:
+            details = account.api.get(SCRIPTS, target.worker, "versions", version)
+        except NotFoundError:
             return None
     annotations: dict[str, str] = details.get("annotations") or {}
     return Version(version, annotations.get("workers/tag", ""))
-
-
-def _result(response: APIResponse[Any]) -> dict[str, Any]:
-    return response.http_response.json()["result"]
 
 
 def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], commands: Commands) -> str:

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import cloudflare
 import httpx
 
 from aiworker.auth import browser_tokens
 from aiworker.auth.access import ADMIN, SCOPES, Key
 from tools.deploy.account import Account
+from tools.deploy.api import NotFoundError
 from tools.deploy.errors import DeployError
 from tools.deploy.target import Target
 from tools.keys import keys
@@ -51,13 +51,10 @@ class Secrets:
 def deployed_names(account: Account, target: Target) -> set[str]:
     """Return the names of the deployed Worker's secrets; none if there is no Worker."""
     with account.reach(f"list the secrets of the Worker {target.worker}"):
-        listing = account.api.workers.scripts.secrets.with_raw_response
         try:
-            response = listing.list(target.worker, account_id=account.id)
-        except cloudflare.NotFoundError:
+            return {str(each["name"]) for each in account.api.get("workers/scripts", target.worker, "secrets")}
+        except NotFoundError:
             return set()
-        # not through the client's page: for it, an answer without a list is an empty one, and keys would be overwritten
-        return {str(each["name"]) for each in response.http_response.json()["result"]}
 
 
 def missing(target: Target, deployed: set[str]) -> Secrets:

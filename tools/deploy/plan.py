@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.deploy import bundle, resources
-from tools.deploy.account import NO_ACCOUNT, Account
+from tools.deploy.account import Account, placeholder
 from tools.deploy.errors import DeployError
 from tools.deploy.resources import Index
 from tools.deploy.target import Target
@@ -51,7 +51,7 @@ def rows_of(account: Account | None, target: Target, options: Options) -> list[t
     """
     states = {None: "not known", True: "there", False: "missing"}
     rows: list[tuple[str, str, str]] = []
-    for resource in resources.all_of(account or NO_ACCOUNT, target):
+    for resource in resources.all_of(account or placeholder(), target):
         is_there = resource.is_there() if account else None
         action = {None: "create it if it is missing", True: "leave it", False: "create it"}[is_there]
         if isinstance(resource, Index):

@@ -2,10 +2,9 @@
 
 import contextlib
 
-import cloudflare
-
 from tools.deploy import bundle, resources
 from tools.deploy.account import Account, log_in
+from tools.deploy.api import NotFoundError
 from tools.deploy.commands import Commands
 from tools.deploy.errors import DeployError
 from tools.deploy.made import WORKER, WORKFLOW, Made
@@ -67,18 +66,18 @@ def _has_workflow(account: Account, target: Target, name: str) -> bool:
     """Whether there is a Workflow of this name, and it is this Worker's: names are the account's."""
     with account.reach(f"look for the Workflow {name}"):
         try:
-            return account.api.workflows.get(name, account_id=account.id).script_name == target.worker
-        except cloudflare.NotFoundError:
+            return account.api.get("workflows", name)["script_name"] == target.worker
+        except NotFoundError:
             return False
 
 
 def _delete(account: Account, target: Target, kind: str, name: str) -> None:
     if kind == WORKER:
-        with account.reach(f"delete the Worker {name}"), contextlib.suppress(cloudflare.NotFoundError):
-            account.api.workers.scripts.delete(name, account_id=account.id, force=True)
+        with account.reach(f"delete the Worker {name}"), contextlib.suppress(NotFoundError):
+            account.api.delete("workers/scripts", name, force="true")
         return
     if kind == WORKFLOW:
-        with account.reach(f"delete the Workflow {name}"), contextlib.suppress(cloudflare.NotFoundError):
-            account.api.workflows.delete(name, account_id=account.id)
+        with account.reach(f"delete the Workflow {name}"), contextlib.suppress(NotFoundError):
+            account.api.delete("workflows", name)
         return
     next(each for each in resources.all_of(account, target) if (each.kind, each.name) == (kind, name)).delete()

@@ -1,22 +1,25 @@
 """Resources of a deployment beside the Worker: buckets, databases and indexes of vectors."""
 
+import itertools
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
-
-import cloudflare
+from typing import Any
 
 from tools.deploy.account import Account
+from tools.deploy.api import ApiError, NotFoundError
 from tools.deploy.errors import AGAIN, DASHBOARD, DeployError
 from tools.deploy.target import Target
 
 BUCKETS, DATABASES, INDEXES = "Workers R2 Storage: Edit", "D1: Edit", "Vectorize: Edit"
 """Permissions, by the names on Cloudflare's page for new tokens."""
+TAKEN = (400, 409)
+"""HTTP statuses of a name that is taken: D1 answers the first, R2 and Vectorize the second."""
 METRIC = "cosine"
+INDEXES_PATH = "vectorize/v2/indexes"
 SECONDS_TO_SHOW = 30
 """Longest wait for a new metadata index, which Vectorize creates after it has answered."""
 
@@ -39,7 +42,7 @@ class Resource(ABC):
         with self.account.reach(f"look for the {self.title}", self.permission):
             try:
                 return self._find()
-            except cloudflare.NotFoundError:
+            except NotFoundError:
                 return False
 
     def create(self) -> None:
@@ -47,8 +50,8 @@ class Resource(ABC):
         with self.account.reach(f"create the {self.title}", self.permission):
             try:
                 self._create()
-            except (cloudflare.ConflictError, cloudflare.BadRequestError):
-                if not self.is_there():
+            except ApiError as error:
+                if error.status not in TAKEN or not self.is_there():
                     raise
 
     def delete(self) -> None:
@@ -76,16 +79,15 @@ class Bucket(Resource):
     kind, permission = "R2 bucket", BUCKETS
 
     def _find(self) -> bool:
-        return bool(self.account.api.r2.buckets.get(self.name, account_id=self.account.id))
+        return bool(self.account.api.get("r2/buckets", self.name))
 
     def _create(self) -> None:
-        self.account.api.r2.buckets.create(account_id=self.account.id, name=self.name)
+        self.account.api.post("r2/buckets", body={"name": self.name})
 
     def _delete(self) -> None:
-        objects = self.account.api.r2.buckets.objects
         for key in self._keys():
-            objects.delete(key, account_id=self.account.id, bucket_name=self.name)
-        self.account.api.r2.buckets.delete(self.name, account_id=self.account.id)
+            self.account.api.delete("r2/buckets", self.name, "objects", key)
+        self.account.api.delete("r2/buckets", self.name)
 
     def contents(self) -> str:
         with self.account.reach(f"list the {self.title}", self.permission):
@@ -93,11 +95,8 @@ class Bucket(Resource):
         return f"{count:,} objects" if count < 1_000 else "1,000 objects or more"
 
     def _keys(self, limit: int | None = None) -> Iterator[str]:
-        listed = self.account.api.r2.buckets.objects.list(self.name, account_id=self.account.id)
-        for number, each in enumerate(listed):
-            if number == limit:
-                return
-            yield str(each.key)
+        listed = self.account.api.cursor_pages("r2/buckets", self.name, "objects")
+        yield from (str(each["key"]) for each in itertools.islice(listed, limit))
 
 
 @dataclass(frozen=True)
@@ -129,35 +128,35 @@ class Database(Resource):
 
     def contents(self) -> str:
         with self.account.reach(f"measure the {self.title}", self.permission):
-            database = self.account.api.d1.database.get(self.id(), account_id=self.account.id)
-        return f"{(database.file_size or 0) / 1_000_000:.1f} MB"
+            database = self.account.api.get("d1/database", self.id())
+            return f"{database['file_size'] / 1_000_000:.1f} MB"
 
     def _id(self) -> str | None:
         if self.known_id:
             self._check_known()
             return self.known_id
-        listed = self.account.api.d1.database.list(account_id=self.account.id, name=self.name)
-        return next((each.uuid for each in listed if each.name == self.name), None)
+        listed = self.account.api.pages("d1/database", name=self.name)
+        return next((each["uuid"] for each in listed if each["name"] == self.name), None)
 
     def _check_known(self) -> None:
         """Check the id. Raises DeployError if no database has it: wrangler would not take the one of the name."""
         try:
-            self.account.api.d1.database.get(self.known_id, account_id=self.account.id)
-        except cloudflare.NotFoundError as error:
+            self.account.api.get("d1/database", self.known_id)
+        except NotFoundError as error:
             raise DeployError(
                 f"wrangler.jsonc has the database_id {self.known_id} for {self.name}, which this account lacks: "
                 "remove that field, and the database of the name is taken or created."
             ) from error
 
     def _query(self, sql: str) -> list[dict[str, Any]]:
-        [answer] = self.account.api.d1.database.query(self.id(), account_id=self.account.id, sql=sql)
-        return cast("list[dict[str, Any]]", answer.results or [])
+        [answer] = self.account.api.post("d1/database", self.id(), "query", body={"sql": sql})
+        return answer["results"]
 
     def _create(self) -> None:
-        self.account.api.d1.database.create(account_id=self.account.id, name=self.name)
+        self.account.api.post("d1/database", body={"name": self.name})
 
     def _delete(self) -> None:
-        self.account.api.d1.database.delete(self.id(), account_id=self.account.id)
+        self.account.api.delete("d1/database", self.id())
 
 
 @dataclass(frozen=True)
@@ -195,15 +194,10 @@ class Index(Resource):
 
     def create_properties(self) -> None:
         """Create the metadata indexes that are missing, and wait until Vectorize shows them."""
-        indexes = self.account.api.vectorize.indexes.metadata_index
         with self.account.reach(f"create a metadata index of the {self.title}", self.permission):
             for name, kind in self.missing_properties():
-                indexes.create(
-                    self.name,
-                    account_id=self.account.id,
-                    property_name=name,
-                    index_type=kind,  # pyright: ignore[reportArgumentType] - checked by Settings
-                )
+                body = {"propertyName": name, "indexType": kind}
+                self.account.api.post(INDEXES_PATH, self.name, "metadata_index/create", body=body)
         deadline = time.monotonic() + SECONDS_TO_SHOW
         while missing := self.missing_properties():
             if time.monotonic() > deadline:
@@ -215,8 +209,7 @@ class Index(Resource):
 
     def vectors(self) -> int:
         with self.account.reach(f"measure the {self.title}", self.permission):
-            info = self.account.api.vectorize.indexes.info(self.name, account_id=self.account.id)
-        return int(info.vector_count or 0) if info else 0
+            return int(self.account.api.get(INDEXES_PATH, self.name, "info")["vectorCount"])
 
     def contents(self) -> str:
         return f"{self.vectors():,} vectors"
@@ -224,25 +217,22 @@ class Index(Resource):
     @cached_property
     def _configuration(self) -> dict[str, Any]:
         with self.account.reach(f"read the {self.title}", self.permission):
-            existing = self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id)
-        return existing.config.model_dump() if existing and existing.config else {"dimensions": None, "metric": None}
+            return self.account.api.get(INDEXES_PATH, self.name)["config"]
 
     def _indexed(self) -> set[tuple[str, str]]:
         with self.account.reach(f"read the metadata indexes of the {self.title}", self.permission):
-            existing = self.account.api.vectorize.indexes.metadata_index.list(self.name, account_id=self.account.id)
-        listed = (existing.metadata_indexes if existing else None) or []
-        return {(str(each.property_name), str(each.index_type).lower()) for each in listed}
+            listed = self.account.api.get(INDEXES_PATH, self.name, "metadata_index/list")["metadataIndexes"]
+            return {(str(each["propertyName"]), str(each["indexType"]).lower()) for each in listed}
 
     def _find(self) -> bool:
-        return self.account.api.vectorize.indexes.get(self.name, account_id=self.account.id) is not None
+        return bool(self.account.api.get(INDEXES_PATH, self.name))
 
     def _create(self) -> None:
-        self.account.api.vectorize.indexes.create(
-            account_id=self.account.id, name=self.name, config={"dimensions": self.width, "metric": METRIC}
-        )
+        body = {"name": self.name, "config": {"dimensions": self.width, "metric": METRIC}}
+        self.account.api.post(INDEXES_PATH, body=body)
 
     def _delete(self) -> None:
-        self.account.api.vectorize.indexes.delete(self.name, account_id=self.account.id)
+        self.account.api.delete(INDEXES_PATH, self.name)
 
 
 def buckets(account: Account, target: Target) -> list[Bucket]:

@@ -3,10 +3,9 @@
 import contextlib
 from dataclasses import replace
 
-import cloudflare
-
 from tools.deploy import bundle, credentials, resources, smoke, workplace
 from tools.deploy.account import Account, log_in
+from tools.deploy.api import NotFoundError
 from tools.deploy.bundle import Bundle, Version
 from tools.deploy.commands import CommandError, Commands
 from tools.deploy.credentials import Secrets
@@ -18,6 +17,8 @@ from tools.deploy.resources import Index
 from tools.deploy.smoke import Outcome, SmokeTest
 from tools.deploy.target import Target
 from tools.deploy.unfinished import Unfinished, Upload
+
+SUBDOMAIN = "workers/subdomain"
 
 
 def deploy(options: Options) -> int:
@@ -191,10 +192,9 @@ class Deployment:
 
     def _subdomain(self, account: Account) -> str:
         """Return the account's name under workers.dev. Registers that of --subdomain if there is none."""
-        subdomains = account.api.workers.subdomains
         with account.reach("read the workers.dev subdomain"):
-            with contextlib.suppress(cloudflare.NotFoundError):
-                if subdomain := subdomains.get(account_id=account.id).subdomain:
+            with contextlib.suppress(NotFoundError):
+                if subdomain := account.api.get(SUBDOMAIN)["subdomain"]:
                     return subdomain
             if not self._options.subdomain:
                 raise DeployError(
@@ -202,7 +202,7 @@ class Deployment:
                     f"with scripts/deploy --subdomain NAME (https://{self._target.worker}.NAME.workers.dev)."
                 )
         with account.reach(f"register the workers.dev subdomain {self._options.subdomain}"):
-            subdomains.update(account_id=account.id, subdomain=self._options.subdomain)
+            account.api.put(SUBDOMAIN, body={"subdomain": self._options.subdomain})
         return self._options.subdomain
 
     # ---- the end -----------------------------------------------------------------------------------------------------
