@@ -1,5 +1,6 @@
 """A copy of the checkout for tests that change its files."""
 
+import contextlib
 import shutil
 import subprocess
 from pathlib import Path
@@ -29,4 +30,5 @@ def _link_content(installed: Path, folder: Path) -> None:
         if entry.is_dir() and not entry.name.startswith("run-"):
             (folder / entry.name).symlink_to(entry)
         elif entry.is_file():
-            shutil.copy(entry, folder)
+            with contextlib.suppress(FileNotFoundError):  # the file that another process was writing has its name now
+                shutil.copy(entry, folder)

@@ -103,12 +103,22 @@ def enter() -> None:
     except KeyboardInterrupt:
         sys.exit("\nSet-up interrupted. The next run continues with the step that was not finished.")
     os.environ["PATH"] = f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    _keep_compiled()
     if Path(sys.prefix).resolve() != VENV.resolve():
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
 
 
 def _exit(number: int, _frame: object) -> None:
     sys.exit(128 + number)
+
+
+def _keep_compiled() -> None:
+    """Let Python keep compiled modules, here and in children, where the environment forbids it, as container images do.
+
+    Compiling the packages of .venv takes most of the processor time of a start of scripts/dev or scripts/deploy.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
 
 
 def steps() -> list[Step]:
