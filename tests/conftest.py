@@ -165,6 +165,8 @@ def client(base_url: str) -> Generator[httpx.Client]:
 
 
 Seen = TypeVar("Seen")
+POLL_SECONDS = 0.05
+"""Pause between two looks: each takes processor time from the server that is waited for."""
 
 
 def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 60) -> Seen:
@@ -172,6 +174,7 @@ def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: f
     deadline = time.monotonic() + seconds
     while not is_there(seen := look()):
         assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
+        time.sleep(POLL_SECONDS)
     return seen
 
 

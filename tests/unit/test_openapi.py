@@ -1,5 +1,6 @@
 """Fields in the API's description."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any, get_args
 
@@ -9,7 +10,6 @@ from pydantic import BaseModel
 from aiworker import openapi
 from aiworker.http.body import Schema
 
-SCHEMAS: dict[str, Any] = openapi.document()["components"]["schemas"]
 REQUESTS = {
     schema.__name__: schema
     for route in openapi.documented_routes()
@@ -18,13 +18,19 @@ REQUESTS = {
 }
 
 
+@functools.cache
+def schemas() -> dict[str, Any]:
+    """Schemas of the description. Not at import: each process of scripts/test imports this file."""
+    return openapi.document()["components"]["schemas"]
+
+
 def takes_null(described: dict[str, Any]) -> bool:
     return "null" in described.get("type", ()) or {"type": "null"} in described.get("anyOf", ())
 
 
 @pytest.mark.parametrize("model", REQUESTS.values(), ids=REQUESTS)
 def test_a_field_of_a_request_is_described_with_null_where_null_is_taken(model: type[BaseModel]) -> None:
-    described = SCHEMAS[model.__name__]["properties"]
+    described = schemas()[model.__name__]["properties"]
     taken = {
         field.alias or name: field.annotation is Any or type(None) in get_args(field.annotation)
         for name, field in model.model_fields.items()
@@ -33,7 +39,7 @@ def test_a_field_of_a_request_is_described_with_null_where_null_is_taken(model: 
 
 
 def test_a_type_and_null_are_one_line_for_people() -> None:
-    image = SCHEMAS["ImageRequest"]["properties"]
+    image = schemas()["ImageRequest"]["properties"]
     assert image["width"] == {
         "type": ["integer", "null"], "minimum": 256, "maximum": 2048, "description": "Pixels.",
     }  # fmt: skip
@@ -41,5 +47,5 @@ def test_a_type_and_null_are_one_line_for_people() -> None:
         "type": "string", "minLength": 1, "maxLength": image["prompt"]["maxLength"],
         "description": "Description of what the image shows.",
     }  # fmt: skip
-    encoding = SCHEMAS["SpeakRequest"]["properties"]["encoding"]
+    encoding = schemas()["SpeakRequest"]["properties"]["encoding"]
     assert (encoding["type"], encoding["enum"][-1]) == (["string", "null"], None)

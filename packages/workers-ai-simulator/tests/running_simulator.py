@@ -87,4 +87,5 @@ def until(look: Callable[[], Value], is_there: Callable[[Value], bool], seconds:
     deadline = time.monotonic() + seconds
     while not is_there(value := look()):
         assert time.monotonic() < deadline, f"after {seconds} s still {value!r}"
+        time.sleep(0.02)
     return value
