@@ -104,7 +104,7 @@ class DevServer:
         """Edit files in the block: behind it, the Worker has been reloaded."""
         before = len(self.lines)
         yield
-        self.wait_for("^Reloaded$", after=before)
+        self.wait_for("^Reloaded$", 120, after=before)
 
     @property
     def url(self) -> str:

@@ -36,8 +36,9 @@ def changes(account: CloudflareAccount) -> list[dict[str, Any]]:
 
 def test_without_a_login_it_says_how_to_log_in(project: Project, account: CloudflareAccount) -> None:
     project.environment["CLOUDFLARE_API_TOKEN"] = ""
+    message = refusal(project)
     for words in ("scripts/deploy --login", "CLOUDFLARE_API_TOKEN", "Vectorize: Edit"):
-        assert words in refusal(project)
+        assert words in message
     plan = project.deploy("--dry-run")
     assert plan.status == 0
     assert "Vectorize index aiworker-passages" in plan.output
