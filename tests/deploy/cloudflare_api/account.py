@@ -193,7 +193,7 @@ class CloudflareAccount:
         """Let the next requests that match wait until `release`."""
         self._fault("hold", method, path, times=times, moment=moment)
 
-    def wait_until_met(self, seconds: float = 60) -> None:
+    def wait_until_met(self, seconds: float = 150) -> None:
         """Wait until a request has met each of the faults."""
         deadline = time.monotonic() + seconds
         while not all(fault["seen"] for fault in self._ask("GET", "faults")):
