@@ -66,6 +66,7 @@ Uint8Array: Any
 WritableStream: Any
 console: Any
 crypto: Any
+fetch: Any
 queueMicrotask: Any
 
 def setTimeout(callback: Any, milliseconds: int, *arguments: Any) -> Any: ...

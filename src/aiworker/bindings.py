@@ -282,6 +282,14 @@ class Bucket(Protocol):
         """Return the metadata that `put` has stored with an object; None if there is none."""
         ...
 
+    async def keys(self, prefix: str, maximum: int) -> list[str]:
+        """Return the keys that begin with the prefix, in their order, and no more than so many."""
+        ...
+
+    async def etag(self, key: str) -> str | None:
+        """Return the entity tag of an object, which changes with its content; None if there is no such object."""
+        ...
+
     async def delete(self, key: str) -> None:
         """Delete an object; an unknown key is ignored."""
         ...
@@ -372,6 +380,36 @@ class VectorIndex(Protocol):
     async def delete(self, ids: Sequence[str]) -> None:
         """Delete any number of vectors; unknown ids are ignored."""
         ...
+
+
+@dataclass(frozen=True)
+class WebResponse:
+    """The answer of a site."""
+
+    status: int
+    headers: Mapping[str, str]
+    """Name in lower case → value."""
+    body: Payload | None
+    """The content of an answer with status 200."""
+
+
+class Web(Protocol):
+    """The web outside."""
+
+    async def get(self, url: str, headers: Mapping[str, str], limit: int, seconds: float) -> WebResponse:
+        """Fetch an address; redirects are not followed.
+
+        Raises ApiError `payload_too_large` for a body of more than `limit` bytes, `timeout` if it has not arrived after
+        so many seconds, and `upstream_error` if the site cannot be reached.
+        """
+        ...
+
+
+class NoWeb:
+    """A web of which nothing can be reached."""
+
+    async def get(self, url: str, headers: Mapping[str, str], limit: int, seconds: float) -> WebResponse:  # noqa: ARG002 - Web's
+        raise ApiError("upstream_error", "The site cannot be reached.")
 
 
 class Ingestions(Protocol):

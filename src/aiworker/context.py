@@ -15,9 +15,11 @@ from aiworker.bindings import (
     Conversations,
     Database,
     Ingestions,
+    NoWeb,
     RateLimiter,
     Streams,
     VectorIndex,
+    Web,
     unbound,
 )
 from aiworker.errors import ApiError
@@ -40,6 +42,7 @@ class Resources:
     database: Database = unbound("database")
     vectors: VectorIndex = unbound("vectors")
     ingestions: Ingestions = unbound("ingestions")
+    web: Web = field(default_factory=NoWeb)
     breaker: Breaker = field(default_factory=Breaker)
     """Circuit breaker of this isolate."""
     log: RequestLog = field(default_factory=RequestLog)

@@ -331,6 +331,11 @@ class Settings(BaseModel):
         "Each needs a metadata index in Vectorize before documents are added: `scripts/dev` and `scripts/deploy` make "
         "them.",
     )
+    sync_hosts: Words = _variable(
+        "",
+        "The only hosts, with or without a port, from which `POST /rag/sync` may fetch pages, separated by spaces; "
+        "private ones too. Empty for all that are public.",
+    )
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )

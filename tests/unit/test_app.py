@@ -26,12 +26,11 @@ SOURCE = ROOT / "src"
 ONLY_WHEN_BUILT = {"aiworker.openapi"}
 """Modules that make public/openapi.json, before anything is deployed."""
 ONLY_IN_A_WORKER = {
-    "aiworker.http.content_type",
-    "aiworker.http.payload_checks",
     "aiworker.http.preconditions",
     "aiworker.jobs.kinds",
     "aiworker.jobs.runner",
     "aiworker.rag.reindex",
+    "aiworker.rag.schedule",
     "aiworker.rag.workflow_steps",
 }
 """Modules that only aiworker.platform imports, beside its own."""

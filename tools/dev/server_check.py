@@ -32,7 +32,7 @@ def _of_health(client: httpx.Client) -> str | None:
 
 def _of_search(client: httpx.Client) -> str | None:
     """Search as the tests do: with their metadata properties, in a tenant, which PUBLIC_SCOPES has to allow."""
-    wanted = {"kind": "none", "year": 0}
+    wanted = {"kind": "none", "year": 0, "folder": "none"}
     response = client.post("/rag/search", json={"query": "probe", "filter": wanted, "stages": {"vector": False}})
     if response.is_success:
         return None

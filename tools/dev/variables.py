@@ -15,9 +15,11 @@ LOCAL_ORIGINS = "http://localhost:* http://127.0.0.1:*"
 FOR_TESTS = {
     "RATE_LIMITS": "off",
     "BREAKER": "off",
-    "RAG_PROPERTIES": "kind:string year:number",
+    "RAG_PROPERTIES": "kind:string year:number folder:string",
+    "SYNC_HOSTS": "127.0.0.1",
 }
-"""Variables that the HTTP tests need: they send hundreds of requests a minute, let models fail and filter documents."""
+"""Variables that the HTTP tests need: they send hundreds of requests a minute, let models fail, filter documents, and
+have a site on this machine."""
 
 SECRET = re.compile(r"(^|_)(SECRET|KEY|TOKEN|PASSWORD)(_|$)|(^|_)(SECRETS|API_KEYS|PASSWORDS)(_|$)", re.IGNORECASE)
 """Matches names of variables whose values are not shown."""

@@ -34,7 +34,7 @@ FAILURE_PERIOD = 60
 
 async def check_rate(context: Context, rate: Rate) -> None:
     """Count the request; raises ApiError `rate_limited` if the caller has sent too many of its cost class."""
-    is_allowed = await _allow(context, RATES[rate], _bucket(context))
+    is_allowed = await _allow(context, RATES[rate], bucket(context))
     if is_allowed and context.caller.has_token:
         is_allowed = await _allow(context, TOKEN_RATES[rate], f"tokens {context.caller.name}")
     if not is_allowed:
@@ -83,7 +83,7 @@ def check_count(context: Resources, texts: Collection[str], param: str) -> None:
         raise ApiError("invalid_request", message, param=param)
 
 
-def _bucket(context: Context) -> str:
+def bucket(context: Context) -> str:
     """Return the name under which the request is counted.
 
     It is the API key; for browser tokens the token's subject, or else the client's network; for anonymous callers the

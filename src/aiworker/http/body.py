@@ -57,7 +57,11 @@ async def parse_json(schema: type[SomeSchema], request: Request, limit: int) -> 
     names the first field at fault and the values that it takes.
     """
     _check_json(request)
-    body = await request.read(limit)
+    return parse_json_bytes(schema, await request.read(limit))
+
+
+def parse_json_bytes(schema: type[SomeSchema], body: bytes) -> SomeSchema:
+    """Validate JSON. Raises ApiError `payload_too_large` or `invalid_request` as `parse_json` does."""
     _check_structure(body)
     try:
         return schema.model_validate_json(body)

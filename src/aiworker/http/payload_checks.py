@@ -44,7 +44,7 @@ def form_heads(payload: Payload, boundary: str) -> list[tuple[int, bytes]]:
     """
     room = MAX_HEAD_BYTES
     heads: list[tuple[int, bytes]] = []
-    for end in _delimiter_ends(payload, f"--{boundary}".encode()):
+    for end in delimiter_ends(payload, f"--{boundary}".encode(), MAX_FIELDS):
         following = payload.read(end, end + room)
         head = LINE_END.sub(b"", following, count=1)
         blank = BLANK_LINE.search(head)
@@ -74,8 +74,11 @@ def file_name_insertions(heads: Iterable[tuple[int, bytes]], names: Collection[s
     return insertions
 
 
-def _delimiter_ends(payload: Payload, delimiter: bytes) -> list[int]:
-    """Return the indexes behind the form's delimiters. Raises ApiError `invalid_request` for too many."""
+def delimiter_ends(payload: Payload, delimiter: bytes, maximum: int) -> list[int]:
+    """Return the indexes behind the form's delimiters.
+
+    maximum: number of parts. Raises ApiError `invalid_request` for more.
+    """
     ends: set[int] = set()
     for start, window in _windows(payload, len(delimiter)):
         if not ends and (first := window.find(delimiter)) >= 0:  # the first one need not begin a line
@@ -84,8 +87,8 @@ def _delimiter_ends(payload: Payload, delimiter: bytes) -> list[int]:
             at = -1
             while (at := window.find(line, at + 1)) >= 0:
                 ends.add(start + at + len(line))
-                if len(ends) > MAX_FIELDS + 1:  # the last one ends the form
-                    raise too_many_fields("The form")
+                if len(ends) > maximum + 1:  # the last one ends the form
+                    raise too_many_fields("The form", maximum)
     return sorted(ends)
 
 
@@ -96,8 +99,8 @@ def small_body(payload: Payload, limit: int) -> bytes:
     return payload.read()
 
 
-def too_many_fields(what: str) -> ApiError:
-    return ApiError("invalid_request", f"{what} has more than {MAX_FIELDS} fields.")
+def too_many_fields(what: str, maximum: int = MAX_FIELDS) -> ApiError:
+    return ApiError("invalid_request", f"{what} has more than {maximum:,} fields.")
 
 
 def too_large(limit: int) -> ApiError:

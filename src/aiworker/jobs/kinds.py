@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiworker.context import Resources
 from aiworker.jobs.store import Job, Progress
-from aiworker.rag import removal
+from aiworker.rag import batch, removal, sync
 
 
 @dataclass(frozen=True)
@@ -24,5 +24,7 @@ async def purge(resources: Resources, job: Job) -> Progress:
 
 KINDS: Mapping[str, Kind] = {
     removal.PURGE: Kind(purge, is_resumed=True),
+    batch.KIND: Kind(batch.step, is_resumed=True),
+    sync.KIND: Kind(sync.step, is_resumed=True),
 }
 """Kind of a job, as its row names it → what it does."""

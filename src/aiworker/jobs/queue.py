@@ -14,15 +14,26 @@ KEPT = datetime.timedelta(days=7)
 """Time for which the row of a job that has ended can be read."""
 
 
+def new_id() -> str:
+    """Return the id of a new job."""
+    return f"job_{secrets.token_hex(12)}"
+
+
 async def start(
-    resources: Resources, kind: str, tenant: str | None, params: Mapping[str, Any], unique_key: str | None = None
+    resources: Resources,
+    kind: str,
+    tenant: str | None,
+    params: Mapping[str, Any],
+    unique_key: str | None = None,
+    job_id: str | None = None,
 ) -> Job:
     """Store a job and start its workflow. If that fails or the Worker stops before it, `resume` starts it.
 
     kind: key of kinds.KINDS. tenant: who may read the job; None for admins only. params: JSON of at most some KB.
     unique_key: of unfinished jobs with the same key there is one, which begins anew when it is requested again.
+    job_id: as new_id returns it, if it is known already.
     """
-    job_id = f"job_{secrets.token_hex(12)}"
+    job_id = job_id or new_id()
     job = await store.add(resources.database, job_id, kind, tenant, params, unique_key, now())
     if job.id == job_id:
         await resources.ingestions.start_job(job.id, job.instance)

@@ -32,6 +32,9 @@ class JsPayload:
     def view(self, start: int, end: int) -> JsHandle:
         return self._bytes.subarray(start, end)
 
+    def described(self, name: str, media_type: str, charset: str) -> "JsPayload":
+        return JsPayload(self.body, name, media_type, charset)
+
     def find(self, byte: int, start: int) -> int:
         return self._bytes.indexOf(byte, start)
 

@@ -54,6 +54,21 @@ class R2Bucket:
         stored = await _from_bucket(self._binding.head(key))
         return None if isinstance(stored, JsNull) else from_js(stored.customMetadata)
 
+    async def keys(self, prefix: str, maximum: int) -> list[str]:
+        keys: list[str] = []
+        page = {"prefix": prefix}
+        while len(keys) < maximum:
+            listed = await _from_bucket(self._binding.list(js_object(page)))
+            keys += [each.key for each in listed.objects]
+            if not listed.truncated:
+                break
+            page["cursor"] = listed.cursor
+        return keys[:maximum]
+
+    async def etag(self, key: str) -> str | None:
+        stored = await _from_bucket(self._binding.head(key))
+        return None if isinstance(stored, JsNull) else stored.etag
+
     async def delete(self, key: str) -> None:
         await _from_bucket(self._binding.delete(key))
 

@@ -17,6 +17,7 @@ from aiworker.platform.environment import binding, has, settings
 from aiworker.platform.r2 import R2Bucket
 from aiworker.platform.rate_limits import RateLimitBinding
 from aiworker.platform.vectorize import VectorizeIndex
+from aiworker.platform.web import WebClient
 from aiworker.platform.workflows import IngestionWorkflow
 
 ADAPTERS: Mapping[str, Callable[[Any], Any]] = {
@@ -42,7 +43,10 @@ def present() -> Mapping[str, bool]:
 def adapters() -> Mapping[str, Any]:
     """Return the fields of Resources that all requests of the isolate share; those without a binding are left out."""
     bound = {field: adapter for field, adapter in ADAPTERS.items() if has(BINDINGS[field].name)}
-    return {field: adapter(binding(BINDINGS[field].name)) for field, adapter in bound.items()} | {"breaker": Breaker()}
+    return {field: adapter(binding(BINDINGS[field].name)) for field, adapter in bound.items()} | {
+        "breaker": Breaker(),
+        "web": WebClient(),
+    }
 
 
 def resources() -> Resources:

@@ -17,7 +17,7 @@ from aiworker.platform.isolate import isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
 from aiworker.platform.streams import JsStreams
-from aiworker.rag import ingest, reindex
+from aiworker.rag import ingest, reindex, schedule
 from aiworker.rag.workflow_steps import WorkflowSteps
 
 
@@ -62,7 +62,7 @@ async def run_scheduled() -> None:
     if not (bound["DB"] and bound["INGESTIONS"]):
         return
     is_restarted, _has_resumed = not _has_resumed, True
-    await ingest.resume(resources.resources(), is_restarted=is_restarted)
+    await schedule.run(resources.resources(), is_restarted=is_restarted)
 
 
 _has_resumed = False

@@ -3,10 +3,11 @@
 A small file may unfold to any length, so that only its passages say what their embedding costs.
 """
 
+from dataclasses import replace
 from typing import TypedDict
 
 from aiworker.auth import budget
-from aiworker.auth.budget import DailyBudget
+from aiworker.auth.budget import DailyBudget, RequestBudget
 from aiworker.context import Resources
 from aiworker.models import catalogue, estimate
 from aiworker.models.catalogue import Model
@@ -40,7 +41,7 @@ async def reserve(resources: Resources, version: Version) -> Reservation:
     first = estimate_upload(resources, version.size)
     passages, size = await store.text_to_embed(resources.database, version)
     rest = max(0.0, estimate.embedding(embedding_model(resources), passages, size) - first)
-    budgets = _budgets(resources, version.payer)
+    budgets = budgets_of(resources, version.payer)
     charges = {version.id: first, f"{version.id}.text": rest}
     for name, neurons in charges.items():  # the first is there already, unless this is a restart after it was settled
         await budget.reserve(budgets, {name: neurons}, "this document")
@@ -54,7 +55,7 @@ async def settle(resources: Resources, reservation: Reservation, cost: float) ->
         costs[name] = min(cost, neurons)
         cost -= costs[name]
     costs[list(costs)[-1]] += cost
-    await budget.settle(_budgets(resources, reservation["payer"]), costs)
+    await budget.settle(budgets_of(resources, reservation["payer"]), costs)
 
 
 async def release(resources: Resources, version: Version) -> None:
@@ -62,7 +63,12 @@ async def release(resources: Resources, version: Version) -> None:
     await settle(resources, {"payer": version.payer, "charges": {version.id: 0}}, 0)
 
 
-def _budgets(resources: Resources, payer: str) -> list[DailyBudget]:
+def budgets_of(resources: Resources, payer: str) -> list[DailyBudget]:
     """Return the budgets that a key draws on as it is now; that of the Worker alone if it is revoked."""
     key = next((each for each in resources.settings.policy.keys if each.name == payer), None)
     return budget.budgets_of(resources.budgets, key, resources.settings.daily_neurons)
+
+
+def charged_to(resources: Resources, payer: str) -> Resources:
+    """Return resources whose uploads are charged to a key, for work that goes on after its request."""
+    return replace(resources, request_budget=RequestBudget(budgets_of(resources, payer)))

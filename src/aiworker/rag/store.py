@@ -105,7 +105,7 @@ async def add(database: Database, version: Version) -> Version:
     names, marks = ", ".join(row), ", ".join("?" * len(row))
     await database.run(
         (
-            f"INSERT INTO versions ({names}) SELECT {marks} WHERE NOT EXISTS ({_UNCHANGED})",
+            f"INSERT OR IGNORE INTO versions ({names}) SELECT {marks} WHERE NOT EXISTS ({_UNCHANGED})",
             *row.values(), version.tenant, version.document_id, version.fingerprint,
         ),
         (

@@ -67,13 +67,17 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
     return Upload(fields, kind, file, await file.sha256(), file.size, head, file.name[:500], file.charset)
 
 
-async def take(resources: Resources, upload: Upload, tenant: str, payer: str) -> Version:
+async def take(
+    resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = ""
+) -> Version:
     """Store an upload and start its ingestion; return its version, or the one of before if nothing has changed.
 
-    payer: name of the key whose budget pays; empty for none.
+    payer: name of the key whose budget pays; empty for none. created: its time, by which the latest version of a
+    document is known; the present time if it is empty. origin: text by which a step that is repeated finds the version
+    and the file that it has stored before; empty for an upload of its own.
     """
     filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)
-    version = _version(upload, tenant, payer)
+    version = _version(upload, tenant, payer, created or now(), origin)
     stored = await store.unchanged(resources.database, version) or await _store(resources, version, upload)
     if stored.state == "queued":
         # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
@@ -86,15 +90,17 @@ async def _store(resources: Resources, version: Version, upload: Upload) -> Vers
     database, bucket = resources.database, require(resources.bucket)  # fails before anything is reserved
     neurons = ingestion_cost.estimate_upload(resources, upload.size)
     [reservation] = await resources.request_budget.reserve([neurons], [version.id])
-    stored_id = ""
     try:
         await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
         stored = await store.add(database, version)
-        stored_id = stored.id
-    finally:
-        if stored_id != version.id:
-            reservation.cost = 0
-            await bucket.delete_folder(version.folder)
+    except ApiError:
+        reservation.cost = 0
+        await store.delete_version(database, version.id)  # it may be stored, and only the answer lost
+        await bucket.delete_folder(version.folder)
+        raise
+    if stored.id != version.id:
+        reservation.cost = 0
+        await bucket.delete_folder(version.folder)
     return stored
 
 
@@ -110,12 +116,11 @@ def fingerprint(
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _version(upload: Upload, tenant: str, payer: str) -> Version:
+def _version(upload: Upload, tenant: str, payer: str, created: str, origin: str) -> Version:
     fields = upload.fields
     heading = next((line.strip(" #") for line in upload.head.splitlines() if line.startswith("#")), "")
-    created = now()
     return Version(
-        id=secrets.token_hex(12),
+        id=hashlib.sha256(origin.encode()).hexdigest()[:24] if origin else secrets.token_hex(12),
         tenant=tenant,
         document_id=fields.id or f"doc_{upload.digest[:24]}",
         state="queued",

@@ -137,6 +137,7 @@ def _document(version: Version) -> dict[str, Any]:
         "media_type": version.media_type,
         "size": version.size,
         "chunks": version.chunks,
+        "fingerprint": version.fingerprint,
         "created_at": version.created_at,
         "updated_at": version.updated_at,
     }

@@ -75,6 +75,8 @@ class DocumentState(Reply):
     """Bytes."""
     chunks: int
     """Number of passages."""
+    fingerprint: str
+    """Changes with the content, the title, the URL and the metadata: an upload with the same one changes nothing."""
     created_at: str
     updated_at: str
 

@@ -1,0 +1,156 @@
+"""Batches of documents in D1: every SQL statement.
+
+A document of a batch has a row from the start. What becomes of it is read from its version.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from aiworker.bindings import Database
+from aiworker.rag.batch_entries import Entry
+
+UNLIMITED = 1_000_000_000
+MAX_ROWS = 100
+"""Rows of maintenance that one call returns; the next call returns the next."""
+Form = Literal["lines", "form"]
+"""Form of a batch's body: JSON lines, or a form with files."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The facts about a batch that its job needs."""
+
+    job: str
+    tenant: str
+    form: Form
+    metadata: dict[str, Any]
+    """Metadata of all its files."""
+    caller: str
+    """Whose documents of an hour are counted."""
+    payer: str
+    """Name of the key whose budget pays; empty for none."""
+    documents: int
+    """Number of its documents."""
+    created_at: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Batch":
+        fields = {name: row[name] for name in cls.__dataclass_fields__}
+        return cls(**{**fields, "metadata": json.loads(row["metadata"])})
+
+
+def body_key(job: str) -> str:
+    """Return the key of a batch's body in the bucket."""
+    return f"batches/{job}"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The version of a document, or the reason why it has none."""
+
+    number: int
+    document_id: str | None = None
+    version: str | None = None
+    reason: str | None = None
+
+
+STATES = ("queued", "running", "indexed", "failed", "replaced")
+"""States of the documents of a batch."""
+STATE = """CASE
+  WHEN b.reason IS NOT NULL THEN 'failed'
+  WHEN b.version IS NULL THEN 'queued'
+  WHEN v.id IS NULL OR v.state = 'replaced' THEN 'replaced'
+  WHEN v.state IN ('indexed', 'failed') THEN v.state
+  ELSE 'running'
+END"""
+_DOCUMENTS = "FROM batch_documents b LEFT JOIN versions v ON v.id = b.version WHERE b.job = ?1"
+
+
+async def add(database: Database, batch: Batch, entries: Sequence[Entry], hourly: int | None) -> bool:
+    """Store a batch and its documents.
+
+    Return False if the caller's batches of the last hour would have more than `hourly` documents; None for any number.
+    """
+    row = {**batch.__dict__, "metadata": json.dumps(batch.metadata, ensure_ascii=False)}
+    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    earlier = (
+        "SELECT coalesce(sum(documents), 0) FROM batches "
+        "WHERE caller = ? AND created_at > strftime('%Y-%m-%dT%H:%M:%f', ?, '-1 hour')"
+    )
+    await database.run(
+        (
+            f"INSERT INTO batches ({names}) SELECT {marks} WHERE ({earlier}) + ? <= ?",
+            *row.values(), batch.caller, batch.created_at, batch.documents, UNLIMITED if hourly is None else hourly,
+        ),
+        (
+            "INSERT INTO batch_documents (job, number, start, size, path, media_type, charset) "
+            "SELECT b.job, value ->> 'number', value ->> 'start', value ->> 'size', value ->> 'path', "
+            "value ->> 'media_type', value ->> 'charset' FROM batches b, json_each(?) WHERE b.job = ?",
+            json.dumps([asdict(each) for each in entries]), batch.job,
+        ),
+    )  # fmt: skip
+    return await find(database, batch.job) is not None
+
+
+async def find(database: Database, job: str) -> Batch | None:
+    rows = await database.rows("SELECT * FROM batches WHERE job = ?", job)
+    return Batch.from_row(rows[0]) if rows else None
+
+
+async def delete(database: Database, job: str) -> None:
+    """Forget a batch; its documents stay."""
+    await database.run(
+        ("DELETE FROM batch_documents WHERE job = ?", job),
+        ("DELETE FROM batches WHERE job = ?", job),
+    )
+
+
+async def forgotten(database: Database, before: str) -> list[str]:
+    """Return batches from before that time whose jobs are gone, or were never started."""
+    rows = await database.rows(
+        f"SELECT job FROM batches b WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = b.job) "  # noqa: S608 - no values in it
+        f"LIMIT {MAX_ROWS}",
+        before,
+    )  # fmt: skip
+    return [row["job"] for row in rows]
+
+
+# ---- documents ---------------------------------------------------------------------------------------------------
+
+
+async def queued(database: Database, job: str, limit: int) -> list[Entry]:
+    """Return the next documents whose turn has not come, in their order."""
+    rows = await database.rows(
+        "SELECT number, start, size, path, media_type, charset FROM batch_documents "
+        "WHERE job = ? AND version IS NULL AND reason IS NULL ORDER BY number LIMIT ?",
+        job, limit,
+    )  # fmt: skip
+    return [Entry(**row) for row in rows]
+
+
+async def record(database: Database, job: str, outcome: Outcome) -> None:
+    """Store what has become of a document."""
+    await database.run(
+        (
+            "UPDATE batch_documents SET document_id = ?, version = ?, reason = ? WHERE job = ? AND number = ?",
+            outcome.document_id, outcome.version, outcome.reason, job, outcome.number,
+        )
+    )  # fmt: skip
+
+
+async def counts(database: Database, job: str) -> Mapping[str, int]:
+    """Return state → number of documents."""
+    query = f"SELECT {STATE} AS state, count(*) AS documents {_DOCUMENTS} GROUP BY 1"
+    return {row["state"]: row["documents"] for row in await database.rows(query, job)}
+
+
+async def documents(database: Database, job: str, state: str, after: int, limit: int) -> list[dict[str, Any]]:
+    """Return documents with a number above `after`, in their order. state: only those in it; empty for all."""
+    query = (
+        f"SELECT * FROM (SELECT b.number, b.path, b.document_id AS id, {STATE} AS state, "  # noqa: S608 - no values in it
+        f"coalesce(b.reason, v.reason) AS reason {_DOCUMENTS} AND b.number > ?2) WHERE ?3 IN ('', state) "
+        "ORDER BY number LIMIT ?4"
+    )
+    return await database.rows(query, job, after, state, limit)

@@ -1,0 +1,207 @@
+"""Sources that are kept in step: a site that changes, fails and vanishes, and a machine that crashes.
+
+The database is real; the site, the bucket, the index and the workflows are stand-ins.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aiworker.bindings import WebResponse
+from aiworker.errors import ApiError
+from aiworker.rag import ingest, sync, sync_store
+from aiworker.rag.sync_store import Source
+from tests.unit.test_ingest import File, Machine, moments
+
+SITEMAP = "https://example.com/sitemap.xml"
+FILES = ("robots.txt", "sitemap.xml")
+"""Files of the site that are no pages."""
+
+
+class Content(File):
+    """The content of a page or an object."""
+
+    def __init__(self, text: str, name: str = "", media_type: str = "", charset: str = "") -> None:
+        super().__init__(text)
+        self.text, self.name, self.media_type, self.charset = text, name, media_type, charset
+
+    def described(self, name: str, media_type: str, charset: str) -> "Content":
+        return Content(self.text, name, media_type, charset)
+
+    async def sha256(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class FakeSite:
+    """The pages of example.com: path → text, or a status."""
+
+    def __init__(self, pages: Mapping[str, str | int]) -> None:
+        self.pages = dict(pages)
+        self.called: list[str] = []
+        self.is_down = False
+
+    async def get(self, url: str, headers: Mapping[str, str], limit: int, seconds: float) -> WebResponse:
+        path = url.removeprefix("https://example.com")
+        self.called.append(path)
+        if self.is_down:
+            raise ApiError("upstream_error", "The site cannot be reached: refused.")
+        page = self.pages.get(path, 404)
+        if path == "/sitemap.xml" and page == 404:
+            listed = "".join(f"<loc>https://example.com{each}</loc>" for each in self.pages if each[1:] not in FILES)
+            page = f"<urlset>{listed}</urlset>"
+        if isinstance(page, int):
+            return WebResponse(page, {}, None)
+        etag = f'"{hashlib.sha256(page.encode()).hexdigest()}"'
+        if headers.get("if-none-match") == etag:
+            return WebResponse(304, {}, None)
+        content: Any = Content(page)
+        return WebResponse(200, {"content-type": "text/html; charset=utf-8", "etag": etag}, content)
+
+
+class World:
+    """A Worker, a site and a source of it."""
+
+    def __init__(self, pages: Mapping[str, str | int], target: str = SITEMAP) -> None:
+        self.machine = Machine()
+        self.site = FakeSite(pages)
+        web: Any = self.site
+        self.resources = replace(self.machine.resources, web=web)
+        self.target = target
+        self.machine.resources = self.resources
+
+    async def add(self) -> None:
+        kind: sync_store.Kind = "sitemap" if self.target == SITEMAP else "prefix"
+        target = json.dumps([SITEMAP]) if kind == "sitemap" else self.target
+        day = "2026-01-01T00:00:00.000000+00:00"
+        source = Source("s", "default", kind, target, {}, 24, 0, "waiting", None, day, None, None, day)
+        await sync_store.add(self.resources.database, source)
+
+    async def run(self) -> Source:
+        """Do a run as if its time had come."""
+        self.machine.database.execute("UPDATE sync_sources SET next_at = '2026-01-01'")
+        await sync.start_due(self.resources)
+        source = await sync_store.find(self.resources.database, "default", "s")
+        assert source
+        return source
+
+    async def take_up(self) -> None:
+        """Go on with what was cut off, as the schedule does."""
+        await ingest.resume(self.resources)
+        await sync.restart_lost(self.resources, "2100-01-01")
+
+    def documents(self) -> set[str]:
+        """Titles of the documents that searches find."""
+        return set(self.machine.rows("SELECT v.title FROM documents d JOIN versions v ON v.id = d.live_version"))
+
+    async def failed(self) -> dict[str, str]:
+        rows = await sync_store.pages(self.resources.database, "s", "failed", "", 100)
+        return {row["location"].removeprefix("https://example.com"): row["reason"] for row in rows}
+
+
+def page(title: str, text: str = "A text.") -> str:
+    return f"<html><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+
+
+async def test_new_changed_and_gone_pages_are_followed() -> None:
+    world = World({"/a": page("A"), "/b": page("B"), "/c": page("C")})
+    await world.add()
+    assert (await world.run()).state == "current"
+    assert world.documents() == {"A", "B", "C"}
+
+    versions = world.machine.rows("SELECT id FROM versions ORDER BY id")
+    await world.run()
+    assert world.machine.rows("SELECT id FROM versions ORDER BY id") == versions
+
+    world.site.pages |= {"/a": page("A", "Another text."), "/d": page("D"), "/b": 410}
+    del world.site.pages["/c"]
+    source = await world.run()
+    assert world.documents() == {"A", "D"}
+    assert len(world.machine.rows("SELECT id FROM versions")) == 2
+    counted = await sync_store.counts(world.resources.database, ["s"])
+    assert (source.state, counted) == ("current", {"s": {"indexed": 2}})
+
+
+async def test_a_page_that_fails_keeps_its_document_and_has_a_reason() -> None:
+    world = World({"/a": page("A"), "/b": page("B")})
+    await world.add()
+    await world.run()
+    world.site.pages |= {"/a": 500, "/new": 503, "/robots.txt": "User-agent: *\nDisallow: /b"}
+    assert (await world.run()).state == "current"
+    assert world.documents() == {"A", "B"}
+    failed = await world.failed()
+    assert failed["/a"] == "The site answers with status 500."
+    assert failed["/new"] == "The site answers with status 503."
+    assert "robots.txt" in failed["/b"]
+    world.site.pages |= {"/a": page("A"), "/new": page("New"), "/robots.txt": 404}
+    await world.run()
+    assert world.documents() >= {"A", "B", "New"}
+    assert not {"/a", "/b", "/new"} & set(await world.failed())
+
+
+async def test_a_site_that_is_down_loses_nothing() -> None:
+    world = World({"/a": page("A")})
+    await world.add()
+    await world.run()
+    world.site.is_down = True
+    source = await world.run()
+    assert (source.state, source.reason) == ("failed", "The site's robots.txt forbids it.")
+    assert world.documents() == {"A"}
+    world.site.is_down = False
+    world.site.pages["/sitemap.xml"] = 500
+    source = await world.run()
+    assert source.reason == "The sitemap https://example.com/sitemap.xml is answered with status 500."
+    assert world.documents() == {"A"}
+
+
+async def test_pages_of_other_sites_are_not_fetched() -> None:
+    listed = "<loc>https://example.com/a</loc><loc>https://example.org/b</loc><loc>http://127.0.0.1/c</loc>"
+    world = World({"/a": page("A"), "/sitemap.xml": f"<urlset>{listed}</urlset>"})
+    await world.add()
+    await world.run()
+    assert world.site.called == ["/robots.txt", "/sitemap.xml", "/a"]
+    assert await world.failed() == {
+        "https://example.org/b": "It is on another site.",
+        "http://127.0.0.1/c": "http://127.0.0.1/c leads to a private network.",
+    }
+
+
+@pytest.mark.timeout(120)
+async def test_a_run_that_is_cut_off_at_any_moment_is_finished() -> None:
+    async def ready() -> Machine:
+        world = World({"/a": page("A"), "/b": page("B"), "/c": page("C")})
+        await world.add()
+        await world.run()
+        world.site.pages |= {"/a": page("A", "Another text."), "/d": page("D")}
+        del world.site.pages["/c"]
+        worlds[world.machine] = world
+        return world.machine
+
+    async def work(machine: Machine) -> None:
+        await worlds[machine].run()
+
+    worlds: dict[Machine, World] = {}
+    machines = await moments(work, ready)
+    assert len(machines) > 20
+    for number, machine in enumerate(machines):
+        world = worlds[machine]
+        await world.take_up()
+        await world.run()
+        assert world.documents() == {"A", "B", "D"}, number
+        assert len(machine.rows("SELECT id FROM versions WHERE state <> 'failed'")) == 3, number
+        assert len({key.split("/")[3] for key in machine.files}) == 3, number
+
+
+async def test_a_source_is_deleted_with_its_documents() -> None:
+    world = World({"/a": page("A"), "/b": page("B")})
+    await world.add()
+    await world.run()
+    source = await sync_store.find(world.resources.database, "default", "s")
+    assert source
+    await sync.delete_with_documents(world.resources, source)
+    for table in ("sync_sources", "sync_pages", "documents", "versions"):
+        assert world.machine.rows(f"SELECT count(*) FROM {table}") == [0]
+    assert world.machine.files == {}

@@ -1,0 +1,1 @@
+"""`scripts/ingest`: files, folders and pages become documents of a running Worker."""
