@@ -117,7 +117,10 @@ def value(outcome: Outcome) -> Any:
 
 
 def test_the_bindings_are_the_production_classes(worker: httpx.Client) -> None:
-    assert worker.get("/").json() == {"AI": "Ai", "VECTORIZE": "VectorizeIndexImpl"}
+    names = worker.get("/").json()
+    assert (names["AI"], names["VECTORIZE"]) == ("Ai", "VectorizeIndexImpl")
+    # AI Search has no class in workerd: on Cloudflare too, the binding is a stub of another service
+    assert (names["AI_SEARCH"], names["HANDBOOK"]) == ("Fetcher", "Fetcher")
 
 
 # ---- env.AI.run ----------------------------------------------------------------------------------------------------
@@ -386,3 +389,86 @@ class TestVectorize:
         error = call(f"VECTORIZE.{method}", *arguments)["error"]
         assert re.match(rf"{operation}_ERROR \(code = 4\d{{4}}\): ", error["message"])
         assert error["message"].endswith(error["cause"])
+
+
+# ---- env.AI_SEARCH -------------------------------------------------------------------------------------------------
+
+UPLOAD = {"pollIntervalMs": 50, "timeoutMs": 20_000}
+ANY_SCORE = {"retrieval": {"match_threshold": 0}}
+
+
+@pytest.fixture
+def handbook(call: Call) -> Iterator[tuple[str, str]]:
+    """Path and name of an instance, which is bound by itself, too."""
+    value(call("AI_SEARCH.create", {"id": "handbook"}, then=("info",)))
+    yield ("AI_SEARCH.get", "handbook")
+    call("AI_SEARCH.delete", "handbook")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "The canteen opens at noon.",
+        {"$stream": "The canteen opens at noon."},
+        {"$blob": {"text": "The canteen opens at noon.", "type": "text/plain"}},
+        {"$buffer": "The canteen opens at noon."},
+    ],
+)
+def test_a_document_is_uploaded_in_any_form_and_found(call: Call, handbook: tuple[str, str], content: Any) -> None:
+    item = value(call(*handbook, then=("items.uploadAndPoll", "canteen.txt", content, UPLOAD)))
+    assert (item["key"], item["status"], item["chunks_count"]) == ("canteen.txt", "completed", 1)
+    request = {"query": "When does the canteen open?", "ai_search_options": ANY_SCORE}
+    answer = value(call(*handbook, then=("search", request)))
+    assert (answer["search_query"], [each["text"] for each in answer["chunks"]]) == (
+        request["query"], ["The canteen opens at noon."],
+    )  # fmt: skip
+    assert value(call("HANDBOOK.search", request)) == answer
+
+
+def test_items_and_jobs_are_listed_read_and_deleted(call: Call, handbook: tuple[str, str]) -> None:
+    item = value(call("HANDBOOK.items.uploadAndPoll", "a/b ü.md", "# Rules\n\nBe kind.", UPLOAD))
+    listed = value(call("HANDBOOK.items.list", {"key": "a/b ü.md"}))
+    assert ([each["id"] for each in listed["result"]], listed["result_info"]["total_count"]) == ([item["id"]], 1)
+    at = ("HANDBOOK.items.get", item["id"])
+    assert value(call(*at, then=("info",)))["metadata"]["folder"] == "a/"
+    assert value(call(*at, then=("chunks",)))["result"][0]["text"] == "# Rules\n\nBe kind."
+    assert [each["action"] for each in value(call(*at, then=("logs",)))["result"]] == ["upload", "index"]
+    file = value(call(*at, then=("download",)))
+    assert (file["filename"], file["contentType"], file["size"]) == ("b ü.md", "text/markdown", 17)
+    assert value(call(*at, then=("sync",)))["key"] == "a/b ü.md"
+    job = value(call("HANDBOOK.jobs.create", {}))
+    assert value(call("HANDBOOK.jobs.get", job["id"], then=("info",))) == job
+    assert value(call("HANDBOOK.stats"))["engine"]["r2"]["objectCount"] == 1
+    call("HANDBOOK.items.delete", item["id"])
+    assert value(call(*handbook, then=("items.list",)))["result"] == []
+
+
+def test_answers_from_documents_may_stream(call: Call, handbook: tuple[str, str]) -> None:
+    value(call("HANDBOOK.items.uploadAndPoll", "canteen.txt", "The canteen opens at noon.", UPLOAD))
+    body = {"messages": [{"role": "user", "content": "When does the canteen open?"}], "ai_search_options": ANY_SCORE}
+    whole = value(call(*handbook, then=("chatCompletions", body)))
+    assert "noon" in whole["choices"][0]["message"]["content"]
+    streamed = call(*handbook, then=("chatCompletions", {**body, "stream": True}))["result"]
+    assert streamed["kind"] == "ReadableStream"
+    assert streamed["value"].startswith("event: chunks\ndata: [")
+    assert streamed["value"].endswith("data: [DONE]\n\n")
+    options = {**ANY_SCORE, "instance_ids": ["handbook"]}
+    many = value(call("AI_SEARCH.search", {"query": "canteen", "ai_search_options": options}))
+    assert [each["instance_id"] for each in many["chunks"]] == ["handbook"]
+
+
+def test_instances_are_listed_and_changed(call: Call, handbook: tuple[str, str]) -> None:
+    assert value(call(*handbook, then=("update", {"reranking": True})))["reranking"] is True
+    assert value(call("HANDBOOK.info"))["reranking"] is True
+    assert [each["id"] for each in value(call("AI_SEARCH.list", {"search": "hand"}))["result"]] == ["handbook"]
+
+
+def test_errors_have_the_names_and_messages_of_ai_search(call: Call, http: httpx.Client) -> None:
+    missing = call("AI_SEARCH.get", "nothing", then=("search", {"query": "a"}))["error"]
+    assert (missing["name"], missing["message"]) == ("AiSearchNotFoundError", "ai_search_not_found")
+    wrong = call("AI_SEARCH.create", {"id": "No"})["error"]
+    assert wrong["name"] == "AiSearchError"
+    fault = {"binding": "AI_SEARCH", "status": 503, "code": 7017, "description": "unable_to_connect_to_ai_search"}
+    http.post("/simulator/faults", json=fault).raise_for_status()
+    broken = call("AI_SEARCH.list")["error"]
+    assert (broken["name"], broken["message"]) == ("AiSearchInternalError", "unable_to_connect_to_ai_search")

@@ -38,6 +38,21 @@ def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() ->
     assert local["vars"]["SIMULATED"] == "AI VECTORIZE"
 
 
+def test_bindings_of_ai_search_are_simulated_or_remote() -> None:
+    own = {
+        "ai_search_namespaces": [{"binding": "AI_SEARCH", "namespace": "mine"}],
+        "ai_search": [{"binding": "HANDBOOK", "instance_name": "handbook"}],
+    }
+    local = configuration.with_simulators(own, "127.0.0.1:1")
+    assert not local.keys() & own.keys()
+    assert {each["name"]: each["dev"]["options"] for each in local["unsafe"]["bindings"]} == {
+        "AI_SEARCH": {"kind": "ai-search-namespace", "address": "127.0.0.1:1", "namespace": "mine"},
+        "HANDBOOK": {"kind": "ai-search", "address": "127.0.0.1:1", "instance": "handbook"},
+    }
+    remote = configuration.with_remote(own)
+    assert all(each["remote"] for kind in own for each in remote[kind])
+
+
 def test_nothing_of_version_1_of_pydantic_is_uploaded() -> None:
     excluded = configuration.read(ROOT / "wrangler.jsonc")["python_modules"]["exclude"]
     assert {"**/*.pyc", "*.dist-info/**", "pydantic/v1/**"} <= set(excluded)

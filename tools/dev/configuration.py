@@ -16,7 +16,7 @@ PLUGIN = ROOT / "packages/workers-ai-simulator/src/workers_ai_simulator/miniflar
 
 
 def with_simulators(configuration: Configuration, address: str) -> Configuration:
-    """Bind the simulator at `address` (host:port) in place of Workers AI and Vectorize, by the real classes."""
+    """Bind the simulator at `address` (host:port) in place of Workers AI, Vectorize and AI Search."""
     simulated = dict(configuration)
     bindings: list[Configuration] = []
     if ai := simulated.pop("ai", None):
@@ -24,6 +24,12 @@ def with_simulators(configuration: Configuration, address: str) -> Configuration
     for index in simulated.pop("vectorize", []):
         options = {"kind": "vectorize", "address": address, "index": index["index_name"]}
         bindings.append(_simulated(index["binding"], options))
+    for namespace in simulated.pop("ai_search_namespaces", []):
+        options = {"kind": "ai-search-namespace", "address": address, "namespace": namespace["namespace"]}
+        bindings.append(_simulated(namespace["binding"], options))
+    for instance in simulated.pop("ai_search", []):
+        options = {"kind": "ai-search", "address": address, "instance": instance["instance_name"]}
+        bindings.append(_simulated(instance["binding"], options))
     unsafe = simulated.get("unsafe", {})
     simulated["unsafe"] = {**unsafe, "bindings": [*unsafe.get("bindings", []), *bindings]}
     names = " ".join(binding["name"] for binding in bindings)
@@ -31,12 +37,15 @@ def with_simulators(configuration: Configuration, address: str) -> Configuration
 
 
 def with_remote(configuration: Configuration) -> Configuration:
-    """Bind the real Workers AI and Vectorize of the account that wrangler is logged in to."""
+    """Bind the real Workers AI, Vectorize and AI Search of the account that wrangler is logged in to."""
     remote = dict(configuration)
     if "ai" in remote:
         remote["ai"] = {**remote["ai"], "remote": True}
     if "vectorize" in remote:
         remote["vectorize"] = [{**index, "remote": True} for index in remote["vectorize"]]
+    for kind in ("ai_search_namespaces", "ai_search"):
+        if kind in remote:
+            remote[kind] = [{**each, "remote": True} for each in remote[kind]]
     return remote
 
 

@@ -8,6 +8,7 @@ const FACTORIES = {
   $bytes: (base64) => new Response(Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))).body,
   $form: (fields) => form(fields).body,
   $formType: (fields) => form(fields).headers.get("content-type"),
+  $buffer: (text) => new TextEncoder().encode(text).buffer,
   $blob: ({ text, type }) => new Blob([text], { type }),
   $float32: (numbers) => new Float32Array(numbers),
   $aborted: () => AbortSignal.abort(),

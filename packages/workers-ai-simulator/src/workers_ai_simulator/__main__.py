@@ -73,11 +73,14 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="pace of streamed text (default 60; 0: as fast as possible)",
     )  # fmt: skip
     parser.add_argument(
-        "--data", type=Path, metavar="DIR", help="folder to store vectors and gateway logs in (default: in memory only)"
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder to store vectors, documents and gateway logs in (default: in memory only)",
     )
     parser.add_argument(
         "--vectorize-delay", type=float, default=1, metavar="SECONDS",
-        help="time until a write to Vectorize is visible (default 1; a few upstream)",
+        help="time until a write to Vectorize is visible, and an upload to AI Search indexed (default 1)",
     )  # fmt: skip
     parser.add_argument(
         "--chat-upstream", metavar="URL",
@@ -133,8 +136,10 @@ def _serve(options: argparse.Namespace) -> None:
     # slow imports, which the other commands do not need
     import uvicorn
 
+    from workers_ai_simulator.ai_search.service import AiSearch
     from workers_ai_simulator.catalogue import Account
     from workers_ai_simulator.gateway.service import Gateways
+    from workers_ai_simulator.inference.answers import ANSWERS
     from workers_ai_simulator.server import application
     from workers_ai_simulator.vectorize.store import VectorStore
 
@@ -155,10 +160,12 @@ def _serve(options: argparse.Namespace) -> None:
         )
         for sentence in vectors.create_missing_metadata_indexes():
             print(sentence, flush=True)
+        search_file = data / "ai_search.sqlite" if data else None
+        ai_search = AiSearch(ANSWERS | real.answers, search_file, options.vectorize_delay)
         gateways = Gateways(data / "gateway.sqlite" if data else None)
         account = Account(options.plan, options.retired == "serve")
         hosts = [options.host, *options.allowed_host]
-        app = application(vectors, gateways, options.tokens_per_second, real, hosts, account)
+        app = application(vectors, gateways, ai_search, options.tokens_per_second, real, hosts, account)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()

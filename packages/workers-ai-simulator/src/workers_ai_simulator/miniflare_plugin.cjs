@@ -1,19 +1,26 @@
-// Miniflare plugin that gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, and sends their calls to
-// the simulator over HTTP. A wrangler configuration names it for each binding; "package" may be the path of this file:
+// Miniflare plugin that gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, and AI Search by RPC as in
+// production, and sends their calls to the simulator over HTTP. A wrangler configuration names it for each binding;
+// "package" may be the path of this file:
 //
 //   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
 //     "plugin": { "package": "workers-ai-simulator", "name": "workers-ai-simulator" },
 //     "options": { "kind": "ai", "address": "127.0.0.1:8788" } } }] }
 //
-// The kind "vectorize" also takes "index", the name of the index.
+// The kind "vectorize" also takes "index", the name of the index; "ai-search-namespace" takes "namespace"; "ai-search" takes
+// "instance", and "namespace" unless that is "default".
+const { readFileSync } = require("node:fs");
+const { join } = require("node:path");
 const { ProxyNodeBinding } = require("miniflare");
 
 const NAME = "workers-ai-simulator";
 const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
+/** Kind → the class of ai_search/binding_worker.mjs that is bound. */
+const ENTRYPOINTS = { "ai-search-namespace": "AiSearchNamespace", "ai-search": "AiSearchInstance" };
 
 const simulated = (config) =>
   Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
 const serviceName = (binding) => `${NAME}:${binding}`;
+const workerName = (binding) => `${NAME}:worker:${binding}`;
 
 /** Bindings that VectorizeIndexImpl reads beside its fetcher: the index, and version 2 of its protocol. */
 const indexBindings = ({ index }) => [
@@ -25,28 +32,53 @@ const indexBindings = ({ index }) => [
 /** Header with the name of the index, which the class itself does not send. */
 const headers = ({ index }) => (index ? [{ name: "x-simulator-index", value: index }] : []);
 
+const wrapped = (name, { kind, ...options }) => ({
+  name,
+  wrapped: {
+    moduleName: MODULES[kind],
+    innerBindings: [
+      { name: "fetcher", service: { name: serviceName(name) } },
+      ...(kind === "vectorize" ? indexBindings(options) : []),
+    ],
+  },
+});
+
+const byRpc = (name, { kind }) => ({ name, service: { name: workerName(name), entrypoint: ENTRYPOINTS[kind] } });
+
+/** The service with the classes of AI Search. */
+const searchWorker = (name, { namespace = "default", instance = "" }) => ({
+  name: workerName(name),
+  worker: {
+    compatibilityDate: "2026-11-01",
+    modules: [
+      { name: "index.mjs", esModule: readFileSync(join(__dirname, "ai_search", "binding_worker.mjs"), "utf8") },
+    ],
+    bindings: [
+      { name: "SIMULATOR", service: { name: serviceName(name) } },
+      { name: "NAMESPACE", text: namespace },
+      { name: "INSTANCE", text: instance },
+    ],
+  },
+});
+
 exports.plugins = {
   [NAME]: {
     async getBindings({ config }) {
-      return simulated(config).map(([name, { dev }]) => ({
-        name,
-        wrapped: {
-          moduleName: MODULES[dev.options.kind],
-          innerBindings: [
-            { name: "fetcher", service: { name: serviceName(name) } },
-            ...(dev.options.kind === "vectorize" ? indexBindings(dev.options) : []),
-          ],
-        },
-      }));
+      return simulated(config).map(([name, { dev }]) =>
+        dev.options.kind in ENTRYPOINTS ? byRpc(name, dev.options) : wrapped(name, dev.options),
+      );
     },
     getNodeBindings({ config }) {
       return Object.fromEntries(simulated(config).map(([name]) => [name, new ProxyNodeBinding()]));
     },
     async getServices({ options: { config } }) {
-      return simulated(config).map(([name, { dev }]) => ({
-        name: serviceName(name),
-        external: { address: dev.options.address, http: { injectRequestHeaders: headers(dev.options) } },
-      }));
+      return simulated(config).flatMap(([name, { dev }]) => [
+        {
+          name: serviceName(name),
+          external: { address: dev.options.address, http: { injectRequestHeaders: headers(dev.options) } },
+        },
+        ...(dev.options.kind in ENTRYPOINTS ? [searchWorker(name, dev.options)] : []),
+      ]);
     },
   },
 };

@@ -10,6 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workers_ai_simulator.ai_search import routes as ai_search_routes
+from workers_ai_simulator.ai_search.service import AiSearch
 from workers_ai_simulator.catalogue import PAID_ACCOUNT, Account
 from workers_ai_simulator.control import front_page
 from workers_ai_simulator.control.admin import Admin
@@ -35,6 +37,7 @@ CREDENTIALS = {b"authorization", b"x-auth-key"}
 def application(
     vectors: VectorStore,
     gateways: Gateways,
+    ai_search: AiSearch,
     tokens_per_second: float = 0,
     real: RealModels = NO_REAL_MODELS,
     hosts: Iterable[str] = (),
@@ -61,6 +64,7 @@ def application(
             *vectorize.routes(vectors, traffic),
             *gateway.routes(gateways, run_model, traffic),
             *markdown.routes(traffic),
+            *ai_search_routes.routes(ai_search, traffic),
         ],
         middleware=[Middleware(WebPages, hosts=hosts), Middleware(Authentication)],
         exception_handlers={404: _not_simulated, 405: _not_simulated},

@@ -4,7 +4,7 @@ import { clockTime, counted, modelName, page, secondsText, write } from "./eleme
 import { LiveTable, showEmpty } from "./live_table.js";
 
 const RUNNING = ["received", "streaming"];
-const BINDINGS = { AI: "AI", VECTORIZE: "Vectorize", AI_GATEWAY: "AI Gateway" };
+const BINDINGS = { AI: "AI", VECTORIZE: "Vectorize", AI_GATEWAY: "AI Gateway", AI_SEARCH: "AI Search" };
 /** Inputs that people recognise a request by, the most telling first. */
 const PREVIEW_INPUTS = ["prompt", "input", "text", "input_text", "query", "name", "path"];
 const MAX_PREVIEW_LENGTH = 200;

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, cast, get_args, get_type_hints
 
 from workers_ai_simulator.traffic.journal import Entry
 
-Binding = Literal["AI", "VECTORIZE", "AI_GATEWAY"]
+Binding = Literal["AI", "VECTORIZE", "AI_GATEWAY", "AI_SEARCH"]
 BINDINGS: tuple[str, ...] = get_args(Binding)
 
 

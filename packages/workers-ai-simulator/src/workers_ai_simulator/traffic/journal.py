@@ -24,7 +24,7 @@ class Entry:
     """One call of the simulator."""
 
     binding: str
-    """Service that was called: AI, VECTORIZE or AI_GATEWAY, by the binding or over REST."""
+    """Service that was called: AI, VECTORIZE, AI_GATEWAY or AI_SEARCH, by the binding or over REST."""
     operation: str
     """Method of the service: run, models, toMarkdown, query, upsert, getLog and so on."""
     model: str = ""

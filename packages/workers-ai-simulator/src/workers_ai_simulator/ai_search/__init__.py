@@ -1,0 +1,1 @@
+"""AI Search: instances in namespaces, their items and chunks, search and chat."""
