@@ -100,7 +100,7 @@ async def of_this_version(texts: dict[str, str], title: str = "Title") -> Machin
 
 async def found(machine: Machine, query: str, tenant: str = "default") -> list[str]:
     """Documents that full-text search finds, the best first."""
-    search = Search(query, tenant, 50, vector_search=False, rerank=False)
+    search = Search(query, tenant, 50, vector_search=False, rerank=False, join_neighbours=False)
     return [each.document_id for each in await retrieve(machine.resources, search)]
 
 

@@ -96,7 +96,13 @@ async def all_moments(
     while True:
         reader = Reader(await with_a_version_to_publish(), len(matches), event)
         search = Search(
-            QUESTION, "default", 50, vector_search=vector_search, fulltext_search=fulltext_search, rerank=False
+            QUESTION,
+            "default",
+            50,
+            vector_search=vector_search,
+            fulltext_search=fulltext_search,
+            rerank=False,
+            join_neighbours=False,
         )
         passages = await reader.search(search)
         matches.append(sorted(passage.chunk_id for passage in passages))

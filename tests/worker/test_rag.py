@@ -322,6 +322,10 @@ def test_an_unknown_document_is_not_found(client: httpx.Client, error_of: ErrorO
         ({"query": "a", "top_k": 0}, "top_k"),
         ({"query": "a", "top_k": 51}, "top_k"),
         ({"query": "a", "min_score": 2}, "min_score"),
+        ({"query": "a", "per_document": 0}, "per_document"),
+        ({"query": "a", "per_document": 51}, "per_document"),
+        ({"query": "a", "per_document": "two"}, "per_document"),
+        ({"query": "a", "join_neighbours": "perhaps"}, "join_neighbours"),
         ({"query": "a", "tenant": ""}, "tenant"),
         ({"query": "a", "filter": {"color": "red"}}, "filter.color"),
         ({"query": "a", "filter": {"kind": {"$like": "a"}}}, "filter.kind"),
@@ -434,6 +438,26 @@ def test_top_k_and_min_score_bound_what_is_found(documents: Documents) -> None:
     ]
 
 
+def test_neighbours_are_joined_and_a_document_has_so_many_passages_at_most(documents: Documents) -> None:
+    documents.add("parts", "".join(f"# Part {part}\n\nThe penguin number {part} swims.\n\n" for part in range(1, 7)))
+    documents.add("penguins", PENGUINS)
+    joined = documents.search("Which penguin swims?", top_k=2)
+    assert max(each["text"].count("swims") for each in joined) == 3
+    apart = documents.search("Which penguin swims?", join_neighbours=False, top_k=50)
+    assert len(apart) == 7
+    single = documents.search("Which penguin swims?", per_document=1)
+    assert sorted(each["document"] for each in single) == ["parts", "penguins"]
+    assert all(each["text"].count("swims") <= 1 for each in single)
+
+
+def test_a_question_longer_than_the_models_read_is_answered_by_what_it_asks(documents: Documents) -> None:
+    documents.add("penguins", PENGUINS)
+    documents.add("bears", BEARS)
+    chatter = "It was a long day and it was a dark night and it was late. " * 100
+    best = documents.search(f"{chatter}Where do penguins live?", stages={"text": False})[0]
+    assert best["document"] == "penguins"
+
+
 # ---- answers -------------------------------------------------------------------------------------------------------
 
 
@@ -483,6 +507,18 @@ def test_with_nothing_relevant_the_model_is_not_asked(documents: Documents, simu
     anyway = ask(documents, query="Who won?", stream=False, model=model, answer_anyway=True)
     assert anyway.json()["sources"] == []
     assert len(calls.of(model=model)) == 1
+
+
+def test_an_off_topic_question_does_not_reach_the_model_unless_the_client_wants_it(
+    documents: Documents, simulator: Simulator
+) -> None:
+    documents.add("penguins", PENGUINS)
+    question = "Quicksort complexity?"
+    calls = NewCalls(simulator)
+    assert documents.search(question) != []
+    assert ask(documents, query=question, stream=False).json()["sources"] == []
+    assert [each for each in calls.of() if "messages" in each["inputs"]] == []
+    assert ask(documents, query=question, stream=False, min_score=0).json()["sources"] != []
 
 
 def test_a_follow_up_question_is_understood(documents: Documents) -> None:

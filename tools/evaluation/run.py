@@ -598,9 +598,9 @@ def _compared(result: Result) -> int:
 
 HONESTY = {
     "simulated": (
-        "The models are simulated: embeddings and reranker know words and their stems, not meaning, and the chat\n"
-        "model quotes sentences. These figures measure the pipeline, not the models; for those, give the --url of a\n"
-        "deployment."
+        "The models are simulated: embeddings and reranker know words, their stems and some of their meaning, and the\n"
+        "chat model quotes sentences. These figures measure the pipeline, not the models; for those, give the --url\n"
+        "of a deployment."
     ),
     "real": "Measured with the models of the deployment.",
 }

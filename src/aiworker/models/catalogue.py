@@ -126,6 +126,8 @@ class Model:
     """Members of `chat_template_kwargs` that it takes."""
     pooling: tuple[str, ...] = ()
     """Poolings that an embeddings model offers; vectors of different poolings are not comparable."""
+    relevance_floor: float | None = None
+    """Score of a reranker below which no passage answers the question; None where it is not known."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as an item of GET /models."""
@@ -291,7 +293,7 @@ _TABLE = (
     Model("@cf/qwen/qwen3-embedding-0.6b", "embeddings", 3_000, context_window=8_192, dimensions=1_024, neurons={"million_input_tokens": 1_075}, texts_a_call=32, longest_text=8_192),
     Model("@cf/pfnet/plamo-embedding-1b", "embeddings", 3_000, dimensions=2_048, neurons={"million_input_tokens": 1_689}),
     # ---- reranking
-    Model("@cf/baai/bge-reranker-base", "reranking", 2_000, neurons={"million_input_tokens": 283}),
+    Model("@cf/baai/bge-reranker-base", "reranking", 2_000, neurons={"million_input_tokens": 283}, relevance_floor=0.01),
     # ---- text to image
     Model("@cf/black-forest-labs/flux-1-schnell", "text-to-image", 720, neurons={"tile": 4.8, "step": 9.6}),
     Model("@cf/black-forest-labs/flux-2-dev", "text-to-image", 720, neurons={"input_tile_and_step": 18.75, "output_tile_and_step": 37.5}),

@@ -23,7 +23,7 @@ from aiworker.models.model_response import record_cost
 from aiworker.rag import file_kinds, filters, ingestion_cost, removal, search_text, store
 from aiworker.rag.chunk import Chunk, Path, SegmentChunks
 from aiworker.rag.ingestion_cost import Reservation
-from aiworker.rag.passage import HEADING_SEPARATOR
+from aiworker.rag.passage import HEADING_SEPARATOR, without_title
 from aiworker.rag.passage_ranges import passage_ranges
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
@@ -359,8 +359,9 @@ async def _version(resources: Resources, version_id: str) -> Version:
 
 def _with_context(version: Version, row: dict[str, Any]) -> str:
     """Return the text to embed: the passage below its title and headings, which may say what it is about."""
-    title, heading = version.title[:MAX_TITLE_CHARACTERS], row["heading"]
+    title = version.title[:MAX_TITLE_CHARACTERS]
+    heading, text = without_title(title, row["heading"], row["text"])
     # the headings of a PDF begin with the file's name, which is often the title
     is_repeated = version.media_type == file_kinds.PDF and heading.startswith(title)
     above = heading if is_repeated else HEADING_SEPARATOR.join(filter(None, (title, heading)))
-    return f"{above}\n\n{row['text']}" if above else row["text"]
+    return f"{above}\n\n{text}" if above else text

@@ -15,6 +15,16 @@ Range = tuple[int, int]
 """The first byte of a passage in the UTF-8 of its document's text, and the byte behind its last one."""
 
 
+def without_title(title: str, heading: str, text: str) -> tuple[str, str]:
+    """Return a passage's path of headings and its text without the document's title, which often begins both."""
+    if heading == title:
+        heading = ""
+    first, _, rest = text.partition("\n")
+    if title and first.lstrip("# ").strip() == title and rest.strip():
+        text = rest.lstrip("\n")
+    return heading.removeprefix(f"{title}{HEADING_SEPARATOR}"), text
+
+
 @dataclass(frozen=True)
 class Passage:
     chunk_id: str
@@ -32,6 +42,17 @@ class Passage:
     """Number of its page in a PDF, from 1."""
     range: Range | None = None
     """None where it is unknown: in documents that were indexed before ranges were stored."""
+
+    @property
+    def path(self) -> str:
+        """Title and headings, the title once."""
+        heading, _ = without_title(self.title, self.heading, self.text)
+        return HEADING_SEPARATOR.join(filter(None, (self.title, heading)))
+
+    @property
+    def body(self) -> str:
+        """Text without the title."""
+        return without_title(self.title, self.heading, self.text)[1]
 
 
 def page_of(media_type: str, heading: str) -> int | None:

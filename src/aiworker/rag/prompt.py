@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from aiworker.conversations import select_recent
 from aiworker.models import control_tokens
 from aiworker.models.token_counts import estimate_message, estimate_text
-from aiworker.rag.passage import HEADING_SEPARATOR, Passage
+from aiworker.rag.passage import Passage
 from aiworker.rag.text_pieces import sentences
 
 RULES = (
@@ -141,8 +141,7 @@ def _shortened(passage: Passage, tokens: int) -> Passage:
 
 
 def _quoted(number: int, passage: Passage) -> str:
-    above = HEADING_SEPARATOR.join(filter(None, (_line(passage.title), _line(passage.heading))))
-    return f"<passage>\n[{number}] {above}\n\n{_without_numbers(plain(passage.text)).strip()}\n</passage>"
+    return f"<passage>\n[{number}] {_line(passage.path)}\n\n{_without_numbers(plain(passage.body)).strip()}\n</passage>"
 
 
 def _line(text: str) -> str:

@@ -1,7 +1,7 @@
 """Retrieval of passages: vector search and full-text search, fused, then reranked."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -9,11 +9,15 @@ from typing import Any
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
 from aiworker.models import catalogue
+from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
+from aiworker.rag.fusion import fuse, fuse_ranks
 from aiworker.rag.passage import Passage, page_of, range_of
+from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
 from aiworker.rag.search_text import query_terms, query_terms_as_written
+from aiworker.rag.selection import is_relevant, join_neighbours, limit_per_document
 
 SEARCH_RESULTS = 50
 """Passages that each search returns."""
@@ -23,13 +27,6 @@ MAX_RERANKED = 25
 """Passages that the reranker reads. It reads each with the question, so its time grows with their number."""
 MAX_SEARCHES = 3
 """Searches for one question, if documents are replaced meanwhile."""
-FUSION_CONSTANT = 60
-"""Constant of reciprocal rank fusion: the score of a passage is the sum of 1 / (60 + rank) over the searches that found
-it.
-
-Source: Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and individual Rank Learning
-Methods", SIGIR 2009.
-"""
 MAX_TERMS = 32
 """Words and codes of a question that full-text search looks for: the rarest."""
 MAX_COUNTED_TERMS = 400
@@ -58,21 +55,33 @@ class Search:
     vector_search: bool = True
     fulltext_search: bool = True
     rerank: bool = True
+    per_document: int | None = None
+    """Maximum number of passages of one document."""
+    join_neighbours: bool = True
+    """Make one passage of those that follow each other in a document."""
+    needs_relevance: bool = False
+    """Return nothing if the reranker finds no passage relevant, by the floor that the catalogue has for it."""
 
 
 async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     """Return the most relevant passages, the best first, at most `top_k`.
 
     Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
+    The order follows the fused searches and the reranker alike.
     """
     scores, rows = await _search(resources, search)
     passages = [
-        _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, fusion)
-        for vector_id, fusion in _fuse([list(ranking) for ranking in scores.values()]).items()
+        _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, score)
+        for vector_id, score in fuse(scores["vector"], scores["text"]).items()
     ]
     if search.rerank and passages:
-        passages = await _rerank(resources, search.query, passages[:MAX_RERANKED])
-    return [each for each in passages if _has_min_score(each, search)][: search.top_k]
+        model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
+        passages = await _rerank(resources, model, search.query, passages[:MAX_RERANKED])
+        if search.needs_relevance and not is_relevant(passages, model.relevance_floor):
+            return []
+    passages = [each for each in passages if _has_min_score(each, search)]
+    passages = limit_per_document(passages, search.per_document)
+    return join_neighbours(passages, search.top_k) if search.join_neighbours else passages[: search.top_k]
 
 
 async def _search(resources: Resources, search: Search) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
@@ -115,7 +124,7 @@ async def _vector_search(resources: Resources, search: Search) -> dict[str, floa
     if not search.vector_search:
         return {}
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
-    text = QUERY_PREFIX.get(model.id, "") + search.query
+    text = QUERY_PREFIX.get(model.id, "") + fitting(search.query)
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
     # the vector goes from one binding to the other as a JavaScript array
     vectors = await response.raw.value("data")
@@ -136,21 +145,21 @@ async def _fulltext_search(resources: Resources, search: Search) -> dict[str, fl
     return await store.fulltext_search(resources.database, search.tenant, terms, as_written, condition, SEARCH_RESULTS)
 
 
-def _fuse(rankings: Sequence[list[str]]) -> dict[str, float]:
-    """Return vector id → score by reciprocal rank fusion, the best first."""
-    scores: dict[str, float] = {}
-    for vector_ids in rankings:
-        for rank, vector_id in enumerate(vector_ids, 1):
-            scores[vector_id] = scores.get(vector_id, 0) + 1 / (FUSION_CONSTANT + rank)
-    return dict(sorted(scores.items(), key=lambda each: -each[1]))
+async def _rerank(resources: Resources, model: Model, query: str, passages: list[Passage]) -> list[Passage]:
+    """Return the passages in the order in which the searches and the reranker together have them.
 
-
-async def _rerank(resources: Resources, query: str, passages: list[Passage]) -> list[Passage]:
-    model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
-    contexts = [{"text": f"{each.title}\n{each.heading}\n{each.text}"} for each in passages]
-    response = await ModelCall(resources, [Candidate(model, Inputs({"query": query, "contexts": contexts}))]).run()
+    The reranker's order is not taken for itself: on average it may be worse than that of the searches.
+    """
+    contexts = [{"text": f"{each.path}\n{each.body}"} for each in passages]
+    response = await ModelCall(
+        resources, [Candidate(model, Inputs({"query": fitting(query, MAX_RERANKED_TOKENS), "contexts": contexts}))]
+    ).run()
     ranks = await ranking(response, len(passages))
-    return [_with_rerank_score(passages[int(each["id"])], float(each["score"])) for each in ranks]
+    reranked = [_with_rerank_score(passages[int(each["id"])], float(each["score"])) for each in ranks]
+    by_id = {each.chunk_id: each for each in [*passages, *reranked]}
+    return [
+        by_id[chunk_id] for chunk_id in fuse_ranks([[each.chunk_id for each in rank] for rank in (passages, reranked)])
+    ]
 
 
 def _with_rerank_score(passage: Passage, score: float) -> Passage:

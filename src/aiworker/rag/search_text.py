@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
-NORMALIZATION = 1
+NORMALIZATION = 2
 """Number of this normalisation, stored with each version that is indexed by it. Increase it with every change below
-that alters `index_text`: the Worker then indexes the passages of earlier numbers again."""
+that alters `index_text`, and with a change of what store.index_chunks indexes: the Worker then indexes the passages of
+earlier numbers again."""
 
 INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"

@@ -10,7 +10,7 @@ from typing import Any
 
 from aiworker.bindings import Database
 from aiworker.errors import ApiError
-from aiworker.rag.passage import Range
+from aiworker.rag.passage import Range, without_title
 from aiworker.rag.search_text import NORMALIZATION, index_text
 
 UNFINISHED = ("queued", "converting", "embedding")
@@ -346,7 +346,8 @@ async def index_chunks(database: Database, version: Version, chunks: Sequence[tu
         rows: list[str] = []
         written = 0
         for number, heading, text in chunks[start : start + PASSAGES_A_WRITE]:
-            rows.append(json.dumps([number, title, index_text(heading), index_text(text)], ensure_ascii=False))
+            words = map(index_text, without_title(version.title, heading, text))
+            rows.append(json.dumps([number, title, *words], ensure_ascii=False))
             written += len(rows[-1])
             if written > CHARACTERS_AT_A_STRETCH:
                 await asyncio.sleep(0)

@@ -53,7 +53,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
     conversation = [*body.history(), {"role": "user", "content": body.question}]
     await guard.check_input(context, conversation, body.gateway)
     query = await _search_query(context, body, models)
-    passages = await retrieve(context, _search(context, body, query))
+    passages = await retrieve(context, _search(context, body, query, needs_relevance=body.min_score is None))
     if not passages and not body.answer_anyway:
         return _no_results(body, models[0])
     prompts = _prompts(body, models, passages)
@@ -86,10 +86,11 @@ async def search(context: Context, body: SearchRequest) -> Response:
     return json_response({"passages": [{**source, "text": passage.text} for source, passage in sources]})
 
 
-def _search(context: Context, body: SearchOptions, query: str) -> Search:
+def _search(context: Context, body: SearchOptions, query: str, *, needs_relevance: bool = False) -> Search:
     return Search(
         query, context.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
         vector_search=body.stages.vector, fulltext_search=body.stages.text, rerank=body.stages.rerank,
+        per_document=body.per_document, join_neighbours=body.join_neighbours, needs_relevance=needs_relevance,
     )  # fmt: skip
 
 

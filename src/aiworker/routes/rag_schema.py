@@ -33,9 +33,15 @@ class Stages(Schema):
 class SearchOptions(Schema):
     tenant: Name | None = None
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
-    """Maximum number of passages."""
+    """Maximum number of passages. Those that `join_neighbours` joins count as one."""
+    per_document: Annotated[int | None, Field(ge=1, le=50)] = None
+    """Maximum number of passages of one document; any number if left out."""
+    join_neighbours: bool = True
+    """Make one passage of up to three that follow each other in a document."""
     min_score: Annotated[float | None, Field(ge=-1, le=1)] = None
-    """Minimum score by the reranker (0 to 1), or, without the stage rerank, by the vectors (-1 to 1)."""
+    """Minimum score by the reranker (0 to 1), or, without the stage rerank, by the vectors (-1 to 1).
+
+    If it is left out, `POST /rag` finds nothing for a question for which no passage reaches the reranker's floor."""
     filter: Annotated[dict[str, Any], Field(max_length=10)] = Field(default_factory=dict[str, Any])
     """Filter on metadata, with `$eq $ne $in $nin $lt $lte $gt $gte`: `{"language": "en", "year": {"$gt": 2020}}`."""
     stages: Stages = Stages()

@@ -1,12 +1,12 @@
 """Answers of embedding models and of rerankers: their inputs, shapes and errors, whatever computes the vectors."""
 
-import math
 from dataclasses import dataclass
 from typing import Any, cast
 
 from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model
-from workers_ai_simulator.embeddings.vectors import ComputeVectors, Kind, Vectors, mixed, reranking_vectors
+from workers_ai_simulator.embeddings import reranking
+from workers_ai_simulator.embeddings.vectors import ComputeVectors, Kind, Vectors, mixed
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.validation import (
     choice_input,
@@ -46,9 +46,6 @@ INTERFACES = {
 }
 DEFAULT_INTERFACE = Interface()
 
-RERANKING_STEEPNESS, RERANKING_MIDDLE = 10.0, 0.4
-"""The middle cosine scores 0.5; unrelated texts score 0.02, equal texts 0.998."""
-
 # ---- answers -------------------------------------------------------------------------------------------------------
 
 
@@ -77,7 +74,7 @@ def embed(model: Model, inputs: dict[str, Any], vectors: ComputeVectors = mixed)
 def rerank(model: Model, inputs: dict[str, Any], kind: Kind = "mixed") -> dict[str, Any]:
     """Answer the inputs of a reranker: `{response: [{id, score}]}`, best first, `top_k` of them.
 
-    `id` is the index in `contexts`; the score, 0 to 1, grows with the cosine of vectors of that kind. Texts longer than
+    `id` is the index in `contexts`; the score, 0 to 1, follows from vectors of that kind. Texts longer than
     the model's input are cut, as by cross-encoders.
 
     Raises UpstreamError 5006 if the model does not take the inputs.
@@ -89,8 +86,7 @@ def rerank(model: Model, inputs: dict[str, Any], kind: Kind = "mixed") -> dict[s
         raise mismatch("/top_k", top_k, "integer")
     max_tokens = model.max_input_tokens
     texts = [_cut(each, max_tokens) if max_tokens else each for each in (query, *contexts)]
-    cosines = _cosines(reranking_vectors(model, texts, kind))
-    scores = [1 / (1 + math.exp(-RERANKING_STEEPNESS * (cosine - RERANKING_MIDDLE))) for cosine in cosines]
+    scores = reranking.scores(model, texts[0], texts[1:], kind)
     return {"response": _ranked(scores)[:top_k]}
 
 

@@ -21,8 +21,6 @@ ComputeVectors = Callable[[Model, list[str], str], Vectors]
 """Computes the vectors of a model for texts, with a pooling: one row of unit length for each text."""
 Kind = Literal["mixed", "lexical"]
 """Simulated vectors, by what makes them."""
-RERANKING_DIMENSIONS = 4096
-"""Dimensions of a reranker's internal vectors: many, so that few words collide."""
 SEMANTIC_SHARE = 0.5
 """Share of the meaning in the cosine of two texts."""
 
@@ -42,19 +40,13 @@ def mixed(model: Model, texts: list[str], pooling: str) -> Vectors:
     meaning_dimensions = DIMENSIONS if dimensions >= 3 * DIMENSIONS else DIMENSIONS // 2
     meaning = semantic_vectors([without_instruction(each) or each for each in texts], meaning_dimensions)
     words = lexical_vectors(texts, dimensions - meaning_dimensions, space)
-    return _joined(meaning * _signs(meaning_dimensions, space), words)
+    return joined(meaning * _signs(meaning_dimensions, space), words)
 
 
 SIMULATED: dict[Kind, ComputeVectors] = {"mixed": mixed, "lexical": lexical}
 
 
-def reranking_vectors(model: Model, texts: list[str], kind: Kind) -> Vectors:
-    """Vectors by which a reranker compares texts, of the same kind as the embeddings."""
-    words = lexical_vectors(texts, RERANKING_DIMENSIONS, model.id)
-    return words if kind == "lexical" else _joined(semantic_vectors(texts), words)
-
-
-def _joined(meaning: Vectors, words: Vectors) -> Vectors:
+def joined(meaning: Vectors, words: Vectors) -> Vectors:
     """One row for each text, of unit length, of which each part has its share."""
     rows = np.hstack([meaning * np.sqrt(SEMANTIC_SHARE), words * np.sqrt(1 - SEMANTIC_SHARE)])
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)

@@ -1,0 +1,86 @@
+"""The passages of a ranking that are returned: so many of a document, neighbours joined, nothing irrelevant."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from aiworker.rag.passage import Passage
+
+MAX_JOINED = 3
+"""Passages that become one: more would fill a prompt with a single place."""
+MAX_OVERLAP_CHARACTERS = 1_000
+"""Characters in which the end of a passage and the start of the next one are compared; they share up to 40 tokens."""
+MIN_OVERLAP_CHARACTERS = 16
+"""Characters that two passages share by their overlap rather than by chance."""
+
+
+@dataclass
+class _Run:
+    """Passages of one document that follow each other, at one place of the ranking."""
+
+    best: Passage
+    numbers: dict[int, Passage] = field(default_factory=dict[int, Passage])
+
+    def takes(self, version: str, number: int) -> bool:
+        """Tell whether a passage is a neighbour of these, and not one too many."""
+        is_near = number - 1 in self.numbers or number + 1 in self.numbers
+        return is_near and len(self.numbers) < MAX_JOINED and _place(self.best)[0] == version
+
+
+def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> list[Passage]:
+    """Return the passages in their order, at most `maximum` of each document; all for None."""
+    kept: list[Passage] = []
+    counts: dict[str, int] = {}
+    for passage in passages:
+        counts[passage.document_id] = counts.get(passage.document_id, 0) + 1
+        if maximum is None or counts[passage.document_id] <= maximum:
+            kept.append(passage)
+    return kept
+
+
+def join_neighbours(passages: Iterable[Passage], count: int) -> list[Passage]:
+    """Return the first `count` passages; neighbours in a document are one, at the place of the better one.
+
+    A joined passage has the id and the scores of its best part, and heading and page of its first one. What the end of a
+    passage and the start of the next one share is in it once.
+    """
+    runs: list[_Run] = []
+    for passage in passages:
+        version, number = _place(passage)
+        run = next((run for run in runs if run.takes(version, number)), None)
+        if run is None:
+            if len(runs) == count:
+                break
+            run = _Run(passage)
+            runs.append(run)
+        run.numbers[number] = passage
+    return [_joined(run) for run in runs]
+
+
+def _joined(run: _Run) -> Passage:
+    parts = [run.numbers[number] for number in sorted(run.numbers)]
+    text = parts[0].text
+    for part in parts[1:]:
+        text = _append(text, part.text)
+    first, last = parts[0], parts[-1]
+    whole = (first.range[0], last.range[1]) if first.range and last.range else None
+    return replace(run.best, heading=first.heading, page=first.page, range=whole, text=text)
+
+
+def _append(text: str, following: str) -> str:
+    """Return both texts, with what the first one ends and the second one begins with only once."""
+    longest = min(MAX_OVERLAP_CHARACTERS, len(text), len(following))
+    for size in range(longest, MIN_OVERLAP_CHARACTERS - 1, -1):
+        if text.endswith(following[:size]):
+            return text + following[size:]
+    return f"{text}\n\n{following}"
+
+
+def _place(passage: Passage) -> tuple[str, int]:
+    """Return the version of a passage's document, and the passage's number in it."""
+    version, _, number = passage.chunk_id.rpartition("-")
+    return version, int(number)
+
+
+def is_relevant(passages: Sequence[Passage], floor: float | None) -> bool:
+    """Tell whether the reranker gave any of the passages `floor` or more; True without a floor."""
+    return floor is None or any(each.scores.get("rerank", 1.0) >= floor for each in passages)

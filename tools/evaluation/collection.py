@@ -1,0 +1,240 @@
+"""`scripts/eval --data DIR`: how well the Worker finds the judged documents of a collection in BEIR's layout.
+
+The Worker's own code runs on CPython, with an SQLite database in memory, the simulator's embeddings and reranker, and
+an exact vector search; no server is started, and two runs give the same figures. BM25 over stems is beside it.
+"""
+
+import asyncio
+import json
+import math
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiworker.context import Resources
+from aiworker.rag.chunk import chunks
+from aiworker.rag.passage import without_title
+from aiworker.rag.retrieve import Search, retrieve
+from tools import ROOT
+from tools.evaluation import beir, chunkers, run
+from tools.evaluation.beir import Collection
+from tools.evaluation.bm25 import BM25
+
+ALMANAC = ROOT / "tools/evaluation/almanac"
+RECORDED = "recorded.json"
+"""Name of the file in a collection's folder that has the figures not to fall below."""
+WHOLE = run.WHOLE
+BASELINE = "BM25 with stems"
+DEPTH = 10
+"""Documents of a ranking that are looked at."""
+MAX_PASSAGES = 50
+"""Passages of a search, the best of which make the ranking of documents."""
+TOLERANCE = 0.005
+"""How far a figure may fall: half a question in a hundred. The figures themselves have no noise."""
+
+Ranking = Sequence[str]
+"""Ids of documents, the best first, each once."""
+
+
+@dataclass(frozen=True)
+class Result:
+    documents: int
+    passages: int
+    queries: int
+    """Queries with a relevant document."""
+    searches: dict[str, dict[str, float]]
+    """Name of a search → measure → mean of the queries."""
+    kinds: dict[str, dict[str, float]]
+    """Kind of query → name of a search → nDCG@10."""
+    refused: dict[str, float]
+    """Kind of query, or `answerable` → share for which POST /rag finds nothing."""
+
+
+def main(options: Namespace) -> int:
+    """Measure and print; return 1 if the collection cannot be read, or if figures fell below the recorded ones."""
+    folder = Path(options.data)
+    try:
+        collection = beir.load(folder, options.split)
+        distractors = read_markdown(Path(options.distractors)) if options.distractors else {}
+    except beir.InvalidCollection as error:
+        print(error, file=sys.stderr)
+        return 1
+    result = asyncio.run(measure(collection, distractors))
+    print(json.dumps(result.__dict__, indent=2, ensure_ascii=False) if options.json else report(result))
+    if options.record:
+        record(result, folder, options.split)
+        return 0
+    worse = fallen(result, recorded(folder, options.split))
+    if worse:
+        print("\nWorse than recorded:\n  " + "\n  ".join(worse), file=sys.stderr)
+    return 1 if worse else 0
+
+
+async def measure(
+    collection: Collection, distractors: Mapping[str, beir.Document], stages: Iterable[str] = run.STAGES
+) -> Result:
+    """Index the documents and search for all queries.
+
+    distractors: documents that are indexed beside the collection's and are relevant to no query. stages: names in
+    run.STAGES.
+    """
+    documents = {**{f"distractor {name}": each for name, each in distractors.items()}, **collection.documents}
+    cuts = {name: [(each.heading, each.text) for each in chunks(document.text)] for name, document in documents.items()}
+    resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()})
+    answerable = {name: query for name, query in collection.queries.items() if collection.relevant[name]}
+    rankings: dict[str, dict[str, Ranking]] = {BASELINE: _baseline(documents, cuts, answerable)}
+    for stage in stages:
+        rankings[stage] = {name: await _ranking(resources, stage, query.text) for name, query in answerable.items()}
+    kinds = [kind for kind in dict.fromkeys(each.kind for each in answerable.values()) if kind]
+    return Result(
+        documents=len(documents),
+        passages=sum(map(len, cuts.values())),
+        queries=len(answerable),
+        searches={name: figures(ranking, collection.relevant) for name, ranking in rankings.items()},
+        kinds={
+            kind: {
+                name: figures({q: r for q, r in ranking.items() if answerable[q].kind == kind}, collection.relevant)[
+                    "nDCG@10"
+                ]
+                for name, ranking in rankings.items()
+            }
+            for kind in kinds
+        },
+        refused=await _refused(resources, collection),
+    )
+
+
+# ---- rankings --------------------------------------------------------------------------------------------------------
+
+
+def _baseline(
+    documents: Mapping[str, beir.Document],
+    cuts: Mapping[str, Sequence[chunkers.Cut]],
+    queries: Mapping[str, beir.Query],
+) -> dict[str, Ranking]:
+    """Rank by BM25 over the same passages, each with title and headings, the title once."""
+    index = BM25(
+        {
+            json.dumps([name, number]): "\n".join((documents[name].title, *without_title(documents[name].title, *cut)))
+            for name, passages in cuts.items()
+            for number, cut in enumerate(passages)
+        }
+    )
+    return {
+        name: _unique(json.loads(each)[0] for each in index.rank(query.text, MAX_PASSAGES))
+        for name, query in queries.items()
+    }
+
+
+async def _ranking(resources: Resources, stage: str, query: str) -> Ranking:
+    used = run.STAGES[stage]
+    search = Search(
+        query, run.TENANT, MAX_PASSAGES,
+        vector_search=used["vector"], fulltext_search=used["text"], rerank=used["rerank"],
+    )  # fmt: skip
+    return _unique(each.document_id for each in await retrieve(resources, search))
+
+
+def _unique(names: Iterable[str]) -> Ranking:
+    return list(dict.fromkeys(names))[:DEPTH]
+
+
+async def _refused(resources: Resources, collection: Collection) -> dict[str, float]:
+    outcomes: dict[str, list[bool]] = {}
+    for name, query in collection.queries.items():
+        search = Search(query.text, run.TENANT, 1, needs_relevance=True)
+        kind = "answerable" if collection.relevant[name] else query.kind or "unanswerable"
+        outcomes.setdefault(kind, []).append(not await retrieve(resources, search))
+    return {kind: sum(each) / len(each) for kind, each in outcomes.items()}
+
+
+# ---- measures --------------------------------------------------------------------------------------------------------
+
+
+def figures(rankings: Mapping[str, Ranking], relevant: Mapping[str, Mapping[str, int]]) -> dict[str, float]:
+    """Return recall@5, recall@10, MRR and nDCG@10, each the mean of the queries."""
+    rows = [_figures(ranking, relevant[name]) for name, ranking in rankings.items()]
+    return {measure: sum(each[measure] for each in rows) / len(rows) for measure in rows[0]} if rows else {}
+
+
+def _figures(ranking: Ranking, relevant: Mapping[str, int]) -> dict[str, float]:
+    ideal = _gain(sorted(relevant.values(), reverse=True)[:DEPTH])
+    return {
+        "recall@5": sum(each in relevant for each in ranking[:5]) / len(relevant),
+        "recall@10": sum(each in relevant for each in ranking[:DEPTH]) / len(relevant),
+        "MRR": next((1 / rank for rank, each in enumerate(ranking, 1) if each in relevant), 0.0),
+        "nDCG@10": _gain([relevant.get(each, 0) for each in ranking[:DEPTH]]) / ideal,
+    }
+
+
+def _gain(grades: Iterable[int]) -> float:
+    return sum(grade / math.log2(1 + rank) for rank, grade in enumerate(grades, 1))
+
+
+# ---- recorded figures ------------------------------------------------------------------------------------------------
+
+
+Figures = Mapping[str, Mapping[str, float]]
+"""Name of a search → measure → value."""
+
+
+def record(result: Result, folder: Path, split: str) -> None:
+    """Write the figures into the collection's folder, beside those of its other splits."""
+    file = folder / RECORDED
+    kept: dict[str, Figures] = json.loads(file.read_text()) if file.is_file() else {}
+    rounded = {
+        name: {measure: round(value, 4) for measure, value in measures.items()}
+        for name, measures in result.searches.items()
+    }
+    file.write_text(json.dumps({**kept, split: rounded}, indent=2) + "\n")
+
+
+def recorded(folder: Path, split: str) -> Figures:
+    """Return the recorded figures of a split; none if there are none."""
+    file = folder / RECORDED
+    return json.loads(file.read_text()).get(split, {}) if file.is_file() else {}
+
+
+def fallen(result: Result, bounds: Figures) -> list[str]:
+    """Return a line for each figure that is worse than recorded, by more than TOLERANCE."""
+    return [
+        f"{measure} of {name} is {result.searches[name][measure]:.3f}, recorded is {value:.3f}"
+        for name, measures in bounds.items()
+        for measure, value in measures.items()
+        if name in result.searches and result.searches[name][measure] < value - TOLERANCE
+    ]
+
+
+# ---- files and tables ------------------------------------------------------------------------------------------------
+
+
+def read_markdown(folder: Path) -> dict[str, beir.Document]:
+    """Read the Markdown files of a folder; the title is the first heading, else the file's name."""
+    files = sorted(folder.glob("*.md"))
+    if not files:
+        raise beir.InvalidCollection(f"{folder} has no Markdown files.")
+    texts = {file.stem: file.read_text() for file in files}
+    return {
+        name: beir.Document(text[2:].partition("\n")[0] if text.startswith("# ") else name, text)
+        for name, text in texts.items()
+    }
+
+
+def report(result: Result) -> str:
+    """Return the tables, in Markdown."""
+    measures = list(next(iter(result.searches.values())))
+    parts = [
+        f"{result.documents} documents, {result.passages} passages, {result.queries} questions with an answer",
+        run.table(
+            ["Search", *measures],
+            [[name, *(f"{each[measure]:.3f}" for measure in measures)] for name, each in result.searches.items()],
+        ),
+    ]
+    if result.kinds:
+        rows = [[kind, *(f"{value:.3f}" for value in each.values())] for kind, each in result.kinds.items()]
+        parts.append(run.table(["nDCG@10 by kind", *result.searches], rows))
+    rows = [[kind, f"{share:.0%}"] for kind, share in result.refused.items()]
+    parts.append(run.table(["Nothing found by POST /rag", "Share"], rows))
+    return "\n\n".join(parts)
