@@ -40,8 +40,8 @@ def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> list
 def join_neighbours(passages: Iterable[Passage], count: int) -> list[Passage]:
     """Return the first `count` passages; neighbours in a document are one, at the place of the better one.
 
-    A joined passage has the id and the scores of its best part, and heading and page of its first one. What the end of a
-    passage and the start of the next one share is in it once.
+    A joined passage has the id and the scores of its best part, and heading and page of its first one. What the end of
+    a passage and the start of the next one share is in it once.
     """
     runs: list[_Run] = []
     for passage in passages:
