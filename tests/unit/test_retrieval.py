@@ -1,5 +1,7 @@
 """The steps between the searches and the passages that are returned: fusion, selection, the part of a query."""
 
+from dataclasses import replace
+
 import pytest
 
 from aiworker.rag.fusion import fuse, fuse_ranks
@@ -55,9 +57,7 @@ def passage(
     document = document or chunk_id.rpartition("-")[0]
     number = int(chunk_id.rpartition("-")[2])
     scores = {"rerank": rerank}
-    return Passage(
-        chunk_id, document, "Title", None, heading, text, rerank, scores, number, (number * 10, number * 10 + 12)
-    )
+    return Passage(chunk_id, document, "Title", None, heading, text, rerank, scores, 7, (number * 10, number * 10 + 12))
 
 
 def ids(passages: list[Passage]) -> list[str]:
@@ -76,7 +76,12 @@ def test_neighbours_are_one_passage_at_the_place_of_the_better_one() -> None:
     joined = join_neighbours(ranked, 5)
     assert ids(joined) == ["v-4", "w-1"]
     assert (joined[0].text, joined[0].heading, joined[0].score) == ("Three.\n\nFour.", "A", 0.5)
-    assert (joined[0].page, joined[0].range) == (3, (30, 52))
+    assert (joined[0].page, joined[0].range) == (7, (30, 52))
+
+
+def test_a_citation_is_of_one_page() -> None:
+    ranked = [passage("v-0"), replace(passage("v-1"), page=8)]
+    assert ids(join_neighbours(ranked, 5)) == ["v-0", "v-1"]
 
 
 def test_neighbours_have_what_they_share_once() -> None:

@@ -441,10 +441,15 @@ def test_top_k_and_min_score_bound_what_is_found(documents: Documents) -> None:
 def test_neighbours_are_joined_and_a_document_has_so_many_passages_at_most(documents: Documents) -> None:
     documents.add("parts", "".join(f"# Part {part}\n\nThe penguin number {part} swims.\n\n" for part in range(1, 7)))
     documents.add("penguins", PENGUINS)
-    joined = documents.search("Which penguin swims?", top_k=2)
-    assert max(each["text"].count("swims") for each in joined) == 3
+    joined = [
+        each["text"].count("swims")
+        for each in documents.search("Which penguin swims?", top_k=50)
+        if each["document"] == "parts"
+    ]
+    assert sum(joined) == 6
+    assert 2 <= max(joined) <= 3
     apart = documents.search("Which penguin swims?", join_neighbours=False, top_k=50)
-    assert len(apart) == 7
+    assert [each["text"].count("swims") for each in apart if each["document"] == "parts"] == [1] * 6
     single = documents.search("Which penguin swims?", per_document=1)
     assert sorted(each["document"] for each in single) == ["parts", "penguins"]
     assert all(each["text"].count("swims") <= 1 for each in single)

@@ -20,10 +20,12 @@ class _Run:
     best: Passage
     numbers: dict[int, Passage] = field(default_factory=dict[int, Passage])
 
-    def takes(self, version: str, number: int) -> bool:
-        """Tell whether a passage is a neighbour of these, and not one too many."""
+    def takes(self, passage: Passage) -> bool:
+        """Tell whether a passage is a neighbour of these on the same page, and not one too many."""
+        version, number = _place(passage)
         is_near = number - 1 in self.numbers or number + 1 in self.numbers
-        return is_near and len(self.numbers) < MAX_JOINED and _place(self.best)[0] == version
+        is_together = _place(self.best)[0] == version and self.best.page == passage.page
+        return is_near and is_together and len(self.numbers) < MAX_JOINED
 
 
 def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> list[Passage]:
@@ -38,21 +40,20 @@ def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> list
 
 
 def join_neighbours(passages: Iterable[Passage], count: int) -> list[Passage]:
-    """Return the first `count` passages; neighbours in a document are one, at the place of the better one.
+    """Return the first `count` passages; neighbours on one page of a document are one, at the better one's place.
 
     A joined passage has the id and the scores of its best part, and heading and page of its first one. What the end of
     a passage and the start of the next one share is in it once.
     """
     runs: list[_Run] = []
     for passage in passages:
-        version, number = _place(passage)
-        run = next((run for run in runs if run.takes(version, number)), None)
+        run = next((run for run in runs if run.takes(passage)), None)
         if run is None:
             if len(runs) == count:
                 break
             run = _Run(passage)
             runs.append(run)
-        run.numbers[number] = passage
+        run.numbers[_place(passage)[1]] = passage
     return [_joined(run) for run in runs]
 
 
