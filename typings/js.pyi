@@ -56,6 +56,7 @@ FormData: Any
 Function: Any
 IdentityTransformStream: Any
 Object: Any
+Promise: Any
 Reflect: Any
 String: Any
 TextDecoderStream: Any

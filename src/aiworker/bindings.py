@@ -412,6 +412,63 @@ class NoWeb:
         raise ApiError("upstream_error", "The site cannot be reached.")
 
 
+@dataclass(frozen=True)
+class SearchItem:
+    """A file in an instance of AI Search."""
+
+    id: str
+    status: str
+    """queued, running, completed, error, skipped or outdated."""
+    error: str = ""
+    chunks: int = 0
+
+
+class SearchInstances(Protocol):
+    """A namespace of AI Search: instances by name, with the files in their built-in storage.
+
+    All methods raise ApiError: `not_found` for an unknown instance, `upstream_error` if AI Search fails.
+    """
+
+    async def create(self, instance: str, config: Mapping[str, Any]) -> bool:
+        """Create an instance; return False if there is one of that name, which is left as it is."""
+        ...
+
+    async def config(self, instance: str) -> Mapping[str, Any]:
+        """Return the configuration of an instance."""
+        ...
+
+    async def update(self, instance: str, config: Mapping[str, Any]) -> None:
+        """Change fields of the configuration."""
+        ...
+
+    async def upload(self, instance: str, key: str, content: str | Payload, metadata: Mapping[str, str]) -> SearchItem:
+        """Store a file under a key, in place of one that has it; it is indexed later.
+
+        Raises ApiError `payload_too_large` or `unsupported_media_type` for a file that AI Search does not take.
+        """
+        ...
+
+    async def item(self, instance: str, item_id: str) -> SearchItem | None:
+        """Return an item; None if there is none."""
+        ...
+
+    async def item_of(self, instance: str, key: str) -> SearchItem | None:
+        """Return the item with a key; None if there is none."""
+        ...
+
+    async def delete(self, instance: str, item_id: str) -> None:
+        """Delete an item; an unknown one is ignored."""
+        ...
+
+    async def download(self, instance: str, item_id: str) -> tuple[JsHandle, int]:
+        """Return an item's file as a stream, and its size in bytes."""
+        ...
+
+    async def search(self, instance: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the chunks that AI Search finds, the best first."""
+        ...
+
+
 class Ingestions(Protocol):
     """The workflow that ingests versions of documents, indexes their words again, and runs jobs."""
 
@@ -456,6 +513,7 @@ BINDINGS: Mapping[str, Binding] = {
         "INGESTIONS",
         '"workflows": [{"binding": "INGESTIONS", "name": "aiworker-ingestion", "class_name": "Ingestion"}]',
     ),
+    "searches": Binding("AI_SEARCH", '"ai_search_namespaces": [{"binding": "AI_SEARCH", "namespace": "aiworker"}]'),
     "conversations": Binding(
         "CONVERSATIONS",
         '"durable_objects": {"bindings": [{"name": "CONVERSATIONS", "class_name": "Conversation"}]}',

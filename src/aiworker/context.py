@@ -17,6 +17,7 @@ from aiworker.bindings import (
     Ingestions,
     NoWeb,
     RateLimiter,
+    SearchInstances,
     Streams,
     VectorIndex,
     Web,
@@ -42,6 +43,7 @@ class Resources:
     database: Database = unbound("database")
     vectors: VectorIndex = unbound("vectors")
     ingestions: Ingestions = unbound("ingestions")
+    searches: SearchInstances = unbound("searches")
     web: Web = field(default_factory=NoWeb)
     breaker: Breaker = field(default_factory=Breaker)
     """Circuit breaker of this isolate."""

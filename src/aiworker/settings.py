@@ -49,6 +49,12 @@ FAULT = "fault"
 """Type of a validation error whose message is shown behind the variable's name. Other messages may repeat a secret."""
 
 PropertyType = Literal["string", "number", "boolean"]
+RagEngine = Literal["own", "ai-search"]
+"""Storage and search of documents: by this Worker, or by AI Search."""
+MAX_SEARCH_FIELDS = 5
+"""Custom metadata fields of one instance of AI Search."""
+SEARCH_FIELDS = ("timestamp", "folder", "filename")
+"""Names that custom metadata fields of AI Search may not have."""
 
 
 @dataclass(frozen=True)
@@ -336,6 +342,12 @@ class Settings(BaseModel):
         "The only hosts, with or without a port, from which `POST /rag/sync` may fetch pages, separated by spaces; "
         "private ones too. Empty for all that are public.",
     )
+    rag_engine: RagEngine = _variable(
+        "own",
+        "What holds the documents of `/rag` and finds passages: `own`, in D1, R2 and Vectorize, or `ai-search`, an "
+        "instance of AI Search for each tenant, for which the Worker needs the binding `AI_SEARCH` "
+        "([rag.md](rag.md#engines)).",
+    )
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )
@@ -344,6 +356,20 @@ class Settings(BaseModel):
     @classmethod
     def _clip(cls, value: int, info: ValidationInfo) -> int:
         return min(value, info.data.get("max_upload_bytes", value))
+
+    @field_validator("rag_engine")
+    @classmethod
+    def _check_fields(cls, value: RagEngine, info: ValidationInfo) -> RagEngine:
+        """Refuse properties that AI Search cannot have as fields."""
+        names = {name.lower() for name in info.data.get("rag_properties", {})}
+        is_refused = len(names) > MAX_SEARCH_FIELDS or names & set(SEARCH_FIELDS)
+        if value == "ai-search" and (is_refused or len(names) < len(info.data.get("rag_properties", {}))):
+            raise PydanticCustomError(
+                FAULT,
+                "With ai-search, RAG_PROPERTIES may have {count} names that differ in lower case, none of {reserved}.",
+                {"count": MAX_SEARCH_FIELDS, "reserved": ", ".join(SEARCH_FIELDS)},
+            )
+        return value
 
     @field_validator("model_aliases")
     @classmethod

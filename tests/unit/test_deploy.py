@@ -111,6 +111,16 @@ def test_an_environment_does_not_share_what_has_no_name_of_its_own(changes: Any)
     assert derive({**OWN, **changes}, "").items() >= changes.items()
 
 
+def test_ai_search_needs_its_binding_and_an_environment_a_namespace_of_its_own(tmp_path: Path) -> None:
+    variables = {**OWN["vars"], "RAG_ENGINE": "ai-search"}
+    with pytest.raises(DeployError, match="RAG_ENGINE is ai-search: add"):
+        read(tmp_path, vars=variables).settings()
+    namespaces = [{"binding": "AI_SEARCH", "namespace": "aiworker"}]
+    bound: dict[str, Any] = {"ai_search_namespaces": namespaces, "vars": variables}
+    assert read(tmp_path, **bound).settings().rag_engine == "ai-search"
+    assert read(tmp_path, "staging", **bound).named("ai_search_namespaces") == ["aiworker-staging"]
+
+
 def test_an_environment_does_not_take_productions_name_or_address() -> None:
     with pytest.raises(DeployError, match="is production's"):
         derive({**OWN, "env": {"staging": {"name": "aiworker"}}}, "staging")

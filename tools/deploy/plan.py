@@ -57,6 +57,10 @@ def rows_of(account: Account | None, target: Target, options: Options) -> list[t
         if isinstance(resource, Index):
             action += _index_action(resource, is_there=bool(is_there))
         rows.append((resource.title, states[is_there], action))
+    rows += [
+        (f"AI Search namespace {name}", "not known", "wrangler creates it if it is missing; the Worker its instances")
+        for name in target.named("ai_search_namespaces")
+    ]
     rows += [(f"migrations of {name}", "", "apply those that are missing") for name in target.named("d1_databases")]
     rows.append(("secrets", "", f"set {API_KEYS} and {TOKEN_SECRET} if they are missing; what is there stays"))
     # whoever made it: the name may be that of another Worker, which this one is about to replace

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from aiworker.bindings import BINDINGS
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.settings import Settings
@@ -24,6 +25,7 @@ NAMED: dict[str, tuple[str, ...]] = {
     "d1_databases": ("database_name",),
     "vectorize": ("index_name",),
     "workflows": ("name",),
+    "ai_search_namespaces": ("namespace",),
     "analytics_engine_datasets": ("dataset",),
 }
 """Binding in wrangler.jsonc → its fields that hold names in the account."""
@@ -31,7 +33,7 @@ PER_DEPLOYMENT = ("database_id", "preview_database_id")
 """Fields of a binding that hold for production only."""
 PER_ADDRESS = ("route", "routes", "workers_dev")
 """Fields that an environment does not inherit: production's addresses. Its own address is under workers.dev."""
-SHARED = ("kv_namespaces", "queues", "hyperdrive", "pipelines", "services", "dispatch_namespaces")
+SHARED = ("kv_namespaces", "queues", "hyperdrive", "pipelines", "services", "dispatch_namespaces", "ai_search")
 """Bindings by an id, or to what scripts/deploy does not create: no name for an environment can be derived."""
 VERSION = "VERSION"
 """Binding from which /health has the version that answers."""
@@ -100,9 +102,14 @@ class Target:
             if complaint := variable_names.complaint(names, where):
                 raise DeployError(complaint)
         try:
-            return Settings.read(variables)
+            settings = Settings.read(variables)
         except ApiError as error:
             raise DeployError(f"wrangler.jsonc, vars: {error.message}") from error
+        bound = {each["binding"] for each in self.configuration.get("ai_search_namespaces", [])}
+        search = BINDINGS["searches"]
+        if settings.rag_engine == "ai-search" and search.name not in bound:
+            raise DeployError(f"RAG_ENGINE is ai-search: add {search.configuration} to wrangler.jsonc.")
+        return settings
 
     def vector_width(self) -> int:
         """Return the length of EMBED_MODEL's vectors. Raises DeployError as `settings` does."""

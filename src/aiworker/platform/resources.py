@@ -9,6 +9,7 @@ from aiworker.bindings import BINDINGS
 from aiworker.context import Resources
 from aiworker.models.breaker import Breaker
 from aiworker.platform.ai import WorkersAi
+from aiworker.platform.ai_search import AiSearchInstances
 from aiworker.platform.analytics import AnalyticsDataset
 from aiworker.platform.assets import StaticAssets
 from aiworker.platform.d1 import D1Database
@@ -28,6 +29,7 @@ ADAPTERS: Mapping[str, Callable[[Any], Any]] = {
     "conversations": ConversationObjects,
     "database": D1Database,
     "ingestions": IngestionWorkflow,
+    "searches": AiSearchInstances,
     "vectors": VectorizeIndex,
 }
 """Field of Resources → adapter over its binding."""

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aiworker.bindings import require
 from aiworker.clock import now
 from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
-from aiworker.rag import file_kinds, filters, ingestion_cost, store
+from aiworker.rag import file_kinds, filters
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
-from aiworker.rag.ingest import ORIGINAL
+from aiworker.rag.engine import engine_of
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 
@@ -70,7 +69,7 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
 async def take(
     resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = ""
 ) -> Version:
-    """Store an upload and start its ingestion; return its version, or the one of before if nothing has changed.
+    """Store an upload and have it indexed; return its version, or the one of before if nothing has changed.
 
     payer: name of the key whose budget pays; empty for none. created: its time, by which the latest version of a
     document is known; the present time if it is empty. origin: text by which a step that is repeated finds the version
@@ -78,30 +77,7 @@ async def take(
     """
     filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)
     version = _version(upload, tenant, payer, created or now(), origin)
-    stored = await store.unchanged(resources.database, version) or await _store(resources, version, upload)
-    if stored.state == "queued":
-        # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
-        await resources.ingestions.start(stored.id)
-    return stored
-
-
-async def _store(resources: Resources, version: Version, upload: Upload) -> Version:
-    """Store a version and its file; return it, or the equal one that another request has stored meanwhile."""
-    database, bucket = resources.database, require(resources.bucket)  # fails before anything is reserved
-    neurons = ingestion_cost.estimate_upload(resources, upload.size)
-    [reservation] = await resources.request_budget.reserve([neurons], [version.id])
-    try:
-        await bucket.put(version.folder + ORIGINAL, upload.content, upload.media_type, {})
-        stored = await store.add(database, version)
-    except ApiError:
-        reservation.cost = 0
-        await store.delete_version(database, version.id)  # it may be stored, and only the answer lost
-        await bucket.delete_folder(version.folder)
-        raise
-    if stored.id != version.id:
-        reservation.cost = 0
-        await bucket.delete_folder(version.folder)
-    return stored
+    return await engine_of(resources).add(version, upload.content)
 
 
 def fingerprint(

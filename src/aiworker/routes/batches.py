@@ -20,6 +20,7 @@ from aiworker.rag.batch import KIND
 from aiworker.rag.batch_entries import Entry
 from aiworker.rag.batch_store import Batch
 from aiworker.rag.document_fields import DocumentRequest, Metadata, Name, Scalar
+from aiworker.rag.engine import require_own
 from aiworker.routes.documents_schema import TenantQuery
 from aiworker.routes.jobs import JobStatus, find_job, job_response
 from aiworker.routing import Returns, route
@@ -83,6 +84,7 @@ async def add_batch(context: Context, query: TenantQuery) -> Response:
 
     As JSON lines or as a form with files, up to 1,000. A document that cannot be taken fails by itself.
     """
+    require_own(context)
     batch, entries, body = await _parse(context, query)
     database, bucket = context.database, require(context.bucket)
     hourly = MAX_DOCUMENTS_AN_HOUR if context.settings.rate_limits else None

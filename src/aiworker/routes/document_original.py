@@ -3,7 +3,6 @@
 Their bytes go from R2 to the client without entering Python.
 """
 
-from collections.abc import Awaitable, Callable
 from urllib.parse import quote
 
 from aiworker.bindings import StoredObject
@@ -11,6 +10,7 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.rag import file_kinds, store
+from aiworker.rag.engine import ATTEMPTS, engine_of, require_own
 from aiworker.rag.ingest import MARKDOWN, ORIGINAL
 from aiworker.rag.store import Version
 from aiworker.routes.documents_schema import TenantQuery, check_document_id
@@ -28,10 +28,6 @@ HEADERS = {
 """`no-cache`: a browser may keep the file, and asks each time whether the document has a new one."""
 PDF_HEADERS = {"content-security-policy": f"{NO_SCRIPTS}; object-src 'self'; frame-ancestors 'none'"}
 """Chromium shows no PDF in a sandbox; its viewer runs scripts of a PDF apart from the origin."""
-ATTEMPTS = 3
-"""Versions that are tried: one may be replaced, and its file removed, between the reads of its row and of its file."""
-
-
 RETURNS = (
     Returns({"*/*": BYTES}, "The file."),
     Returns({"*/*": BYTES}, "The requested range.", 206),
@@ -53,10 +49,12 @@ async def read_original(context: Context, document_id: str, query: TenantQuery) 
     requests. Text, PDF and images are shown by browsers, other kinds are downloaded.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    version, stored = await _stored(context, tenant, check_document_id(document_id), _original)
+    original = await engine_of(context).original(tenant, check_document_id(document_id), context.request)
+    if original is None:
+        raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
+    version, stored = original
     headers = dict(stored.headers)
     if "content-type" in headers:
-        headers["content-type"] = await _content_type(context, version)
         headers["content-disposition"] = _disposition(version)
     own = HEADERS | (PDF_HEADERS if version.media_type == file_kinds.PDF else {})
     return Response(stored.body, stored.status, {**headers, **own})
@@ -72,8 +70,9 @@ async def read_text(context: Context, document_id: str, query: TenantQuery) -> R
     In UTF-8, as it is cut into passages: what a file was converted to, else the file itself. The `range` of a passage
     is a range of its bytes. Supports ETag, conditional and range requests.
     """
+    require_own(context)
     tenant = context.caller.resolve_tenant(query.tenant)
-    version, stored = await _stored(context, tenant, check_document_id(document_id), _text)
+    version, stored = await _stored(context, tenant, check_document_id(document_id))
     headers = {**stored.headers, **HEADERS}
     if "content-type" in headers:
         kind = "text/markdown" if file_kinds.is_converted(version.media_type) else version.media_type
@@ -81,46 +80,23 @@ async def read_text(context: Context, document_id: str, query: TenantQuery) -> R
     return Response(stored.body, stored.status, headers)
 
 
-async def _original(context: Context, version: Version) -> StoredObject | None:
-    return await context.bucket.get(version.folder + ORIGINAL, context.request)
-
-
 async def _text(context: Context, version: Version) -> StoredObject | None:
     converted = await context.bucket.get(version.folder + MARKDOWN, context.request)
     if converted is not None or file_kinds.is_converted(version.media_type):
         return converted
-    return await _original(context, version)
+    return await context.bucket.get(version.folder + ORIGINAL, context.request)
 
 
-async def _stored(
-    context: Context,
-    tenant: str,
-    document_id: str,
-    read: Callable[[Context, Version], Awaitable[StoredObject | None]],
-) -> tuple[Version, StoredObject]:
-    """Return the version to show, and what the request selects of its file. Raises ApiError `not_found`."""
+async def _stored(context: Context, tenant: str, document_id: str) -> tuple[Version, StoredObject]:
+    """Return the version to show, and what the request selects of its text. Raises ApiError `not_found`."""
     for _ in range(ATTEMPTS):
         version = await store.shown_version(context.database, tenant, document_id)
         if version is None:
             raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
-        stored = await read(context, version)
+        stored = await _text(context, version)
         if stored is not None:
             return version, stored
-    if read is _text:
-        raise ApiError("not_found", f"The document {document_id} has no text: it was not converted, or not yet.")
-    raise ApiError("not_found", f"The file of the document {document_id} is missing: upload it again.")
-
-
-async def _content_type(context: Context, version: Version) -> str:
-    """Return the media type with the encoding of a text, if that is known."""
-    if version.media_type not in file_kinds.TEXTUAL:
-        return version.media_type
-    if version.charset:
-        return f"{version.media_type}; charset={version.charset}"
-    # a text that is UTF-8 already has no converted copy
-    is_converted = file_kinds.is_converted(version.media_type)
-    is_utf8 = not is_converted and await context.bucket.metadata(version.folder + MARKDOWN) is None
-    return f"{version.media_type}; charset=utf-8" if is_utf8 else version.media_type
+    raise ApiError("not_found", f"The document {document_id} has no text: it was not converted, or not yet.")
 
 
 def _disposition(version: Version) -> str:

@@ -9,6 +9,7 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response, json_response
 from aiworker.rag import store
+from aiworker.rag.engine import require_own
 from aiworker.rag.passage import page_of, range_of
 from aiworker.rag.store import Version
 from aiworker.routes.documents_schema import DocumentPassages, TenantQuery, check_document_id, text_range
@@ -35,6 +36,7 @@ async def list_passages(context: Context, document_id: str, query: PassagesQuery
     Those that searches find, in the document's order, in pages; none before the document is indexed. A cursor ends with
     the version of the document that it is for.
     """
+    require_own(context)
     tenant = context.caller.resolve_tenant(query.tenant)
     version = await store.shown_version(context.database, tenant, check_document_id(document_id))
     if version is None:

@@ -9,6 +9,7 @@ from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response
 from aiworker.rag import ingestion_cost, store
+from aiworker.rag.engine import require_own
 from aiworker.rag.ingest import ORIGINAL
 from aiworker.rag.store import Version
 from aiworker.routes.documents import document_response
@@ -27,6 +28,7 @@ async def reindex_document(context: Context, document_id: str, query: TenantQuer
     From its stored file: after a failure, or a change of the Worker. Searches find the version before until the new one
     is indexed. A document that is being indexed already is left alone.
     """
+    require_own(context)
     tenant = context.caller.resolve_tenant(query.tenant)
     newest = await _newest(context, tenant, check_document_id(document_id))
     if newest.state in store.UNFINISHED:

@@ -9,9 +9,9 @@ from aiworker.error_text import public_message
 from aiworker.errors import ApiError
 from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
 from aiworker.http.messages import Response, json_response
-from aiworker.rag import store, upload
+from aiworker.rag import upload
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
-from aiworker.rag.removal import delete_document as remove_document
+from aiworker.rag.engine import engine_of
 from aiworker.rag.store import Version
 from aiworker.rag.upload import Upload
 from aiworker.routes.documents_schema import (
@@ -58,7 +58,7 @@ async def list_documents(context: Context, query: ListQuery) -> Response:
     Ordered by id, in pages.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    versions = await store.page(context.database, tenant, query.cursor, query.limit + 1)
+    versions = await engine_of(context).page(tenant, query.cursor, query.limit + 1)
     page = versions[: query.limit]
     cursor = page[-1].document_id if len(versions) > query.limit else None
     return json_response({"documents": [_document(each) for each in page], "cursor": cursor})
@@ -75,11 +75,11 @@ async def read_document(context: Context, document_id: str, query: TenantQuery) 
     `searchable` is true once a version of it can be found.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    versions = await store.versions_of(context.database, tenant, check_document_id(document_id))
-    if not versions:
+    document = await engine_of(context).find(tenant, check_document_id(document_id))
+    if document is None:
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
-    live = await store.live_version(context.database, tenant, document_id)
-    return json_response({**_document(versions[0]), "searchable": live is not None})
+    version, is_searchable = document
+    return json_response({**_document(version), "searchable": is_searchable})
 
 
 @route(
@@ -93,7 +93,7 @@ async def delete_document(context: Context, document_id: str, query: TenantQuery
     With its file, its passages and its vectors.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    if not await remove_document(context, tenant, check_document_id(document_id)):
+    if not await engine_of(context).delete(tenant, check_document_id(document_id)):
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     return Response(status=204)
 

@@ -16,9 +16,10 @@ from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
 from aiworker.rag import filters, prompt
+from aiworker.rag.engine import engine_of
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import Prompt
-from aiworker.rag.retrieve import Search, retrieve
+from aiworker.rag.retrieve import Search
 from aiworker.routes.documents_schema import document_url, text_range
 from aiworker.routes.rag_schema import Passages, RagReply, RagRequest, SearchOptions, SearchRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
@@ -53,7 +54,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
     conversation = [*body.history(), {"role": "user", "content": body.question}]
     await guard.check_input(context, conversation, body.gateway)
     query = await _search_query(context, body, models)
-    passages = await retrieve(context, _search(context, body, query, needs_relevance=body.min_score is None))
+    passages = await engine_of(context).search(_search(context, body, query, needs_relevance=body.min_score is None))
     if not passages and not body.answer_anyway:
         return _no_results(body, models[0])
     prompts = _prompts(body, models, passages)
@@ -81,7 +82,7 @@ async def search(context: Context, body: SearchRequest) -> Response:
     The results of vector search and full-text search are fused, then reranked.
     """
     filters.check(body.filter, context.settings.rag_properties)
-    passages = await retrieve(context, _search(context, body, body.query))
+    passages = await engine_of(context).search(_search(context, body, body.query))
     sources = zip(_sources(context, body, passages), passages, strict=True)
     return json_response({"passages": [{**source, "text": passage.text} for source, passage in sources]})
 

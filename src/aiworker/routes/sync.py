@@ -15,6 +15,7 @@ from aiworker.http.messages import Response, json_response
 from aiworker.rag import sites, sync, sync_store
 from aiworker.rag.crawl import MAX_PAGES
 from aiworker.rag.document_fields import Metadata, Name, Scalar
+from aiworker.rag.engine import require_own
 from aiworker.rag.sync_store import STATES, Kind, Source
 from aiworker.routes.documents_schema import TenantQuery
 from aiworker.routing import Returns, route
@@ -101,6 +102,7 @@ async def add_source(context: Context, body: SyncRequest) -> Response:
     New pages are indexed, changed ones again, and the documents of those that are gone are deleted: now, and again
     after so many hours. The same source again is read at once.
     """
+    require_own(context)
     tenant = context.caller.resolve_tenant(body.tenant)
     kind, target = _target(context, body, tenant)
     created = now()
