@@ -47,7 +47,7 @@ def test_a_name_is_one_part_of_a_path() -> None:
     assert cloudflare.requests == ["DELETE /client/v4/accounts/own/r2/buckets/files/objects/a%20b%2F..%2Fc%3F"]
 
 
-def test_what_may_succeed_later_is_tried_three_times(pauses: list[float]) -> None:
+def test_a_passing_failure_is_tried_three_times(pauses: list[float]) -> None:
     busy = httpx.Response(429, headers={"retry-after": "7"}, json=ERROR)
     assert Cloudflare(busy, LOST, result(1)).api.get("d1/database") == 1
     assert pauses == [7.0, 1.0]
