@@ -7,6 +7,7 @@ import hmac
 import json
 import string
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -535,7 +536,9 @@ def test_in_public_what_tenants_keep_is_not_for_everybody() -> None:
     assert caller_of(dataclasses.replace(PUBLIC, public_scopes=frozenset({ADMIN}))).resolve_tenant("acme") == "acme"
 
 
-async def health(credential: str | None, **variables: str) -> dict[str, Any]:
+async def health(
+    credential: str | None, bindings: Mapping[str, bool] = MappingProxyType({}), **variables: str
+) -> dict[str, Any]:
     records = [
         {"name": key.name, "sha256": key.sha256, "scopes": sorted(key.scopes)}
         for key in (a_key("ordinary", "chat"), a_key("owner", ADMIN))
@@ -547,7 +550,8 @@ async def health(credential: str | None, **variables: str) -> dict[str, Any]:
     def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         made = a_context(request, settings, None, caller, log)
         versions = {"python": "3.14", "deployment": "5"}
-        return dataclasses.replace(made, versions=versions, isolate=lambda: {"memory_bytes": 45_000_000})
+        counters = {"memory_bytes": 45_000_000}
+        return dataclasses.replace(made, versions=versions, isolate=lambda: counters, bindings=bindings)
 
     response = await app.handle(request, FakeStreams(), lambda: settings, context, RequestLog("GET"))
     assert response.status == 200
@@ -560,6 +564,23 @@ async def test_health_tells_strangers_that_the_worker_is_up_and_nothing_of_its_i
     assert set(shown) == {"status", "version", "platform", "bindings", "simulated", "access"}
     assert shown["platform"] == {"deployment": "5"}
     assert set(await health(credential, API_KEYS="")) == set(shown)
+
+
+@pytest.mark.parametrize(
+    ("engine", "missing", "status"),
+    [
+        ("own", "AI_SEARCH", "ok"),
+        ("own", "VECTORIZE", "degraded"),
+        ("ai-search", "VECTORIZE", "ok"),
+        ("ai-search", "AI_SEARCH", "degraded"),
+        ("ai-search", "DB", "degraded"),
+    ],
+)
+async def test_health_needs_the_bindings_of_the_engine_in_use(engine: str, missing: str, status: str) -> None:
+    bindings = {name: name != missing for name in ("AI", "AI_SEARCH", "DB", "VECTORIZE")}
+    shown = await health(None, bindings, RAG_ENGINE=engine)
+    assert shown["status"] == status
+    assert (missing in shown["bindings"]) is (status == "degraded")
 
 
 async def test_health_tells_admins_about_the_isolate() -> None:

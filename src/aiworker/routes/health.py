@@ -1,6 +1,7 @@
 """`GET /health`."""
 
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
@@ -12,6 +13,7 @@ from aiworker.errors import ApiError
 from aiworker.http.body import Reply
 from aiworker.http.messages import Response, json_response
 from aiworker.routing import Returns, route
+from aiworker.settings import RagEngine
 
 DEPLOYMENT = "deployment"
 """Key of the deployed version's id among the versions, which scripts/deploy waits for."""
@@ -40,13 +42,20 @@ class Health(Reply):
     platform: dict[str, str]
     """The id of the deployed version; for `admin` callers the versions of Python and Pyodide, too."""
     bindings: dict[str, bool]
-    """Every binding of wrangler.jsonc, and whether this Worker has it."""
+    """Every binding that this Worker needs or has, and whether it has it."""
     simulated: list[str]
     """Bindings behind which a simulator runs."""
     access: str
     """Callers that are answered: those with `keys`, the `public`, or, without any key, none: `closed`."""
     isolate: Isolate | None = None
     """Memory and counters; missing for all callers but those with the scope `admin`."""
+
+
+UNNEEDED: Mapping[RagEngine, frozenset[str]] = {
+    "own": frozenset(("AI_SEARCH",)),
+    "ai-search": frozenset(("VECTORIZE",)),
+}
+"""Engine of /rag → the bindings that only the other one uses."""
 
 
 @route("GET", "/health", scope="open", rate="read", tag="About", returns=Returns(Health, "The state of the Worker."))
@@ -56,7 +65,8 @@ async def health(context: Context) -> Response:
     Its version, which bindings are present, and which of them are simulated. `admin` callers also get the versions of
     the platform and the memory and counters of the isolate that answers.
     """
-    bindings = dict(context.bindings)
+    unneeded = UNNEEDED[context.settings.rag_engine]
+    bindings = {name: is_there for name, is_there in context.bindings.items() if is_there or name not in unneeded}
     health: dict[str, Any] = {
         "status": "ok" if all(bindings.values()) else "degraded",
         "version": __version__,
