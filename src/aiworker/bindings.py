@@ -294,6 +294,17 @@ class Bucket(Protocol):
         """Delete an object; an unknown key is ignored."""
         ...
 
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        """Delete up to 1,000 objects; unknown keys are ignored."""
+        ...
+
+    async def page(self, prefix: str, cursor: str | None) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
+        """Return key → metadata of up to 1,000 objects whose keys begin with the prefix, and the next page's cursor.
+
+        cursor: that of the page before; None for the first. The last page has none.
+        """
+        ...
+
     async def delete_folder(self, prefix: str) -> bool:
         """Delete up to 1,000 objects whose keys begin with the prefix; return True if there are more."""
         ...

@@ -19,10 +19,12 @@ from aiworker.bindings import (
     RateLimiter,
     SearchInstances,
     Streams,
+    Unbound,
     VectorIndex,
     Web,
     unbound,
 )
+from aiworker.conversation_index import ConversationOwner, IndexedConversation
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 from aiworker.log import RequestLog
@@ -79,7 +81,7 @@ class Context(Resources):
     @property
     def cache_owner(self) -> str:
         # cache keys are scoped per user, so that nobody can plant an answer for somebody else
-        return self.caller.conversation_key("")
+        return self.caller.conversation_owner.prefix
 
     def public_log_id(self, log_id: str) -> str:
         return log_ids.sign(log_id, self.caller.tenant, self.settings.policy.log_secret)
@@ -97,4 +99,11 @@ class Context(Resources):
 
     def conversation(self, conversation_id: str) -> Conversation:
         """Return the caller's conversation of that id; one that is unknown has an empty history."""
-        return self.conversations.find(self.caller.conversation_key(conversation_id))
+        return self.conversation_of(self.caller.conversation_owner, conversation_id)
+
+    def conversation_of(self, owner: ConversationOwner, conversation_id: str) -> Conversation:
+        """Return an owner's conversation of that id."""
+        conversation = self.conversations.find(owner.prefix + conversation_id)
+        if isinstance(self.database, Unbound):
+            return conversation
+        return IndexedConversation(conversation, self.database, owner, conversation_id)

@@ -140,6 +140,110 @@ def test_an_image_that_is_made_again_stays_with_its_first_owner(client: httpx.Cl
     assert client.delete(path, headers=other).status_code == 204
 
 
+def fill(client: httpx.Client, credential: str, name: str) -> None:
+    """Store a document and a conversation."""
+    body = {"text": f"# {name}\n\nThe word of {name}.", "id": name}
+    response = client.post("/rag/documents", json=body, headers=bearer(credential))
+    assert response.status_code in (200, 202), response.text
+    chat = {"prompt": "Hello", "conversation": name, "stream": False, "model": "@cf/meta/llama-3.1-8b-instruct-fast"}
+    assert client.post("/chat", json=chat, headers=bearer(credential)).status_code == 200
+
+
+def stored(client: httpx.Client, credential: str, name: str) -> tuple[bool, bool, bool]:
+    """Tell whether there are the document, the conversation, and its entry in the list."""
+    document = client.get(f"/rag/documents/{name}", headers=bearer(credential))
+    messages = client.get(f"/conversations/{name}", headers=bearer(credential)).json()["messages"]
+    listed = client.get("/conversations", headers=bearer(credential)).json()["conversations"]
+    return document.status_code == 200, bool(messages), name in [each["conversation"] for each in listed]
+
+
+def erase(client: httpx.Client, path: str, admin: str, **query: str) -> dict[str, Any]:
+    """Delete everything of a tenant or a user; return the job when it has ended."""
+    response = client.delete(path, params=query, headers=bearer(admin))
+    assert response.status_code == 202, response.text
+    job = until(
+        lambda: client.get(response.headers["location"], headers=bearer(admin)).json(),
+        lambda job: job["state"] in ("done", "failed"),
+        seconds=60,
+    )
+    assert (job["id"], job["state"], job["reason"]) == (response.json()["id"], "done", None)
+    return job
+
+
+EVERYTHING, NOTHING = (True, True, True), (False, False, False)
+
+
+def test_everything_of_a_tenant_is_deleted_and_nothing_of_another(client: httpx.Client, door: Door) -> None:
+    admin, acme, other = (door.keys[name] for name in ("only-admin", "acme", "other"))
+    for key in (acme, other):
+        fill(client, key, "mine")
+        assert stored(client, key, "mine") == EVERYTHING
+    assert {"acme", "other"} <= set(client.get("/tenants", headers=bearer(admin)).json()["tenants"])
+    job = erase(client, "/tenants/acme", admin)
+    assert job["done"] >= 2
+    assert stored(client, acme, "mine") == NOTHING
+    assert stored(client, other, "mine") == EVERYTHING
+    # the job is the admin's
+    assert client.get(f"/rag/jobs/{job['id']}", headers=bearer(acme)).status_code == 404
+    # again, and of a tenant that never was
+    assert erase(client, "/tenants/acme", admin)["done"] == 0
+    assert erase(client, "/tenants/nobody", admin)["done"] == 0
+
+
+def test_everything_of_a_user_is_deleted_and_nothing_of_others(
+    client: httpx.Client, door: Door, token: Callable[..., str]
+) -> None:
+    admin, scopes = door.keys["only-admin"], ["chat", "rag:read", "rag:write"]
+    anna, bert = (token("acme", scopes=scopes, subject=name) for name in ("anna", "bert"))
+    fill(client, anna, "of-anna")
+    fill(client, bert, "of-bert")
+    erase(client, "/subjects/anna", admin, tenant="other")  # another user of that name
+    assert stored(client, anna, "of-anna") == EVERYTHING
+    erase(client, "/subjects/anna", admin, tenant="acme")
+    assert stored(client, anna, "of-anna") == NOTHING
+    assert stored(client, bert, "of-bert") == EVERYTHING
+
+
+@pytest.mark.parametrize("path", ["/tenants/a%20b", f"/tenants/{'x' * 65}", "/subjects/-a", "/subjects/a?tenant=-"])
+def test_names_that_nobody_can_have_are_refused(client: httpx.Client, door: Door, path: str, error_of: ErrorOf) -> None:
+    refused = client.delete(path, headers=bearer(door.keys["only-admin"]))
+    assert refused.status_code == 400
+    assert error_of(refused)["type"] == "invalid_request"
+
+
+def test_users_list_and_read_their_own_conversations_and_admins_those_of_a_tenant(
+    client: httpx.Client, door: Door, token: Callable[..., str], error_of: ErrorOf
+) -> None:
+    clara, dora = (token("acme", subject=name) for name in ("clara", "dora"))
+    admin = bearer(door.keys["only-admin"])
+    turn = {"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello, Clara!"}]}
+    for name in ("a", "b", "c"):
+        path, owner = f"/conversations/{name}/messages", {"tenant": "acme", "subject": "clara"}
+        assert client.post(path, params=owner, json=turn, headers=admin).status_code == 204
+    first = client.get("/conversations", params={"limit": 2}, headers=bearer(clara)).json()
+    assert [each["conversation"] for each in first["conversations"]] == ["a", "b"]
+    rest = client.get("/conversations", params={"cursor": first["cursor"]}, headers=bearer(clara)).json()
+    assert ([each["conversation"] for each in rest["conversations"]], rest["cursor"]) == (["c"], None)
+    assert client.get("/conversations/a", headers=bearer(clara)).json()["messages"] == turn["messages"]
+    assert client.get("/conversations", headers=bearer(dora)).json()["conversations"] == []
+    for path in ("/conversations", "/conversations/a"):
+        refused = client.get(path, params={"subject": "clara"}, headers=bearer(dora))
+        assert (refused.status_code, error_of(refused)["type"]) == (403, "forbidden")
+        refused = client.get(path, params={"tenant": "other"}, headers=bearer(clara))
+        assert refused.status_code == 403
+    entries = client.get("/conversations", params={"tenant": "acme", "limit": 100}, headers=admin).json()
+    assert {("a", "clara"), ("c", "clara")} <= {
+        (each["conversation"], each["subject"]) for each in entries["conversations"]
+    }
+    read = client.get("/conversations/a", params={"tenant": "acme", "subject": "clara"}, headers=admin)
+    assert read.json()["messages"] == turn["messages"]
+    assert client.delete("/conversations/a", headers=bearer(clara)).status_code == 204
+    shared = client.get("/conversations", headers=bearer(token("acme")))
+    assert (shared.status_code, error_of(shared)["type"]) == (403, "forbidden")
+    left = client.get("/conversations", headers=bearer(clara)).json()["conversations"]
+    assert [each["conversation"] for each in left] == ["b", "c"]
+
+
 # ---- every route -------------------------------------------------------------------------------------------------
 
 CLOSED = [

@@ -129,3 +129,21 @@ def test_a_raw_prompt_has_no_conversation(client: httpx.Client, error_of: ErrorO
     response = say(client, "any", "Hello", raw=True)
     assert response.status_code == 400
     assert "raw" in error_of(response)["message"]
+
+
+@pytest.mark.parametrize(
+    "messages", [[], [{"content": "Hello"}], [{"role": "robot", "content": "Hello"}], ["Hello"], None]
+)
+def test_messages_that_are_none_are_not_added(
+    client: httpx.Client, conversation: str, messages: Any, error_of: ErrorOf
+) -> None:
+    refused = client.post(f"/conversations/{conversation}/messages", json={"messages": messages})
+    assert refused.status_code == 400
+    assert error_of(refused)["param"].startswith("messages")
+    assert history(client, conversation) == []
+
+
+def test_a_job_that_is_unknown_is_not_found(client: httpx.Client, error_of: ErrorOf) -> None:
+    refused = client.get("/rag/jobs/job_0")
+    assert refused.status_code == 404
+    assert error_of(refused)["type"] == "not_found"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiworker.auth import browser_tokens
+from aiworker.conversation_index import ConversationOwner
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 
@@ -143,13 +144,13 @@ class Caller:
             return ""
         return f"{self.tenant or ''}/{self.key.name}/{self.subject}"
 
-    def conversation_key(self, conversation_id: str) -> str:
-        """Return the name of the conversation's object, unique to the caller's tenant and subject."""
+    @property
+    def conversation_owner(self) -> ConversationOwner:
+        """The owner of the caller's conversations: the tenant and the subject."""
         if self.tenant is None:
-            return conversation_id
+            return ConversationOwner(None)
         # "*" is no valid subject: callers without a key never read conversations of those with one
-        user = self.subject if self.key else "*"
-        return f"{self.tenant}/{user}/{conversation_id}"
+        return ConversationOwner(self.tenant, self.subject if self.key else "*")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from aiworker.context import Resources
+from aiworker.jobs import erasure
 from aiworker.jobs.store import Job, Progress
 from aiworker.rag import batch, removal, sync
 
@@ -26,5 +27,6 @@ KINDS: Mapping[str, Kind] = {
     removal.PURGE: Kind(purge, is_resumed=True),
     batch.KIND: Kind(batch.step, is_resumed=True),
     sync.KIND: Kind(sync.step, is_resumed=True),
+    erasure.ERASE: Kind(erasure.erase, is_resumed=True),
 }
 """Kind of a job, as its row names it → what it does."""

@@ -1,7 +1,7 @@
 """Objects in R2: the binding `BUCKET`."""
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,6 +71,15 @@ class R2Bucket:
 
     async def delete(self, key: str) -> None:
         await _from_bucket(self._binding.delete(key))
+
+    async def delete_all(self, keys: Sequence[str]) -> None:
+        await _from_bucket(self._binding.delete(js_object(list(keys))))
+
+    async def page(self, prefix: str, cursor: str | None) -> tuple[Mapping[str, Mapping[str, str]], str | None]:
+        options = {"prefix": prefix, "include": ["customMetadata"]}
+        page = await _from_bucket(self._binding.list(js_object(options | ({"cursor": cursor} if cursor else {}))))
+        objects = {each.key: from_js(each.customMetadata) for each in page.objects}
+        return objects, page.cursor if page.truncated else None
 
     async def delete_folder(self, prefix: str) -> bool:
         page = await _from_bucket(self._binding.list(js_object({"prefix": prefix})))

@@ -6,10 +6,12 @@ readers see the version before, or none. A version that fails leaves its file an
 
 import asyncio
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import count as count_from
 from typing import Any, TypedDict
 
+from aiworker import conversation_index
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.clock import ago, now
 from aiworker.context import Resources
@@ -342,6 +344,7 @@ async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
     database = resources.database
     before = removal.interrupted_before(resources) if is_restarted else ago(removal.STALE)
     await queue.resume(resources, before)
+    await conversation_index.delete_expired(database, ago(timedelta(days=resources.settings.conversation_days)))
     if await store.marked_versions(database, before, 1) or await store.has_deleted_documents(database):
         await removal.start_purge(resources)
     for version_id in await store.unfinished(database, before):

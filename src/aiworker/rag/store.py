@@ -57,6 +57,8 @@ class Version:
     """Name of the uploaded file."""
     charset: str = ""
     """Character encoding that the upload declares."""
+    subject: str = ""
+    """Subject of the browser token that uploaded it; empty without one."""
     payer: str = ""
     """Name of the key that uploaded it, whose budget pays for its ingestion; empty without one."""
 
@@ -276,6 +278,42 @@ async def mark_deleted(database: Database, tenant: str, document_id: str) -> boo
         )
     )  # fmt: skip
     return True
+
+
+_BY_SUBJECT = "AND id IN (SELECT document_id FROM versions WHERE tenant = ?1 AND subject = ?2 AND subject <> '')"
+
+
+async def mark_all_deleted(database: Database, tenant: str, subject: str | None) -> None:
+    """Hide the documents of a tenant from readers at once; only those that the subject uploaded, if there is one."""
+    where, values = (_BY_SUBJECT, (tenant, subject)) if subject is not None else ("", (tenant,))
+    query = f"UPDATE documents SET deleted = 1, live_version = NULL WHERE tenant = ?1 {where}"  # noqa: S608 - no values in it
+    await database.run((query, *values))
+
+
+async def deleted_versions(database: Database, tenant: str, limit: int) -> list[Version]:
+    """Return versions of a tenant's documents that are marked as deleted."""
+    rows = await database.rows(
+        "SELECT v.* FROM documents d JOIN versions v ON v.tenant = d.tenant AND v.document_id = d.id "
+        "WHERE d.tenant = ? AND d.deleted = 1 LIMIT ?",
+        tenant, limit,
+    )  # fmt: skip
+    return [Version.from_row(row) for row in rows]
+
+
+async def tenants(database: Database, after: str, limit: int) -> list[str]:
+    """Return tenants that have documents or conversations, in the order of their names, from behind `after`."""
+    # one search in the indexes for each name: DISTINCT would read every row
+    following = (
+        "SELECT min(name) FROM (SELECT min(tenant) AS name FROM documents WHERE tenant > {0} "
+        "UNION ALL SELECT min(tenant) FROM conversations WHERE tenant > {0})"
+    )
+    rows = await database.rows(
+        f"WITH RECURSIVE names (name) AS ({following.format('?1')} UNION ALL "  # noqa: S608 - no values in it
+        f"SELECT ({following.format('names.name')}) FROM names WHERE name IS NOT NULL LIMIT ?2) "
+        "SELECT name FROM names WHERE name IS NOT NULL",
+        after, limit,
+    )  # fmt: skip
+    return [row["name"] for row in rows]
 
 
 async def versions_of_deleted(database: Database, tenant: str, document_id: str) -> list[Version]:

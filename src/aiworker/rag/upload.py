@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiworker.clock import now
@@ -67,16 +67,17 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
 
 
 async def take(
-    resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = ""
-) -> Version:
+    resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = "",
+    subject: str = "",
+) -> Version:  # fmt: skip
     """Store an upload and have it indexed; return its version, or the one of before if nothing has changed.
 
     payer: name of the key whose budget pays; empty for none. created: its time, by which the latest version of a
     document is known; the present time if it is empty. origin: text by which a step that is repeated finds the version
-    and the file that it has stored before; empty for an upload of its own.
+    and the file that it has stored before; empty for an upload of its own. subject: that of the browser token.
     """
     filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)
-    version = _version(upload, tenant, payer, created or now(), origin)
+    version = replace(_version(upload, tenant, payer, created or now(), origin), subject=subject)
     return await engine_of(resources).add(version, upload.content)
 
 

@@ -44,7 +44,7 @@ async def add_document(context: Context) -> Response:
     parsed = await _parse(context)
     key = context.caller.key
     tenant = context.caller.resolve_tenant(parsed.fields.tenant)
-    stored = await upload.take(context, parsed, tenant, key.name if key else "")
+    stored = await upload.take(context, parsed, tenant, key.name if key else "", subject=context.caller.subject)
     return document_response(context, stored, 200 if stored.state == "indexed" else 202)
 
 

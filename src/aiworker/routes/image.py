@@ -32,7 +32,7 @@ KEY = re.compile(rf"[0-9a-f]{{64}}\.({'|'.join(EXTENSIONS.values())})")
 
 MAX_STORED_PROMPT = 7_000
 """Bytes of the prompt that are stored with an image. R2 has 8,192 for all metadata of an object
-(developers.cloudflare.com/r2/platform/limits); the other values take less than 400."""
+(developers.cloudflare.com/r2/platform/limits); the other values take less than 500."""
 
 IMAGE_HEADERS = {
     "content-security-policy": "default-src 'none'; sandbox",
@@ -205,7 +205,15 @@ def _metadata(context: Context, body: ImageRequest, model: Model) -> dict[str, s
     created = datetime.now(UTC).isoformat(timespec="seconds")
     seed = {} if body.seed is None else {"seed": str(body.seed)}
     prompt = body.prompt.encode()[:MAX_STORED_PROMPT].decode(errors="ignore")  # without a character cut in two
-    return {"model": model.id, "prompt": prompt, "created": created, "owner": context.caller.owner, **seed}
+    tenant = context.caller.resolve_tenant(None)
+    return {
+        "model": model.id,
+        "prompt": prompt,
+        "created": created,
+        "tenant": tenant,
+        "owner": context.caller.owner,
+        **seed,
+    }
 
 
 def _created(context: Context, model_response: ModelResponse, name: str, image: Payload, content_type: str) -> Response:

@@ -1,0 +1,107 @@
+"""The index of conversations in D1: their Durable Objects are found by name only, and cannot be listed."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiworker.bindings import Conversation, Database
+from aiworker.clock import now
+
+
+@dataclass(frozen=True)
+class ConversationOwner:
+    """The caller to whom conversations belong."""
+
+    tenant: str | None
+    """None for callers that may name any tenant, who have conversations of their own."""
+    subject: str = ""
+    """User of the tenant; `*` for callers without a key."""
+
+    @property
+    def prefix(self) -> str:
+        """The beginning of the names of their objects."""
+        return "" if self.tenant is None else f"{self.tenant}/{self.subject}/"
+
+
+class IndexedConversation:
+    """A conversation that is listed as soon as it has a turn."""
+
+    def __init__(self, conversation: Conversation, database: Database, owner: ConversationOwner, identity: str) -> None:
+        self._conversation = conversation
+        self._database = database
+        self._owner = owner
+        self._id = identity
+
+    async def history(self) -> list[dict[str, Any]]:
+        return await self._conversation.history()
+
+    async def append(self, messages: list[dict[str, Any]]) -> None:
+        # first the row: a crash may leave one without a conversation, never a conversation that nobody can delete
+        await record(self._database, self._owner, self._id)
+        await self._conversation.append(messages)
+
+    async def erase(self) -> None:
+        await self._conversation.erase()
+        await delete(self._database, [self._owner.prefix + self._id])
+
+
+async def record(database: Database, owner: ConversationOwner, identity: str) -> None:
+    """List a conversation, or note the time of its turn."""
+    await database.run(
+        (
+            "INSERT INTO conversations (name, owner, tenant, subject, id, created_at, updated_at) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (name) DO UPDATE SET updated_at = ?6",
+            owner.prefix + identity, owner.prefix, owner.tenant or "", owner.subject, identity, now(),
+        )
+    )  # fmt: skip
+
+
+async def page(database: Database, owner: ConversationOwner, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return rows of an owner's conversations in the order of their ids, from behind the id `after`.
+
+    Those of the Responses API, whose ids have a colon, are left out.
+    """
+    return await database.rows(
+        "SELECT * FROM conversations WHERE owner = ? AND name > ? AND id NOT LIKE '%:%' ORDER BY name LIMIT ?",
+        owner.prefix, owner.prefix + after, limit,
+    )  # fmt: skip
+
+
+async def page_of_tenant(database: Database, tenant: str, after: str, limit: int) -> list[dict[str, Any]]:
+    """Return rows of conversations of all users of a tenant, from behind the name `after`, as `page` does."""
+    return await database.rows(
+        "SELECT * FROM conversations WHERE tenant = ? AND name > ? AND id NOT LIKE '%:%' ORDER BY name LIMIT ?",
+        tenant, after, limit,
+    )  # fmt: skip
+
+
+async def names(database: Database, tenants: Sequence[str], subject: str | None, limit: int) -> list[str]:
+    """Return names of conversations of these tenants, of the subject only if there is one."""
+    rows = await database.rows(
+        "SELECT name FROM json_each(?1) JOIN conversations ON tenant = value WHERE ?2 IS NULL OR subject = ?2 LIMIT ?3",
+        json.dumps(list(tenants)), subject, limit,
+    )  # fmt: skip
+    return [row["name"] for row in rows]
+
+
+async def delete(database: Database, conversation_names: Sequence[str]) -> None:
+    """Delete the rows of these conversations."""
+    query = "DELETE FROM conversations WHERE name IN (SELECT value FROM json_each(?))"
+    await database.run((query, json.dumps(list(conversation_names))))
+
+
+async def delete_expired(database: Database, before: str) -> None:
+    """Delete the rows of conversations without a turn since that time: their objects have erased themselves."""
+    await database.run(("DELETE FROM conversations WHERE updated_at < ?", before))
+
+
+def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row as the API shows it."""
+    return {
+        "conversation": row["id"],
+        "tenant": row["tenant"] or None,
+        "subject": row["subject"] or None,
+        "created_at": row["created_at"],
+        "updated_at": row["updated_at"],
+    }

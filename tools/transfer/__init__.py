@@ -1,0 +1,1 @@
+"""Documents and conversations of a deployment as files, and back."""
