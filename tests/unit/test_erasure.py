@@ -107,7 +107,7 @@ def expected(*numbers: int, images: tuple[str, ...] = ()) -> dict[str, list[Any]
     }
 
 
-async def the_job(deployment: Deployment) -> Job:
+async def erasure_job(deployment: Deployment) -> Job:
     [job_id] = deployment.rows(f"SELECT id FROM jobs WHERE kind = '{erasure.ERASE}'")
     job = await jobs.find(deployment.resources.database, job_id)
     assert job
@@ -118,7 +118,7 @@ async def test_everything_of_a_tenant_is_deleted_and_nothing_of_another() -> Non
     deployment = await filled()
     await erasure.start(deployment.resources, "acme", None)
     assert remaining(deployment) == expected(2)
-    job = await the_job(deployment)
+    job = await erasure_job(deployment)
     # three documents, three conversations, four images; whose they were is forgotten
     assert (job.state, job.done, job.params, job.tenant) == ("done", 10, {}, None)
     assert deployment.rows("SELECT unique_key FROM jobs") == [None]
@@ -161,13 +161,13 @@ async def test_a_bucket_that_fails_is_the_reason_until_it_is_back() -> None:
     deployment = await filled()
     deployment.images.is_failing = True
     await erasure.start(deployment.resources, "acme", None)
-    job = await the_job(deployment)
+    job = await erasure_job(deployment)
     assert (job.state, job.reason, job.position) == ("running", "The bucket could not answer.", {"phase": "images"})
     deployment.images.is_failing = False
     deployment.done.clear()  # the platform restarts an instance that has ended
     again = await erasure.start(deployment.resources, "acme", None)
     assert again.id == job.id
-    assert (await the_job(deployment)).state == "done"
+    assert (await erasure_job(deployment)).state == "done"
     assert remaining(deployment) == expected(2)
 
 
@@ -185,7 +185,7 @@ async def test_many_things_are_deleted_in_bounded_steps() -> None:
     await erasure.start(deployment.resources, "acme", None)
     assert max(deployment.calls_a_step.values()) <= removal.MAX_CALLS + 5
     assert remaining(deployment) == expected()
-    assert (await the_job(deployment)).done == 360
+    assert (await erasure_job(deployment)).done == 360
 
 
 async def test_admins_own_conversations_are_those_of_the_default_tenant() -> None:

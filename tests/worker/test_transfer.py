@@ -87,8 +87,8 @@ def test_documents_and_conversations_survive_a_loss_of_all(client: httpx.Client,
     imported = run(client, "import", tmp_path)
     assert "documents: 2 imported\nconversations: 2 imported" in imported.stdout, imported
     assert (documents(client), conversations(client)) == before
-    found = client.post("/rag/search", json={"query": "Saal", "tenant": tenant}).json()["passages"]
-    assert found[0]["document"] == "page"
+    passages = client.post("/rag/search", json={"query": "Saal", "tenant": tenant}).json()["passages"]
+    assert passages[0]["document"] == "page"
     repeated = run(client, "import", tmp_path)
     assert "documents: 2 there already\nconversations: 2 there already" in repeated.stdout
     # what is gone from the Worker is gone from the next export
@@ -97,7 +97,7 @@ def test_documents_and_conversations_survive_a_loss_of_all(client: httpx.Client,
     assert listing.read_text() == ""
 
 
-def test_what_cannot_be_transferred_is_named(client: httpx.Client, tenant: str, tmp_path: Path) -> None:
+def test_things_that_cannot_be_transferred_are_named(client: httpx.Client, tenant: str, tmp_path: Path) -> None:
     missing = run(client, "import", tmp_path / "nothing")
     assert missing.returncode == 1
     assert "it is not the folder of an export" in missing.stderr
