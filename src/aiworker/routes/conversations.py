@@ -55,7 +55,7 @@ class ConversationHistory(Reply):
     messages: list[dict[str, Any]]
 
 
-class MessagesRequest(Schema):
+class StoredTurn(Schema):
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
     """A turn, as `GET /conversations/{conversation_id}` returns it."""
 
@@ -109,11 +109,11 @@ async def read_conversation(context: Context, conversation_id: str, query: Owner
 
 @route(
     "POST", "/conversations/{conversation_id}/messages", scope="admin", rate="read", tag="Text", query=OwnerQuery,
-    body=MessagesRequest, returns=Returns(status=204, description="The turn is stored."),
+    body=StoredTurn, returns=Returns(status=204, description="The turn is stored."),
     errors=("not_found", "upstream_error"),
     example={"messages": [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hello!"}]},
 )  # fmt: skip
-async def add_messages(context: Context, conversation_id: str, query: OwnerQuery, body: MessagesRequest) -> Response:
+async def add_messages(context: Context, conversation_id: str, query: OwnerQuery, body: StoredTurn) -> Response:
     """Add a turn to a conversation.
 
     As it was exported: no model is asked, and the guard does not judge it.
