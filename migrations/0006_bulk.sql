@@ -8,6 +8,7 @@ CREATE TABLE batches (
   metadata TEXT NOT NULL,
   caller TEXT NOT NULL,
   payer TEXT NOT NULL,
+  subject TEXT NOT NULL,
   documents INTEGER NOT NULL,
   created_at TEXT NOT NULL
 ) WITHOUT ROWID;

@@ -47,7 +47,7 @@ async def add(machine: Machine) -> str:
     body: Any = Body(BODY)
     job = queue.new_id()
     entries = batch_entries.of_lines(body)
-    batch = Batch(job, "default", "lines", {}, "caller", "", len(entries), "2026-01-01T00:00:00.000000+00:00")
+    batch = Batch(job, "default", "lines", {}, "caller", "", "ann", len(entries), "2026-01-01T00:00:00.000000+00:00")
     assert await batch_store.add(machine.resources.database, batch, entries, None)
     machine.files[batch_store.body_key(job)] = BODY
     return job
@@ -80,6 +80,7 @@ async def test_a_batch_that_is_cut_off_at_any_moment_is_finished() -> None:
         final = await states(machine, ids[machine])
         assert final == [(1, "replaced"), (2, "indexed"), (3, "indexed"), (4, "failed")], number
         assert sorted(machine.rows("SELECT text FROM chunks")) == ["The word is ape.", "The word is bee."], number
+        assert set(machine.rows("SELECT subject FROM versions")) == {"ann"}, number
         assert {key.split("/")[0] for key in machine.files} == {"documents"}, number
         assert len({key.split("/")[3] for key in machine.files}) == 2, number
 
@@ -114,7 +115,7 @@ async def test_documents_of_an_hour_are_counted() -> None:
     entries = batch_entries.of_lines(body)
 
     async def is_taken(job: str, caller: str, created: str) -> bool:
-        batch = Batch(job, "default", "lines", {}, caller, "", len(entries), created)
+        batch = Batch(job, "default", "lines", {}, caller, "", "", len(entries), created)
         return await batch_store.add(database, batch, entries, 8)
 
     assert await is_taken("1", "a", "2026-01-01T00:00:00.000000+00:00")

@@ -9,11 +9,14 @@ from aiworker.context import Resources
 from aiworker.jobs import queue
 from aiworker.jobs.store import Job, Progress
 from aiworker.rag import removal, store
+from aiworker.rag.ai_search.engine import AiSearchEngine
 
 ERASE = "erase"
 """Kind of the job."""
 CONVERSATIONS_A_STEP = 50
 """Conversations that one step erases, each with a call."""
+ITEMS_A_STEP = 20
+"""Documents in AI Search that one step deletes, each with some calls."""
 PAGES_A_STEP = 20
 """Pages of up to 1,000 images that one step looks through, with two calls for each."""
 
@@ -43,6 +46,8 @@ async def erase(resources: Resources, job: Job) -> Progress:
 
 
 async def _documents(resources: Resources, params: Mapping[str, Any], cursor: Any) -> tuple[int, Any]:
+    if resources.settings.rag_engine == "ai-search":
+        return await _items(resources, params)
     if cursor is None:
         await store.mark_all_deleted(resources.database, params["tenant"], params["subject"])
     versions = await store.deleted_versions(resources.database, params["tenant"], removal.MAX_CALLS)
@@ -50,6 +55,15 @@ async def _documents(resources: Resources, params: Mapping[str, Any], cursor: An
     if not versions:
         await store.delete_empty_documents(resources.database)
     return removed, "marked" if versions else None
+
+
+async def _items(resources: Resources, params: Mapping[str, Any]) -> tuple[int, Any]:
+    """Delete some documents of a tenant in AI Search, which does not know whose of its users they are."""
+    engine = AiSearchEngine(resources)
+    versions = [] if params["subject"] is not None else await engine.page(params["tenant"], "", ITEMS_A_STEP)
+    for version in versions:
+        await engine.delete(version.tenant, version.document_id)
+    return len(versions), "more" if versions else None
 
 
 async def _conversations(resources: Resources, params: Mapping[str, Any], _cursor: Any) -> tuple[int, Any]:

@@ -68,7 +68,8 @@ async def _take(resources: Resources, batch: Batch, entry: Entry, created: str) 
         if part is None:
             raise ApiError("unprocessable", "The batch's file is missing in the bucket: send the document again.")
         taken = _line(batch, entry, part[0]) if batch.form == "lines" else await _file(batch, entry, part[0])
-        version = await upload.take(charged, taken, batch.tenant, batch.payer, created, f"{batch.job} {entry.number}")
+        origin = f"{batch.job} {entry.number}"
+        version = await upload.take(charged, taken, batch.tenant, batch.payer, created, origin, batch.subject)
         return Outcome(entry.number, version.document_id, version.id)
     except ApiError as error:
         if error.type in TRANSIENT:

@@ -31,6 +31,8 @@ class Batch:
     """Whose documents of an hour are counted."""
     payer: str
     """Name of the key whose budget pays; empty for none."""
+    subject: str
+    """Subject of the browser token that has sent it; empty for none."""
     documents: int
     """Number of its documents."""
     created_at: str

@@ -305,7 +305,8 @@ async def tenants(database: Database, after: str, limit: int) -> list[str]:
     # one search in the indexes for each name: DISTINCT would read every row
     following = (
         "SELECT min(name) FROM (SELECT min(tenant) AS name FROM documents WHERE tenant > {0} "
-        "UNION ALL SELECT min(tenant) FROM conversations WHERE tenant > {0})"
+        "UNION ALL SELECT min(tenant) FROM conversations WHERE tenant > {0} "
+        "UNION ALL SELECT min(tenant) FROM ai_search_items WHERE tenant > {0})"
     )
     rows = await database.rows(
         f"WITH RECURSIVE names (name) AS ({following.format('?1')} UNION ALL "  # noqa: S608 - no values in it

@@ -157,6 +157,7 @@ def _batch(context: Context, tenant: str | None, form: batch_store.Form, metadat
         metadata=metadata,
         caller=limits.bucket(context),
         payer=key.name if key else "",
+        subject=context.caller.subject,
         documents=count,
         created_at=now(),
     )
