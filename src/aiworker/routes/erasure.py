@@ -50,7 +50,7 @@ async def delete_tenant(context: Context, tenant: str) -> Response:
 
     Its documents, conversations and images, by a job. Its documents can no longer be found as soon as this is answered.
     """
-    return job_response(context, await erasure.start(context, _valid(tenant), None))
+    return await job_response(context, await erasure.start(context, _valid(tenant), None))
 
 
 @route(
@@ -63,7 +63,7 @@ async def delete_subject(context: Context, subject: str, query: TenantQuery) -> 
     The documents that they have uploaded, their conversations and images, in one tenant, by a job.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    return job_response(context, await erasure.start(context, tenant, _valid(subject)))
+    return await job_response(context, await erasure.start(context, tenant, _valid(subject)))
 
 
 def _valid(name: str) -> str:
