@@ -520,6 +520,11 @@ CALLS: list[tuple[str, str, dict[str, Any] | None]] = [
     ("GET", "/rag/documents/plan/passages", None),
     ("POST", "/rag/documents/plan/reindex", None),
     ("DELETE", "/rag/documents/plan", None),
+    ("POST", "/rag/sync", {"prefix": "acme/plans/"}),
+    ("GET", "/rag/sync", None),
+    ("GET", "/rag/sync/plan", None),
+    ("GET", "/rag/sync/plan/pages", None),
+    ("DELETE", "/rag/sync/plan", None),
 ]
 
 
@@ -536,11 +541,20 @@ def test_no_route_reaches_another_tenant(
             assert response.json()["error"]["param"] == "tenant"
 
 
+def test_a_batch_reaches_no_other_tenant_either(client: httpx.Client, door: Door) -> None:
+    headers = {**bearer(door.keys["acme"]), "content-type": "application/x-ndjson"}
+    line = '{"id": "plan", "text": "A plan."}'
+    response = client.post("/rag/documents/batch", params={"tenant": "other"}, content=line, headers=headers)
+    assert (response.status_code, response.json()["error"]["param"]) == (403, "tenant")
+
+
 def test_every_route_of_documents_is_tried_above() -> None:
     # a job's id tells its tenant: the route takes none
     paths = [path for path in ROUTES if path.startswith("/rag") and not path.startswith("/rag/jobs")]
     routes = {(method, path) for path in paths for method in ROUTES[path]}
-    assert {(method, path.replace("/plan", "/{document_id}")) for method, path, _ in CALLS} == routes
+    ids = {"documents/plan": "documents/{document_id}", "sync/plan": "sync/{source_id}"}
+    tried = {(method, re.sub("(documents|sync)/plan", lambda each: ids[each[0]], path)) for method, path, _ in CALLS}
+    assert tried | {("POST", "/rag/documents/batch")} == routes
 
 
 def test_a_form_reaches_no_other_tenant_either(client: httpx.Client, door: Door) -> None:
@@ -562,10 +576,11 @@ def test_tenants_do_not_see_each_other_s_data(client: httpx.Client, door: Door) 
     own = client.post("/rag/search", json=question, headers=acme).json()["passages"]
     assert own
     assert "old oak" in own[0]["text"]
-    assert client.post("/rag/search", json=question, headers=other).json()["passages"] == []
+    passages = client.post("/rag/search", json=question, headers=other).json()["passages"]
+    assert [each["document"] for each in passages if each["document"] == "map" or "old oak" in each["text"]] == []
     assert client.get("/rag/documents/map", headers=other).status_code == 404
     assert client.delete("/rag/documents/map", headers=other).status_code == 404
-    assert client.get("/rag/documents", headers=other).json()["documents"] == []
+    assert "map" not in [each["id"] for each in client.get("/rag/documents", headers=other).json()["documents"]]
     assert client.delete("/rag/documents/map", headers=acme).status_code == 204
 
 

@@ -175,6 +175,8 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/v1/chat/completions", {"model": NATIVE, "messages": [{"role": "user", "content": CANARY}]}),
     ("/v1/completions", {"model": NATIVE, "prompt": CANARY}),
     ("/v1/responses", {"model": NATIVE, "input": CANARY}),
+    ("/v1/messages", {"model": NATIVE, "max_tokens": 9, "messages": [{"role": "user", "content": CANARY}]}),
+    ("/v1/messages/count_tokens", {"model": NATIVE, "messages": [{"role": "user", "content": CANARY}]}),
     ("/v1/embeddings", {"model": "text-embedding-3-small", "input": CANARY}),
     ("/v1/images/generations", {"prompt": CANARY}),
     ("/v1/audio/speech", {"model": "tts-1", "input": CANARY, "voice": "alloy"}),
@@ -189,6 +191,7 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/extract", {"text": CANARY, "schema": {"type": "object", "properties": {CANARY: {"type": "string"}}}}),
     ("/rag/search", {"query": CANARY}),
     ("/rag", {"query": CANARY}),
+    ("/rag/sync", {"prefix": CANARY, "metadata": {"note": CANARY}}),
     ("/feedback", {"log_id": CANARY, "rating": 1}),
     ("/tokens", {"subject": CANARY, "scopes": ["chat"]}),
 ]
@@ -198,10 +201,17 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
     for path, body in JSON_ROUTES:
         response = logged.client.post(path, json=body)
         assert response.status_code < 500, (path, response.text)
-    others = {"/transcribe", "/v1/audio/transcriptions", "/rag/documents"}
+    others = {
+        "/transcribe", "/v1/audio/transcriptions", "/rag/documents", "/rag/documents/batch",
+        "/rag/documents/{document_id}/reindex", "/conversations/{conversation_id}/messages",
+    }  # fmt: skip
     assert {path for path, route in ROUTES.items() if "POST" in route} == {path for path, _ in JSON_ROUTES} | others
     for path in (f"/rag/documents/{CANARY}", f"/conversations/{CANARY}", f"/logs/{CANARY}", f"/images/{CANARY}"):
         logged.client.get(path, params={"tenant": CANARY, CANARY: CANARY})
+    logged.client.post(f"/rag/documents/{CANARY}/reindex")
+    logged.client.post(f"/conversations/{CANARY}/messages", json={"messages": [{"role": "user", "content": CANARY}]})
+    lines = {"content": json.dumps({"text": CANARY}), "headers": {"content-type": "application/x-ndjson"}}
+    logged.client.post("/rag/documents/batch", **lines)
     for headers in (
         {"authorization": f"Bearer {CANARY}"},
         {"authorization": f"Bearer eyJ{CANARY}.{CANARY}.{CANARY}"},
