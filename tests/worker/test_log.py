@@ -210,8 +210,8 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
         logged.client.get(path, params={"tenant": CANARY, CANARY: CANARY})
     logged.client.post(f"/rag/documents/{CANARY}/reindex")
     logged.client.post(f"/conversations/{CANARY}/messages", json={"messages": [{"role": "user", "content": CANARY}]})
-    lines = {"content": json.dumps({"text": CANARY}), "headers": {"content-type": "application/x-ndjson"}}
-    logged.client.post("/rag/documents/batch", **lines)
+    is_lines = {"content-type": "application/x-ndjson"}
+    logged.client.post("/rag/documents/batch", content=json.dumps({"text": CANARY}), headers=is_lines)
     for headers in (
         {"authorization": f"Bearer {CANARY}"},
         {"authorization": f"Bearer eyJ{CANARY}.{CANARY}.{CANARY}"},

@@ -197,7 +197,12 @@ def test_a_body_without_a_model_and_inputs_is_refused(http: httpx.Client, body: 
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/ai/finetunes"), ("POST", "/ai-search/instances"), ("DELETE", "/ai/run/@cf/a/b"), ("GET", "/ai/run")],
+    [
+        ("GET", "/ai/finetunes"),
+        ("POST", "/ai-gateway/nothing/at/all"),
+        ("DELETE", "/ai/run/@cf/a/b"),
+        ("GET", "/ai/run"),
+    ],
 )
 def test_a_path_that_is_not_simulated_is_refused_in_the_envelope(http: httpx.Client, method: str, path: str) -> None:
     answer = http.request(method, ACCOUNT + path)

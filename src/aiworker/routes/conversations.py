@@ -56,7 +56,7 @@ class ConversationHistory(Reply):
 
 
 class StoredTurn(Schema):
-    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000)]
+    messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=1_000, fail_fast=True)]
     """A turn, as `GET /conversations/{conversation_id}` returns it."""
 
     @field_validator("messages")

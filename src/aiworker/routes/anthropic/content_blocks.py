@@ -79,7 +79,7 @@ class SearchResultBlock(Lenient):
     type: Literal["search_result"]
     source: str
     title: str
-    content: list[TextBlock]
+    content: Annotated[list[TextBlock], Field(fail_fast=True)]
 
     @property
     def text(self) -> str:
