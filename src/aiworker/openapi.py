@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from aiworker import __version__
+from aiworker.anthropic_errors import ANTHROPIC_KINDS
 from aiworker.auth.access import ADMIN, SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS, ErrorType
 from aiworker.http.body import FORM, JSON
@@ -59,6 +60,19 @@ OPENAI_ERROR: Shape = {
     },
     "required": ["error"],
 }
+ANTHROPIC_ERROR: Shape = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "const": "error"},
+        "error": {
+            "type": "object",
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+            "required": ["type", "message"],
+        },
+        "request_id": {"type": "string"},
+    },
+    "required": ["type", "error", "request_id"],
+}
 
 
 class ErrorDetail(BaseModel):
@@ -78,6 +92,14 @@ class ErrorDetail(BaseModel):
 
 class ErrorReply(BaseModel):
     error: ErrorDetail
+
+
+ERROR_FORMS: tuple[tuple[str, Mapping[ErrorType, Any], Shape], ...] = (
+    ("/v1/messages", ANTHROPIC_KINDS, ANTHROPIC_ERROR),
+    ("/v1/", OPENAI_KINDS, OPENAI_ERROR),
+    ("/", KINDS, ErrorReply),
+)
+"""Beginning of a path → the kinds of its errors, and the schema of their bodies; the first that fits counts."""
 
 
 def document() -> dict[str, Any]:
@@ -180,8 +202,7 @@ def _error_types(route: Route) -> Iterator[ErrorType]:
 
 def _errors(route: Route) -> dict[str, Any]:
     """Return one response per status, which several types of error may share."""
-    is_openai = route.path.startswith("/v1/")
-    kinds: Mapping[ErrorType, Any] = OPENAI_KINDS if is_openai else KINDS
+    kinds, schema = next((kinds, schema) for prefix, kinds, schema in ERROR_FORMS if route.path.startswith(prefix))
     types = set(_error_types(route))
     by_status: dict[int, list[ErrorType]] = {}
     for error_type in KINDS:
@@ -191,7 +212,7 @@ def _errors(route: Route) -> dict[str, Any]:
     return {
         str(status): {
             "description": ", ".join(f"`{error_type}`" for error_type in names),
-            "content": {JSON: {"schema": OPENAI_ERROR if is_openai else _reference(ErrorReply)}},
+            "content": {JSON: {"schema": _reference(schema)}},
         }
         for status, names in sorted(by_status.items())
     }

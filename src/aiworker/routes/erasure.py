@@ -44,7 +44,10 @@ async def list_tenants(context: Context, query: TenantsQuery) -> Response:
     return json_response({"tenants": page, "cursor": page[-1] if len(tenants) > query.limit else None})
 
 
-@route("DELETE", "/tenants/{tenant}", scope="admin", rate="heavy", returns=STARTED, errors=("upstream_error",))
+@route(
+    "DELETE", "/tenants/{tenant}", scope="admin", rate="heavy", returns=STARTED,
+    errors=("invalid_request", "upstream_error"),
+)  # fmt: skip
 async def delete_tenant(context: Context, tenant: str) -> Response:
     """Delete everything of a tenant.
 
@@ -55,7 +58,7 @@ async def delete_tenant(context: Context, tenant: str) -> Response:
 
 @route(
     "DELETE", "/subjects/{subject}", scope="admin", rate="heavy",
-    query=TenantQuery, returns=STARTED, errors=("upstream_error",),
+    query=TenantQuery, returns=STARTED, errors=("invalid_request", "upstream_error"),
 )  # fmt: skip
 async def delete_subject(context: Context, subject: str, query: TenantQuery) -> Response:
     """Delete everything of a user, for whom browser tokens were made with this subject.
