@@ -14,6 +14,7 @@ import httpx
 import pytest
 from PIL import Image
 
+from aiworker.auth.access import Caller, Key
 from aiworker.auth.budget import RequestBudget
 from aiworker.bindings import unbound
 from aiworker.errors import ApiError
@@ -24,6 +25,10 @@ from aiworker.routes import image as route
 from aiworker.routes.image_schema import ImageRequest
 from aiworker.settings import Settings
 from tests.conftest import ErrorOf, NewCalls, Simulator
+
+ANNA = Caller(
+    "site", frozenset({"image"}), "acme", "anna", Key("site", "", frozenset({"image"}), "acme"), has_token=True
+)
 
 SDXL = "@cf/stabilityai/stable-diffusion-xl-base-1.0"
 LIGHTNING = "@cf/bytedance/stable-diffusion-xl-lightning"
@@ -721,7 +726,7 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
         request=request, settings=Settings.read({}), ai=model, bucket=bucket or unbound("bucket"), log=RequestLog(),
-        breaker=Breaker(), request_budget=RequestBudget(), caller=SimpleNamespace(owner="acme/site/anna"),
+        breaker=Breaker(), request_budget=RequestBudget(), caller=ANNA,
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:
         asyncio.run(route.create_image(context))
@@ -749,7 +754,7 @@ def test_an_image_that_has_an_owner_is_not_stored_again(owner: str, is_stored: b
             return {"owner": owner}
 
     bucket: Any = FilledBucket()
-    context: Any = SimpleNamespace(caller=SimpleNamespace(owner="acme/site/anna"))
+    context: Any = SimpleNamespace(caller=ANNA)
     image: Any = Upload(picture())
     body = ImageRequest(prompt="a red fox")
     with suppress(ApiError):

@@ -211,7 +211,7 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
     logged.client.post(f"/rag/documents/{CANARY}/reindex")
     logged.client.post(f"/conversations/{CANARY}/messages", json={"messages": [{"role": "user", "content": CANARY}]})
     is_lines = {"content-type": "application/x-ndjson"}
-    logged.client.post("/rag/documents/batch", content=json.dumps({"text": CANARY}), headers=is_lines)
+    logged.client.post("/rag/documents/batch", content=json.dumps({"text": CANARY, CANARY: 1}), headers=is_lines)
     for headers in (
         {"authorization": f"Bearer {CANARY}"},
         {"authorization": f"Bearer eyJ{CANARY}.{CANARY}.{CANARY}"},
@@ -264,7 +264,7 @@ def test_with_log_prompts_a_line_says_what_the_model_was_asked_but_not_the_key(s
     with a_server(start_server, "on") as logged:
         line = logged.line(logged.client.post("/chat", json={"prompt": f"Who is {CANARY}?", "stream": False}))
         assert f"Who is {CANARY}?" in line["prompt"]
-        line = logged.line(logged.client.post("/chat", json={"prompt": "é" * 10_000, "stream": False}))
+        line = logged.line(logged.client.post("/chat", json={"prompt": "e" * 10_000, "stream": False}))
         assert len(line["prompt"]) == 2_000
         assert "ééé" in line["prompt"]
         assert "prompt" not in logged.line(logged.client.get("/health"))
