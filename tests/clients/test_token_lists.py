@@ -95,7 +95,7 @@ def test_more_tokens_than_a_text_may_have(openai: OpenAI, simulator: Simulator, 
     with pytest.raises(sdk.BadRequestError) as caught:
         openai.embeddings.create(model=LONG, input=value)
     assert caught.value.param == param
-    assert "at most 8192 items" in caught.value.message
+    assert "at most 8,192 items" in caught.value.message
     assert not calls.of(operation="run")
 
 
