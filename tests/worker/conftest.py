@@ -44,7 +44,9 @@ class Documents:
         assert document["state"] == "indexed", document
 
     def all(self) -> list[dict[str, Any]]:
-        return self.client.get("/rag/documents", params={"tenant": TENANT, "limit": 100}).json()["documents"]
+        response = self.client.get("/rag/documents", params={"tenant": TENANT, "limit": 100})
+        assert response.status_code == 200, response.text
+        return response.json()["documents"]
 
     def search(self, query: str, **options: Any) -> list[dict[str, Any]]:
         response = self.client.post("/rag/search", json={"query": query, "tenant": TENANT, **options})

@@ -88,7 +88,7 @@ def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) 
         text, count = re.subn(rf'^  "{name}": .*\n', "", text, flags=re.MULTILINE)
         assert count == 1
     (project / "wrangler.jsonc").write_text(text)
-    with start_server("--project", project, RAG_ENGINE="ai-search") as server:
+    with start_server("--project", project, RAG_ENGINE="ai-search", RAG_PROPERTIES="kind:string year:number") as server:
         yield server
 
 
