@@ -264,7 +264,7 @@ def test_with_log_prompts_a_line_says_what_the_model_was_asked_but_not_the_key(s
     with a_server(start_server, "on") as logged:
         line = logged.line(logged.client.post("/chat", json={"prompt": f"Who is {CANARY}?", "stream": False}))
         assert f"Who is {CANARY}?" in line["prompt"]
-        line = logged.line(logged.client.post("/chat", json={"prompt": "e" * 10_000, "stream": False}))
+        line = logged.line(logged.client.post("/chat", json={"prompt": "ééé" + "e" * 10_000, "stream": False}))
         assert len(line["prompt"]) == 2_000
         assert "ééé" in line["prompt"]
         assert "prompt" not in logged.line(logged.client.get("/health"))
