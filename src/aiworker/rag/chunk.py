@@ -78,7 +78,7 @@ def chunks(markdown: str, size: int = SIZE, overlap: int = OVERLAP) -> Iterator[
 
 
 class SegmentChunks:
-    """The passages of a segment of a document. Each is made when it is asked for, in some milliseconds at most."""
+    """The passages of a segment of a document. Each is made on demand, in some milliseconds at most."""
 
     def __init__(self, markdown: str, path: Path, first: int) -> None:
         """path: headings above the segment. first: number of its first passage."""

@@ -116,7 +116,7 @@ async def read_conversation(context: Context, conversation_id: str, query: Owner
 async def add_messages(context: Context, conversation_id: str, query: OwnerQuery, body: StoredTurn) -> Response:
     """Add a turn to a conversation.
 
-    As it was exported: no model is asked, and the guard does not judge it.
+    As it was exported: no model is called, and the guard does not judge it.
     """
     await _find(context, conversation_id, query).append(body.messages)
     return Response(status=204)

@@ -4,18 +4,11 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
-from aiworker.http.body import Schema
-from aiworker.routes.openai.chat_schema import Json
+from aiworker.routes.openai.chat_schema import Json, Lenient
 
-IMAGE_TYPES = ("image/jpeg", "image/png", "image/gif", "image/webp")
-
-
-class Lenient(Schema):
-    """Base of the parts of a request. Unknown fields such as `cache_control` and `citations` are ignored."""
-
-    model_config = ConfigDict(extra="ignore", strict=True, allow_inf_nan=False, frozen=True)
+DEFAULT_IMAGE_TYPE = "image/jpeg"
 
 
 class TextBlock(Lenient):
@@ -48,7 +41,7 @@ class ImageBlock(Lenient):
     source: ImageSource
 
     def to_part(self) -> Json:
-        url = f"data:{self.source.media_type or IMAGE_TYPES[0]};base64,{self.source.data}"
+        url = f"data:{self.source.media_type or DEFAULT_IMAGE_TYPE};base64,{self.source.data}"
         return {"type": "image_url", "image_url": {"url": url}}
 
 

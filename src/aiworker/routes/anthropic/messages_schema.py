@@ -8,9 +8,9 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from aiworker.http.body import Reply, parse_object
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.anthropic.content_blocks import Content, Lenient, SystemBlocks, message_to_chat
+from aiworker.routes.anthropic.content_blocks import Content, SystemBlocks, message_to_chat
 from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, Effort, JsonSchema, Name
-from aiworker.routes.openai.chat_schema import Json
+from aiworker.routes.openai.chat_schema import Json, Lenient
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless, OpenAIRequest
 
 MAX_STOP_SEQUENCES = 16
