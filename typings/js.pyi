@@ -35,6 +35,7 @@ class Request:
     async def arrayBuffer(self) -> JsBuffer: ...
 
 class Response:
+    prototype: Any
     status: int
     headers: Headers
     body: ReadableStream | JsNull

@@ -17,6 +17,7 @@ from aiworker.errors import ApiError
 from aiworker.http import cors, pages
 from aiworker.http.messages import Request, Response
 from aiworker.log import RequestLog
+from aiworker.mcp.errors import is_oauth, oauth_response, rpc_response
 from aiworker.routes import find
 from aiworker.settings import Settings
 
@@ -91,6 +92,10 @@ def _notes(log: RequestLog) -> dict[str, str]:
 
 
 def _error_response(error: ApiError, request: Request, log: RequestLog) -> Response:
+    if request.path == "/mcp":
+        return rpc_response(error, log.request_id)
+    if is_oauth(request.path):
+        return oauth_response(error)
     # clients of OpenAI's API with a wrong base URL, too: `//v1/…`, `/api/v1/…`
     is_misdirected = log.route is None and "v1" in request.path.lower().split("/")
     if request.path.startswith("/v1/messages") or request.header("anthropic-version") is not None:

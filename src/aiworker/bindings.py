@@ -401,7 +401,7 @@ class WebResponse:
     headers: Mapping[str, str]
     """Name in lower case → value."""
     body: Payload | None
-    """The content of an answer with status 200."""
+    """The content of an answer with status 200, and of any other to a `post`."""
 
 
 class Web(Protocol):
@@ -415,11 +415,18 @@ class Web(Protocol):
         """
         ...
 
+    async def post(self, url: str, headers: Mapping[str, str], body: str, limit: int, seconds: float) -> WebResponse:
+        """Post a body to an address. Raises as `get` does; the answer has its content whatever its status is."""
+        ...
+
 
 class NoWeb:
     """A web of which nothing can be reached."""
 
     async def get(self, url: str, headers: Mapping[str, str], limit: int, seconds: float) -> WebResponse:  # noqa: ARG002 - Web's
+        raise ApiError("upstream_error", "The site cannot be reached.")
+
+    async def post(self, url: str, headers: Mapping[str, str], body: str, limit: int, seconds: float) -> WebResponse:  # noqa: ARG002
         raise ApiError("upstream_error", "The site cannot be reached.")
 
 

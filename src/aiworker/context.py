@@ -28,6 +28,7 @@ from aiworker.conversation_index import ConversationOwner, IndexedConversation
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 from aiworker.log import RequestLog
+from aiworker.mcp.client import Connections
 from aiworker.models.breaker import Breaker
 from aiworker.settings import Settings
 
@@ -49,6 +50,8 @@ class Resources:
     web: Web = field(default_factory=NoWeb)
     breaker: Breaker = field(default_factory=Breaker)
     """Circuit breaker of this isolate."""
+    mcp_connections: Connections = field(default_factory=Connections)
+    """What this isolate knows of MCP_SERVERS."""
     log: RequestLog = field(default_factory=RequestLog)
     request_budget: RequestBudget = field(default_factory=RequestBudget)
 

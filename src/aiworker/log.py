@@ -36,6 +36,8 @@ class RequestLog:
     request_id: str = field(default_factory=lambda: f"req_{secrets.token_hex(12)}")
     route: str | None = None
     """The route's path with its parameters' names, such as `/images/{key}`: the path itself may be private."""
+    tool: str | None = None
+    """Name of the tool that an MCP client has called."""
     caller: str | None = None
     """Name of the key; `public` without one."""
     status: int | None = None
@@ -161,7 +163,7 @@ class RequestLog:
             "cache": self.cache,
             "client_left": self.client_disconnected,
         }
-        texts = {"retired": self.retired, "defect": self.defect, "prompt": self.prompt}
+        texts = {"tool": self.tool, "retired": self.retired, "defect": self.defect, "prompt": self.prompt}
         fields |= {name: value for name, value in texts.items() if value is not None}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 

@@ -36,7 +36,7 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in its own header."},
 }
 
-TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI", "Anthropic")
+TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI", "Anthropic", "MCP")
 """Order of the groups of routes; others come after them."""
 
 REFERENCE = "#/components/schemas/{model}"
@@ -75,6 +75,21 @@ ANTHROPIC_ERROR: Shape = {
 }
 
 
+RPC_ERROR: Shape = {
+    "type": "object",
+    "properties": {
+        "jsonrpc": {"type": "string", "const": "2.0"},
+        "id": {"type": ["string", "integer", "null"]},
+        "error": {
+            "type": "object",
+            "properties": {"code": {"type": "integer"}, "message": {"type": "string"}, "data": {"type": "object"}},
+            "required": ["code", "message"],
+        },
+    },
+    "required": ["jsonrpc", "id", "error"],
+}
+
+
 class ErrorDetail(BaseModel):
     code: int | None
     """The number of the error in Workers AI."""
@@ -97,6 +112,7 @@ class ErrorReply(BaseModel):
 ERROR_FORMS: tuple[tuple[str, Mapping[ErrorType, Any], Shape], ...] = (
     ("/v1/messages", ANTHROPIC_KINDS, ANTHROPIC_ERROR),
     ("/v1/", OPENAI_KINDS, OPENAI_ERROR),
+    ("/mcp", KINDS, RPC_ERROR),
     ("/", KINDS, ErrorReply),
 )
 """Beginning of a path → the kinds of its errors, and the schema of their bodies; the first that fits counts."""

@@ -25,8 +25,10 @@ from pydantic_core import PydanticCustomError, core_schema
 from aiworker.auth.access import SCOPES, Key, Policy, parse_keys
 from aiworker.auth.browser_tokens import MIN_SECRET_LENGTH
 from aiworker.errors import ApiError
+from aiworker.mcp.servers import MAX_SERVERS, McpServer, parse_servers
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Task
+from aiworker.rag import sites
 
 ALIASES = (
     "gpt-4o-mini=CHAT_MODEL gpt-4o=@cf/meta/llama-3.3-70b-instruct-fp8-fast "
@@ -103,6 +105,10 @@ def _is_on(value: Any) -> bool:
 
 def _keys(value: Any) -> tuple[Key, ...]:
     return parse_keys(_text(value))
+
+
+def _mcp_servers(value: Any) -> tuple[McpServer, ...]:
+    return parse_servers(_text(value))
 
 
 def _secret(value: Any) -> str:
@@ -352,6 +358,17 @@ class Settings(BaseModel):
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )
 
+    mcp_servers: Annotated[
+        tuple[McpServer, ...],
+        Accepts('JSON such as `{"docs": {"url": "https://docs.example.com/mcp", "headers": {}}}`', _mcp_servers),
+    ] = _variable(
+        "",
+        "A secret: MCP servers whose tools models may use in `POST /chat` with `worker_tools`, up to "
+        f"{MAX_SERVERS}, by names of small letters, digits and `-` ([mcp.md](mcp.md#tools-of-other-servers)).",
+        is_secret=True,
+    )
+    mcp_seconds: PositiveNumber = _variable(30, "Seconds after which a request to one of `MCP_SERVERS` is ended.")
+
     @field_validator("max_image_bytes", "max_audio_bytes", "max_document_bytes")
     @classmethod
     def _clip(cls, value: int, info: ValidationInfo) -> int:
@@ -369,6 +386,20 @@ class Settings(BaseModel):
                 "With ai-search, RAG_PROPERTIES may have {count} names that differ in lower case, none of {reserved}.",
                 {"count": MAX_SEARCH_FIELDS, "reserved": ", ".join(SEARCH_FIELDS)},
             )
+        return value
+
+    @field_validator("mcp_servers")
+    @classmethod
+    def _check_addresses(cls, value: tuple[McpServer, ...], info: ValidationInfo) -> tuple[McpServer, ...]:
+        """Refuse addresses that a sync of pages could not fetch either; a local run may have servers beside it."""
+        for server in value:
+            try:
+                if not info.data.get("simulated"):
+                    sites.check(server.url, ())
+            except ApiError:
+                # not the address, which may hold a secret
+                message = "The address of {name} is not public, or names a port."
+                raise PydanticCustomError(FAULT, message, {"name": server.name}) from None
         return value
 
     @field_validator("model_aliases")

@@ -9,12 +9,33 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from aiworker.error_text import public_message
-from aiworker.errors import ApiError
+
+
+class Tool(Protocol):
+    """A function that the Worker calls when a model asks for it."""
+
+    @property
+    def name(self) -> str: ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the tool as an item of a model's input `tools`."""
+        ...
+
+    async def call(self, arguments: str) -> str:
+        """Run the tool; return its result as JSON, or `{"error": …}`, for the model.
+
+        arguments: a JSON object as text; empty for none.
+        """
+        ...
+
+
+class ToolError(Exception):
+    """A tool has failed, or its arguments are wrong. The message is for the model."""
 
 
 @dataclass(frozen=True)
@@ -29,27 +50,37 @@ class WorkerTool:
         return self.function.__name__
 
     def to_json(self) -> dict[str, Any]:
-        """Return the tool as an item of a model's input `tools`."""
-        description = inspect.getdoc(self.function) or ""
-        parameters = self.arguments.model_json_schema()
-        parameters.pop("title", None)
-        function = {"name": self.name, "description": description, "parameters": parameters}
+        function = {"name": self.name, "description": self.description, "parameters": self.parameters}
         return {"type": "function", "function": function}
 
-    async def call(self, arguments: str) -> str:
-        """Run the tool; return its result as JSON, or `{"error": …}`, for the model.
+    @property
+    def description(self) -> str:
+        return inspect.getdoc(self.function) or ""
 
-        arguments: a JSON object as text; empty for none.
-        """
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """JSON Schema of the arguments."""
+        schema = self.arguments.model_json_schema()
+        schema.pop("title", None)
+        return schema
+
+    async def call(self, arguments: str) -> str:
+        try:
+            return await self.result(arguments)
+        except ToolError as error:
+            return json.dumps({"error": str(error)})
+
+    async def result(self, arguments: str) -> str:
+        """Run the tool; return its result as JSON. Raises ToolError. arguments: as of `call`."""
         try:
             values = self.arguments.model_validate_json(arguments or "{}")
             result = self.function(**{name: getattr(values, name) for name in self.arguments.model_fields})
             return json.dumps(await result if inspect.isawaitable(result) else result, ensure_ascii=False)
         except ValidationError as error:
             reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
-            return json.dumps({"error": f"Invalid arguments. {'; '.join(reasons)}"})
+            raise ToolError(f"Invalid arguments. {'; '.join(reasons)}") from None
         except Exception as error:  # a tool may raise anything, and the model can react to it
-            return json.dumps({"error": f"{type(error).__name__}: {public_message(str(error))}"})
+            raise ToolError(f"{type(error).__name__}: {public_message(str(error))}") from error
 
 
 TOOLS: dict[str, WorkerTool] = {}
@@ -65,18 +96,6 @@ def tool(function: Callable[..., Any]) -> Callable[..., Any]:
     arguments = create_model(function.__name__, __config__=ConfigDict(extra="forbid"), **fields)
     TOOLS[function.__name__] = WorkerTool(function, arguments)
     return function
-
-
-def select(names: list[str] | None) -> dict[str, WorkerTool]:
-    """Return the tools of these names, by name; all of them for None.
-
-    Raises ApiError `invalid_request` for a name that no tool has.
-    """
-    unknown = [name for name in names or [] if name not in TOOLS]
-    if unknown:
-        known = f"it has {', '.join(TOOLS)}"
-        raise ApiError("invalid_request", f"This Worker has no tool {unknown[0]}: {known}.", param="worker_tools")
-    return {name: each for name, each in TOOLS.items() if names is None or name in names}
 
 
 @tool

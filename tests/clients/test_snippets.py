@@ -25,6 +25,7 @@ EXPECTED = [
     "Worker?",
     "Worker?",
     "Worker?",
+    "search_documents",
 ]
 """Text that each example prints, in the order of the examples."""
 

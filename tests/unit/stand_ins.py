@@ -46,7 +46,7 @@ class FakeRequest:
     async def read(self, limit: int) -> bytes:
         return self._body
 
-    async def read_with_files(self, limit: int, names: Any) -> tuple[bytes, Mapping[str, Payload]]:
+    async def read_with_files(self, limit: int, names: Any, within: Any = ()) -> tuple[bytes, Mapping[str, Payload]]:
         return self._body, {}
 
     async def read_payload(self, limit: int) -> Payload:

@@ -289,6 +289,28 @@ def test_a_route_is_reached_with_its_scope_and_in_no_other_way(
         assert ask(client, method, path, name).status_code not in (401, 403, 500)
 
 
+def rpc(client: httpx.Client, credential: str, method: str, **params: Any) -> dict[str, Any]:
+    """The result of a message to /mcp, or `error` with what was wrong."""
+    message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+    answer = client.post("/mcp", json=message, headers=bearer(credential)).json()
+    return answer.get("result") or {"error": answer["error"]}
+
+
+def test_agents_see_and_call_the_tools_of_their_scopes(client: httpx.Client, door: Door) -> None:
+    tools = {
+        "chat": {"current_time"},
+        "image": {"generate_image"},
+        "audio": {"transcribe"},
+        "rag:read": {"search_documents", "ask_documents", "list_documents"},
+    }
+    for scope in SCOPES:
+        key = door.keys[f"only-{scope.replace(':', '-')}"]
+        allowed = set[str]().union(*tools.values()) if scope == ADMIN else tools.get(scope, set[str]())
+        assert {tool["name"] for tool in rpc(client, key, "tools/list").get("tools", [])} == allowed
+        for name in set[str]().union(*tools.values()) - allowed:
+            assert rpc(client, key, "tools/call", name=name, arguments={})["error"]["code"] == -32602
+
+
 def test_the_open_routes_are_open(client: httpx.Client) -> None:
     assert client.get("/health").json()["access"] == "keys"
     assert client.get("/openapi.json").status_code == 200
@@ -579,6 +601,13 @@ def test_tenants_do_not_see_each_other_s_data(client: httpx.Client, door: Door) 
     passages = client.post("/rag/search", json=question, headers=other).json()["passages"]
     assert [each["document"] for each in passages if each["document"] == "map" or "old oak" in each["text"]] == []
     assert client.get("/rag/documents/map", headers=other).status_code == 404
+    resource = {"uri": "aiworker://documents/map"}
+    assert "old oak" in rpc(client, door.keys["acme"], "resources/read", **resource)["contents"][0]["text"]
+    assert "error" in rpc(client, door.keys["other"], "resources/read", **resource)
+    assert rpc(client, door.keys["other"], "resources/list")["resources"] == []
+    call = {"name": "search_documents", "arguments": {"query": question["query"]}}
+    assert "old oak" in rpc(client, door.keys["acme"], "tools/call", **call)["content"][0]["text"]
+    assert "old oak" not in rpc(client, door.keys["other"], "tools/call", **call)["content"][0]["text"]
     assert client.delete("/rag/documents/map", headers=other).status_code == 404
     assert "map" not in [each["id"] for each in client.get("/rag/documents", headers=other).json()["documents"]]
     assert client.delete("/rag/documents/map", headers=acme).status_code == 204

@@ -166,6 +166,7 @@ def test_an_upload_is_not_stored_when_its_client_disconnects(logged: Logged) -> 
 
 # ---- what none says ----------------------------------------------------------------------------------------------
 
+RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
 JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/chat", {"prompt": CANARY}),
     ("/chat", {"messages": [{"role": "user", "content": CANARY}], "stream": False, "conversation_id": CANARY}),
@@ -192,6 +193,9 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/rag/search", {"query": CANARY}),
     ("/rag", {"query": CANARY}),
     ("/rag/sync", {"prefix": CANARY, "metadata": {"note": CANARY}}),
+    ("/mcp", {**RPC, "params": {"name": "search_documents", "arguments": {"query": CANARY}}}),
+    ("/mcp", {**RPC, "params": {"name": CANARY, "arguments": {CANARY: CANARY}}}),
+    ("/mcp", {**RPC, "method": CANARY}),
     ("/feedback", {"log_id": CANARY, "rating": 1}),
     ("/tokens", {"subject": CANARY, "scopes": ["chat"]}),
 ]

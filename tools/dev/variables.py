@@ -21,7 +21,9 @@ FOR_TESTS = {
 """Variables that the HTTP tests need: they send hundreds of requests a minute, let models fail, filter documents, and
 have a site on this machine."""
 
-SECRET = re.compile(r"(^|_)(SECRET|KEY|TOKEN|PASSWORD)(_|$)|(^|_)(SECRETS|API_KEYS|PASSWORDS)(_|$)", re.IGNORECASE)
+SECRET = re.compile(
+    r"(^|_)(SECRET|KEY|TOKEN|PASSWORD)(_|$)|(^|_)(SECRETS|API_KEYS|PASSWORDS|MCP_SERVERS)(_|$)", re.IGNORECASE
+)
 """Matches names of variables whose values are not shown."""
 
 UNQUOTED = re.compile(r"[^#\s'\"`]([^#\r\n]*[^#\s])?")

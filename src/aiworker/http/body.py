@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, from_json
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload, Request
@@ -84,6 +84,23 @@ async def parse_json_with_files(
         return schema.model_validate_json(body), payloads
     except ValidationError as error:
         raise _to_api_error(schema, error) from None
+
+
+async def read_json_with_files(
+    request: Request, limit: int, files: tuple[str, ...], within: tuple[str, ...]
+) -> tuple[Any, Mapping[str, Payload]]:
+    """Read a JSON body of any kind, in which the fields `files` of the object at the path `within` may be files.
+
+    As `parse_json_with_files`, but for a schema, by which the caller checks what is returned.
+    """
+    _check_json(request)
+    body, payloads = await request.read_with_files(limit, files, within)
+    _check_structure(body)
+    try:
+        # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
+        return from_json(body, allow_inf_nan=False), payloads
+    except ValueError as error:
+        raise ApiError("invalid_request", f"The body is not valid JSON: {error}.") from None
 
 
 async def parse_form(

@@ -4,7 +4,7 @@ A body that is a `JsHandle` stays in JavaScript and is sent unread: a stream of 
 """
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NewType, Protocol
 
@@ -67,6 +67,10 @@ class Payload(Protocol):
         """Encode the bytes as base64, as a part of a response's body."""
         ...
 
+    async def json_string(self) -> JsHandle:
+        """Write the bytes, UTF-8, as a JSON string with its quotation marks, as a part of a response's body."""
+        ...
+
     async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         """Read a JSON array of arrays of numbers, and encode each as little-endian float32 in base64."""
         ...
@@ -105,12 +109,15 @@ class Request(Protocol):
         """
         ...
 
-    async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+    async def read_with_files(
+        self, limit: int, names: Collection[str], within: Sequence[str] = ()
+    ) -> tuple[bytes, Mapping[str, Payload]]:
         """Read a JSON object, and take out the files that it holds as base64, bare or in a data URI.
 
-        names: fields that may be files. Returns the body, in which each file is replaced by the name of its field,
-        and the files by name; a body that is no JSON object is returned unchanged. Raises as `read`, and ApiError
-        `invalid_request` for a file that is not base64.
+        names: fields that may be files. within: path of the object that has these fields.
+        Returns the body, in which each file is replaced by the name of its field, and the files by name; a body that
+        is no JSON object is returned unchanged. Raises as `read`, and ApiError `invalid_request` for a file that is
+        not base64.
         """
         ...
 

@@ -32,10 +32,11 @@ def check_host(request: Request, allowed: tuple[str, ...]) -> None:
         )
 
 
-def check_page(request: Request, allowed: tuple[str, ...]) -> None:
-    """Raise ApiError `forbidden` for a request without a key by which a foreign page would change something.
+def check_page(request: Request, allowed: tuple[str, ...], what: str = "this Worker without a key") -> None:
+    """Raise ApiError `forbidden` for a request by which a foreign page would change something.
 
-    allowed: the origins whose pages may call, besides the Worker's own; as in `cors.is_allowed`.
+    allowed: the origins whose pages may call, besides the Worker's own; as in `cors.is_allowed`. what: what pages of
+    other origins may not call, for the message.
     """
     if request.method in SAFE_METHODS or "*" in allowed:
         return
@@ -47,8 +48,8 @@ def check_page(request: Request, allowed: tuple[str, ...]) -> None:
     if is_foreign:
         raise ApiError(
             "forbidden",
-            f"Pages of {(origin or 'another origin')[:100]} may not call this Worker without a key: add the origin to "
-            "its variable ALLOWED_ORIGINS.",
+            f"Pages of {(origin or 'another origin')[:100]} may not call {what}: add the origin to the variable "
+            "ALLOWED_ORIGINS.",
         )
 
 

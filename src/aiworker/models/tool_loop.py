@@ -13,7 +13,7 @@ from aiworker.models.completion import DONE, Completion, Frames, as_frames, call
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
-from aiworker.tools import WorkerTool
+from aiworker.tools import Tool
 
 
 class ToolLoop:
@@ -29,7 +29,7 @@ class ToolLoop:
         self,
         context: Context,
         models: Sequence[Model],
-        tools: Mapping[str, WorkerTool],
+        tools: Mapping[str, Tool],
         prompts: Mapping[str, list[dict[str, Any]]],
         inputs: Callable[[Model, list[dict[str, Any]]], dict[str, Any]],
         gateway: GatewayOptions | None,

@@ -88,6 +88,12 @@ class JsPayload:
         getter.get = self._bytes.toBase64.bind(self._bytes)
         js.Object.assign(target, js.Object.defineProperty(js.Object.new(), name, getter))
 
+    async def json_string(self) -> JsHandle:
+        # in an array, a text and its promise stay in JavaScript
+        read = js.Function.prototype.call.bind(js.Response.prototype.text)
+        texts = await js.Promise.all(js.Array.of(js.Response.new(self._bytes)).map(read))
+        return JsHandle(js.Blob.new(texts.map(js.JSON.stringify)))
+
     async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         rows = await js.Response.new(self.view(start, end)).json()
         return [JsPayload(js.Float32Array.new(row).buffer).base64() for row in rows]

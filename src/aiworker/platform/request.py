@@ -1,7 +1,7 @@
 """Requests of clients over JavaScript's Request."""
 
 import contextlib
-from collections.abc import Awaitable, Collection, Mapping
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -64,7 +64,9 @@ class JsRequest:
             return (await _received(self._request.arrayBuffer())).to_bytes()
         return b"".join([part.to_bytes() for part in await self._parts(limit)])
 
-    async def read_with_files(self, limit: int, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+    async def read_with_files(
+        self, limit: int, names: Collection[str], within: Sequence[str] = ()
+    ) -> tuple[bytes, Mapping[str, Payload]]:
         payload = await self.read_payload(limit)
         check_punctuation(payload)
         try:
@@ -73,7 +75,7 @@ class JsRequest:
             return small_body(payload, MAX_TEXT), {}
         if not isinstance(data, JsProxy) or js.Array.isArray(data):
             return small_body(payload, MAX_TEXT), {}
-        return _without_files(data, names)
+        return _without_files(data, names, within)
 
     async def read_payload(self, limit: int) -> Payload:
         if self._fits(limit):
@@ -155,10 +157,14 @@ async def _with_insertions(payload: Payload, insertions: list[tuple[int, str]]) 
 
 def _check_texts(form: Any) -> None:
     """Raise ApiError `payload_too_large` for a FormData whose texts are too long together to enter Python."""
-    # as objects, strings stay in JavaScript; files have no length
-    values = js.Array.from_(form.values(), js.Object)
-    if sum(getattr(value, "length", 0) for value in values) > MAX_TEXT:
+    if _total_length(form.values()) > MAX_TEXT:
         raise ApiError("payload_too_large", f"The form has more than {MAX_TEXT:,} characters outside of its files.")
+
+
+def _total_length(texts: Any) -> int:
+    """Return the characters of all strings of an iterable of JavaScript, which stay there; others have none."""
+    # as objects, strings stay in JavaScript; files have no length
+    return sum(getattr(value, "length", 0) for value in js.Array.from_(texts, js.Object))
 
 
 async def _received(body: Awaitable[Any]) -> Any:
@@ -169,9 +175,13 @@ async def _received(body: Awaitable[Any]) -> Any:
         raise ClientDisconnected from error
 
 
-def _without_files(data: Any, names: Collection[str]) -> tuple[bytes, Mapping[str, Payload]]:
+def _without_files(data: Any, names: Collection[str], within: Sequence[str]) -> tuple[bytes, Mapping[str, Payload]]:
     """Take the files out of a JSON object, and write the rest again with each file's name in its place."""
-    entries = js.Object.entries(data)
+    holder = data
+    for name in within:
+        if (holder := _inner_object(holder, name)) is None:
+            return _to_json(data), {}
+    entries = js.Object.entries(holder)
     if entries.length > MAX_FIELDS:
         raise too_many_fields("The body")
     files: dict[str, Payload] = {}
@@ -179,15 +189,24 @@ def _without_files(data: Any, names: Collection[str]) -> tuple[bytes, Mapping[st
         name, value = entry[0], entry.slice(1)  # an array of the value: a long string would be copied to Python
         if name in names and call_method(js.Object.prototype.toString, value) == "[object String]":
             files[name] = payload_from_base64(name, value)
-            setattr(data, name, name)
+            setattr(holder, name, name)
     return _to_json(data), files
+
+
+def _inner_object(data: Any, name: str) -> Any:
+    """Return a field of an object that is an object itself; None for any other, which is not copied to Python."""
+    field = js.Object.getOwnPropertyDescriptor(data, name)
+    if not isinstance(field, JsProxy):
+        return None
+    value = js.Object.values(field).slice(0, 1)
+    return value[0] if call_method(js.Object.prototype.toString, value) == "[object Object]" else None
 
 
 def _to_json(data: Any) -> bytes:
     try:
-        text: str = js.JSON.stringify(data)
+        texts = js.Array.of(data).map(js.JSON.stringify)  # an array of the text: a long one is not copied to Python
     except JsException:  # JSON.parse takes deeper nesting than JSON.stringify
         raise ApiError("invalid_request", "The body is nested too deeply.") from None
-    if len(text) > MAX_TEXT:
+    if _total_length(texts) > MAX_TEXT:
         raise ApiError("payload_too_large", f"The body has more than {MAX_TEXT:,} characters outside of its files.")
-    return text.encode()
+    return texts[0].encode()

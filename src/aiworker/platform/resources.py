@@ -7,6 +7,7 @@ from typing import Any
 from aiworker.auth.limits import LIMITERS, RATES
 from aiworker.bindings import BINDINGS
 from aiworker.context import Resources
+from aiworker.mcp.client import Connections
 from aiworker.models.breaker import Breaker
 from aiworker.platform.ai import WorkersAi
 from aiworker.platform.ai_search import AiSearchInstances
@@ -47,6 +48,7 @@ def adapters() -> Mapping[str, Any]:
     bound = {field: adapter for field, adapter in ADAPTERS.items() if has(BINDINGS[field].name)}
     return {field: adapter(binding(BINDINGS[field].name)) for field, adapter in bound.items()} | {
         "breaker": Breaker(),
+        "mcp_connections": Connections(),
         "web": WebClient(),
     }
 

@@ -10,7 +10,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
 
-from aiworker import tools
 from aiworker.auth import limits
 from aiworker.bindings import Conversation, Inputs
 from aiworker.context import Context
@@ -18,7 +17,7 @@ from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
-from aiworker.models import guard, token_counts, tool_loop
+from aiworker.models import guard, token_counts, tool_loop, tool_selection
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import (
     Completion,
@@ -143,7 +142,8 @@ async def _with_tools(
 ) -> Response:
     names = None if body.worker_tools is True else body.worker_tools
     prompts = {model.id: _prompt(body, model, history) or body.turn() for model in models}
-    loop = tool_loop.ToolLoop(context, models, tools.select(names), prompts, body.inputs, body.gateway)
+    tools = await tool_selection.select(context, names)
+    loop = tool_loop.ToolLoop(context, models, tools, prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:
         return await _loop_buffered(context, loop, body, conversation, history)
     if body.stream:

@@ -220,7 +220,8 @@ class ChatRequest(Sampling):
     tool_choice: Literal["auto", "none", "required"] | ChosenTool | None = None
     """Let the model choose, forbid or require a call, or name the tool to call."""
     worker_tools: Literal[True] | Annotated[list[Name], Field(min_length=1, fail_fast=True)] | None = None
-    """The Worker's own functions, which it calls when the model asks for them: their names, or true for all."""
+    """Functions that the Worker calls when the model asks for them, its own and those of MCP_SERVERS: their names, or
+    true for all."""
     response_format: ResponseFormat | None = None
     """Text, any JSON object, or JSON that fits a schema."""
     reasoning_effort: Effort | None = None

@@ -3,6 +3,8 @@
 Their bytes go from R2 to the client without entering Python.
 """
 
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 from urllib.parse import quote
 
 from aiworker.bindings import StoredObject
@@ -15,6 +17,8 @@ from aiworker.rag.ingest import MARKDOWN, ORIGINAL
 from aiworker.rag.store import Version
 from aiworker.routes.documents_schema import TenantQuery, check_document_id
 from aiworker.routing import BYTES, Returns, route
+
+Content = TypeVar("Content")
 
 INLINE = file_kinds.PLAIN | {file_kinds.PDF, "image/png", "image/jpeg", "image/webp"}
 """Media types that browsers show without running anything in them; files of all others are downloaded."""
@@ -72,31 +76,39 @@ async def read_text(context: Context, document_id: str, query: TenantQuery) -> R
     """
     require_own(context)
     tenant = context.caller.resolve_tenant(query.tenant)
-    version, stored = await _stored(context, tenant, check_document_id(document_id))
+
+    async def read(key: str) -> StoredObject | None:
+        return await context.bucket.get(key, context.request)
+
+    version, stored = await shown_text(context, tenant, check_document_id(document_id), read)
     headers = {**stored.headers, **HEADERS}
     if "content-type" in headers:
-        kind = "text/markdown" if file_kinds.is_converted(version.media_type) else version.media_type
-        headers |= {"content-type": f"{kind}; charset=utf-8", "content-disposition": "inline"}
+        headers |= {"content-type": f"{text_type(version)}; charset=utf-8", "content-disposition": "inline"}
     return Response(stored.body, stored.status, headers)
 
 
-async def _text(context: Context, version: Version) -> StoredObject | None:
-    converted = await context.bucket.get(version.folder + MARKDOWN, context.request)
-    if converted is not None or file_kinds.is_converted(version.media_type):
-        return converted
-    return await context.bucket.get(version.folder + ORIGINAL, context.request)
+async def shown_text(
+    context: Context, tenant: str, document_id: str, read: Callable[[str], Awaitable[Content | None]]
+) -> tuple[Version, Content]:
+    """Return the version to show, and what `read` returns for the key of its text. Raises ApiError `not_found`.
 
-
-async def _stored(context: Context, tenant: str, document_id: str) -> tuple[Version, StoredObject]:
-    """Return the version to show, and what the request selects of its text. Raises ApiError `not_found`."""
+    read: returns None for a key that the bucket does not have.
+    """
     for _ in range(ATTEMPTS):
         version = await store.shown_version(context.database, tenant, document_id)
         if version is None:
             raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
-        stored = await _text(context, version)
-        if stored is not None:
-            return version, stored
+        content = await read(version.folder + MARKDOWN)
+        if content is None and not file_kinds.is_converted(version.media_type):
+            content = await read(version.folder + ORIGINAL)
+        if content is not None:
+            return version, content
     raise ApiError("not_found", f"The document {document_id} has no text: it was not converted, or not yet.")
+
+
+def text_type(version: Version) -> str:
+    """Return the media type of a document's text."""
+    return "text/markdown" if file_kinds.is_converted(version.media_type) else version.media_type
 
 
 def _disposition(version: Version) -> str:

@@ -59,7 +59,7 @@ async def create_image(context: Context) -> Response:
     From a prompt alone, from an `image` to edit, or with a `mask` of the part to replace.
     """
     body, files = await _parse(context)
-    model = _model(context, body)
+    model = choose_model(context, body)
     body.check(model)
     _check_images(files)
     bucket = require(context.bucket) if body.store else None  # fails before the model is called
@@ -132,7 +132,8 @@ async def _parse(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]
     return body.with_files(files), files
 
 
-def _model(context: Context, body: ImageRequest) -> Model:
+def choose_model(context: Context, body: ImageRequest) -> Model:
+    """Return the model that the request names, or the default for what it asks for."""
     defaults = context.settings.models
     if body.mask is not None:
         default = defaults["INPAINT_MODEL"]

@@ -130,7 +130,11 @@ async def transcribe(context: Context) -> Response:
 
     The recording is the body, with options in the query string; or a file of a form, with options as its fields.
     """
-    body, recording = await _parse(context)
+    return await transcript_response(context, *await _parse(context))
+
+
+async def transcript_response(context: Context, body: TranscribeRequest, recording: Recording) -> Response:
+    """Transcribe a recording, and return the transcript as JSON."""
     model = find_model(context, body.model or context.settings.models["TRANSCRIBE_MODEL"], "speech-to-text")
     return _response(body, await transcribe_recording(context, body, model, recording))
 

@@ -1,0 +1,1 @@
+"""The Model Context Protocol, by which agents use tools: its messages and errors."""
