@@ -51,7 +51,7 @@ class Resources:
     breaker: Breaker = field(default_factory=Breaker)
     """Circuit breaker of this isolate."""
     mcp_connections: Connections = field(default_factory=Connections)
-    """What this isolate knows of MCP_SERVERS."""
+    """Sessions and tools of MCP_SERVERS, kept for this isolate."""
     log: RequestLog = field(default_factory=RequestLog)
     request_budget: RequestBudget = field(default_factory=RequestBudget)
 

@@ -41,7 +41,7 @@ ALIASES = (
     "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL "
     "whisper-1=TRANSCRIBE_MODEL gpt-4o-transcribe=TRANSCRIBE_MODEL gpt-4o-mini-transcribe=TRANSCRIBE_MODEL "
     "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en gpt-4o-mini-tts=@cf/deepgram/aura-1 "
-    "claude-*=CHAT_MODEL"
+    "gpt-6-luna=DECIDE_MODEL claude-*=CHAT_MODEL"
 )
 
 MAX_PROPERTIES = 10
@@ -150,7 +150,11 @@ def _text_or_none(value: Any) -> str | None:
 
 
 def _guard_model(value: Any) -> str | None:
-    return None if value == "" else _model("guard")(value)
+    return None if value == "" else _model("guard", "decision")(value)
+
+
+def _decision_model(value: Any) -> str | None:
+    return None if value == "" else _model("decision")(value)
 
 
 def _aliases(value: Any) -> dict[str, str]:
@@ -279,6 +283,9 @@ class Settings(BaseModel):
     extract_model: Annotated[str, _model_for("text-generation")] = _variable(
         "@cf/meta/llama-3.1-8b-instruct-fast", "Model of `POST /extract`."
     )
+    decide_model: Annotated[str, _model_for("decision")] = _variable(
+        "@cf/cloudflare/clef-flash", "Model of `POST /decide`."
+    )
     model_aliases: Annotated[
         Mapping[str, str],
         Accepts("a list of alias=model with ids of `GET /models` or with a variable such as CHAT_MODEL", _aliases),
@@ -287,8 +294,9 @@ class Settings(BaseModel):
         "Names of models that clients of OpenAI and Anthropic may use under `/v1`, separated by spaces: `alias=` and a "
         "model's id, or the variable that names the model. An alias that ends in `*` stands for names that begin so.",
     )
-    guard_model: Annotated[str | None, Accepts(_id_for("guard"), _guard_model)] = _variable(
-        "", "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`."
+    guard_model: Annotated[str | None, Accepts(_id_for("guard", "decision"), _guard_model)] = _variable(
+        "",
+        "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`, or a decision model.",
     )
     guard: Literal["both", "input", "output"] = _variable("both", "What `GUARD_MODEL` judges.")
     gateway_id: Text = _variable(
@@ -347,6 +355,11 @@ class Settings(BaseModel):
         "",
         "The only hosts, with or without a port, from which `POST /rag/sync` may fetch pages, separated by spaces; "
         "private ones too. Empty for all that are public.",
+    )
+    rag_check_model: Annotated[str | None, Accepts(_id_for("decision"), _decision_model)] = _variable(
+        "",
+        "Decision model that `POST /rag` asks whether the passages answer the question; if not, it says so and calls "
+        "no other model ([rag.md](rag.md)). Empty: nobody is asked.",
     )
     rag_engine: RagEngine = _variable(
         "own",

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { createOpenAI } from "@ai-sdk/openai";
-import { generateText, isStepCount, Output, streamText, tool } from "ai";
+import { experimental_decide, generateText, isStepCount, Output, streamText, tool } from "ai";
 import { z } from "zod";
 
 const openai = createOpenAI({ baseURL: `${process.env.AIWORKER_URL}/v1`, apiKey: "unused" });
@@ -43,3 +43,24 @@ for (const id of ["gpt-4o-mini", "gpt-5-mini", "@cf/meta/llama-3.3-70b-instruct-
     assert.deepEqual((await generateText(options)).output, { name: "Ann", age: 30 });
   });
 }
+
+test("decisions about a text and an image", async () => {
+  const red = "iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAEklEQVR4nGP4z8CAFWEXHbQSACj/P8Fu7N9hAAAAAElFTkSuQmCC";
+  const { answers, usage } = await experimental_decide({
+    model: openai.decisionModel("gpt-6-luna"),
+    state: [
+      { type: "text", text: "The delivery of my parcel is late. I want a refund of my payment." },
+      { type: "file", mediaType: "image/png", data: red },
+    ],
+    questions: {
+      refund: { type: "boolean", instructions: "Does the customer want a refund?" },
+      colour: { type: "choice", instructions: "Which colour?", criteria: { blue: null, red: null } },
+      mood: { type: "score", instructions: "How satisfied?", criteria: ["unhappy", "neutral", "happy"] },
+    },
+    maxRetries: 0,
+  });
+  assert.ok(answers.refund.probability > 0.5);
+  assert.equal(answers.colour.choice, "red");
+  assert.equal(Object.keys(answers.mood.probabilities).length, 3);
+  assert.ok(usage.inputTokens > 20);
+});

@@ -10,14 +10,7 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 const BASE = process.env.AIWORKER_URL;
 const DOCUMENT = `${BASE}/rag/documents/mcp-ibex`;
 const INFO = { name: "tests", version: "1" };
-const TOOLS = [
-  "ask_documents",
-  "current_time",
-  "generate_image",
-  "list_documents",
-  "search_documents",
-  "transcribe",
-];
+const TOOLS = ["ask_documents", "current_time", "generate_image", "list_documents", "search_documents", "transcribe"];
 
 const CLIENTS = {
   "a handshake": () => [new Client(INFO), StreamableHTTPClientTransport],
@@ -59,7 +52,10 @@ for (const name of Object.keys(CLIENTS)) {
     const { tools } = await client.listTools();
     assert.deepEqual(tools.map((tool) => tool.name).sort(), TOOLS);
 
-    const found = await client.callTool({ name: "search_documents", arguments: { query: "Where does the ibex climb?" } });
+    const found = await client.callTool({
+      name: "search_documents",
+      arguments: { query: "Where does the ibex climb?" },
+    });
     assert.match(found.content[0].text, /climbs dams/);
     const passage = found.structuredContent.passages.find((each) => each.document === "mcp-ibex");
     assert.match(passage.text, /The "ibex" climbs dams, ünd licks salt\. ✓/);

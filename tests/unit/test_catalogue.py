@@ -13,8 +13,7 @@ from workers_ai_simulator import catalogue as simulated
 
 
 def test_both_know_the_same_models() -> None:
-    # the Worker does not offer decision models yet
-    offered = {each.id for each in simulated.MODELS.values() if not each.deprecated and each.task != "decision"}
+    offered = {each.id for each in simulated.MODELS.values() if not each.deprecated}
     assert set(catalogue.MODELS) == offered
 
 

@@ -67,11 +67,11 @@ async def new(method: str, *, meta: Any = META, **params: Any) -> tuple[int, Any
 
 
 @pytest.mark.parametrize(
-    ("asked", "answered"),
+    ("requested", "answered"),
     [("2024-11-05", "2024-11-05"), ("2025-06-18", "2025-06-18"), (NEW, "2025-11-25"), ("1999-01-01", "2025-11-25")],
 )
-async def test_a_session_gets_its_version_or_the_newest_with_a_handshake(asked: str, answered: str) -> None:
-    response, _ = await send(message("initialize", protocolVersion=asked, capabilities={}, clientInfo={}))
+async def test_a_session_gets_its_version_or_the_newest_with_a_handshake(requested: str, answered: str) -> None:
+    response, _ = await send(message("initialize", protocolVersion=requested, capabilities={}, clientInfo={}))
     result = data(response)["result"]
     assert (response.status, result["protocolVersion"]) == (200, answered)
     assert result["serverInfo"]["name"] == "aiworker"
@@ -147,7 +147,7 @@ async def test_a_call_needs_a_name_and_an_object_of_arguments(params: dict[str, 
         {"jsonrpc": "2.0", "id": None, "error": {"code": 1, "message": ""}},
     ],
 )
-async def test_what_wants_no_answer_gets_none(body: dict[str, Any]) -> None:
+async def test_notifications_get_no_answer(body: dict[str, Any]) -> None:
     response, _ = await send(body)
     assert (response.status, response.body) == (202, None)
 
@@ -176,7 +176,7 @@ async def test_what_wants_no_answer_gets_none(body: dict[str, Any]) -> None:
         (message("ping", {}), protocol.INVALID_REQUEST),
     ],
 )
-async def test_what_is_no_message_is_refused(body: Any, code: int) -> None:
+async def test_bodies_that_are_no_message_are_refused(body: Any, code: int) -> None:
     response, log = await send(body)
     answer = data(response)
     assert (response.status, answer["error"]["code"]) == (400, code)

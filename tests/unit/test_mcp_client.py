@@ -57,7 +57,7 @@ class FakeServer:
         self.sessions = 0
         self.result: Any = {"content": [{"type": "text", "text": "again"}]}
         self.instead: WebResponse | ApiError | None = None
-        """What is answered to calls of tools in place of the result."""
+        """Answer to calls of tools in place of the result."""
 
     @property
     def methods(self) -> list[str]:
@@ -187,7 +187,7 @@ async def test_a_session_that_has_ended_is_begun_again() -> None:
         ({}, '""'),
     ],
 )
-async def test_what_a_model_is_told_of_a_result(result: Any, text: str) -> None:
+async def test_a_result_becomes_a_text_for_the_model(result: Any, text: str) -> None:
     web = FakeServer(is_stateless=True)
     web.result = result
     tools = await tool_selection.select(a_worker(web), ["docs_echo"])

@@ -188,6 +188,11 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/speak", {"text": CANARY}),
     ("/translate", {"text": CANARY, "source": "en", "target": "de"}),
     ("/classify", {"text": CANARY}),
+    ("/decide", {"state": CANARY, "questions": {"q": {"type": "noul", "instructions": CANARY}}}),
+    (
+        "/v1/decisions",
+        {"model": "gpt-6-luna", "input": CANARY, "questions": [{"type": "predicate", "instructions": CANARY}]},
+    ),
     ("/summarize", {"text": CANARY}),
     ("/extract", {"text": CANARY, "schema": {"type": "object", "properties": {CANARY: {"type": "string"}}}}),
     ("/rag/search", {"query": CANARY}),

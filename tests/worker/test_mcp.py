@@ -65,11 +65,11 @@ def test_a_stored_image_is_an_address(client: httpx.Client) -> None:
 
 
 def test_pages_may_ask_first_and_send_the_protocols_headers(client: httpx.Client) -> None:
-    asked = {
+    headers = {
         "origin": "http://localhost:1", "access-control-request-method": "POST",
         "access-control-request-headers": "content-type,mcp-protocol-version,mcp-method,mcp-name",
     }  # fmt: skip
-    response = client.options("/mcp", headers=asked)
+    response = client.options("/mcp", headers=headers)
     assert response.status_code == 204
     assert "mcp-protocol-version" in response.headers["access-control-allow-headers"]
     assert client.get("/mcp").status_code == 405

@@ -42,7 +42,7 @@ class Session:
 
 @dataclass
 class Connection:
-    """What is known of a server."""
+    """A server's session and tools, as far as they are known."""
 
     session: Session | None = None
     """None until the server was asked."""
@@ -63,7 +63,7 @@ class Connections:
 
 @dataclass(frozen=True)
 class CallResult:
-    """What a tool has answered."""
+    """The answer of a tool."""
 
     text: str
     is_error: bool
@@ -100,7 +100,7 @@ class McpClient:
         return CallResult(_text(result), is_error=result.get("isError") is True)
 
     async def _list(self) -> tuple[Mapping[str, Any], ...]:
-        found: list[Mapping[str, Any]] = []
+        tools: list[Mapping[str, Any]] = []
         cursor: dict[str, Any] = {}
         for _ in range(MAX_PAGES):
             try:
@@ -108,11 +108,11 @@ class McpClient:
             except RpcError as error:
                 raise self._failed(f"does not list its tools: {error.message}") from None
             items = page.get("tools")
-            found += [tool for tool in cast("list[Any]", items) if _is_tool(tool)] if isinstance(items, list) else []
-            if not isinstance(page.get("nextCursor"), str) or len(found) >= MAX_TOOLS:
+            tools += [tool for tool in cast("list[Any]", items) if _is_tool(tool)] if isinstance(items, list) else []
+            if not isinstance(page.get("nextCursor"), str) or len(tools) >= MAX_TOOLS:
                 break
             cursor = {"cursor": page["nextCursor"]}
-        return tuple(found[:MAX_TOOLS])
+        return tuple(tools[:MAX_TOOLS])
 
     async def _request(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
         """Send a request, after a handshake where there is none yet. Raises RpcError."""

@@ -18,6 +18,7 @@ Range = tuple[float, float]
 Task = Literal[
     "text-generation",
     "guard",
+    "decision",
     "embeddings",
     "reranking",
     "text-to-image",
@@ -284,6 +285,10 @@ _TABLE = (
     Model("@cf/mistral/mistral-7b-instruct-v0.2-lora", "text-generation", 300, "streaming lora raw"),
     # ---- guard
     Model("@cf/meta/llama-guard-3-8b", "guard", 300, "json lora", context_window=131_072, neurons=_tokens(44_003, 2_730)),
+    # ---- decision
+    Model("@cf/cloudflare/clef", "decision", 300, "vision", context_window=65_536, neurons={"million_input_tokens": 21_818}),
+    Model("@cf/cloudflare/clef-flash", "decision", 300, "vision", context_window=65_536, neurons={"million_input_tokens": 8_182}),
+    Model("@cf/cloudflare/clef-omni", "decision", 300, "vision", context_window=64_000, neurons={"million_input_tokens": 13_636}),
     # ---- embeddings
     Model("@cf/baai/bge-small-en-v1.5", "embeddings", 3_000, dimensions=384, neurons={"million_input_tokens": 1_841}, pooling=POOLINGS),
     Model("@cf/baai/bge-base-en-v1.5", "embeddings", 3_000, context_window=153_600, dimensions=768, neurons={"million_input_tokens": 6_058}, pooling=POOLINGS),

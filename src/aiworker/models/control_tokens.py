@@ -19,7 +19,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-TEMPLATED = ("text-generation", "guard")
+TEMPLATED = ("text-generation", "guard", "decision")
 """Tasks of the models that have a chat template."""
 CHARACTERS_AT_A_STRETCH = 65_536
 """Characters of messages after which others get their turn: 20 ms on CPython if all of them are `<`."""
@@ -140,5 +140,21 @@ def _tools(tool: Any) -> Any:
     }
 
 
-PARTS: Mapping[str, Callable[[Any], Any]] = {"prompt": neutralize, "tools": _tools}
+def _texts(value: Any) -> Any:
+    """Neutralize the texts in JSON, at any depth; names are no texts."""
+    if isinstance(value, str):
+        return neutralize(value)
+    if isinstance(value, list):
+        return [_texts(each) for each in cast("list[Any]", value)]
+    if not isinstance(value, dict):
+        return value
+    return {name: _texts(each) for name, each in cast("dict[str, Any]", value).items()}
+
+
+PARTS: Mapping[str, Callable[[Any], Any]] = {
+    "prompt": neutralize,
+    "tools": _tools,
+    "state": _texts,
+    "questions": _texts,
+}
 """Input with texts, messages aside → function that neutralizes them."""

@@ -26,6 +26,9 @@ CHARACTERS_PER_MINUTE = 600
 COMPRESSED_BYTES_PER_MINUTE = 120_000
 """Bytes of a minute of a recording of unknown duration, at 16 kbit/s: most are estimated longer than they are."""
 
+IMAGE_TOKENS = 1_024
+"""Tokens of an image of a decision, at most. Source: the schema of clef-omni."""
+
 SIDE = 1_024
 """Pixels of an image's sides, where neither the request nor Cloudflare's documentation says."""
 
@@ -63,12 +66,12 @@ def _text_neurons(model: Model, inputs: Inputs) -> float:
 
 def _input_tokens(fields: Mapping[str, Any]) -> int:
     messages = cast("list[Mapping[str, Any]]", fields.get("messages") or [])
-    others = {name: value for name, value in fields.items() if name != "messages"}
+    others = {name: value for name, value in fields.items() if name not in ("messages", "images")}
     tokens = sum(map(token_counts.estimate_message, messages))
     tokens += token_counts.estimate_text(json.dumps(others, ensure_ascii=False))
     # a reranker reads the query again with each text
     repeated = len(fields.get("contexts") or ()) * token_counts.estimate_text(str(fields.get("query") or ""))
-    return tokens + repeated
+    return tokens + repeated + IMAGE_TOKENS * len(fields.get("images") or ())
 
 
 def _output_tokens(model: Model, fields: Mapping[str, Any]) -> int:

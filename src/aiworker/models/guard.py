@@ -17,7 +17,7 @@ from aiworker.bindings import Inputs
 from aiworker.context import Resources
 from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
-from aiworker.models import token_counts
+from aiworker.models import catalogue, decisions, token_counts
 from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import is_done, read_completion
@@ -48,6 +48,9 @@ VERDICT_TOKENS = 100
 """`max_tokens` of a verdict: enough for `unsafe` and all categories."""
 
 SENTENCES = {"input": "The request was judged unsafe", "output": "The model's answer was judged unsafe"}
+
+DECISION = "The last turn is unsafe: {name}"
+"""The question to a decision model about each category."""
 
 JUDGED_INPUTS = ("tools", "tool_choice", "response_format", "stop")
 """Inputs of a model, beside messages, whose texts a client writes: names, descriptions, schemas, stop words."""
@@ -133,6 +136,9 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     if not turns:
         return
     model = _guard(resources)
+    if model.task == "decision":
+        await _check_by_decisions(resources, model, side, turns, gateway)
+        return
     # if not even the last turn fits, all are sent, and the guard's own error refuses them
     inputs = {"messages": select_recent(turns, _room(model)) or turns, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
@@ -146,8 +152,30 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
         raise _blocked(side, verdict.categories, response.headers)
 
 
+async def _check_by_decisions(
+    resources: Resources, model: Model, side: str, turns: list[dict[str, Any]], gateway: GatewayOptions | None
+) -> None:
+    """Ask a decision model of each category whether the last turn is of it. Raises as `_check` does."""
+    recent = select_recent(turns, _room(model)) or turns
+    state = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in recent)
+    questions = {
+        code: {"type": "noul", "instructions": DECISION.format(name=name)} for code, name in CATEGORIES.items()
+    }
+    gateway = gateway.without_cache_key() if gateway else None
+    judged = await decisions.decide(resources, model, state, questions, (), gateway)
+    headers = judged.responses[0].headers
+    answers = {code: answer.get("noul") for code, answer in judged.answers.items()}
+    if None in answers.values():
+        raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=headers)
+    unsafe = [code for code, noul in answers.items() if noul is not None and noul >= decisions.YES]
+    if unsafe:
+        raise _blocked(side, unsafe, headers)
+
+
 def _guard(resources: Resources) -> Model:
-    return find_model(resources, resources.settings.guard_model or "", "guard")
+    model_id = resources.settings.guard_model or ""
+    known = catalogue.MODELS.get(model_id)
+    return find_model(resources, model_id, "decision" if known and known.task == "decision" else "guard")
 
 
 def _room(model: Model) -> int:

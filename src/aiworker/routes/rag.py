@@ -15,7 +15,7 @@ from aiworker.models.completion import DONE, Completion, as_frames, failure_form
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
-from aiworker.rag import filters, prompt
+from aiworker.rag import answerable, filters, prompt
 from aiworker.rag.engine import engine_of
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import Prompt
@@ -55,6 +55,8 @@ async def rag(context: Context, body: RagRequest) -> Response:
     await guard.check_input(context, conversation, body.gateway)
     query = await _search_query(context, body, models)
     passages = await engine_of(context).search(_search(context, body, query, needs_relevance=body.min_score is None))
+    if not body.answer_anyway and not await answerable.is_answered(context, body.question, passages, body.gateway):
+        passages = []
     if not passages and not body.answer_anyway:
         return _no_results(body, models[0])
     prompts = _prompts(body, models, passages)

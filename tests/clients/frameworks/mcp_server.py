@@ -5,6 +5,7 @@ import socket
 
 import uvicorn
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 
 server = MCPServer("harbour")
 
@@ -13,7 +14,7 @@ server = MCPServer("harbour")
 def get_tide(city: str) -> str:
     """The tide in a city."""
     if city == "Bern":
-        raise ValueError("Bern has no harbour")
+        raise ToolError("Bern has no harbour")
     return f"high tide in {city}"
 
 

@@ -23,9 +23,9 @@ def recording() -> str:
 async def converse(client: Client) -> None:
     listed = await client.list_tools()
     assert {"search_documents", "transcribe", "current_time"} <= {tool.name for tool in listed.tools}
-    found = await client.call_tool("search_documents", {"query": "Where do penguins live?"})
-    assert not found.is_error, found
-    assert isinstance(found.structured_content["passages"], list)
+    result = await client.call_tool("search_documents", {"query": "Where do penguins live?"})
+    assert not result.is_error, result
+    assert isinstance(result.structured_content["passages"], list)
     page = await client.call_tool("list_documents", {"limit": 1})
     assert isinstance(page.structured_content["documents"], list)
     transcript = await client.call_tool("transcribe", {"audio": recording()})

@@ -20,7 +20,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool has found or done."""
+    """The result of a tool."""
 
     text: str
     """For a model to read; empty for none."""

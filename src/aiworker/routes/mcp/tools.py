@@ -78,9 +78,9 @@ async def search_documents(context: Context, body: SearchRequest, files: Files) 
     To have the question answered, use ask_documents.
     """
     response = await rag.search(context, body)
-    found = _data(response)
-    texts = [f"{_source(each)}\n{each['text']}" for each in found["passages"]]
-    return ToolResult("\n\n".join(texts) or rag.NO_RESULTS, (), found, response.headers)
+    matches = _data(response)
+    texts = [f"{_source(each)}\n{each['text']}" for each in matches["passages"]]
+    return ToolResult("\n\n".join(texts) or rag.NO_RESULTS, (), matches, response.headers)
 
 
 @route_tool(
