@@ -46,6 +46,11 @@ def unmeasured() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 
 
+V8_FLAGS = {"MINIFLARE_WORKERD_V8_FLAGS": "--liftoff-only"}
+"""Has V8 compile WebAssembly once and leave it at that: optimising it takes 1.2 s of processor time for each server,
+which the few hundred requests of its tests do not win back."""
+
+
 @dataclass
 class DevServer:
     """`scripts/dev` as a child process, and what it has printed."""
@@ -65,7 +70,7 @@ class DevServer:
         server = cls(
             subprocess.Popen(
                 command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                env=unmeasured(), start_new_session=True, preexec_fn=end_with_parent,
+                env={**unmeasured(), **V8_FLAGS}, start_new_session=True, preexec_fn=end_with_parent,
             )
         )  # fmt: skip
         threading.Thread(target=server._read, daemon=True).start()
@@ -165,16 +170,17 @@ def client(base_url: str) -> Generator[httpx.Client]:
 
 
 Seen = TypeVar("Seen")
-POLL_SECONDS = 0.05
-"""Pause between two looks: each takes processor time from the server that is waited for."""
+POLL_SECONDS, MAX_POLL_SECONDS = 0.05, 0.5
+"""First and longest pause between two looks: each takes processor time from the server that is waited for."""
 
 
 def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: float = 60) -> Seen:
     """Poll `look` until its value satisfies `is_there`, and return the value. Fails after so many seconds."""
-    deadline = time.monotonic() + seconds
+    deadline, pause = time.monotonic() + seconds, POLL_SECONDS
     while not is_there(seen := look()):
         assert time.monotonic() < deadline, f"after {seconds} s still {seen!r}"
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(1.3 * pause, MAX_POLL_SECONDS)
     return seen
 
 

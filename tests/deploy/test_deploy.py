@@ -6,6 +6,9 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,7 @@ from tests.deploy.project import Finished, Project
 
 KEY = re.compile(r"aiw_[\w-]{43}")
 
-pytestmark = [
-    pytest.mark.timeout(300),  # several deployments a test, on a machine that may be busy
-    pytest.mark.usefixtures("subdomain"),
-]
+pytestmark = pytest.mark.timeout(300)  # several deployments a test, on a machine that may be busy
 
 
 def deploy(project: Project, *options: str) -> Finished:
@@ -51,16 +51,63 @@ def snapshot(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in files if path.is_file() and "__pycache__" not in path.parts}
 
 
-def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_removed(
-    project: Project, account: CloudflareAccount
-) -> None:
-    before = snapshot(project.folder)
-    first = deploy(project, "--yes")
-    assert first.status == 0, first.text
+@dataclass
+class Deployment:
+    """A project that is deployed and works, for tests that leave it so."""
+
+    project: Project
+    account: CloudflareAccount
+    sources_before: Mapping[str, bytes]
+    """Files of the project before it was deployed."""
+    first: Finished
+    """The first deployment."""
+
+    @classmethod
+    def make(cls, folder: Path, account: CloudflareAccount) -> "Deployment":
+        account.set_subdomain("tester")
+        project = Project.copy(folder / "project", account)
+        before = snapshot(project.folder)
+        first = deploy(project, "--yes")
+        assert first.status == 0, first.text
+        return cls(project, account, before, first)
+
+    @property
+    def key(self) -> str:
+        """The API key that the first deployment has printed."""
+        [key] = KEY.findall(self.first.text)
+        return key
+
+    @property
+    def version(self) -> str:
+        return str(self.account.wait_for_edge()["version_id"])
+
+    @contextmanager
+    def broken_source(self) -> Iterator[None]:
+        """Break POST /embed in the project's source, in the block."""
+        embed = self.project.folder / "src/aiworker/routes/embed.py"
+        text = embed.read_text()
+        broken = re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text)
+        assert broken != text
+        embed.write_text(broken)
+        try:
+            yield
+        finally:
+            embed.write_text(text)
+
+
+@pytest.fixture(scope="module")
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    folder = tmp_path_factory.mktemp("deployment")
+    with CloudflareAccount(folder / "account") as account:
+        yield Deployment.make(folder, account)
+        assert account.unknown_requests() == []
+
+
+def test_a_first_deployment_works_and_a_second_changes_nothing(deployment: Deployment) -> None:
+    project, account, first, key = deployment.project, deployment.account, deployment.first, deployment.key
     migrations = len(list((project.folder / "migrations").glob("*.sql")))
     for line in ("R2 bucket aiworker: created", "D1 database aiworker: created", f"{migrations} applied", "image"):
         assert line in first.text
-    [key] = KEY.findall(first.text)
     assert key in first.output
     assert account.requests("PUT", "/scripts/aiworker/schedules$")
     assert call(account, "POST", "/embed", key, json={"text": "a fox"}).status_code == 200
@@ -72,7 +119,7 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
     assert kept.stat().st_mode & 0o777 == 0o600
     assert key not in kept.read_text()
     assert not list(project.folder.glob(".wrangler-deploy-*"))
-    assert snapshot(project.folder) == before
+    assert snapshot(project.folder) == deployment.sources_before
 
     account.clear_requests()
     second = deployed(project)
@@ -80,6 +127,55 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
     assert {(each["method"], each["path"].rpartition("/")[2]) for each in changing} <= {("POST", "query")}
     assert second["api_key"] is None
     assert set(statuses(second).values()) == {"passed"}
+
+
+def test_a_version_that_fails_its_smoke_test_is_taken_back(deployment: Deployment) -> None:
+    good = deployment.version
+    with deployment.broken_source():
+        failed = deploy(deployment.project, "--yes", "--json")
+    assert failed.status == 1
+    outcome = json.loads(failed.output)
+    assert not outcome["ok"]
+    assert statuses(outcome)["embed"] == "failed"
+    assert "FAILS the smoke test: embed" in outcome["verdict"]
+    assert f"version {good} answers again" in outcome["verdict"]
+    deployment.account.wait_for_edge(good)
+
+
+def test_a_version_without_a_finished_smoke_test_is_not_a_rollback_target(deployment: Deployment) -> None:
+    project, account, good = deployment.project, deployment.account, deployment.version
+    account.hold("POST", "/workers/scripts/aiworker/deployments$", moment="after")
+    with deployment.broken_source():
+        run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
+        account.wait_until_met()
+        os.kill(run.pid, signal.SIGTERM)
+        assert run.wait(60) == 128 + signal.SIGTERM
+        account.release()
+        outcome = json.loads(deploy(project, "--yes", "--json").output)
+    assert f"version {good} answers again" in outcome["verdict"]
+
+
+def test_a_killed_run_leaves_no_wrangler_behind(deployment: Deployment) -> None:
+    project, account = deployment.project, deployment.account
+    account.hold("POST", "/workers/scripts/aiworker/versions$", moment="before")
+    with deployment.broken_source():
+        run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
+        account.wait_until_met()
+    assert [line for line in processes_in(project.folder) if "wrangler" in line]
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    until(lambda: processes_in(project.folder), lambda left: not left)
+    account.release()
+
+
+def test_a_version_that_is_kept_answers_though_it_fails_and_all_can_be_removed(deployment: Deployment) -> None:
+    """It takes the deployment away, and stands behind the others that use it."""
+    project, account = deployment.project, deployment.account
+    with deployment.broken_source():
+        kept = json.loads(deploy(project, "--yes", "--json", "--keep").output)
+    assert "left as it is (--keep)" in kept["verdict"]
+    account.wait_for_edge(kept["version"])
+    assert call(account, "GET", "/health").status_code == 200
 
     account.fail("DELETE", "/workflows/aiworker-ingestion$", status=403)
     assert deploy(project, "--remove", "--yes").status == 1
@@ -90,6 +186,7 @@ def test_a_first_deployment_works_a_second_changes_nothing_and_both_can_be_remov
     assert deploy(project, "--remove", "--yes").output.strip() == "There is nothing to remove."
 
 
+@pytest.mark.usefixtures("subdomain")
 def test_staging_has_everything_of_its_own(project: Project, account: CloudflareAccount) -> None:
     staging = deployed(project, "--env", "staging")
     assert (staging["worker"], staging["environment"]) == ("aiworker-staging", "staging")
@@ -103,24 +200,7 @@ def test_staging_has_everything_of_its_own(project: Project, account: Cloudflare
     assert (project.folder / ".dev.vars.staging").exists()
 
 
-def test_a_version_that_fails_its_smoke_test_is_taken_back(project: Project, account: CloudflareAccount) -> None:
-    good = deployed(project)
-    break_embed(project)
-    failed = deploy(project, "--yes", "--json")
-    assert failed.status == 1
-    outcome = json.loads(failed.output)
-    assert not outcome["ok"]
-    assert statuses(outcome)["embed"] == "failed"
-    assert "FAILS the smoke test: embed" in outcome["verdict"]
-    assert f"version {good['version']} answers again" in outcome["verdict"]
-    account.wait_for_edge(good["version"])
-
-    kept = json.loads(deploy(project, "--yes", "--json", "--keep").output)
-    assert "left as it is (--keep)" in kept["verdict"]
-    account.wait_for_edge(kept["version"])
-    assert call(account, "GET", "/health").status_code == 200
-
-
+@pytest.mark.usefixtures("subdomain")
 def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Project, account: CloudflareAccount) -> None:
     """Another machine has made the deployment without scripts/deploy: its keys, its database, its index."""
     project.wrangler("vectorize", "create", "aiworker-passages", "--dimensions=768", "--metric=cosine")
@@ -142,6 +222,7 @@ def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Proje
     assert "add --all" in refused.text
 
 
+@pytest.mark.usefixtures("subdomain")
 def test_an_interrupted_run_is_taken_up_again(project: Project, account: CloudflareAccount) -> None:
     account.hold("PUT", "/workers/scripts/aiworker$", moment="after")
     command = [sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes"]
@@ -163,38 +244,6 @@ def test_an_interrupted_run_is_taken_up_again(project: Project, account: Cloudfl
     # what wrangler does behind an upload, too: the version alone has no address, and starts no Workflow
     assert account.requests("POST", "/scripts/aiworker/subdomain$")
     assert account.requests("PUT", "/workflows/aiworker-ingestion$")
-
-
-def test_a_killed_run_leaves_no_wrangler_behind(project: Project, account: CloudflareAccount) -> None:
-    account.hold("PUT", "/workers/scripts/aiworker$", moment="before")
-    run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
-    account.wait_until_met()
-    assert [line for line in processes_in(project.folder) if "wrangler" in line]
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    until(lambda: processes_in(project.folder), lambda left: not left)
-    account.release()
-
-
-def test_a_version_without_a_finished_smoke_test_is_not_a_rollback_target(
-    project: Project, account: CloudflareAccount
-) -> None:
-    good = deployed(project)
-    break_embed(project)
-    account.hold("POST", "/workers/scripts/aiworker/deployments$", moment="after")
-    run = project.start(sys.executable, "scripts/deploy", "--address", account.edge_url, "--yes")
-    account.wait_until_met()
-    os.kill(run.pid, signal.SIGTERM)
-    assert run.wait(60) == 128 + signal.SIGTERM
-    account.release()
-    outcome = json.loads(deploy(project, "--yes", "--json").output)
-    assert f"version {good['version']} answers again" in outcome["verdict"]
-
-
-def break_embed(project: Project) -> None:
-    embed = project.folder / "src/aiworker/routes/embed.py"
-    text = embed.read_text()
-    embed.write_text(re.sub(r"(async def embed\(.*\n)", r"\1    raise RuntimeError('broken')\n", text))
 
 
 def processes_in(folder: Path) -> list[str]:

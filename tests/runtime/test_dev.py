@@ -104,11 +104,8 @@ def test_the_host_that_is_given_is_served() -> None:
     assert json.loads(printed)["configuration"]["vars"]["ALLOWED_HOSTS"] == "localhost devbox"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_no_process_is_left_after_a_signal_to_end(number: signal.Signals, project: Path, tmp_path: Path) -> None:
-    # the whole of aiworker for Ctrl-C
-    options = ["--persist-to", tmp_path] if number is signal.SIGINT else ["--project", project]
-    server = DevServer.start(*options)
+def stop_without_a_trace(server: DevServer, number: signal.Signals) -> None:
+    """Send a signal to end: scripts/dev must end well, and nothing that it has started or written may be left."""
     started = descendants(server.process.pid)
     assert len(started) >= 3  # the simulator, wrangler, workerd
     assert server.stop(number) == 0
@@ -116,8 +113,12 @@ def test_no_process_is_left_after_a_signal_to_end(number: signal.Signals, projec
     assert not list((ROOT / ".aiworker").glob(f"run-{server.process.pid}*"))
 
 
-def test_it_ends_in_time_though_its_children_do_not_listen(project: Path) -> None:
-    server = DevServer.start("--project", project)
+def test_no_process_is_left_after_ctrl_c(tmp_path: Path) -> None:
+    stop_without_a_trace(DevServer.start("--persist-to", tmp_path), signal.SIGINT)
+
+
+def stop_the_deaf(server: DevServer) -> None:
+    """Send SIGTERM while no child can react to anything: all of them must end all the same, and in time."""
     started = descendants(server.process.pid)
     for pid in started:
         os.kill(pid, signal.SIGSTOP)
@@ -127,7 +128,7 @@ def test_it_ends_in_time_though_its_children_do_not_listen(project: Path) -> Non
     assert {pid for pid in started if is_alive(pid)} == set()
 
 
-def test_a_crashed_workerd_is_started_again(project: Path) -> None:
+def test_a_crashed_workerd_is_started_again_and_sighup_leaves_no_process(project: Path) -> None:
     server = DevServer.start("--project", project)
     try:
         seen = len(server.lines)
@@ -135,6 +136,7 @@ def test_a_crashed_workerd_is_started_again(project: Path) -> None:
         server.wait_for(r"workerd has crashed: starting it again \(1 of 3\)", after=seen)
         server.wait_for(r"Ready on", after=seen)
         assert httpx.get(server.url, verify=TLS, timeout=60).text == "first"
+        stop_without_a_trace(server, signal.SIGHUP)
     finally:
         server.stop()
 
@@ -148,24 +150,21 @@ def kill_workerd(server: DevServer) -> None:
     os.kill(min(workerd), signal.SIGKILL)
 
 
-def test_it_ends_with_a_sentence_when_a_child_of_it_does(project: Path) -> None:
-    server = DevServer.start("--project", project)
+def kill_simulator(server: DevServer) -> None:
     started = descendants(server.process.pid)
     listing = subprocess.run(["ps", "-eo", "pid=,args="], text=True, capture_output=True, check=True).stdout
-    [simulator] = [
-        int(line.split()[0])
-        for line in listing.splitlines()
-        if "workers_ai_simulator" in line and int(line.split()[0]) in started
-    ]
+    rows = (line.split(maxsplit=1) for line in listing.splitlines())
+    [simulator] = [int(pid) for pid, *args in rows if "workers_ai_simulator" in "".join(args) and int(pid) in started]
     os.kill(simulator, signal.SIGKILL)
-    assert server.process.wait(60) == 1
-    assert server.wait_for("The simulator ended with status -9")
-    assert {pid for pid in started if is_alive(pid)} == set()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process that its parent was killed")
-def test_no_process_is_left_after_sigkill(project: Path) -> None:
+def test_a_killed_run_leaves_no_process_and_the_files_of_one_are_removed(project: Path) -> None:
+    files = [project / f".wrangler-official-999999999.{kind}" for kind in ("json", "env")]
+    for file in files:
+        file.write_text("TOKEN_SECRET=s3cret")
     server = DevServer.start("--project", project)
+    assert [file for file in files if file.exists()] == []
     started = descendants(server.process.pid)
     server.stop(signal.SIGKILL)
     until(lambda: {pid for pid in started if is_alive(pid)}, lambda alive: alive == set())
@@ -174,10 +173,10 @@ def test_no_process_is_left_after_sigkill(project: Path) -> None:
 HASTY = """
 import runpy
 from tools.dev import server
-server.NUDGE_SECONDS = 2
+server.NUDGE_SECONDS = 1
 runpy.run_path("scripts/dev", run_name="__main__")
 """
-"""Program that runs scripts/dev with NUDGE_SECONDS of two."""
+"""Program that runs scripts/dev with NUDGE_SECONDS of one."""
 
 
 def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
@@ -191,7 +190,7 @@ def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
     entry.write_text(worker.format(rounds=0))
     server = DevServer.start("--project", project, program=("-c", HASTY))
     try:
-        for rounds in (60_000_000, 1):  # three seconds and more, and a quick one to see whether another came in between
+        for rounds in (20_000_000, 1):  # two seconds and more, and a quick one to see whether another came in between
             with server.reload():
                 entry.write_text(worker.format(rounds=rounds))
             assert httpx.get(server.url, timeout=60, verify=TLS).text == str(rounds)
@@ -200,7 +199,7 @@ def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
         server.stop()
 
 
-def test_an_edit_is_served(project: Path) -> None:
+def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(project: Path) -> None:
     entry = project / "src/entry.py"
     server = DevServer.start("--project", project)
     get = partial(httpx.get, server.url, timeout=60, verify=TLS)
@@ -223,6 +222,7 @@ def test_an_edit_is_served(project: Path) -> None:
         with server.reload():
             entry.write_text(WORKER.replace("first", "mended"))
         assert get().text == "mended"
+        stop_the_deaf(server)
     finally:
         server.stop()
 
@@ -330,7 +330,7 @@ ODD = """it's "$HOME" # and\na line"""
 """A value that is hard to write into a file for wrangler."""
 
 
-def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) -> None:
+def test_variables_given_by_hand_are_nowhere_to_be_read_and_the_end_of_a_child_ends_the_run(tmp_path: Path) -> None:
     (tmp_path / "src").mkdir()
     (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION)
     (tmp_path / ".dev.vars").write_text("TOKEN_SECRET=of-the-file\nKEPT=yes\n")
@@ -352,6 +352,11 @@ def test_variables_given_by_hand_win_and_are_nowhere_to_be_read(tmp_path: Path) 
         run = ROOT / f".aiworker/run-{server.process.pid}"
         assert run.stat().st_mode & 0o077 == 0
         assert {name for name in ("wrangler.json", "variables.env") if (run / name).stat().st_mode & 0o077} == set()
+        started = descendants(server.process.pid)
+        kill_simulator(server)
+        assert server.process.wait(60) == 1
+        assert server.wait_for("The simulator ended with status -9")
+        assert {pid for pid in started if is_alive(pid)} == set()
     finally:
         server.stop()
 
@@ -378,14 +383,3 @@ def test_the_properties_of_dev_vars_get_their_metadata_indexes(tmp_path: Path) -
     plan = dry_run("--project", str(tmp_path))
     indexes = [each for each in plan["commands"]["simulator"] if each.startswith("--metadata-index")]  # type: ignore[attr-defined]
     assert indexes == ["--metadata-index=passages:language:string", "--metadata-index=passages:year:number"]
-
-
-def test_files_left_by_a_killed_official_run_are_removed(tmp_path: Path) -> None:
-    left = [tmp_path / f".wrangler-official-999999999.{kind}" for kind in ("json", "env")]
-    for file in left:
-        file.write_text("TOKEN_SECRET=s3cret")
-    (tmp_path / "src").mkdir()
-    (tmp_path / "src/entry.py").write_text("")
-    (tmp_path / "wrangler.jsonc").write_text(CONFIGURATION)
-    DevServer.start("--project", tmp_path).stop()
-    assert [file for file in left if file.exists()] == []

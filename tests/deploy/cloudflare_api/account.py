@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from tests.conftest import unmeasured
+from tests.conftest import V8_FLAGS, unmeasured
 from tests.deploy.cloudflare_api.faults import Kind, Moment
 from tests.deploy.cloudflare_api.settings import ACCOUNT_ID, TOKEN, Permission, Plan, Settings, TokenKind
 from tools import ROOT
@@ -122,7 +122,7 @@ class CloudflareAccount:
             log = "\n".join(edge["log"])
             assert edge["condition"] != "failed", f"The edge cannot run the version:\n{log}"
             assert time.monotonic() < deadline, f"After {seconds} s the edge is {edge['condition']}:\n{log}"
-            time.sleep(0.05)
+            time.sleep(0.2)
 
     def reset(self) -> None:
         """Take back all that a test can set: settings, faults and the journal."""
@@ -198,7 +198,7 @@ class CloudflareAccount:
         deadline = time.monotonic() + seconds
         while not all(fault["seen"] for fault in self._ask("GET", "faults")):
             assert time.monotonic() < deadline, f"After {seconds} s no request has met the fault."
-            time.sleep(0.02)
+            time.sleep(0.1)
 
     def release(self) -> None:
         """Let held requests go on, and delete all faults."""
@@ -220,4 +220,5 @@ def _environment() -> dict[str, str]:
     """Return the environment in which the process finds the packages of this checkout and node."""
     modules = (str(ROOT), *(str(source) for source in ROOT.glob("packages/*/src")))
     path = (str(VENV / "bin"), os.environ["PATH"])
-    return {**unmeasured(), "PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
+    found = {"PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
+    return {**unmeasured(), **V8_FLAGS, **found}
