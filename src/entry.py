@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from workers import DurableObject, WorkerEntrypoint, WorkflowEntrypoint
 
-from aiworker.platform import durable_objects, worker
+from aiworker.platform import chat_object, durable_objects, worker
 
 if TYPE_CHECKING:
     from js import Response
@@ -23,23 +23,29 @@ class Default(WorkerEntrypoint):
 
 
 class Conversation(DurableObject):
-    """One conversation of `POST /chat`. Arguments and results are JSON as text."""
+    """One conversation of `POST /chat`, or chat of `POST /api/chat`. Arguments and results are JSON as text."""
 
     def __init__(self, ctx: Any, env: Any) -> None:
         super().__init__(ctx, env)  # pyright: ignore[reportUnknownMemberType]
-        self._store = durable_objects.conversation_store(ctx.storage)
+        self._object = chat_object.ConversationObject(ctx)
+
+    async def fetch(self, request: "Request") -> "Response":
+        return await self._object.fetch(request)
+
+    async def stop(self, message_id: str) -> bool:
+        return self._object.stop(message_id)
 
     async def history(self) -> str:
-        return self._store.history()
+        return self._object.store.history()
 
     async def append(self, messages: str) -> None:
-        await self._store.append(messages)
+        await self._object.store.append(messages)
 
     async def erase(self) -> None:
-        await self._store.erase()
+        await self._object.erase()
 
     async def alarm(self) -> None:
-        await self._store.erase()
+        await self._object.wake()
 
 
 class Budget(DurableObject):

@@ -22,6 +22,8 @@ class Reader:
     async def cancel(self) -> None: ...
 
 class ReadableStream:
+    @staticmethod
+    def new(source: object, strategy: Any = ...) -> ReadableStream: ...
     def getReader(self) -> Reader: ...
     async def pipeTo(self, destination: Any) -> None: ...
 
@@ -47,6 +49,7 @@ class Response:
     def new(body: object, init: Any = ...) -> Response: ...
 
 # Constructors and namespaces of which only a call or two is used
+AbortController: Any
 AbortSignal: Any
 Array: Any
 Blob: Any

@@ -100,6 +100,8 @@ def _error_response(error: ApiError, request: Request, log: RequestLog) -> Respo
     is_misdirected = log.route is None and "v1" in request.path.lower().split("/")
     if request.path.startswith("/v1/messages") or request.header("anthropic-version") is not None:
         return anthropic_response(error, log.request_id)
+    if f"{request.path}/".startswith("/api/chat/"):
+        return error.to_text_response()
     is_openai = is_misdirected or f"{request.path}/".startswith("/v1/")
     return error.to_openai_response() if is_openai else error.to_response(log.request_id)
 

@@ -324,9 +324,39 @@ class Conversation(Protocol):
     async def erase(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class AnswerStream:
+    """An answer as its chat's object sends it."""
+
+    body: JsHandle | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    error: ApiError | None = None
+    """The reason for which the answer has not begun; it has no body then."""
+
+
+class Chat(Protocol):
+    """A chat whose object writes its answers. All methods raise ApiError `upstream_error` if it is out of reach."""
+
+    async def start(self, order: str) -> AnswerStream:
+        """Have an answer written; return it as soon as it begins. order: an AnswerOrder as JSON."""
+        ...
+
+    async def resume(self) -> AnswerStream | None:
+        """Return the last answer from its beginning; None if there is none."""
+        ...
+
+    async def stop(self, message_id: str | None) -> bool:
+        """Stop the answer of this id, or whichever is being written; False if there is none of that id."""
+        ...
+
+
 class Conversations(Protocol):
     def find(self, conversation_id: str) -> Conversation:
         """Return the conversation of that id; a new one is empty."""
+        ...
+
+    def find_chat(self, chat_id: str) -> Chat:
+        """Return the chat of that id, in the same object as the conversation."""
         ...
 
 

@@ -11,6 +11,7 @@ from aiworker.bindings import (
     Assets,
     Bucket,
     Budgets,
+    Chat,
     Conversation,
     Conversations,
     Database,
@@ -66,11 +67,25 @@ class Resources:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Context(Resources):
+class ClientResources(Resources):
+    """Settings and bindings for work for a client, which may go on after the request."""
+
+    caller: Caller
+
+    @property
+    def cache_owner(self) -> str:
+        # cache keys are scoped per user, so that nobody can plant an answer for somebody else
+        return self.caller.conversation_owner.prefix
+
+    def public_log_id(self, log_id: str) -> str:
+        return log_ids.sign(log_id, self.caller.tenant, self.settings.policy.log_secret)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context(ClientResources):
     """Everything that belongs to one request."""
 
     request: Request
-    caller: Caller
     bindings: Mapping[str, bool]
     """Every binding of wrangler.jsonc → whether this Worker has it."""
     streams: Streams
@@ -80,14 +95,6 @@ class Context(Resources):
     """Versions of Python, Pyodide and the deployment, for /health."""
     isolate: Callable[[], Mapping[str, int]]
     """Returns the isolate's counters, for /health."""
-
-    @property
-    def cache_owner(self) -> str:
-        # cache keys are scoped per user, so that nobody can plant an answer for somebody else
-        return self.caller.conversation_owner.prefix
-
-    def public_log_id(self, log_id: str) -> str:
-        return log_ids.sign(log_id, self.caller.tenant, self.settings.policy.log_secret)
 
     def own_log_id(self, public_id: str) -> str:
         """Return the gateway's own id. Raises ApiError `not_found` for one that another tenant has got."""
@@ -99,6 +106,10 @@ class Context(Resources):
     @property
     def request_id(self) -> str:
         return self.log.request_id
+
+    def chat(self, chat_id: str) -> Chat:
+        """Return the caller's chat of that id; one that is unknown has no answer."""
+        return self.conversations.find_chat(self.caller.conversation_owner.prefix + chat_id)
 
     def conversation(self, conversation_id: str) -> Conversation:
         """Return the caller's conversation of that id; one that is unknown has an empty history."""

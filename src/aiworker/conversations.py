@@ -5,9 +5,10 @@ stored of an answer that broke off, or that the client did not wait for.
 """
 
 import json
-from typing import Any, Protocol
+from typing import Any
 
 from aiworker.models.token_counts import estimate_message
+from aiworker.object_storage import Deadlines, Storage, has_table
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS turns (id INTEGER PRIMARY KEY AUTOINCREMENT, messages TEXT NOT NULL)"
 DELETE_OLDEST = """
@@ -20,36 +21,25 @@ MAX_CHARACTERS = 4_000_000
 """Characters of JSON in all stored turns: more than any model's context, and little enough for an isolate."""
 
 
-class Storage(Protocol):
-    """The storage of a Durable Object: a SQLite database and an alarm."""
-
-    def execute(self, query: str, *values: str | float) -> list[list[Any]]:
-        """Run a statement and return its rows."""
-        ...
-
-    async def wake_in(self, seconds: float) -> None:
-        """Set the object's alarm, in place of any that is set."""
-        ...
-
-    async def erase(self) -> None:
-        """Delete everything, the alarm included."""
-        ...
+CONVERSATION = "conversation"
+"""Name of the deadline at which a conversation is erased."""
 
 
 class ConversationStore:
     """The turns of one conversation."""
 
-    def __init__(self, storage: Storage, seconds: float) -> None:
+    def __init__(self, storage: Storage, deadlines: Deadlines, seconds: float) -> None:
         """seconds: time without a new turn after which the conversation is erased."""
         self._storage = storage
+        self._deadlines = deadlines
         self._seconds = seconds
 
-    def history(self) -> str:
-        """Return the messages of all turns, oldest first, as a JSON array."""
-        # reading creates no table: otherwise every id that somebody tries would leave an object with storage
-        if not self._storage.execute("SELECT name FROM sqlite_master WHERE name = 'turns'"):
+    def history(self, *, without_last: bool = False) -> str:
+        """Return the messages of all turns, or of all but the last, oldest first, as a JSON array."""
+        if not has_table(self._storage, "turns"):
             return "[]"
         rows = self._storage.execute("SELECT messages FROM turns ORDER BY id")
+        rows = rows[:-1] if without_last else rows
         return json.dumps([message for [messages] in rows for message in json.loads(messages)])
 
     async def append(self, messages: str) -> None:
@@ -58,11 +48,36 @@ class ConversationStore:
         [[turn]] = self._storage.execute("INSERT INTO turns (messages) VALUES (?) RETURNING id", messages)
         self._storage.execute("DELETE FROM turns WHERE id <= ?", turn - MAX_TURNS)
         self._storage.execute(DELETE_OLDEST, turn, MAX_CHARACTERS)
-        await self._storage.wake_in(self._seconds)
+        await self._deadlines.set(CONVERSATION, self._seconds)
+
+    def delete_last(self) -> None:
+        """Delete the last turn, if there is one: another takes its place."""
+        if has_table(self._storage, "turns"):
+            self._storage.execute("DELETE FROM turns WHERE id = (SELECT max(id) FROM turns)")
 
     async def erase(self) -> None:
-        """Delete all turns."""
+        """Delete all turns, and whatever else the object stores."""
         await self._storage.erase()
+
+
+class OwnConversation:
+    """aiworker.bindings.Conversation within the object that stores it."""
+
+    def __init__(self, store: ConversationStore, *, replaces_last: bool) -> None:
+        """replaces_last: the next turn takes the place of the last one."""
+        self._store = store
+        self._replaces_last = replaces_last
+
+    async def history(self) -> list[dict[str, Any]]:
+        return json.loads(self._store.history(without_last=self._replaces_last))
+
+    async def append(self, messages: list[dict[str, Any]]) -> None:
+        if self._replaces_last:
+            self._store.delete_last()
+        await self._store.append(json.dumps(messages))
+
+    async def erase(self) -> None:
+        await self._store.erase()
 
 
 def select_recent(history: list[dict[str, Any]], tokens: int) -> list[dict[str, Any]]:

@@ -221,6 +221,14 @@ class ApiError(Exception):
             response.headers["retry-after"] = str(self.retry_after)
         return response
 
+    def to_text_response(self) -> Response:
+        """Return a response with the sentence alone, which the AI SDK's clients show as it is."""
+        response = Response(self.message, KINDS[self.type].status, {"content-type": "text/plain; charset=utf-8"})
+        response.headers |= self.headers
+        if self.retry_after is not None:
+            response.headers["retry-after"] = str(self.retry_after)
+        return response
+
     def to_openai(self) -> dict[str, Any]:
         """The body of the response under /v1."""
         kind = self._openai_kind()

@@ -36,7 +36,7 @@ SECURITY_SCHEMES = {
     "key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same in its own header."},
 }
 
-TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI", "Anthropic", "MCP")
+TAGS = ("About", "Text", "Documents", "Images and speech", "AI Gateway", "OpenAI", "Anthropic", "MCP", "Vercel AI SDK")
 """Order of the groups of routes; others come after them."""
 
 REFERENCE = "#/components/schemas/{model}"
@@ -89,6 +89,12 @@ RPC_ERROR: Shape = {
     "required": ["jsonrpc", "id", "error"],
 }
 
+TEXT = "text/plain"
+SENTENCE: Shape = {
+    "type": "string",
+    "description": "A sentence that says what is wrong and, where possible, what to do.",
+}
+
 
 class ErrorDetail(BaseModel):
     code: int | None
@@ -109,11 +115,12 @@ class ErrorReply(BaseModel):
     error: ErrorDetail
 
 
-ERROR_FORMS: tuple[tuple[str, Mapping[ErrorType, Any], Shape], ...] = (
-    ("/v1/messages", ANTHROPIC_KINDS, ANTHROPIC_ERROR),
-    ("/v1/", OPENAI_KINDS, OPENAI_ERROR),
-    ("/mcp", KINDS, RPC_ERROR),
-    ("/", KINDS, ErrorReply),
+ERROR_FORMS: tuple[tuple[str, Mapping[ErrorType, Any], Mapping[str, Shape]], ...] = (
+    ("/v1/messages", ANTHROPIC_KINDS, {JSON: ANTHROPIC_ERROR}),
+    ("/v1/", OPENAI_KINDS, {JSON: OPENAI_ERROR}),
+    ("/mcp", KINDS, {JSON: RPC_ERROR}),
+    ("/api/chat", KINDS, {TEXT: SENTENCE}),
+    ("/", KINDS, {JSON: ErrorReply}),
 )
 """Beginning of a path → the kinds of its errors, and the schema of their bodies; the first that fits counts."""
 
@@ -218,7 +225,8 @@ def _error_types(route: Route) -> Iterator[ErrorType]:
 
 def _errors(route: Route) -> dict[str, Any]:
     """Return one response per status, which several types of error may share."""
-    kinds, schema = next((kinds, schema) for prefix, kinds, schema in ERROR_FORMS if route.path.startswith(prefix))
+    kinds, forms = next((kinds, forms) for prefix, kinds, forms in ERROR_FORMS if route.path.startswith(prefix))
+    content = {media_type: {"schema": _reference(schema)} for media_type, schema in forms.items()}
     types = set(_error_types(route))
     by_status: dict[int, list[ErrorType]] = {}
     for error_type in KINDS:
@@ -228,7 +236,7 @@ def _errors(route: Route) -> dict[str, Any]:
     return {
         str(status): {
             "description": ", ".join(f"`{error_type}`" for error_type in names),
-            "content": {JSON: {"schema": _reference(schema)}},
+            "content": content,
         }
         for status, names in sorted(by_status.items())
     }

@@ -337,6 +337,11 @@ class Settings(BaseModel):
         "or fails.",
     )
     tool_rounds: PositiveNumber = _variable(5, "How often a model may call tools of the Worker's own in one request.")
+    chat_resume_seconds: PositiveNumber = _variable(
+        120,
+        "Seconds within which a client of `POST /api/chat` may come back: an answer to which nobody listens is written "
+        "for so long, and then stopped; and it is kept for so long after its end.",
+    )
     conversation_days: PositiveNumber = _variable(
         30,
         "Days after the last message after which a conversation is erased, and those for which the items of responses "

@@ -1,6 +1,7 @@
 """Runs the tests of the console and of the simulator's page, which are JavaScript: tests/browser/*.test.mjs."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -10,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import DevServer, StartServer
+from tests.runtime.test_dev import workerd_of
 from tools import ROOT
 
+CLIENTS = ROOT / "docs/clients.md"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 needs_chromium = pytest.mark.skipif(
     not Path(CHROMIUM).exists(), reason="needs Chromium: apt-get install chromium, or set CHROMIUM"
@@ -23,6 +26,38 @@ def paced_server(start_server: StartServer) -> Iterator[DevServer]:
     """A model that takes its time, as a person in front of the page would see it."""
     with start_server("--tokens-per-second", "60") as server:
         yield server
+
+
+PAGES = {
+    "react": "import './react.jsx';",
+    "next": """import { createElement } from "react";
+import { createRoot } from "react-dom/client";
+import Page from "./page.jsx";
+createRoot(document.getElementById("root")).render(createElement(Page));""",
+}
+"""Name of a page → the program that shows what docs/clients.md has of it."""
+
+
+@pytest.fixture(scope="module")
+def built_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of docs/clients.md, as pasted, built by Vite."""
+    source = tmp_path_factory.mktemp("pages")
+    examples = re.findall(r"^```(?:jsx|javascript)\n(.*?)^```$", CLIENTS.read_text(), re.DOTALL | re.MULTILINE)
+    for name, code in zip(("next.config.mjs", "page.jsx", "react.jsx"), examples, strict=True):
+        (source / name).write_text(code)
+    for name, program in PAGES.items():
+        (source / f"{name}.main.jsx").write_text(program)
+        page = f'<!doctype html><div id="root"></div><script type="module" src="./{name}.main.jsx"></script>'
+        (source / f"{name}.html").write_text(page)
+    inputs = [f"{name}.html" for name in PAGES]
+    (source / "vite.config.mjs").write_text(
+        f"export default {{ base: '/pages/', build: {{ rolldownOptions: {{ input: {inputs} }} }} }};"
+    )
+    (source / "node_modules").symlink_to(ROOT / "node_modules")
+    vite = [ROOT / "node_modules/.bin/vite", "build", "--logLevel", "warn"]
+    done = subprocess.run(vite, cwd=source, text=True, capture_output=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return source / "dist"
 
 
 def run(test: str, **environment: str) -> None:
@@ -45,6 +80,16 @@ def test_events() -> None:
 @pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs", "pages.test.mjs"])
 def test_in_a_browser(paced_server: DevServer, test: str) -> None:
     run(test, AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator, CHROMIUM=CHROMIUM)
+
+
+@pytest.mark.timeout(300)
+@needs_chromium
+def test_use_chat(paced_server: DevServer, built_pages: Path) -> None:
+    """Kills workerd, which scripts/dev starts again: after the tests of the same server."""
+    run(
+        "use_chat.test.mjs", AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator,
+        PAGES=str(built_pages), WORKERD=str(workerd_of(paced_server)), CHROMIUM=CHROMIUM,
+    )  # fmt: skip
 
 
 @pytest.mark.timeout(300)

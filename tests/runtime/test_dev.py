@@ -132,7 +132,7 @@ def test_a_crashed_workerd_is_started_again_and_sighup_leaves_no_process(project
     server = DevServer.start("--project", project)
     try:
         seen = len(server.lines)
-        kill_workerd(server)
+        os.kill(workerd_of(server), signal.SIGKILL)
         server.wait_for(r"workerd has crashed: starting it again \(1 of 3\)", after=seen)
         server.wait_for(r"Ready on", after=seen)
         assert httpx.get(server.url, verify=TLS, timeout=60).text == "first"
@@ -141,13 +141,13 @@ def test_a_crashed_workerd_is_started_again_and_sighup_leaves_no_process(project
         server.stop()
 
 
-def kill_workerd(server: DevServer) -> None:
-    """Kill the process of wrangler's proxy, which is the first to be started; its requests would wait forever."""
+def workerd_of(server: DevServer) -> int:
+    """The process of wrangler's proxy, which is the first to be started. If it is killed, scripts/dev starts again."""
     started = descendants(server.process.pid)
     listing = subprocess.run(["ps", "-eo", "pid=,args="], text=True, capture_output=True, check=True).stdout
     rows = (line.split(maxsplit=2) for line in listing.splitlines())
     workerd = [int(pid) for pid, program, *_ in rows if program.endswith("workerd") and int(pid) in started]
-    os.kill(min(workerd), signal.SIGKILL)
+    return min(workerd)
 
 
 def kill_simulator(server: DevServer) -> None:

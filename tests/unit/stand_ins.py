@@ -9,6 +9,7 @@ from aiworker import app
 from aiworker.auth.access import ANYBODY, Caller
 from aiworker.bindings import (
     Ai,
+    Chat,
     Converted,
     Inputs,
     StreamEpilogue,
@@ -194,6 +195,9 @@ class FakeConversation:
 
     def find(self, conversation_id: str) -> "FakeConversation":
         return self
+
+    def find_chat(self, chat_id: str) -> Chat:
+        raise NotImplementedError
 
 
 async def post(

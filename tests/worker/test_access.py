@@ -244,6 +244,35 @@ def test_users_list_and_read_their_own_conversations_and_admins_those_of_a_tenan
     assert [each["conversation"] for each in left] == ["b", "c"]
 
 
+def test_a_chat_is_of_its_caller_alone(client: httpx.Client, door: Door, token: Callable[..., str]) -> None:
+    credentials = [door.keys["acme"], door.keys["other"], token(subject="ada"), token(subject="bob")]
+    for number, credential in enumerate(credentials):
+        # no chat yet, although others have one of this id
+        assert client.get("/api/chat/mine/stream", headers=bearer(credential)).status_code == 204
+        refused = client.post("/api/chat/mine/stop", headers=bearer(credential))
+        assert refused.status_code == 404
+        assert refused.headers["content-type"] == "text/plain; charset=utf-8"
+        assert refused.text.startswith("No such answer")
+        parts = [{"type": "text", "text": f"I am number {number}."}]
+        body = {"id": "mine", "message": {"id": "1", "role": "user", "parts": parts}}
+        answer = client.post("/api/chat", json=body, headers=bearer(credential))
+        assert answer.status_code == 200
+        assert answer.text.endswith("data: [DONE]\n\n")
+    for number, credential in enumerate(credentials):
+        messages = client.get("/conversations/mine", headers=bearer(credential)).json()["messages"]
+        assert [each["content"] for each in messages if each["role"] == "user"] == [f"I am number {number}."]
+        assert f"number {number}" in client.get("/api/chat/mine/stream", headers=bearer(credential)).text
+
+
+def test_documents_need_their_scope_in_a_chat_too(client: httpx.Client, door: Door) -> None:
+    parts = [{"type": "text", "text": "Where is the treasure?"}]
+    body = {"id": "c", "documents": True, "messages": [{"id": "1", "role": "user", "parts": parts}]}
+    refused = client.post("/api/chat", json=body, headers=bearer(door.keys["only-chat"]))
+    assert (refused.status_code, refused.text) == (403, "documents needs the scope rag:read.")
+    elsewhere = {**body, "documents": {"tenant": "other"}}
+    assert client.post("/api/chat", json=elsewhere, headers=bearer(door.keys["acme"])).status_code == 403
+
+
 # ---- every route -------------------------------------------------------------------------------------------------
 
 CLOSED = [
@@ -284,7 +313,7 @@ def test_a_route_is_reached_with_its_scope_and_in_no_other_way(
         for name in (f"not-{scope.replace(':', '-')}", "only-image" if scope != "image" else "only-chat"):
             refused = ask(client, method, path, door.keys[name])
             assert refused.status_code == 403
-            assert scope in refused.json()["error"]["message"]
+            assert scope in refused.text
     for name in (right, door.keys["only-admin"]):
         assert ask(client, method, path, name).status_code not in (401, 403, 500)
 

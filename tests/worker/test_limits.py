@@ -43,7 +43,7 @@ def bearer(name: str) -> dict[str, str]:
 KEYS = (
     *(key(f"rate-{number}") for number in range(8)),
     key("poor", daily_neurons=1),
-    *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(12)),
+    *(key(f"rich-{number}", daily_neurons=1_000_000) for number in range(13)),
     key("crowd", daily_neurons=200),
     key("frugal", daily_neurons=500),
 )
@@ -310,6 +310,14 @@ def test_a_stream_is_settled_when_it_is_over(limited: httpx.Client, name: str, p
     response = limited.post(path, json={**body, "stream": True}, headers=bearer(name))
     prices = {"/chat": (9_091, 27_273), "/v1/chat/completions": (26_668, 204_805)}
     settled(limited, name, cost_of(response, *prices[path]))
+
+
+def test_an_answer_that_its_chat_s_object_writes_is_settled_too(limited: httpx.Client) -> None:
+    body = {"id": "c", "messages": [{"role": "user", "parts": [{"type": "text", "text": "Hello"}]}]}
+    frames = limited.post("/api/chat", json=body, headers=bearer("rich-12")).text.split("\n\n")
+    finish = json.loads(frames[-3].removeprefix("data: "))
+    assert finish["messageMetadata"]["neurons"] > 0
+    settled(limited, "rich-12", finish["messageMetadata"]["neurons"])
 
 
 def test_a_failed_call_costs_nothing(limited: httpx.Client, its_simulator: Simulator) -> None:

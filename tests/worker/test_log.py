@@ -178,6 +178,8 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/v1/responses", {"model": NATIVE, "input": CANARY}),
     ("/v1/messages", {"model": NATIVE, "max_tokens": 9, "messages": [{"role": "user", "content": CANARY}]}),
     ("/v1/messages/count_tokens", {"model": NATIVE, "messages": [{"role": "user", "content": CANARY}]}),
+    ("/api/chat", {"id": "c", "messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": CANARY}]}]}),
+    ("/api/chat", {"id": "c", "messages": [{"id": "1", "role": "user", "parts": [{"type": CANARY}]}]}),
     ("/v1/embeddings", {"model": "text-embedding-3-small", "input": CANARY}),
     ("/v1/images/generations", {"prompt": CANARY}),
     ("/v1/audio/speech", {"model": "tts-1", "input": CANARY, "voice": "alloy"}),
@@ -212,12 +214,13 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
         assert response.status_code < 500, (path, response.text)
     others = {
         "/transcribe", "/v1/audio/transcriptions", "/rag/documents", "/rag/documents/batch",
-        "/rag/documents/{document_id}/reindex", "/conversations/{conversation_id}/messages",
+        "/rag/documents/{document_id}/reindex", "/conversations/{conversation_id}/messages", "/api/chat/{chat_id}/stop",
     }  # fmt: skip
     assert {path for path, route in ROUTES.items() if "POST" in route} == {path for path, _ in JSON_ROUTES} | others
     for path in (f"/rag/documents/{CANARY}", f"/conversations/{CANARY}", f"/logs/{CANARY}", f"/images/{CANARY}"):
         logged.client.get(path, params={"tenant": CANARY, CANARY: CANARY})
     logged.client.post(f"/rag/documents/{CANARY}/reindex")
+    logged.client.post(f"/api/chat/{CANARY}/stop", params={"messageId": CANARY})
     logged.client.post(f"/conversations/{CANARY}/messages", json={"messages": [{"role": "user", "content": CANARY}]})
     is_lines = {"content-type": "application/x-ndjson"}
     logged.client.post("/rag/documents/batch", content=json.dumps({"text": CANARY, CANARY: 1}), headers=is_lines)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from aiworker.context import Context, Resources
+from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model, Task
@@ -24,16 +24,16 @@ def _successor(resources: Resources, model_id: str) -> str | None:
     return catalogue.RETIRED.get(model_id) if resources.settings.retired_models == "serve" else None
 
 
-def text_models(context: Context, requested: str | None, check: Callable[[Model], None]) -> list[Model]:
+def text_models(resources: Resources, requested: str | None, check: Callable[[Model], None]) -> list[Model]:
     """Return the requested model alone; without one CHAT_MODEL, then the models of CHAT_FALLBACKS that pass `check`.
 
     check: raises ApiError if a model cannot serve the request. Its error for the first model is raised.
     """
-    first = find_model(context, requested or context.settings.models["CHAT_MODEL"], "text-generation")
+    first = find_model(resources, requested or resources.settings.models["CHAT_MODEL"], "text-generation")
     check(first)
     if requested:
         return [first]
-    ids = (_successor(context, model_id) or model_id for model_id in context.settings.chat_fallbacks)
+    ids = (_successor(resources, model_id) or model_id for model_id in resources.settings.chat_fallbacks)
     fallbacks = (catalogue.MODELS[model_id] for model_id in ids if model_id in catalogue.MODELS)
     return [first, *(model for model in fallbacks if _passes(model, check))]
 

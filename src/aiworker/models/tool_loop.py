@@ -6,7 +6,7 @@ from contextlib import aclosing
 from typing import Any
 
 from aiworker.bindings import Inputs
-from aiworker.context import Context
+from aiworker.context import Resources
 from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, Completion, Frames, as_frames, call_ids, frame, frame_data, frame_payloads
@@ -27,7 +27,7 @@ class ToolLoop:
 
     def __init__(
         self,
-        context: Context,
+        resources: Resources,
         models: Sequence[Model],
         tools: Mapping[str, Tool],
         prompts: Mapping[str, list[dict[str, Any]]],
@@ -38,12 +38,12 @@ class ToolLoop:
         models: tried in order until one answers. prompts: model id → the messages of the first round.
         inputs: returns a model's inputs, without the tools, for these messages.
         """
-        self._context = context
+        self._resources = resources
         self._models = models
         self._tools = tools
         self._prompts = prompts
         self._make_inputs = inputs
-        self._rounds = context.settings.tool_rounds
+        self._rounds = resources.settings.tool_rounds
         self._gateway = gateway
         self.messages: list[dict[str, Any]] = []
         """Messages of the model and of the tools so far."""
@@ -54,7 +54,7 @@ class ToolLoop:
         """Call a model for the next round: the one of the last round, or one after it with the same dialect."""
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
-        self.answer = await ModelCall(self._context, candidates, self._gateway).run()
+        self.answer = await ModelCall(self._resources, candidates, self._gateway).run()
         ids = [model.id for model in self._models]
         remaining = self._models[ids.index(self.answer.model.id) :]
         self._models = [model for model in remaining if model.dialect == self.answer.model.dialect]
@@ -64,7 +64,7 @@ class ToolLoop:
 
     def _inputs(self, model: Model) -> dict[str, Any]:
         inputs = self._make_inputs(model, [*self._prompts[model.id], *self.messages])
-        if self._rounds > 0:
+        if self._rounds > 0 and self._tools:
             inputs["tools"] = [tool.to_json() for tool in self._tools.values()]
         return inputs
 
@@ -73,7 +73,7 @@ class ToolLoop:
         while True:
             await self.start_round()
             whole, answer = await self.answer.answer(self._answer_id, self._call_ids())
-            if not await self._run_tools(answer):
+            if not await self.run_tools(answer):
                 return whole
             self.answer.record_usage(answer.usage)
 
@@ -89,7 +89,7 @@ class ToolLoop:
                     yield part
             self.answer.record_usage(answer.usage)
             answer.check(self.answer.model.id)
-            results = await self._run_tools(answer)
+            results = await self.run_tools(answer)
             if not results:
                 yield frame(DONE)
                 return
@@ -131,13 +131,13 @@ class ToolLoop:
 
     @property
     def _answer_id(self) -> str:
-        return f"{self._context.request_id}{self._rounds}"
+        return f"{self._resources.log.request_id}{self._rounds}"
 
     def _call_ids(self) -> set[str]:
         """Return the ids of all tool calls so far."""
         return call_ids([*self._prompts[self.answer.model.id], *self.messages])
 
-    async def _run_tools(self, answer: Completion) -> list[dict[str, Any]]:
+    async def run_tools(self, answer: Completion) -> list[dict[str, Any]]:
         """Run the tools that the answer calls, all at once; return the calls with their results.
 
         The answer and the results are added to `messages`.

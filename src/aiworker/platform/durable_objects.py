@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import js
+from pyodide.ffi import JsException
 
 from aiworker.auth.budget import BudgetStore
-from aiworker.bindings import BudgetState
-from aiworker.conversations import ConversationStore
-from aiworker.platform.environment import settings
-from aiworker.platform.javascript import binding_result
+from aiworker.bindings import AnswerStream, BudgetState
+from aiworker.errors import ApiError
+from aiworker.http.messages import JsHandle
+from aiworker.platform.javascript import binding_result, error_message, from_js, js_object
 
 _from_conversation = functools.partial(binding_result, "The conversation could not be reached")
 _from_budget = functools.partial(
@@ -33,6 +34,9 @@ class ConversationObjects:
     def find(self, conversation_id: str) -> "ConversationObject":
         return ConversationObject(self._binding.getByName(conversation_id))
 
+    def find_chat(self, chat_id: str) -> "ChatObject":
+        return ChatObject(self._binding.getByName(chat_id))
+
 
 @dataclass(frozen=True)
 class ConversationObject:
@@ -48,6 +52,42 @@ class ConversationObject:
 
     async def erase(self) -> None:
         await _from_conversation(self._stub.erase())
+
+
+@dataclass(frozen=True)
+class ChatObject:
+    """aiworker.bindings.Chat over the stub of the same object."""
+
+    _stub: Any
+
+    async def start(self, order: str) -> AnswerStream:
+        response = await self._fetch({"method": "POST", "body": order})
+        if response.status == 200:
+            return _answer_stream(response)
+        fields = from_js(await response.json())
+        error = ApiError(
+            fields["type"], fields["message"], param=fields["param"], upstream_code=fields["upstream_code"],
+            retry_after=fields["retry_after"], details=fields.get("details"), headers=fields["headers"],
+        )  # fmt: skip
+        return AnswerStream(error=error)
+
+    async def resume(self) -> AnswerStream | None:
+        response = await self._fetch({})
+        return None if response.status == 204 else _answer_stream(response)
+
+    async def stop(self, message_id: str | None) -> bool:
+        return await _from_conversation(self._stub.stop(message_id or ""))
+
+    async def _fetch(self, options: Mapping[str, Any]) -> Any:
+        try:
+            return await self._stub.fetch("https://chat/", js_object(options))
+        except JsException as error:
+            raise ApiError("upstream_error", f"The chat could not be reached: {error_message(error)}") from error
+
+
+def _answer_stream(response: Any) -> AnswerStream:
+    headers = {name: value for name, value in response.headers if name != "content-type"}
+    return AnswerStream(JsHandle(response.body), headers)
 
 
 class BudgetObjects:
@@ -79,18 +119,13 @@ class BudgetObject:
 # ---- within the objects ------------------------------------------------------------------------------------------
 
 
-def conversation_store(storage: Any) -> ConversationStore:
-    """Return the store of the object `Conversation`. storage: its `ctx.storage`."""
-    return ConversationStore(ObjectStorage(storage), settings().conversation_days * 86_400)
-
-
 def budget_store(storage: Any) -> BudgetStore:
     """Return the store of the object `Budget`. storage: its `ctx.storage`."""
     return BudgetStore(ObjectStorage(storage), time.time)
 
 
 class ObjectStorage:
-    """aiworker.conversations.Storage and aiworker.auth.budget.Storage over the storage of a Durable Object."""
+    """aiworker.object_storage.Storage and aiworker.auth.budget.Storage over the storage of a Durable Object."""
 
     def __init__(self, storage: Any) -> None:
         self._storage = storage

@@ -37,7 +37,7 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
         versions=versions(),
         isolate=isolate.counters,
     )
-    log = RequestLog(received.method, resources.analytics(), _write_line)
+    log = RequestLog(received.method, resources.analytics(), write_line)
     response = await app.handle(received, streams, settings, context, log, limiters.get(FAILURES))
     if response.status >= 400:
         await received.discard_body()
@@ -69,7 +69,7 @@ _has_resumed = False
 """False until this isolate has taken up unfinished work."""
 
 
-def _write_line(line: str) -> None:
+def write_line(line: str) -> None:
     """Write a line to the Worker's log. (print() writes byte by byte.)"""
     # as a microtask: workerd records the stack of each line, which takes milliseconds with Python's frames on it
     js.queueMicrotask(js.console.log.bind(js.console, line))

@@ -55,7 +55,9 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     await guard.check_input(context, messages, body.gateway, stored=len(history), inputs=body.inputs(models[0]))
     if body.worker_tools:
         return await _with_tools(context, body, models, conversation, history)
-    candidates = [Candidate(model, Inputs(body.inputs(model, _prompt(body, model, history)))) for model in models]
+    candidates = [
+        Candidate(model, Inputs(body.inputs(model, prompt_messages(body, model, history)))) for model in models
+    ]
     model_response = await ModelCall(context, candidates, body.gateway).run()
     model_response = await guard.screen_response(context, messages, model_response, body.gateway)
     if body.stream:
@@ -67,7 +69,7 @@ async def chat(context: Context, body: ChatRequest) -> Response:
 # ---- prompt ------------------------------------------------------------------------------------------------------
 
 
-def _prompt(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+def prompt_messages(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     """Return the request's messages after as much history as the model's context holds; None without a history."""
     if not history:
         return None
@@ -141,7 +143,7 @@ async def _with_tools(
     history: list[dict[str, Any]],
 ) -> Response:
     names = None if body.worker_tools is True else body.worker_tools
-    prompts = {model.id: _prompt(body, model, history) or body.turn() for model in models}
+    prompts = {model.id: prompt_messages(body, model, history) or body.turn() for model in models}
     tools = await tool_selection.select(context, names)
     loop = tool_loop.ToolLoop(context, models, tools, prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:

@@ -51,16 +51,21 @@ Strict = Annotated[bool | None, _none_if(False)]
 """OpenAI's `strict`, false by default."""
 
 
+def check_data_uri(url: str) -> str:
+    """Return the URL of an image. Raises ValueError for any but a data URI."""
+    if not re.match(r"data:image/[a-z+.-]+;base64,", url[:50]):
+        raise ValueError("must be a data URI with the image itself (data:image/png;base64,…), not an address")
+    return url
+
+
 class ImageUrl(Schema):
     url: str
     detail: Annotated[Literal["auto", "low", "high"] | None, _none_if("auto")] = None
 
     @field_validator("url")
     @classmethod
-    def _check_data_uri(cls, url: str) -> str:
-        if not re.match(r"data:image/[a-z+.-]+;base64,", url[:50]):
-            raise ValueError("must be a data URI with the image itself (data:image/png;base64,…), not an address")
-        return url
+    def _check_url(cls, url: str) -> str:
+        return check_data_uri(url)
 
 
 class ImagePart(Schema):

@@ -5,7 +5,7 @@ from typing import Any
 
 from aiworker.auth import limits
 from aiworker.bindings import Inputs
-from aiworker.context import Context
+from aiworker.context import ClientResources, Context
 from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response, json_response
@@ -53,24 +53,24 @@ async def rag(context: Context, body: RagRequest) -> Response:
     limits.check_prompt(context, body.texts(), "query" if body.messages is None else "messages")
     conversation = [*body.history(), {"role": "user", "content": body.question}]
     await guard.check_input(context, conversation, body.gateway)
-    query = await _search_query(context, body, models)
-    passages = await engine_of(context).search(_search(context, body, query, needs_relevance=body.min_score is None))
+    query = await search_query(context, body, models)
+    passages = await engine_of(context).search(search_of(context, body, query, needs_relevance=body.min_score is None))
     if not body.answer_anyway and not await answerable.is_answered(context, body.question, passages, body.gateway):
         passages = []
     if not passages and not body.answer_anyway:
         return _no_results(body, models[0])
-    prompts = _prompts(body, models, passages)
+    by_model = prompts(body, models, passages)
     candidates = [
-        Candidate(model, Inputs({**body.sampling(), "messages": prompts[model.id].messages, "stream": body.stream}))
+        Candidate(model, Inputs({**body.sampling(), "messages": by_model[model.id].messages, "stream": body.stream}))
         for model in models
-        if model.id in prompts
+        if model.id in by_model
     ]
     model_response = await ModelCall(context, candidates, body.gateway).run()
     model_response = await guard.screen_response(context, conversation, model_response, body.gateway)
-    sources = _sources(context, body, prompts[model_response.model.id].passages)
+    cited = sources(context, context.request.origin, body, by_model[model_response.model.id].passages)
     if not body.stream:
-        return await _json_response(model_response, sources)
-    return await _streamed(context, model_response, frame({"sources": sources}, "sources"))
+        return await _json_response(model_response, cited)
+    return await _streamed(context, model_response, frame({"sources": cited}, "sources"))
 
 
 @route(
@@ -84,20 +84,21 @@ async def search(context: Context, body: SearchRequest) -> Response:
     The results of vector search and full-text search are fused, then reranked.
     """
     filters.check(body.filter, context.settings.rag_properties)
-    passages = await engine_of(context).search(_search(context, body, body.query))
-    sources = zip(_sources(context, body, passages), passages, strict=True)
-    return json_response({"passages": [{**source, "text": passage.text} for source, passage in sources]})
+    passages = await engine_of(context).search(search_of(context, body, body.query))
+    rows = zip(sources(context, context.request.origin, body, passages), passages, strict=True)
+    return json_response({"passages": [{**source, "text": passage.text} for source, passage in rows]})
 
 
-def _search(context: Context, body: SearchOptions, query: str, *, needs_relevance: bool = False) -> Search:
+def search_of(resources: ClientResources, body: SearchOptions, query: str, *, needs_relevance: bool = False) -> Search:
+    """Return the search that a request asks for."""
     return Search(
-        query, context.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
+        query, resources.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
         vector_search=body.stages.vector, fulltext_search=body.stages.text, rerank=body.stages.rerank,
         per_document=body.per_document, join_neighbours=body.join_neighbours, needs_relevance=needs_relevance,
     )  # fmt: skip
 
 
-async def _search_query(context: Context, body: RagRequest, models: list[Model]) -> str:
+async def search_query(resources: ClientResources, body: RagRequest, models: list[Model]) -> str:
     """Return the question, or, for one that follows a conversation, a search query that a model makes of both."""
     history = body.history()
     if not any(message["role"] == "user" for message in history):
@@ -107,7 +108,7 @@ async def _search_query(context: Context, body: RagRequest, models: list[Model])
     candidates = [Candidate(model, Inputs(inputs)) for model in models]
     # a cache key stands for the answer, not for the search query
     gateway = body.gateway.without_cache_key() if body.gateway else None
-    model_response = await ModelCall(context, candidates, gateway).run()
+    model_response = await ModelCall(resources, candidates, gateway).run()
     completion = Completion()
     completion.add(await model_response.object())
     model_response.record_usage(completion.usage)
@@ -115,7 +116,7 @@ async def _search_query(context: Context, body: RagRequest, models: list[Model])
     return completion.text.strip()[:MAX_SEARCH_QUERY_CHARACTERS] or body.question
 
 
-def _prompts(body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:
+def prompts(body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:
     """Return the prompts of the models whose context has room for passages, by model id.
 
     Raises ApiError `context_exceeded` if the first model has none.
@@ -138,8 +139,11 @@ def _prompt_tokens(body: RagRequest, model: Model) -> int:
     return max(MIN_PROMPT_TOKENS, min(MAX_PROMPT_TOKENS, room))
 
 
-def _sources(context: Context, body: SearchOptions, passages: list[Passage]) -> list[dict[str, Any]]:
-    tenant, origin = context.caller.resolve_tenant(body.tenant), context.request.origin
+def sources(
+    resources: ClientResources, origin: str, body: SearchOptions, passages: list[Passage]
+) -> list[dict[str, Any]]:
+    """Return passages as sources of an answer. origin: of the Worker's URL, for the addresses of their files."""
+    tenant = resources.caller.resolve_tenant(body.tenant)
     return [
         _source(number, passage, document_url(origin, tenant, passage.document_id, "/original"))
         for number, passage in enumerate(passages, 1)
