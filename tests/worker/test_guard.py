@@ -112,6 +112,19 @@ def test_an_unsafe_question_is_refused_before_a_model_is_asked(
     assert models(calls) == [GUARD]
 
 
+def test_chats_of_use_chat_are_judged_on_both_sides(client: httpx.Client, calls: NewCalls) -> None:
+    def ask(text: str) -> httpx.Response:
+        message = {"id": "1", "role": "user", "parts": [{"type": "text", "text": text}]}
+        return client.post("/api/chat", json={"id": "c", "model": NATIVE, "messages": [message]})
+
+    refused = ask(UNSAFE)
+    assert (refused.status_code, refused.text) == (422, "The request was judged unsafe: Indiscriminate Weapons.")
+    assert refused.headers["x-model"] == GUARD
+    assert models(calls) == [GUARD]
+    assert "text-delta" in ask("What is a Worker?").text
+    assert models(calls) == [GUARD, GUARD, NATIVE, GUARD]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [

@@ -23,6 +23,10 @@ NAMES = {
 NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast"
 DEFAULT = "@cf/google/gemma-4-26b-a4b-it"
 CHAT = {"prompt": "What is a Worker?", "stream": False, "model": NATIVE}
+UI_CHAT = {
+    "id": "c", "model": NATIVE,
+    "messages": [{"id": "1", "role": "user", "parts": [{"type": "text", "text": "What is a Worker?"}]}],
+}  # fmt: skip
 LOG_SECONDS = 60
 
 
@@ -53,6 +57,7 @@ def a_server(start_server: StartServer, log_prompts: str) -> Generator[Logged]:
         "TOKEN_SECRET": CANARY * 4,
         "GATEWAY_ID": "test",
         "LOG_PROMPTS": log_prompts,
+        "CHAT_RESUME_SECONDS": "1",
     }
     with (
         start_server("--log", "json", **variables) as server,
@@ -85,6 +90,16 @@ def logged(quiet: Logged) -> Logged:
         ("POST", "/chat", {"json": CHAT}, {"route": "/chat", "status": 200, "models": [NATIVE], "calls": 1}),
         ("POST", "/chat", {"json": {"prompt": "Hi"}}, {"status": 200, "models": [DEFAULT], "client_left": False}),
         ("POST", "/chat", {"json": {}}, {"status": 400, "error": "invalid_request", "models": [], "calls": 0}),
+        (
+            "POST", "/api/chat", {"json": UI_CHAT},
+            {"route": "/api/chat", "status": 200, "caller": "shop", "models": [NATIVE], "client_left": False},
+        ),
+        (
+            "POST", "/api/chat", {"json": {**UI_CHAT, "worker_tools": ["launch"]}},
+            {"route": "/api/chat", "status": 400, "error": "invalid_request", "caller": "shop", "calls": 0},
+        ),
+        ("POST", "/api/chat", {"json": {}}, {"route": "/api/chat", "status": 400, "error": "invalid_request"}),
+        ("GET", "/api/chat/none/stream", {}, {"route": "/api/chat/{chat_id}/stream", "status": 204}),
         ("GET", f"/{CANARY}", {}, {"route": None, "status": 404, "error": "not_found", "caller": None}),
         ("PUT", "/chat", {}, {"status": 405, "error": "method_not_allowed"}),
         ("GET", f"/images/{'0' * 64}.png", {}, {"route": "/images/{key}", "status": 404, "error": "not_found"}),
@@ -143,6 +158,16 @@ def test_a_client_that_leaves_a_stream_has_its_line_too(logged: Logged) -> None:
         next(response.iter_lines())
     line = logged.line(response)
     assert (line["status"], line["client_left"]) == (200, True)
+
+
+def test_an_answer_to_which_nobody_listens_ends_by_itself(logged: Logged) -> None:
+    logged.simulator.set_fault(tokens_per_second=20)
+    with logged.client.stream("POST", "/api/chat", json={**UI_CHAT, "id": "left"}) as response:
+        next(response.iter_lines())
+    line = logged.line(response)
+    assert (line["status"], line["client_left"], line["models"]) == (200, True, [NATIVE])
+    [call] = logged.simulator.requests(operation="run", model=NATIVE)[-1:]
+    assert call["state"] == "cancelled"
 
 
 def test_a_stream_that_breaks_off_has_its_line_too(logged: Logged) -> None:

@@ -78,7 +78,9 @@ class ConversationObject:
 
     async def _start(self, order: AnswerOrder) -> js.Response:
         abort = js.AbortController.new()
-        log = RequestLog("POST", analytics(), write_line, order.request_id, "/api/chat", order.caller)
+        log = RequestLog(
+            "POST", analytics(), write_line, request_id=order.request_id, route="/api/chat", caller=order.caller
+        )
         log.started -= order.milliseconds / 1000
         log.log_prompts = settings().log_prompts
         resources = _resources(order, log, abort.signal)
