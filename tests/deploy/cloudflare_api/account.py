@@ -220,5 +220,5 @@ def _environment() -> dict[str, str]:
     """Return the environment in which the process finds the packages of this checkout and node."""
     modules = (str(ROOT), *(str(source) for source in ROOT.glob("packages/*/src")))
     path = (str(VENV / "bin"), os.environ["PATH"])
-    found = {"PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
-    return {**unmeasured(), **V8_FLAGS, **found}
+    paths = {"PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(path)}
+    return {**unmeasured(), **V8_FLAGS, **paths}
