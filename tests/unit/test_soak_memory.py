@@ -1,5 +1,6 @@
 """The memory part of scripts/soak: its files, the stretches of a profile, and the bounds of its table."""
 
+import asyncio
 import dataclasses
 import io
 import wave
@@ -12,8 +13,8 @@ import pypdf
 import pytest
 from PIL import Image
 
-from tools.soak import attacks, worst_files
-from tools.soak.inspector import INTERVAL, longest_stretch
+from tools.soak import attacks, memory, worst_files
+from tools.soak.inspector import Stretch
 from tools.soak.memory import Row, table
 
 SIZE = 20_000
@@ -29,25 +30,44 @@ def profile(*samples: tuple[str, int]) -> dict[str, Any]:
     }
 
 
+def longest(*samples: tuple[str, int]) -> Stretch:
+    stretch = Stretch()
+    stretch.add_profile(profile(*samples))
+    return stretch
+
+
 def test_a_stretch_ends_where_the_isolate_waits() -> None:
-    samples = [("(program)", 0), ("cut", 90_000), *[("cut", 500)] * 9, ("(program)", 500), *[("send", 500)] * 30]
-    milliseconds, functions = longest_stretch(profile(*samples), cpu_seconds=1)
-    assert milliseconds == pytest.approx(15)
-    assert functions == ["send"]
-
-
-def test_the_time_before_the_first_sample_is_none_of_the_stretch() -> None:
-    milliseconds, _ = longest_stretch(profile(("cut", 90_000), ("cut", 500)), cpu_seconds=1)
-    assert milliseconds == (INTERVAL + 500) / 1e3
-
-
-def test_the_time_of_a_busy_machine_counts_as_the_processor_s() -> None:
-    milliseconds, _ = longest_stretch(profile(*[("cut", 500)] * 100), cpu_seconds=0.01)
-    assert milliseconds == pytest.approx(10)
+    samples = [("cut", 90_000), *[("cut", 500)] * 9, ("(program)", 90_000), ("send", 9_000), *[("send", 500)] * 29]
+    assert longest(*samples, ("read", 500)) == Stretch(15.5, ["send", "read"])
 
 
 def test_an_isolate_that_did_nothing_has_no_stretch() -> None:
-    assert longest_stretch(profile(("(idle)", 500)), cpu_seconds=0) == (0, [])
+    assert longest(("(idle)", 500)) == Stretch()
+
+
+async def test_another_client_waits_as_long_as_the_processor_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = iter([1.0, 1.02, 5.0, 5.25, 6.0])  # seconds before and after each request
+
+    def cpu_seconds(_: int) -> float:
+        return next(used, 6.0)
+
+    monkeypatch.setattr(memory, "cpu_seconds", cpu_seconds)
+    answered = asyncio.Event()
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.headers["origin"]) == ("OPTIONS", memory.ORIGIN)
+        requests.append(request)
+        if len(requests) == 3:
+            answered.set()
+        return httpx.Response(204)
+
+    requests: list[httpx.Request] = []
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer), base_url="http://worker") as client,
+        memory.waiting_client(client, process=1) as waited,
+    ):
+        await answered.wait()
+    assert waited.longest == pytest.approx(250)
 
 
 def test_files_hold_the_text_that_they_are_asked_for() -> None:
@@ -95,12 +115,16 @@ async def test_an_attack_waits_for_the_end_of_its_document() -> None:
     [
         ({"memory_after": 65_000_000}, "WebAssembly has 65.0 MB"),
         ({"memory_after": 63_000_000, "used_heap": 50_000_000}, "have 113.0 MB together"),
-        ({"stretch": 101.0}, "busy for 101 ms"),
+        ({"buffers": 63_000_000}, "buffers have 129.0 MB together"),
+        ({"waited": 101.0}, "others waited for 101 ms"),
+        ({"waited": 300.0, "own": Stretch(150, ["cut"])}, "others waited for 150 ms (cut)"),
         ({"answer": "500 internal_error"}, "answered 500"),
     ],
 )
 def test_a_bound_that_does_not_hold_is_named(changed: dict[str, Any], message: str) -> None:
-    good = Row("DOCX", 1, "202", memory_before=45_000_000, memory_after=46_000_000, used_heap=20_000_000, stretch=20)
+    good = Row(
+        "DOCX", 1, "202", memory_before=45_000_000, memory_after=46_000_000, used_heap=20_000_000, buffers=0, waited=20
+    )
     assert good.broken_bounds() == []
     broken = dataclasses.replace(good, **changed).broken_bounds()
     assert len(broken) == 1
@@ -108,5 +132,11 @@ def test_a_bound_that_does_not_hold_is_named(changed: dict[str, Any], message: s
 
 
 def test_the_table_has_a_line_for_each_request() -> None:
-    lines = table([Row("DOCX", 1_000, "202", 45_000_000, 46_000_000, 20_000_000, 20.4)]).splitlines()
-    assert lines[-1] == "| DOCX | 1,000 | 202 | 45.0 → 46.0 | 20.0 | 20 |"
+    lines = table([Row("DOCX", 1_000, "202", 45_000_000, 46_000_000, 20_000_000, 5_000_000, 20.4)]).splitlines()
+    assert lines[-1] == "| DOCX | 1,000 | 202 | 45.0 → 46.0 | 20.0 | 5.0 | 20 |"
+
+
+def test_others_of_workerd_s_isolates_are_not_the_worker() -> None:
+    row = Row("DOCX", 1, "202", 45_000_000, 46_000_000, 20_000_000, 0, waited=300, own=Stretch(40, ["cut"]))
+    assert row.broken_bounds() == []
+    assert row.cells()[-1] == "300 (of which the Worker at most 40)"

@@ -16,8 +16,10 @@ from tools.soak.worst_files import MEGABYTE
 MEBIBYTE = 1_048_576
 ENDED = ("indexed", "failed")
 POLL_SECONDS = 0.5
-NOISE_SIDE = 2_900
-"""Pixels of a side of a picture of 25 MB."""
+LARGE_SIDE, SIDE = 2_900, 1_660
+"""Pixels of a side of a picture of 25 MB, and of one of 8.3 MB, the most that becomes base64."""
+IMAGE_MODEL, FORM_MODEL = "@cf/runwayml/stable-diffusion-v1-5-img2img", "@cf/black-forest-labs/flux-2-dev"
+"""Models that take a picture as base64, and as a file of a form."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,10 @@ def _picture_in_json() -> dict[str, Any]:
     }
 
 
+def _picture_to_change() -> dict[str, Any]:
+    return {"prompt": "a bridge", "model": IMAGE_MODEL, "image": base64.b64encode(worst_files.png(SIDE)).decode()}
+
+
 def _nested(depth: int) -> bytes:
     return b'{"messages": ' + b"[" * depth + b"]" * depth + b"}"
 
@@ -112,6 +118,11 @@ def _conversation(characters: int, count: int) -> dict[str, Any]:
         "guard": True,
         "model": "@cf/meta/llama-4-scout-17b-16e-instruct",
     }
+
+
+def _brackets(count: int) -> dict[str, Any]:
+    message = {"role": "user", "content": "<" * count}
+    return {"messages": [message], "stream": False, "model": "@cf/meta/llama-4-scout-17b-16e-instruct"}
 
 
 def _tools(count: int) -> dict[str, Any]:
@@ -150,20 +161,26 @@ def _patterns() -> dict[str, Any]:
 def attacks(megabytes: float) -> Mapping[str, Attack]:
     """Return the attacks by their names. megabytes: text of the documents that are accepted."""
     size = int(megabytes * MEGABYTE)
+    converted = min(size, 8 * MEGABYTE)
     bomb = 30 * MEGABYTE
     of = functools.partial
     form = {"headers": {"content-type": "multipart/form-data; boundary=b"}}
     return {
-        "DOCX": of(upload, name="long.docx", make=lambda: worst_files.docx(size)),
+        "DOCX": of(upload, name="long.docx", make=lambda: worst_files.docx(converted)),
         "DOCX that unfolds to 30 MB": of(upload, name="bomb.docx", make=lambda: worst_files.docx(bomb, repeated=True)),
-        "XLSX": of(upload, name="long.xlsx", make=lambda: worst_files.xlsx(size)),
-        "XLSX of 5,000 columns": of(upload, name="wide.xlsx", make=lambda: worst_files.xlsx(size // 4, columns=5_000)),
-        "PDF": of(upload, name="long.pdf", make=lambda: worst_files.pdf(size // 4)),
-        "HTML": of(upload, name="long.html", make=lambda: worst_files.html(size)),
+        "XLSX": of(upload, name="long.xlsx", make=lambda: worst_files.xlsx(converted)),
+        "XLSX of 5,000 columns": of(
+            upload, name="wide.xlsx", make=lambda: worst_files.xlsx(converted // 4, columns=5_000)
+        ),
+        "PDF": of(upload, name="long.pdf", make=lambda: worst_files.pdf(converted // 4)),
+        "HTML": of(upload, name="long.html", make=lambda: worst_files.html(converted)),
         "HTML above the limit": of(upload, name="bomb.html", make=lambda: worst_files.html(24 * MEGABYTE)),
+        "text file": of(upload, name="long.txt", make=lambda: worst_files.prose(size).encode()),
         "text file above the limit": of(
             upload, name="bomb.txt", make=lambda: worst_files.prose(24 * MEGABYTE).encode()
         ),
+        "picture as a document": of(upload, name="picture.png", make=lambda: worst_files.png(SIDE)),
+        "picture above the limit": of(upload, name="large.png", make=lambda: worst_files.png(LARGE_SIDE)),
         "JSON text": of(send, path="/rag/documents", make=lambda: _document(worst_files.prose(2 * MEGABYTE))),
         "JSON text of 24 MB": of(send, path="/rag/documents", make=lambda: _document(worst_files.prose(24 * MEGABYTE))),
         "JSON text of one word": of(send, path="/rag/documents", make=lambda: _document("a" * 2 * MEGABYTE)),
@@ -177,11 +194,21 @@ def attacks(megabytes: float) -> Mapping[str, Attack]:
         "WAV": of(
             send, path="/transcribe", make=lambda: worst_files.wav(26_000_000), headers={"content-type": "audio/wav"}
         ),
-        "image in a form": image_in_a_form,
-        "image in JSON": of(send, path="/chat", make=_picture_in_json),
+        "WAV, for a model that takes numbers": of(
+            send,
+            path="/transcribe?model=@cf/openai/whisper",
+            make=lambda: worst_files.wav(26_000_000),
+            headers={"content-type": "audio/wav"},
+        ),
+        "image in a form": of(image_in_a_form, side=SIDE, model=IMAGE_MODEL),
+        "image in a form, above the limit": of(image_in_a_form, side=LARGE_SIDE, model=IMAGE_MODEL),
+        "image in a form, passed on as one": of(image_in_a_form, side=LARGE_SIDE, model=FORM_MODEL),
+        "image in JSON": of(send, path="/image", make=_picture_to_change),
+        "image in JSON of a chat": of(send, path="/chat", make=_picture_in_json),
         "JSON of 100,000 levels": of(send, path="/chat", make=lambda: _nested(100_000)),
         "JSON of 500,000 lists": of(send, path="/chat", make=lambda: b'{"messages":[' + b"[]," * 340_000 + b"[]]}"),
         "a megabyte of messages, guarded": of(send, path="/chat", make=lambda: _conversation(900_000, 99)),
+        "a message of 100,000 `<`": of(send, path="/chat", make=lambda: _brackets(100_000)),
         "128 tools": of(send, path="/chat", make=lambda: _tools(128)),
         "2,000 texts to embed": of(send, path="/embed", make=lambda: {"text": ["rain " * 90] * 2_000}),
         "schema that branches": of(send, path="/extract", make=lambda: _extraction(_branching(40))),
@@ -190,9 +217,9 @@ def attacks(megabytes: float) -> Mapping[str, Attack]:
     }
 
 
-async def image_in_a_form(client: httpx.AsyncClient) -> Outcome:
-    """Send a picture near the limit to be changed."""
-    picture = await asyncio.to_thread(worst_files.png, NOISE_SIDE)
-    data = {"prompt": "a bridge", "model": "@cf/runwayml/stable-diffusion-v1-5-img2img"}
+async def image_in_a_form(client: httpx.AsyncClient, side: int, model: str) -> Outcome:
+    """Send a picture to be changed."""
+    picture = await asyncio.to_thread(worst_files.png, side)
+    data = {"prompt": "a bridge", "model": model}
     response = await client.post("/image", data=data, files={"image": ("a.png", picture)})
     return Outcome(len(picture), await _answer(client, response))

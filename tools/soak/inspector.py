@@ -1,4 +1,4 @@
-"""The inspector of a Worker's isolate: V8's heap, and how long the isolate was busy at a stretch.
+"""The inspector of a Worker's isolate: V8's heap, and what the isolate does.
 
 workerd opens one inspector for all of its isolates at a port of its own choice, which is found among the ports that its
 processes listen at.
@@ -8,7 +8,8 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,12 @@ ISOLATE = "core:user:aiworker"
 """Id under which the inspector lists the isolate of the Worker, its Durable Objects and its Workflow."""
 INTERVAL = 500
 """Microseconds between two samples of the profiler."""
-SLICE_SECONDS = 10.0
-"""Seconds of one profile. It ends between two tasks of the isolate, so that no stretch is cut."""
+HEAP_SECONDS = 0.1
+"""Time between two samples of the heap."""
 WAITING = ("(idle)", "(program)", "(root)")
 """Functions of samples in which the isolate executes neither JavaScript nor WebAssembly."""
+NAMES = 5
+"""Number of functions that are named."""
 ATTEMPTS = 5
 """Attempts to open a session."""
 LISTENING = "0A"
@@ -39,42 +42,60 @@ class InspectorError(Exception):
     """A method that the inspector refuses."""
 
 
+@dataclass
+class Heap:
+    """Bytes of an isolate, without WebAssembly's memory."""
+
+    used: int = 0
+    """V8's heap in use, garbage that is not yet collected included."""
+    buffers: int = 0
+    """ArrayBuffers, likewise."""
+
+    def add(self, other: "Heap") -> None:
+        """Become the larger one of both, number by number."""
+        self.used, self.buffers = max(self.used, other.used), max(self.buffers, other.buffers)
+
+
 class Inspector:
     """A session with the isolate."""
 
     def __init__(self, connection: ClientConnection, process: int) -> None:
+        self.process = process
+        """Id of workerd's process that has the isolate."""
         self._connection = connection
-        self._process = process
         self._last_id = 0
         self._lock = asyncio.Lock()
 
-    async def used_heap(self) -> int:
-        """Return the bytes that V8's heap has in use, garbage that is not yet collected included."""
-        return int((await self._call("Runtime.getHeapUsage"))["usedSize"])
+    async def heap(self) -> Heap:
+        usage = await self._call("Runtime.getHeapUsage")
+        return Heap(int(usage["usedSize"]), int(usage["backingStorageSize"]))
 
     @contextlib.asynccontextmanager
-    async def watch(self) -> AsyncGenerator["Watched"]:
-        """Profile the isolate in the block. The result is complete when the block has ended."""
+    async def sampled_heap(self) -> AsyncGenerator[Heap]:
+        """Sample the heap in the block, every HEAP_SECONDS. The result has the largest numbers."""
+        largest = await self.heap()
+
+        async def sample() -> None:
+            while True:
+                await asyncio.sleep(HEAP_SECONDS)
+                largest.add(await self.heap())
+
+        async with asyncio.TaskGroup() as group:
+            sampling = group.create_task(sample())
+            try:
+                yield largest
+            finally:
+                sampling.cancel()
+
+    @contextlib.asynccontextmanager
+    async def profiled(self) -> AsyncGenerator["Stretch"]:
+        """Profile the isolate in the block; afterwards the result is its longest stretch."""
         await self._call("Profiler.enable")
         await self._call("Profiler.setSamplingInterval", interval=INTERVAL)
-        watched = Watched()
-        stop = asyncio.Event()
-        work = asyncio.create_task(self._watch(watched, stop))
-        try:
-            yield watched
-        finally:
-            stop.set()
-            await work
-
-    async def _watch(self, watched: "Watched", stop: asyncio.Event) -> None:
-        while not stop.is_set():
-            began = _cpu_seconds(self._process)
-            await self._call("Profiler.start")
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(SLICE_SECONDS):
-                    await stop.wait()
-            profile = (await self._call("Profiler.stop"))["profile"]
-            watched.add(profile, _cpu_seconds(self._process) - began, await self.used_heap())
+        await self._call("Profiler.start")
+        longest = Stretch()
+        yield longest
+        longest.add_profile((await self._call("Profiler.stop"))["profile"])
 
     async def _call(self, method: str, **parameters: Any) -> Json:
         async with self._lock:
@@ -90,57 +111,28 @@ class Inspector:
                     return message.get("result", {})
 
 
-class Watched:
-    """Time and memory that the isolate has taken."""
+@dataclass
+class Stretch:
+    """The longest run of busy samples of a profile."""
 
-    def __init__(self) -> None:
-        self.stretch = 0.0
-        """The longest stretch without a pause, in milliseconds of processor time."""
-        self.functions: list[str] = []
-        """Names of the functions that most samples of that stretch were in, the most frequent first."""
-        self.used_heap = 0
-        """The largest heap, in bytes; it is looked at every SLICE_SECONDS."""
+    milliseconds: float = 0
+    """By the clock. A task that begins right after another counts as one stretch with it: an upper bound."""
+    functions: Sequence[str] = field(default_factory=list[str])
+    """Functions that most of its samples are in, the most frequent first."""
 
-    def add(self, profile: Json, cpu_seconds: float, used_heap: int) -> None:
-        """Take a profile into account. cpu_seconds: processor time that the isolate's thread has had meanwhile."""
-        self.used_heap = max(self.used_heap, used_heap)
-        stretch, functions = longest_stretch(profile, cpu_seconds)
-        if stretch > self.stretch:
-            self.stretch, self.functions = stretch, functions
-
-
-def longest_stretch(profile: Json, cpu_seconds: float) -> tuple[float, list[str]]:
-    """Return the longest run of busy samples in milliseconds of processor time, and the functions most often in it.
-
-    The profiler's times are those of a clock. On a machine that is shared they are longer than the processor's, and are
-    shortened in proportion. A task that begins right after another counts as one stretch with it.
-    """
-    names = {node["id"]: node["callFrame"]["functionName"] or "(anonymous)" for node in profile["nodes"]}
-    runs = list(_runs(zip(map(names.__getitem__, profile["samples"]), profile["timeDeltas"], strict=True)))
-    if not runs:
-        return 0, []
-    busy = sum(time for time, _ in runs)
-    share = min(1.0, cpu_seconds * 1e6 / busy)
-    time, counts = max(runs, key=lambda run: run[0])
-    return time * share / 1e3, sorted(counts, key=lambda name: -counts[name])[:5]
-
-
-def _runs(samples: Iterable[tuple[str, int]]) -> Iterator[tuple[int, Mapping[str, int]]]:
-    """Yield the microseconds of each run of busy samples, and how many samples each function has.
-
-    samples: function and microseconds since the sample before.
-    """
-    time, counts = 0, dict[str, int]()
-    for name, delta in samples:
-        if name in WAITING:
-            if time:
-                yield time, counts
-            time, counts = 0, {}
-        else:
+    def add_profile(self, profile: Json) -> None:
+        names = {node["id"]: node["callFrame"]["functionName"] or "(anonymous)" for node in profile["nodes"]}
+        time, counts = 0, dict[str, int]()
+        longest: Mapping[str, int] = {}
+        for name, delta in zip(map(names.__getitem__, profile["samples"]), profile["timeDeltas"], strict=True):
+            if name in WAITING:
+                time, counts = 0, {}
+                continue
             time += delta if time else min(delta, INTERVAL)  # before the first sample the isolate was waiting
             counts[name] = counts.get(name, 0) + 1
-    if time:
-        yield time, counts
+            if time > 1e3 * self.milliseconds:
+                self.milliseconds, longest = time / 1e3, counts
+        self.functions = sorted(longest, key=lambda each: -longest[each])[:NAMES]
 
 
 @contextlib.asynccontextmanager
@@ -153,7 +145,7 @@ async def inspect(processes: Iterable[int]) -> AsyncGenerator[Inspector]:
         async with connect(address, max_size=None, proxy=None, compression=None) as connection:
             session = Inspector(connection, process)
             try:
-                await session.used_heap()
+                await session.heap()
             except ConnectionClosed:
                 # wrangler's own session was there, and both have ended; it does not always come back
                 if attempt == ATTEMPTS - 1:
@@ -192,6 +184,6 @@ def listening_ports(process: int) -> list[int]:
     return [int(row[1].split(":")[1], 16) for row in rows if row[3] == LISTENING and row[9] in sockets]
 
 
-def _cpu_seconds(process: int) -> float:
+def cpu_seconds(process: int) -> float:
     """Return the processor time of a process's first thread, on which workerd runs all isolates."""
     return int(Path(f"/proc/{process}/task/{process}/schedstat").read_text().split()[0]) / 1e9

@@ -1,23 +1,41 @@
-"""The part `memory` of `scripts/soak`: memory and time of the isolate, with the worst request of each kind."""
+"""The part `memory` of `scripts/soak`: memory and time of the isolate, with the worst request of each kind.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+workerd has no limit of its own on this machine, and V8 lets garbage grow as it likes. So V8 is started with a limit
+(V8_FLAGS): a request that needs more ends workerd.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import httpx
+from websockets.exceptions import ConnectionClosed
 
+from tools.soak import inspector
 from tools.soak.attacks import Attack, Outcome
-from tools.soak.inspector import Inspector
+from tools.soak.inspector import Heap, Inspector, Stretch, cpu_seconds
 
 MAX_WEBASSEMBLY = 64_000_000
-"""Bytes of WebAssembly's memory, which never shrinks. An isolate has 128 MB for everything."""
+"""Bytes of WebAssembly's memory, which never shrinks."""
 MAX_TOGETHER = 110_000_000
 """Bytes of WebAssembly's memory and V8's used heap together."""
+MAX_ISOLATE = 128_000_000
+"""Bytes of an isolate with its buffers: Cloudflare ends one that has more."""
+V8_MEBIBYTES = 61
+"""Limit of V8's heap: what MAX_TOGETHER leaves beside the 45 MB that WebAssembly has at rest."""
+V8_FLAGS = {"MINIFLARE_WORKERD_V8_FLAGS": f"--max-heap-size={V8_MEBIBYTES}"}
 MAX_STRETCH = 100.0
-"""Milliseconds of processor time for which nobody else is served."""
+"""Milliseconds of processor time that others wait."""
 DEADLINE = 3_600.0
 """Seconds for one request and the ingestion of its document."""
-HEADINGS = ("Request", "Bytes", "Answered", "WebAssembly, MB", "V8's heap, MB", "Busy at a stretch, ms")
+RESTART_SECONDS = 60.0
+"""Time after which a workerd that has ended has to be back."""
+PROBE_SECONDS = 0.01
+"""Time between two requests of the client that waits."""
+ORIGIN = "https://app.example"
+HEADINGS = ("Request", "Bytes", "Answered", "WebAssembly, MB", "V8's heap, MB", "Buffers, MB", "Others waited, ms")
 
 
 @dataclass(frozen=True)
@@ -32,25 +50,39 @@ class Row:
     memory_after: int
     used_heap: int
     """Largest number of bytes of V8's heap in use."""
-    stretch: float
-    """Longest time without a pause, in milliseconds of processor time."""
-    functions: Sequence[str] = field(default_factory=tuple[str, ...])
-    """Functions that took most of it."""
+    buffers: int
+    """Largest number of bytes of ArrayBuffers above those at rest."""
+    waited: float
+    """Longest time that another client waited, in milliseconds of processor time of all isolates of workerd."""
+    own: Stretch | None = None
+    """Longest stretch of the Worker's isolate; None if nobody waited too long."""
+
+    @property
+    def stretch(self) -> float:
+        """Upper bound of the time for which the Worker's isolate kept others waiting, in milliseconds."""
+        return min(self.waited, self.own.milliseconds) if self.own else self.waited
 
     def broken_bounds(self) -> list[str]:
         """Return a sentence for each bound that does not hold."""
         together = self.memory_after + self.used_heap
+        everything = together + self.buffers
         checks = [
             (self.memory_after > MAX_WEBASSEMBLY, f"WebAssembly has {self.memory_after / 1e6:.1f} MB"),
             (together > MAX_TOGETHER, f"WebAssembly and V8's heap have {together / 1e6:.1f} MB together"),
-            (self.stretch > MAX_STRETCH, f"the isolate was busy for {self.stretch:.0f} ms at a stretch"),
+            (everything > MAX_ISOLATE, f"WebAssembly, V8's heap and buffers have {everything / 1e6:.1f} MB together"),
+            (self.stretch > MAX_STRETCH, f"others waited for {self.stretch:.0f} ms ({self._functions()})"),
             (self.answer.startswith("5"), f"it was answered {self.answer}"),
         ]
         return [f"{self.name}: {message}" for is_broken, message in checks if is_broken]
 
+    def _functions(self) -> str:
+        return ", ".join(self.own.functions) if self.own else ""
+
     def cells(self) -> tuple[str, ...]:
         memory = f"{self.memory_before / 1e6:.1f} → {self.memory_after / 1e6:.1f}"
-        return self.name, f"{self.size:,}", self.answer, memory, f"{self.used_heap / 1e6:.1f}", f"{self.stretch:.0f}"
+        own = f" (of which the Worker at most {self.own.milliseconds:.0f})" if self.own else ""
+        sizes = (f"{self.used_heap / 1e6:.1f}", f"{self.buffers / 1e6:.1f}", f"{self.waited:.0f}{own}")
+        return self.name, f"{self.size:,}", self.answer, memory, *sizes
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -62,33 +94,96 @@ def table(rows: Sequence[Row]) -> str:
 async def measure(
     url: str,
     headers: Mapping[str, str],
-    inspector: Inspector,
+    workers: Callable[[], Sequence[int]],
     attacks: Mapping[str, Attack],
     say: Callable[[str], None],
 ) -> list[Row]:
-    """Send one request after the other; return a row for each. say: shows each row as it is measured."""
+    """Send one request after the other; return a row for each.
+
+    workers: returns the ids of workerd's processes. say: shows each row as it is measured.
+    Raises LookupError if no workerd has an inspector.
+    """
     rows: list[Row] = []
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=DEADLINE, trust_env=False) as client:
+        async with inspector.inspect(workers()) as session:
+            rest = (await session.heap()).buffers
         for name, attack in attacks.items():
-            rows.append(await _row(client, inspector, name, attack))
-            say(f"  {' | '.join(rows[-1].cells())}   {', '.join(rows[-1].functions)}\n")
+            rows.append(await _row(client, workers, name, attack, rest))
+            say(f"  {' | '.join(rows[-1].cells())}   {', '.join(rows[-1].own.functions if rows[-1].own else ())}\n")
     return rows
 
 
-async def _row(client: httpx.AsyncClient, inspector: Inspector, name: str, attack: Attack) -> Row:
+async def _row(
+    client: httpx.AsyncClient, workers: Callable[[], Sequence[int]], name: str, attack: Attack, rest: int
+) -> Row:
     before = await _memory(client)
-    async with inspector.watch() as watched:
+    heap, waited, own = Heap(), Waited(), None
+    try:
+        async with inspector.inspect(workers()) as session:
+            outcome, heap, waited = await _watched(client, session, attack)
+        if waited.longest > MAX_STRETCH:
+            own = await _profiled(client, workers, attack)
+    except* (httpx.HTTPError, ConnectionClosed, FileNotFoundError) as error:
+        outcome = Outcome(0, f"502 the isolate ended: {error.exceptions[0]!r}"[:60])
+    buffers = max(0, heap.buffers - rest)
+    return Row(
+        name, outcome.size, outcome.answer, before, await _memory(client), heap.used, buffers, waited.longest, own
+    )
+
+
+async def _watched(client: httpx.AsyncClient, session: Inspector, attack: Attack) -> tuple[Outcome, Heap, "Waited"]:
+    """Send a request; return its outcome, the largest heap, and how long another client waited meanwhile."""
+    async with session.sampled_heap() as heap, waiting_client(client, session.process) as waited:
+        outcome = await attack(client)
+    return outcome, heap, waited
+
+
+async def _profiled(client: httpx.AsyncClient, workers: Callable[[], Sequence[int]], attack: Attack) -> Stretch:
+    """Send a request once more, profiled; return the longest stretch of the Worker's isolate."""
+    async with inspector.inspect(workers()) as session, session.profiled() as stretch:
+        await attack(client)
+    return stretch
+
+
+@dataclass
+class Waited:
+    longest: float = 0
+    """Longest time in milliseconds of processor time."""
+
+
+@contextlib.asynccontextmanager
+async def waiting_client(client: httpx.AsyncClient, process: int) -> AsyncGenerator[Waited]:
+    """Send small requests in the block, one after the other, and note how long they waited.
+
+    The time is the processor's that workerd's thread has used between a request, which the Worker answers at once, and
+    its answer. It has what all isolates of workerd have done, those that simulate D1 and R2 included: an upper bound.
+    """
+    waited = Waited()
+    headers = {"origin": ORIGIN, "access-control-request-method": "POST"}
+
+    async def wait() -> None:
+        while True:
+            began = cpu_seconds(process)
+            await client.options("/chat", headers=headers)
+            waited.longest = max(waited.longest, 1e3 * (cpu_seconds(process) - began))
+            await asyncio.sleep(PROBE_SECONDS)
+
+    async with asyncio.TaskGroup() as group:
+        waiting = group.create_task(wait())
         try:
-            outcome = await attack(client)
-        except httpx.HTTPError as error:
-            outcome = Outcome(0, f"502 no answer: {error!r}"[:60])
-    after = await _memory(client)
-    return Row(name, outcome.size, outcome.answer, before, after, watched.used_heap, watched.stretch, watched.functions)
+            yield waited
+            await asyncio.sleep(PROBE_SECONDS)
+        finally:
+            waiting.cancel()
 
 
 async def _memory(client: httpx.AsyncClient) -> int:
-    """Return the size of WebAssembly's memory in bytes."""
-    return int((await client.get("/health")).json()["isolate"]["memory_bytes"])
+    """Return the size of WebAssembly's memory in bytes. Waits for a workerd that is being started again."""
+    async with asyncio.timeout(RESTART_SECONDS):
+        while True:
+            with contextlib.suppress(httpx.HTTPError, ValueError):
+                return int((await client.get("/health")).json()["isolate"]["memory_bytes"])
+            await asyncio.sleep(1)
 
 
 def to_json(rows: Sequence[Row]) -> dict[str, Any]:

@@ -61,10 +61,14 @@ class Site:
     key: str
     simulator: SimulatorClient | None
     """None if faults cannot be set."""
-    workers: list[int]
-    """Process ids of workerd; empty if it runs on another machine."""
+    server: int | None
+    """Process id of the server; None if it runs on another machine."""
     log: list[str]
     """Lines about defects that the server has printed."""
+
+    def workers(self) -> list[int]:
+        """Return the process ids of workerd; none if it runs on another machine."""
+        return [] if self.server is None else _workerd_of(self.server)
 
 
 def run(options: Namespace) -> int:
@@ -119,7 +123,7 @@ async def _site(options: Namespace, children: Children, folder: Path) -> Site:
     if options.url:
         key = os.environ.get(KEY_VARIABLE, "")
         simulator = SimulatorClient(options.simulator) if options.simulator else None
-        return Site(options.url.rstrip("/"), key, simulator, [], [])
+        return Site(options.url.rstrip("/"), key, simulator, None, [])
     key = f"aiw_{secrets.token_urlsafe(32)}"
     variables = {
         "AUTH_MODE": "keys",
@@ -134,10 +138,10 @@ async def _site(options: Namespace, children: Children, folder: Path) -> Site:
     command = [str(PYTHON), str(ROOT / "scripts/dev"), "--port", "0", "--persist-to", str(folder / "state")]
     command += ["--tokens-per-second", str(PACE), "--log", "json"]
     command += [f"--var={name}={value}" for name, value in variables.items()]
-    server = await children.start(command, {}, ROOT)
+    server = await children.start(command, memory.V8_FLAGS, ROOT)
     addresses, log = await _ready(server)
     simulator = SimulatorClient(addresses["Simulator"])
-    return Site(addresses["Ready"], key, simulator, _workerd_of(server.pid), log)
+    return Site(addresses["Ready"], key, simulator, server.pid, log)
 
 
 async def _ready(server: Child) -> tuple[Mapping[str, str], list[str]]:
@@ -247,8 +251,8 @@ async def _load(options: Namespace, site: Site, _: Children, __: Path) -> tuple[
 @contextlib.asynccontextmanager
 async def _session(site: Site) -> AsyncGenerator[Inspector | None]:
     """A session with the isolate's inspector; None if workerd runs on another machine."""
-    if site.workers:
-        async with inspector.inspect(site.workers) as session:
+    if site.server is not None:
+        async with inspector.inspect(site.workers()) as session:
             yield session
     else:
         yield None
@@ -304,14 +308,14 @@ async def _sample(site: Site, client: httpx.AsyncClient, session: Inspector | No
 
     await _until(is_quiet, QUIET_SECONDS)
     isolate_state = await isolate()
-    rss = readers.resident_bytes(site.workers)
+    rss = readers.resident_bytes(site.workers())
     return Sample(
         isolate_state["requests"],
         isolate_state["objects"],
         isolate_state["memory_bytes"],
         isolate_state["open_streams"],
         rss,
-        await session.used_heap() if session else None,
+        (await session.heap()).used if session else None,
     )
 
 
@@ -397,7 +401,7 @@ async def _show_progress(load: traffic.Load) -> None:
 async def _slow_readers(_: Namespace, site: Site, __: Children, ___: Path) -> tuple[Figures, list[str]]:
     if site.simulator:
         await asyncio.to_thread(site.simulator.clear_faults)
-    measured = await readers.measure(site.url, site.key, site.workers)
+    measured = await readers.measure(site.url, site.key, site.workers())
     return measured.to_json(), measured.faults()
 
 
@@ -410,8 +414,7 @@ async def _memory(options: Namespace, site: Site, _: Children, __: Path) -> tupl
         if not options.kind or any(name.startswith(kind) for kind in options.kind)
     }
     try:
-        async with inspector.inspect(site.workers) as session:
-            rows = await memory.measure(site.url, _headers(site), session, chosen, _say)
+        rows = await memory.measure(site.url, _headers(site), site.workers, chosen, _say)
     except LookupError as error:
         raise CannotSoak(str(error)) from error
     return memory.to_json(rows) | {"table": memory.table(rows)}, [each for row in rows for each in row.broken_bounds()]
