@@ -99,6 +99,31 @@ def test_wrangler_s_explorer_gives_no_data_to_those_without_a_key(client: httpx.
         assert (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/cdn-cgi/local/r2/public/aiworker/images/a.png", "/cdn-cgi/local/r2/s3/aiworker", "/cdn-cgi/local/email",
+        "/cdn-cgi/handler/email", "/cdn-cgi/handler/r2/s3/aiworker", "/__cf_local/stream/a",
+        "/cdn-cgi/mf/stream/a", "//cdn-cgi/../cdn-cgi/local/r2/s3/aiworker",
+    ],
+)  # fmt: skip
+def test_none_of_miniflare_s_own_paths_is_served(client: httpx.Client, path: str) -> None:
+    spoofed = {"mf-original-url": str(client.base_url.join(path)), "mf-op": "GET"}
+    for url, headers in ((path, {}), ("/health", spoofed), (path, spoofed)):
+        for method in ("GET", "PUT"):
+            response = client.request(method, url, headers=headers)
+            is_worker_s = url == "/health" and response.status_code in (200, 405)  # the header says nothing
+            assert is_worker_s or (response.status_code, response.json()["error"]["type"]) == (404, "not_found")
+
+
+@pytest.mark.parametrize("headers", [{}, {"mf-op": "GET"}, {"mf-op": "GET", "mf-op-secret": "0" * 64}])
+def test_the_proxy_of_bindings_is_closed(client: httpx.Client, headers: dict[str, str]) -> None:
+    # miniflare's own, in front of wrangler's proxy: it has the secret of its process
+    response = client.get("/cdn-cgi/local/platform-proxy", headers=headers)
+    assert response.status_code in (400, 401)
+    assert len(response.content) < 50
+
+
 def test_the_host_that_is_given_is_served() -> None:
     printed = subprocess.run([*DEV, "--host", "devbox", "--dry-run"], text=True, capture_output=True, check=True).stdout
     assert json.loads(printed)["configuration"]["vars"]["ALLOWED_HOSTS"] == "localhost devbox"

@@ -1,4 +1,6 @@
-// Loaded into wrangler by `node --require`: its proxy answers only for the hosts of $DEV_HOSTS, localhost and addresses.
+// Loaded into wrangler by `node --require`: its proxy answers only for the hosts of $DEV_HOSTS, localhost and addresses,
+// and passes on none of miniflare's own paths but the one of Cron Triggers. The others read and change the bindings
+// without an API key: objects of R2 (r2/public, r2/s3), all of them (platform-proxy, explorer).
 //
 // The Worker behind the proxy cannot check the host by itself: it sees the address in the header MF-Original-URL, which
 // a web page can send once its own name leads to this machine (DNS rebinding). Only the proxy sees the header Host.
@@ -14,6 +16,27 @@ export * from "./${ORIGINAL}";
 
 const HOSTS = ${JSON.stringify(hosts)};
 
+/** Path of tools/dev/cron.py, and where wrangler itself sends messages with a secret to its proxy. */
+const SCHEDULED = "/cdn-cgi/local/scheduled";
+const CONTROLLER = "/cdn-cgi/ProxyWorker/";
+
+function isOwnPath(pathname) {
+  const isWrangler = pathname === SCHEDULED || pathname.startsWith(CONTROLLER);
+  return !isWrangler && (pathname.startsWith("/cdn-cgi/") || pathname.startsWith("/__cf_local/"));
+}
+
+function pathOf(url) {
+  try {
+    return new URL(url).pathname;
+  } catch {
+    return "";
+  }
+}
+
+function refuse(status, type, message) {
+  return Response.json({ error: { type, message } }, { status });
+}
+
 function isServed(host) {
   let name;
   try {
@@ -28,9 +51,14 @@ function isServed(host) {
 export default {
   fetch(request, ...rest) {
     const host = request.headers.get("host");
-    if (host === null || isServed(host)) return proxy.fetch(request, ...rest);
-    const message = "scripts/dev does not answer for " + host.slice(0, 100) + ": start it with --var ALLOWED_HOSTS=NAME.";
-    return Response.json({ error: { type: "forbidden", message } }, { status: 403 });
+    if (host !== null && !isServed(host)) {
+      const name = host.slice(0, 100);
+      return refuse(403, "forbidden", "scripts/dev does not answer for " + name + ": start it with --var ALLOWED_HOSTS=NAME.");
+    }
+    if ([request.url, request.headers.get("mf-original-url")].some((url) => url && isOwnPath(pathOf(url)))) {
+      return refuse(404, "not_found", "scripts/dev serves none of wrangler's own paths: use the Worker's routes.");
+    }
+    return proxy.fetch(request, ...rest);
   },
 };
 `;
