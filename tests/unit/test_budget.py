@@ -281,6 +281,20 @@ async def test_a_request_counts_in_the_budget_of_its_key_and_in_that_of_the_work
     assert spent(store) == spent(of_worker) == 3
 
 
+async def test_the_error_of_a_shared_budget_does_not_tell_what_others_have_spent(
+    store: BudgetStore, clock: Clock
+) -> None:
+    of_worker = BudgetStore(Rows(), clock)
+    of_worker.reserve({"of another key": 37}, 60)
+    request_budget = budget_of(store, daily=100)
+    request_budget.charge_to(DailyBudget("This Worker", 60, FakeBudget(of_worker), is_shared=True), "req_1")
+    with pytest.raises(ApiError) as raised:
+        await request_budget.reserve([30])
+    assert raised.value.type == "budget_exceeded"
+    assert raised.value.message.startswith("This Worker has too few neurons left today: this request may cost 30.")
+    assert not any(figure in raised.value.message for figure in ("37", "60", "23"))
+
+
 async def test_a_budget_out_of_reach_gives_back_what_the_others_have_reserved(store: BudgetStore, clock: Clock) -> None:
     class OutOfReach(FakeBudget):
         async def reserve(self, charges: Mapping[str, float], daily: float) -> BudgetState:

@@ -103,7 +103,8 @@ async def test_the_cost_of_an_ingestion_replaces_what_was_reserved() -> None:
 
 
 @pytest.mark.parametrize(
-    ("of_key", "of_worker", "owner"), [(UPLOAD + 1, 10**6, "The key site"), (1e6, int(UPLOAD + 1), "This Worker")]
+    ("of_key", "of_worker", "owner"),
+    [(UPLOAD + 1, 10**6, "The key site has"), (1e6, int(UPLOAD + 1), "This Worker has too few neurons left")],
 )
 async def test_a_document_that_unfolds_beyond_a_budget_fails_before_anything_is_embedded(
     monkeypatch: pytest.MonkeyPatch, of_key: float, of_worker: int, owner: str
@@ -112,7 +113,7 @@ async def test_a_document_that_unfolds_beyond_a_budget_fails_before_anything_is_
     machine = await a_paid_upload(of_key, of_worker)
     await machine.ingest("aaaa")
     assert machine.version["state"] == "failed"
-    assert machine.version["reason"].startswith(f"budget_exceeded: {owner} has ")
+    assert machine.version["reason"].startswith(f"budget_exceeded: {owner} ")
     assert "this document may cost" in machine.version["reason"]
     assert machine.model.tokens == 0
     assert machine.vectors == {}

@@ -47,6 +47,8 @@ class DailyBudget:
     neurons: float
     """Neurons that a day may cost."""
     budget: Budget
+    is_shared: bool = False
+    """True if others draw on it, too, whose spending is not the caller's business."""
 
 
 @dataclass
@@ -99,7 +101,7 @@ def budgets_of(budgets: Budgets, key: Key | None, worker_neurons: float | None) 
     if key and key.daily_neurons is not None:
         drawn.append(DailyBudget(f"The key {key.name}", key.daily_neurons, budgets.find(key.name)))
     if worker_neurons is not None:
-        drawn.append(DailyBudget("This Worker", worker_neurons, budgets.find(WORKER)))
+        drawn.append(DailyBudget("This Worker", worker_neurons, budgets.find(WORKER), is_shared=True))
     return drawn
 
 
@@ -137,11 +139,16 @@ async def _settle(budget: Budget, costs: Mapping[str, float]) -> None:
 
 def _exceeded(budget: DailyBudget, state: BudgetState, requested: float, subject: str) -> ApiError:
     hours, minutes = divmod(math.ceil(state.seconds_left / 60), 60)
+    if budget.is_shared:  # a caller must not see what others have spent
+        reason = f"{budget.owner} has too few neurons left today: {subject} may cost {_figure(requested)}."
+    else:
+        reason = (
+            f"{budget.owner} has {_figure(budget.neurons)} neurons a day, of which {_figure(state.neurons)} are spent "
+            f"or reserved: {subject} may cost {_figure(requested)} more."
+        )
     return ApiError(
         "budget_exceeded",
-        f"{budget.owner} has {_figure(budget.neurons)} neurons a day, of which {_figure(state.neurons)} are spent or "
-        f"reserved: {subject} may cost {_figure(requested)} more. The next day begins at midnight UTC, in {hours} h "
-        f"{minutes:02} min.",
+        f"{reason} The next day begins at midnight UTC, in {hours} h {minutes:02} min.",
         retry_after=state.seconds_left,
     )
 
