@@ -11,8 +11,9 @@ from aiworker.errors import ApiError
 from aiworker.jobs import erasure
 from aiworker.jobs import store as jobs
 from aiworker.jobs.store import Job
-from aiworker.rag import ingest, removal, store
+from aiworker.rag import ingest, removal, store, sync_store
 from aiworker.rag.store import Version
+from aiworker.rag.sync_store import Source
 from tests.unit.stand_ins import FakeConversation
 from tests.unit.test_ingest import Files, Machine, moments
 
@@ -75,6 +76,11 @@ async def filled() -> Deployment:
         deployment.files[version.folder + ingest.ORIGINAL] = f"# Title\n\nThe word {number}."
         await store.add(deployment.resources.database, version)
         await deployment.ingest(version.id)
+        source = Source(
+            f"s{number}", owner.tenant, "prefix", "files/", {}, 24, 0, "waiting", None, "2026-01-01", None, None,
+            "2026-01-01", subject=owner.subject,
+        )  # fmt: skip
+        await sync_store.add(deployment.resources.database, source)
         name = owner.prefix + "talk"
         talk = IndexedConversation(deployment.talks.find(name), deployment.resources.database, owner, "talk")
         await talk.append([{"role": "user", "content": "Hello"}])
@@ -87,6 +93,7 @@ async def filled() -> Deployment:
 def remaining(deployment: Deployment) -> dict[str, list[Any]]:
     return {
         "documents": deployment.rows("SELECT id FROM documents ORDER BY id"),
+        "sources": deployment.rows("SELECT id FROM sync_sources ORDER BY id"),
         "vectors": sorted(deployment.vectors),
         "folders": sorted(key.split("/")[2] for key in deployment.files),
         "conversations": sorted(name for name, each in deployment.talks.stored.items() if each.messages),
@@ -99,6 +106,7 @@ def expected(*numbers: int, images: tuple[str, ...] = ()) -> dict[str, list[Any]
     names = sorted(OWNERS[number].prefix + "talk" for number in numbers)
     return {
         "documents": [f"d{number}" for number in numbers],
+        "sources": [f"s{number}" for number in numbers],
         "vectors": [f"v{number}-0" for number in numbers],
         "folders": [f"d{number}" for number in numbers],
         "conversations": names,

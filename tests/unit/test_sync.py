@@ -73,11 +73,11 @@ class World:
         self.target = target
         self.machine.resources = self.resources
 
-    async def add(self) -> None:
+    async def add(self, subject: str = "") -> None:
         kind: sync_store.Kind = "sitemap" if self.target == SITEMAP else "prefix"
         target = json.dumps([SITEMAP]) if kind == "sitemap" else self.target
         day = "2026-01-01T00:00:00.000000+00:00"
-        source = Source("s", "default", kind, target, {}, 24, 0, "waiting", None, day, None, None, day)
+        source = Source("s", "default", kind, target, {}, 24, 0, "waiting", None, day, None, None, day, subject=subject)
         await sync_store.add(self.resources.database, source)
 
     async def run(self) -> Source:
@@ -104,6 +104,15 @@ class World:
 
 def page(title: str, text: str = "A text.") -> str:
     return f"<html><title>{title}</title><h1>{title}</h1><p>{text}</p></html>"
+
+
+async def test_the_documents_of_a_source_are_those_of_the_user_who_added_it() -> None:
+    world = World({"/a": page("A")})
+    await world.add("anna")
+    await world.run()
+    assert world.machine.rows("SELECT subject FROM versions") == ["anna"]
+    await world.add("bert")
+    assert world.machine.rows("SELECT subject FROM sync_sources") == ["bert"]
 
 
 async def test_new_changed_and_gone_pages_are_followed() -> None:

@@ -1,4 +1,7 @@
-"""The deletion of everything that belongs to a tenant, or to one user of it: documents, conversations, images."""
+"""The deletion of everything that belongs to a tenant, or to one user of it.
+
+Documents with their sources, conversations, images.
+"""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -8,7 +11,7 @@ from aiworker.auth.access import DEFAULT_TENANT
 from aiworker.context import Resources
 from aiworker.jobs import queue
 from aiworker.jobs.store import Job, Progress
-from aiworker.rag import removal, store
+from aiworker.rag import removal, store, sync_store
 from aiworker.rag.ai_search.engine import AiSearchEngine
 
 ERASE = "erase"
@@ -22,13 +25,19 @@ PAGES_A_STEP = 20
 
 
 async def start(resources: Resources, tenant: str, subject: str | None) -> Job:
-    """Hide the documents at once, and start the job that deletes everything.
+    """Hide the documents and delete their sources at once, and start the job that deletes everything.
 
     What is stored while it runs may stay. A second request begins the unfinished job anew.
     """
-    await store.mark_all_deleted(resources.database, tenant, subject)
+    await _hide_documents(resources, tenant, subject)
     key = f"{ERASE} {tenant} {'' if subject is None else subject}"
     return await queue.start(resources, ERASE, None, {"tenant": tenant, "subject": subject}, key)
+
+
+async def _hide_documents(resources: Resources, tenant: str, subject: str | None) -> None:
+    """Hide documents, and delete the sources from which they would be indexed again."""
+    await sync_store.delete_all(resources.database, tenant, subject)
+    await store.mark_all_deleted(resources.database, tenant, subject)
 
 
 async def erase(resources: Resources, job: Job) -> Progress:
@@ -49,7 +58,7 @@ async def _documents(resources: Resources, params: Mapping[str, Any], cursor: An
     if resources.settings.rag_engine == "ai-search":
         return await _items(resources, params)
     if cursor is None:
-        await store.mark_all_deleted(resources.database, params["tenant"], params["subject"])
+        await _hide_documents(resources, params["tenant"], params["subject"])
     versions = await store.deleted_versions(resources.database, params["tenant"], removal.MAX_CALLS)
     removed = await removal.remove(resources, versions, removal.MAX_CALLS)
     if not versions:

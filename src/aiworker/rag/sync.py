@@ -206,8 +206,9 @@ async def _index(
     charged = ingestion_cost.charged_to(resources, source.payer)
     try:
         version = await upload.take(
-            charged, taken, source.tenant, source.payer, origin=f"{source.job_key} {taken.digest} {taken.fields.id}"
-        )
+            charged, taken, source.tenant, source.payer, origin=f"{source.job_key} {taken.digest} {taken.fields.id}",
+            subject=source.subject,
+        )  # fmt: skip
     finally:
         await charged.request_budget.settle()
     return replace(state, document_id=version.document_id, version=version.id)

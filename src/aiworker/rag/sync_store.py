@@ -40,6 +40,8 @@ class Source:
     next_at: str
     payer: str = ""
     """Name of the key whose budget pays; empty for none."""
+    subject: str = ""
+    """Subject of the browser token that added it last; empty without one."""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Source":
@@ -86,7 +88,7 @@ async def add(database: Database, source: Source) -> None:
         (
             f"INSERT INTO sync_sources ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608 - names of ours
             "metadata = excluded.metadata, hours = excluded.hours, next_at = excluded.next_at, "
-            "payer = excluded.payer",
+            "payer = excluded.payer, subject = excluded.subject",
             *row.values(),
         ),
         # fetched and indexed again: their metadata may differ
@@ -160,6 +162,15 @@ async def delete(database: Database, source: Source) -> None:
     await database.run(
         ("DELETE FROM sync_pages WHERE source = ?", source.id),
         ("DELETE FROM sync_sources WHERE id = ?", source.id),
+    )
+
+
+async def delete_all(database: Database, tenant: str, subject: str | None) -> None:
+    """Delete the sources of a tenant; only those that the subject added, if there is one. Their documents stay."""
+    which = "WHERE tenant = ?1 AND (?2 IS NULL OR subject = ?2)"
+    await database.run(
+        (f"DELETE FROM sync_pages WHERE source IN (SELECT id FROM sync_sources {which})", tenant, subject),  # noqa: S608 - no values in it
+        (f"DELETE FROM sync_sources {which}", tenant, subject),  # noqa: S608 - no values in it
     )
 
 

@@ -114,7 +114,7 @@ async def add_source(context: Context, body: SyncRequest) -> Response:
     source = Source(
         id=source_id, tenant=tenant, kind=kind, target=target, metadata=dict(body.metadata), hours=body.hours, run=0,
         state="waiting", reason=None, created_at=created, began_at=None, ran_at=None, next_at=created,
-        payer=key.name if key else "",
+        payer=key.name if key else "", subject=context.caller.subject,
     )  # fmt: skip
     await sync_store.add(context.database, source)
     await sync.start_due(context, source_id)
