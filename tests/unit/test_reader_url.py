@@ -5,7 +5,9 @@ from collections.abc import Callable
 import pytest
 from pydantic import ValidationError
 
-from aiworker.rag.document_fields import DocumentRequest
+from aiworker.rag import retrieve
+from aiworker.rag.document_fields import DocumentRequest, safe_reader_url
+from aiworker.rag.store import Version
 from aiworker.routes.documents_schema import DocumentForm
 
 
@@ -56,3 +58,13 @@ def test_an_address_that_runs_a_script_is_refused(url: str, read: Callable[[str]
 )
 def test_other_addresses_stay_as_they_are(url: str, read: Callable[[str], str | None]) -> None:
     assert read(url) == url
+
+
+@pytest.mark.parametrize("url", ["javascript:alert(1)", "java\nscript:alert(1)", "\x00 data:text/html,x"])
+def test_an_address_that_an_older_version_has_stored_runs_no_script(url: str) -> None:
+    assert safe_reader_url(url) is None
+    row = dict.fromkeys(Version.__dataclass_fields__, 0)
+    assert Version.from_row({**row, "metadata": "{}", "url": url}).url is None
+    assert Version.from_row({**row, "metadata": "{}", "url": "/docs"}).url == "/docs"
+    passage = dict.fromkeys(("vector_id", "document_id", "title", "text", "media_type", "first_byte"))
+    assert retrieve.passage_of({**passage, "heading": "", "url": url}, {}, 0).url is None

@@ -25,6 +25,14 @@ def check_reader_url(url: str) -> str:
     return url
 
 
+def safe_reader_url(url: str | None) -> str | None:
+    """Return a stored URL; None in place of one that earlier versions of the Worker took and this one refuses."""
+    try:
+        return url and check_reader_url(url)
+    except ValueError:
+        return None
+
+
 ReaderUrl = Annotated[str, Field(max_length=2_000), AfterValidator(check_reader_url)]
 
 

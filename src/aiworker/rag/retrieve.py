@@ -13,6 +13,7 @@ from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, store
+from aiworker.rag.document_fields import safe_reader_url
 from aiworker.rag.fusion import fuse, fuse_ranks
 from aiworker.rag.passage import Passage, page_of, range_of
 from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
@@ -71,7 +72,9 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     """
     scores, rows = await _search(resources, search)
     passages = [
-        _passage(rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, score)
+        passage_of(
+            rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, score
+        )
         for vector_id, score in fuse(scores["vector"], scores["text"]).items()
     ]
     if search.rerank and passages:
@@ -166,12 +169,12 @@ def _with_rerank_score(passage: Passage, score: float) -> Passage:
     return replace(passage, score=score, scores={**passage.scores, "rerank": score})
 
 
-def _passage(row: Mapping[str, Any], scores: dict[str, float], fusion: float) -> Passage:
+def passage_of(row: Mapping[str, Any], scores: dict[str, float], fusion: float) -> Passage:
     return Passage(
         chunk_id=row["vector_id"],
         document_id=row["document_id"],
         title=row["title"],
-        url=row["url"],
+        url=safe_reader_url(row["url"]),
         heading=row["heading"],
         page=page_of(row["media_type"], row["heading"]),
         range=range_of(row),

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiworker.bindings import Database
 from aiworker.errors import ApiError
+from aiworker.rag.document_fields import safe_reader_url
 from aiworker.rag.passage import Range, without_title
 from aiworker.rag.search_text import NORMALIZATION, index_text
 
@@ -65,7 +66,8 @@ class Version:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Version":
         fields = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "metadata": json.loads(row["metadata"])})
+        read: dict[str, Any] = {"metadata": json.loads(row["metadata"]), "url": safe_reader_url(row["url"])}
+        return cls(**{**fields, **read})
 
     @property
     def folder(self) -> str:

@@ -181,5 +181,5 @@ async def _rows(database: Database, condition: str, *values: str | float) -> lis
 
 def _item(row: Mapping[str, Any]) -> Item:
     fields = {name: row[name] for name in FIELDS}
-    version = Version(**{**fields, "metadata": json.loads(row["metadata"])})
+    version = Version.from_row({**fields, "normalization": 0, "subject": "", "payer": ""})
     return Item(version, row["key"], row["item"], bool(row["live"]))
