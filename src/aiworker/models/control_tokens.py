@@ -16,13 +16,17 @@ import asyncio
 import bisect
 import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 TEMPLATED = ("text-generation", "guard", "decision")
 """Tasks of the models that have a chat template."""
-CHARACTERS_AT_A_STRETCH = 65_536
-"""Characters of messages after which others get their turn: 20 ms on CPython if all of them are `<`."""
+CHARACTERS_AT_A_STRETCH = 16_384
+"""Characters of texts after which others get their turn: 5 ms on CPython if all of them are `<`."""
+MAX_TOKEN_CHARACTERS = 100
+"""Characters of a control token."""
+DATA = ("state", "questions")
+"""Inputs that are JSON with texts at any depth."""
 
 _TURNS: Mapping[str, tuple[str, ...]] = {
     "<": (
@@ -79,82 +83,89 @@ async def neutralize_inputs(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if inputs.get("raw"):
         return inputs
-    made = {name: PARTS[name](value) if name in PARTS else value for name, value in inputs.items()}
+    texts = _Texts()
+    made = dict(inputs)
+    if "prompt" in inputs:
+        made["prompt"] = await texts.neutralized(inputs["prompt"])
+    if "tools" in inputs:
+        made["tools"] = await texts.tools(inputs["tools"])
     if "messages" in inputs:
-        made["messages"] = await _messages(inputs["messages"])
+        made["messages"] = [await texts.message(each) for each in inputs["messages"]]
+    for name in DATA:
+        if name in inputs:
+            made[name] = await texts.data(inputs[name])
     return made
 
 
-async def _messages(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    made: list[dict[str, Any]] = []
-    characters = 0
-    for message in messages:
-        made.append(_message(message))
-        characters += len(str(message.get("content")))
-        if characters > CHARACTERS_AT_A_STRETCH:
-            await asyncio.sleep(0)  # other requests get their turn
-            characters = 0
-    return made
+class _Texts:
+    """Neutralizes the texts of a call; in between, other requests get their turn."""
 
+    def __init__(self) -> None:
+        self._characters = 0
+        """Characters since others had their turn."""
 
-def _message(message: dict[str, Any]) -> dict[str, Any]:
-    keep_reasoning = message.get("role") == "assistant"
-    content: Any = message.get("content")
-    if isinstance(content, list):
-        content = _parts(cast("list[dict[str, Any]]", content), keep_reasoning=keep_reasoning)
-    elif isinstance(content, str):
-        content = neutralize(content, keep_reasoning=keep_reasoning)
-    name = {"name": neutralize(message["name"])} if "name" in message else {}
-    return {**message, **name, "content": content}
+    async def neutralized(self, text: str, pattern: re.Pattern[str] = CONTROL_TOKEN) -> str:
+        places = [0, *await self._spaces(text, pattern), len(text)]
+        return " ".join(text[start:end] for start, end in itertools.pairwise(places)) if len(places) > 2 else text
 
+    async def message(self, message: dict[str, Any]) -> dict[str, Any]:
+        pattern = CONTROL_TOKEN_BUT_REASONING if message.get("role") == "assistant" else CONTROL_TOKEN
+        content: Any = message.get("content")
+        if isinstance(content, list):
+            content = await self._parts(cast("list[dict[str, Any]]", content), pattern)
+        elif isinstance(content, str):
+            content = await self.neutralized(content, pattern)
+        name = {"name": neutralize(message["name"])} if "name" in message else {}
+        return {**message, **name, "content": content}
 
-def _parts(parts: list[dict[str, Any]], *, keep_reasoning: bool) -> list[dict[str, Any]]:
-    """Neutralize the texts of a message's parts as one: templates join them, and `<|im_` and `end|>` become a token.
+    async def tools(self, tool: Any) -> Any:
+        """Neutralize the descriptions of tools, at any depth; names and schemas are no texts."""
+        if isinstance(tool, list):
+            return [await self.tools(each) for each in cast("list[Any]", tool)]
+        if not isinstance(tool, dict):
+            return tool
+        made: dict[str, Any] = {}
+        for name, value in cast("dict[str, Any]", tool).items():
+            is_text = name == "description" and isinstance(value, str)
+            made[name] = await self.neutralized(value) if is_text else await self.tools(value)
+        return made
 
-    Images between them are left out: templates may put them elsewhere, and a data URI has no control tokens.
-    """
-    texts = [part.get("text", "") for part in parts]
-    joined = "".join(texts)
-    pattern = CONTROL_TOKEN_BUT_REASONING if keep_reasoning else CONTROL_TOKEN
-    spaces = [match.end() for match in pattern.finditer(joined)]
-    made: list[dict[str, Any]] = []
-    start = 0
-    for part, text in zip(parts, texts, strict=True):
-        first, last = (bisect.bisect_right(spaces, place) for place in (start, start + len(text)))
-        cuts = [0, *(end - start for end in spaces[first:last]), len(text)]
-        pieces = [text[one:other] for one, other in itertools.pairwise(cuts)]
-        made.append({**part, "text": " ".join(pieces)} if "text" in part else part)
-        start += len(text)
-    return made
+    async def data(self, value: Any) -> Any:
+        """Neutralize the texts in JSON, at any depth; names are no texts."""
+        if isinstance(value, str):
+            return await self.neutralized(value)
+        if isinstance(value, list):
+            return [await self.data(each) for each in cast("list[Any]", value)]
+        if not isinstance(value, dict):
+            return value
+        return {name: await self.data(each) for name, each in cast("dict[str, Any]", value).items()}
 
+    async def _parts(self, parts: list[dict[str, Any]], pattern: re.Pattern[str]) -> list[dict[str, Any]]:
+        """Neutralize the texts of a message's parts as one: templates join them, and `<|im_` and `end|>` are a token.
 
-def _tools(tool: Any) -> Any:
-    """Neutralize the descriptions of tools, at any depth; names and schemas are no texts."""
-    if isinstance(tool, list):
-        return [_tools(each) for each in cast("list[Any]", tool)]
-    if not isinstance(tool, dict):
-        return tool
-    return {
-        name: neutralize(value) if name == "description" and isinstance(value, str) else _tools(value)
-        for name, value in cast("dict[str, Any]", tool).items()
-    }
+        Images between them are left out: templates may put them elsewhere, and a data URI has no control tokens.
+        """
+        texts = [part.get("text", "") for part in parts]
+        spaces = await self._spaces("".join(texts), pattern)
+        made: list[dict[str, Any]] = []
+        start = 0
+        for part, text in zip(parts, texts, strict=True):
+            first, last = (bisect.bisect_right(spaces, place) for place in (start, start + len(text)))
+            cuts = [0, *(end - start for end in spaces[first:last]), len(text)]
+            pieces = [text[one:other] for one, other in itertools.pairwise(cuts)]
+            made.append({**part, "text": " ".join(pieces)} if "text" in part else part)
+            start += len(text)
+        return made
 
-
-def _texts(value: Any) -> Any:
-    """Neutralize the texts in JSON, at any depth; names are no texts."""
-    if isinstance(value, str):
-        return neutralize(value)
-    if isinstance(value, list):
-        return [_texts(each) for each in cast("list[Any]", value)]
-    if not isinstance(value, dict):
-        return value
-    return {name: _texts(each) for name, each in cast("dict[str, Any]", value).items()}
-
-
-PARTS: Mapping[str, Callable[[Any], Any]] = {
-    "prompt": neutralize,
-    "tools": _tools,
-    "state": _texts,
-    "questions": _texts,
-}
-"""Input with texts, messages aside → function that neutralizes them."""
+    async def _spaces(self, text: str, pattern: re.Pattern[str]) -> list[int]:
+        """Return where spaces belong: behind the first character of each control token."""
+        spaces: list[int] = []
+        for start in range(0, len(text), CHARACTERS_AT_A_STRETCH):
+            end = start + CHARACTERS_AT_A_STRETCH
+            matches = pattern.finditer(text, start, end + MAX_TOKEN_CHARACTERS)
+            spaces += [match.end() for match in matches if match.start() < end]
+            self._characters += min(len(text), end) - start
+            if self._characters >= CHARACTERS_AT_A_STRETCH:
+                await asyncio.sleep(0)
+                self._characters = 0
+        return spaces

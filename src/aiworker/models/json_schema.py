@@ -40,8 +40,8 @@ MAX_DESCRIBED_FAULTS = 100
 """Faults with their own message; further ones share one."""
 MAX_CHOICES = 1_000
 """Values of one enum."""
-MAX_PATTERN_WEIGHT = 2_000
-"""Largest sum of the weights of all patterns, which take 40 ms to compile on CPython. Others are not checked."""
+MAX_PATTERN_WEIGHT = 1_000
+"""Largest sum of the weights of all patterns, which take 20 ms to compile on CPython. Others are not checked."""
 CLASS_WEIGHTS = ((re.compile(r"\\[wWpPbB]"), 30), (re.compile(r"\\[dD]"), 3))
 """Classes of characters that are long tables of Unicode's, and how much longer each takes than a letter."""
 ELEMENT = re.compile(
@@ -87,8 +87,8 @@ class JsonSchema:
         if len(_to_json(schema)) > MAX_LENGTH:
             raise InvalidSchema((), f"is longer than {MAX_LENGTH:,} characters")
         self._schema = schema
-        self._patterns: dict[str, bool] = {}
-        """Pattern → whether it can be checked."""
+        self._patterns: dict[str, SchemaValidator | None] = {}
+        """Pattern → its compiled form; None if it cannot be checked."""
         self._pattern_weight = 0
         self.unchecked: list[str] = []
         """Paths of the patterns that cannot be checked, such as `properties.email.pattern`."""
@@ -102,8 +102,7 @@ class JsonSchema:
 
     def find_faults(self, value: Any) -> list[Fault]:
         """Return everything that is wrong with the value. Raises InvalidSchema if that takes more than MAX_STEPS."""
-        unchecked = frozenset(pattern for pattern, is_checked in self._patterns.items() if not is_checked)
-        instance = _Instance(_Run(self._targets, unchecked), value, ())
+        instance = _Instance(_Run(self._targets, self._patterns), value, ())
         instance.check(self._schema)
         return instance.faults
 
@@ -140,8 +139,8 @@ class JsonSchema:
             if pattern not in self._patterns:
                 self._pattern_weight += _weight(pattern)
                 is_light = self._pattern_weight <= MAX_PATTERN_WEIGHT
-                self._patterns[pattern] = is_light and _can_be_checked(pattern, path)
-            if not self._patterns[pattern]:
+                self._patterns[pattern] = _compiled(pattern, path) if is_light else None
+            if self._patterns[pattern] is None:
                 self.unchecked.append(".".join(map(str, path)))
 
 
@@ -272,15 +271,14 @@ def _weight(pattern: str) -> int:
     return sum(groups)
 
 
-def _can_be_checked(pattern: str, path: Path) -> bool:
-    """Tell whether the engine takes the pattern. Raises InvalidSchema if it is no regular expression."""
+def _compiled(pattern: str, path: Path) -> SchemaValidator | None:
+    """Compile a pattern; None if the engine does not take it. Raises InvalidSchema if it is no regular expression."""
     try:
-        _expression(pattern)
+        return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
     except PatternError as error:
         if any(words in str(error).rpartition("error:")[2] for words in UNSUPPORTED):
-            return False
+            return None
         raise InvalidSchema(path, "must be a regular expression") from None
-    return True
 
 
 def _schemas_in(keyword: str, expected: Any) -> Iterator[tuple[Path, Any]]:
@@ -313,12 +311,18 @@ class _Run:
 
     targets: Mapping[str, Schema]
     """`$ref` → the schema to which it refers."""
-    unchecked: frozenset[str]
-    """Patterns that every text matches, as they cannot be checked."""
+    patterns: Mapping[str, SchemaValidator | None]
+    """Pattern → its compiled form. Every text matches one that has none, as it cannot be checked."""
     steps: int = 0
     """Number of applications of a keyword so far."""
     faults: int = 0
     """Number of faults so far, those of alternatives that do not matter included."""
+
+    def count(self, steps: int, depth: int) -> None:
+        """Raises InvalidSchema for a check that takes too many steps, or goes too deep."""
+        self.steps += steps
+        if self.steps > MAX_STEPS or depth > 2 * MAX_DEPTH:
+            raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
 
 
 @dataclass
@@ -346,9 +350,7 @@ class _Instance:
         for keyword in sorted(schema, key=lambda each: each.startswith("unevaluated")):
             kind, check = CHECKS.get(keyword, ("", None))
             if check and (kind == "any" or TYPES[kind](self.value)):
-                self.run.steps += 1
-                if self.run.steps > MAX_STEPS or self.depth > 2 * MAX_DEPTH:
-                    raise InvalidSchema((), "refers to itself too often, or takes too many steps to check a value with")
+                self.run.count(1, self.depth)
                 check(self, schema[keyword], schema)
 
     def add_fault(self, message: str) -> None:
@@ -379,9 +381,9 @@ class _Instance:
 
     def matches(self, pattern: str, text: str) -> bool:
         """Tell whether the pattern occurs in the text; it counts as if it did if it cannot be checked."""
-        is_unchecked = pattern in self.run.unchecked
-        self.is_unsure |= is_unchecked
-        return is_unchecked or matches(pattern, text)
+        expression = self.run.patterns[pattern]
+        self.is_unsure |= expression is None
+        return expression is None or _occurs(expression, text)
 
     def apply_to_members(self, keys: Any, schema: Schema) -> None:
         """Apply a schema to each of these members."""
@@ -439,8 +441,11 @@ def _fraction(number: float) -> Fraction:
     return Fraction(number) if isinstance(number, int) else Fraction(str(number))
 
 
-def _are_unique(values: list[Any], expected: bool) -> bool:
-    return not expected or len(set(map(_canonical, values))) == len(values)
+def _unique_items(instance: _Instance, expected: bool, _: dict[str, Any]) -> None:
+    if expected:
+        instance.run.count(len(instance.value), instance.depth)
+        if len(set(map(_canonical, instance.value))) < len(instance.value):
+            instance.add_fault("must hold no item twice")
 
 
 def _required(instance: _Instance, expected: list[str], _: dict[str, Any]) -> None:
@@ -508,11 +513,12 @@ def _properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, A
 
 def _pattern_properties(instance: _Instance, expected: dict[str, Schema], _: dict[str, Any]) -> None:
     for pattern, schema in expected.items():
-        if pattern in instance.run.unchecked:
+        expression = instance.run.patterns[pattern]
+        if expression is None:
             instance.is_unsure = True
             instance.evaluated |= set(instance.value)
         else:
-            instance.apply_to_members([name for name in instance.value if matches(pattern, name)], schema)
+            instance.apply_to_members([name for name in instance.value if _occurs(expression, name)], schema)
 
 
 def _additional_properties(instance: _Instance, expected: Schema, schema: dict[str, Any]) -> None:
@@ -608,7 +614,7 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
     "pattern": ("string", _pattern),
     "minItems": ("array", _size_check(operator.ge, "must have at least {} items")),
     "maxItems": ("array", _size_check(operator.le, "must have at most {} items")),
-    "uniqueItems": ("array", _value_check(_are_unique, "must hold no item twice")),
+    "uniqueItems": ("array", _unique_items),
     "prefixItems": ("array", _prefix_items),
     "items": ("array", _items),
     "additionalItems": ("array", _additional_items),
@@ -629,19 +635,13 @@ CHECKS: Mapping[str, tuple[str, Check]] = {
 """Keyword → the type of values to which it applies, and its check."""
 
 
-def matches(pattern: str, text: str) -> bool:
-    """Tell whether the pattern occurs in the text, as in ECMA-262, except that `\\d`, `\\w` and `\\s` are Unicode's."""
+def _occurs(expression: SchemaValidator, text: str) -> bool:
+    """Tell whether a pattern occurs in the text, as in ECMA-262, except that `\\d`, `\\w` and `\\s` are Unicode's."""
     try:
-        _expression(pattern).validate_python(text)
+        expression.validate_python(text)
     except ValidationError:
         return False
     return True
-
-
-@lru_cache(64)
-def _expression(pattern: str) -> SchemaValidator:
-    """Compile a pattern. Raises PatternError if it is invalid or too large."""
-    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
 
 
 def _canonical(value: Any) -> str:
