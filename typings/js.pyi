@@ -52,10 +52,12 @@ class Response:
 AbortController: Any
 AbortSignal: Any
 Array: Any
+ArrayBuffer: Any
 Blob: Any
 Date: Any
 Error: Any
 Float32Array: Any
+FixedLengthStream: Any
 FormData: Any
 Function: Any
 IdentityTransformStream: Any

@@ -1,5 +1,6 @@
 """The documents of a batch, found in its bytes."""
 
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
@@ -34,6 +35,12 @@ def payload(content: bytes) -> Any:
 def refusal(work: Any, *arguments: Any) -> str:
     with pytest.raises(ApiError) as raised:
         work(*arguments)
+    return raised.value.type
+
+
+async def refusal_of(work: Awaitable[Any]) -> str:
+    with pytest.raises(ApiError) as raised:
+        await work
     return raised.value.type
 
 
@@ -75,7 +82,7 @@ def file(name: str, content: bytes) -> tuple[str, bytes]:
 
 
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-def test_files_and_texts_of_a_form_are_found(line_end: bytes) -> None:
+async def test_files_and_texts_of_a_form_are_found(line_end: bytes) -> None:
     head = 'content-disposition: form-data; name="file"; filename="b.html"\ncontent-type: Text/HTML; charset="latin-1"'
     body = form(
         ('Content-Disposition: form-data; name="tenant"', b"acme"),
@@ -84,7 +91,7 @@ def test_files_and_texts_of_a_form_are_found(line_end: bytes) -> None:
         file("", b""),
         line_end=line_end,
     )
-    entries, fields = batch_entries.of_form(payload(body), "xyz")
+    entries, fields = await batch_entries.of_form(payload(body), "xyz")
     assert fields == {"tenant": "acme"}
     assert [(each.number, each.path, each.media_type, each.charset) for each in entries] == [
         (1, "guides/a.md", "", ""),
@@ -94,49 +101,49 @@ def test_files_and_texts_of_a_form_are_found(line_end: bytes) -> None:
     assert contents == [b"# A\r\n\r\n--xyzzy is no delimiter\r\n", b"\n<p>\n"]
 
 
-def test_names_of_files_are_read_as_clients_write_them() -> None:
+async def test_names_of_files_are_read_as_clients_write_them() -> None:
     names = {
         r"a \"b\".md": 'a "b".md',
         "a %22b%22 %41.md": 'a "b" %41.md',
         "a\"; filename*=UTF-8''%c3%bcber.md; x=\"": "über.md",
     }
     for written, name in names.items():
-        [part] = form_parts(payload(form(file(written, b"x"))), "xyz", 1)
+        [part] = await form_parts(payload(form(file(written, b"x"))), "xyz", 1)
         assert part == FormPart("file", part.start, 1, name)
 
 
 @given(contents=some.lists(some.binary(max_size=80), min_size=1, max_size=5))
-def test_any_content_comes_back(contents: list[bytes]) -> None:
+async def test_any_content_comes_back(contents: list[bytes]) -> None:
     kept = [content.replace(b"--xyz", b"") for content in contents]
     body = form(*(file("a", content) for content in kept))
-    parts = form_parts(payload(body), "xyz", 5)
+    parts = await form_parts(payload(body), "xyz", 5)
     assert [body[part.start : part.start + part.size] for part in parts] == kept
 
 
-def test_a_file_longer_than_a_window_is_whole() -> None:
+async def test_a_file_longer_than_a_window_is_whole() -> None:
     body = form(file("long.txt", b"a" * (2 * WINDOW_BYTES)), file("next.txt", b"b"))
-    assert [part.size for part in form_parts(payload(body), "xyz", 2)] == [2 * WINDOW_BYTES, 1]
+    assert [part.size for part in await form_parts(payload(body), "xyz", 2)] == [2 * WINDOW_BYTES, 1]
 
 
 @pytest.mark.parametrize(
     "body",
     [b"", b"--xyz", b"no form", form(file("a", b"x"))[:-10], b"--xyz\r\n\r\nx\r\n--xyz--", b"--xyz\r\nx: y\r\n--xyz--"],
 )
-def test_a_body_that_is_no_whole_form_is_refused(body: bytes) -> None:
-    assert refusal(form_parts, payload(body), "xyz", 5) == "invalid_request"
+async def test_a_body_that_is_no_whole_form_is_refused(body: bytes) -> None:
+    assert await refusal_of(form_parts(payload(body), "xyz", 5)) == "invalid_request"
 
 
-def test_a_form_without_files_is_refused() -> None:
+async def test_a_form_without_files_is_refused() -> None:
     body = form(('Content-Disposition: form-data; name="tenant"', b"acme"))
-    assert refusal(batch_entries.of_form, payload(body), "xyz") == "unprocessable"
-    assert refusal(batch_entries.of_form, payload(b"--xyz--"), "xyz") == "unprocessable"
+    assert await refusal_of(batch_entries.of_form(payload(body), "xyz")) == "unprocessable"
+    assert await refusal_of(batch_entries.of_form(payload(b"--xyz--"), "xyz")) == "unprocessable"
 
 
-def test_a_form_of_too_many_files_is_refused() -> None:
+async def test_a_form_of_too_many_files_is_refused() -> None:
     too_many = [file("a", b"x")] * (MAX_DOCUMENTS + 1)
-    assert len(batch_entries.of_form(payload(form(*too_many[1:])), "xyz")[0]) == MAX_DOCUMENTS
-    assert refusal(batch_entries.of_form, payload(form(*too_many)), "xyz") == "payload_too_large"
-    assert refusal(batch_entries.of_form, payload(form(*too_many * 2)), "xyz") == "invalid_request"
+    assert len((await batch_entries.of_form(payload(form(*too_many[1:])), "xyz"))[0]) == MAX_DOCUMENTS
+    assert await refusal_of(batch_entries.of_form(payload(form(*too_many)), "xyz")) == "payload_too_large"
+    assert await refusal_of(batch_entries.of_form(payload(form(*too_many * 2)), "xyz")) == "invalid_request"
 
 
 # ---- paths ---------------------------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """Where WAV recordings are cut: in pauses, and without losing a sample."""
 
+import asyncio
 import random
 import struct
 import sys
@@ -63,7 +64,7 @@ def found(payload: Any) -> Wave:
 
 
 def cut(payload: Any, most_bytes: int = 4 * MIB) -> list[Piece]:
-    return wav.split(payload, found(payload), most_bytes)
+    return asyncio.run(wav.split(payload, found(payload), most_bytes))
 
 
 def samples_of(payload: Any, piece: Piece) -> bytes:

@@ -25,6 +25,9 @@ MAX_STRUCTURE_BYTES = 1_048_576
 """Bytes of a JSON body outside of its texts: numbers, brackets and commas. Parsed, a byte can take 16."""
 MAX_CONTAINERS = 50_000
 """Lists and objects of a JSON body, each of which becomes one of Python's."""
+MAX_BYTES_WITH_FILES = 12 << 20
+"""Bytes of a JSON body with files, which is in memory as bytes, as a text and as an object: 8 MiB of files as base64,
+and the rest."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string; one without an end reaches to the end of the body."""
 MAX_ERRORS = 100
@@ -78,7 +81,12 @@ async def parse_json_with_files(
     Raises ApiError as `parse_json` does.
     """
     _check_json(request)
-    body, payloads = await request.read_with_files(limit, files)
+    try:
+        body, payloads = await request.read_with_files(min(limit, MAX_BYTES_WITH_FILES), files)
+    except ApiError as error:
+        if error.type == "payload_too_large" and limit > MAX_BYTES_WITH_FILES:
+            error.message += f" Send larger files in a form, {FORM}."
+        raise
     _check_structure(body)
     try:
         return schema.model_validate_json(body), payloads
@@ -94,7 +102,7 @@ async def read_json_with_files(
     As `parse_json_with_files`, but for a schema, by which the caller checks what is returned.
     """
     _check_json(request)
-    body, payloads = await request.read_with_files(limit, files, within)
+    body, payloads = await request.read_with_files(min(limit, MAX_BYTES_WITH_FILES), files, within)
     _check_structure(body)
     try:
         # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate

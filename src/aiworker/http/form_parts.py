@@ -1,9 +1,10 @@
 """The parts of a form, found in its bytes: their heads in Python, their contents left where they are.
 
-For forms of many files, each of which the platform would make an object.
+The platform's own parser would copy each file twice, and an isolate has 128 MB.
 """
 
 import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from urllib.parse import unquote
@@ -14,6 +15,8 @@ from aiworker.http.payload_checks import BLANK_LINE, DISPOSITION, FIELD_NAME, LI
 
 MAX_HEAD_BYTES = 4_096
 """Bytes of the head of one part: a file name has up to 1,024 characters."""
+MAX_TEXT_BYTES = 1_048_576
+"""Bytes of a form's texts together."""
 DELIMITER_END = re.compile(rb"--|[ \t]*(?:\r|\n|$)")
 """Text behind a delimiter; before anything else, the line only begins like one."""
 FILE_NAME = re.compile(rb';[ \t]*filename="((?:[^"\\\r\n]|\\[^\r\n])*)"|;[ \t]*filename=([^";\r\n]*)', re.IGNORECASE)
@@ -37,21 +40,51 @@ class FormPart:
     """Character encoding that the client gives."""
 
 
-def form_parts(payload: Payload, boundary: str, maximum: int) -> list[FormPart]:
+async def form_parts(payload: Payload, boundary: str, maximum: int) -> list[FormPart]:
     """Return the parts of a form in their order.
 
-    Raises ApiError `invalid_request` for a body that is no form, or one of more than `maximum` parts.
+    Raises ApiError `invalid_request` for a body that is no form, or one of more than `maximum` parts;
+    `payload_too_large` for a part whose head has more than MAX_HEAD_BYTES.
     """
     delimiter = f"--{boundary}".encode()
     heads: list[tuple[int, bytes]] = []
     """Index behind each delimiter, and the bytes that follow it."""
-    for end in delimiter_ends(payload, delimiter, maximum):
+    for end in await delimiter_ends(payload, delimiter, maximum):
         following = payload.read(end, min(payload.size, end + MAX_HEAD_BYTES))
         if DELIMITER_END.match(following):
             heads.append((end, following))
         if following.startswith(b"--"):  # the end of the form
             return [_part(payload, *head, next_end - len(delimiter)) for head, (next_end, _) in pairwise(heads)]
     raise ApiError("invalid_request", "The body has no end of a form with the boundary that its content-type names.")
+
+
+def form_fields(
+    payload: Payload, parts: Iterable[FormPart], files: Collection[str] = ()
+) -> Mapping[str, str | Payload]:
+    """Return the fields of a form by name, the last one of those that share a name; files without a copy.
+
+    files: names of fields that are files, even without a file name. Texts of a name that ends with `[]` are a list, and
+    joined by commas. Raises ApiError `payload_too_large` for texts of more than MAX_TEXT_BYTES together.
+    """
+    fields: dict[str, str | Payload] = {}
+    room = MAX_TEXT_BYTES
+    for part in parts:
+        end = part.start + part.size
+        if part.file_name is not None or part.name in files:
+            file = payload.slice(part.start, end)
+            fields[part.name] = file.described(part.file_name or "", part.media_type, part.charset)
+            continue
+        room -= part.size
+        if room < 0:
+            raise ApiError(
+                "payload_too_large", f"The form has more than {MAX_TEXT_BYTES:,} bytes outside of its files."
+            )
+        text = payload.read(part.start, end).decode(errors="replace")
+        earlier = fields.get(part.name)
+        is_list = isinstance(earlier, str) and part.name.endswith("[]")
+        fields[part.name] = f"{earlier},{text}" if is_list else text
+    # a browser sends an empty file without a name for an input in which no file was chosen
+    return {name: value for name, value in fields.items() if isinstance(value, str) or value.size or value.name}
 
 
 def _part(payload: Payload, index: int, following: bytes, end: int) -> FormPart:
@@ -61,6 +94,8 @@ def _part(payload: Payload, index: int, following: bytes, end: int) -> FormPart:
     """
     head = LINE_END.sub(b"", following.lstrip(b" \t"), count=1)
     blank = BLANK_LINE.search(head)
+    if not blank and len(following) == MAX_HEAD_BYTES:
+        raise ApiError("payload_too_large", f"The head of a part of the form exceeds {MAX_HEAD_BYTES:,} bytes.")
     disposition = DISPOSITION.search(head[: blank.start()]) if blank else None
     name = disposition and FIELD_NAME.search(disposition[0])
     if not (blank and disposition and name):

@@ -40,6 +40,10 @@ class Payload(Protocol):
         """Return the bytes from `start` up to `end` without a copy."""
         ...
 
+    def slice(self, start: int, end: int) -> "Payload":
+        """Return the bytes from `start` up to `end` as a payload, without a copy."""
+        ...
+
     def described(self, name: str, media_type: str, charset: str) -> "Payload":
         """Return the same bytes as a file of this name, media type and character encoding."""
         ...

@@ -213,8 +213,9 @@ async def run_all(
     candidates: Sequence[Candidate],
     read: Callable[[ModelResponse], Awaitable[Result]],
     gateway: GatewayOptions | None = None,
+    parallel: int = MAX_PARALLEL_CALLS,
 ) -> list[Result]:
-    """Call several models, a few at a time; return what `read` makes of each response, in order.
+    """Call several models, `parallel` at a time; return what `read` makes of each response, in order.
 
     Raises ApiError of the first call that fails, and abandons the others; `invalid_request` for a `cache_key` of
     several calls, which the gateway would all answer with the first response.
@@ -238,7 +239,7 @@ async def run_all(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(MAX_PARALLEL_CALLS):
+            for _ in range(parallel):
                 group.create_task(work())
     except ExceptionGroup as failures:
         for _, (_, reservation) in waiting:  # calls that are not made

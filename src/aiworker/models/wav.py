@@ -3,6 +3,7 @@
 Only the headers and the surroundings of the cuts are copied to Python; all other samples stay in JavaScript.
 """
 
+import asyncio
 import struct
 from array import array
 from collections.abc import Callable, Mapping, Sequence
@@ -144,7 +145,7 @@ def _wave(format_chunk: bytes, start: int, end: int) -> Wave | None:
     return Wave(coding, channels, rate, frame, bytes_per_second, start, start + (end - start) // frame * frame)
 
 
-def split(payload: Payload, wave: Wave, max_bytes: int) -> list[Piece]:
+async def split(payload: Payload, wave: Wave, max_bytes: int) -> list[Piece]:
     """Cut a recording in pauses into pieces that together are the whole; none if it is short or cannot be cut.
 
     A piece lasts at most PIECE_SECONDS. max_bytes: maximum size of a piece's samples.
@@ -155,6 +156,7 @@ def split(payload: Payload, wave: Wave, max_bytes: int) -> list[Piece]:
     cuts = [0]
     while wave.frames - cuts[-1] > max_frames:
         cuts.append(_find_cut(payload, wave, cuts[-1], max_frames))
+        await asyncio.sleep(0)  # other requests get their turn
     return [_piece(wave, first, last) for first, last in zip(cuts, [*cuts[1:], wave.frames], strict=True)]
 
 

@@ -1,6 +1,7 @@
 """Bytes that stay in JavaScript: uploads, images, sounds."""
 
-import re
+import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import js
@@ -9,20 +10,22 @@ from pyodide.ffi import JsException, to_js
 from aiworker.bindings import Part
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.http.payload_checks import UNNAMED
+from aiworker.http.payload_checks import WINDOW_BYTES
 from aiworker.platform.javascript import apply, call_method, js_object
 
-CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
+MAX_BYTES_AT_ONCE = 1_048_576
+"""Bytes that are hashed or stored in one piece: a few milliseconds."""
 
 
 class JsPayload:
-    """aiworker.http.messages.Payload over an ArrayBuffer."""
+    """aiworker.http.messages.Payload over an ArrayBuffer, or over a part of one as Uint8Array."""
 
     def __init__(self, buffer: Any, name: str = "", media_type: str = "", charset: str = "") -> None:
         self.name = name
         self.media_type = media_type
         self.charset = charset
-        self._bytes = js.Uint8Array.new(buffer)
+        # a Uint8Array of a Uint8Array would be a copy
+        self._bytes = buffer if js.ArrayBuffer.isView(buffer) else js.Uint8Array.new(buffer)
         self.size: int = self._bytes.byteLength
         self.body = JsHandle(buffer)
 
@@ -32,6 +35,9 @@ class JsPayload:
     def view(self, start: int, end: int) -> JsHandle:
         return self._bytes.subarray(start, end)
 
+    def slice(self, start: int, end: int) -> "JsPayload":
+        return JsPayload(self._bytes.subarray(start, end), self.name, self.media_type, self.charset)
+
     def described(self, name: str, media_type: str, charset: str) -> "JsPayload":
         return JsPayload(self.body, name, media_type, charset)
 
@@ -39,29 +45,46 @@ class JsPayload:
         return self._bytes.indexOf(byte, start)
 
     async def sha256(self) -> str:
-        return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
+        if self.size <= MAX_BYTES_AT_ONCE:
+            return (await js.crypto.subtle.digest("SHA-256", self.body)).to_bytes().hex()
+        digest = js.crypto.DigestStream.new("SHA-256")
+        await self.write(digest.getWriter())
+        return (await digest.digest).to_bytes().hex()
 
     async def is_utf8(self) -> bool:
-        try:
-            await self._decoded("utf-8").pipeTo(js.WritableStream.new())
-        except JsException:
-            return False
-        return True
+        decoder = _decoder("utf-8")
+        return await self._decode(decoder, decoder.readable.pipeTo(js.WritableStream.new())) is not None
 
     async def transcode(self, encoding: str, *, with_mark: bool = False) -> "JsPayload | None":
         try:
-            text = self._decoded(encoding).pipeThrough(js.TextEncoderStream.new())
-            buffer: Any = await js.Response.new(text).arrayBuffer()
-        except JsException:  # no such encoding, or bytes that it does not have
+            decoder = _decoder(encoding)
+        except JsException:  # no such encoding
             return None
+        text = decoder.readable.pipeThrough(js.TextEncoderStream.new())
+        decoded = await self._decode(decoder, js.Response.new(text).arrayBuffer())
+        if decoded is None:
+            return None
+        [buffer] = decoded
         if with_mark:
             buffer = await js.Blob.new(js.Array.of("\ufeff", buffer)).arrayBuffer()
         return JsPayload(buffer, self.name, self.media_type)
 
-    def _decoded(self, encoding: str) -> Any:
-        """Return the text as a stream of strings: a whole one would be copied to Python. Raises JsException."""
-        content: Any = js.Response.new(self._bytes).body
-        return content.pipeThrough(js.TextDecoderStream.new(encoding, js_object({"fatal": True})))
+    async def _decode(self, decoder: Any, result: Awaitable[Any]) -> "tuple[Any] | None":
+        """Write the bytes to a TextDecoderStream; return what becomes of them, or None if they are not in its encoding.
+
+        They are written in windows: decoded in one piece, 25 MB would keep everybody else waiting.
+        """
+        results = await asyncio.gather(self.write(decoder.writable.getWriter()), result, return_exceptions=True)
+        for each in results:
+            if isinstance(each, BaseException) and not isinstance(each, JsException):
+                raise each
+        return None if any(isinstance(each, JsException) for each in results) else (results[1],)
+
+    async def write(self, writer: Any) -> None:
+        """Write the bytes to a JavaScript stream, in windows between which others get their turn, and close it."""
+        for start in range(0, self.size, WINDOW_BYTES):
+            await writer.write(self._bytes.subarray(start, start + WINDOW_BYTES))
+        await writer.close()
 
     def part(self, part: Part) -> "JsPayload":
         """Copy the part's bytes behind its head."""
@@ -99,6 +122,14 @@ class JsPayload:
         return [JsPayload(js.Float32Array.new(row).buffer).base64() for row in rows]
 
 
+def _decoder(encoding: str) -> Any:
+    """Return a stream that makes texts of bytes and breaks off at wrong ones. Raises JsException for no encoding.
+
+    As a stream, because a text would be copied to Python.
+    """
+    return js.TextDecoderStream.new(encoding, js_object({"fatal": True}))
+
+
 def decode_base64(strings: Any) -> JsPayload:
     """Decode a JavaScript array that holds one string of base64. Raises JsException if it is not base64."""
     return JsPayload(apply(js.Uint8Array.fromBase64, js.Uint8Array, strings).buffer)
@@ -122,11 +153,3 @@ def payload_from_base64(name: str, value: Any) -> Payload:
 def payload_from_text(value: Any) -> Payload:
     """Encode a text as UTF-8: a JavaScript array that holds the string."""
     return JsPayload(apply(js.TextEncoder.prototype.encode, js.TextEncoder.new(), value).buffer)
-
-
-async def file_payload(file: Any) -> Payload:
-    """Return the bytes of a form's File, with its name, media type and charset."""
-    media_type, _, parameters = file.type.partition(";")
-    name = "" if file.name == UNNAMED else file.name
-    charset = CHARSET.search(parameters)
-    return JsPayload(await file.arrayBuffer(), name, media_type.strip().lower(), charset[1] if charset else "")

@@ -1,17 +1,20 @@
 """Objects in R2: the binding `BUCKET`."""
 
+import asyncio
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from pyodide.ffi import JsNull
+import js
+from pyodide.ffi import JsException, JsNull
 
 from aiworker.bindings import StoredObject
 from aiworker.http import preconditions
 from aiworker.http.messages import JsHandle, Payload, Request
 from aiworker.platform.javascript import binding_result, from_js, js_object
-from aiworker.platform.payload import JsPayload
+from aiworker.platform.payload import MAX_BYTES_AT_ONCE, JsPayload
 
 _from_bucket = functools.partial(binding_result, "The bucket could not answer")
 
@@ -24,8 +27,22 @@ class R2Bucket:
 
     async def put(self, key: str, content: str | Payload, content_type: str, metadata: Mapping[str, str]) -> None:
         options = {"httpMetadata": {"contentType": content_type}, "customMetadata": metadata}
+        if isinstance(content, JsPayload) and content.size > MAX_BYTES_AT_ONCE:
+            await self._put_stream(key, content, js_object(options))
+            return
         body = content if isinstance(content, str) else content.body
         await _from_bucket(self._binding.put(key, body, js_object(options)))
+
+    async def _put_stream(self, key: str, content: JsPayload, options: Any) -> None:
+        """Store bytes as a stream: in one piece, 25 MB would keep everybody else waiting for half a second."""
+        stream = js.FixedLengthStream.new(content.size)
+        writing = asyncio.ensure_future(content.write(stream.writable.getWriter()))
+        try:
+            await _from_bucket(self._binding.put(key, stream.readable, options))
+        finally:
+            writing.cancel()
+            with contextlib.suppress(asyncio.CancelledError, JsException):  # the bucket has stopped reading
+                await writing
 
     async def get(self, key: str, request: Request) -> StoredObject | None:
         # ranges and conditions can only be decided when size, date and etag are known

@@ -9,22 +9,21 @@ import js
 from pyodide.ffi import JsException, JsNull, JsProxy
 
 from aiworker.errors import ApiError, ClientDisconnected
-from aiworker.http.content_type import form_type, read_boundary
+from aiworker.http.content_type import read_boundary
+from aiworker.http.form_parts import form_fields, form_parts
 from aiworker.http.messages import Payload
 from aiworker.http.payload_checks import (
     MAX_FIELDS,
     check_punctuation,
-    file_name_insertions,
-    form_heads,
     small_body,
     too_large,
     too_many_fields,
 )
-from aiworker.platform.javascript import call_method, js_object, string_or_none
-from aiworker.platform.payload import JsPayload, file_payload, payload_from_base64
+from aiworker.platform.javascript import call_method, string_or_none
+from aiworker.platform.payload import JsPayload, payload_from_base64
 
 MAX_TEXT = 1_048_576
-"""Characters of a JSON body or a form, without its files; bytes of a JSON body in which no files are found."""
+"""Characters of a JSON body without its files; bytes of one in which no files are found."""
 
 DRAIN_FACTOR = 16
 """A body up to this many times the limit is received to its end before it is refused: a client that is still sending
@@ -68,7 +67,7 @@ class JsRequest:
         self, limit: int, names: Collection[str], within: Sequence[str] = ()
     ) -> tuple[bytes, Mapping[str, Payload]]:
         payload = await self.read_payload(limit)
-        check_punctuation(payload)
+        await check_punctuation(payload)
         try:
             data = await js.Response.new(payload.body).json()
         except JsException:
@@ -80,33 +79,18 @@ class JsRequest:
     async def read_payload(self, limit: int) -> Payload:
         if self._fits(limit):
             return JsPayload(await _received(self._request.arrayBuffer()))
-        parts = js.Array.new(*await self._parts(limit))
-        return JsPayload(await js.Blob.new(parts).arrayBuffer())
+        parts = await self._parts(limit)
+        joined = js.Uint8Array.new(sum(part.byteLength for part in parts))
+        start = 0
+        for part in parts:
+            joined.set(part, start)
+            start += part.byteLength
+        return JsPayload(joined)
 
     async def read_form(self, limit: int, files: Collection[str] = ()) -> Mapping[str, str | Payload]:
         boundary = read_boundary(self.header("content-type") or "")
         payload = await self.read_payload(limit)
-        insertions = file_name_insertions(form_heads(payload, boundary), files)
-        if insertions:
-            payload = await _with_insertions(payload, insertions)
-        # not the client's own header, in which JavaScript could find another boundary
-        head = js_object({"headers": {"content-type": form_type(boundary)}})
-        try:
-            entries = await js.Response.new(payload.body, head).formData()
-        except JsException:
-            raise ApiError(
-                "invalid_request", "The body cannot be read as the form that its content-type names."
-            ) from None
-        _check_texts(entries)
-        form: dict[str, str | Payload] = {}
-        for name, value in entries:
-            earlier = form.get(name)
-            if isinstance(value, str) and isinstance(earlier, str) and name.endswith("[]"):
-                form[name] = f"{earlier},{value}"  # a list, as clients write it in forms
-            else:
-                form[name] = value if isinstance(value, str) else await file_payload(value)
-        # a browser sends an empty file without a name for an input in which no file was chosen
-        return {name: value for name, value in form.items() if isinstance(value, str) or value.size or value.name}
+        return form_fields(payload, await form_parts(payload, boundary, MAX_FIELDS), files)
 
     async def discard_body(self) -> None:
         """Receive the body to its end if nothing has read it and its declared length is at most MAX_DISCARDED.
@@ -143,22 +127,6 @@ class JsRequest:
             await reader.cancel()
             raise too_large(limit)
         return parts
-
-
-async def _with_insertions(payload: Payload, insertions: list[tuple[int, str]]) -> Payload:
-    """Return a body with these texts at their indexes, which ascend."""
-    parts = js.Array.new()
-    ends = [*(index for index, _ in insertions[1:]), payload.size]
-    parts.push(payload.view(0, insertions[0][0]))
-    for (start, text), end in zip(insertions, ends, strict=True):
-        parts.push(text, payload.view(start, end))
-    return JsPayload(await js.Blob.new(parts).arrayBuffer())
-
-
-def _check_texts(form: Any) -> None:
-    """Raise ApiError `payload_too_large` for a FormData whose texts are too long together to enter Python."""
-    if _total_length(form.values()) > MAX_TEXT:
-        raise ApiError("payload_too_large", f"The form has more than {MAX_TEXT:,} characters outside of its files.")
 
 
 def _total_length(texts: Any) -> int:

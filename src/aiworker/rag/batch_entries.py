@@ -51,9 +51,9 @@ def of_lines(payload: Payload) -> list[Entry]:
     return _checked(entries)
 
 
-def of_form(payload: Payload, boundary: str) -> tuple[list[Entry], Mapping[str, str]]:
+async def of_form(payload: Payload, boundary: str) -> tuple[list[Entry], Mapping[str, str]]:
     """Return the files of a form, and its texts by name. Raises ApiError for no file, or for too many parts."""
-    parts = form_parts(payload, boundary, MAX_DOCUMENTS + MAX_FORM_FIELDS)
+    parts = await form_parts(payload, boundary, MAX_DOCUMENTS + MAX_FORM_FIELDS)
     files = [part for part in parts if part.file_name is not None]
     # a browser sends an empty file without a name for an input in which no file was chosen
     chosen = [part for part in files if part.size or part.file_name]

@@ -73,6 +73,8 @@ LANGUAGES: Mapping[str, str] = dict(CODE.values())
 DECLARING = frozenset((HTML, XML, SVG))
 """Media types of texts that may declare their own encoding."""
 TEXTUAL = PLAIN | LANGUAGES.keys() | DECLARING | {CSV}
+ARCHIVES = frozenset(CONVERTED[extension] for extension in (".docx", ".xlsx", ".odt", ".ods"))
+"""Media types of files that are ZIP archives."""
 UNDECLARED = ("", "application/octet-stream")
 """Media types that say nothing about a file."""
 SIGNATURES: Mapping[bytes, str] = {

@@ -24,8 +24,9 @@ from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import record_cost
 from aiworker.rag import file_kinds, filters, ingestion_cost, removal, search_text, store
 from aiworker.rag.chunk import Chunk, Path, SegmentChunks
+from aiworker.rag.conversion_limits import MAX_CONVERTED_BYTES, MAX_MARKDOWN_BYTES
 from aiworker.rag.ingestion_cost import Reservation
-from aiworker.rag.passage import HEADING_SEPARATOR, without_title
+from aiworker.rag.passage import HEADING_SEPARATOR, Range, without_title
 from aiworker.rag.passage_ranges import passage_ranges
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
@@ -35,8 +36,6 @@ from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 
 ORIGINAL, MARKDOWN = "original", "markdown"
 """Names of a version's files in its folder of the bucket."""
-MAX_MARKDOWN_BYTES = 16_777_216
-"""Bytes of a converted document. A small file may unfold to any number: JavaScript holds all of them once."""
 SEGMENTS_A_STEP = 64
 """Segments that one step cuts, which a crash repeats: 2 MiB of text."""
 PASSAGES_AT_A_STRETCH = 4
@@ -143,6 +142,8 @@ async def convert(resources: Resources, version_id: str) -> str:
 
 async def _to_markdown(resources: Resources, version: Version, file: Payload) -> None:
     """Store the file as Markdown, made by the AI binding."""
+    if file.size > MAX_CONVERTED_BYTES:  # one that an older version of the Worker took, or long only as UTF-8
+        raise NonRetryableError(f"The document has {file.size:,} bytes; at most {MAX_CONVERTED_BYTES:,} are converted.")
     name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
     converted = await resources.ai.to_markdown(name, version.media_type, file)
     if converted.markdown is None:
@@ -211,7 +212,11 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
         )
     rows = [(each.number, each.heading, each.text) for each in chunks]
     source = content[: segment.size].decode(errors="replace")  # without the fence that is repeated at its start
-    ranges = list(passage_ranges(source, (each.text for each in chunks), start))
+    ranges: list[Range | None] = []
+    for located in passage_ranges(source, (each.text for each in chunks), start):
+        ranges.append(located)
+        if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
     await store.put_chunks(resources.database, version, rows, first, ranges)
     return {
         "offset": start + segment.size,

@@ -12,6 +12,7 @@ from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
 from aiworker.rag import file_kinds, filters
+from aiworker.rag.conversion_limits import check_converted
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
 from aiworker.rag.engine import engine_of
 from aiworker.rag.store import Version
@@ -60,6 +61,7 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
     kind = _media_type(file.name, file.media_type, sample + tail)
     if kind == file_kinds.PDF and b"/Encrypt" in tail:
         raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
+    check_converted(kind, file)
     if fields.title is None and file.name:
         fields = fields.model_copy(update={"title": file.name[:500]})
     head = decode_head(sample) if kind in file_kinds.PLAIN else ""

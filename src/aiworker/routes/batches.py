@@ -141,7 +141,7 @@ async def _parse(context: Context, query: TenantQuery) -> Parsed:
     if kind != FORM:
         entries = batch_entries.of_lines(body)
         return Parsed(_batch(context, query.tenant, "lines", {}, len(entries)), entries, body)
-    entries, fields = batch_entries.of_form(body, boundary)
+    entries, fields = await batch_entries.of_form(body, boundary)
     form = parse_object(BatchForm, dict(fields))
     metadata = _metadata(context, form.metadata)
     files = [_in_folder(form.folder, each) for each in entries]

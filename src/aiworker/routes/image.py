@@ -16,10 +16,11 @@ from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_wi
 from aiworker.http.messages import Payload, Response, json_response
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
-from aiworker.models.image_parameters import FILES
+from aiworker.models.image_parameters import FILES, IMAGE_MODELS
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, record_cost
 from aiworker.models.selection import find_model
+from aiworker.models.written_bytes import check_written
 from aiworker.routes.image_schema import ImageRequest, StoredImage
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
@@ -61,7 +62,7 @@ async def create_image(context: Context) -> Response:
     body, files = await _parse(context)
     model = choose_model(context, body)
     body.check(model)
-    _check_images(files)
+    check_images(model, files)
     bucket = require(context.bucket) if body.store else None  # fails before the model is called
     model_response = await generate(context, body, model, files)
     try:
@@ -144,10 +145,20 @@ def choose_model(context: Context, body: ImageRequest) -> Model:
     return find_model(context, model_id, known.task if known and known.task in TASKS else TASKS[0])
 
 
-def _check_images(files: Mapping[str, Payload]) -> None:
+def check_images(model: Model, files: Mapping[str, Payload]) -> None:
+    """Raises ApiError for a file that is no image, or one that is too large for the model."""
     for name, payload in files.items():
+        _, encoding = IMAGE_MODELS[model.id].files[name]
+        if encoding != "form":
+            check_written(name, payload.size, encoding, model.id, f"send a smaller image{_others(name)}")
         if media.detect_image_type(payload.read(0, media.HEAD)) is None:
             raise ApiError("invalid_request", f"{name} is not a PNG, JPEG, WebP or GIF image.", param=name)
+
+
+def _others(name: str) -> str:
+    """Return which models take a file as it is."""
+    others = [model for model, each in IMAGE_MODELS.items() if each.files.get(name, ("", ""))[1] == "form"]
+    return f", or use {' or '.join(others)}" if others else ""
 
 
 async def generate(context: Context, body: ImageRequest, model: Model, files: Mapping[str, Payload]) -> ModelResponse:

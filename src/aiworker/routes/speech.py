@@ -22,6 +22,7 @@ from aiworker.models.model_response import ModelResponse, add_cost, joined_respo
 from aiworker.models.selection import find_model
 from aiworker.models.transcript import Transcript
 from aiworker.models.wav import Wave
+from aiworker.models.written_bytes import MAX_WRITTEN_BYTES, PARALLEL_PIECES, PIECE_BYTES, TextEncoding, check_written
 from aiworker.routes.speech_schema import ENCODINGS, SpeakRequest, TranscribeRequest, Transcription
 from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 
@@ -30,14 +31,8 @@ from aiworker.routing import BYTES, MODEL_ERRORS, Returns, route
 FILES = ("file", "audio")
 """Names of the form's field for the recording: OpenAI's, and the models'."""
 
-AudioEncoding = Literal["base64", "numbers", "stream"]
+AudioEncoding = TextEncoding | Literal["stream"]
 """How a model takes a recording: in its JSON inputs as base64 or as a list of numbers, or as the request's body."""
-
-PIECE_BYTES: Mapping[AudioEncoding, int] = {"numbers": 1 << 20, "base64": 4 << 20}
-"""Bytes of a long recording in one call. In the inputs and their JSON, a byte takes about 12 bytes of memory as a
-number and 4 as base64; four calls are made at a time, and an isolate has 128 MB."""
-MAX_UNCUT_BYTES: Mapping[AudioEncoding, int] = {"numbers": 4 << 20, "base64": 8 << 20}
-"""Bytes of a recording that cannot be cut, for the same reason."""
 
 WHISPER_TURBO_PARAMETERS = (
     "language", "task", "prompt", "prefix", "vad_filter", "beam_size", "condition_on_previous_text",
@@ -145,12 +140,12 @@ async def transcribe_recording(
     """Transcribe a recording, in several model calls if it is long and can be cut."""
     model_type = _model_type(model)
     inputs = body.inputs(model, model_type.parameters)
-    pieces = _pieces(recording, model_type)
+    pieces = await _pieces(recording, model_type)
     if pieces:
         calls = [Candidate(model, _piece_inputs(inputs, recording, model_type, piece)) for piece in pieces]
     else:
         calls = [Candidate(model, _whole_inputs(inputs, recording, model_type, model))]
-    results = await run_all(context, calls, _read_transcript)
+    results = await run_all(context, calls, _read_transcript, parallel=PARALLEL_PIECES)
     starts = [piece.start_seconds for piece in pieces] or [0.0]
     parts = [result.transcript.shift(start) for result, start in zip(results, starts, strict=True)]
     whole = parts[0] if len(parts) == 1 else transcript.join(parts)
@@ -207,11 +202,11 @@ def _model_type(model: Model) -> SpeechToTextModel:
 # ---- the model's inputs ------------------------------------------------------------------------------------------
 
 
-def _pieces(recording: Recording, model_type: SpeechToTextModel) -> list[wav.Piece]:
+async def _pieces(recording: Recording, model_type: SpeechToTextModel) -> list[wav.Piece]:
     """Return the pieces of a long recording; none for one that is sent whole."""
     if recording.wave is None or model_type.encoding == "stream":
         return []
-    return wav.split(recording.payload, recording.wave, PIECE_BYTES[model_type.encoding])
+    return await wav.split(recording.payload, recording.wave, PIECE_BYTES[model_type.encoding])
 
 
 def _piece_inputs(
@@ -226,18 +221,14 @@ def _whole_inputs(
     inputs: Mapping[str, Any], recording: Recording, model_type: SpeechToTextModel, model: Model
 ) -> Inputs:
     """Raises ApiError `payload_too_large` for a recording that is too long for one call of the model."""
-    size, limit = recording.payload.size, MAX_UNCUT_BYTES.get(model_type.encoding)
-    if limit is None or size <= limit:
-        return _inputs(inputs, recording, model_type.encoding)
-    if model_type.also_streams:
-        return _inputs(inputs, recording, "stream")
-    others = ", ".join(name for name, each in MODELS.items() if each.also_streams or each.encoding == "stream")
-    raise ApiError(
-        "payload_too_large",
-        f"{recording.param} has {size:,} bytes; {model.id} takes at most {limit:,} of a recording in this format, "
-        f"which cannot be cut: use {others}, or send it as WAV.",
-        param=recording.param,
-    )
+    encoding, size = model_type.encoding, recording.payload.size
+    if encoding != "stream" and size > MAX_WRITTEN_BYTES[encoding]:
+        if model_type.also_streams:
+            return _inputs(inputs, recording, "stream")
+        others = ", ".join(name for name, each in MODELS.items() if each.also_streams or each.encoding == "stream")
+        way_out = f"use {others}, or send it as WAV, which is sent in pieces"
+        check_written(recording.param, size, encoding, model.id, way_out)
+    return _inputs(inputs, recording, encoding)
 
 
 def _inputs(
