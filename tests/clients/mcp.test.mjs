@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import * as stateless from "@modelcontextprotocol/client";
+import { auth } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 
@@ -93,5 +94,19 @@ for (const name of Object.keys(CLIENTS)) {
     assert.match(refused.content[0].text, /top_k must be between 1 and 50/);
     await assert.rejects(client.callTool({ name: "nothing", arguments: {} }), /There is no tool nothing/);
     await client.close();
+  });
+}
+
+for (const [name, authorize] of Object.entries({ "a handshake": auth, "no handshake": stateless.auth })) {
+  test(`a client that looks for OAuth reads that there is none: ${name}`, async () => {
+    const nothing = () => undefined;
+    const provider = {
+      redirectUrl: "http://localhost:1/",
+      clientMetadata: { redirect_uris: ["http://localhost:1/"], client_name: "tests" },
+      clientInformation: nothing,
+      saveClientInformation: nothing,
+      tokens: nothing,
+    };
+    await assert.rejects(authorize(provider, { serverUrl: new URL(`${BASE}/mcp`) }), /This Worker has no OAuth/);
   });
 }
