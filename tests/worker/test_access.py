@@ -248,20 +248,20 @@ def test_a_chat_is_of_its_caller_alone(client: httpx.Client, door: Door, token: 
     credentials = [door.keys["acme"], door.keys["other"], token(subject="ada"), token(subject="bob")]
     for number, credential in enumerate(credentials):
         # no chat yet, although others have one of this id
-        assert client.get("/api/chat/mine/stream", headers=bearer(credential)).status_code == 204
-        refused = client.post("/api/chat/mine/stop", headers=bearer(credential))
+        assert client.get("/api/chat/alone/stream", headers=bearer(credential)).status_code == 204
+        refused = client.post("/api/chat/alone/stop", headers=bearer(credential))
         assert refused.status_code == 404
         assert refused.headers["content-type"] == "text/plain; charset=utf-8"
         assert refused.text.startswith("No such answer")
         parts = [{"type": "text", "text": f"I am number {number}."}]
-        body = {"id": "mine", "message": {"id": "1", "role": "user", "parts": parts}}
+        body = {"id": "alone", "message": {"id": "1", "role": "user", "parts": parts}}
         answer = client.post("/api/chat", json=body, headers=bearer(credential))
         assert answer.status_code == 200
         assert answer.text.endswith("data: [DONE]\n\n")
     for number, credential in enumerate(credentials):
-        messages = client.get("/conversations/mine", headers=bearer(credential)).json()["messages"]
+        messages = client.get("/conversations/alone", headers=bearer(credential)).json()["messages"]
         assert [each["content"] for each in messages if each["role"] == "user"] == [f"I am number {number}."]
-        assert f"number {number}" in client.get("/api/chat/mine/stream", headers=bearer(credential)).text
+        assert f"number {number}" in client.get("/api/chat/alone/stream", headers=bearer(credential)).text
 
 
 def test_documents_need_their_scope_in_a_chat_too(client: httpx.Client, door: Door) -> None:
