@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,7 +82,7 @@ class Deployment:
         return str(self.account.wait_for_edge()["version_id"])
 
     @contextmanager
-    def broken_source(self) -> Iterator[None]:
+    def broken_source(self) -> Generator[None]:
         """Break POST /embed in the project's source, in the block."""
         embed = self.project.folder / "src/aiworker/routes/embed.py"
         text = embed.read_text()
