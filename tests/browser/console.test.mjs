@@ -1,555 +1,482 @@
-// The console as a person meets it, in Chromium, against a running server.
-//
-//   AIWORKER_URL        the server, such as http://localhost:8787
-//   AIWORKER_SIMULATOR  its simulator, as scripts/dev prints it; without it, tests that need one are skipped
-//   CHROMIUM            the browser, if it is not /usr/bin/chromium
+// The console's frame and its chat, as a person meets them, in Chromium, against a running server (see console.mjs).
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { after, afterEach, before, test } from "node:test";
-import { promisify } from "node:util";
-import { chromium } from "playwright-core";
+import { test } from "node:test";
+import { gzipSync } from "node:zlib";
+import {
+  assertAccessible,
+  assertFits,
+  clearFaults,
+  fault,
+  NEEDS_SIMULATOR,
+  open,
+  PHONE,
+  SERVER,
+  SIMULATOR,
+  shown,
+} from "./console.mjs";
 
-const SERVER = process.env.AIWORKER_URL;
-const SIMULATOR = process.env.AIWORKER_SIMULATOR;
-const NEEDS_SIMULATOR = { skip: SIMULATOR ? false : "AIWORKER_SIMULATOR is not set" };
-const ARGUMENTS = [
-  "--headless",
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
-];
 const DONE = "data: [DONE]\n\n";
-
-if (!SERVER) throw new Error("Set AIWORKER_URL to the address of a running server (scripts/dev).");
-
-let browser;
-
-before(async () => {
-  const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-  browser = await chromium.launch({ executablePath, args: ARGUMENTS });
-});
-after(() => browser?.close());
-afterEach(() => SIMULATOR && clearFaults());
+const NATIVE = "@cf/meta/llama-3.1-8b-instruct-fast";
+const MAX_FIRST_SCREEN = 150_000;
 
 // ---- what a person does and sees --------------------------------------------------------------
 
-/** The page in a fresh browser context. `refused`: the path of requests that this test lets fail. */
-async function open(t, { refused = "/chat", prepare, ...context } = {}) {
-  const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
-  const page = await opened.newPage();
-  page.setDefaultTimeout(10_000);
-  const complaints = [];
-  page.on("pageerror", (error) => complaints.push(String(error)));
-  page.on("console", (message) => {
-    // Chromium itself notes every refused request as an error
-    const isRefusal = message.text().startsWith("Failed to load resource");
-    if (isRefusal && new URL(message.location().url).pathname === refused) return;
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
-  });
-  t.after(async () => {
-    await opened.close();
-    assert.deepEqual(complaints, [], "the browser complains");
-  });
-  await prepare?.(page);
-  await page.goto(SERVER);
-  return page;
-}
-
-async function openReady(t, options) {
-  const page = await open(t, options);
-  await page.locator("#writing:enabled").waitFor();
-  return page;
-}
-
-/** With a model whose first frames are text: the default one reasons first. */
-async function openNative(t, options) {
-  const page = await openReady(t, options);
-  await page.getByLabel("Model").selectOption("@cf/meta/llama-3.1-8b-instruct-fast", { force: true });
-  return page;
-}
-
-const question = (page) => page.getByLabel("Your message");
+const text = (page) => page.getByLabel("Your message");
 const answers = (page) => page.locator(".turn.assistant");
-const lastText = (page) => answers(page).last().locator(".text");
-const lastFacts = (page) => answers(page).last().locator(".facts");
-const notice = (page) => page.getByRole("alert");
+const last = (page) => answers(page).last();
+/** Wait until the last answer has ended. */
+const ended = (page) => page.locator(".turn.assistant:last-child:not([aria-busy])").waitFor();
+const notice = (page) => page.locator(".composer").getByRole("alert");
 
-async function ask(page, text) {
-  await question(page).fill(text);
-  await question(page).press("Enter");
+/** The chat with a model whose first frames are text: the default one reasons first. */
+async function openNative(t, options) {
+  const page = await open(t, options);
+  await page.getByLabel("Model", { exact: true }).selectOption(NATIVE);
+  return page;
 }
 
-/** Ask, and wait until the answer has ended. Returns its text and the request that was sent. */
-async function askAndWait(page, text) {
-  const number = await answers(page).count();
-  const [request] = await Promise.all([page.waitForRequest("**/chat"), ask(page, text)]);
-  const answer = answers(page).nth(number);
-  await answer.locator(".facts span").first().waitFor();
-  return { text: await answer.locator(".text").textContent(), request: request.postDataJSON() };
+async function ask(page, question) {
+  await text(page).fill(question);
+  await text(page).press("Enter");
 }
 
-async function setting(page, label, value) {
-  await page.getByLabel(label, { exact: true }).fill(value);
-}
-
-/** Have answers cut short: for tests that need one, but not all of it. */
-async function keepShort(page) {
-  await setting(page, "max_tokens", "5");
-}
-
-/** Answer the next requests to /chat from here. */
-async function answerWith(page, body, contentType = "text/event-stream") {
-  await page.route("**/chat", (route) => route.fulfill({ contentType, body }));
-}
-
-/** What scrolls sideways. */
-function tooWide(page) {
-  return page
-    .locator("html, main, #composer, #panel")
-    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
-}
-
-async function shown(locator, text) {
-  await locator.filter({ hasText: text }).waitFor();
-}
-
-// ---- the simulator ----------------------------------------------------------------------------
-
-async function fault(what) {
-  const headers = { "content-type": "application/json" };
-  const response = await fetch(`${SIMULATOR}/simulator/faults`, {
-    method: "POST",
-    headers,
-    body: JSON.stringify(what),
-  });
-  assert.equal(response.status, 201);
-}
-
-async function clearFaults() {
-  await fetch(`${SIMULATOR}/simulator/faults`, { method: "DELETE" });
+/** Ask, and wait until the answer has ended. Returns its text and the body that was sent. */
+async function askAndWait(page, question) {
+  const count = await answers(page).count();
+  const [request] = await Promise.all([page.waitForRequest("**/chat"), ask(page, question)]);
+  await answers(page).nth(count).waitFor();
+  await ended(page);
+  return { text: await last(page).locator(".markdown").textContent(), body: request.postDataJSON() };
 }
 
 /** Ask, with the model held after three pieces of its answer. Returns the id of the model's call. */
-async function askHeld(page, text) {
+async function askHeld(page, question) {
   await fault({ hold_after_frames: 3 });
-  const [response] = await Promise.all([page.waitForResponse("**/chat"), ask(page, text)]);
-  await shown(lastText(page), /^This is a$/);
+  const [response] = await Promise.all([page.waitForResponse("**/chat"), ask(page, question)]);
+  await shown(last(page).locator(".markdown"), /^This is a$/);
   return response.headers()["x-ai-request-id"];
 }
 
+/** Answer the next requests to /chat from here. */
+async function answerWith(page, body) {
+  await page.route("**/chat", (route) => route.fulfill({ contentType: "text/event-stream", body }));
+}
+
+const frames = (...texts) => texts.map((each) => `data: ${JSON.stringify({ response: each })}\n\n`).join("");
+
 // ---- arriving ---------------------------------------------------------------------------------
 
-test("the page says which version it is, and that answers are simulated", NEEDS_SIMULATOR, async (t) => {
-  const page = await openReady(t);
-  const { version } = await (await fetch(`${SERVER}/health`)).json();
-  assert.equal(await page.getByRole("heading", { level: 1 }).textContent(), `aiworker ${version}`);
-  await page.getByText("Answers are simulated on this machine: no model reads what you write.").waitFor();
-});
+test(
+  "the first screen is small, comes with a strict policy, and names what is simulated",
+  NEEDS_SIMULATOR,
+  async (t) => {
+    let size = 0;
+    const policies = [];
+    const prepare = (page) =>
+      page.on("response", async (response) => {
+        const body = await response.body().catch(() => Buffer.alloc(0));
+        size += gzipSync(body).length;
+        if (new URL(response.url()).pathname === "/") policies.push(response.headers()["content-security-policy"]);
+      });
+    const page = await open(t, { at: "", prepare });
+    await page.getByRole("button", { name: "Ask it" }).first().waitFor();
+    await page.waitForLoadState("networkidle");
+    assert.ok(size > 20_000 && size < MAX_FIRST_SCREEN, `${size} bytes`);
+    assert.match(policies[0], /^default-src 'self';.*require-trusted-types-for 'script'/);
+    assert.doesNotMatch(policies[0], /unsafe/);
+    const { version } = await (await fetch(`${SERVER}/health`)).json();
+    assert.equal(await page.locator(".brand p").textContent(), `aiworker ${version}`);
+    assert.equal(await page.locator("#badge").textContent(), "Simulated");
+  },
+);
 
-test("the page is served with headers that keep foreign code out", async () => {
-  const { headers } = await fetch(SERVER);
-  assert.match(headers.get("content-security-policy"), /^default-src 'self'/);
-  assert.equal(headers.get("x-content-type-options"), "nosniff");
-  assert.equal(headers.get("referrer-policy"), "no-referrer");
-});
-
-test("a closed Worker: the page says what its owner can do", async (t) => {
-  const health = { version: "1", access: "closed", bindings: { AI: true }, simulated: [] };
-  const page = await open(t, {
-    prepare: (page) => page.route("**/health", (route) => route.fulfill({ json: health })),
-  });
-  await shown(page.getByRole("status"), "This Worker is closed");
-  await shown(page.getByRole("status"), 'AUTH_MODE to "public"');
-  assert.ok(await question(page).isDisabled());
-});
-
-test("a Worker without models: the page says which binding is missing", async (t) => {
-  const health = { version: "1", access: "public", bindings: { AI: false }, simulated: [] };
-  const page = await open(t, {
-    prepare: (page) => page.route("**/health", (route) => route.fulfill({ json: health })),
-  });
-  await shown(page.getByRole("status"), "binding AI is missing");
-});
-
-test("a Worker that does not answer: the page says so, and can try again", async (t) => {
-  const prepare = (page) => page.route("**/health", (route) => route.abort());
-  const page = await open(t, { refused: "/health", prepare });
-  await shown(
-    page.getByRole("status"),
-    "The Worker does not answer. If it runs on this machine, start it with scripts/dev",
-  );
+test("a Worker that is closed, has no models or does not answer: the page says what to do, and tries again", async (t) => {
+  let health = { version: "1", access: "closed", bindings: { AI: true }, simulated: [] };
+  const prepare = (page) => page.route("**/health", (route) => route.fulfill({ json: health }));
+  const page = await open(t, { prepare, refused: /^\/health$/ });
+  await page.getByText("This Worker is closed").waitFor();
+  await page.getByText('AUTH_MODE to "public"').waitFor();
+  health = { ...health, access: "public", bindings: { AI: false } };
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("its binding AI is missing").waitFor();
+  await page.unroute("**/health");
+  await page.route("**/health", (route) => route.abort());
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("The Worker does not answer. If it runs on this machine, start it with scripts/dev").waitFor();
+  await assertAccessible(page, "not connected");
   await page.unroute("**/health");
   await page.getByRole("button", { name: "Try again" }).click();
-  await page.locator("#writing:enabled").waitFor();
-});
-
-test("an example goes into the message, to be sent or changed", async (t) => {
-  const page = await openReady(t);
-  await page.getByRole("button", { name: "Write a haiku" }).click();
-  assert.match(await question(page).inputValue(), /^Write a haiku/);
+  await text(page).waitFor();
 });
 
 // ---- a Worker that wants a key ----------------------------------------------------------------
 
 const KEY = "aiw_right";
-const WANTS_KEY = { type: "unauthorized", message: "Send an API key." };
-const UNKNOWN_KEY = { type: "unauthorized", message: "This API key is not known." };
 
-/** Have the server refuse whoever does not send that key. */
-async function lock(page) {
-  await page.route(/\/(models|chat)(\?|$)/, (route) => {
-    const sent = route.request().headers().authorization;
-    if (sent === `Bearer ${KEY}`) return route.continue();
-    return route.fulfill({ status: 401, json: { error: sent ? UNKNOWN_KEY : WANTS_KEY } });
-  });
-}
-
-const openLocked = (t, options) => open(t, { refused: "/models", prepare: lock, ...options });
-const keyField = (page) => page.getByLabel("API key");
-
-async function giveKey(page, key) {
-  await keyField(page).fill(key);
-  await keyField(page).press("Enter");
-}
-
-test("a Worker that wants a key: the page asks for one, and sends it", async (t) => {
-  const page = await openLocked(t);
-  await keyField(page).waitFor();
-  await page.setViewportSize({ width: 360, height: 740 });
-  assert.deepEqual(await tooWide(page), []);
-  await page.setViewportSize({ width: 1280, height: 800 });
-  assert.ok(await question(page).isDisabled());
-  await giveKey(page, "aiw_wrong");
-  await shown(page.getByRole("status"), "This API key is not known.");
-  assert.equal(await keyField(page).inputValue(), "");
-  await giveKey(page, ` ${KEY} `); // as pasted
-  await page.locator("#writing:enabled").waitFor();
-  assert.ok(await keyField(page).isHidden());
-  await keepShort(page);
-  await askAndWait(page, "Hello?");
-  await page.getByText("Request as curl").click();
-  const curl = await page.locator("#curl-text").textContent();
-  assert.match(curl, /-H "authorization: Bearer \$AIWORKER_KEY"/);
-  assert.ok(!(await page.content()).includes(KEY), "the key is shown nowhere");
-});
-
-test("a key is kept only if the user wants that, and in this tab", async (t) => {
-  const page = await openLocked(t);
+test("a Worker that wants a key: the page asks for one, sends it, keeps it only if told to, and forgets it", async (t) => {
+  const unauthorized = (message) => ({ status: 401, json: { error: { type: "unauthorized", message } } });
+  let isRevoked = false;
+  const lock = (page) =>
+    page.route(/\/(models|chat|conversations)(\?|$)/, (route) => {
+      const sent = route.request().headers().authorization;
+      if (sent === `Bearer ${KEY}` && !isRevoked) return route.continue();
+      return route.fulfill(unauthorized(sent ? "This API key is not known." : "Send an API key."));
+    });
+  const page = await open(t, { refused: /^\/(models|chat)$/, prepare: lock });
+  const field = page.getByRole("textbox", { name: "API key" });
   const kept = () => page.evaluate(() => JSON.stringify([{ ...sessionStorage }, { ...localStorage }, document.cookie]));
-  await giveKey(page, KEY);
-  await page.locator("#writing:enabled").waitFor();
+  const give = async (key) => {
+    await field.fill(key);
+    await field.press("Enter");
+  };
+  await field.waitFor();
+  await assertAccessible(page, "the form for the key");
+  await give("aiw_wrong");
+  await page.getByText("This API key is not known.").waitFor();
+  assert.equal(await field.inputValue(), "");
+  await give(` ${KEY} `); // as pasted
+  await text(page).waitFor();
   assert.ok(!(await kept()).includes(KEY));
   await page.reload();
-  await keyField(page).waitFor();
+  await field.waitFor();
   await page.getByLabel("Keep it until this tab is closed").check();
-  await giveKey(page, KEY);
-  await page.locator("#writing:enabled").waitFor();
+  await give(KEY);
+  await text(page).waitFor();
   await page.reload();
-  await page.locator("#writing:enabled").waitFor();
+  await text(page).waitFor();
+  await page.getByRole("button", { name: "Code" }).first().click();
+  await shown(page.getByRole("dialog"), 'authorization: Bearer $AIWORKER_KEY"');
+  assert.ok(!(await page.content()).includes(KEY), "the key is shown nowhere");
+  await page.keyboard.press("Escape");
+  isRevoked = true;
+  await ask(page, "Hello?");
+  await page.getByText("This API key is not known.").waitFor();
+  isRevoked = false;
+  await give(KEY);
   await page.getByRole("button", { name: "Forget the key" }).click();
-  await keyField(page).waitFor();
+  await field.waitFor();
   assert.ok(!(await kept()).includes(KEY));
-});
-
-test("a key that is revoked meanwhile is asked for again, and the question is not lost", async (t) => {
-  const page = await openLocked(t, { refused: "/chat", prepare: undefined });
-  await page.locator("#writing:enabled").waitFor();
-  await page.route("**/chat", (route) => route.fulfill({ status: 401, json: { error: UNKNOWN_KEY } }));
-  await ask(page, "Hello?");
-  await keyField(page).waitFor();
-  assert.equal(await question(page).inputValue(), "Hello?");
-});
-
-test("a key that may not chat: the page says what it lacks, and how to use another", async (t) => {
-  const page = await openReady(t);
-  const message = "This route needs the scope chat. The key web has: image.";
-  await page.route("**/chat", (route) =>
-    route.fulfill({ status: 403, json: { error: { type: "forbidden", message } } }),
-  );
-  await ask(page, "Hello?");
-  await shown(notice(page), "This route needs the scope chat.");
-  await shown(notice(page), "Forget the key");
 });
 
 // ---- answers ----------------------------------------------------------------------------------
 
-test("an answer appears piece by piece while the model is still writing", NEEDS_SIMULATOR, async (t) => {
-  const page = await openNative(t);
-  await askHeld(page, "What is a Worker?");
-  assert.equal(await answers(page).last().getAttribute("aria-busy"), "true");
-  assert.equal(await lastFacts(page).textContent(), "");
-  await clearFaults();
-  await shown(lastFacts(page), "s in all");
-  const text = await lastText(page).textContent();
-  assert.match(text, /^This is a simulated answer in place of .* You wrote: “What is a Worker\?”/);
-  assert.equal(await answers(page).last().getAttribute("aria-busy"), null);
-});
+test(
+  "an answer appears piece by piece, with its cost; a reload keeps the chat, and it goes on",
+  NEEDS_SIMULATOR,
+  async (t) => {
+    const page = await openNative(t);
+    await askHeld(page, "What is a Worker?");
+    assert.equal(await last(page).getAttribute("aria-busy"), "true");
+    await clearFaults();
+    await shown(
+      last(page).locator(".facts"),
+      /llama-3\.1-8b-instruct-fast\d+ tokens[\d,]+ tokens\/s[\d.]+ neurons, \$0\.0/,
+    );
+    assert.match(
+      await last(page).locator(".markdown").textContent(),
+      /^This is a simulated answer in place of .* You wrote: “What is a Worker\?”/,
+    );
+    assert.equal(await last(page).getAttribute("aria-busy"), null);
+    await last(page).getByText("Details").click();
+    await shown(last(page).locator(".details"), /req_/);
 
-test("under the answer stand its model, tokens, times and request", NEEDS_SIMULATOR, async (t) => {
-  const page = await openNative(t);
-  await keepShort(page);
-  const [response] = await Promise.all([page.waitForResponse("**/chat"), askAndWait(page, "Hello")]);
-  const facts = await lastFacts(page).locator("span").allTextContents();
-  assert.equal(facts[0], "@cf/meta/llama-3.1-8b-instruct-fast");
-  assert.match(facts[1], /^\d+ tokens in, 5 out$/);
-  assert.match(facts[2], /^first text after \d+\.\d\d s$/);
-  assert.match(facts[3], /^\d+\.\d\d s in all$/);
-  assert.equal(facts[4], response.headers()["x-request-id"]);
-});
+    await page.reload();
+    await shown(last(page).locator(".markdown"), /^This is a simulated answer/);
+    await page.locator("#chats").getByText("What is a Worker?").waitFor();
+    const { body } = await askAndWait(page, "And an isolate?");
+    assert.deepEqual(body.messages, [{ role: "user", content: "And an isolate?" }]);
+    assert.ok(page.url().endsWith(`#/chat/${body.conversation}`));
+    await page.getByRole("button", { name: "New chat" }).click();
+    await page.getByRole("heading", { name: "What would you like to ask?" }).waitFor();
+    await page.locator("#chats a").first().click();
+    await shown(last(page).locator(".markdown"), /And an isolate/);
+    await page.getByRole("button", { name: "Delete the chat: What is a Worker?" }).click();
+    await page.getByRole("heading", { name: "What would you like to ask?" }).waitFor();
+    const stored = await (await fetch(`${SERVER}/conversations/${body.conversation}`)).json();
+    assert.deepEqual(stored.messages, []);
+  },
+);
 
-test("a model of the OpenAI dialect streams too", NEEDS_SIMULATOR, async (t) => {
-  const page = await openReady(t);
-  await page.getByLabel("Model").selectOption("@cf/openai/gpt-oss-20b");
-  await fault({ hold_after_frames: 3 });
-  await ask(page, "Hello");
-  // this model thinks aloud first: that is shown, but is not the answer
-  await shown(answers(page).last().locator(".reasoning"), /^Simulated/);
-  assert.equal(await lastText(page).textContent(), "");
-  await clearFaults();
-  await shown(lastFacts(page), /gpt-oss-20b.* tokens in, .* out/);
-  assert.match(
-    await lastText(page).textContent(),
-    /^This is a simulated answer in place of @cf\/openai\/gpt-oss-20b\./,
-  );
-});
+test(
+  "reasoning is folded, calls of tools are cards, and both models' dialects come whole, too",
+  NEEDS_SIMULATOR,
+  async (t) => {
+    const page = await open(t);
+    await page.getByLabel("Model", { exact: true }).selectOption("@cf/openai/gpt-oss-20b");
+    await page.getByRole("button", { name: "Advanced" }).click();
+    await page.getByLabel("Let the model call the Worker's tools").check();
+    await ask(page, "What is the current time?");
+    await shown(last(page).locator(".tool"), /Called current_time.*done/);
+    await ended(page);
+    await last(page).getByText("Called").click();
+    await shown(last(page).locator(".tool dl"), /T\d\d:\d\d/);
+    const reasoning = last(page).locator(".reasoning");
+    assert.ok(await reasoning.locator("p").isHidden());
+    await reasoning.locator("summary").click();
+    await shown(reasoning.locator("p"), /^Simulated/);
+    await page.reload(); // tools come back as cards
+    await shown(last(page).locator(".tool"), /Called current_time/);
 
-test("without streaming, the answer of either dialect comes whole", async (t) => {
-  const page = await openReady(t);
-  await page.getByLabel("Stream the answer").uncheck();
-  for (const model of ["@cf/meta/llama-3.2-1b-instruct", "@cf/openai/gpt-oss-20b"]) {
-    await page.getByLabel("Model").selectOption(model);
-    const { text, request } = await askAndWait(page, "Hello");
-    assert.equal(request.stream, false);
-    assert.ok(text.length > 0, model);
-    await shown(lastFacts(page), /tokens in/);
-  }
-});
+    await page.getByRole("button", { name: "Advanced" }).click();
+    await page.getByLabel("Let the model call the Worker's tools").uncheck();
+    await page.getByLabel("Stream the answer").uncheck();
+    for (const model of [NATIVE, "@cf/openai/gpt-oss-20b"]) {
+      await page.getByLabel("Model", { exact: true }).selectOption(model);
+      const { body, text } = await askAndWait(page, "Hello");
+      assert.equal(body.stream, false);
+      assert.match(text, /Hello/, model);
+    }
+  },
+);
 
-test("what a model writes is text, never markup", async (t) => {
-  const page = await openReady(t);
-  const markup = "<img src=x onerror=alert(1)><b>bold</b>";
-  await answerWith(page, `data: ${JSON.stringify({ response: markup })}\n\n${DONE}`);
-  const { text } = await askAndWait(page, "<i>Hello</i>");
-  assert.equal(text, markup);
-  assert.equal(await page.locator(".turn :is(img, b, i)").count(), 0);
-});
-
-test("a piece that comes as a number is shown as the model meant it", async (t) => {
-  const page = await openReady(t);
-  await answerWith(page, `data: {"response":4}\n\ndata: {"response":2}\n\n${DONE}`);
+test("Markdown is shown, code is highlighted and copied, and nothing in it can do anything", async (t) => {
+  const page = await open(t, { permissions: ["clipboard-read", "clipboard-write"] });
+  const answer = [
+    "# Title\n\nA **bold** word, [a link](https://example.com) and [a trap](javascript:alert(1)).\n\n",
+    "| a | b |\n|---|---|\n| 1 | 2 |\n\n```python\ndef f():\n    return 'x'\n```\n\n",
+    "<img src=x onerror=alert(1)><script>alert(2)</script>\n\n![p](https://example.com/p.png)\n\n",
+    "```html\n<script>alert(3)</script>\n```\n",
+  ];
+  page.on("dialog", (dialog) => assert.fail(dialog.message()));
+  await answerWith(page, frames(...answer) + DONE);
+  await ask(page, "<i>Hello</i><img src=x onerror=alert(4)>");
+  await ended(page);
+  const markdown = last(page).locator(".markdown");
+  assert.equal(await markdown.locator("strong").textContent(), "bold");
+  assert.equal(await markdown.getByRole("link", { name: "a link" }).getAttribute("rel"), "noopener noreferrer");
+  assert.equal(await markdown.locator("a[href^=javascript]").count(), 0);
+  assert.equal(await markdown.locator("td").count(), 2);
+  assert.equal(await page.locator(".turn :is(img, script, i)").count(), 0);
+  await shown(markdown, "<img src=x onerror=alert(1)>");
+  await shown(markdown.locator(".hljs-keyword"), "def");
+  await markdown.getByRole("button", { name: "Copy the code" }).first().click();
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), "def f():\n    return 'x'");
+  await assertAccessible(page, "an answer of Markdown");
+  await page.setViewportSize(PHONE.viewport);
+  await assertFits(page, "an answer of Markdown");
+  await page.unroute("**/chat");
+  await answerWith(page, `data: {"response":4}\n\ndata: {"response":2}\n\n${DONE}`); // a text that is a JSON value
   assert.equal((await askAndWait(page, "6 × 7?")).text, "42");
 });
 
-test("Stop keeps what has come and ends the model's work", NEEDS_SIMULATOR, async (t) => {
+test(
+  "Stop and Escape keep what has come, end the model's work, and the next question knows it",
+  NEEDS_SIMULATOR,
+  async (t) => {
+    const page = await openNative(t);
+    const call = await askHeld(page, "Tell me everything");
+    await ask(page, "a draft meanwhile"); // Enter neither sends it nor stops the answer
+    assert.equal(await last(page).getAttribute("aria-busy"), "true");
+    await page.keyboard.press("Escape");
+    await shown(last(page).locator(".facts"), "Stopped");
+    assert.equal(await last(page).locator(".markdown").textContent(), "This is a");
+    assert.equal(await text(page).inputValue(), "a draft meanwhile");
+    await clearFaults(); // workerd notices that a reader has gone when it has something to hand on
+    const journal = await fetch(`${SIMULATOR}/simulator/requests/${call}?seconds=10`);
+    assert.equal((await journal.json()).state, "cancelled");
+
+    await page.reload(); // the Worker has stored nothing of it
+    await shown(last(page).locator(".facts"), "Stopped");
+    const { body } = await askAndWait(page, "Go on");
+    assert.deepEqual(body.messages, [
+      { role: "user", content: "Tell me everything" },
+      { role: "assistant", content: "This is a" },
+      { role: "user", content: "Go on" },
+    ]);
+    await fault({ hold_response: true });
+    await ask(page, "Are you there?");
+    await page.getByRole("button", { name: "Stop" }).click();
+    await page.getByRole("button", { name: "Send" }).waitFor();
+    assert.equal(await text(page).inputValue(), "Are you there?");
+    assert.equal(await page.locator(".turn.user").count(), 2);
+    assert.equal(await notice(page).count(), 0);
+  },
+);
+
+test("a question is edited and an answer retried, as a conversation of their own", NEEDS_SIMULATOR, async (t) => {
   const page = await openNative(t);
-  const call = await askHeld(page, "Tell me everything");
-  await ask(page, "a draft meanwhile"); // Enter neither sends it nor stops the answer
-  assert.equal(await answers(page).last().getAttribute("aria-busy"), "true");
-  await page.keyboard.press("Tab");
-  await page.keyboard.press("Enter"); // the button Stop
-  await shown(lastFacts(page), "Stopped");
-  assert.equal(await lastText(page).textContent(), "This is a");
-  assert.equal(await question(page).inputValue(), "a draft meanwhile");
-  await page.getByRole("button", { name: "Send" }).waitFor();
-  await clearFaults(); // workerd notices that a reader has gone when it has something to hand on
-  const journal = await fetch(`${SIMULATOR}/simulator/requests/${call}?seconds=10`);
-  assert.equal((await journal.json()).state, "cancelled");
-});
-
-test("Stop before any answer gives the question back", NEEDS_SIMULATOR, async (t) => {
-  const page = await openReady(t);
-  await fault({ hold_response: true });
-  await ask(page, "Are you there?");
-  await page.getByRole("button", { name: "Stop" }).click();
-  await page.getByRole("button", { name: "Send" }).waitFor();
-  assert.equal(await question(page).inputValue(), "Are you there?");
-  assert.equal(await page.locator(".turn").count(), 0);
-  assert.equal(await notice(page).textContent(), "");
-});
-
-// ---- the conversation -------------------------------------------------------------------------
-
-test("the second question is sent with the history, after the system prompt", async (t) => {
-  const page = await openReady(t);
-  await keepShort(page);
-  await setting(page, "System prompt", "Be brief.");
   const first = await askAndWait(page, "One?");
-  const { request } = await askAndWait(page, "Two?");
-  assert.deepEqual(request.messages, [
-    { role: "system", content: "Be brief." },
-    { role: "user", content: "One?" },
-    { role: "assistant", content: first.text },
-    { role: "user", content: "Two?" },
-  ]);
+  const second = await askAndWait(page, "Two?");
+  const sentBy = async (act) => (await Promise.all([page.waitForRequest("**/chat"), act()]))[0].postDataJSON();
+  const retried = await sentBy(() => last(page).getByRole("button", { name: "Retry" }).click());
+  assert.deepEqual(
+    retried.messages.map(({ content }) => content),
+    ["One?", first.text, "Two?"],
+  );
+  assert.notEqual(retried.conversation, second.body.conversation);
+  await ended(page);
+  const question = page.locator(".turn.user").first();
+  await question.hover();
+  await question.getByRole("button", { name: "Edit" }).click();
+  await page.getByLabel("Edit the message").fill("Three?");
+  const edited = await sentBy(() => page.locator(".edit").getByRole("button", { name: "Send" }).click());
+  assert.deepEqual(edited.messages, [{ role: "user", content: "Three?" }]);
+  await shown(last(page).locator(".markdown"), "Three?");
+  await ended(page);
+  assert.equal(await page.locator(".turn").count(), 2);
+  const old = await (await fetch(`${SERVER}/conversations/${second.body.conversation}`)).json();
+  assert.deepEqual(old.messages, []);
 });
 
-test("Shift+Enter starts a new line", async (t) => {
-  const page = await openReady(t);
-  await keepShort(page);
-  await question(page).pressSequentially("One");
-  await question(page).press("Shift+Enter");
-  await question(page).pressSequentially("Two");
-  await question(page).press("Enter");
-  await shown(lastFacts(page), "s in all");
-  assert.equal(await page.locator(".turn.user .text").textContent(), "One\nTwo");
-});
-
-test("New conversation ends the answer and forgets the history", NEEDS_SIMULATOR, async (t) => {
+test("pictures are attached, made smaller, removed, and sent to a model that sees", async (t) => {
   const page = await openNative(t);
-  await askHeld(page, "Old");
-  await page.getByRole("button", { name: "New conversation" }).click();
-  await page.getByRole("heading", { name: "Chat with the models" }).waitFor();
-  assert.equal(await page.locator(".turn").count(), 0);
-  await clearFaults();
-  await keepShort(page);
-  const { request } = await askAndWait(page, "New");
-  assert.deepEqual(request.messages, [{ role: "user", content: "New" }]);
+  const png = Buffer.from(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+    "base64",
+  );
+  const file = { name: "dot.png", mimeType: "image/png", buffer: png };
+  await page.getByLabel("Pictures", { exact: true }).setInputFiles([file, file]);
+  await page.getByText("sees pictures, and is chosen now.").waitFor();
+  await page.getByRole("button", { name: "Remove the picture" }).nth(1).click();
+  const { body } = await askAndWait(page, "What is it?");
+  assert.deepEqual(body.messages[0].content[0], { type: "text", text: "What is it?" });
+  assert.match(body.messages[0].content[1].image_url.url, /^data:image\/jpeg;base64,/);
+  assert.equal(body.messages[0].content.length, 2);
+  await page.reload();
+  await page.getByAltText("Attached picture").waitFor();
 });
 
 test("the page follows the answer only while the reader is at its end", NEEDS_SIMULATOR, async (t) => {
   const page = await openNative(t);
-  const main = page.locator("main");
-  const toEnd = () => main.evaluate((e) => e.scrollHeight - e.clientHeight - e.scrollTop);
-  await answerWith(page, `data: ${JSON.stringify({ response: "line\n".repeat(100) })}\n\n${DONE}`);
+  const scroller = page.locator(".scroller");
+  await answerWith(page, frames("line\n\n".repeat(60)) + DONE);
   await askAndWait(page, "A long one");
-  assert.ok((await toEnd()) < 2, "followed a long answer");
+  const toEnd = await scroller.evaluate((e) => e.scrollHeight - e.clientHeight - e.scrollTop);
+  assert.ok(toEnd < 2, `followed a long answer: ${toEnd}`);
   await page.unroute("**/chat");
-
   await askHeld(page, "Read meanwhile");
-  await main.evaluate((e) => e.scrollTo(0, 0));
+  await scroller.hover();
+  await page.mouse.wheel(0, -1e5);
+  await page.waitForFunction(() => document.querySelector(".scroller").scrollTop === 0);
   await clearFaults();
-  await shown(lastFacts(page), "s in all");
-  assert.equal(await main.evaluate((e) => e.scrollTop), 0, "left the reader where they were");
+  await ended(page);
+  assert.equal(await scroller.evaluate((e) => e.scrollTop), 0, "left the reader where they were");
 });
 
 // ---- what can go wrong ------------------------------------------------------------------------
 
-test("an error is shown with its sentence, and the question is not lost", NEEDS_SIMULATOR, async (t) => {
-  const page = await openReady(t);
-  await keepShort(page);
-  await fault({ status: 429, code: 3036, description: "You have used up your daily free allocation", count: 9 });
-  const [response] = await Promise.all([page.waitForResponse("**/chat"), ask(page, "Hello?")]);
-  await shown(notice(page), "You have used up your daily free allocation");
-  await shown(notice(page), "type rate_limited");
-  await shown(notice(page), "code 7505");
-  await shown(notice(page), response.headers()["x-request-id"]);
-  assert.equal(await question(page).inputValue(), "Hello?");
-  await clearFaults();
-  await question(page).press("Enter");
-  await shown(lastFacts(page), "s in all");
-  assert.equal(await notice(page).textContent(), "");
-});
+test(
+  "429: the sentence, the details, and a wait that is counted; the question is not lost",
+  NEEDS_SIMULATOR,
+  async (t) => {
+    const page = await openNative(t);
+    const error = {
+      type: "rate_limited",
+      code: 7505,
+      message: "Too many requests.",
+      request_id: "req_1",
+      retry_after: 2,
+    };
+    await page.route("**/chat", (route) => route.fulfill({ status: 429, json: { error } }));
+    await ask(page, "Hello?");
+    await shown(notice(page), "Too many requests.");
+    assert.ok(await notice(page).getByRole("button", { name: "Try again in" }).isDisabled());
+    await notice(page).getByText("Details").click();
+    await shown(notice(page), /type rate_limited.*code 7505.*req_1/);
+    assert.equal(await text(page).inputValue(), "Hello?");
+    await page.unroute("**/chat");
+    await notice(page).getByRole("button", { name: "Try again", exact: true }).click();
+    await ended(page);
+    assert.equal(await notice(page).count(), 0);
+  },
+);
 
-test("a parameter out of its range is marked until it is changed", async (t) => {
-  const page = await openReady(t);
-  await keepShort(page);
-  await setting(page, "temperature", "9");
+test("parameters are the model's; what is empty is not sent, and what is refused is marked", async (t) => {
+  const page = await openNative(t, PHONE);
+  await page.getByRole("button", { name: "Advanced" }).click();
+  await page.getByLabel("max_tokens").fill("5");
+  await page.getByLabel("temperature").fill("9");
+  await page.getByRole("button", { name: "Advanced" }).click();
   await ask(page, "Hello?");
   await shown(notice(page), "temperature must be between 0 and 5");
-  const marked = page.locator("[aria-invalid]");
-  assert.deepEqual(await marked.evaluateAll((fields) => fields.map((field) => field.name)), ["temperature"]);
-  await setting(page, "temperature", "0.5");
-  assert.equal(await marked.count(), 0);
-  const { request } = await askAndWait(page, "Hello?");
-  assert.equal(request.temperature, 0.5);
-});
-
-test("a mark goes when the same parameter is accepted the next time", async (t) => {
-  const page = await openReady(t);
-  const error = { type: "context_exceeded", message: "Too long together.", param: "max_tokens" };
-  await page.route("**/chat", (route) => route.fulfill({ status: 413, json: { error } }));
-  await keepShort(page);
-  await ask(page, "Hello, in very many words?");
-  await page.locator("[name=max_tokens][aria-invalid]").waitFor();
-  await page.unroute("**/chat");
-  await askAndWait(page, "Hello?");
+  await page.locator("[name=temperature][aria-invalid]:visible").waitFor();
+  await assertFits(page, "a parameter is refused");
+  await page.getByLabel("temperature").fill("0.5");
   assert.equal(await page.locator("[aria-invalid]").count(), 0);
-});
-
-test("a parameter that is no number is marked, and on a narrow screen brought into view", async (t) => {
-  const page = await openNative(t, { viewport: { width: 360, height: 740 } });
-  await page.getByText("Settings").click();
-  await setting(page, "top_k", "many");
-  await page.getByText("Settings").click();
-  await ask(page, "Hello?");
-  await page.locator("[name=top_k][aria-invalid]:visible").waitFor();
-});
-
-test("an error on the way is shown under the part that came", async (t) => {
-  const page = await openReady(t);
-  const error = { type: "upstream_error", message: "The model broke down.", code: null, request_id: "req_1" };
-  await answerWith(page, `data: {"response":"Half"}\n\nevent: error\ndata: ${JSON.stringify({ error })}\n\n`);
-  const { text } = await askAndWait(page, "Hello?");
-  assert.equal(text, "Half");
-  await shown(answers(page).last().locator(".failure"), "The model broke down.");
-  await shown(answers(page).last().locator(".failure"), "type upstream_error");
-  await shown(lastFacts(page), "Cut off");
-});
-
-test("a stream without its end mark is shown as cut off", async (t) => {
-  const page = await openReady(t);
-  await answerWith(page, 'data: {"response":"Half an ans"}\n\n');
-  assert.equal((await askAndWait(page, "Hello?")).text, "Half an ans");
-  await shown(lastFacts(page), "Cut off");
-  await shown(answers(page).last(), "The stream ended before the model had finished.");
-});
-
-test("a Worker that has gone: the page says so, and the question is not lost", async (t) => {
-  const page = await openReady(t);
-  await page.route("**/chat", (route) => route.abort());
-  await ask(page, "Hello?");
-  await shown(notice(page), "The Worker does not answer.");
-  assert.equal(await question(page).inputValue(), "Hello?");
-});
-
-// ---- settings and request ---------------------------------------------------------------------
-
-test("the default model is chosen and marked, the deprecated ones come last", async (t) => {
-  const page = await openReady(t);
-  const catalogue = await (await fetch(`${SERVER}/models?task=text-generation`)).json();
-  const model = page.getByLabel("Model");
-  assert.equal(await model.inputValue(), catalogue.default);
-  assert.match(await model.locator("option:checked").textContent(), / \(default\)$/);
-  const deprecated = await model.locator("optgroup:last-child[label=Deprecated] option").count();
-  assert.equal(deprecated, catalogue.models.filter((each) => each.deprecated).length);
-});
-
-test("the parameters and their ranges are the model's; what is empty is not sent", async (t) => {
-  const page = await openReady(t);
-  await keepShort(page);
-  await setting(page, "temperature", "0.3");
-  await page.getByLabel("Model").selectOption("@cf/google/gemma-4-26b-a4b-it");
-  await shown(page.locator("#range-of-temperature"), /^0 to 2$/);
+  await page.getByLabel("Model", { exact: true }).selectOption("@cf/google/gemma-4-26b-a4b-it");
   assert.equal(await page.getByLabel("top_k").count(), 0);
-  const { request } = await askAndWait(page, "Hello");
-  assert.deepEqual(Object.keys(request), ["model", "messages", "stream", "max_tokens", "temperature"]);
+  await page.getByLabel("System prompt").fill("Be brief.");
+  const { body } = await askAndWait(page, "Hello?");
+  const { conversation, ...rest } = body;
+  assert.ok(conversation);
+  assert.deepEqual(rest, {
+    model: "@cf/google/gemma-4-26b-a4b-it",
+    stream: true,
+    max_tokens: 5,
+    temperature: 0.5,
+    messages: [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "Hello?" },
+    ],
+  });
 });
 
-test("the request as curl can be copied, and gets the same answer", NEEDS_SIMULATOR, async (t) => {
-  const page = await openReady(t, { permissions: ["clipboard-read", "clipboard-write"] });
-  await page.getByLabel("Stream the answer").uncheck();
-  const { text } = await askAndWait(page, 'What\'s a `$(Worker)` \\ "here"?');
-  await page.getByText("Request as curl").click();
-  await page.getByRole("button", { name: "Copy" }).click();
-  await page.getByRole("button", { name: "Copied" }).waitFor();
-  const command = await page.evaluate(() => navigator.clipboard.readText());
-  const { stdout } = await promisify(execFile)("sh", ["-c", command]);
-  assert.equal(JSON.parse(stdout).choices[0].message.content, text);
+test("a stream that fails or is cut, a Worker that has gone, and being offline are shown as such", async (t) => {
+  const page = await openNative(t);
+  const error = { type: "upstream_error", message: "The model broke down.", code: null, request_id: "req_1" };
+  await answerWith(page, `${frames("Half")}event: error\ndata: ${JSON.stringify({ error })}\n\n`);
+  assert.equal((await askAndWait(page, "Hello?")).text, "Half");
+  await shown(last(page).locator(".failure"), "The model broke down.");
+  await shown(last(page).locator(".facts").last(), "Cut off");
+  await page.unroute("**/chat");
+  await answerWith(page, frames("Half an ans"));
+  await last(page).getByRole("button", { name: "Try again" }).click();
+  await shown(last(page), "The stream ended before the model had finished.");
+  await page.unroute("**/chat");
+  await page.route("**/chat", (route) => route.abort());
+  await ask(page, "Are you there?");
+  await shown(notice(page), "The Worker does not answer.");
+  assert.equal(await text(page).inputValue(), "Are you there?");
+  await page.context().setOffline(true);
+  await page.getByText("You are offline. What you see stays").waitFor();
+  await notice(page).getByRole("button", { name: "Try again" }).click();
+  await shown(notice(page), "You are offline: the Worker cannot be reached.");
+  await page.context().setOffline(false);
+  await page.getByText("You are offline. What you see stays").waitFor({ state: "hidden" });
 });
 
-test("nothing scrolls sideways at 360 pixels", async (t) => {
-  const page = await openReady(t, { viewport: { width: 360, height: 740 } });
-  assert.deepEqual(await tooWide(page), []);
-  await askAndWait(page, `${"unbroken".repeat(20)} https://example.com/${"path/".repeat(20)}`);
-  await page.getByText("Request as curl").click();
-  assert.deepEqual(await tooWide(page), []);
-  await page.getByText("Settings").click();
-  await setting(page, "temperature", "9");
-  await ask(page, "Hello?");
-  await page.locator("[name=temperature][aria-invalid]").waitFor();
-  assert.deepEqual(await tooWide(page), []);
+// ---- the frame --------------------------------------------------------------------------------
+
+test("everything goes by keyboard: the palette, a question, its answer, the theme", NEEDS_SIMULATOR, async (t) => {
+  const page = await open(t, { at: "home" });
+  await page.getByRole("heading", { name: "What this Worker can do" }).waitFor();
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("chat");
+  await page.keyboard.press("ArrowDown");
+  await page.keyboard.press("Enter"); // "New chat"
+  await text(page).waitFor();
+  await page.keyboard.type("One");
+  await page.keyboard.press("Shift+Enter");
+  await page.keyboard.type("Two");
+  await page.keyboard.press("Enter");
+  await ended(page);
+  assert.equal(await page.locator(".turn.user .text").textContent(), "One\nTwo");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("zzz");
+  await page.getByText("Nothing has that name.").waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Control+k");
+  await page.keyboard.type("theme");
+  await page.keyboard.press("Enter");
+  await page.reload();
+  await text(page).waitFor();
+  assert.equal(await page.locator("html").getAttribute("data-theme"), "light");
+});
+
+test("on a phone, the rail is a drawer that opens, closes and lets go of the focus", async (t) => {
+  const page = await open(t, PHONE);
+  await text(page).waitFor();
+  assert.ok(await page.locator("#rail").isHidden());
+  const menu = page.getByRole("button", { name: "Menu" });
+  await menu.click();
+  await page.getByRole("link", { name: "Documents" }).waitFor();
+  await assertAccessible(page, "the drawer");
+  await page.keyboard.press("Escape");
+  await page.locator("#rail").waitFor({ state: "hidden" });
+  assert.ok(await menu.evaluate((e) => e === document.activeElement));
+  await menu.click();
+  await page.getByRole("link", { name: "Home" }).click();
+  await page.getByRole("heading", { name: "What this Worker can do" }).waitFor();
+  await page.locator("#rail").waitFor({ state: "hidden" });
 });

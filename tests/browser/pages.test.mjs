@@ -69,7 +69,7 @@ test("a page whose name leads to this machine reads nothing of the Worker", asyn
 test("nor does it reach the console, or what wrangler serves beside the Worker", async (t) => {
   const page = await evilPage(t, port(SERVER));
   const headers = { "MF-Original-URL": SERVER };
-  for (const path of ["/", "/console.js", "/cdn-cgi/local/explorer"]) {
+  for (const path of ["/", "/console/app.js", "/cdn-cgi/local/explorer"]) {
     assert.equal((await fetched(page, path)).status, 403);
     assert.equal((await fetched(page, path, { headers })).status, 403);
   }

@@ -77,9 +77,10 @@ def test_events() -> None:
 
 @pytest.mark.timeout(300)
 @needs_chromium
-@pytest.mark.parametrize("test", ["console.test.mjs", "readme.test.mjs", "pages.test.mjs"])
+@pytest.mark.parametrize("test", ["console.test.mjs", "screens.test.mjs", "readme.test.mjs", "pages.test.mjs"])
 def test_in_a_browser(paced_server: DevServer, test: str) -> None:
-    run(test, AIWORKER_URL=paced_server.url, AIWORKER_SIMULATOR=paced_server.simulator, CHROMIUM=CHROMIUM)
+    addresses = {"AIWORKER_URL": paced_server.url, "AIWORKER_SIMULATOR": paced_server.simulator}
+    run(test, CHROMIUM=CHROMIUM, PYTHON=sys.executable, **addresses)
 
 
 @pytest.mark.timeout(300)

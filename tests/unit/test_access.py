@@ -93,6 +93,7 @@ def test_only_these_routes_are_open() -> None:
         ("/images/{key}", "GET"),
     }
     assert {route for route, scope in scopes.items() if scope == "any"} == {
+        ("/access", "GET"),
         ("/models", "GET"),
         ("/tokens", "POST"),
         ("/usage", "GET"),
@@ -563,7 +564,7 @@ async def test_health_tells_strangers_that_the_worker_is_up_and_nothing_of_its_i
     shown = await health(credential)
     assert set(shown) == {"status", "version", "platform", "bindings", "simulated", "access"}
     assert shown["platform"] == {"deployment": "5"}
-    assert set(await health(credential, API_KEYS="")) == set(shown)
+    assert set(await health(credential, API_KEYS="", SIMULATOR_URL="http://127.0.0.1:1")) == set(shown)
 
 
 @pytest.mark.parametrize(

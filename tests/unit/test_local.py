@@ -36,6 +36,7 @@ def test_the_local_configuration_is_the_project_s_but_for_what_it_must_swap() ->
         "VECTORIZE": "vectorize",
     }
     assert local["vars"]["SIMULATED"] == "AI VECTORIZE"
+    assert local["vars"]["SIMULATOR_URL"] == "http://127.0.0.1:1"
 
 
 def test_bindings_of_ai_search_are_simulated_or_remote() -> None:

@@ -606,6 +606,14 @@ def test_a_batch_reaches_no_other_tenant_either(client: httpx.Client, door: Door
     assert (response.status_code, response.json()["error"]["param"]) == (403, "tenant")
 
 
+def test_a_caller_is_told_what_it_may_do(client: httpx.Client, door: Door, token: Callable[..., str]) -> None:
+    acme = client.get("/access", headers=bearer(door.keys["acme"])).json()
+    assert (acme["caller"], acme["key"], acme["tenant"], acme["subject"]) == ("key", "acme", "acme", None)
+    made = client.get("/access", headers=bearer(token(scopes=["rag:read"], subject="ada"))).json()
+    assert made == {**acme, "caller": "token", "scopes": ["rag:read"], "subject": "ada"}
+    assert client.get("/access").status_code == 401
+
+
 def test_every_route_of_documents_is_tried_above() -> None:
     # a job's id tells its tenant: the route takes none
     paths = [path for path in ROUTES if path.startswith("/rag") and not path.startswith("/rag/jobs")]

@@ -46,7 +46,7 @@ def test_a_preflight_has_them_too(client: httpx.Client) -> None:
     assert response.headers["x-content-type-options"] == "nosniff"
 
 
-@pytest.mark.parametrize("path", ["/", "/docs/", "/console.js", "/icon.svg"])
+@pytest.mark.parametrize("path", ["/", "/docs/", "/console/app.js", "/icon.svg"])
 def test_pages_run_no_script_but_their_own_and_are_framed_nowhere(client: httpx.Client, path: str) -> None:
     response = client.get(path)
     assert response.status_code == 200

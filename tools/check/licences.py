@@ -51,7 +51,7 @@ READ_BY_HAND: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Copied:
-    """A file of somebody else's in this repository."""
+    """A file, or a folder of files, of somebody else's in this repository."""
 
     path: str
     name: str
@@ -69,6 +69,17 @@ COPIED = (
     Copied(
         "public/data/cl100k_base.bin", "Token table cl100k_base", "npm: tiktoken", "MIT",
         ("public/data/cl100k_base.LICENSE.txt",),
+    ),
+    Copied(
+        "public/vendor/marked.js", "marked: Markdown", "npm: marked", "MIT", ("public/vendor/marked.LICENSE.txt",),
+    ),
+    Copied(
+        "public/vendor/purify.js", "DOMPurify", "npm: dompurify", "MPL-2.0 OR Apache-2.0",
+        ("public/vendor/purify.LICENSE.txt",),
+    ),
+    Copied(
+        "public/vendor/highlight/", "Highlight.js: the core and some languages", "npm: @highlightjs/cdn-assets",
+        "BSD-3-Clause", ("public/vendor/highlight/LICENSE.txt",),
     ),
 )  # fmt: skip
 
@@ -152,7 +163,7 @@ def copied_problems() -> list[str]:
     """Return a line for each copied file that is missing, or without its licence or its row in docs/licences.md."""
     page = (ROOT / "docs/licences.md").read_text()
     paths = [path for each in COPIED for path in (each.path, *each.licence_files)]
-    lines = [f"{path}: it is missing" for path in paths if not (ROOT / path).is_file()]
+    lines = [f"{path}: it is missing" for path in paths if not (ROOT / path).exists()]
     lines += [f"{path}: docs/licences.md does not name it" for path in paths if path not in page]
     return lines + [line for each in COPIED if (line := _problem(each.path, each.licence, is_shipped=True))]
 

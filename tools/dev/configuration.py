@@ -33,7 +33,7 @@ def with_simulators(configuration: Configuration, address: str) -> Configuration
     unsafe = simulated.get("unsafe", {})
     simulated["unsafe"] = {**unsafe, "bindings": [*unsafe.get("bindings", []), *bindings]}
     names = " ".join(binding["name"] for binding in bindings)
-    return with_variables(simulated, SIMULATED=names)
+    return with_variables(simulated, SIMULATED=names, SIMULATOR_URL=f"http://{address}")
 
 
 def with_remote(configuration: Configuration) -> Configuration:

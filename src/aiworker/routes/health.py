@@ -47,6 +47,8 @@ class Health(Reply):
     """Bindings behind which a simulator runs."""
     access: str
     """Callers that are answered: those with `keys`, the `public`, or, without any key, none: `closed`."""
+    simulator: str | None = None
+    """Address of the simulator's page, if there is one; for `admin` callers only."""
     isolate: Isolate | None = None
     """Memory and counters; missing for all callers but those with the scope `admin`."""
 
@@ -77,6 +79,7 @@ async def health(context: Context) -> Response:
     }
     if _is_admin(context):
         health["platform"] = dict(context.versions)
+        health["simulator"] = context.settings.simulator_url or None
         health["isolate"] = {**context.isolate(), "open_circuits": context.breaker.open_circuits}
     response = json_response(health)
     response.headers["cache-control"] = "no-store"

@@ -1,0 +1,137 @@
+// Requests to the Worker: access, errors, streams, and a record of each request for the screen Requests.
+
+import { readEvents } from "../events.js";
+
+/** An error response of the Worker. `details` is its `error`: type, code, message, param, request_id and others. */
+export class ApiError extends Error {
+  constructor(details) {
+    super(details.message);
+    this.details = details;
+  }
+}
+
+/** No response, or one that is not the Worker's. */
+export class Unreachable extends Error {}
+
+/** A stream that ended without `[DONE]`. */
+export class StreamBrokenOff extends Error {}
+
+const MAX_RECORDS = 200;
+const MAX_BODY_CHARACTERS = 20_000;
+
+let key = null;
+
+/** Send this API key with every request from now on; null for none. */
+export function useKey(newKey) {
+  key = newKey;
+}
+
+export const hasKey = () => key !== null;
+
+/** Requests of this page, the newest first. Listeners of "change" are told of each new one and of its end. */
+export const records = Object.assign(new EventTarget(), { all: [] });
+
+/**
+ * Send a request; return its response. Throws ApiError, Unreachable, and AbortError after an abort.
+ *
+ * options: those of fetch(), or `json`, which is sent as a JSON body.
+ */
+export async function request(method, path, { json, ...options } = {}) {
+  const headers = { ...options.headers, ...(json === undefined ? {} : { "content-type": "application/json" }) };
+  const access = key ? { authorization: `Bearer ${key}` } : {};
+  const body = json === undefined ? options.body : JSON.stringify(json);
+  const record = addRecord(method, path, headers, body);
+  let response;
+  try {
+    response = await fetch(path, { ...options, method, body, headers: { ...headers, ...access } });
+  } catch (error) {
+    end(record, { error: options.signal?.aborted ? "Stopped" : "No answer" });
+    if (options.signal?.aborted) throw error;
+    throw new Unreachable("The Worker does not answer.", { cause: error });
+  }
+  const counted = observed(response, record);
+  if (response.ok) return counted;
+  const data = await counted.json().catch(() => null);
+  record.error = data?.error?.message ?? `HTTP status ${response.status}`;
+  if (data?.error) throw new ApiError(data.error);
+  throw new Unreachable(`Something other than the Worker answered, with HTTP status ${response.status}.`);
+}
+
+export async function getJson(path, options) {
+  return (await request("GET", path, options)).json();
+}
+
+export async function postJson(path, json, options) {
+  return (await request("POST", path, { ...options, json })).json();
+}
+
+/** Yield the events of a response, `{event, data}` with parsed data. Throws ApiError, and StreamBrokenOff without `[DONE]`. */
+export async function* events(response) {
+  let isComplete = false;
+  for await (const { event, data } of readEvents(response.body)) {
+    // the loop reads to the end, because the Worker takes leaving it for a disconnected client
+    if (data === "[DONE]") {
+      isComplete = true;
+      continue;
+    }
+    const parsed = JSON.parse(data);
+    if (event === "error" || parsed.error) throw new ApiError(parsed.error);
+    yield { event, data: parsed };
+  }
+  if (!isComplete) throw new StreamBrokenOff("The stream ended before the model had finished.");
+}
+
+export const isStream = (response) => response.headers.get("content-type")?.startsWith("text/event-stream");
+
+/** Read a frame or a whole completion in either dialect: Workers AI's own, or OpenAI's with `choices`. */
+export function completionPart(data) {
+  const choice = data.choices?.[0];
+  // Workers AI sends a text that is valid JSON, even a single digit, as that value
+  const content = choice?.delta?.content ?? choice?.message?.content ?? data.response ?? "";
+  const reasoning = choice?.delta?.reasoning_content ?? choice?.message?.reasoning_content ?? "";
+  return { text: typeof content === "string" ? content : JSON.stringify(content), reasoning, usage: data.usage };
+}
+
+// ---- the record of requests -------------------------------------------------------------------
+
+function addRecord(method, path, headers, body) {
+  const sent = typeof body === "string" ? body.slice(0, MAX_BODY_CHARACTERS) : body ? "(a file or a form)" : "";
+  const record = {
+    method,
+    path,
+    sent,
+    requestHeaders: headers,
+    at: Date.now(),
+    start: performance.now(),
+    status: null,
+  };
+  records.all.unshift(record);
+  records.all.length = Math.min(records.all.length, MAX_RECORDS);
+  records.dispatchEvent(new Event("change"));
+  return record;
+}
+
+/** Return a response whose bytes are counted, and whose end is noted. */
+function observed(response, record) {
+  Object.assign(record, { head: performance.now(), status: response.status, headers: [...response.headers], size: 0 });
+  if (!response.body) {
+    end(record);
+    return response;
+  }
+  const counter = new TransformStream({
+    transform(chunk, controller) {
+      record.size += chunk.byteLength;
+      record.firstByte ??= performance.now();
+      controller.enqueue(chunk);
+    },
+    flush: () => end(record),
+    cancel: () => end(record, { error: "Stopped" }),
+  });
+  const { status, statusText, headers } = response;
+  return new Response(response.body.pipeThrough(counter), { status, statusText, headers });
+}
+
+function end(record, facts) {
+  Object.assign(record, { end: performance.now() }, facts);
+  records.dispatchEvent(new Event("change"));
+}

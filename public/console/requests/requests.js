@@ -1,0 +1,180 @@
+// The screen Requests: what this page has sent, with times, costs and headers.
+
+import { records } from "../api.js";
+import { button, bytesText, h, icon, neuronsText, secondsText, shortName } from "../dom.js";
+import { codeBlock } from "../markdown.js";
+import { worker } from "../worker.js";
+
+/** Headers of responses that say something about the call, in this order. */
+const TELLING = [
+  "x-model",
+  "x-neurons",
+  "x-gateway-cache",
+  "x-gateway-log-id",
+  "x-ai-request-id",
+  "x-request-id",
+  "server-timing",
+  "warning",
+];
+
+export function show({ root, actions }) {
+  const list = h("ul", { class: "requests" });
+  const blank = h(
+    "div",
+    { class: "blank" },
+    icon("requests"),
+    h("p", null, "Requests of this page stand here: ask something in Chat, or run a card of Home."),
+  );
+  const note = h("p", { class: "hint" }, "Sent by this page since it was loaded; keys are never shown.");
+  const isOwn = h("input", { type: "checkbox", id: "all-requests", onchange: update });
+  const filter = h(
+    "div",
+    { class: "check" },
+    isOwn,
+    h("label", { htmlFor: "all-requests" }, "Also those that only read"),
+  );
+  let open = null;
+
+  function update() {
+    const wanted = records.all.filter(({ method }) => isOwn.checked || method !== "GET");
+    blank.hidden = wanted.length > 0;
+    list.replaceChildren(...wanted.map(item));
+  }
+
+  function item(record) {
+    const node = h(
+      "details",
+      { class: "request", open: record === open },
+      summary(record),
+      record === open && body(record),
+    );
+    node.addEventListener("toggle", () => {
+      if (!node.open || node.children.length > 1) return;
+      open = record;
+      node.append(body(record));
+    });
+    return h("li", null, node);
+  }
+
+  root.append(
+    h("div", { class: "page narrow" }, simulatorLine(), h("div", { class: "row spread" }, note, filter), list, blank),
+  );
+  actions.append(
+    button(
+      "Clear",
+      () => {
+        records.all.length = 0;
+        update();
+      },
+      { class: "quiet small" },
+      "trash",
+    ),
+  );
+  records.addEventListener("change", update);
+  update();
+  return () => records.removeEventListener("change", update);
+}
+
+/** Where the simulator shows the calls that the Worker made, and how to let the next ones fail, if one runs. */
+function simulatorLine() {
+  const url = worker.health.simulator;
+  if (!url) return null;
+  const fault = `curl ${url}/simulator/faults -H 'content-type: application/json' \\\n  -d '{"status": 429, "code": 3036, "count": 9}'`;
+  return h(
+    "section",
+    { class: "card", "aria-label": "Simulator" },
+    h(
+      "p",
+      null,
+      "The calls that the Worker made behind these requests: ",
+      h("a", { href: url, target: "_blank", rel: "noopener" }, "the simulator's page"),
+    ),
+    h(
+      "details",
+      null,
+      h("summary", null, "Let the next calls fail"),
+      codeBlock(fault, "bash"),
+      h(
+        "p",
+        { class: "hint" },
+        "In a shell: no web page may set a fault. The Worker tries again, so that a single fault is not seen. The simulator's page clears what is left.",
+      ),
+    ),
+  );
+}
+
+const header = (record, name) => record.headers?.find(([key]) => key === name)?.[1];
+
+function summary(record) {
+  const { method, path, status, error, start, end } = record;
+  const kind = status === null ? "plain" : status < 400 ? "" : "bad";
+  const neurons = header(record, "x-neurons");
+  const model = header(record, "x-model");
+  const facts = [model && shortName(model), neurons && neuronsText(Number(neurons)), header(record, "x-gateway-cache")];
+  return h(
+    "summary",
+    null,
+    h("span", { class: `pill ${kind}` }, String(status ?? (error ? "–" : "…"))),
+    h("code", { class: "grow" }, `${method} ${path}`),
+    h(
+      "span",
+      { class: "facts" },
+      facts.filter(Boolean).map((fact) => h("span", null, fact)),
+    ),
+    h("span", { class: "hint" }, end ? secondsText(end - start) : "running"),
+  );
+}
+
+function body(record) {
+  const headers = TELLING.map((name) => [name, header(record, name)]).filter(([, value]) => value);
+  return h(
+    "div",
+    { class: "stack" },
+    record.error && h("p", { class: "reason" }, record.error),
+    waterfall(record),
+    headers.length > 0 &&
+      h(
+        "dl",
+        { class: "pairs" },
+        headers.flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
+      ),
+    record.sent && codeBlock(pretty(record.sent), "json"),
+  );
+}
+
+function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}
+
+/** The phases of a request one below the other, each beginning where the one before ends. */
+function waterfall({ start, head, firstByte, end, size, headers }) {
+  if (!head || !end) return null;
+  const model = Number(/model;dur=([\d.]+)/.exec(headers.find(([name]) => name === "server-timing")?.[1])?.[1] ?? 0);
+  const wait = head - start;
+  const phases = [
+    ["Worker and network", Math.max(0, wait - model)],
+    ["Model begins", Math.min(model, wait)],
+    ["First byte", Math.max(0, (firstByte ?? head) - head)],
+    [`Body, ${bytesText(size)}`, end - (firstByte ?? head)],
+  ];
+  const total = Math.max(end - start, 1);
+  let at = 0;
+  const rows = phases.map(([name, duration]) => {
+    const bar = h("span", { class: "phase" });
+    bar.style.marginInlineStart = `${(100 * at) / total}%`;
+    bar.style.width = `${Math.max((100 * duration) / total, 0.5)}%`;
+    at += duration;
+    return h(
+      "li",
+      null,
+      h("span", null, name),
+      h("span", { class: "lane" }, bar),
+      h("span", { class: "hint" }, secondsText(duration)),
+    );
+  });
+  return h("ol", { class: "waterfall", "aria-label": "Timing" }, rows);
+}

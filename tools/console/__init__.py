@@ -1,0 +1,1 @@
+"""Files of the console that come from npm packages."""
