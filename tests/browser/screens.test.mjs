@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -49,6 +52,41 @@ test("the code of a chat runs as pasted, in every language", NEEDS_SIMULATOR, as
     const written = names[index] === "curl" ? curlText(stdout) : stdout.trim();
     assert.equal(written, text, names[index]);
   });
+});
+
+test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "console-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const page = await open(t, { at: "documents" });
+  const python = process.env.PYTHON ?? "python3";
+  for (const [screen, expected] of [
+    ["documents", /data: /],
+    ["images", /^$/],
+    ["audio", /"text"/],
+    ["text", /translated_text/],
+    ["structured", /"attempts"/],
+  ]) {
+    await page.evaluate((hash) => {
+      location.hash = hash;
+    }, `#/${screen}`);
+    await page.locator(`#main.screen-${screen} > *`).first().waitFor();
+    if (screen === "audio") {
+      await page.getByRole("tab", { name: "Speak" }).click();
+      const { curl, Python } = await codeOf(page);
+      await run("sh", ["-c", curl], { cwd: folder });
+      await run(python, ["-c", Python], { cwd: folder });
+      await rename(join(folder, "speech.wav"), join(folder, "recording.wav"));
+      await page.getByRole("tab", { name: "Transcribe" }).click();
+    }
+    const code = await codeOf(page);
+    await transform(code.React, { loader: "jsx" });
+    const outputs = await Promise.all([
+      run("sh", ["-c", code.curl], { cwd: folder }),
+      run(python, ["-c", code.Python], { cwd: folder }),
+      screen === "audio" ? null : RUN.fetch(code.fetch), // its file is one of <input type="file">
+    ]);
+    assert.match(outputs[0].stdout, expected, screen);
+  }
 });
 
 function curlText(stream) {

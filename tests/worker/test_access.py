@@ -107,6 +107,13 @@ def token(client: httpx.Client, door: Door) -> Callable[..., str]:
 # ---- what callers have stored ------------------------------------------------------------------------------------
 
 
+def images(client: httpx.Client, credential: str) -> list[dict[str, Any]]:
+    """The images that are listed for a caller; none for one to whom they are refused."""
+    response = client.get("/images", headers=bearer(credential))
+    assert response.status_code in (200, 403), response.text
+    return response.json().get("images", [])
+
+
 def test_an_image_is_deleted_by_the_key_or_user_that_has_stored_it(
     client: httpx.Client, door: Door, token: Callable[..., str], error_of: ErrorOf
 ) -> None:
@@ -117,8 +124,12 @@ def test_an_image_is_deleted_by_the_key_or_user_that_has_stored_it(
         body = {"prompt": "a fox", "seed": seed, "store": True, "model": "@cf/lykon/dreamshaper-8-lcm"}
         response = client.post("/image", json={**body, "width": 256, "height": 256}, headers=bearer(mine))
         assert response.status_code == 201, response.text
-        path = f"/images/{response.json()['key']}"
+        key = response.json()["key"]
+        path = f"/images/{key}"
+        [listed] = [each for each in images(client, mine) if each["key"] == key]
+        assert (listed["prompt"], listed["url"]) == ("a fox", response.json()["url"])
         for each in others:
+            assert key not in [image["key"] for image in images(client, each)]
             refused = client.delete(path, headers=bearer(each))
             assert refused.status_code == 403
             assert error_of(refused)["type"] == "forbidden"

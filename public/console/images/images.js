@@ -1,11 +1,11 @@
 // The screen Images: from a prompt, from an image, or into the masked part of one; those that this browser has stored.
 
-import { request } from "../api.js";
+import { getJson, request } from "../api.js";
 import { button, bytesText, h, icon, iconButton } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
-import { modelsFor, remember, remembered } from "../worker.js";
+import { modelsFor, remember, remembered, worker } from "../worker.js";
 
 const TASKS = { "text-to-image": "From a prompt", "image-to-image": "From an image", inpainting: "Into a mask" };
 const MAX_STORED = 60;
@@ -39,11 +39,7 @@ export function show({ root, actions }) {
   const start = picker("image", "Start from an image", files);
   const mask = picker("mask", "Mask", files);
   const gallery = h("ul", { class: "gallery", "aria-label": "Stored images" });
-  const empty = h(
-    "p",
-    { class: "hint" },
-    "Images that you keep stand here. They are found again in this browser only.",
-  );
+  const empty = h("p", { class: "hint" }, "Images that you keep stand here.");
 
   const values = () => ({
     ...filled([prompt, negative, model, ...numbers]),
@@ -94,8 +90,8 @@ export function show({ root, actions }) {
     ],
   });
 
-  function showGallery() {
-    const stored = remembered("images", []);
+  async function showGallery() {
+    const stored = await storedImages();
     empty.hidden = stored.length > 0;
     gallery.replaceChildren(...stored.map(storedItem));
   }
@@ -135,6 +131,25 @@ export function show({ root, actions }) {
   actions.append(button("Code", () => showCode(call(values(), files)), { class: "quiet small" }, "code"));
   showGallery();
   return leave;
+}
+
+/** The caller's images, the latest first; those that this browser remembers, where they may not be listed. */
+async function storedImages() {
+  const kept = remembered("images", []);
+  if (!worker.routes.has("GET /images")) return kept;
+  let cursor = "";
+  const listed = [];
+  try {
+    do {
+      const page = await getJson(`/images?cursor=${encodeURIComponent(cursor)}`);
+      listed.push(...page.images);
+      cursor = page.cursor ?? "";
+    } while (cursor && listed.length < MAX_STORED);
+  } catch {
+    return kept; // callers without a key have none of their own
+  }
+  const newestFirst = (one, other) => String(other.created_at).localeCompare(String(one.created_at));
+  return listed.toSorted(newestFirst).slice(0, MAX_STORED);
 }
 
 /** A form of the fields and files of POST /image. */

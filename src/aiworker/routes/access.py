@@ -11,11 +11,11 @@ from aiworker.routing import Returns, route
 
 class CallerAccess(BaseModel):
     caller: Literal["key", "token", "public"]
-    """What was sent: an API key, a browser token, or neither."""
+    """Kind of credential that was sent: an API key, a browser token, or neither."""
     key: str | None
     """Name of the key, or of the one that made the token."""
     scopes: list[str]
-    """What the caller may do; `admin` includes every other scope."""
+    """Scopes of the caller; `admin` includes every other one."""
     tenant: str | None
     """The only tenant whose documents and conversations the caller reaches; null for any."""
     subject: str | None
