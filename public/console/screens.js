@@ -23,6 +23,7 @@ export const SCREENS = [
     routes: ["POST /extract"],
     load: () => import("./structured/structured.js"),
   },
+  { name: "decide", title: "Decide", routes: ["POST /decide"], load: () => import("./decide/decide.js") },
   { name: "requests", title: "Requests", routes: [], load: () => import("./requests/requests.js") },
   {
     name: "access",

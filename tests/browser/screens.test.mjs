@@ -65,6 +65,7 @@ test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) 
     ["audio", /"text"/],
     ["text", /translated_text/],
     ["structured", /"attempts"/],
+    ["decide", /"probabilities"/],
   ]) {
     await page.evaluate((hash) => {
       location.hash = hash;
@@ -279,6 +280,10 @@ test(
     await page.getByLabel("JSON Schema").fill('{"type": "nothing"}');
     await page.getByRole("button", { name: "Extract" }).click();
     await page.locator("[name=schema][aria-invalid]").waitFor();
+
+    await go("Decide");
+    await page.getByRole("button", { name: "Decide" }).click();
+    await shown(page.getByRole("region", { name: "Answers" }), /refund.*yes.*%.*topic.*shipping.*mood.*unhappy/s);
 
     await go("Requests");
     const extract = page.locator(".request").filter({ hasText: "POST /extract" });
