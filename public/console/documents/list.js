@@ -133,7 +133,8 @@ export class DocumentList {
   async #update(id) {
     try {
       const state = await getJson(withTenant(`/rag/documents/${encodeURIComponent(id)}`, this.scope.tenant));
-      if (this.#row(id)?.dataset.state !== state.state) this.#show(state);
+      const row = this.#row(id); // none if it was deleted meanwhile
+      if (row && row.dataset.state !== state.state) this.#show(state);
     } catch (error) {
       if (error.details?.type === "not_found") this.#row(id)?.remove();
     }
