@@ -1,6 +1,6 @@
 // Parts that several screens show: errors, the form for the key, dialogs, fields, copying.
 
-import { ApiError, StreamBrokenOff, Unreachable } from "./api.js";
+import { ApiError, hasKey, StreamBrokenOff, Unreachable } from "./api.js";
 import { button, h, icon, iconButton, shortName } from "./dom.js";
 import { modelsFor, worker } from "./worker.js";
 
@@ -26,7 +26,9 @@ function isForbidden(error) {
  * retry: called by a button, which waits for as long as the Worker asks to.
  */
 export function failure(error, retry) {
-  if (error instanceof ApiError && error.details.type === "unauthorized")
+  // a public Worker answers without a key, and only some of its routes want one
+  const wantsKey = hasKey() || worker.health?.access !== "public";
+  if (wantsKey && error instanceof ApiError && error.details.type === "unauthorized")
     document.dispatchEvent(new CustomEvent("locked", { detail: error }));
   const details = detailsOf(error);
   return h(
