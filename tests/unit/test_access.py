@@ -94,6 +94,7 @@ def test_only_these_routes_are_open() -> None:
     }
     assert {route for route, scope in scopes.items() if scope == "any"} == {
         ("/access", "GET"),
+        ("/mcp", "POST"),
         ("/models", "GET"),
         ("/tokens", "POST"),
         ("/usage", "GET"),
