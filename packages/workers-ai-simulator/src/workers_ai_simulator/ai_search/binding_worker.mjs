@@ -45,9 +45,9 @@ class Api {
     return { result, result_info };
   }
 
-  async chat(path, params) {
-    const response = await this.fetch("POST", `${path}/chat/completions`, { body: params });
-    return params?.stream ? response.body : response.json();
+  async chat(method, path, { body }) {
+    const response = await this.fetch(method, path, { body });
+    return body?.stream ? response.body : response.json();
   }
 }
 
@@ -64,51 +64,66 @@ function messageOf(text) {
 const blobOf = async (content) =>
   content instanceof ReadableStream ? new Response(content).blob() : new Blob([content]);
 
-class Item extends RpcTarget {
-  #api;
-  #path;
+/** Object of AI Search → its `{api, path}`, which callers do not see. */
+const places = new WeakMap();
+
+class Resource extends RpcTarget {
   constructor(api, path) {
     super();
-    this.#api = api;
-    this.#path = path;
+    places.set(this, { api, path });
   }
-  info() {
-    return this.#api.result("GET", this.#path);
-  }
-  sync() {
-    return this.#api.result("PATCH", this.#path, { body: { next_action: "INDEX" } });
-  }
-  logs(query) {
-    return this.#api.page("GET", `${this.#path}/logs`, { query });
-  }
-  chunks(query) {
-    return this.#api.page("GET", `${this.#path}/chunks`, { query });
-  }
+}
+
+/** `{api, path}` of a resource, or of the instance that a binding of its own stands for. */
+const placeOf = (target) =>
+  places.get(target) ?? { api: new Api(target.env), path: `/instances/${part(target.env.INSTANCE)}` };
+
+const inBody = (body) => ({ body });
+const inQuery = (query) => ({ query });
+
+/** Give a class methods that are one call each: name → [method of Api, HTTP method, path below, what its argument is]. */
+const forward = ({ prototype }, methods) => {
+  for (const [name, [answer, method, below, request = () => ({})]] of Object.entries(methods))
+    prototype[name] = function (argument) {
+      const { api, path } = placeOf(this);
+      return api[answer](method, path + below, request(argument));
+    };
+};
+
+/** Give a class properties that are resources below it. */
+const contain = ({ prototype }, resources) => {
+  for (const [name, Class] of Object.entries(resources))
+    Object.defineProperty(prototype, name, {
+      get() {
+        const { api, path } = placeOf(this);
+        return new Class(api, `${path}/${name}`);
+      },
+    });
+};
+
+class Item extends Resource {
   async download() {
-    const response = await this.#api.fetch("GET", `${this.#path}/download`);
-    const { headers, body } = response;
+    const { api, path } = placeOf(this);
+    const { headers, body } = await api.fetch("GET", `${path}/download`);
     const filename = JSON.parse(`"${headers.get("x-filename")}"`);
     const [contentType] = headers.get("content-type").split(";");
     return { body, contentType, filename, size: Number(headers.get("content-length")) };
   }
 }
+forward(Item, {
+  info: ["result", "GET", ""],
+  sync: ["result", "PATCH", "", () => inBody({ next_action: "INDEX" })],
+  logs: ["page", "GET", "/logs", inQuery],
+  chunks: ["page", "GET", "/chunks", inQuery],
+});
 
-class Items extends RpcTarget {
-  #api;
-  #path;
-  constructor(api, path) {
-    super();
-    this.#api = api;
-    this.#path = path;
-  }
-  list(query) {
-    return this.#api.page("GET", this.#path, { query });
-  }
+class Items extends Resource {
   async upload(name, content, { metadata } = {}) {
+    const { api, path } = placeOf(this);
     const body = new FormData();
     body.append("file", await blobOf(content), name);
     if (metadata) body.append("metadata", JSON.stringify(metadata));
-    return this.#api.result("POST", this.#path, { body });
+    return api.result("POST", path, { body });
   }
   async uploadAndPoll(name, content, { pollIntervalMs = 1000, timeoutMs = 30_000, ...options } = {}) {
     const deadline = Date.now() + timeoutMs;
@@ -120,121 +135,68 @@ class Items extends RpcTarget {
     return item;
   }
   get(id) {
-    return new Item(this.#api, `${this.#path}/${part(id)}`);
+    const { api, path } = placeOf(this);
+    return new Item(api, `${path}/${part(id)}`);
   }
   async delete(id) {
-    await this.#api.fetch("DELETE", `${this.#path}/${part(id)}`);
+    const { api, path } = placeOf(this);
+    await api.fetch("DELETE", `${path}/${part(id)}`);
   }
 }
+forward(Items, { list: ["page", "GET", "", inQuery] });
 
-class Job extends RpcTarget {
-  #api;
-  #path;
-  constructor(api, path) {
-    super();
-    this.#api = api;
-    this.#path = path;
-  }
-  info() {
-    return this.#api.result("GET", this.#path);
-  }
-  logs(query) {
-    return this.#api.page("GET", `${this.#path}/logs`, { query });
-  }
-  cancel() {
-    return this.#api.result("PATCH", this.#path, { body: { action: "cancel" } });
-  }
-}
+class Job extends Resource {}
+forward(Job, {
+  info: ["result", "GET", ""],
+  logs: ["page", "GET", "/logs", inQuery],
+  cancel: ["result", "PATCH", "", () => inBody({ action: "cancel" })],
+});
 
-class Jobs extends RpcTarget {
-  #api;
-  #path;
-  constructor(api, path) {
-    super();
-    this.#api = api;
-    this.#path = path;
-  }
-  list(query) {
-    return this.#api.page("GET", this.#path, { query });
-  }
-  create(params = {}) {
-    return this.#api.result("POST", this.#path, { body: params });
-  }
+class Jobs extends Resource {
   get(id) {
-    return new Job(this.#api, `${this.#path}/${part(id)}`);
+    const { api, path } = placeOf(this);
+    return new Job(api, `${path}/${part(id)}`);
   }
 }
+forward(Jobs, { list: ["page", "GET", "", inQuery], create: ["result", "POST", "", (params = {}) => inBody(params)] });
 
-/** Methods of an instance, for a class that has `api` and `path`. */
-const withInstanceMethods = (Base, access) =>
-  class extends Base {
-    search(params) {
-      const { api, path } = access(this);
-      return api.result("POST", `${path}/search`, { body: params });
-    }
-    chatCompletions(params) {
-      const { api, path } = access(this);
-      return api.chat(path, params);
-    }
-    update(config) {
-      const { api, path } = access(this);
-      return api.result("PUT", path, { body: config });
-    }
-    info() {
-      const { api, path } = access(this);
-      return api.result("GET", path);
-    }
-    stats() {
-      const { api, path } = access(this);
-      return api.result("GET", `${path}/stats`);
-    }
-    get items() {
-      const { api, path } = access(this);
-      return new Items(api, `${path}/items`);
-    }
-    get jobs() {
-      const { api, path } = access(this);
-      return new Jobs(api, `${path}/jobs`);
-    }
-  };
-
-/** Instance → its `{api, path}`, which callers do not see. */
-const instances = new WeakMap();
-
-class Instance extends withInstanceMethods(RpcTarget, (instance) => instances.get(instance)) {
-  constructor(api, id) {
-    super();
-    instances.set(this, { api, path: `/instances/${part(id)}` });
-  }
-}
+class Instance extends Resource {}
 
 /** The binding `ai_search`: one instance. */
-export class AiSearchInstance extends withInstanceMethods(WorkerEntrypoint, ({ env }) => ({
-  api: new Api(env),
-  path: `/instances/${part(env.INSTANCE)}`,
-})) {}
+export class AiSearchInstance extends WorkerEntrypoint {}
+
+for (const Class of [Instance, AiSearchInstance]) {
+  forward(Class, {
+    search: ["result", "POST", "/search", inBody],
+    chatCompletions: ["chat", "POST", "/chat/completions", inBody],
+    update: ["result", "PUT", "", inBody],
+    info: ["result", "GET", ""],
+    stats: ["result", "GET", "/stats"],
+  });
+  contain(Class, { items: Items, jobs: Jobs });
+}
 
 /** The binding `ai_search_namespaces`: all instances of a namespace. */
 export class AiSearchNamespace extends WorkerEntrypoint {
-  get(name) {
-    return new Instance(new Api(this.env), name);
+  constructor(context, env) {
+    super(context, env);
+    places.set(this, { api: new Api(env), path: "" });
   }
-  list(query) {
-    return new Api(this.env).page("GET", "/instances", { query });
+  get(name) {
+    return new Instance(placeOf(this).api, `/instances/${part(name)}`);
   }
   async create(config) {
-    await new Api(this.env).fetch("POST", "/instances", { body: config });
+    await placeOf(this).api.fetch("POST", "/instances", { body: config });
     return this.get(config.id);
   }
   async delete(name) {
-    await new Api(this.env).fetch("DELETE", `/instances/${part(name)}`);
-  }
-  search(params) {
-    return new Api(this.env).result("POST", "/search", { body: params });
-  }
-  chatCompletions(params) {
-    return new Api(this.env).chat("", params);
+    await placeOf(this).api.fetch("DELETE", `/instances/${part(name)}`);
   }
 }
+forward(AiSearchNamespace, {
+  list: ["page", "GET", "/instances", inQuery],
+  search: ["result", "POST", "/search", inBody],
+  chatCompletions: ["chat", "POST", "/chat/completions", inBody],
+});
 
 export default {};
