@@ -410,8 +410,15 @@ class VectorIndex(Protocol):
         """Write vectors. rows: a JavaScript array with an array of numbers for each record, in the same order."""
         ...
 
-    async def query(self, rows: JsHandle, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
-        """Return id → score of the `count` vectors nearest to the first of `rows`, the nearest first."""
+    async def query(
+        self,
+        rows: JsHandle,
+        row: int,
+        count: int,
+        namespace: str,
+        filter: Mapping[str, Any],  # noqa: A002 - Vectorize's word
+    ) -> dict[str, float]:
+        """Return id → score of the `count` vectors nearest to that row of `rows`, the nearest first."""
         ...
 
     async def present(self, ids: Sequence[str]) -> set[str]:

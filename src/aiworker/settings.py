@@ -372,6 +372,11 @@ class Settings(BaseModel):
         "instance of AI Search for each tenant, for which the Worker needs the binding `AI_SEARCH` "
         "([rag.md](rag.md#engines)).",
     )
+    rag_queries: Annotated[int, Accepts("1, 2 or 3", _integer), Field(ge=1, le=3)] = _variable(
+        1,
+        "Search queries of a question of `POST /rag` whose request has no `queries`: above 1, a model makes others of "
+        "the question first ([rag.md](rag.md#several-queries)). `POST /rag/search` makes none by itself.",
+    )
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )

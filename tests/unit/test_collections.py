@@ -3,11 +3,12 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tools import ROOT
-from tools.evaluation import beir, collection
+from tools.evaluation import beir, collection, run
 from tools.evaluation.bm25 import BM25
 
 DOCUMENTS = (
@@ -99,6 +100,60 @@ def test_a_figure_that_falls_is_named(tmp_path: Path) -> None:
         "MRR of hybrid is 0.600, recorded is 0.700"
     ]
     assert collection.recorded(tmp_path, "other") == collection.recorded(tmp_path / "none", "test") == {}
+
+
+class FakeApi:
+    """A server whose searches find the documents that have a word of the question."""
+
+    def __init__(self) -> None:
+        self.documents: dict[str, str] = {"of somebody": "A dog."}
+        self.added: list[str] = []
+        self.queries: set[int] = set()
+
+    async def health(self) -> dict[str, Any]:
+        return {}
+
+    async def listed(self) -> list[dict[str, Any]]:
+        return [{"id": each, "state": "indexed", "chunks": 1} for each in self.documents]
+
+    async def add(self, document_id: str, text: str, title: str | None) -> None:
+        self.documents[document_id] = f"{title} {text}"
+        self.added.append(self.documents[document_id])
+
+    async def delete(self, document_id: str) -> None:
+        del self.documents[document_id]
+
+    async def search(self, query: str, stages: object, depth: int, queries: int) -> list[dict[str, Any]]:
+        self.queries.add(queries)
+        words = {word for word in query.lower().strip("?").split() if len(word) > 3}
+        return [{"document": each} for each, text in self.documents.items() if words & set(text.lower().split())]
+
+    async def answer(self, messages: list[dict[str, str]]) -> dict[str, Any]:
+        return {"sources": [1] if "king" not in messages[0]["content"] else []}
+
+
+async def test_a_server_is_measured_as_the_code_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    api = FakeApi()
+
+    def made(client: object) -> FakeApi:
+        return api
+
+    monkeypatch.setattr(run, "Api", made)
+    loaded = beir.load(write(tmp_path), "test")
+    result = await collection.measure_at("http://localhost:1", loaded, {"page": beir.Document("Page", "A king.")})
+    assert api.added == ["Page A king.", "Ferry It sails at eight.", "d2 Dogs travel free.", "3 The museum is closed."]
+    assert result.searches[collection.WHOLE]["recall@5"] == 1.0
+    assert (result.documents, result.queries, result.refused) == (4, 2, {"answerable": 0.0, "off_topic": 1.0})
+    assert api.queries == {1, 3}
+    assert api.documents == {}
+    await collection.measure_at("http://localhost:1", loaded, {}, keep=True)
+    assert len(api.documents) == 3
+
+
+def test_other_wordings_are_read(tmp_path: Path) -> None:
+    write(tmp_path).joinpath("variants.json").write_text('{"q1": ["sailing times", "departure"]}')
+    queries = beir.load(tmp_path, "test").queries
+    assert (queries["q1"].variants, queries["q2"].variants) == (("sailing times", "departure"), ())
 
 
 # ---- the almanac -----------------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ import pytest
 from aiworker.bindings import require
 from aiworker.errors import ApiError
 from aiworker.rag import store
+from aiworker.rag.search_text import NORMALIZATION
 from aiworker.routes.document_reindex import reindex_document
 from aiworker.routes.documents_schema import TenantQuery
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeRequest, a_context
 from tests.unit.test_ingest import Machine
+from tests.unit.test_reindex import found, of_version_0_1
 
 ID = "doc"
 
@@ -85,3 +87,20 @@ async def test_a_document_without_its_file_cannot_be_indexed_again() -> None:
         await reindex(machine, started)
     assert caught.value.type == "not_found"
     assert machine.rows("SELECT id FROM versions") == ["aaaa"]
+
+
+async def test_a_document_of_the_first_version_is_indexed_again_from_its_file() -> None:
+    machine, started = await of_version_0_1({ID: "A penguin."}), Started()
+    machine.files[f"documents/default/{ID}/v{ID}/original"] = "# Birds\n\nA penguin."
+    assert await reindex(machine, started) == 202
+    assert await found(machine, "penguin") == [ID]
+    [version_id] = started.versions
+    await machine.ingest(version_id)
+    assert await found(machine, "penguin") == [ID]
+    assert machine.rows("SELECT id FROM versions") == machine.rows("SELECT live_version FROM documents") == [version_id]
+    assert machine.rows("SELECT heading FROM chunks") == ["Birds"]
+    assert machine.rows("SELECT normalization FROM versions") == [NORMALIZATION]
+    assert None not in machine.rows("SELECT first_byte FROM chunks")
+    assert {key.split("/")[3] for key in machine.files} == {version_id}
+    assert await reindex(machine, started) == 202
+    assert len(started.versions) == 2

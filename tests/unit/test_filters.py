@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from aiworker.errors import ApiError
-from aiworker.rag import filters
+from aiworker.rag import filters, store
+from aiworker.rag.store import Version
+from tests.unit.test_ingest import Machine
 
 PROPERTIES = {"kind": "string", "year": "number", "open": "boolean"}
 LONG = "a" * 64
@@ -116,3 +118,37 @@ def test_properties_too_long_for_a_vector_are_refused_with_the_limit() -> None:
 def test_vectorize_gets_the_start_of_strings_and_no_value_of_another_type() -> None:
     metadata = {"kind": "ü" * 11_000, "year": "1999", "open": True, "note": "unindexed"}
     assert filters.vector_metadata(metadata, PROPERTIES) == {"kind": "ü" * 32, "open": True}
+
+
+# ---- folders ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("folder", "expected"),
+    [
+        ("manual", ["deep", "shallow"]),
+        ("/manual/guides/", ["deep"]),
+        ("man", []),
+        ("manual0", ["other"]),
+        ("", ["deep", "other", "shallow", "top"]),
+    ],
+)
+async def test_the_list_of_documents_is_narrowed_to_a_folder(folder: str, expected: list[str]) -> None:
+    machine = Machine()
+    folders = {"shallow": "manual/", "deep": "manual/guides/", "other": "manual0/", "top": ""}
+    for name, value in folders.items():
+        metadata = {"folder": value} if value else {}
+        version = Version(
+            name, "default", name, "queued", None, name, None, metadata, "text/plain", 1, name, 0, "2026", "2026"
+        )
+        await store.add(machine.resources.database, version)
+    listed = await store.page(machine.resources.database, "default", "", 10, folder)
+    assert [each.document_id for each in listed] == expected
+    assert await store.page(machine.resources.database, "other", "", 10, folder) == []
+
+
+def test_a_search_in_a_folder_needs_the_property() -> None:
+    condition = filters.below("manual")
+    assert "folder is not indexed" in refusal(condition).message
+    filters.check(condition, {"folder": "string"})
+    assert filters.vector_filter(condition) == condition

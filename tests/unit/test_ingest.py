@@ -17,7 +17,7 @@ from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.http.messages import JsHandle
 from aiworker.jobs import runner
-from aiworker.rag import ingest, reindex, removal, store
+from aiworker.rag import ingest, passage_store, reindex, removal, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeAi, FakeAnswer
@@ -174,7 +174,7 @@ class Index:
         self._machine.vectors |= {record.id: record for record in records}
         await self._machine.touch()
 
-    async def query(self, rows: Any, count: int, namespace: str, filter: Any) -> dict[str, float]:  # noqa: A002
+    async def query(self, rows: Any, row: int, count: int, namespace: str, filter: Any) -> dict[str, float]:  # noqa: A002
         raise NotImplementedError
 
     async def present(self, ids: Sequence[str]) -> set[str]:
@@ -431,7 +431,7 @@ async def test_passages_are_looked_up_by_number_and_not_by_reading_all_of_a_vers
     statements: list[str] = []
     machine.database.set_trace_callback(statements.append)
     await machine.ingest("aaaa")
-    await store.passages(machine.resources.database, "default", ["aaaa-1"])
+    await passage_store.passages(machine.resources.database, "default", ["aaaa-1"])
     machine.database.set_trace_callback(None)
     lookups = [each for each in statements if "json_each" in each and "JOIN chunks c" in each]
     assert {each.split()[0] for each in lookups} == {"INSERT", "SELECT"}
@@ -449,6 +449,8 @@ async def test_others_get_their_turn_while_letters_that_unfold_are_indexed(monke
     async def sleep(seconds: float) -> None:
         turns.append(seconds)
 
-    monkeypatch.setattr("aiworker.rag.store.asyncio.sleep", sleep)
-    await store.index_chunks(machine.resources.database, version, [(number, "", "ﷺ" * 600) for number in range(20)])
+    monkeypatch.setattr("aiworker.rag.passage_store.asyncio.sleep", sleep)
+    await passage_store.index_chunks(
+        machine.resources.database, version, [(number, "", "ﷺ" * 600) for number in range(20)]
+    )
     assert len(turns) >= 20

@@ -11,7 +11,7 @@ from aiworker.errors import ApiError
 from aiworker.jobs import kinds, queue, runner, store
 from aiworker.jobs.kinds import Kind
 from aiworker.jobs.store import Job, Progress
-from aiworker.rag import ingest, removal
+from aiworker.rag import ingest, passage_store, removal
 from aiworker.rag import store as documents
 from aiworker.rag.steps import NonRetryableError
 from aiworker.rag.store import Version
@@ -156,7 +156,7 @@ def add_large(machine: Machine, version_id: str, document_id: str, passages: int
     machine.database.execute(
         "INSERT INTO chunks (version, number, scope, heading, text) "
         "SELECT ?1, value, ?2, '', 'A word.' FROM json_each(?3)",
-        (version_id, documents.scope("default"), json.dumps(list(range(passages)))),
+        (version_id, passage_store.scope("default"), json.dumps(list(range(passages)))),
     )
     record: Any = None
     machine.vectors |= {version.vector_id(number): record for number in range(passages)}

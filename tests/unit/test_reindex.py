@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from aiworker.rag import ingest, reindex, removal, store
+from aiworker.rag import ingest, passage_store, reindex, removal, store
 from aiworker.rag.chunk import chunks
 from aiworker.rag.retrieve import MAX_TERMS, Search, retrieve
 from aiworker.rag.search_text import NORMALIZATION
@@ -66,7 +66,7 @@ def add_as_version_0_1(database: sqlite3.Connection, document_id: str, text: str
     database.execute(
         "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text) "
         "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2 FROM json_each(?)",
-        (version_id, store.scope("default"), rows),
+        (version_id, passage_store.scope("default"), rows),
     )
 
 
@@ -93,7 +93,7 @@ async def of_this_version(texts: dict[str, str], title: str = "Title") -> Machin
             9, "f", len(passages(text)), "2026-01-01", "2026-01-01",
         )  # fmt: skip
         await store.add(machine.resources.database, version)
-        await store.put_chunks(machine.resources.database, version, passages(text))
+        await passage_store.put_chunks(machine.resources.database, version, passages(text))
         await store.publish(machine.resources.database, version, "2026-01-01")
     return machine
 
@@ -198,7 +198,7 @@ async def test_a_search_meets_both_kinds_of_documents() -> None:
         "2026-01-02",
     )
     await store.add(machine.resources.database, new)
-    await store.put_chunks(machine.resources.database, new, passages("A penguin, too."))
+    await passage_store.put_chunks(machine.resources.database, new, passages("A penguin, too."))
     assert await found(machine, "penguins") == ["old"]
     await store.publish(machine.resources.database, new, "2026-01-02")
     assert sorted(await found(machine, "penguins")) == ["new", "old"]
@@ -254,7 +254,7 @@ async def test_the_first_version_still_serves_the_migrated_database() -> None:
 
 
 async def test_many_passages_are_indexed_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "BATCH_CHARACTERS", 100)
+    monkeypatch.setattr(passage_store, "BATCH_CHARACTERS", 100)
     text = "".join(f"# Part {part}\n\nThe penguin {part}.\n\n" for part in range(20))
     machine = await of_this_version({"one": text})
     assert (

@@ -15,7 +15,7 @@ from aiworker.bindings import WebResponse
 from aiworker.errors import ApiError
 from aiworker.rag import ingest, sync, sync_store
 from aiworker.rag.sync_store import Source
-from tests.unit.test_ingest import File, Machine, moments
+from tests.unit.test_ingest import File, Files, Machine, moments
 
 SITEMAP = "https://example.com/sitemap.xml"
 FILES = ("robots.txt", "sitemap.xml")
@@ -34,6 +34,25 @@ class Content(File):
 
     async def sha256(self) -> str:
         return hashlib.sha256(self.text.encode()).hexdigest()
+
+
+class Objects(Files):
+    """The bucket, whose objects have etags and can be listed."""
+
+    is_gone = False
+
+    async def keys(self, prefix: str, limit: int) -> list[str]:
+        if self.is_gone:
+            raise ApiError("upstream_error", "The bucket could not answer.")
+        return sorted(key for key in self._machine.files if key.startswith(prefix))[:limit]
+
+    async def etag(self, key: str) -> str | None:
+        text = self._machine.files.get(key)
+        return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+
+    async def payload(self, key: str) -> Content | None:
+        text = self._machine.files.get(key)
+        return None if text is None else Content(text)
 
 
 class FakeSite:
@@ -69,7 +88,9 @@ class World:
         self.machine = Machine()
         self.site = FakeSite(pages)
         web: Any = self.site
-        self.resources = replace(self.machine.resources, web=web)
+        self.bucket = Objects(self.machine)
+        bucket: Any = self.bucket
+        self.resources = replace(self.machine.resources, web=web, bucket=bucket)
         self.target = target
         self.machine.resources = self.resources
 
@@ -214,3 +235,57 @@ async def test_a_source_is_deleted_with_its_documents() -> None:
     for table in ("sync_sources", "sync_pages", "documents", "versions"):
         assert world.machine.rows(f"SELECT count(*) FROM {table}") == [0]
     assert world.machine.files == {}
+
+
+# ---- a prefix of the bucket ------------------------------------------------------------------------------------------
+
+
+async def with_objects() -> World:
+    """A world in which the objects below inbox/ are indexed."""
+    world = World({}, target="inbox/")
+    world.machine.files |= {"inbox/a.md": "A puffin.", "inbox/sub/b.md": "B", "inbox/c.md": "C", "outbox/d.md": "D"}
+    await world.add()
+    assert (await world.run()).state == "current"
+    return world
+
+
+async def test_new_changed_and_gone_objects_are_followed() -> None:
+    world = await with_objects()
+    assert world.documents() == {"a.md", "b.md", "c.md"}
+    assert world.machine.rows("SELECT metadata ->> 'folder' FROM versions WHERE title = 'b.md'") == ["inbox/sub/"]
+
+    versions = world.machine.rows("SELECT id FROM versions ORDER BY id")
+    await world.run()
+    assert world.machine.rows("SELECT id FROM versions ORDER BY id") == versions
+
+    world.machine.files |= {"inbox/a.md": "A penguin.", "inbox/e.md": "E"}
+    del world.machine.files["inbox/c.md"]
+    source = await world.run()
+    assert world.documents() == {"a.md", "b.md", "e.md"}
+    changed = "SELECT c.text FROM chunks c JOIN documents d ON d.live_version = c.version WHERE d.id LIKE '%a.md%'"
+    assert world.machine.rows(changed) == ["A penguin."]
+    counted = await sync_store.counts(world.resources.database, ["s"])
+    assert (source.state, counted) == ("current", {"s": {"indexed": 3}})
+    assert world.machine.rows("SELECT count(*) FROM versions") == [3]
+
+
+async def test_an_object_that_cannot_be_read_has_a_reason_and_keeps_its_document() -> None:
+    world = await with_objects()
+    world.machine.files |= {"inbox/a.md": "", "inbox/movie.mp4": "\0\0\0"}
+    assert (await world.run()).state == "current"
+    assert world.documents() == {"a.md", "b.md", "c.md"}
+    failed = await world.failed()
+    assert set(failed) == {"inbox/a.md", "inbox/movie.mp4"}
+    assert "cannot be read" in failed["inbox/movie.mp4"]
+
+
+async def test_a_bucket_that_vanishes_loses_nothing() -> None:
+    world = await with_objects()
+    world.bucket.is_gone = True
+    assert (await world.run()).state == "running"
+    assert world.machine.rows("SELECT reason FROM jobs WHERE state <> 'done'") == ["The bucket could not answer."]
+    assert world.documents() == {"a.md", "b.md", "c.md"}
+    world.bucket.is_gone = False
+    del world.machine.files["inbox/c.md"]
+    await world.take_up()
+    assert world.documents() == {"a.md", "b.md"}

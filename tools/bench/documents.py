@@ -68,7 +68,7 @@ def copy(folder: Path, state: Path) -> None:
 
 def _rows() -> str:
     moment = "2026-11-01T00:00:00+00:00"
-    # in the form of the Worker's store.scope
+    # in the form of the Worker's passage_store.scope
     scope = "t" + hashlib.sha256(TENANT.encode()).hexdigest()[:32]
     # one statement each: SQLite limits the length of a statement
     chunks = "".join(

@@ -24,7 +24,8 @@ from typing import Any
 
 import httpx
 
-from aiworker.rag import filters, store
+from aiworker.rag import filters, passage_store
+from aiworker.rag.passage_store import Terms
 from aiworker.rag.retrieve import MAX_TERMS, SEARCH_RESULTS
 from aiworker.rag.search_text import NORMALIZATION, index_text, query_terms, query_terms_as_written
 from tools import ROOT
@@ -255,10 +256,10 @@ async def _statements(file: Path, tenant: str) -> Cost:
     with closing(sqlite3.connect(file)) as connection:
         connection.row_factory = sqlite3.Row
         for question in _questions():
-            terms, as_written = query_terms(question)[:MAX_TERMS], query_terms_as_written(question)[:MAX_TERMS]
-            condition = filters.condition({}, first=6)
+            terms = Terms(query_terms(question)[:MAX_TERMS], query_terms_as_written(question)[:MAX_TERMS])
+            condition = filters.condition({}, passage_store.FIRST_CONDITION)
             began = time.process_time()
-            await store.fulltext_search(Rows(connection), tenant, terms, as_written, condition, SEARCH_RESULTS)
+            await passage_store.fulltext_search(Rows(connection), tenant, [terms], condition, SEARCH_RESULTS)
             times.append((time.process_time() - began) * 1000)
     return Cost(statistics.median(times), percentile(times, 95), statistics.mean(times))
 
@@ -329,7 +330,7 @@ class Filler:
             "VALUES (?, ?, ?, 'indexed', ?, '{}', 'text/markdown', 1, 'f', ?, '2026', '2026', ?)",
             (version, tenant, document_id, title, DOCUMENT_PASSAGES, NORMALIZATION),
         )
-        scope = store.scope(tenant)
+        scope = passage_store.scope(tenant)
         for number in range(DOCUMENT_PASSAGES):
             self._add_passage(connection, scope, title, version, number)
 

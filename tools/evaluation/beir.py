@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+VARIANTS = "variants.json"
+"""Name of a file with other wordings of queries."""
+
 
 class InvalidCollection(ValueError):  # noqa: N818 - a sentence for the user
     """The folder has no collection that can be read; the message names file and line."""
@@ -26,6 +29,8 @@ class Query:
     text: str
     kind: str
     """`kind` of its metadata; empty without one."""
+    variants: tuple[str, ...] = ()
+    """Other wordings, of variants.json."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +52,15 @@ def load(folder: Path, split: str) -> Collection:
         for where, row in _rows(folder / "corpus.jsonl")
     }
     relevant = _judgements(folder / "qrels" / f"{split}.tsv")
+    variants = _variants(folder / VARIANTS)
     queries: dict[str, Query] = {}
     for where, row in _rows(folder / "queries.jsonl"):
         metadata: dict[str, Any] = row.get("metadata") or {}
         query_id = _text(row, "_id", where)
         if query_id in relevant or metadata.get("split") == split:
-            queries[query_id] = Query(_text(row, "text", where), str(metadata.get("kind", "")))
+            queries[query_id] = Query(
+                _text(row, "text", where), str(metadata.get("kind", "")), tuple(variants.get(query_id, ()))
+            )
     judged = {query_id: relevant.get(query_id, {}) for query_id in queries}
     unknown = [each for judgements in judged.values() for each in judgements if each not in documents]
     if unknown:
@@ -60,6 +68,11 @@ def load(folder: Path, split: str) -> Collection:
     if not queries:
         raise InvalidCollection(f"{folder}: queries.jsonl has no query that qrels/{split}.tsv judges.")
     return Collection(documents, queries, judged)
+
+
+def _variants(file: Path) -> dict[str, list[str]]:
+    """Read the file that is no part of BEIR's layout: id of a query → other wordings of it."""
+    return json.loads(_read(file)) if file.is_file() else {}
 
 
 def splits(folder: Path) -> list[str]:

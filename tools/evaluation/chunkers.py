@@ -22,7 +22,7 @@ import numpy as np
 from aiworker.bindings import Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.models import catalogue
-from aiworker.rag import chunk, ingest, markdown_blocks, retrieve, store, text_pieces
+from aiworker.rag import chunk, ingest, markdown_blocks, passage_store, retrieve, store, text_pieces
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
 from tools import ROOT
@@ -107,8 +107,8 @@ class Vectors:
         self._ids += [each.id for each in records]
         self._rows += rows
 
-    async def query(self, rows: list[list[float]], count: int, *_: Any) -> dict[str, float]:
-        cosines = np.array(self._rows, np.float32) @ np.array(rows[0], np.float32)
+    async def query(self, rows: list[list[float]], row: int, count: int, *_: Any) -> dict[str, float]:
+        cosines = np.array(self._rows, np.float32) @ np.array(rows[row], np.float32)
         best = np.argsort(-cosines, kind="stable")[:count]
         return {self._ids[each]: float(cosines[each]) for each in best}
 
@@ -146,7 +146,7 @@ async def indexed(cuts: Mapping[str, Sequence[Cut]], titles: Mapping[str, str]) 
             fingerprint=document, chunks=len(passages), created_at="2031", updated_at="2031",
         )  # fmt: skip
         await store.add(database, version)
-        await store.put_chunks(database, version, [(at, *each) for at, each in enumerate(passages)])
+        await passage_store.put_chunks(database, version, [(at, *each) for at, each in enumerate(passages)])
         for start in range(0, len(passages), step):
             await ingest.embed(resources, version.id, start)
         await store.publish(database, version, "2031")

@@ -2,6 +2,7 @@
 
 The Worker's own code runs on CPython, with an SQLite database in memory, the simulator's embeddings and reranker, and
 an exact vector search; no server is started, and two runs give the same figures. BM25 over stems is beside it.
+With `--url` a running server with its models is measured instead.
 """
 
 import asyncio
@@ -9,9 +10,13 @@ import json
 import math
 import sys
 from argparse import Namespace
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+import httpx
 
 from aiworker.context import Resources
 from aiworker.rag.chunk import chunks
@@ -27,6 +32,10 @@ RECORDED = "recorded.json"
 """Name of the file in a collection's folder that has the figures not to fall below."""
 WHOLE = run.WHOLE
 BASELINE = "BM25 with stems"
+SEVERAL = "hybrid + rerank, 3 queries"
+"""Search with the queries of variants.json, or of the server's model, beside the question."""
+QUERIES = 3
+STAGES = {**run.STAGES, SEVERAL: run.STAGES[WHOLE]}
 DEPTH = 10
 """Documents of a ranking that are looked at."""
 MAX_PASSAGES = 50
@@ -36,6 +45,7 @@ TOLERANCE = 0.005
 
 Ranking = Sequence[str]
 """Ids of documents, the best first, each once."""
+Outcome = TypeVar("Outcome")
 
 
 @dataclass(frozen=True)
@@ -58,35 +68,85 @@ def main(options: Namespace) -> int:
     try:
         collection = beir.load(folder, options.split)
         distractors = read_markdown(Path(options.distractors)) if options.distractors else {}
-    except beir.InvalidCollection as error:
+        measured = measure_at(options.url, collection, distractors, keep=options.keep) if options.url else None
+        result = asyncio.run(measured or measure(collection, distractors))
+    except (beir.InvalidCollection, run.CannotEvaluate) as error:
         print(error, file=sys.stderr)
         return 1
-    result = asyncio.run(measure(collection, distractors))
     print(json.dumps(result.__dict__, indent=2, ensure_ascii=False) if options.json else report(result))
+    # a deployment's figures say nothing about those of the simulated models
+    split = f"{options.split} at {options.url}" if options.url else options.split
     if options.record:
-        record(result, folder, options.split)
+        record(result, folder, split)
         return 0
-    worse = fallen(result, recorded(folder, options.split))
+    worse = fallen(result, recorded(folder, split))
     if worse:
         print("\nWorse than recorded:\n  " + "\n  ".join(worse), file=sys.stderr)
     return 1 if worse else 0
 
 
 async def measure(
-    collection: Collection, distractors: Mapping[str, beir.Document], stages: Iterable[str] = run.STAGES
+    collection: Collection, distractors: Mapping[str, beir.Document], stages: Iterable[str] = STAGES
 ) -> Result:
     """Index the documents and search for all queries.
 
     distractors: documents that are indexed beside the collection's and are relevant to no query. stages: names in
-    run.STAGES.
+    STAGES.
     """
-    documents = {**{f"distractor {name}": each for name, each in distractors.items()}, **collection.documents}
-    cuts = {name: [(each.heading, each.text) for each in chunks(document.text)] for name, document in documents.items()}
+    documents = _all(collection, distractors)
+    cuts = cut(documents)
     resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()})
+    if not any(each.variants for each in collection.queries.values()):
+        stages = [each for each in stages if each != SEVERAL]
+    return await _measured(collection, documents, cuts, _Local(resources), stages)
+
+
+async def measure_at(
+    url: str,
+    collection: Collection,
+    distractors: Mapping[str, beir.Document],
+    stages: Iterable[str] = STAGES,
+    *,
+    keep: bool = False,
+) -> Result:
+    """Measure a running server: its tenant run.TENANT has the documents meanwhile, and no others.
+
+    keep: leave them there. Raises run.CannotEvaluate.
+    """
+    documents = _all(collection, distractors)
+    ids = {f"d{number}": name for number, name in enumerate(documents)}
+    texts = {document_id: documents[name].text for document_id, name in ids.items()}
+    titles = {document_id: documents[name].title or name for document_id, name in ids.items()}
+    async with httpx.AsyncClient(base_url=url.rstrip("/"), timeout=120) as client:
+        api = run.Api(client)
+        await api.health()
+        try:
+            await run.ingest(api, texts, titles)
+            return await _measured(collection, documents, cut(documents), _Remote(api, ids), stages)
+        finally:
+            if not keep:
+                await run.clear(api)
+
+
+def _all(collection: Collection, distractors: Mapping[str, beir.Document]) -> dict[str, beir.Document]:
+    return {**{f"distractor {name}": each for name, each in distractors.items()}, **collection.documents}
+
+
+def cut(documents: Mapping[str, beir.Document]) -> dict[str, list[chunkers.Cut]]:
+    return {name: [(each.heading, each.text) for each in chunks(document.text)] for name, document in documents.items()}
+
+
+async def _measured(
+    collection: Collection,
+    documents: Mapping[str, beir.Document],
+    cuts: Mapping[str, Sequence[chunkers.Cut]],
+    searcher: "_Searcher",
+    stages: Iterable[str],
+) -> Result:
     answerable = {name: query for name, query in collection.queries.items() if collection.relevant[name]}
     rankings: dict[str, dict[str, Ranking]] = {BASELINE: _baseline(documents, cuts, answerable)}
     for stage in stages:
-        rankings[stage] = {name: await _ranking(resources, stage, query.text) for name, query in answerable.items()}
+        rankings[stage] = await _for_each(answerable, partial(searcher.rank, stage))
     kinds = [kind for kind in dict.fromkeys(each.kind for each in answerable.values()) if kind]
     return Result(
         documents=len(documents),
@@ -102,7 +162,7 @@ async def measure(
             }
             for kind in kinds
         },
-        refused=await _refused(resources, collection),
+        refused=_refused(collection, await _for_each(collection.queries, searcher.finds_nothing)),
     )
 
 
@@ -128,25 +188,67 @@ def _baseline(
     }
 
 
-async def _ranking(resources: Resources, stage: str, query: str) -> Ranking:
-    used = run.STAGES[stage]
-    search = Search(
-        query, run.TENANT, MAX_PASSAGES,
-        vector_search=used["vector"], fulltext_search=used["text"], rerank=used["rerank"],
-    )  # fmt: skip
-    return _unique(each.document_id for each in await retrieve(resources, search))
+class _Searcher(Protocol):
+    async def rank(self, stage: str, query: beir.Query) -> Ranking:
+        """Return the documents that these stages find."""
+        ...
+
+    async def finds_nothing(self, query: beir.Query) -> bool:
+        """Tell whether POST /rag finds nothing."""
+        ...
+
+
+class _Local:
+    """The Worker's retrieval in this process."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def rank(self, stage: str, query: beir.Query) -> Ranking:
+        used = STAGES[stage]
+        search = Search(
+            query.text, run.TENANT, MAX_PASSAGES,
+            vector_search=used["vector"], fulltext_search=used["text"], rerank=used["rerank"],
+            variants=query.variants if stage == SEVERAL else (),
+        )  # fmt: skip
+        return _unique(each.document_id for each in await retrieve(self._resources, search))
+
+    async def finds_nothing(self, query: beir.Query) -> bool:
+        return not await retrieve(self._resources, Search(query.text, run.TENANT, 1, needs_relevance=True))
+
+
+class _Remote:
+    """A running server."""
+
+    def __init__(self, api: run.Api, names: Mapping[str, str]) -> None:
+        """names: id that a document has there → its id in the collection."""
+        self._api, self._names = api, names
+
+    async def rank(self, stage: str, query: beir.Query) -> Ranking:
+        queries = QUERIES if stage == SEVERAL else 1
+        passages = await self._api.search(query.text, STAGES[stage], MAX_PASSAGES, queries)
+        return _unique(self._names[each["document"]] for each in passages)
+
+    async def finds_nothing(self, query: beir.Query) -> bool:
+        return not (await self._api.answer([{"role": "user", "content": query.text}]))["sources"]
+
+
+async def _for_each(
+    queries: Mapping[str, beir.Query], work: Callable[[beir.Query], Awaitable[Outcome]]
+) -> dict[str, Outcome]:
+    outcomes = await asyncio.gather(*map(work, queries.values()))
+    return dict(zip(queries, outcomes, strict=True))
 
 
 def _unique(names: Iterable[str]) -> Ranking:
     return list(dict.fromkeys(names))[:DEPTH]
 
 
-async def _refused(resources: Resources, collection: Collection) -> dict[str, float]:
+def _refused(collection: Collection, found_nothing: Mapping[str, bool]) -> dict[str, float]:
     outcomes: dict[str, list[bool]] = {}
     for name, query in collection.queries.items():
-        search = Search(query.text, run.TENANT, 1, needs_relevance=True)
         kind = "answerable" if collection.relevant[name] else query.kind or "unanswerable"
-        outcomes.setdefault(kind, []).append(not await retrieve(resources, search))
+        outcomes.setdefault(kind, []).append(found_nothing[name])
     return {kind: sum(each) / len(each) for kind, each in outcomes.items()}
 
 

@@ -186,14 +186,17 @@ class Api:
             cursor = page["cursor"]
         return stored
 
-    async def add(self, document_id: str, text: str) -> None:
-        await self._call("POST", "/rag/documents", json={"id": document_id, "text": text, "tenant": TENANT})
+    async def add(self, document_id: str, text: str, title: str | None) -> None:
+        titled = {} if title is None else {"title": title}
+        await self._call("POST", "/rag/documents", json={"id": document_id, "text": text, "tenant": TENANT, **titled})
 
     async def delete(self, document_id: str) -> None:
         await self._call("DELETE", f"/rag/documents/{document_id}", params={"tenant": TENANT})
 
-    async def search(self, query: str, stages: Mapping[str, bool]) -> list[dict[str, Any]]:
-        body = {"query": query, "tenant": TENANT, "top_k": DEPTH, "stages": stages}
+    async def search(
+        self, query: str, stages: Mapping[str, bool], depth: int = DEPTH, queries: int = 1
+    ) -> list[dict[str, Any]]:
+        body = {"query": query, "tenant": TENANT, "top_k": depth, "stages": stages, "queries": queries}
         return (await self._call("POST", "/rag/search", json=body))["passages"]
 
     async def answer(self, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -262,14 +265,15 @@ Rankings = dict[str, dict[str, list[dict[str, Any]]]]
 """Name in STAGES → id of the question → passages, the best first."""
 
 
-async def ingest(api: Api, texts: Mapping[str, str]) -> int:
+async def ingest(api: Api, texts: Mapping[str, str], titles: Mapping[str, str] | None = None) -> int:
     """Have the documents indexed, and no others. How many passages they became.
 
+    titles: of documents whose text does not begin with it.
     Raises CannotEvaluate if one fails, or after five minutes.
     """
     others = {each["id"] for each in await api.listed()} - texts.keys()
     await all_of("Old documents removed", [api.delete(each) for each in sorted(others)])
-    await all_of("Documents sent", [api.add(document_id, text) for document_id, text in texts.items()])
+    await all_of("Documents sent", [api.add(each, text, (titles or {}).get(each)) for each, text in texts.items()])
     deadline = time.monotonic() + INDEXING_SECONDS
     progress = Progress("Documents indexed", len(texts))
     while True:

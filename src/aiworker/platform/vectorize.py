@@ -30,10 +30,17 @@ class VectorizeIndex:
             vectors[number].values = rows[number]
         await _from_index(self._binding.upsert(vectors))
 
-    async def query(self, rows: Any, count: int, namespace: str, filter: Mapping[str, Any]) -> dict[str, float]:  # noqa: A002 - Vectorize's word
+    async def query(
+        self,
+        rows: Any,
+        row: int,
+        count: int,
+        namespace: str,
+        filter: Mapping[str, Any],  # noqa: A002 - Vectorize's word
+    ) -> dict[str, float]:
         options = {"topK": count, "namespace": namespace, "returnValues": False, "returnMetadata": "none"}
         js_options = js_object({**options, "filter": filter} if filter else options)
-        result = await _from_index(self._binding.query(rows[0], js_options))
+        result = await _from_index(self._binding.query(rows[row], js_options))
         matches: list[dict[str, Any]] = from_js(result.matches)
         return {match["id"]: match["score"] for match in matches}
 

@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from aiworker.bindings import Database
+from aiworker.rag import document_states
 from aiworker.rag.batch_entries import Entry
+from aiworker.rag.record import Record, selected
 
 UNLIMITED = 1_000_000_000
 MAX_ROWS = 100
@@ -19,7 +21,7 @@ Form = Literal["lines", "form"]
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Record):
     """The facts about a batch that its job needs."""
 
     job: str
@@ -36,11 +38,6 @@ class Batch:
     documents: int
     """Number of its documents."""
     created_at: str
-
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "Batch":
-        fields = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "metadata": json.loads(row["metadata"])})
 
 
 def body_key(job: str) -> str:
@@ -60,14 +57,7 @@ class Outcome:
 
 STATES = ("queued", "running", "indexed", "failed", "replaced")
 """States of the documents of a batch."""
-STATE = """CASE
-  WHEN b.reason IS NOT NULL THEN 'failed'
-  WHEN b.version IS NULL THEN 'queued'
-  WHEN v.id IS NULL OR v.state = 'replaced' THEN 'replaced'
-  WHEN v.state IN ('indexed', 'failed') THEN v.state
-  ELSE 'running'
-END"""
-_DOCUMENTS = "FROM batch_documents b LEFT JOIN versions v ON v.id = b.version WHERE b.job = ?1"
+_DOCUMENTS = f"FROM batch_documents e {document_states.VERSION} WHERE e.job = ?1"
 
 
 async def add(database: Database, batch: Batch, entries: Sequence[Entry], hourly: int | None) -> bool:
@@ -75,15 +65,14 @@ async def add(database: Database, batch: Batch, entries: Sequence[Entry], hourly
 
     Return False if the caller's batches of the last hour would have more than `hourly` documents; None for any number.
     """
-    row = {**batch.__dict__, "metadata": json.dumps(batch.metadata, ensure_ascii=False)}
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    row = batch.to_row()
     earlier = (
         "SELECT coalesce(sum(documents), 0) FROM batches "
         "WHERE caller = ? AND created_at > strftime('%Y-%m-%dT%H:%M:%f', ?, '-1 hour')"
     )
     await database.run(
         (
-            f"INSERT INTO batches ({names}) SELECT {marks} WHERE ({earlier}) + ? <= ?",
+            f"INSERT INTO batches {selected(row)} WHERE ({earlier}) + ? <= ?",
             *row.values(), batch.caller, batch.created_at, batch.documents, UNLIMITED if hourly is None else hourly,
         ),
         (
@@ -144,15 +133,11 @@ async def record(database: Database, job: str, outcome: Outcome) -> None:
 
 async def counts(database: Database, job: str) -> Mapping[str, int]:
     """Return state → number of documents."""
-    query = f"SELECT {STATE} AS state, count(*) AS documents {_DOCUMENTS} GROUP BY 1"
+    query = f"SELECT {document_states.state('replaced')} AS state, count(*) AS documents {_DOCUMENTS} GROUP BY 1"
     return {row["state"]: row["documents"] for row in await database.rows(query, job)}
 
 
 async def documents(database: Database, job: str, state: str, after: int, limit: int) -> list[dict[str, Any]]:
     """Return documents with a number above `after`, in their order. state: only those in it; empty for all."""
-    query = (
-        f"SELECT * FROM (SELECT b.number, b.path, b.document_id AS id, {STATE} AS state, "  # noqa: S608 - no values in it
-        f"coalesce(b.reason, v.reason) AS reason {_DOCUMENTS} AND b.number > ?2) WHERE ?3 IN ('', state) "
-        "ORDER BY number LIMIT ?4"
-    )
+    query = document_states.page("e.number, e.path, e.document_id AS id", _DOCUMENTS, "number", "replaced")
     return await database.rows(query, job, after, state, limit)

@@ -30,8 +30,11 @@ class Engine(Protocol):
         """
         ...
 
-    async def page(self, tenant: str, after: str, limit: int) -> list[Version]:
-        """Return the newest version of each document behind the id `after`, by id."""
+    async def page(self, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
+        """Return the newest version of each document behind the id `after`, by id.
+
+        folder: only documents of it and of the folders below it; empty for all.
+        """
         ...
 
     async def find(self, tenant: str, document_id: str) -> tuple[Version, bool] | None:
@@ -87,8 +90,8 @@ class OwnEngine:
             await bucket.delete_folder(version.folder)
         return stored
 
-    async def page(self, tenant: str, after: str, limit: int) -> list[Version]:
-        return await store.page(self._resources.database, tenant, after, limit)
+    async def page(self, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
+        return await store.page(self._resources.database, tenant, after, limit, folder)
 
     async def find(self, tenant: str, document_id: str) -> tuple[Version, bool] | None:
         versions = await store.versions_of(self._resources.database, tenant, document_id)

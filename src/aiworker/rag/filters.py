@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from aiworker.errors import ApiError
+from aiworker.rag import paths
 
 COMPARISONS = {"$lt": "<", "$lte": "<=", "$gt": ">", "$gte": ">="}
 EQUALITIES = {"$eq": "IN", "$ne": "NOT IN", "$in": "IN", "$nin": "NOT IN"}
@@ -30,6 +31,13 @@ MAX_INTEGER = 2**53 - 1
 JSON_TYPES = {"string": "'text'", "number": "'integer', 'real'", "boolean": "'true', 'false'"}
 """Type of a property → SQLite's types of its values in JSON."""
 Scalar = str | int | float | bool
+
+
+def below(folder: str) -> dict[str, Any]:
+    """Return the filter for documents of a folder and of those below it; an empty one for no folder."""
+    path = paths.normalize(folder)
+    # the character behind a slash is "0"
+    return {paths.FOLDER: {"$gte": f"{path}/", "$lt": f"{path}0"}} if path else {}
 
 
 def check(filters: Mapping[str, Any], properties: Mapping[str, str]) -> None:

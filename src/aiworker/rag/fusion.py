@@ -1,6 +1,7 @@
 """One ranking of passages from several: of both searches by their scores, with the reranker's by ranks."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 VECTOR_SHARE = 0.5
 """Share of vector search in the fused score; the rest is full-text search's.
@@ -29,7 +30,32 @@ def fuse(cosines: Mapping[str, float], text_scores: Mapping[str, float]) -> dict
         vector_id: vector_share * vectors.get(vector_id, 0) + (1 - vector_share) * texts.get(vector_id, 0)
         for vector_id in dict.fromkeys([*texts, *vectors])
     }
-    return dict(sorted(scores.items(), key=lambda each: -each[1]))
+    return _descending(scores)
+
+
+def fuse_queries(rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    """Return vector id → score of 0 to 1, the best first, from the fused scores of the queries of one question.
+
+    The first query counts as much as all others together: they are guesses.
+    """
+    first, *others = rankings
+    if not others:
+        return dict(first)
+    return _descending(
+        {
+            vector_id: first.get(vector_id, 0) / 2 + sum(each.get(vector_id, 0) for each in others) / (2 * len(others))
+            for vector_id in dict.fromkeys(chain(*rankings))
+        }
+    )
+
+
+def highest(scores: Iterable[Mapping[str, float]]) -> dict[str, float]:
+    """Return each id with its highest score, the best first."""
+    best: dict[str, float] = {}
+    for each in scores:
+        for vector_id, score in each.items():
+            best[vector_id] = max(score, best.get(vector_id, score))
+    return _descending(best)
 
 
 def fuse_ranks(rankings: Iterable[Sequence[str]]) -> list[str]:
@@ -39,6 +65,10 @@ def fuse_ranks(rankings: Iterable[Sequence[str]]) -> list[str]:
         for rank, each in enumerate(ranking, 1):
             scores[each] = scores.get(each, 0) + 1 / (RANK_CONSTANT + rank)
     return sorted(scores, key=lambda each: -scores[each])
+
+
+def _descending(scores: Mapping[str, float]) -> dict[str, float]:
+    return dict(sorted(scores.items(), key=lambda each: -each[1]))
 
 
 def _scaled(scores: Mapping[str, float], low: float) -> dict[str, float]:

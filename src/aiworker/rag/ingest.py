@@ -22,7 +22,7 @@ from aiworker.jobs import queue
 from aiworker.models import token_counts
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import record_cost
-from aiworker.rag import file_kinds, filters, ingestion_cost, removal, search_text, store
+from aiworker.rag import file_kinds, filters, ingestion_cost, passage_store, removal, search_text, store
 from aiworker.rag.chunk import Chunk, Path, SegmentChunks
 from aiworker.rag.conversion_limits import MAX_CONVERTED_BYTES, MAX_MARKDOWN_BYTES
 from aiworker.rag.ingestion_cost import Reservation
@@ -182,7 +182,7 @@ async def chunk(resources: Resources, version_id: str, position: Position) -> Po
         if position["is_end"]:
             if not position["count"]:
                 raise NonRetryableError("The document has no text.")
-            await store.set_normalization(resources.database, version_id)
+            await passage_store.set_normalization(resources.database, version_id)
             break
         await asyncio.sleep(0)  # other requests get their turn
     await store.set_state(resources.database, version_id, "embedding", now(), chunks=position["count"])
@@ -217,7 +217,7 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
         ranges.append(located)
         if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
             await asyncio.sleep(0)
-    await store.put_chunks(resources.database, version, rows, first, ranges)
+    await passage_store.put_chunks(resources.database, version, rows, first, ranges)
     return {
         "offset": start + segment.size,
         "count": count,
@@ -267,7 +267,7 @@ async def embed(resources: Resources, version_id: str, start: int) -> Embedded:
     """Store the vectors of as many passages as one model call takes, from number `start`; return its cost."""
     version = await _version(resources, version_id)
     model = ingestion_cost.embedding_model(resources)
-    rows = await store.chunks(resources.database, version_id, start, model.texts_a_call)
+    rows = await passage_store.chunks(resources.database, version_id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
     indexed = filters.vector_metadata(version.metadata, resources.settings.rag_properties)
@@ -330,7 +330,7 @@ async def fail(resources: Resources, version_id: str, folder: str, reason: str) 
         if folder:  # else the version was deleted before its first step, and no step has written anything
             await resources.bucket.delete_folder(folder)
         return False
-    await store.put_chunks(resources.database, version, [])
+    await passage_store.put_chunks(resources.database, version, [])
     await store.set_state(resources.database, version_id, "failed", now(), reason=reason[:1000], chunks=0)
     return True
 
@@ -354,7 +354,7 @@ async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
         await removal.start_purge(resources)
     for version_id in await store.unfinished(database, before):
         await resources.ingestions.wake(version_id)
-    if await store.versions_to_index(database, 1):
+    if await passage_store.versions_to_index(database, 1):
         await resources.ingestions.wake_reindex(search_text.NORMALIZATION)
 
 

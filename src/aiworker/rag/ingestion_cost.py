@@ -11,7 +11,7 @@ from aiworker.auth.budget import DailyBudget, RequestBudget
 from aiworker.context import Resources
 from aiworker.models import catalogue, estimate
 from aiworker.models.catalogue import Model
-from aiworker.rag import store
+from aiworker.rag import passage_store
 from aiworker.rag.store import Version
 
 
@@ -39,7 +39,7 @@ async def reserve(resources: Resources, version: Version) -> Reservation:
     Raises ApiError `budget_exceeded` if a budget has fewer neurons left, `unavailable` if it cannot be reached.
     """
     first = estimate_upload(resources, version.size)
-    passages, size = await store.text_to_embed(resources.database, version)
+    passages, size = await passage_store.text_to_embed(resources.database, version)
     rest = max(0.0, estimate.embedding(embedding_model(resources), passages, size) - first)
     budgets = budgets_of(resources, version.payer)
     charges = {version.id: first, f"{version.id}.text": rest}

@@ -5,7 +5,7 @@ was added with.
 """
 
 from aiworker.context import Resources
-from aiworker.rag import store
+from aiworker.rag import passage_store
 from aiworker.rag.steps import Steps
 from aiworker.rag.store import Version
 
@@ -26,7 +26,7 @@ async def reindex(resources: Resources, steps: Steps) -> None:
 
 async def index_some(resources: Resources) -> bool:
     """Index the passages of some versions; return False if none was left."""
-    versions = await store.versions_to_index(resources.database, VERSIONS_A_STEP)
+    versions = await passage_store.versions_to_index(resources.database, VERSIONS_A_STEP)
     count = 0
     for version in versions:
         await _index(resources, version)
@@ -38,7 +38,7 @@ async def index_some(resources: Resources) -> bool:
 
 async def _index(resources: Resources, version: Version) -> None:
     for start in range(0, version.chunks, PASSAGES_A_READ):
-        rows = await store.chunks(resources.database, version.id, start, PASSAGES_A_READ)
+        rows = await passage_store.chunks(resources.database, version.id, start, PASSAGES_A_READ)
         passages = [(row["number"], row["heading"], row["text"]) for row in rows]
-        await store.index_chunks(resources.database, version, passages)
-    await store.set_normalization(resources.database, version.id)
+        await passage_store.index_chunks(resources.database, version, passages)
+    await passage_store.set_normalization(resources.database, version.id)

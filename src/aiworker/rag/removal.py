@@ -12,7 +12,7 @@ from aiworker.clock import ago
 from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.jobs import queue
-from aiworker.rag import store
+from aiworker.rag import passage_store, store
 from aiworker.rag.store import Version
 
 PURGE = "purge"
@@ -94,7 +94,7 @@ async def _remove_version(resources: Resources, version: Version, calls: int) ->
 async def remove_passages(resources: Resources, version_id: str, start: int, end: int) -> int:
     """Remove the vectors of the passages from `start` up to `end`, and all passages from `start`; return `start`."""
     await resources.vectors.delete([f"{version_id}-{number}" for number in range(start, end)])
-    await store.delete_chunks(resources.database, version_id, start)
+    await passage_store.delete_chunks(resources.database, version_id, start)
     return start
 
 

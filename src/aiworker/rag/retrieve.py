@@ -1,9 +1,9 @@
 """Retrieval of passages: vector search and full-text search, fused, then reranked."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from aiworker.bindings import Inputs
@@ -12,10 +12,11 @@ from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
-from aiworker.rag import filters, store
+from aiworker.rag import filters, passage_store
 from aiworker.rag.document_fields import safe_reader_url
-from aiworker.rag.fusion import fuse, fuse_ranks
+from aiworker.rag.fusion import fuse, fuse_queries, fuse_ranks, highest
 from aiworker.rag.passage import Passage, page_of, range_of
+from aiworker.rag.passage_store import Terms
 from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
 from aiworker.rag.search_text import query_terms, query_terms_as_written
 from aiworker.rag.selection import is_relevant, join_neighbours, limit_per_document
@@ -60,8 +61,18 @@ class Search:
     """Maximum number of passages of one document."""
     join_neighbours: bool = True
     """Make one passage of those that follow each other in a document."""
+    variants: Sequence[str] = ()
+    """Other wordings of the query that are searched for, too; the reranker reads the query alone."""
     needs_relevance: bool = False
     """Return nothing if the reranker finds no passage relevant, by the floor that the catalogue has for it."""
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        return (self.query, *self.variants)
+
+
+Scores = dict[str, float]
+"""Vector id → score, the best first."""
 
 
 async def retrieve(resources: Resources, search: Search) -> list[Passage]:
@@ -70,12 +81,14 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
     The order follows the fused searches and the reranker alike.
     """
-    scores, rows = await _search(resources, search)
+    vectors, texts, rows = await _search(resources, search)
+    scores = {"vector": highest(vectors), "text": highest(texts)}
+    fused = fuse_queries([fuse(*each) for each in zip(vectors, texts, strict=True)])
     passages = [
         passage_of(
             rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, score
         )
-        for vector_id, score in fuse(scores["vector"], scores["text"]).items()
+        for vector_id, score in fused.items()
     ]
     if search.rerank and passages:
         model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
@@ -87,65 +100,73 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     return join_neighbours(passages, search.top_k) if search.join_neighbours else passages[: search.top_k]
 
 
-async def _search(resources: Resources, search: Search) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
-    """Return the stages vector and text, each vector id → score with the best first, and the rows of these passages.
+async def _search(resources: Resources, search: Search) -> tuple[list[Scores], list[Scores], dict[str, Any]]:
+    """Return cosines and scores by BM25, each of every query, and the rows of these passages.
 
     The rows are read after both searches, in one statement: all passages of a document are of one version. If a
     document was replaced in between, so that the passages found are no longer there, it is searched for again.
     """
     condition = filters.condition(search.filter, first=3)
-    cosines, text_scores, rows = dict[str, float](), dict[str, float](), dict[str, Any]()
+    cosines, text_scores, rows = list[Scores](), list[Scores](), dict[str, Any]()
     for _ in range(MAX_SEARCHES):
         cosines, text_scores = await asyncio.gather(
             _vector_search(resources, search), _fulltext_search(resources, search)
         )
-        matches = list(dict.fromkeys([*text_scores, *cosines]))
-        rows = await store.passages(resources.database, search.tenant, matches, condition) if matches else {}
+        matches = list(dict.fromkeys(chain(*text_scores, *cosines)))
+        rows = await passage_store.passages(resources.database, search.tenant, matches, condition) if matches else {}
         if not await _is_outdated(resources, cosines, text_scores, rows):
             break
     # others belong to a version that is not published, or no longer, or to a document that only Vectorize lets through
     cosines, text_scores = (
-        {vector_id: score for vector_id, score in each.items() if vector_id in rows} for each in (cosines, text_scores)
+        [{vector_id: score for vector_id, score in each.items() if vector_id in rows} for each in scores]
+        for scores in (cosines, text_scores)
     )
-    return {"vector": dict(islice(cosines.items(), SEARCH_RESULTS)), "text": text_scores}, rows
+    return [dict(islice(each.items(), SEARCH_RESULTS)) for each in cosines], text_scores, rows
 
 
 async def _is_outdated(
-    resources: Resources, cosines: Mapping[str, float], text_scores: Mapping[str, float], rows: Mapping[str, Any]
+    resources: Resources, cosines: Sequence[Scores], text_scores: Sequence[Scores], rows: Mapping[str, Any]
 ) -> bool:
     """Tell whether a document was replaced after it was found, and nothing of its new version was found."""
-    if text_scores.keys() - rows.keys():  # they were live
+    if set(chain(*text_scores)) - rows.keys():  # they were live
         return True
     # vectors are written before their version is live, and stay a while after it has been replaced
-    missing = cosines.keys() - rows.keys()
-    replaced = await store.replaced_documents(resources.database, missing) if missing else set[str]()
+    missing = set(chain(*cosines)) - rows.keys()
+    replaced = await passage_store.replaced_documents(resources.database, missing) if missing else set[str]()
     return bool(replaced - {row["document_id"] for row in rows.values()})
 
 
-async def _vector_search(resources: Resources, search: Search) -> dict[str, float]:
-    """Return vector id → cosine, the nearest first."""
+async def _vector_search(resources: Resources, search: Search) -> list[Scores]:
+    """Return the cosines of each query."""
     if not search.vector_search:
-        return {}
+        return [{} for _ in search.queries]
     model = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]]
-    text = QUERY_PREFIX.get(model.id, "") + fitting(search.query)
-    response = await ModelCall(resources, [Candidate(model, Inputs({"text": [text]}))]).run()
-    # the vector goes from one binding to the other as a JavaScript array
+    texts = [QUERY_PREFIX.get(model.id, "") + fitting(each) for each in search.queries]
+    response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
+    # the vectors go from one binding to the other as a JavaScript array
     vectors = await response.raw.value("data")
     count = MAX_VECTOR_RESULTS if search.filter else SEARCH_RESULTS
-    return await resources.vectors.query(vectors, count, search.tenant, filters.vector_filter(search.filter))
+    condition = filters.vector_filter(search.filter)
+    return await asyncio.gather(
+        *(resources.vectors.query(vectors, row, count, search.tenant, condition) for row in range(len(texts)))
+    )
 
 
-async def _fulltext_search(resources: Resources, search: Search) -> dict[str, float]:
-    """Return vector id → score by BM25, the best first."""
-    terms = query_terms(search.query) if search.fulltext_search else []
-    if not terms:
-        return {}
+async def _fulltext_search(resources: Resources, search: Search) -> list[Scores]:
+    """Return the scores by BM25 of each query."""
+    if not search.fulltext_search:
+        return [{} for _ in search.queries]
+    terms = await asyncio.gather(*(_terms(resources, search.tenant, each) for each in search.queries))
+    condition = filters.condition(search.filter, passage_store.FIRST_CONDITION)
+    return await passage_store.fulltext_search(resources.database, search.tenant, terms, condition, SEARCH_RESULTS)
+
+
+async def _terms(resources: Resources, tenant: str, query: str) -> Terms:
+    terms = query_terms(query)
     if len(terms) > MAX_TERMS:
         candidates = sorted(terms, key=len)[-MAX_COUNTED_TERMS:]
-        terms = await store.rarest_terms(resources.database, search.tenant, candidates, MAX_TERMS)
-    as_written = query_terms_as_written(search.query)[:MAX_TERMS]
-    condition = filters.condition(search.filter, first=6)
-    return await store.fulltext_search(resources.database, search.tenant, terms, as_written, condition, SEARCH_RESULTS)
+        terms = await passage_store.rarest_terms(resources.database, tenant, candidates, MAX_TERMS)
+    return Terms(terms, query_terms_as_written(query)[:MAX_TERMS])
 
 
 async def _rerank(resources: Resources, model: Model, query: str, passages: list[Passage]) -> list[Passage]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 NORMALIZATION = 2
 """Number of this normalisation, stored with each version that is indexed by it. Increase it with every change below
-that alters `index_text`, and with a change of what store.index_chunks indexes: the Worker then indexes the passages of
+that alters `index_text`, and of what passage_store.index_chunks indexes: the Worker then indexes the passages of
 earlier numbers again."""
 
 INVISIBLE = re.compile(

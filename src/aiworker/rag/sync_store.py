@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from aiworker.bindings import Database
+from aiworker.rag import document_states
+from aiworker.rag.record import Record, selected
 
 Kind = Literal["prefix", "sitemap", "urls"]
 STATES = ("queued", "running", "indexed", "failed")
@@ -18,7 +20,7 @@ MAX_DUE = 10
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(Record):
     id: str
     tenant: str
     kind: Kind
@@ -43,11 +45,6 @@ class Source:
     subject: str = ""
     """Subject of the browser token that added it last; empty without one."""
 
-    @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> "Source":
-        fields = {name: row[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "metadata": json.loads(row["metadata"])})
-
     @property
     def job_key(self) -> str:
         """Unique key of the job of its last run."""
@@ -70,23 +67,16 @@ class PageState:
     """Why the last run has not indexed it."""
 
 
-STATE = """CASE
-  WHEN p.reason IS NOT NULL THEN 'failed'
-  WHEN v.state IN ('queued', 'converting', 'embedding') THEN 'running'
-  WHEN v.state IS NULL OR v.state = 'replaced' THEN 'queued'
-  ELSE v.state
-END"""
-_PAGES = "FROM sync_pages p LEFT JOIN versions v ON v.id = p.version WHERE p.source = ?1"
+_PAGES = f"FROM sync_pages e {document_states.VERSION} WHERE"
 _FIELDS = ", ".join(PageState.__dataclass_fields__)
 
 
 async def add(database: Database, source: Source) -> None:
     """Store a new source; one with the same id is replaced, and keeps its pages."""
-    row = {**source.__dict__, "metadata": json.dumps(source.metadata, ensure_ascii=False)}
-    names, marks = ", ".join(row), ", ".join("?" * len(row))
+    row = source.to_row()
     await database.run(
         (
-            f"INSERT INTO sync_sources ({names}) VALUES ({marks}) ON CONFLICT (id) DO UPDATE SET "  # noqa: S608 - names of ours
+            f"INSERT INTO sync_sources {selected(row)} WHERE true ON CONFLICT (id) DO UPDATE SET "
             "metadata = excluded.metadata, hours = excluded.hours, next_at = excluded.next_at, "
             "payer = excluded.payer, subject = excluded.subject",
             *row.values(),
@@ -226,10 +216,10 @@ async def is_shared(database: Database, source: Source, document_id: str) -> boo
 async def counts(database: Database, sources: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
     """Return source → state → number of pages."""
     rows = await database.rows(
-        f"SELECT p.source, {STATE} AS state, count(*) AS pages FROM sync_pages p "  # noqa: S608 - no values in it
-        "LEFT JOIN versions v ON v.id = p.version WHERE p.source IN (SELECT value FROM json_each(?)) GROUP BY 1, 2",
+        f"SELECT e.source, {document_states.state('queued')} AS state, count(*) AS pages "  # noqa: S608 - no values in it
+        f"{_PAGES} e.source IN (SELECT value FROM json_each(?)) GROUP BY 1, 2",
         json.dumps(list(sources)),
-    )  # fmt: skip
+    )
     counted: dict[str, dict[str, int]] = {}
     for row in rows:
         counted.setdefault(row["source"], {})[row["state"]] = row["pages"]
@@ -238,9 +228,6 @@ async def counts(database: Database, sources: Sequence[str]) -> Mapping[str, Map
 
 async def pages(database: Database, source_id: str, state: str, after: str, limit: int) -> list[dict[str, Any]]:
     """Return pages with a location behind `after`, in their order. state: only those in it; empty for all."""
-    query = (
-        f"SELECT * FROM (SELECT p.location, p.document_id AS document, {STATE} AS state, "  # noqa: S608 - no values in it
-        f"coalesce(p.reason, v.reason) AS reason {_PAGES} AND p.location > ?2) WHERE ?3 IN ('', state) "
-        "ORDER BY location LIMIT ?4"
-    )
+    source = f"{_PAGES} e.source = ?1"
+    query = document_states.page("e.location, e.document_id AS document", source, "location", "queued")
     return await database.rows(query, source_id, after, state, limit)

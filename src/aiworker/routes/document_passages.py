@@ -8,7 +8,7 @@ from pydantic import Field
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.messages import Response, json_response
-from aiworker.rag import store
+from aiworker.rag import passage_store, store
 from aiworker.rag.engine import require_own
 from aiworker.rag.passage import page_of, range_of
 from aiworker.rag.store import Version
@@ -42,7 +42,11 @@ async def list_passages(context: Context, document_id: str, query: PassagesQuery
     if version is None:
         raise ApiError("not_found", f"There is no document {document_id} of {tenant}.")
     start = _start(query.cursor, version)
-    rows = await store.chunks(context.database, version.id, start, query.limit) if version.state == "indexed" else []
+    rows = (
+        await passage_store.chunks(context.database, version.id, start, query.limit)
+        if version.state == "indexed"
+        else []
+    )
     passages = [
         {
             "id": version.vector_id(row["number"]),

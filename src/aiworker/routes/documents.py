@@ -55,10 +55,10 @@ async def add_document(context: Context) -> Response:
 async def list_documents(context: Context, query: ListQuery) -> Response:
     """List the documents of a tenant.
 
-    Ordered by id, in pages.
+    Ordered by id, in pages; with `folder`, those of a folder and of the folders below it.
     """
     tenant = context.caller.resolve_tenant(query.tenant)
-    versions = await engine_of(context).page(tenant, query.cursor, query.limit + 1)
+    versions = await engine_of(context).page(tenant, query.cursor, query.limit + 1, query.folder)
     page = versions[: query.limit]
     cursor = page[-1].document_id if len(versions) > query.limit else None
     return json_response({"documents": [_document(each) for each in page], "cursor": cursor})

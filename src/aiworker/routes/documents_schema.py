@@ -31,6 +31,8 @@ class ListQuery(TenantQuery):
     cursor: str = ""
     """`cursor` of the page before."""
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+    folder: Annotated[str, Field(max_length=500)] = ""
+    """Only documents whose metadata has this folder, or one below it, as `folder`."""
 
 
 class TextRange(Reply):

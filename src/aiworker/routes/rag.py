@@ -11,7 +11,7 @@ from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response, json_response
 from aiworker.models import catalogue, guard, token_counts
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion, as_frames, failure_formatter, frame
+from aiworker.models.completion import DONE, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
@@ -20,6 +20,7 @@ from aiworker.rag.engine import engine_of
 from aiworker.rag.passage import Passage
 from aiworker.rag.prompt import Prompt
 from aiworker.rag.retrieve import Search
+from aiworker.rag.search_queries import search_queries
 from aiworker.routes.documents_schema import document_url, text_range
 from aiworker.routes.rag_schema import Passages, RagReply, RagRequest, SearchOptions, SearchRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
@@ -29,8 +30,6 @@ MAX_PROMPT_TOKENS = 6_000
 """Tokens of a prompt, even where the model's context holds more: answers get worse with longer prompts."""
 MIN_PROMPT_TOKENS = 500
 """Tokens of a prompt, even where `max_tokens` leaves less of the model's context."""
-SEARCH_QUERY_TOKENS = 100
-MAX_SEARCH_QUERY_CHARACTERS = 1_000
 MAX_SNIPPET_CHARACTERS = 240
 
 
@@ -49,12 +48,13 @@ async def rag(context: Context, body: RagRequest) -> Response:
     as `[n]`. Without relevant passages it says so, and no model is called.
     """
     models = text_models(context, body.model, lambda model: catalogue.check_sampling(model, body.sampling()))
-    filters.check(body.filter, context.settings.rag_properties)
+    filters.check(body.conditions(), context.settings.rag_properties)
     limits.check_prompt(context, body.texts(), "query" if body.messages is None else "messages")
     conversation = [*body.history(), {"role": "user", "content": body.question}]
     await guard.check_input(context, conversation, body.gateway)
-    query = await search_query(context, body, models)
-    passages = await engine_of(context).search(search_of(context, body, query, needs_relevance=body.min_score is None))
+    queries = await queries_of(context, body, models)
+    search = search_of(context, body, queries, needs_relevance=body.min_score is None)
+    passages = await engine_of(context).search(search)
     if not body.answer_anyway and not await answerable.is_answered(context, body.question, passages, body.gateway):
         passages = []
     if not passages and not body.answer_anyway:
@@ -81,39 +81,39 @@ async def rag(context: Context, body: RagRequest) -> Response:
 async def search(context: Context, body: SearchRequest) -> Response:
     """Find the passages that are most relevant to a question.
 
-    The results of vector search and full-text search are fused, then reranked.
+    The results of vector search and full-text search are fused, then reranked. With `queries`, a model is called first,
+    which makes other search queries of the question.
     """
-    filters.check(body.filter, context.settings.rag_properties)
-    passages = await engine_of(context).search(search_of(context, body, body.query))
+    filters.check(body.conditions(), context.settings.rag_properties)
+    queries = await _several_queries(context, body, body.queries) if body.queries else [body.query]
+    passages = await engine_of(context).search(search_of(context, body, queries))
     rows = zip(sources(context, context.request.origin, body, passages), passages, strict=True)
     return json_response({"passages": [{**source, "text": passage.text} for source, passage in rows]})
 
 
-def search_of(resources: ClientResources, body: SearchOptions, query: str, *, needs_relevance: bool = False) -> Search:
+async def _several_queries(context: Context, body: SearchRequest, count: int) -> list[str]:
+    limits.check_prompt(context, [body.query], "query")
+    await guard.check_input(context, [{"role": "user", "content": body.query}], None)
+    models = text_models(context, None, lambda _: None)
+    return await search_queries(context, models, body.query, count=count)
+
+
+def search_of(
+    resources: ClientResources, body: SearchOptions, queries: list[str], *, needs_relevance: bool = False
+) -> Search:
     """Return the search that a request asks for."""
     return Search(
-        query, resources.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.filter,
+        queries[0], resources.caller.resolve_tenant(body.tenant), body.top_k, body.min_score, body.conditions(),
+        variants=tuple(queries[1:]),
         vector_search=body.stages.vector, fulltext_search=body.stages.text, rerank=body.stages.rerank,
         per_document=body.per_document, join_neighbours=body.join_neighbours, needs_relevance=needs_relevance,
     )  # fmt: skip
 
 
-async def search_query(resources: ClientResources, body: RagRequest, models: list[Model]) -> str:
-    """Return the question, or, for one that follows a conversation, a search query that a model makes of both."""
-    history = body.history()
-    if not any(message["role"] == "user" for message in history):
-        return body.question
-    messages = prompt.search_query_messages(history, body.question)
-    inputs = {"messages": messages, "max_tokens": SEARCH_QUERY_TOKENS, "stream": False}
-    candidates = [Candidate(model, Inputs(inputs)) for model in models]
-    # a cache key stands for the answer, not for the search query
-    gateway = body.gateway.without_cache_key() if body.gateway else None
-    model_response = await ModelCall(resources, candidates, gateway).run()
-    completion = Completion()
-    completion.add(await model_response.object())
-    model_response.record_usage(completion.usage)
-    # without a query of the model's, the question itself is searched
-    return completion.text.strip()[:MAX_SEARCH_QUERY_CHARACTERS] or body.question
+async def queries_of(resources: ClientResources, body: RagRequest, models: list[Model]) -> list[str]:
+    """Return what is searched for: the question, or what a model makes of it and the conversation."""
+    count = body.queries or resources.settings.rag_queries
+    return await search_queries(resources, models, body.question, body.history(), count, body.gateway)
 
 
 def prompts(body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:

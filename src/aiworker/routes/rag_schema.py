@@ -6,7 +6,9 @@ from pydantic import Field, model_validator
 
 from aiworker.http.body import Reply, Schema
 from aiworker.models.gateway_options import GatewayOptions
+from aiworker.rag import filters, paths
 from aiworker.rag.document_fields import Name
+from aiworker.rag.search_queries import MAX_QUERIES
 from aiworker.routes.chat_schema import MAX_SEED, Message, Usage
 from aiworker.routes.documents_schema import TextRange
 
@@ -44,7 +46,23 @@ class SearchOptions(Schema):
     If it is left out, `POST /rag` finds nothing for a question for which no passage reaches the reranker's floor."""
     filter: Annotated[dict[str, Any], Field(max_length=10)] = Field(default_factory=dict[str, Any])
     """Filter on metadata, with `$eq $ne $in $nin $lt $lte $gt $gte`: `{"language": "en", "year": {"$gt": 2020}}`."""
+    folder: Annotated[str, Field(max_length=500)] = ""
+    """Search only documents of this folder and of those below it; `folder` must be one of RAG_PROPERTIES."""
+    queries: Annotated[int | None, Field(ge=1, le=MAX_QUERIES)] = None
+    """Search queries: the question, and others that a model makes of it, in one more model call, if this is above 1.
+
+    If it is left out: RAG_QUERIES for `POST /rag`, 1 for `POST /rag/search`."""
     stages: Stages = Stages()
+
+    @model_validator(mode="after")
+    def _check_folder(self) -> "SearchOptions":
+        if paths.normalize(self.folder) and paths.FOLDER in self.filter:
+            raise ValueError("Give either folder or a filter on folder")
+        return self
+
+    def conditions(self) -> dict[str, Any]:
+        """Return the filter with that on the folder."""
+        return {**self.filter, **filters.below(self.folder)}
 
     @model_validator(mode="after")
     def _check_min_score(self) -> "SearchOptions":

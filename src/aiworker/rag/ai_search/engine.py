@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from aiworker.bindings import SearchItem, StoredObject, require
@@ -21,6 +22,7 @@ from aiworker.http.messages import Payload, Request
 from aiworker.rag import file_kinds, filters, ingestion_cost
 from aiworker.rag.ai_search import instances, items
 from aiworker.rag.ai_search.items import Item
+from aiworker.rag.fusion import fuse_ranks
 from aiworker.rag.passage import Passage
 from aiworker.rag.removal import STALE
 from aiworker.rag.retrieve import Search
@@ -100,9 +102,9 @@ class AiSearchEngine:
         name = file_kinds.conversion_name("", version.media_type, version.id)
         return Item(version, f"{version.document_id}/{name}", "")
 
-    async def page(self, tenant: str, after: str, limit: int) -> list[Version]:
+    async def page(self, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
         await self._look_after(await items.unfinished(self._database, tenant))
-        return [each.version for each in await items.page(self._database, tenant, after, limit)]
+        return [each.version for each in await items.page(self._database, tenant, after, limit, folder)]
 
     async def find(self, tenant: str, document_id: str) -> tuple[Version, bool] | None:
         versions = await items.versions_of(self._database, tenant, document_id)
@@ -136,13 +138,19 @@ class AiSearchEngine:
         await self._look_after(await items.unfinished(self._database, search.tenant))
         if not await items.has_live(self._database, search.tenant):
             return []
-        chunks = await self._chunks(instances.name(search.tenant), _request(search))
+        chunks = await self._all_chunks(instances.name(search.tenant), search)
         keys = list(dict.fromkeys(each["item"]["key"] for each in chunks))
         condition = filters.condition(search.filter, first=3)
         versions = await items.live(self._database, search.tenant, keys, condition)
         passages = [_passage(each, versions[each["item"]["key"]]) for each in chunks if each["item"]["key"] in versions]
         scored = [each for each in passages if _has_min_score(each, search)]
         return _limited(scored, search.per_document)[: search.top_k]
+
+    async def _all_chunks(self, instance: str, search: Search) -> list[dict[str, Any]]:
+        """Return what the search's queries find, fused by ranks if there are several."""
+        rankings = await asyncio.gather(*(self._chunks(instance, _request(search, each)) for each in search.queries))
+        by_id = {each["id"]: each for each in chain(*reversed(rankings))}
+        return [by_id[each] for each in fuse_ranks([[chunk["id"] for chunk in chunks] for chunks in rankings])]
 
     async def _chunks(self, instance: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         try:
@@ -236,8 +244,8 @@ async def _utf8(version: Version, content: str | Payload) -> str | Payload:
     return await to_utf8(content, version.charset, may_declare=version.media_type in file_kinds.DECLARING)
 
 
-def _request(search: Search) -> dict[str, Any]:
-    """Return a search as AI Search takes it. Thresholds are left to `_has_min_score`."""
+def _request(search: Search, query: str) -> dict[str, Any]:
+    """Return a search for one of its queries as AI Search takes it. Thresholds are left to `_has_min_score`."""
     kinds = {(True, True): "hybrid", (True, False): "vector", (False, True): "keyword"}
     count = MAX_RESULTS if search.filter else min(MAX_RESULTS, search.top_k + SPARE_RESULTS)
     retrieval: dict[str, Any] = {
@@ -257,7 +265,7 @@ def _request(search: Search) -> dict[str, Any]:
         "reranking": {"enabled": search.rerank, "match_threshold": 0},
         "cache": {"enabled": False},
     }
-    return {"query": search.query, "ai_search_options": options}
+    return {"query": query, "ai_search_options": options}
 
 
 def _passage(chunk: Mapping[str, Any], version: Version) -> Passage:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aiworker.bindings import Database
+from aiworker.rag import filters
 from aiworker.rag.store import Version
 
 FIELDS = (
@@ -80,16 +81,20 @@ async def versions_of(database: Database, tenant: str, document_id: str) -> list
     )  # fmt: skip
 
 
-async def page(database: Database, tenant: str, after: str, limit: int) -> list[Item]:
-    """Return the newest version of each document behind the id `after`, by id."""
+async def page(database: Database, tenant: str, after: str, limit: int, folder: str = "") -> list[Item]:
+    """Return the newest version of each document behind the id `after`, by id.
+
+    folder: only documents of it and of the folders below it; empty for all.
+    """
+    where, values = filters.condition(filters.below(folder), first=4)
     newest = (
-        f"SELECT id FROM ai_search_items o WHERE o.tenant = i.tenant AND o.document_id = i.document_id "  # noqa: S608
+        f"SELECT id FROM ai_search_items o WHERE o.tenant = v.tenant AND o.document_id = v.document_id "  # noqa: S608
         f"AND o.state NOT IN {HIDDEN} ORDER BY o.created_at DESC, o.rowid DESC LIMIT 1"
     )
     return await _rows(
         database,
-        f"WHERE tenant = ? AND document_id > ? AND id = ({newest}) ORDER BY document_id LIMIT ?",
-        tenant, after, limit,
+        f"WHERE tenant = ? AND document_id > ? AND id = ({newest}) {where} ORDER BY document_id LIMIT ?3",
+        tenant, after, limit, *values,
     )  # fmt: skip
 
 
@@ -175,7 +180,7 @@ async def hide(database: Database, tenant: str, document_id: str, now: str) -> l
 
 
 async def _rows(database: Database, condition: str, *values: str | float) -> list[Item]:
-    rows = await database.rows(f"SELECT {COLUMNS} FROM ai_search_items i {condition}", *values)  # noqa: S608
+    rows = await database.rows(f"SELECT {COLUMNS} FROM ai_search_items v {condition}", *values)  # noqa: S608
     return [_item(row) for row in rows]
 
 

@@ -106,8 +106,8 @@ class ChatAnswer:
         if options is None:
             return Prompts({model.id: prompt_messages(chat, model, history) or chat.turn() for model in models})
         body = _rag_request(chat, options, history)
-        query = await rag.search_query(self._resources, body, models)
-        search = rag.search_of(self._resources, body, query, needs_relevance=body.min_score is None)
+        queries = await rag.queries_of(self._resources, body, models)
+        search = rag.search_of(self._resources, body, queries, needs_relevance=body.min_score is None)
         passages = await engine_of(self._resources).search(search)
         if not body.answer_anyway and not await answerable.is_answered(
             self._resources, body.question, passages, body.gateway

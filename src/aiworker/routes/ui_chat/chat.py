@@ -113,7 +113,7 @@ def _check_documents(context: Context, body: UiChatRequest) -> None:
         return
     if not context.caller.has_scope("rag:read"):
         raise ApiError("forbidden", "documents needs the scope rag:read.", param="documents")
-    filters.check(options.filter, context.settings.rag_properties)
+    filters.check(options.conditions(), context.settings.rag_properties)
     context.caller.resolve_tenant(options.tenant)
 
 

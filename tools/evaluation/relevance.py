@@ -1,0 +1,155 @@
+"""`scripts/eval --relevance`: how well the simulator's scores tell off-topic questions from answerable ones.
+
+For each question of the almanac, the passages that the reranker would read are looked at. A score serves as a floor if
+nearly all off-topic questions are below the value that 3 of 100 answerable ones are below.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aiworker.rag.retrieve import MAX_RERANKED, Search, retrieve
+from tools import ROOT
+from tools.evaluation import beir, chunkers, collection, run
+from workers_ai_simulator.catalogue import find
+from workers_ai_simulator.embeddings import reranking
+from workers_ai_simulator.embeddings.lexical import STOP_WORDS, lexical_vectors, stem, words
+from workers_ai_simulator.embeddings.semantic import piece_vectors, semantic_vectors
+
+Floats = NDArray[Any]
+RERANKER = find("@cf/baai/bge-reranker-base")
+LOST = 0.03
+"""Share of the answerable questions that a floor may refuse."""
+FAR, NEAR, MAX_NEAR = 0.1, 0.6, 0.8
+"""Cosines of words of other and of the same meaning; what the latter counts where an equal stem counts 1."""
+
+
+@dataclass(frozen=True)
+class Question:
+    text: str
+    is_answerable: bool
+    passages: list[str]
+
+
+def compare() -> int:
+    """Print the area under the ROC curve of each score, and the share of off-topic questions that a floor refuses."""
+    questions = asyncio.run(_questions())
+    values = {
+        split: np.array([[score(each) for score in SCORES.values()] for each in questions[split]])
+        for split in questions
+    }
+    weigh = _regression(values["dev"], [each.is_answerable for each in questions["dev"]])
+    columns = {split: np.column_stack([values[split], weigh(values[split])]) for split in questions}
+    rows = [
+        [name, *(cell for split in questions for cell in _cells(columns[split][:, number], questions[split]))]
+        for number, name in enumerate([*SCORES, "all, weighed by a regression on dev"])
+    ]
+    head = [cell for split in questions for cell in (f"{split}: AUC", f"refused at {LOST:.0%}")]
+    print(run.table(["Highest score of a passage", *head], rows))
+    return 0
+
+
+async def _questions() -> dict[str, list[Question]]:
+    """Return the answerable and the off-topic questions of both splits, each with its passages."""
+    collections = {split: beir.load(collection.ALMANAC, split) for split in ("dev", "test")}
+    documents = {**collections["dev"].documents, **collection.read_markdown(ROOT / "tools/evaluation/corpus")}
+    cuts = collection.cut(documents)
+    resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()})
+    questions: dict[str, list[Question]] = {}
+    for split, loaded in collections.items():
+        questions[split] = []
+        for name, query in loaded.queries.items():
+            if loaded.relevant[name] or query.kind == "off_topic":
+                search = Search(query.text, run.TENANT, MAX_RERANKED, rerank=False, join_neighbours=False)
+                passages = [f"{each.path}\n{each.body}" for each in await retrieve(resources, search)]
+                questions[split].append(Question(query.text, bool(loaded.relevant[name]), passages))
+    return questions
+
+
+# ---- scores ----------------------------------------------------------------------------------------------------------
+
+
+def _meaning(question: Question) -> float:
+    vectors = semantic_vectors([question.text, *question.passages])
+    return float((vectors[1:] @ vectors[0]).max())
+
+
+def _words(question: Question) -> float:
+    vectors = lexical_vectors([question.text, *question.passages], reranking.DIMENSIONS, RERANKER.id)
+    return float((vectors[1:] @ vectors[0]).max())
+
+
+def _met(question: Question, *, in_one: bool, near: float) -> float:
+    """Return how much of the question's words is met by stem or, up to `near`, by meaning, weighed by their rarity.
+
+    Rare words are of many and of telling pieces: the vectors of common pieces are short. in_one: by one passage, else
+    by all together.
+    """
+    wanted = [word for word in dict.fromkeys(words(question.text)) if word not in STOP_WORDS] or words(question.text)
+    weights = np.array([np.linalg.norm(piece_vectors([word])[0], axis=1).sum() for word in wanted])
+    vectors = np.array([_vector(word) for word in wanted])
+    best = 0.0
+    for passage in question.passages if in_one else ["\n".join(question.passages)]:
+        present = list(dict.fromkeys(words(passage)))
+        stems = {stem(word) for word in present}
+        cosines = (vectors @ np.array([_vector(word) for word in present]).T).max(axis=1)
+        nearness = near * ((cosines - FAR) / (NEAR - FAR)).clip(0, 1)
+        met = np.where([stem(word) in stems for word in wanted], 1.0, nearness)
+        best = max(best, float(weights @ met / weights.sum()))
+    return best
+
+
+@lru_cache(maxsize=1 << 15)
+def _vector(word: str) -> Floats:
+    return semantic_vectors([word])[0]
+
+
+SCORES: dict[str, Callable[[Question], float]] = {
+    "reranker": lambda question: max(reranking.scores(RERANKER, question.text, question.passages, "mixed")),
+    "cosine of meaning": _meaning,
+    "cosine of words": _words,
+    "words met by stem": lambda question: _met(question, in_one=True, near=0.0),
+    "words met by stem or meaning": lambda question: _met(question, in_one=True, near=MAX_NEAR),
+    "words in any passage": lambda question: _met(question, in_one=False, near=0.0),
+}
+
+
+# ---- separation ------------------------------------------------------------------------------------------------------
+
+
+def _cells(scores: Floats, questions: Sequence[Question]) -> list[str]:
+    is_answerable = np.array([each.is_answerable for each in questions])
+    answerable, others = np.sort(scores[is_answerable]), scores[~is_answerable]
+    area = (answerable[:, None] > others).mean() + (answerable[:, None] == others).mean() / 2
+    return [f"{area:.3f}", f"{(others < answerable[int(LOST * len(answerable))]).mean():.0%}"]
+
+
+def _regression(values: Floats, outcomes: Sequence[bool]) -> Callable[[Floats], Floats]:
+    """Return the score of a logistic regression in which both outcomes weigh the same; Newton's method, ridge of 1."""
+    mean: Floats = values.mean(axis=0)
+    deviation: Floats = values.std(axis=0)
+
+    def scaled(some: Floats) -> Floats:
+        return np.column_stack([(some - mean) / deviation, np.ones(len(some))])
+
+    rows = scaled(values)
+    wanted: Floats = np.array(outcomes, float)
+    share = sum(outcomes) / len(outcomes)
+    balance: Floats = np.where(wanted == 1, 0.5 / share, 0.5 / (1 - share))
+    weights: Floats = np.zeros(rows.shape[1])
+    for _ in range(50):
+        chance: Floats = 1 / (1 + np.exp(-rows @ weights))
+        slope: Floats = rows.T @ (balance * (chance - wanted)) + weights
+        curve: Floats = (rows.T * (balance * chance * (1 - chance))) @ rows + np.eye(rows.shape[1])
+        step: Floats = np.linalg.solve(curve, slope)
+        weights = weights - step
+
+    def weigh(some: Floats) -> Floats:
+        return scaled(some) @ weights
+
+    return weigh
