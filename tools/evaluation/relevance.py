@@ -141,11 +141,12 @@ def _regression(values: Floats, outcomes: Sequence[bool]) -> Callable[[Floats], 
     wanted: Floats = np.array(outcomes, float)
     share = sum(outcomes) / len(outcomes)
     balance: Floats = np.where(wanted == 1, 0.5 / share, 0.5 / (1 - share))
-    weights: Floats = np.zeros(rows.shape[1])
+    columns = len(SCORES) + 1
+    weights: Floats = np.zeros(columns)
     for _ in range(50):
         chance: Floats = 1 / (1 + np.exp(-rows @ weights))
         slope: Floats = rows.T @ (balance * (chance - wanted)) + weights
-        curve: Floats = (rows.T * (balance * chance * (1 - chance))) @ rows + np.eye(rows.shape[1])
+        curve: Floats = (rows.T * (balance * chance * (1 - chance))) @ rows + np.eye(columns)
         step: Floats = np.linalg.solve(curve, slope)
         weights = weights - step
 
