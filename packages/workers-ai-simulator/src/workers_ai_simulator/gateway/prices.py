@@ -36,6 +36,12 @@ class Usage:
                 return cls(prompt, completion)
             case {"usage": {"prompt_tokens": int(prompt)}}:
                 return cls(prompt)
+            case {"usage": {"output_tokens": int(completion)}}:
+                return cls(0, completion)
+            case {"message": {"usage": usage}}:
+                return cls.of({"usage": usage})
+            case {"usageMetadata": {"promptTokenCount": int(prompt), "candidatesTokenCount": int(completion)}}:
+                return cls(prompt, completion)
             case {"response": {"usage": usage}}:
                 return cls.of({"usage": usage})
             case _:

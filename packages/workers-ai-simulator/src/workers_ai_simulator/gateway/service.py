@@ -1,6 +1,7 @@
 """Runs model calls through gateways: from the cache or by attempts, each with a log."""
 
 import asyncio
+import contextlib
 import json
 import sqlite3
 import time
@@ -32,6 +33,7 @@ from workers_ai_simulator.gateway.store import GatewayStore, LogStore, body_exce
 from workers_ai_simulator.inference.models import Answer, ModelCall, Result, RunModel
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.traffic.journal import shortened
+from workers_ai_simulator.vendors.models import PROVIDERS, find_vendor_model
 
 Frames = tuple[str, ...]
 WholeAnswer = Answer | Frames
@@ -138,12 +140,12 @@ class LoggedCall:
         self._is_logged = gateway.settings["collect_logs"] if collect_log is None else collect_log
         request = json.dumps(shortened(call.inputs), ensure_ascii=False, default=str).encode()
         started = gateways.now_ms
-        model = MODELS.get(call.model)
+        model = MODELS.get(call.model) or find_vendor_model(call.model)
         self._log = Log(
             id=new_log_id(started),
             gateway=gateway.id,
             created_at=started,
-            provider=options.provider,
+            provider=PROVIDERS.get(call.model.partition("/")[0], options.provider),
             model=call.model,
             path=options.path or call.model,
             event_id=options.event_id or str(uuid.uuid4()),
@@ -240,14 +242,15 @@ async def _replayed(frames: Frames) -> AsyncIterator[str]:
 
 
 def _usage(frames: Sequence[str]) -> Usage | None:
-    """Usage in the last frame that has one."""
-    for frame in reversed(frames):
-        if '"usage"' in frame:
-            try:
-                return Usage.of(json.loads(frame.partition("data: ")[2]))
-            except ValueError:
-                continue  # a fault has cut it in half
-    return None
+    """Usage of a stream: the largest counts of all frames that have some, since each has those of the answer so far."""
+    usages: list[Usage] = []
+    for frame in frames:
+        if '"usage' in frame:
+            with contextlib.suppress(ValueError):  # a fault has cut it in half
+                usages.append(Usage.of(json.loads(frame.partition("data: ")[2])))
+    if not usages:
+        return None
+    return Usage(max(each.tokens_in for each in usages), max(each.tokens_out for each in usages))
 
 
 def _body_and_type(answer: WholeAnswer) -> tuple[bytes, str]:

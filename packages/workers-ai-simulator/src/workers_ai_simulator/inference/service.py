@@ -19,6 +19,9 @@ from workers_ai_simulator.text_generation.generation import generate
 from workers_ai_simulator.traffic.faults import Fault
 from workers_ai_simulator.traffic.journal import Entry, shortened
 from workers_ai_simulator.traffic.traffic import Traffic, cancelled_on_disconnect
+from workers_ai_simulator.vendors.answers import frames, whole_answer
+from workers_ai_simulator.vendors.models import VendorModel, find_vendor_model
+from workers_ai_simulator.vendors.requests import read_inputs
 
 if TYPE_CHECKING:
     from workers_ai_simulator.upstream.server import ChatUpstream
@@ -54,6 +57,8 @@ class Inference:
     async def _answer(self, entry: Entry, call: ModelCall, fault: Fault | None) -> Answer | AsyncIterator[str]:
         if fault and fault.empty_body:
             return Media(b"", "application/json")
+        if vendor_model := find_vendor_model(call.model):
+            return await self._answer_of_vendor(entry, vendor_model, call, fault)
         model = find(call.model, self._account)
 
         async def run(inputs: dict[str, Any]) -> Answer | AsyncIterator[str]:
@@ -62,6 +67,18 @@ class Inference:
         if batches.is_batch(call):
             return await batches.answer(self._batches, model, call.inputs, run)
         return await run(call.inputs)
+
+    async def _answer_of_vendor(
+        self, entry: Entry, model: VendorModel, call: ModelCall, fault: Fault | None
+    ) -> Answer | AsyncIterator[str]:
+        if "gateway" not in call.options:
+            # Cloudflare documents that they require a gateway, and not how they are refused without: a guess
+            raise UpstreamError(400, 5007, f"No such model {call.model} or task: it requires an AI Gateway")
+        inputs = read_inputs(model, call.inputs)
+        generation = await run_in_threadpool(generate, model, inputs)
+        if inputs.get("stream"):
+            return self._traffic.stream(entry, list(frames(model, generation)), fault)
+        return whole_answer(model, generation)
 
     async def _run_model(
         self, entry: Entry, model: Model, call: ModelCall, fault: Fault | None

@@ -90,7 +90,7 @@ class Generation:
 
         `data: [DONE]` is the last frame in the dialects native and openai. responses: OpenAI's typed events.
         """
-        return self._written_frames(writer(self.model, dialect or self.dialect or self.model.dialect, self._digest()))
+        return self._written_frames(writer(self.model, dialect or self.dialect or self.model.dialect, self.digest))
 
     def deltas(self) -> Iterator[Delta]:
         """The answer in pieces: reasoning, text, tool calls."""
@@ -136,17 +136,19 @@ class Generation:
                 for call in self.calls
             ]
         choice = {"index": 0, "message": message, "finish_reason": self.finish_reason, "logprobs": None}
-        head = completion_head(self.model, self._digest(), "chat.completion")
+        head = completion_head(self.model, self.digest, "chat.completion")
         return {**head, "choices": [choice], "usage": self.usage}
 
-    def _digest(self) -> str:
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits of the content, for ids."""
         content = repr((self.reasoning, self.pieces, [vars(call) for call in self.calls]))
         return hashlib.sha256(content.encode(errors="surrogatepass")).hexdigest()[:32]
 
     # ---- responses ---------------------------------------------------------------------------------------------------
 
     def _response(self) -> Json:
-        writer = ResponsesWriter(self.model, self._digest())
+        writer = ResponsesWriter(self.model, self.digest)
         for _ in self._written_frames(writer):
             pass
         return writer.response

@@ -1,0 +1,30 @@
+"""Names of other vendors' models. There is no list of them here: any name behind a known first part is answered."""
+
+from dataclasses import dataclass, field
+
+from workers_ai_simulator.catalogue import Model
+
+PROVIDERS = {
+    "openai": "openai",
+    "anthropic": "anthropic",
+    "google": "google-ai-studio",
+    "dynamic": "dynamic",
+    "custom": "custom",
+}
+"""First part of a model's name → the provider in AI Gateway's logs. `dynamic` is a route, `custom` an alias."""
+
+
+@dataclass(frozen=True)
+class VendorModel(Model):
+    """A model of another vendor, whose limits and price are not known here."""
+
+    vendor: str = ""
+    abilities: list[str] = field(default_factory=lambda: ["streaming", "tools", "json", "vision"])
+
+
+def find_vendor_model(model_id: str) -> VendorModel | None:
+    """The model of that name; None if the name is no other vendor's."""
+    vendor, _, name = model_id.partition("/")
+    if vendor not in PROVIDERS or not name:
+        return None
+    return VendorModel(model_id, "text-generation", 0, "openai", False, vendor=vendor)
