@@ -32,6 +32,7 @@ from aiworker.log import RequestLog
 from aiworker.mcp.client import Connections
 from aiworker.models.breaker import Breaker
 from aiworker.settings import Settings
+from aiworker.tracing import NoTracer, Tracer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,7 @@ class Resources:
     """Sessions and tools of MCP_SERVERS, kept for this isolate."""
     log: RequestLog = field(default_factory=RequestLog)
     request_budget: RequestBudget = field(default_factory=RequestBudget)
+    tracer: Tracer = field(default_factory=NoTracer)
 
     @property
     def cache_owner(self) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiworker.bindings import Analytics, StreamOutcome
 from aiworker.errors import ApiError, ClientDisconnected
+from aiworker.tracing import Attributes, Span
 
 MAX_PROMPT_LENGTH = 2_000
 """Characters of the logged prompt."""
@@ -69,6 +70,10 @@ class RequestLog:
     """Id of the model that answers in its place."""
     ignored: list[str] = field(default_factory=list[str])
     """Names of the request's parameters that were ignored. The line does not have them: they are a client's texts."""
+    gen_ai: Attributes = field(default_factory=dict[str, str | float])
+    """Facts of the last model call, under OpenTelemetry's names."""
+    spans: list[Span] = field(default_factory=list[Span])
+    """Spans of the request's model calls: the end of the request ends those whose answer was not read to its end."""
     client_disconnected: bool = False
     """The client did not wait for the end."""
     log_prompts: str = "off"
@@ -79,11 +84,16 @@ class RequestLog:
 
     # ---- while the request is served -----------------------------------------------------------------------------
 
-    def record_call(self, inputs: Mapping[str, Any]) -> None:
-        """Count a model call. inputs: the JSON values that the model is sent."""
-        self.calls += 1
+    def record_prompt(self, inputs: Mapping[str, Any]) -> None:
+        """Note what a model is asked, the first time. inputs: JSON values, without the owner's system prompt."""
         if self.log_prompts == "on" and self.prompt is None:
             self.prompt = json.dumps(inputs, ensure_ascii=False)[:MAX_PROMPT_LENGTH]
+
+    def record_call(self, attributes: Attributes, span: Span) -> None:
+        """Count a model call. attributes: its facts under `gen_ai.*`, of which the line has those of the last call."""
+        self.calls += 1
+        self.gen_ai = attributes
+        self.spans.append(span)
 
     def record_retired(self, model: str, successor: str) -> None:
         """Note that another model answers in place of a retired one."""
@@ -133,6 +143,8 @@ class RequestLog:
         self.client_disconnected |= outcome.client_disconnected
         if outcome.defect:
             self.record_defect(outcome.defect)
+        for span in self.spans:
+            span.end()
         self.write(self.line())
         if self.analytics:
             self.analytics.write(self.caller or "", self._texts(), self._numbers())
@@ -163,9 +175,19 @@ class RequestLog:
             "cache": self.cache,
             "client_left": self.client_disconnected,
         }
+        fields |= self._gen_ai()
         texts = {"tool": self.tool, "retired": self.retired, "defect": self.defect, "prompt": self.prompt}
         fields |= {name: value for name, value in texts.items() if value is not None}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+
+    def _gen_ai(self) -> dict[str, Any]:
+        """Return the facts of the model calls under OpenTelemetry's names; nothing if there were none."""
+        answers = {
+            "gen_ai.response.model": self.models[-1] if self.models else None,
+            "gen_ai.usage.input_tokens": self.input_tokens,
+            "gen_ai.usage.output_tokens": self.output_tokens,
+        }
+        return {**self.gen_ai, **answers} if self.gen_ai else {}
 
     def _texts(self) -> tuple[str, ...]:
         """Return the data point's blobs: route, status, error, model, cache."""

@@ -28,6 +28,8 @@ from aiworker.errors import ApiError
 from aiworker.mcp.servers import MAX_SERVERS, McpServer, parse_servers
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Task
+from aiworker.models.vendors.names import vendor_model, vendor_of
+from aiworker.models.vendors.prices import read_prices
 from aiworker.rag import sites
 
 ALIASES = (
@@ -41,7 +43,7 @@ ALIASES = (
     "dall-e-3=IMAGE_MODEL gpt-image-1=IMAGE_MODEL "
     "whisper-1=TRANSCRIBE_MODEL gpt-4o-transcribe=TRANSCRIBE_MODEL gpt-4o-mini-transcribe=TRANSCRIBE_MODEL "
     "tts-1=@cf/deepgram/aura-1 tts-1-hd=@cf/deepgram/aura-2-en gpt-4o-mini-tts=@cf/deepgram/aura-1 "
-    "gpt-6-luna=DECIDE_MODEL claude-*=CHAT_MODEL"
+    "gpt-6-luna=DECIDE_MODEL rerank-*=RERANK_MODEL jina-reranker-*=RERANK_MODEL claude-*=CHAT_MODEL"
 )
 
 MAX_PROPERTIES = 10
@@ -133,7 +135,7 @@ def _model(*tasks: Task) -> Callable[[Any], str]:
 
     def check(value: Any) -> str:
         model_id = _text(value)
-        model = catalogue.MODELS.get(catalogue.RETIRED.get(model_id, model_id))
+        model = catalogue.MODELS.get(catalogue.RETIRED.get(model_id, model_id)) or vendor_model(model_id, None)
         if model is None or model.task not in tasks:
             raise ValueError("no such model")
         return model_id
@@ -294,6 +296,12 @@ class Settings(BaseModel):
         "Names of models that clients of OpenAI and Anthropic may use under `/v1`, separated by spaces: `alias=` and a "
         "model's id, or the variable that names the model. An alias that ends in `*` stands for names that begin so.",
     )
+    system_prompt: Text = _variable(
+        "",
+        "The owner's system prompt: chat models read it before what clients say, in every dialect. Clients can neither "
+        "replace nor read it ([access.md](access.md#the-owners-system-prompt)). A secret, if it is one of yours.",
+        is_secret=True,
+    )
     guard_model: Annotated[str | None, Accepts(_id_for("guard", "decision"), _guard_model)] = _variable(
         "",
         "Model that judges requests and answers (see below), such as `@cf/meta/llama-guard-3-8b`, or a decision model.",
@@ -301,6 +309,17 @@ class Settings(BaseModel):
     guard: Literal["both", "input", "output"] = _variable("both", "What `GUARD_MODEL` judges.")
     gateway_id: Text = _variable(
         "", "Name of the AI Gateway that every model call goes through, for its logs, cache and limits."
+    )
+    model_prices: Annotated[
+        Mapping[str, Mapping[str, float]],
+        Accepts(
+            "a list of name=input/output, as in openai/gpt-5-mini=$0.25/$2", lambda value: read_prices(_text(value))
+        ),
+    ] = _variable(
+        "",
+        "Prices of other vendors' models ([models.md](models.md#other-vendors-models)), separated by spaces: what a "
+        "million tokens of prompt and of answer cost, in dollars (`$0.25`) or neurons, and after another `/` those of "
+        "prompt from the vendor's cache. Budgets refuse models without a price.",
     )
     daily_neurons: Annotated[int | None, Accepts("a whole number of 0 or more", _integer_or_none)] = _variable(
         "",
@@ -435,7 +454,7 @@ class Settings(BaseModel):
         resolved: dict[str, str] = {}
         for alias, target in value.items():
             model_id = info.data.get(target.lower(), "") if target in MODEL_VARIABLES else target
-            is_known = catalogue.RETIRED.get(model_id, model_id) in catalogue.MODELS
+            is_known = catalogue.RETIRED.get(model_id, model_id) in catalogue.MODELS or bool(vendor_of(model_id))
             if not alias or alias in catalogue.MODELS or not is_known:
                 pair = f"{alias}={target}" if target else alias
                 raise PydanticCustomError(FAULT, "{pair} is not such a pair.", {"pair": pair[:100]})

@@ -7,6 +7,7 @@ import pytest
 
 from aiworker.bindings import StreamOutcome
 from aiworker.log import RequestLog
+from aiworker.tracing import NoSpan
 from tools.dev.request_line import WRANGLER_LINE, readable
 
 
@@ -89,7 +90,7 @@ def test_a_data_point_says_the_same_as_the_line(capsys: pytest.CaptureFixture[st
             written.append((index, list(texts), list(numbers)))
 
     log = RequestLog("POST", Written(), route="/chat", caller="shop")
-    log.record_call({})
+    log.record_call({}, NoSpan())
     log.record_answer("@cf/a/b", 0.25, "MISS")
     log.record_usage({"prompt_tokens": 3, "completion_tokens": 4}, 0.5)
     log.record_head(200)

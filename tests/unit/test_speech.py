@@ -20,6 +20,7 @@ from aiworker.models import catalogue, estimate
 from aiworker.models.breaker import Breaker
 from aiworker.routes import ROUTES, speech
 from aiworker.settings import Settings
+from aiworker.tracing import NoTracer
 
 TURBO = "@cf/openai/whisper-large-v3-turbo"
 NOVA = "@cf/deepgram/nova-3"
@@ -91,6 +92,7 @@ def context(ai: FakeAi, request: FakeRequest, **variables: str) -> Context:
         "request_budget": RequestBudget(),
         "caller": ANYBODY,
         "breaker": Breaker(),
+        "tracer": NoTracer(),
     }
     return Context(**parts)
 

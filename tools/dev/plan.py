@@ -72,7 +72,11 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
         file=file,
         state=state,
         wrangler=_wrangler(options, project, file, state, port, env_file if values else None),
-        environment={**ENVIRONMENT, **_host_check(_value("ALLOWED_HOSTS", project, derived, values))},
+        environment={
+            **ENVIRONMENT,
+            **(TRACED if options.traces else {}),
+            **_host_check(_value("ALLOWED_HOSTS", project, derived, values)),
+        },
         simulator=None
         if options.remote
         else _simulator(options, own, state, simulator_port, _value("RAG_PROPERTIES", project, own, values).split()),
@@ -171,9 +175,14 @@ ENVIRONMENT = {
     "CLOUDFLARE_CF_FETCH_ENABLED": "false",
     # wrangler's explorer reads and changes D1, R2, objects and Workflows below /cdn-cgi/explorer, without an API key
     "X_LOCAL_EXPLORER": "false",
+    # wrangler's store of spans is read through the explorer only
+    "X_LOCAL_OBSERVABILITY": "false",
     # Node keeps wrangler's 15 MB compiled: about 0.4 s less at each start
     "NODE_COMPILE_CACHE": str(BUILT / "node-compile-cache"),
     "PYTHONPATH": str(ROOT / "packages/workers-ai-simulator/src"),
     "NO_COLOR": "1",
 }
 """Environment of both commands."""
+
+TRACED = {"X_LOCAL_EXPLORER": "true", "X_LOCAL_OBSERVABILITY": "true"}
+"""Environment of wrangler in which it keeps spans, and answers queries for them below /cdn-cgi/explorer."""

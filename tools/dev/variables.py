@@ -22,7 +22,7 @@ FOR_TESTS = {
 have a site on this machine."""
 
 SECRET = re.compile(
-    r"(^|_)(SECRET|KEY|TOKEN|PASSWORD)(_|$)|(^|_)(SECRETS|API_KEYS|PASSWORDS|MCP_SERVERS)(_|$)", re.IGNORECASE
+    r"(^|_)(SECRET|KEY|TOKEN|PASSWORD|SECRETS|API_KEYS|PASSWORDS|MCP_SERVERS)(_|$)|^SYSTEM_PROMPT$", re.IGNORECASE
 )
 """Matches names of variables whose values are not shown."""
 

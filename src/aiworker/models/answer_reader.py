@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from aiworker.errors import ApiError
 from aiworker.models.tool_calls import CallPart, Json, ToolCallReader
+from aiworker.models.vendors.dialects import to_openai
 
 TEXTS = ("content", "response", "text", "refusal")
 """Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts), and where a
@@ -41,7 +42,10 @@ class Parts:
 
 
 class AnswerReader:
-    """Reads one answer. Frames with OpenAI's `choices`, native ones, and those that are both may follow each other."""
+    """Reads one answer, in any dialect: OpenAI's, Workers AI's own, Anthropic's, Gemini's.
+
+    Frames with OpenAI's `choices`, native ones, and those that are both may follow each other.
+    """
 
     def __init__(self, answer_id: str = "", *, is_single_call: bool = False, known_ids: Collection[str] = ()) -> None:
         """The parameters are those of ToolCallReader."""
@@ -56,6 +60,7 @@ class AnswerReader:
         """Read a frame's data, or a whole answer. Raises ApiError `upstream_error` if it is an error's object."""
         if reason := _error_reason(data):
             raise broken_stream_error(reason)
+        data = to_openai(data)
         self.add_usage(data.get("usage"))
         choice = next(iter(objects(data.get("choices"))), dict[str, Any]())
         message = _message(data, choice)
@@ -78,6 +83,8 @@ class AnswerReader:
     def add_usage(self, usage: object) -> None:
         """Read the usage of a frame: that of the answer so far, or of this frame alone, as some models send it."""
         counts = valid_usage(usage)
+        if counts and "prompt_tokens" not in counts:  # Anthropic's streams begin with those of the prompt
+            counts = {**self.usage, **counts}
         if counts and _total(counts) >= _total(self.usage):
             self.usage = counts
 

@@ -82,5 +82,7 @@ def _code_and_description(body: str) -> tuple[int | None, str]:
             return code, description
         case {"errors": [{"code": int(code), "message": str(message)}, *_]}:
             return code, message
+        case {"error": {"message": str(message)}}:  # of another vendor
+            return None, message
         case _:
             return None, body.strip()[:500]

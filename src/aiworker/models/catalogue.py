@@ -102,8 +102,8 @@ class Model:
 
     id: str
     task: Task
-    requests_per_minute: int
-    """Default rate limit of one account."""
+    requests_per_minute: int | None
+    """Default rate limit of one account; None where it is not known."""
     abilities: str = ""
     """Words among: streaming, tools, json, vision, reasoning, lora, raw."""
     context_window: int | None = None
@@ -129,6 +129,8 @@ class Model:
     """Poolings that an embeddings model offers; vectors of different poolings are not comparable."""
     relevance_floor: float | None = None
     """Score of a reranker below which no passage answers the question; None where it is not known."""
+    vendor: str | None = None
+    """First part of the id of another vendor's model, which AI Gateway calls; None for Workers AI's own."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the model as an item of GET /models."""

@@ -78,7 +78,8 @@ def _output_tokens(model: Model, fields: Mapping[str, Any]) -> int:
     if model.task == "translation":  # a translation is about as long as its source
         return _input_tokens(fields)
     maximum = fields.get("max_tokens") or fields.get("max_completion_tokens")
-    default = LONG_ANSWER_TOKENS if model.sampling is catalogue.COMPLETIONS else ANSWER_TOKENS
+    is_long = model.sampling is catalogue.COMPLETIONS or model.vendor is not None
+    default = LONG_ANSWER_TOKENS if is_long else ANSWER_TOKENS
     return int(maximum or default)
 
 

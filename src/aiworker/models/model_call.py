@@ -10,7 +10,7 @@ import json
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -18,11 +18,12 @@ from aiworker.auth.budget import BudgetReservation
 from aiworker.bindings import Inputs, UpstreamResponse
 from aiworker.context import Resources
 from aiworker.errors import ApiError, ClientDisconnected
-from aiworker.models import control_tokens, estimate
+from aiworker.models import control_tokens, estimate, gen_ai, system_prompt
 from aiworker.models.call_failure import CallFailure, read_failure
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_response import FORWARDED_HEADERS, LOG_ID_HEADER, ModelResponse
+from aiworker.models.vendors import dialects
 
 MAX_PARALLEL_CALLS = 4
 """Calls that one request makes at the same time. A Worker may have six connections open."""
@@ -42,6 +43,15 @@ class Candidate:
 
     model: Model
     inputs: Inputs
+    has_instructions: bool = False
+    """The Worker's own instructions tell the model what to do, as for a summary: SYSTEM_PROMPT is left out."""
+    requested: Inputs | None = None
+    """The inputs before they were translated for a vendor; None if they were not."""
+
+    @property
+    def parameters(self) -> Mapping[str, Any]:
+        """Inputs that are JSON values, in OpenAI's or Workers AI's own dialect."""
+        return (self.requested or self.inputs).fields
 
 
 class ModelCall:
@@ -62,7 +72,18 @@ class ModelCall:
     @property
     def max_cost(self) -> float:
         """Neurons that the call may cost, whichever candidate answers; an estimate."""
-        return max(estimate.neurons(each.model, each.inputs) for each in self._candidates)
+        prompted = map(self._with_system_prompt, self._candidates)
+        return max(estimate.neurons(each.model, each.inputs) for each in prompted)
+
+    def check_prices(self) -> None:
+        """Raise ApiError `not_configured` if a candidate of another vendor has no price."""
+        for model in (candidate.model for candidate in self._candidates):
+            if model.vendor and not model.neurons:
+                raise ApiError(
+                    "not_configured",
+                    f"{model.id} has no price, without which no budget can count it: add it to MODEL_PRICES.",
+                    param="model",
+                )
 
     async def run(self, reservation: BudgetReservation | None = None) -> ModelResponse:
         """Return the response of the first candidate that answers.
@@ -85,8 +106,9 @@ class ModelCall:
     async def _first_response(self) -> ModelResponse:
         self._started = time.monotonic()
         last = len(self._candidates) - 1
-        for number, raw in enumerate(self._candidates):
-            candidate = await _without_control_tokens(raw)
+        for number, requested in enumerate(self._candidates):
+            self._resources.log.record_prompt(requested.inputs.fields)
+            candidate = _in_vendors_dialect(await _without_control_tokens(self._with_system_prompt(requested)))
             has_next = number < last
             try:
                 return await self._call_unless_paused(candidate, await self._options(candidate), has_next=has_next)
@@ -94,6 +116,16 @@ class ModelCall:
                 if not (has_next and failure.another_model_may_answer and self._seconds_left > 0):
                     raise failure.error from None
         raise AssertionError("no candidate")
+
+    def _with_system_prompt(self, candidate: Candidate) -> Candidate:
+        """Return the candidate with the owner's system prompt, if it answers a client by a prompt of the client's.
+
+        Raises ApiError `invalid_request` as `add_system_prompt` does.
+        """
+        if candidate.model.task != "text-generation" or candidate.has_instructions:
+            return candidate
+        fields = system_prompt.add_system_prompt(self._resources.settings, candidate.inputs.fields)
+        return replace(candidate, inputs=replace(candidate.inputs, fields=fields))
 
     async def _call_unless_paused(
         self, candidate: Candidate, options: dict[str, Any], *, has_next: bool
@@ -135,9 +167,20 @@ class ModelCall:
             await asyncio.sleep(wait)
 
     async def _attempt(self, candidate: Candidate, options: dict[str, Any], *, has_next: bool) -> ModelResponse:
-        """Call one model once. Raises CallFailure."""
+        """Call one model once, as a span. Raises CallFailure."""
+        attributes = gen_ai.request_attributes(candidate.model, candidate.parameters)
+        span = self._resources.tracer.start(gen_ai.span_name(attributes), attributes)
+        self._resources.log.record_call(attributes, span)
+        try:
+            response = await self._call(candidate, options, has_next=has_next)
+        except CallFailure as failure:
+            span.fail(failure.error.type)
+            raise
+        span.set({"gen_ai.response.model": response.model.id})
+        return replace(response, span=span)
+
+    async def _call(self, candidate: Candidate, options: dict[str, Any], *, has_next: bool) -> ModelResponse:
         model, log = candidate.model, self._resources.log
-        log.record_call(candidate.inputs.fields)
         options = {**options, "rejectIfBusy": True} if has_next else options
         try:
             raw = await self._resources.ai.run(model.id, candidate.inputs, options, self._seconds_left)
@@ -149,7 +192,9 @@ class ModelCall:
             raise CallFailure(error, is_transient=is_broken, is_models_fault=is_broken or is_timeout) from None
         headers = self._headers(model) | self._forwarded_headers(raw)
         if not 200 <= raw.status < 300:
-            raise await read_failure(raw, headers)
+            failure = await read_failure(raw, headers)
+            failure.error.message = system_prompt.hide(self._resources.settings, failure.error.message)
+            raise failure
         log.record_answer(model.id, time.monotonic() - self._started, headers.get("x-gateway-cache"))
         return ModelResponse(model, raw, headers, log)
 
@@ -249,9 +294,14 @@ async def run_all(
 
 
 async def _reserve(resources: Resources, calls: Sequence[ModelCall]) -> list[BudgetReservation]:
-    """Reserve the maximum cost of each call in the key's budget; nothing for a key without one."""
+    """Reserve the maximum cost of each call in the key's budget; nothing for a key without one.
+
+    Raises ApiError `not_configured` for a model whose price is not known, which a budget could not count.
+    """
     if not resources.request_budget.is_counted:
         return [BudgetReservation() for _ in calls]
+    for call in calls:
+        call.check_prices()
     return await resources.request_budget.reserve([call.max_cost for call in calls])
 
 
@@ -261,6 +311,14 @@ async def _without_control_tokens(candidate: Candidate) -> Candidate:
         return candidate
     fields = await control_tokens.neutralize_inputs(candidate.inputs.fields)
     return replace(candidate, inputs=replace(candidate.inputs, fields=fields))
+
+
+def _in_vendors_dialect(candidate: Candidate) -> Candidate:
+    """Return the candidate with its inputs in the dialect of another vendor, if the model is one's."""
+    if candidate.model.vendor is None:
+        return candidate
+    fields = dialects.to_inputs(candidate.model, candidate.inputs.fields)
+    return replace(candidate, inputs=replace(candidate.inputs, fields=fields), requested=candidate.inputs)
 
 
 def _waits(attempts: int) -> Iterator[float]:

@@ -1,7 +1,9 @@
 """The response of a model that has begun to answer, and the response that the client gets."""
 
 import re
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -13,10 +15,14 @@ from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
-from aiworker.models import catalogue
+from aiworker.models import catalogue, gen_ai
 from aiworker.models.answer_reader import broken_stream_error, valid_number, valid_usage
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, Completion, ends_within_frame, frame, is_done, read_completion
+from aiworker.models.openai_stream import OpenAITransform
+from aiworker.models.openai_writers import ChatWriter, Head
+from aiworker.models.vendors import dialects
+from aiworker.tracing import NoSpan, Span
 
 LOG_ID_HEADER = "x-gateway-log-id"
 FORWARDED_HEADERS: Mapping[str, str] = {
@@ -47,6 +53,8 @@ class ModelResponse:
     log: RequestLog = field(default_factory=RequestLog)
     reservation: BudgetReservation = field(default_factory=BudgetReservation)
     """The call's share of the key's budget."""
+    span: Span = field(default_factory=NoSpan)
+    """The call's span, which ends when the usage is known."""
     buffered: str | None = None
     """The whole body, if a guard has read it before anything is sent; `raw` has none left then."""
 
@@ -58,15 +66,48 @@ class ModelResponse:
     def is_stream(self) -> bool:
         return self.content_type.lower().startswith(EVENT_STREAM)
 
+    async def text(self) -> str:
+        """Return the whole body; a stream in OpenAI's or Workers AI's own dialect."""
+        text = await self.raw.text()
+        if not (self.is_stream and self.is_translated):
+            return text
+        translation = self.translation()
+        return (translation.transform(text.encode()) + translation.finish()).decode()
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """Yield the chunks of the stream, in OpenAI's or Workers AI's own dialect."""
+        translation = self.translation() if self.is_translated else None
+        async with aclosing(self.raw.chunks()) as chunks:
+            async for chunk in chunks:
+                yield translation.transform(chunk) if translation else chunk
+        if translation:
+            yield translation.finish()
+
+    @property
+    def is_translated(self) -> bool:
+        """True if the model writes in a vendor's dialect, which clients of `POST /chat` do not read."""
+        return self.model.vendor in dialects.INPUTS
+
+    def translation(self) -> OpenAITransform:
+        """Return a transform of the stream into OpenAI's dialect."""
+        head = Head(f"chatcmpl-{self.log.request_id.removeprefix('req_')}", int(time.time()), self.model.id)
+        return OpenAITransform(ChatWriter(head, include_usage=True), answer_id=head.id)
+
     async def json(self) -> Any:
-        """Return the parsed body. Raises ApiError `upstream_error` if it is not JSON."""
+        """Return the parsed body, an answer in OpenAI's or Workers AI's own dialect.
+
+        Raises ApiError `upstream_error` if it is not JSON.
+        """
         text = await self.raw.text() if self.buffered is None else self.buffered
         try:
             # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
-            return from_json(text)
+            data = from_json(text)
         except ValueError:
             excerpt = text[:100] or "nothing"
             raise ApiError("upstream_error", f"{self.model.id} returned something other than JSON: {excerpt}") from None
+        if self.is_translated and isinstance(data, dict):
+            return dialects.to_openai(cast("dict[str, Any]", data))
+        return data
 
     async def object(self) -> dict[str, Any]:
         """Return the parsed body. Raises ApiError `upstream_error` if it is not a JSON object."""
@@ -102,6 +143,8 @@ class ModelResponse:
         cost = catalogue.neurons(self.model, counts) if reported is None else reported
         self.log.record_usage(counts, cost)
         self.reservation.cost = cost
+        self.span.set(gen_ai.usage_attributes(counts, cost))
+        self.span.end()
         return cost
 
     def response(self, body: Any, content_type: str | None = None) -> Response:
@@ -124,8 +167,10 @@ def record_cost(
     if cost is None:
         cost = default
     responses[0].log.record_usage(usage, cost)
-    if cost is not None:
-        for number, response in enumerate(responses):
+    responses[0].span.set(gen_ai.usage_attributes(usage, cost))
+    for number, response in enumerate(responses):
+        response.span.end()
+        if cost is not None:
             response.reservation.cost = 0 if number else cost
     return cost
 
@@ -190,12 +235,43 @@ class ResponseEpilogue:
         return self.format_failure(broken_stream_error(reason))
 
 
+class TranslatedStream:
+    """aiworker.bindings.StreamTransform of another vendor's stream into OpenAI's dialect, with its epilogue."""
+
+    def __init__(self, epilogue: ResponseEpilogue, prefix: str) -> None:
+        self._epilogue = epilogue
+        self._translation = epilogue.response.translation()
+        self._prefix = prefix.encode()
+        self._body = b""
+
+    def transform(self, chunk: bytes) -> bytes:
+        return self._start() + self._add(self._translation.transform(chunk))
+
+    async def finish(self) -> bytes:
+        rest = self._start() + self._add(self._translation.finish())
+        return rest + (await self._epilogue.finish(self._body)).encode()
+
+    def fail(self, reason: str) -> str:
+        return self._start().decode() + self._epilogue.fail(reason)
+
+    def _start(self) -> bytes:
+        prefix, self._prefix = self._prefix, b""
+        return prefix
+
+    def _add(self, content: bytes) -> bytes:
+        """Keep what the epilogue reads of a piece of the stream, and return the piece."""
+        self._body = (self._body + content)[-(self._epilogue.tail_size or 0) :]
+        return content
+
+
 async def pipe_response(streams: Streams, epilogue: ResponseEpilogue, prefix: str = "") -> str | JsHandle:
     """Return a response's body: the prefix, the model's own stream, and the epilogue.
 
     It is a stream, or a text if the model's response is buffered.
     """
     response = epilogue.response
+    if response.buffered is None and response.is_translated:
+        return streams.transform(response.raw.body, TranslatedStream(epilogue, prefix))
     if response.buffered is None:
         # from one JavaScript stream to the other; if the client disconnects, the model is cancelled
         return streams.pipe(response.raw.body, epilogue, prefix)

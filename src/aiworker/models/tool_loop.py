@@ -7,9 +7,20 @@ from typing import Any
 
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
+from aiworker.models import gen_ai
 from aiworker.models.answer_reader import broken_stream_error
 from aiworker.models.catalogue import Model
-from aiworker.models.completion import DONE, Completion, Frames, as_frames, call_ids, frame, frame_data, frame_payloads
+from aiworker.models.completion import (
+    DONE,
+    Completion,
+    Frames,
+    ToolCall,
+    as_frames,
+    call_ids,
+    frame,
+    frame_data,
+    frame_payloads,
+)
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse
@@ -121,7 +132,7 @@ class ToolLoop:
             for block in frames.feed("".join(as_frames(whole)).encode()):
                 yield frame_payloads(block)[0]
             return
-        async with aclosing(self.answer.raw.chunks()) as chunks:
+        async with aclosing(self.answer.chunks()) as chunks:
             async for chunk in chunks:
                 for block in frames.feed(chunk):
                     for payload in frame_payloads(block):
@@ -146,7 +157,7 @@ class ToolLoop:
         self.outputs.append(answer.message(with_reasoning=True))
         # after the last round no tool is run, even if the model calls one
         calls = list(answer.tool_calls.values()) if self._rounds >= 0 else []
-        results = await asyncio.gather(*(self._call(call.name, call.arguments) for call in calls))
+        results = await asyncio.gather(*(self._call(call) for call in calls))
         for call, result in zip(calls, results, strict=True):
             self.messages.append({"role": "tool", "tool_call_id": call.id, "name": call.name, "content": result})
         return [
@@ -154,8 +165,12 @@ class ToolLoop:
             for call, result in zip(calls, results, strict=True)
         ]
 
-    async def _call(self, name: str, arguments: str) -> str:
-        tool = self._tools.get(name)
+    async def _call(self, call: ToolCall) -> str:
+        tool = self._tools.get(call.name)
         if tool is None:
-            return f'{{"error": "There is no tool {name}."}}'
-        return await tool.call(arguments)
+            return f'{{"error": "There is no tool {call.name}."}}'
+        span = self._resources.tracer.start(f"execute_tool {call.name}", gen_ai.tool_attributes(call.name, call.id))
+        try:
+            return await tool.call(call.arguments)
+        finally:
+            span.end()

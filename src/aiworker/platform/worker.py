@@ -17,6 +17,7 @@ from aiworker.platform.isolate import isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
 from aiworker.platform.streams import JsStreams
+from aiworker.platform.tracing import JsTracer
 from aiworker.rag import ingest, reindex, schedule
 from aiworker.rag.workflow_steps import WorkflowSteps
 
@@ -33,6 +34,7 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
         request=received,
         bindings=resources.present(),
         streams=streams,
+        tracer=JsTracer(execution),
         rate_limiters=limiters,
         versions=versions(),
         isolate=isolate.counters,

@@ -63,7 +63,7 @@ async def _ask(
     gateway: GatewayOptions | None,
 ) -> str:
     inputs = {"messages": messages, "max_tokens": TOKENS_A_QUERY * count, "stream": False}
-    candidates = [Candidate(model, Inputs(inputs)) for model in models]
+    candidates = [Candidate(model, Inputs(inputs), has_instructions=True) for model in models]
     # a cache key stands for the answer, not for the search queries
     model_response = await ModelCall(resources, candidates, gateway.without_cache_key() if gateway else None).run()
     completion = Completion()

@@ -17,7 +17,7 @@ from aiworker.conversations import select_recent
 from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
-from aiworker.models import guard, token_counts, tool_loop, tool_selection
+from aiworker.models import guard, system_prompt, token_counts, tool_loop, tool_selection
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import (
     Completion,
@@ -34,6 +34,7 @@ from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_
 from aiworker.models.selection import text_models
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
+from aiworker.settings import Settings
 
 
 @route(
@@ -56,7 +57,8 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     if body.worker_tools:
         return await _with_tools(context, body, models, conversation, history)
     candidates = [
-        Candidate(model, Inputs(body.inputs(model, prompt_messages(body, model, history)))) for model in models
+        Candidate(model, Inputs(body.inputs(model, prompt_messages(context.settings, body, model, history))))
+        for model in models
     ]
     model_response = await ModelCall(context, candidates, body.gateway).run()
     model_response = await guard.screen_response(context, messages, model_response, body.gateway)
@@ -69,12 +71,15 @@ async def chat(context: Context, body: ChatRequest) -> Response:
 # ---- prompt ------------------------------------------------------------------------------------------------------
 
 
-def prompt_messages(body: ChatRequest, model: Model, history: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+def prompt_messages(
+    settings: Settings, body: ChatRequest, model: Model, history: list[dict[str, Any]]
+) -> list[dict[str, Any]] | None:
     """Return the request's messages after as much history as the model's context holds; None without a history."""
     if not history:
         return None
     turn = body.turn()
     budget = (model.context_window or 1_000_000) - (body.max_tokens or token_counts.ANSWER_TOKENS)
+    budget -= system_prompt.estimate_tokens(settings)
     past = select_recent(history, budget - sum(token_counts.estimate_message(message) for message in turn))
     # the client's system messages apply to the whole conversation
     system = [message for message in turn if message["role"] == "system"]
@@ -93,7 +98,7 @@ async def _streamed(
 
     if body.required_tools() and model_response.buffered is None:
         # the answer is a call: it is of no use to the client before it is whole, and may have to be read from the text
-        model_response = replace(model_response, buffered=await model_response.raw.text())
+        model_response = replace(model_response, buffered=await model_response.text())
     if model_response.buffered and (frames := _written_calls(body, model_response.buffered, context.request_id)):
         model_response = replace(model_response, buffered=frames)
 
@@ -143,7 +148,7 @@ async def _with_tools(
     history: list[dict[str, Any]],
 ) -> Response:
     names = None if body.worker_tools is True else body.worker_tools
-    prompts = {model.id: prompt_messages(body, model, history) or body.turn() for model in models}
+    prompts = {model.id: prompt_messages(context.settings, body, model, history) or body.turn() for model in models}
     tools = await tool_selection.select(context, names)
     loop = tool_loop.ToolLoop(context, models, tools, prompts, body.inputs, body.gateway)
     if body.stream and "output" in context.settings.guarded:

@@ -125,7 +125,8 @@ async def extract(context: Context, body: ExtractRequest) -> Response:
     messages, gateway = _messages(body), body.gateway
     attempts: list[Attempt] = []
     while len(attempts) < MAX_ATTEMPTS:
-        response = await ModelCall(context, [Candidate(model, _inputs(body, model, messages))], gateway).run()
+        candidate = Candidate(model, _inputs(body, model, messages), has_instructions=True)
+        response = await ModelCall(context, [candidate], gateway).run()
         _, completion = await response.answer()
         attempt = _attempt(response, completion, schema)
         attempts.append(attempt)

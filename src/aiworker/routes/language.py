@@ -178,7 +178,7 @@ async def summarize(context: Context, body: SummarizeRequest) -> Response:
     catalogue.check_window(model, [body.text], body.max_length, "text")
     limits.check_prompt(context, [body.text], "text")
     inputs = {"messages": _messages(body), "max_tokens": body.max_length, "stream": False}
-    response = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
+    response = await ModelCall(context, [Candidate(model, Inputs(inputs), has_instructions=True)], body.gateway).run()
     summary, usage = _summary(response, await response.json())
     return _response([response], {"summary": summary}, usage or _usage([body.text], [summary]))
 

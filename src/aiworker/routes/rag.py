@@ -9,7 +9,7 @@ from aiworker.context import ClientResources, Context
 from aiworker.errors import ApiError
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response, json_response
-from aiworker.models import catalogue, guard, token_counts
+from aiworker.models import catalogue, guard, system_prompt, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
@@ -24,6 +24,7 @@ from aiworker.rag.search_queries import search_queries
 from aiworker.routes.documents_schema import document_url, text_range
 from aiworker.routes.rag_schema import Passages, RagReply, RagRequest, SearchOptions, SearchRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
+from aiworker.settings import Settings
 
 NO_RESULTS = "I have found nothing about this in the documents."
 MAX_PROMPT_TOKENS = 6_000
@@ -59,7 +60,7 @@ async def rag(context: Context, body: RagRequest) -> Response:
         passages = []
     if not passages and not body.answer_anyway:
         return _no_results(body, models[0])
-    by_model = prompts(body, models, passages)
+    by_model = prompts(context.settings, body, models, passages)
     candidates = [
         Candidate(model, Inputs({**body.sampling(), "messages": by_model[model.id].messages, "stream": body.stream}))
         for model in models
@@ -116,26 +117,28 @@ async def queries_of(resources: ClientResources, body: RagRequest, models: list[
     return await search_queries(resources, models, body.question, body.history(), count, body.gateway)
 
 
-def prompts(body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:
+def prompts(settings: Settings, body: RagRequest, models: list[Model], passages: list[Passage]) -> dict[str, Prompt]:
     """Return the prompts of the models whose context has room for passages, by model id.
 
     Raises ApiError `context_exceeded` if the first model has none.
     """
     question, history = body.question, body.history()
-    prompts = {
-        model.id: prompt.build_prompt(question, history, passages, _prompt_tokens(body, model)) for model in models
+    owners = system_prompt.estimate_tokens(settings)
+    by_model = {
+        model.id: prompt.build_prompt(question, history, passages, _prompt_tokens(body, model, owners))
+        for model in models
     }
-    usable = {model_id: each for model_id, each in prompts.items() if each.passages or not passages}
+    usable = {model_id: each for model_id, each in by_model.items() if each.passages or not passages}
     if models[0].id not in usable:
         no_room = f"The question leaves no room for passages in {models[0].id}."
         raise ApiError("context_exceeded", no_room, param="query")
     return usable
 
 
-def _prompt_tokens(body: RagRequest, model: Model) -> int:
-    """Return the maximum tokens of a model's prompt."""
+def _prompt_tokens(body: RagRequest, model: Model, owners: int) -> int:
+    """Return the maximum tokens of a model's prompt. owners: tokens of the owner's system prompt before it."""
     window = model.context_window or MAX_PROMPT_TOKENS * 2
-    room = window - (body.max_tokens or token_counts.ANSWER_TOKENS)
+    room = window - (body.max_tokens or token_counts.ANSWER_TOKENS) - owners
     return max(MIN_PROMPT_TOKENS, min(MAX_PROMPT_TOKENS, room))
 
 

@@ -2,6 +2,7 @@
 
 from aiworker.context import Context
 from aiworker.http.messages import Response, json_response
+from aiworker.models import system_prompt
 from aiworker.models.anthropic_writer import MessagesWriter, whole_message
 from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import CollectingWriter
@@ -48,9 +49,10 @@ async def anthropic_messages(context: Context, body: MessagesRequest) -> Respons
     body=CountRequest, returns=TokenCount, errors=("invalid_request",),
     example={"model": "claude-sonnet-5", "messages": [{"role": "user", "content": "What is a Worker?"}]},
 )  # fmt: skip
-async def anthropic_count_tokens(context: Context, body: CountRequest) -> Response:  # noqa: ARG001
+async def anthropic_count_tokens(context: Context, body: CountRequest) -> Response:
     """Estimate the tokens of a prompt, for Anthropic's clients.
 
     An estimate, rather too high than too low: the models here have different tokenizers. No model is called.
     """
-    return json_response({"input_tokens": prompt_tokens(body.to_chat())})
+    owners = system_prompt.estimate_tokens(context.settings)
+    return json_response({"input_tokens": prompt_tokens(body.to_chat()) + owners})

@@ -403,9 +403,9 @@ def prompt_tokens(body: ChatRequest) -> int:
     return texts + sum(map(token_counts.estimate_message, tools))
 
 
-def max_tokens(body: ChatRequest, model: Model) -> int | None:
-    """Return the model's input `max_tokens`; None to leave it out."""
+def max_tokens(body: ChatRequest, model: Model, prompt: int) -> int | None:
+    """Return the model's input `max_tokens`; None to leave it out. prompt: tokens of the whole prompt."""
     if body.max_tokens or model.sampling is catalogue.COMPLETIONS or model.context_window is None:
         return body.max_tokens
-    room = model.context_window - prompt_tokens(body)
+    room = model.context_window - prompt
     return min(DEFAULT_MAX_TOKENS, room) if room > 0 else None

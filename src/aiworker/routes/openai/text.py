@@ -9,7 +9,7 @@ from aiworker.bindings import Inputs, StreamTransform
 from aiworker.context import Context
 from aiworker.http.body import EVENT_STREAM, JSON
 from aiworker.http.messages import Response
-from aiworker.models import guard
+from aiworker.models import guard, system_prompt
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import as_frames, call_ids
 from aiworker.models.model_call import Candidate, ModelCall
@@ -47,8 +47,10 @@ async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse
     limits.check_prompt(context, chat.texts(), chat.input_field)
     models = text_models(context, chat.model, lambda model: chat.fit(model)[0].check(model))
     fitted = {model.id: chat.fit(model) for model in models}
+    tokens = prompt_tokens(chat) + system_prompt.estimate_tokens(context.settings)
     requests = {
-        model.id: fitted[model.id][0].model_copy(update={"max_tokens": max_tokens(chat, model)}) for model in models
+        model.id: fitted[model.id][0].model_copy(update={"max_tokens": max_tokens(chat, model, tokens)})
+        for model in models
     }
     candidates = [
         Candidate(model, Inputs({**requests[model.id].inputs(model), **body.extra_inputs(model)})) for model in models
@@ -65,7 +67,7 @@ async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse
         is_single_call=getattr(body, "parallel_tool_calls", None) is False or chat.functions is not None,
         required_tools=chat.required_tools(),
         known_call_ids=call_ids(chat.turn()),
-        prompt_tokens=prompt_tokens(chat),
+        prompt_tokens=tokens,
     )
 
 
@@ -114,8 +116,12 @@ async def read_object(response: ModelResponse) -> Json:
 
 def json_response(response: ModelResponse, body: Json, data: Json) -> Response:
     """Return a body in OpenAI's form, with the cost of the model's whole completion `data`."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return _with_cost(response.response(text, JSON), response, data)
+    return _with_cost(as_json(response, body), response, data)
+
+
+def as_json(response: ModelResponse, body: Json) -> Response:
+    """Return a body with the headers of the model's response."""
+    return response.response(json.dumps(body, ensure_ascii=False, separators=(",", ":")), JSON)
 
 
 def _with_cost(response: Response, model_response: ModelResponse, data: Json) -> Response:

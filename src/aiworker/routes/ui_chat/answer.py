@@ -104,7 +104,10 @@ class ChatAnswer:
     async def _prompts(self, models: list[Model], history: list[Json]) -> Prompts:
         chat, options = self._chat, self._order.request.search_options
         if options is None:
-            return Prompts({model.id: prompt_messages(chat, model, history) or chat.turn() for model in models})
+            settings = self._resources.settings
+            return Prompts(
+                {model.id: prompt_messages(settings, chat, model, history) or chat.turn() for model in models}
+            )
         body = _rag_request(chat, options, history)
         queries = await rag.queries_of(self._resources, body, models)
         search = rag.search_of(self._resources, body, queries, needs_relevance=body.min_score is None)
@@ -115,7 +118,7 @@ class ChatAnswer:
             passages = []
         if not passages and not body.answer_anyway:
             return Prompts({})
-        prompts = rag.prompts(body, models, passages)
+        prompts = rag.prompts(self._resources.settings, body, models, passages)
         return Prompts(
             {name: prompt.messages for name, prompt in prompts.items()},
             {
