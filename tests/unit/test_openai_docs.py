@@ -4,17 +4,26 @@ import re
 from typing import Any, get_args
 
 import pytest
-from openai.types import completion_create_params, embedding_create_params, image_generate_params
+from openai.types import (
+    completion_create_params,
+    embedding_create_params,
+    image_edit_params,
+    image_generate_params,
+    moderation_create_params,
+)
 from openai.types.audio import speech_create_params, transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
+from openai.types.conversations import conversation_create_params
 from openai.types.responses import response_create_params
 
 from aiworker.http.body import Schema
 from aiworker.routes.openai.audio import SpeechRequest, TranscriptionRequest
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
+from aiworker.routes.openai.conversations import ConversationRequest
 from aiworker.routes.openai.embeddings import EmbeddingsRequest
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless
-from aiworker.routes.openai.images import ImagesRequest
+from aiworker.routes.openai.images import ImageEditRequest, ImagesRequest
+from aiworker.routes.openai.moderations import ModerationRequest
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from tools import ROOT
 
@@ -24,12 +33,18 @@ UNKNOWN = {
 }  # fmt: skip
 """Ignored and named as any unknown field is."""
 
+FILES = {"file", "image", "mask", "markup"}
+"""Files of forms."""
+
 ROUTES: list[tuple[str, type[Schema], Any]] = [
     ("## Chat completions", ChatCompletionRequest, chat_create_params.CompletionCreateParamsBase),
     ("## Completions", CompletionRequest, completion_create_params.CompletionCreateParamsBase),
     ("## Responses", ResponsesRequest, response_create_params.ResponseCreateParamsBase),
     ("## Embeddings", EmbeddingsRequest, embedding_create_params.EmbeddingCreateParams),
     ("## Images", ImagesRequest, image_generate_params.ImageGenerateParamsBase),
+    ("`POST /v1/images/edits`", ImageEditRequest, image_edit_params.ImageEditParamsBase),
+    ("## Moderations", ModerationRequest, moderation_create_params.ModerationCreateParams),
+    ("## Conversations", ConversationRequest, conversation_create_params.ConversationCreateParams),
     (
         "`POST /v1/audio/transcriptions`",
         TranscriptionRequest,
@@ -52,7 +67,7 @@ def test_every_parameter_is_known_and_documented(heading: str, schema: type[Sche
     of_clients = set(parameters.__annotations__)
     fields = {(field.alias or name).removesuffix("[]") for name, field in schema.model_fields.items()}
     assert set(documented(heading)) >= of_clients
-    assert fields | UNKNOWN | {"file"} >= of_clients
+    assert fields | UNKNOWN | FILES >= of_clients
     assert set(documented(heading)) >= fields - {"gateway", "raw"}
 
 

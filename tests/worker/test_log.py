@@ -60,7 +60,7 @@ def a_server(start_server: StartServer, log_prompts: str) -> Generator[Logged]:
         "CHAT_RESUME_SECONDS": "1",
     }
     with (
-        start_server("--log", "json", **variables) as server,
+        start_server("--log", "json", "--traces", **variables) as server,
         httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=60) as client,
     ):
         yield Logged(server, client, Simulator(server.simulator))
@@ -123,7 +123,9 @@ def test_every_request_has_one_line(
 ) -> None:
     response = logged.client.request(method, path, **options)
     line = logged.line(response)
-    assert set(line) == NAMES
+    facts = {name for name in line if name.startswith("gen_ai.")}
+    assert set(line) - facts == NAMES
+    assert bool(facts) == (line["calls"] > 0)
     assert {name: line[name] for name in expected} == expected
     assert line["status"] == response.status_code
     assert 0 <= line["first_byte_ms"] <= line["ms"]
@@ -189,6 +191,54 @@ def test_an_upload_is_not_stored_when_its_client_disconnects(logged: Logged) -> 
     assert logged.client.get("/rag/documents").json()["documents"] == []
 
 
+# ---- traces ------------------------------------------------------------------------------------------------------
+
+
+def spans(logged: Logged, name: str, count: int) -> list[dict[str, Any]]:
+    """The attributes of the spans of that name, as soon as there are so many."""
+    query = f"SELECT json(attributes) FROM spans WHERE name = '{name}' AND duration_ms IS NOT NULL"
+    address = f"{logged.server.url}/cdn-cgi/explorer/api/local/observability/query"
+
+    def rows() -> list[list[str]]:
+        return httpx.post(address, json={"sql": query}).json()["result"]["rows"]
+
+    return [json.loads(facts) for [facts] in until(rows, lambda rows: len(rows) >= count)]
+
+
+def test_a_model_call_is_a_span_with_opentelemetry_s_names_as_in_the_line(logged: Logged) -> None:
+    model = "@cf/openai/gpt-oss-20b"
+    body = {"model": model, "messages": [{"role": "user", "content": CANARY}], "max_tokens": 21}
+    whole = logged.line(logged.client.post("/v1/chat/completions", json=body))
+    logged.line(logged.client.post("/chat", json=body))
+    facts = {
+        "gen_ai.operation.name": "chat",
+        "gen_ai.provider.name": "cloudflare.workers_ai",
+        "gen_ai.request.model": model,
+        "gen_ai.request.max_tokens": 21,
+        "gen_ai.response.model": model,
+    }
+    assert facts.items() <= whole.items()
+    for span in spans(logged, f"chat {model}", 2):
+        assert facts.items() <= span.items()
+        assert span["gen_ai.usage.input_tokens"] == whole["gen_ai.usage.input_tokens"] == whole["input_tokens"]
+        assert span["gen_ai.usage.output_tokens"] == whole["output_tokens"]
+        assert CANARY not in json.dumps(span)
+
+
+def test_a_call_that_fails_and_a_tool_are_spans_too(logged: Logged) -> None:
+    model = "@cf/meta/llama-4-scout-17b-16e-instruct"
+    logged.simulator.set_fault(binding="AI", operation="run", model=model, status=400, code=5006)
+    failed = logged.client.post("/chat", json={"prompt": "Hi", "model": model})
+    assert failed.status_code == 400
+    [span] = spans(logged, f"chat {model}", 1)
+    assert span["error.type"] == "invalid_request"
+    body = {"prompt": "What is the current time?", "model": model, "worker_tools": True, "stream": False}
+    assert logged.client.post("/chat", json=body).status_code == 200
+    [tool] = spans(logged, "execute_tool current_time", 1)
+    assert (tool["gen_ai.tool.name"], tool["gen_ai.operation.name"]) == ("current_time", "execute_tool")
+    assert len(spans(logged, f"chat {model}", 3)) == 3
+
+
 # ---- what none says ----------------------------------------------------------------------------------------------
 
 RPC = {"jsonrpc": "2.0", "id": 1, "method": "tools/call"}
@@ -207,6 +257,13 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/api/chat", {"id": "c", "messages": [{"id": "1", "role": "user", "parts": [{"type": CANARY}]}]}),
     ("/v1/embeddings", {"model": "text-embedding-3-small", "input": CANARY}),
     ("/v1/images/generations", {"prompt": CANARY}),
+    ("/v1/rerank", {"query": CANARY, "documents": [CANARY, "other"]}),
+    ("/v1/moderations", {"input": CANARY, "model": "@cf/meta/llama-guard-3-8b"}),
+    ("/v1/conversations", {"items": [{"role": "user", "content": CANARY}]}),
+    (
+        f"/v1/conversations/conv_{'0' * 32}/items",
+        {"items": [{"role": "user", "content": CANARY}], CANARY: CANARY},
+    ),
     ("/v1/audio/speech", {"model": "tts-1", "input": CANARY, "voice": "alloy"}),
     ("/embed", {"text": CANARY}),
     ("/rerank", {"query": CANARY, "documents": [CANARY, "other"]}),
@@ -238,10 +295,11 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
         response = logged.client.post(path, json=body)
         assert response.status_code < 500, (path, response.text)
     others = {
-        "/transcribe", "/v1/audio/transcriptions", "/rag/documents", "/rag/documents/batch",
+        "/transcribe", "/v1/audio/transcriptions", "/v1/images/edits", "/rag/documents", "/rag/documents/batch",
         "/rag/documents/{document_id}/reindex", "/conversations/{conversation_id}/messages", "/api/chat/{chat_id}/stop",
     }  # fmt: skip
-    assert {path for path, route in ROUTES.items() if "POST" in route} == {path for path, _ in JSON_ROUTES} | others
+    called = {path.replace(f"conv_{'0' * 32}", "{conversation_id}") for path, _ in JSON_ROUTES}
+    assert {path for path, route in ROUTES.items() if "POST" in route} == called | others
     for path in (f"/rag/documents/{CANARY}", f"/conversations/{CANARY}", f"/logs/{CANARY}", f"/images/{CANARY}"):
         logged.client.get(path, params={"tenant": CANARY, CANARY: CANARY})
     logged.client.post(f"/rag/documents/{CANARY}/reindex")
@@ -258,6 +316,7 @@ def test_no_log_line_repeats_a_request_s_content_or_caller(logged: Logged) -> No
     sound = (f"{CANARY}.wav", CANARY.encode(), "audio/wav")
     logged.client.post("/v1/audio/transcriptions", files={"file": sound}, data={"model": "whisper-1", "prompt": CANARY})
     logged.client.post("/transcribe", files={"file": sound}, data={"prompt": CANARY})
+    logged.client.post("/v1/images/edits", files={"image": (CANARY, b"no image", "image/png")}, data={"prompt": CANARY})
     logged.client.post("/transcribe", params={"prompt": CANARY}, content=b"RIFF", headers={"content-type": "audio/wav"})
     logged.client.post("/image", data={"prompt": CANARY}, files={"image": (CANARY, b"no image", "image/png")})
     lines = logged.told()

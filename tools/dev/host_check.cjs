@@ -1,5 +1,5 @@
 // Loaded into wrangler by `node --require`: its proxy answers only for the hosts of $DEV_HOSTS, localhost and addresses,
-// and passes on none of miniflare's own paths but the one of Cron Triggers. The others read and change the bindings
+// and passes on none of miniflare's own paths but those of Cron Triggers and, for scripts/dev --traces, of spans. The others read and change the bindings
 // without an API key: objects of R2 (r2/public, r2/s3), all of them (platform-proxy, explorer).
 //
 // The Worker behind the proxy cannot check the host by itself: it sees the address in the header MF-Original-URL, which
@@ -10,7 +10,7 @@ const path = require("node:path");
 const ORIGINAL = "ProxyWorker.js";
 
 /** Main module of the proxy, a Worker: checks the host, then passes the request on to wrangler's own. */
-const checked = (hosts) => `
+const checked = (hosts, hasTraces) => `
 import proxy from "./${ORIGINAL}";
 export * from "./${ORIGINAL}";
 
@@ -19,9 +19,11 @@ const HOSTS = ${JSON.stringify(hosts)};
 /** Path of tools/dev/cron.py, and where wrangler itself sends messages with a secret to its proxy. */
 const SCHEDULED = "/cdn-cgi/local/scheduled";
 const CONTROLLER = "/cdn-cgi/ProxyWorker/";
+/** Queries for spans, which read nothing else: scripts/dev --traces. */
+const TRACES = ${hasTraces ? '"/cdn-cgi/explorer/api/local/observability/query"' : "null"};
 
 function isOwnPath(pathname) {
-  const isWrangler = pathname === SCHEDULED || pathname.startsWith(CONTROLLER);
+  const isWrangler = pathname === SCHEDULED || pathname === TRACES || pathname.startsWith(CONTROLLER);
   return !isWrangler && (pathname.startsWith("/cdn-cgi/") || pathname.startsWith("/__cf_local/"));
 }
 
@@ -67,7 +69,10 @@ function withHostCheck(options) {
   for (const worker of options.workers ?? []) {
     const [main] = worker.modules ?? [];
     if (worker.name !== "ProxyWorker" || path.basename(main?.path ?? "") !== ORIGINAL) continue;
-    const contents = checked((process.env.DEV_HOSTS ?? "").split(" ").filter(Boolean));
+    const contents = checked(
+      (process.env.DEV_HOSTS ?? "").split(" ").filter(Boolean),
+      process.env.DEV_TRACES === "true",
+    );
     worker.modules = [{ type: "ESModule", path: path.join(path.dirname(main.path), "host-check.mjs"), contents }, main];
   }
   return options;

@@ -184,5 +184,5 @@ ENVIRONMENT = {
 }
 """Environment of both commands."""
 
-TRACED = {"X_LOCAL_EXPLORER": "true", "X_LOCAL_OBSERVABILITY": "true"}
-"""Environment of wrangler in which it keeps spans, and answers queries for them below /cdn-cgi/explorer."""
+TRACED = {"X_LOCAL_EXPLORER": "true", "X_LOCAL_OBSERVABILITY": "true", "DEV_TRACES": "true"}
+"""Environment of wrangler in which it keeps spans, and answers queries for them, but serves nothing else of its own."""

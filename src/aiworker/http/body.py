@@ -30,6 +30,8 @@ MAX_BYTES_WITH_FILES = 12 << 20
 and the rest."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string; one without an end reaches to the end of the body."""
+NUMBER = re.compile(r"\[\d+\]$")
+"""Number of a file in a list, `[]` in the form."""
 MAX_ERRORS = 100
 """Errors of a body that are read: to explain one takes as long as to find a hundred."""
 
@@ -121,13 +123,20 @@ async def parse_form(
     form = await request.read_form(limit, files)
     texts = {name: value for name, value in form.items() if isinstance(value, str)}
     payloads = {name: value for name, value in form.items() if not isinstance(value, str)}
-    unknown = sorted(set(payloads) - set(files))
+    unknown = sorted(name for name in payloads if NUMBER.sub("[]", name) not in files)
     if unknown:
         name = clip(unknown[0])
         raise ApiError(
             "invalid_request", f"{name} is not a file that this route takes: send {' or '.join(files)}.", param=name
         )
     return _from_texts(schema, texts), payloads
+
+
+def check_form(request: Request, content: str) -> None:
+    """Raise ApiError `unsupported_media_type` for a body that is no form. content: what the form holds."""
+    if media_type(request) != FORM:
+        actual = media_type(request) or "a body without content-type"
+        raise ApiError("unsupported_media_type", f"Send {content} as a file of a {FORM}, not as {actual}.")
 
 
 def parse_query(schema: type[SomeSchema], request: Request) -> SomeSchema:

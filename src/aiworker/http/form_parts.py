@@ -64,7 +64,7 @@ def form_fields(
     """Return the fields of a form by name, the last one of those that share a name; files without a copy.
 
     files: names of fields that are files, even without a file name. Texts of a name that ends with `[]` are a list, and
-    joined by commas. Raises ApiError `payload_too_large` for texts of more than MAX_TEXT_BYTES together.
+    joined by commas; such files get names with different numbers in the brackets. Raises ApiError `payload_too_large` for texts of more than MAX_TEXT_BYTES together.
     """
     fields: dict[str, str | Payload] = {}
     room = MAX_TEXT_BYTES
@@ -72,7 +72,9 @@ def form_fields(
         end = part.start + part.size
         if part.file_name is not None or part.name in files:
             file = payload.slice(part.start, end)
-            fields[part.name] = file.described(part.file_name or "", part.media_type, part.charset)
+            # a list of files has numbers in its brackets
+            name = f"{part.name[:-1]}{len(fields)}]" if part.name.endswith("[]") else part.name
+            fields[name] = file.described(part.file_name or "", part.media_type, part.charset)
             continue
         room -= part.size
         if room < 0:

@@ -110,7 +110,7 @@ async def screen_response(
     """
     if "output" not in resources.settings.guarded:
         return response
-    body = await response.raw.text()
+    body = await response.text()
     response = replace(response, buffered=body)
     if not response.is_stream:
         _, completion = await response.answer()
@@ -139,23 +139,46 @@ async def _check(resources: Resources, side: str, messages: Messages, gateway: G
     if model.task == "decision":
         await _check_by_decisions(resources, model, side, turns, gateway)
         return
-    # if not even the last turn fits, all are sent, and the guard's own error refuses them
-    inputs = {"messages": select_recent(turns, _room(model)) or turns, "max_tokens": VERDICT_TOKENS, "temperature": 0}
     gateway = gateway.without_cache_key() if gateway else None
-    response = await ModelCall(resources, [Candidate(model, Inputs(inputs))], gateway).run()
+    # if not even the last turn fits, all are sent, and the guard's own error refuses them
+    candidate = question(model, select_recent(turns, _room(model)) or turns)
+    verdict, response = await verdict_of(await ModelCall(resources, [candidate], gateway).run())
+    if not verdict.is_safe:
+        raise _blocked(side, verdict.categories, response.headers)
+
+
+def question(model: Model, turns: list[dict[str, Any]]) -> Candidate:
+    """Return the call of a guard that judges these turns."""
+    return Candidate(model, Inputs({"messages": turns, "max_tokens": VERDICT_TOKENS, "temperature": 0}))
+
+
+async def verdict_of(response: ModelResponse) -> tuple[Verdict, ModelResponse]:
+    """Return the verdict of a guard's response, and record its cost. Raises ApiError `upstream_error` if it is none."""
     answer = await response.object()
     response.record_usage(answer.get("usage"))
     verdict = read_verdict(answer.get("response"))
     if verdict is None:
-        raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=response.headers)
-    if not verdict.is_safe:
-        raise _blocked(side, verdict.categories, response.headers)
+        raise ApiError("upstream_error", f"{response.model.id} returned no verdict.", headers=response.headers)
+    return verdict, response
 
 
 async def _check_by_decisions(
     resources: Resources, model: Model, side: str, turns: list[dict[str, Any]], gateway: GatewayOptions | None
 ) -> None:
     """Ask a decision model of each category whether the last turn is of it. Raises as `_check` does."""
+    scores, headers = await category_scores(resources, model, turns, gateway)
+    unsafe = [code for code, score in scores.items() if score >= decisions.YES]
+    if unsafe:
+        raise _blocked(side, unsafe, headers)
+
+
+async def category_scores(
+    resources: Resources, model: Model, turns: list[dict[str, Any]], gateway: GatewayOptions | None = None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the probability of each of CATEGORIES, by a decision model, and headers for the client.
+
+    Raises ApiError `upstream_error` if the answer lacks one.
+    """
     recent = select_recent(turns, _room(model)) or turns
     state = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in recent)
     questions = {
@@ -164,18 +187,20 @@ async def _check_by_decisions(
     gateway = gateway.without_cache_key() if gateway else None
     judged = await decisions.decide(resources, model, state, questions, (), gateway)
     headers = judged.responses[0].headers
-    answers = {code: answer.get("noul") for code, answer in judged.answers.items()}
-    if None in answers.values():
+    scores = {code: noul for code, answer in judged.answers.items() if (noul := answer.get("noul")) is not None}
+    if len(scores) < len(judged.answers):
         raise ApiError("upstream_error", f"{model.id} returned no verdict.", headers=headers)
-    unsafe = [code for code, noul in answers.items() if noul is not None and noul >= decisions.YES]
-    if unsafe:
-        raise _blocked(side, unsafe, headers)
+    return scores, headers
+
+
+def find_guard(resources: Resources, model_id: str) -> Model:
+    """Return the guard or decision model of this id. Raises ApiError as `find_model` does."""
+    known = catalogue.MODELS.get(model_id)
+    return find_model(resources, model_id, "decision" if known and known.task == "decision" else "guard")
 
 
 def _guard(resources: Resources) -> Model:
-    model_id = resources.settings.guard_model or ""
-    known = catalogue.MODELS.get(model_id)
-    return find_model(resources, model_id, "decision" if known and known.task == "decision" else "guard")
+    return find_guard(resources, resources.settings.guard_model or "")
 
 
 def _room(model: Model) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 from pydantic import Discriminator, Field, Tag, field_validator
 
@@ -16,7 +16,7 @@ from aiworker.models import token_counts, vectors
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.model_call import Candidate, ModelCall, run_all
-from aiworker.models.model_response import joined_response, record_cost
+from aiworker.models.model_response import ModelResponse, joined_response, record_cost
 from aiworker.models.ranking import ranking
 from aiworker.models.selection import find_model
 from aiworker.models.vectors import Vectors
@@ -250,14 +250,30 @@ async def rerank(context: Context, body: RerankRequest) -> Response:
     """
     model = find_model(context, body.model or context.settings.models["RERANK_MODEL"], "reranking")
     limits.check_count(context, body.contexts, "contexts")
+    ranked = await rank(context, body, model)
+    content = json.dumps({"response": ranked.ranks}, separators=(",", ":"))
+    return joined_response([ranked.answer], content, ranked.neurons)
+
+
+class Ranked(NamedTuple):
+    """A reranker's answer."""
+
+    answer: ModelResponse
+    ranks: list[dict[str, Any]]
+    """`id` (index of a text, from 0) and `score` of each, the best first."""
+    tokens: int
+    """Estimated tokens that the model has read."""
+    neurons: float | None
+
+
+async def rank(context: Context, body: RerankRequest, model: Model) -> Ranked:
+    """Rank the texts of a request, and record the cost. Raises ApiError as ModelCall and `ranking` do."""
     inputs: dict[str, Any] = {"query": body.query, "contexts": [{"text": text} for text in body.contexts]}
     if body.top_k:
         inputs["top_k"] = body.top_k
     response = await ModelCall(context, [Candidate(model, Inputs(inputs))], body.gateway).run()
-    ranked = await ranking(response, len(body.contexts))
+    ranks = await ranking(response, len(body.contexts))
     # the model reads the query once per text
-    prompt_tokens = sum(map(token_counts.estimate_text, body.contexts)) + len(
-        body.contexts
-    ) * token_counts.estimate_text(body.query)
-    neurons = record_cost([response], {"prompt_tokens": prompt_tokens})
-    return joined_response([response], json.dumps({"response": ranked}, separators=(",", ":")), neurons)
+    query_tokens = len(body.contexts) * token_counts.estimate_text(body.query)
+    tokens = sum(map(token_counts.estimate_text, body.contexts)) + query_tokens
+    return Ranked(response, ranks, tokens, record_cost([response], {"prompt_tokens": tokens}))

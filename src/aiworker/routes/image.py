@@ -140,7 +140,11 @@ def choose_model(context: Context, body: ImageRequest) -> Model:
         default = defaults["INPAINT_MODEL"]
     else:
         default = defaults["IMAGE_MODEL" if body.image is None else "EDIT_MODEL"]
-    model_id = body.model or default
+    return find_image_model(context, body.model or default)
+
+
+def find_image_model(context: Context, model_id: str) -> Model:
+    """Return the model of this id, for any of TASKS. Raises ApiError as `find_model` does."""
     known = catalogue.MODELS.get(model_id)
     return find_model(context, model_id, known.task if known and known.task in TASKS else TASKS[0])
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, JSON, Schema, media_type, parse_form, parse_object
+from aiworker.http.body import FORM, JSON, Schema, check_form, parse_form, parse_object
 from aiworker.http.messages import Response
 from aiworker.models import transcript
 from aiworker.models.catalogue import Model
@@ -69,9 +69,7 @@ async def openai_transcriptions(context: Context) -> Response:
 
     docs/openai.md describes what becomes of each parameter.
     """
-    if media_type(context.request) != FORM:
-        content_type = media_type(context.request) or "a body without content-type"
-        raise ApiError("unsupported_media_type", f"Send the recording as the file of a {FORM}, not as {content_type}.")
+    check_form(context.request, "the recording")
     body, files = await parse_form(TranscriptionRequest, context.request, context.settings.max_audio_bytes, ("file",))
     if "file" not in files:
         raise ApiError("invalid_request", "file is required: one recording, as a file of the form.", param="file")

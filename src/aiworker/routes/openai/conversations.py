@@ -1,0 +1,213 @@
+"""`/v1/conversations`: the conversations of `/conversations`, in OpenAI's form.
+
+What OpenAI has beyond them is absent: metadata, and the deletion of single items. A conversation exists from its first
+item on; one that has none is empty, whoever asks for it.
+"""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from aiworker.auth import limits
+from aiworker.bindings import Conversation
+from aiworker.context import Context
+from aiworker.errors import ApiError
+from aiworker.http.body import Schema, parse_object
+from aiworker.http.messages import Response, json_response
+from aiworker.models import guard
+from aiworker.models.answer_reader import objects
+from aiworker.routes.openai.chat_schema import Json
+from aiworker.routes.openai.fields import JSON_REPLY, IgnoredUnless, OpenAIRequest
+from aiworker.routes.openai.responses_schema import Item, ItemReference, ResponsesRequest
+from aiworker.routing import route
+
+MAX_ITEMS = 20
+"""Items of one request, as at OpenAI."""
+ID = re.compile(r"conv_([0-9a-f]{8})[0-9a-f]{24}")
+"""Id of a conversation; the group is the time at which it was created, in seconds since 1970."""
+PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
+"""Type of an item → beginning of its id, which goes on with the item's number in the conversation, from 0."""
+COMPLETED = {"status": "completed"}
+
+Items = Annotated[list[Item], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
+
+
+class ConversationRequest(OpenAIRequest):
+    items: Annotated[list[Item], Field(max_length=MAX_ITEMS, fail_fast=True)] | None = None
+    """The first items."""
+    metadata: Annotated[Any, IgnoredUnless({})] = None
+
+
+class ItemsRequest(OpenAIRequest):
+    items: Items
+
+
+class ItemsQuery(Schema):
+    after: str | None = None
+    """Id of the item before the page."""
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+    order: Literal["asc", "desc"] = "desc"
+    include: str | None = None
+    """Accepted without effect."""
+
+
+@route(
+    "POST", "/v1/conversations", scope="chat", rate="read", tag="OpenAI",
+    body=ConversationRequest, returns=JSON_REPLY, errors=("content_blocked", "upstream_error"),
+    example={"items": [{"role": "user", "content": "Hello"}]},
+)  # fmt: skip
+async def openai_create_conversation(context: Context, body: ConversationRequest) -> Response:
+    """Create a conversation, for OpenAI's clients.
+
+    Its id is also one of `POST /chat` and `/conversations`.
+    """
+    conversation_id = f"conv_{int(time.time()):08x}{secrets.token_hex(12)}"
+    if body.items:
+        await _append(context, conversation_id, body.items)
+    return json_response(_resource(conversation_id))
+
+
+@route(
+    "GET", "/v1/conversations/{conversation_id}", scope="chat", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("not_found",),
+)  # fmt: skip
+async def openai_read_conversation(context: Context, conversation_id: str) -> Response:
+    """Read a conversation in OpenAI's form."""
+    _find(context, conversation_id)
+    return json_response(_resource(conversation_id))
+
+
+@route(
+    "DELETE", "/v1/conversations/{conversation_id}", scope="chat", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def openai_delete_conversation(context: Context, conversation_id: str) -> Response:
+    """Delete a conversation with its items."""
+    await _find(context, conversation_id).erase()
+    return json_response({"id": conversation_id, "object": "conversation.deleted", "deleted": True})
+
+
+@route(
+    "GET", "/v1/conversations/{conversation_id}/items", scope="chat", rate="read", tag="OpenAI", query=ItemsQuery,
+    returns=JSON_REPLY, errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def openai_list_items(context: Context, conversation_id: str, query: ItemsQuery) -> Response:
+    """List the items of a conversation in OpenAI's form, the latest first."""
+    items = _items(await _find(context, conversation_id).history())
+    if query.order == "desc":
+        items.reverse()
+    ids = [item["id"] for item in items]
+    if query.after is not None and query.after not in ids:
+        raise ApiError("invalid_request", "after must be the id of an item of this conversation.", param="after")
+    start = ids.index(query.after) + 1 if query.after else 0
+    return json_response(_page(items[start : start + query.limit], has_more=len(items) > start + query.limit))
+
+
+@route(
+    "POST", "/v1/conversations/{conversation_id}/items", scope="chat", rate="read", tag="OpenAI",
+    body=ItemsRequest, returns=JSON_REPLY, errors=("not_found", "content_blocked", "upstream_error"),
+    example={"items": [{"role": "user", "content": "Hello"}]},
+)  # fmt: skip
+async def openai_add_items(context: Context, conversation_id: str, body: ItemsRequest) -> Response:
+    """Add items to a conversation, for OpenAI's clients.
+
+    No model is called but the guard, if there is one.
+    """
+    conversation = _find(context, conversation_id)
+    before = len(_items(await conversation.history()))
+    await _append(context, conversation_id, body.items)
+    return json_response(_page(_items(await conversation.history())[before:], has_more=False))
+
+
+@route(
+    "GET", "/v1/conversations/{conversation_id}/items/{item_id}", scope="chat", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def openai_read_item(context: Context, conversation_id: str, item_id: str) -> Response:
+    """Read an item of a conversation in OpenAI's form."""
+    items = _items(await _find(context, conversation_id).history())
+    item = next((each for each in items if each["id"] == item_id), None)
+    if item is None:
+        raise ApiError("not_found", "The conversation has no item of this id.")
+    return json_response(item)
+
+
+# ---- conversations -----------------------------------------------------------------------------------------------
+
+
+def _find(context: Context, conversation_id: str) -> Conversation:
+    """Return the caller's conversation. Raises ApiError `not_found` for an id that was not made here."""
+    if not ID.fullmatch(conversation_id):
+        raise ApiError("not_found", "There is no such conversation: ids are those of POST /v1/conversations.")
+    return context.conversation(conversation_id)
+
+
+def _resource(conversation_id: str) -> Json:
+    match = ID.fullmatch(conversation_id)
+    created = int(match[1], 16) if match else 0
+    return {"id": conversation_id, "object": "conversation", "created_at": created, "metadata": {}}
+
+
+async def _append(context: Context, conversation_id: str, items: list[Item]) -> None:
+    """Store items. Raises ApiError `content_blocked` for what the guard does not let pass."""
+    if any(isinstance(item, ItemReference) for item in items):
+        raise ApiError("invalid_request", "items must be whole: a conversation stores no references.", param="items")
+    chat = parse_object(ResponsesRequest, {"model": "any", "input": items}).to_chat()
+    limits.check_prompt(context, chat.texts(), "items")
+    await guard.check_input(context, chat.turn(), None)
+    await _find(context, conversation_id).append(chat.turn())
+
+
+# ---- items -------------------------------------------------------------------------------------------------------
+
+
+def _items(messages: list[Json]) -> list[Json]:
+    """Return stored messages as items, oldest first: a text and each tool call are items of their own."""
+    items = [item for message in messages for item in _items_of(message)]
+    return [{"id": f"{PREFIXES[item['type']]}_{number}", **item} for number, item in enumerate(items)]
+
+
+def _items_of(message: Json) -> Iterator[Json]:
+    if message["role"] == "tool":
+        output = _text_of(message)
+        yield {
+            "type": "function_call_output",
+            "call_id": message.get("tool_call_id", ""),
+            "output": output,
+            **COMPLETED,
+        }
+        return
+    content = list(_parts_of(message))
+    if content:
+        yield {"type": "message", "role": message["role"], "content": content, **COMPLETED}
+    for call in objects(message.get("tool_calls")):
+        function = call["function"]
+        facts = {"call_id": call["id"], "name": function["name"], "arguments": function["arguments"]}
+        yield {"type": "function_call", **facts, **COMPLETED}
+
+
+def _parts_of(message: Json) -> Iterator[Json]:
+    is_answer = message["role"] == "assistant"
+    content: Any = message.get("content") or []
+    parts: list[Json] = [{"type": "text", "text": content}] if isinstance(content, str) else objects(content)
+    for part in parts:
+        if part["type"] == "image_url":
+            yield {"type": "input_image", "image_url": part["image_url"]["url"], "detail": "auto", "file_id": None}
+        elif is_answer:
+            yield {"type": "output_text", "text": part["text"], "annotations": []}
+        else:
+            yield {"type": "input_text", "text": part["text"]}
+
+
+def _text_of(message: Json) -> str:
+    content: Any = message.get("content") or ""
+    return content if isinstance(content, str) else "\n".join(part.get("text", "") for part in objects(content))
+
+
+def _page(items: list[Json], *, has_more: bool) -> Json:
+    ends = (items[0]["id"], items[-1]["id"]) if items else ("", "")
+    return {"object": "list", "data": items, "first_id": ends[0], "last_id": ends[1], "has_more": has_more}
