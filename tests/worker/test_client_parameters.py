@@ -253,3 +253,56 @@ def test_a_transcript_is_made_without_what_the_model_lacks(client: httpx.Client)
 def test_an_unknown_field_of_embeddings_is_named(client: httpx.Client) -> None:
     response = post(client, "/v1/embeddings", model="text-embedding-ada-002", input="a", input_type="query")
     assert ignored(response) == ["input_type"]
+
+
+# ---- docs/protocols.md -----------------------------------------------------------------------------------------------
+
+ADDRESS = "https://example.com/a.png"
+BLOCKS = "/v1/messages"
+CELLS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("top_k", "/v1/responses", {"top_k": 5}, "top_k"),
+    ("seed", "/v1/responses", {"seed": 5}, "seed"),
+    ("seed", BLOCKS, {"seed": 5}, "seed"),
+    ("penalties", "/v1/responses", {"frequency_penalty": 1}, "frequency_penalty"),
+    ("penalties", BLOCKS, {"presence_penalty": 1}, "presence_penalty"),
+    ("stop", "/v1/responses", {"stop": ["x"]}, "stop"),
+    ("n", "/v1/responses", {"n": 2}, "n"),
+    ("n", BLOCKS, {"n": 2}, "n"),
+    ("log probabilities", "/v1/responses", {"top_logprobs": 2}, "top_logprobs"),
+    ("tools", "/v1/chat/completions", {"web_search_options": {}}, "web_search_options"),
+    ("tools", BLOCKS, {"mcp_servers": [{"type": "url", "url": ADDRESS, "name": "x"}]}, "mcp_servers"),
+    ("conversations", BLOCKS, {"container": "x"}, "container"),
+]
+REFUSED: list[tuple[str, dict[str, Any]]] = [
+    ("/v1/responses", {"tools": [{"type": "web_search"}]}),
+    (BLOCKS, {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
+    ("/v1/responses", {"previous_response_id": "resp_1"}),
+    ("/v1/responses", {"conversation": "conv_1"}),
+    ("/v1/responses", {"background": True}),
+    (
+        "/v1/chat/completions",
+        {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": ADDRESS}}]}]},
+    ),
+    ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_image", "image_url": ADDRESS}]}]}),
+    (
+        BLOCKS,
+        {"messages": [{"role": "user", "content": [{"type": "image", "source": {"type": "url", "url": ADDRESS}}]}]},
+    ),
+    ("/v1/responses", {"input": [{"role": "user", "content": [{"type": "input_file", "file_data": "x"}]}]}),
+]
+DEFAULTS: dict[str, dict[str, Any]] = {**TEXT_ROUTES, BLOCKS: {"messages": MESSAGES, "max_tokens": 9}}
+
+
+@pytest.mark.parametrize(("feature", "path", "change", "name"), CELLS)
+def test_cells_that_say_named_are_true(
+    client: httpx.Client, feature: str, path: str, change: dict[str, Any], name: str
+) -> None:
+    response = client.post(path, json={"model": GEMMA, **DEFAULTS[path], **change})
+    assert (response.status_code, ignored(response)) == (200, [name]), (feature, response.text)
+
+
+@pytest.mark.parametrize(("path", "change"), REFUSED)
+def test_cells_that_say_refused_are_true(client: httpx.Client, path: str, change: dict[str, Any]) -> None:
+    response = client.post(path, json={"model": GEMMA, **DEFAULTS[path], **change})
+    assert response.status_code == 400, response.text
+    assert response.json()["error"]["message"]
