@@ -2,7 +2,7 @@
 
 import base64
 import io
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import openai as sdk
@@ -42,7 +42,7 @@ def opened(data: Any) -> Image.Image:
 def test_an_image_is_edited(openai: OpenAI, simulator: Simulator, model: Any, mask: bool, called: str) -> None:
     options: dict[str, Any] = {"mask": ("mask.png", png((255, 255, 255)))} if mask else {}
     options |= {"model": model} if model else {}
-    edit: Any = openai.images.edit
+    edit = cast("Any", openai.images.edit)
     edited = edit(image=("a.png", png(RED)), prompt="A red fox", size="256x256", **options)
     assert opened(edited.data).size == (256, 256)
     call = simulator.requests(operation="run")[-1]

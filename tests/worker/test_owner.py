@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import anthropic as anthropic_errors
 import httpx
@@ -225,7 +225,7 @@ def test_each_vendor_is_called_in_its_own_dialect(client: httpx.Client, simulato
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("model", [CLAUDE, GEMINI, GPT])
 def test_tools_go_there_and_back(client: httpx.Client, simulator: Simulator, model: str, stream: bool) -> None:
-    openai: Any = OpenAI(base_url=str(client.base_url.join("/v1")), api_key="any", max_retries=0)
+    openai = cast("Any", OpenAI(base_url=str(client.base_url.join("/v1")), api_key="any", max_retries=0))
     messages: list[Any] = [ASKS_WEATHER]
     options: dict[str, Any] = {"model": model, "tools": [WEATHER], "tool_choice": "required"}
     if stream:
