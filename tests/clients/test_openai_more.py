@@ -104,6 +104,14 @@ def test_texts_are_judged(openai: OpenAI) -> None:
     assert joined.flagged
 
 
+def test_a_decision_model_has_scores_between_no_and_yes(openai: OpenAI) -> None:
+    judged = openai.moderations.create(model="@cf/cloudflare/clef-flash", input=["How do I bake bread?", "Hello"])
+    scores = [score for each in judged.results for score in each.category_scores.model_dump().values()]
+    assert len(judged.results) == 2
+    assert all(0 <= score <= 1 for score in scores)
+    assert any(0 < score < 1 for score in scores)
+
+
 def test_input_that_the_guard_cannot_judge_is_refused(openai: OpenAI) -> None:
     image: Any = [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}]
     bodies: tuple[Any, ...] = (
@@ -142,9 +150,29 @@ def test_a_conversation_is_created_listed_and_deleted(openai: OpenAI, client: ht
     assert openai.conversations.items.list(conversation.id).data == []
 
 
+@pytest.mark.parametrize("stream", [False, True])
+def test_responses_go_on_with_a_conversation(openai: OpenAI, simulator: Simulator, stream: bool) -> None:
+    model = "@cf/openai/gpt-oss-20b"
+    conversation, create = openai.conversations.create(), cast("Any", openai.responses.create)
+    options: dict[str, Any] = {"model": model, "conversation": conversation.id, "stream": stream}
+    for text in ("My name is Ada.", "What is my name?"):
+        response = create(input=text, instructions="Be brief.", **options)
+        if stream:
+            [*_, last] = response
+            response = last.response
+        assert response.conversation.id == conversation.id
+    sent = simulator.requests(operation="run", model=model)[-1]["inputs"]["messages"]
+    assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
+    items: Any = list(openai.conversations.items.list(conversation.id, order="asc"))
+    assert [item.role for item in items] == ["user", "assistant"] * 2
+    assert items[3].content[0].text == response.output_text
+
+
 def test_bad_input_for_conversations(openai: OpenAI) -> None:
     with pytest.raises(sdk.NotFoundError):
         openai.conversations.retrieve("conv_none")
+    with pytest.raises(sdk.NotFoundError):
+        openai.responses.create(model="gpt-4o-mini", input="Hi", conversation="conv_none")
     conversation = openai.conversations.create()
     reference: Any = {"type": "item_reference", "id": "msg_1"}
     hello: Any = {"role": "user", "content": "Hi"}

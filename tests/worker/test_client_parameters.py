@@ -277,7 +277,6 @@ REFUSED: list[tuple[str, dict[str, Any]]] = [
     ("/v1/responses", {"tools": [{"type": "web_search"}]}),
     (BLOCKS, {"tools": [{"type": "web_search_20250305", "name": "web_search"}]}),
     ("/v1/responses", {"previous_response_id": "resp_1"}),
-    ("/v1/responses", {"conversation": "conv_1"}),
     ("/v1/responses", {"background": True}),
     (
         "/v1/chat/completions",

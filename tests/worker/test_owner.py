@@ -233,7 +233,7 @@ def test_tools_go_there_and_back(client: httpx.Client, simulator: Simulator, mod
             completion = events.get_final_completion()
     else:
         completion = openai.chat.completions.create(messages=messages, **options)
-    [call] = completion.choices[0].message.tool_calls or []
+    [call] = cast("list[Any]", completion.choices[0].message.tool_calls)
     assert call.type == "function"
     function = {"name": call.function.name, "arguments": call.function.arguments}
     assert (call.function.name, json.loads(call.function.arguments)) == ("get_weather", {"city": "Paris"})

@@ -1,6 +1,7 @@
 // Loaded into wrangler by `node --require`: its proxy answers only for the hosts of $DEV_HOSTS, localhost and addresses,
-// and passes on none of miniflare's own paths but those of Cron Triggers and, for scripts/dev --traces, of spans. The others read and change the bindings
-// without an API key: objects of R2 (r2/public, r2/s3), all of them (platform-proxy, explorer).
+// and passes on none of miniflare's own paths but that of Cron Triggers and, for scripts/dev --traces, that of spans. The
+// others read and change the bindings without an API key: objects of R2 (r2/public, r2/s3), all of them (platform-proxy,
+// explorer).
 //
 // The Worker behind the proxy cannot check the host by itself: it sees the address in the header MF-Original-URL, which
 // a web page can send once its own name leads to this machine (DNS rebinding). Only the proxy sees the header Host.

@@ -64,7 +64,8 @@ def form_fields(
     """Return the fields of a form by name, the last one of those that share a name; files without a copy.
 
     files: names of fields that are files, even without a file name. Texts of a name that ends with `[]` are a list, and
-    joined by commas; such files get names with different numbers in the brackets. Raises ApiError `payload_too_large` for texts of more than MAX_TEXT_BYTES together.
+    joined by commas; such files get names with different numbers in the brackets.
+    Raises ApiError `payload_too_large` for texts of more than MAX_TEXT_BYTES together.
     """
     fields: dict[str, str | Payload] = {}
     room = MAX_TEXT_BYTES

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, TypeAdapter
 
 from aiworker.auth import limits
 from aiworker.bindings import Conversation
@@ -22,13 +22,14 @@ from aiworker.models import guard
 from aiworker.models.answer_reader import objects
 from aiworker.routes.openai.chat_schema import Json
 from aiworker.routes.openai.fields import JSON_REPLY, IgnoredUnless, OpenAIRequest
-from aiworker.routes.openai.responses_schema import Item, ItemReference, ResponsesRequest
+from aiworker.routes.openai.responses_schema import InputMessage, Item, ItemReference, ResponsesRequest
 from aiworker.routing import route
 
 MAX_ITEMS = 20
 """Items of one request, as at OpenAI."""
 ID = re.compile(r"conv_([0-9a-f]{8})[0-9a-f]{24}")
 """Id of a conversation; the group is the time at which it was created, in seconds since 1970."""
+ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
 PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
 """Type of an item → beginning of its id, which goes on with the item's number in the conversation, from 0."""
 COMPLETED = {"status": "completed"}
@@ -160,6 +161,29 @@ async def _append(context: Context, conversation_id: str, items: list[Item]) -> 
     limits.check_prompt(context, chat.texts(), "items")
     await guard.check_input(context, chat.turn(), None)
     await _find(context, conversation_id).append(chat.turn())
+
+
+async def with_history(context: Context, body: ResponsesRequest) -> ResponsesRequest:
+    """Return a request with the items of its conversation before its own; the request itself without one.
+
+    Raises ApiError `not_found` for an id that was not made here.
+    """
+    if body.conversation_id is None:
+        return body
+    past = ITEMS.validate_python(_items(await _find(context, body.conversation_id).history()))
+    current = [InputMessage(role="user", content=body.input)] if isinstance(body.input, str) else body.input
+    return body.model_copy(update={"input": [*past, *current]})
+
+
+async def store_turn(context: Context, body: ResponsesRequest, output: list[Json]) -> None:
+    """Store a request's input and the items of its response in its conversation, if it names one."""
+    if body.conversation_id is None:
+        return
+    answer = [item for item in output if item["type"] != "reasoning"]
+    if answer:
+        messages = body.model_copy(update={"instructions": None}).to_chat().turn()
+        messages += parse_object(ResponsesRequest, {"model": body.model, "input": answer}).to_chat().turn()
+        await _find(context, body.conversation_id).append(messages)
 
 
 # ---- items -------------------------------------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """`POST /v1/responses`. The items of a response are stored, so that later requests may refer to them by their ids."""
 
+from collections.abc import Awaitable, Callable
+
 from aiworker.context import Context
 from aiworker.http.messages import Response
 from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import Head
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.models.tool_calls import Json
-from aiworker.routes.openai import stored_items, text
+from aiworker.routes.openai import conversations, stored_items, text
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from aiworker.routing import MODEL_ERRORS, route
@@ -24,19 +26,25 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     Each request brings its whole conversation: as items, or as references to items of earlier responses. docs/openai.md
     describes what becomes of each parameter.
     """
-    body = await stored_items.resolve(context, body)
+    current = await stored_items.resolve(context, body)
+    body = await conversations.with_history(context, current)
     is_stored = stored_items.can_store(context) and body.store is not False
     model_response, limits = await text.call_model(context, body)
     head = text.head(context, model_response, "resp_")
     writer = ResponsesWriter({**_initial_response(body, head), "store": is_stored})
     transform = OpenAITransform(writer, limits, head.id)
+
+    async def store() -> None:
+        if is_stored:
+            writer.response["store"] = await stored_items.store(context, writer.response)
+        await conversations.store_turn(context, current, writer.response["output"])
+
     if body.stream:
-        storing = StoringTransform(context, transform, writer) if is_stored else None
+        storing = StoringTransform(transform, writer, store) if is_stored or body.conversation else None
         return await text.stream_response(context, model_response, transform, storing)
     data = await text.read_object(model_response)
     transform.transform_whole(data)
-    if is_stored:
-        writer.response["store"] = await stored_items.store(context, writer.response)
+    await store()
     return text.json_response(model_response, writer.response, data)
 
 
@@ -46,9 +54,11 @@ class StoringTransform:
     A client may refer to the items at once.
     """
 
-    def __init__(self, context: Context, transform: OpenAITransform, writer: ResponsesWriter) -> None:
-        """transform: writes the stream. writer: its writer."""
-        self._context = context
+    def __init__(
+        self, transform: OpenAITransform, writer: ResponsesWriter, store: Callable[[], Awaitable[None]]
+    ) -> None:
+        """transform: writes the stream. writer: its writer. store: called with a response that is complete."""
+        self._store = store
         self._transform = transform
         self._writer = writer
         self._end = b""
@@ -63,7 +73,7 @@ class StoringTransform:
     async def finish(self) -> bytes:
         rest = self._transform.finish()
         if self._writer.is_complete:
-            await stored_items.store(self._context, self._writer.response)
+            await self._store()
         return self._end + rest
 
     def fail(self, reason: str) -> str:
@@ -78,5 +88,6 @@ def _initial_response(body: ResponsesRequest, head: Head) -> Json:
         "model": head.model,
         "error": None,
         "incomplete_details": None,
+        "conversation": {"id": body.conversation_id} if body.conversation else None,
         **body.repeated(),
     }

@@ -196,6 +196,10 @@ class ReasoningOptions(Schema):
     generate_summary: Ignored = None
 
 
+class ConversationReference(InputPart):
+    id: str
+
+
 class ResponsesRequest(OpenAIRequest):
     model: Annotated[str, Field(min_length=1)]
     input: Annotated[str, Field(min_length=1)] | Annotated[list[Item], Field(min_length=1, fail_fast=True)]
@@ -211,12 +215,13 @@ class ResponsesRequest(OpenAIRequest):
     stream: bool | None = None
     metadata: dict[str, str] | None = None
     """Repeated in the response."""
+    conversation: str | ConversationReference | None = None
+    """A conversation of `POST /v1/conversations`: its items come before `input`, and new ones are stored."""
     gateway: GatewayOptions | None = None
     """This Worker's own parameter, as in `POST /chat`; so is `chat_template_kwargs`."""
     chat_template_kwargs: Annotated[dict[str, bool | int | str] | None, Field(max_length=20)] = None
 
     background: Annotated[Any, Only(False)] = None
-    conversation: Annotated[Any, Only(because=NOT_STORED)] = None
     previous_response_id: Annotated[Any, Only(because=NOT_STORED)] = None
     prompt: Annotated[Any, Only(because="there are no stored prompts here")] = None
     max_tool_calls: Annotated[Any, IgnoredUnless()] = None
@@ -244,6 +249,11 @@ class ResponsesRequest(OpenAIRequest):
         if isinstance(self.input, list) and all(map(_is_reasoning, self.input)):
             raise ValueError("input must have an item other than reasoning")
         return self
+
+    @property
+    def conversation_id(self) -> str | None:
+        reference = self.conversation
+        return reference.id if isinstance(reference, ConversationReference) else reference
 
     @property
     def stops(self) -> list[str]:
