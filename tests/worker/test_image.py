@@ -24,6 +24,7 @@ from aiworker.models.breaker import Breaker
 from aiworker.routes import image as route
 from aiworker.routes.image_schema import ImageRequest
 from aiworker.settings import Settings
+from aiworker.tracing import NoTracer
 from tests.conftest import ErrorOf, NewCalls, Simulator
 
 ANNA = Caller(
@@ -726,7 +727,7 @@ def create(model: OneModel, bucket: FullBucket | None, **body: Any) -> ApiError:
     request = SimpleNamespace(header={"content-type": "application/json"}.get, read_with_files=read_with_files)
     context: Any = SimpleNamespace(
         request=request, settings=Settings.read({}), ai=model, bucket=bucket or unbound("bucket"), log=RequestLog(),
-        breaker=Breaker(), request_budget=RequestBudget(), caller=ANNA,
+        breaker=Breaker(), request_budget=RequestBudget(), caller=ANNA, tracer=NoTracer(),
     )  # fmt: skip
     with pytest.raises(ApiError) as caught:
         asyncio.run(route.create_image(context))

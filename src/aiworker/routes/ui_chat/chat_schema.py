@@ -1,4 +1,4 @@
-"""The requests of `/api/chat`, and what a chat's object is told of one."""
+"""Requests of `/api/chat`, and the order by which a chat's Durable Object answers one."""
 
 from typing import Annotated, Any, Literal
 
