@@ -399,7 +399,7 @@ class Settings(BaseModel):
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )
-    simulator_url: str = _variable(
+    simulator_url: Text = _variable(
         "", "Address of the simulator's page. `scripts/dev` sets it, `GET /health` shows it to `admin` callers."
     )
 

@@ -387,7 +387,6 @@ BAD_RESPONSES: list[tuple[dict[str, Any], str | None]] = [
     ({"input": [{"type": "computer_call"}]}, "input.0"),
     ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input.0.content.0"),
     ({"previous_response_id": "resp_1"}, "previous_response_id"),
-    ({"conversation": "conv_1"}, "conversation"),
     ({"background": True}, "background"),
     ({"tools": [{"type": "web_search"}]}, "tools.0.type"),
     ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format"),

@@ -104,7 +104,7 @@ def test_a_client_that_leaves_a_silent_model_stops_its_call(
     )
     assert call["state"] == "cancelled"
     # its line is written all the same
-    line = json.loads(fronted.wait_for(r'^\{"id":"req_.*"client_left":true\}', after=before)[0])
+    line = json.loads(fronted.wait_for(r'^\{"id":"req_.*"client_left":true.*\}$', after=before)[0])
     assert (line["route"], line["status"], line["calls"]) == (path, None, 1)
     simulator.clear_faults()
     assert client.post(path, json=body).is_success

@@ -79,7 +79,7 @@ async def health(context: Context) -> Response:
     }
     if _is_admin(context):
         health["platform"] = dict(context.versions)
-        health["simulator"] = context.settings.simulator_url or None
+        health["simulator"] = context.settings.simulator_url
         health["isolate"] = {**context.isolate(), "open_circuits": context.breaker.open_circuits}
     response = json_response(health)
     response.headers["cache-control"] = "no-store"
