@@ -54,16 +54,19 @@ def test_a_document_s_text_is_read_as_it_was_sent(documents: Documents) -> None:
     assert headers["content-length"] == str(len(response.content))
 
 
+def send(documents: Documents, content: bytes) -> httpx.Response:
+    file = ("scan.pdf", content, "application/pdf")
+    return documents.client.post("/rag/documents", files={"file": file}, data={"id": "scan", "tenant": TENANT})
+
+
 def test_a_large_file_is_stored_whole(documents: Documents) -> None:
     # above 1 MiB, a file is hashed and stored in windows; this one ends within the last of them, and is no PDF
     content = b"%PDF-1.7\n" + bytes(range(256)) * 11_000 + b"the end"
-    sent = {"files": {"file": ("scan.pdf", content, "application/pdf")}, "data": {"id": "scan", "tenant": TENANT}}
-    first = documents.client.post("/rag/documents", **sent)
+    first = send(documents, content)
     assert first.status_code == 202, first.text
     assert original(documents, "scan").content == content
     assert documents.settled("scan")["state"] == "failed"
-    other = {**sent, "files": {"file": ("scan.pdf", content[:-1] + b"!", "application/pdf")}}
-    assert documents.client.post("/rag/documents", **other).json()["fingerprint"] != first.json()["fingerprint"]
+    assert send(documents, content[:-1] + b"!").json()["fingerprint"] != first.json()["fingerprint"]
 
 
 @pytest.mark.parametrize(
