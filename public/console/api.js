@@ -111,10 +111,13 @@ function addRecord(method, path, headers, body) {
   return record;
 }
 
+/** Statuses whose responses may not have a body, not even the empty one that browsers now and then give them. */
+const WITHOUT_BODY = [204, 205, 304];
+
 /** Return a response whose bytes are counted, and whose end is noted. */
 function observed(response, record) {
   Object.assign(record, { head: performance.now(), status: response.status, headers: [...response.headers], size: 0 });
-  if (!response.body) {
+  if (!response.body || WITHOUT_BODY.includes(response.status)) {
     end(record);
     return response;
   }
