@@ -22,7 +22,7 @@ from tests.conftest import until
 from tools.dev.configuration import PLUGIN
 from tools.dev.plan import ENVIRONMENT
 from tools.dev.processes import end_with_parent
-from tools.setup.install import VENV, WRANGLER
+from tools.setup.install import WRANGLER
 
 PROJECT = Path(__file__).parent / "worker"
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"
@@ -49,7 +49,7 @@ class Wrangler:
     """`wrangler dev` on a free port, in a process group of its own."""
 
     def __init__(self, project: Path) -> None:
-        command = [VENV / "bin/node", "--no-warnings", WRANGLER, "dev", "--ip", "127.0.0.1", "--port", "0"]
+        command = ["node", "--no-warnings", WRANGLER, "dev", "--ip", "127.0.0.1", "--port", "0"]
         self._process = subprocess.Popen(
             [*command, "--inspector-port=0", "--show-interactive-dev-session=false"],
             cwd=project, env={**os.environ, **ENVIRONMENT, "HOME": str(project)}, text=True, start_new_session=True,
