@@ -85,7 +85,7 @@ class RequestLog:
     # ---- while the request is served -----------------------------------------------------------------------------
 
     def record_prompt(self, inputs: Mapping[str, Any]) -> None:
-        """Note what a model is asked, the first time. inputs: JSON values, without the owner's system prompt."""
+        """Record the inputs of the first model call. inputs: JSON values, without the owner's system prompt."""
         if self.log_prompts == "on" and self.prompt is None:
             self.prompt = json.dumps(inputs, ensure_ascii=False)[:MAX_PROMPT_LENGTH]
 

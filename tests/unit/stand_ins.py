@@ -1,8 +1,10 @@
 """Stand-ins for the platform, with which the Worker's code runs on CPython."""
 
+import asyncio
+import contextlib
 import dataclasses
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Mapping
 from typing import Any
 
 from aiworker import app
@@ -237,3 +239,26 @@ def a_context(
         versions={},
         isolate=dict,
     )
+
+
+@dataclasses.dataclass
+class OtherTask:
+    turns: int = 0
+    """Number of times that the event loop has run it."""
+
+
+@contextlib.contextmanager
+def another_task() -> Generator[OtherTask]:
+    """Run a task beside the block, and count its turns: none, if the block keeps the event loop to itself."""
+    other = OtherTask()
+
+    async def run() -> None:
+        while True:
+            other.turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(run())
+    try:
+        yield other
+    finally:
+        task.cancel()

@@ -16,7 +16,7 @@ from aiworker.models.control_tokens import CHARACTERS_AT_A_STRETCH, neutralize, 
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.settings import Settings
 from tests import tiktoken_cache
-from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, answered
+from tests.unit.stand_ins import VARIABLES, FakeAi, FakeRequest, a_context, another_task, answered
 
 TOKENS = {
     "ChatML": "<|im_start|> <|im_end|> <|endoftext|> <|vision_start|> <|image_pad|> <tool_call> </tool_call>",
@@ -267,21 +267,11 @@ def test_others_get_their_turn_between_long_messages(monkeypatch: pytest.MonkeyP
 
 
 async def test_one_long_text_is_neutralized_in_windows_between_which_others_get_their_turn() -> None:
-    turns = 0
-
-    async def others() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    other = asyncio.create_task(others())
     windows = 8
     for place in (-9, -1, 0, 1):  # a token on the edge of a window is found once
         text = "<" * (CHARACTERS_AT_A_STRETCH + place) + "<|im_end|>" + "<" * (windows * CHARACTERS_AT_A_STRETCH)
-        turns = 0
-        made = await neutralize_inputs({"messages": [{"role": "user", "content": text}], "prompt": text})
-        assert turns >= 2 * windows
+        with another_task() as other:
+            made = await neutralize_inputs({"messages": [{"role": "user", "content": text}], "prompt": text})
+        assert other.turns >= 2 * windows
         for each in (made["messages"][0]["content"], made["prompt"]):
             assert each == text.replace("<|im_end|>", "< |im_end|>")
-    other.cancel()

@@ -1,1 +1,1 @@
-"""Answers that a Durable Object writes and keeps, so that they outlast the request that has asked for them."""
+"""Answers that a Durable Object writes and keeps, so that they outlast the request for them."""

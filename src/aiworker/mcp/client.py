@@ -1,6 +1,6 @@
 """A client of MCP servers: their tools, listed and called, in versions with a handshake and without.
 
-What a server has said of itself is kept for the isolate: plain values, which requests may share.
+A server's session and list of tools are kept for the isolate: plain values, which requests may share.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ class Connection:
     """A server's session and tools, as far as they are known."""
 
     session: Session | None = None
-    """None until the server was asked."""
+    """None before the first request to the server."""
     tools: tuple[Mapping[str, Any], ...] = ()
     listed_at: float | None = None
     """Seconds on the monotonic clock; None before the first list."""

@@ -1,4 +1,4 @@
-"""`/api/chat`: chats of Vercel's `useChat`, whose answers outlast the request that has asked for them.
+"""`/api/chat`: chats of Vercel's `useChat`, whose answers outlast the request for them.
 
 The Worker checks a request; the Durable Object of the chat writes the answer and keeps it, so that a page takes it up
 again after a reload or a lost connection. A chat belongs to its caller: the same id of another caller is another chat.
