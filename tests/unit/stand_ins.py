@@ -59,6 +59,33 @@ class FakeRequest:
         return {}
 
 
+class FakePayload:
+    """A Payload over Python's bytes, reduced to the methods that look at them."""
+
+    def __init__(self, content: bytes) -> None:
+        self.size = len(content)
+        self._content = content
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        return self._content[start:end]
+
+    def slice(self, start: int, end: int) -> "FakePayload":
+        return FakePayload(self._content[start:end])
+
+    def find(self, byte: int, start: int) -> int:
+        return self._content.find(byte, start)
+
+    async def unquoted(self) -> "FakePayload | None":
+        try:
+            return FakePayload(json.loads(self._content).encode())
+        except ValueError:
+            return None
+
+
+def payload(content: bytes) -> Any:
+    return FakePayload(content)
+
+
 def posted(path: str, body: Any) -> FakeRequest:
     return FakeRequest("POST", path, json.dumps(body).encode(), content_type="application/json")
 

@@ -12,24 +12,7 @@ from aiworker.http.form_parts import FormPart, form_parts
 from aiworker.http.payload_checks import WINDOW_BYTES
 from aiworker.rag import batch_entries, paths
 from aiworker.rag.batch_entries import MAX_DOCUMENTS, MAX_LINES
-
-
-class Bytes:
-    """A Payload reduced to the methods that are called."""
-
-    def __init__(self, content: bytes) -> None:
-        self.size = len(content)
-        self._content = content
-
-    def read(self, start: int = 0, end: int | None = None) -> bytes:
-        return self._content[start:end]
-
-    def find(self, byte: int, start: int) -> int:
-        return self._content.find(byte, start)
-
-
-def payload(content: bytes) -> Any:
-    return Bytes(content)
+from tests.unit.stand_ins import payload
 
 
 def refusal(work: Any, *arguments: Any) -> str:

@@ -1,7 +1,5 @@
 """Bounds of bodies that JavaScript parses."""
 
-from typing import Any
-
 import pytest
 
 from aiworker.errors import ApiError
@@ -14,22 +12,7 @@ from aiworker.http.payload_checks import (
     delimiter_ends,
     small_body,
 )
-from tests.unit.stand_ins import another_task
-
-
-class Bytes:
-    """A Payload reduced to the methods that the checks call."""
-
-    def __init__(self, content: bytes) -> None:
-        self.size = len(content)
-        self._content = content
-
-    def read(self, start: int = 0, end: int | None = None) -> bytes:
-        return self._content[start:end]
-
-
-def payload(content: bytes) -> Any:
-    return Bytes(content)
+from tests.unit.stand_ins import another_task, payload
 
 
 async def test_base64_of_any_size_has_no_punctuation() -> None:

@@ -1,6 +1,7 @@
 """GET /rag/documents/{id}/original: the file of a document, as it was uploaded."""
 
 import io
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -52,6 +53,44 @@ def test_a_document_s_text_is_read_as_it_was_sent(documents: Documents) -> None:
     assert headers["content-disposition"] == 'inline; filename="fjord.md"'
     assert headers["cache-control"] == "private, no-cache"
     assert headers["content-length"] == str(len(response.content))
+
+
+@pytest.mark.parametrize("is_escaped", [True, False])
+def test_a_long_text_is_kept_as_it_was_sent_and_found(documents: Documents, is_escaped: bool) -> None:
+    text = '# Ærø 👩‍👩‍👧\n\nThe "Marstal" ferry\\boat leaves at 8.' + " " * 150_000
+    body = {"id": "ferry", "text": text, "tenant": TENANT, "metadata": {"year": 2**53 - 1}}
+    content = json.dumps(body, ensure_ascii=is_escaped)
+    response = documents.client.post("/rag/documents", content=content, headers={"content-type": "application/json"})
+    assert (response.status_code, response.json()["size"]) == (202, len(text.encode())), response.text
+    assert documents.settled("ferry")["state"] == "indexed"
+    document = documents.state("ferry")
+    assert (document["title"], document["metadata"]) == ("Ærø 👩‍👩‍👧", {"year": 2**53 - 1})
+    assert original(documents, "ferry").text == text
+    assert documents.search("marstal ferryboat")[0]["document"] == "ferry"
+    # nothing has changed: the same version
+    again = documents.client.post("/rag/documents", json=body)
+    assert again.status_code == 200, again.text
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "param"),
+    [
+        (b'{"text": "%b \\ud800"}', 400, "text"),
+        (b'{"text": "%b \xff"}', 400, "text"),
+        (b'{"text": "%b \x00"}', 400, "text"),
+        (b'{"text": "%b"', 400, None),
+        (b'{"text": "a", "title": "%b"}', 400, None),
+        (b'{"text": " \\n%b"}', 422, "text"),
+    ],
+)
+def test_a_long_text_that_is_none_is_refused_and_not_kept(
+    documents: Documents, error_of: ErrorOf, content: bytes, status: int, param: str | None
+) -> None:
+    body = content % (b" " * 150_000)
+    headers = {"content-type": "application/json"}
+    response = documents.client.post("/rag/documents", content=body, headers=headers, params={"tenant": TENANT})
+    assert (response.status_code, error_of(response)["param"]) == (status, param), response.text
+    assert documents.all() == []
 
 
 def send(documents: Documents, content: bytes) -> httpx.Response:

@@ -21,6 +21,9 @@ ISOLATE = "core:user:aiworker"
 """Id under which the inspector lists the isolate of the Worker, its Durable Objects and its Workflow."""
 INTERVAL = 500
 """Microseconds between two samples of the profiler."""
+MAX_INTERVAL = 2_000
+"""Microseconds from one sample to the next that count. The profiler takes none while another isolate of workerd runs in
+the same thread, such as that of the simulated D1."""
 HEAP_SECONDS = 0.1
 """Time between two samples of the heap."""
 WAITING = ("(idle)", "(program)", "(root)")
@@ -66,19 +69,25 @@ class Inspector:
         self._last_id = 0
         self._lock = asyncio.Lock()
 
-    async def heap(self) -> Heap:
+    async def heap(self, *, collected: bool = False) -> Heap:
+        """Return the heap as it is. collected: collect its garbage before, as soon as the isolate runs anything."""
+        if collected:
+            await self._call("HeapProfiler.collectGarbage")
         usage = await self._call("Runtime.getHeapUsage")
         return Heap(int(usage["usedSize"]), int(usage["backingStorageSize"]))
 
     @contextlib.asynccontextmanager
-    async def sampled_heap(self) -> AsyncGenerator[Heap]:
-        """Sample the heap in the block, every HEAP_SECONDS. The result has the largest numbers."""
-        largest = await self.heap()
+    async def sampled_heap(self, *, collected: bool = False) -> AsyncGenerator[Heap]:
+        """Sample the heap in the block, every HEAP_SECONDS. The result has the largest numbers.
+
+        collected: collect garbage before each sample. The isolate has to run something meanwhile.
+        """
+        largest = await self.heap(collected=collected)
 
         async def sample() -> None:
             while True:
                 await asyncio.sleep(HEAP_SECONDS)
-                largest.add(await self.heap())
+                largest.add(await self.heap(collected=collected))
 
         async with asyncio.TaskGroup() as group:
             sampling = group.create_task(sample())
@@ -116,7 +125,8 @@ class Stretch:
     """The longest run of busy samples of a profile."""
 
     milliseconds: float = 0
-    """By the clock. A task that begins right after another counts as one stretch with it: an upper bound."""
+    """By the clock, without the time of other isolates: an upper bound, because a task that begins right after another,
+    or with only other isolates between them, counts as one stretch with it."""
     functions: Sequence[str] = field(default_factory=list[str])
     """Functions that most of its samples are in, the most frequent first."""
 
@@ -128,7 +138,7 @@ class Stretch:
             if name in WAITING:
                 time, counts = 0, {}
                 continue
-            time += delta if time else min(delta, INTERVAL)  # before the first sample the isolate was waiting
+            time += min(delta, MAX_INTERVAL if time else INTERVAL)  # before the first sample the isolate was waiting
             counts[name] = counts.get(name, 0) + 1
             if time > 1e3 * self.milliseconds:
                 self.milliseconds, longest = time / 1e3, counts

@@ -1,6 +1,7 @@
 """Request bodies and query strings, read into pydantic models; base classes of the schemas."""
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -8,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from aiworker.errors import ApiError
+from aiworker.http.long_text import LONG_BYTES, MAX_STRINGS, long_strings, too_many_strings
 from aiworker.http.messages import Payload, Request
 
 JSON = "application/json"
@@ -19,8 +21,6 @@ BRANCH = re.compile(r"str|int|float|bool|[\w-]+-[\w-]+|[\w-]+\[.+\]")
 MAX_BRANCH_LENGTH = 100
 """Characters of a name that is compared with BRANCH, which is slow with long names, as a client's fields may have."""
 
-MAX_STRINGS = 10_000
-"""Texts and names of fields in a JSON body, each of which costs Python some microseconds."""
 MAX_STRUCTURE_BYTES = 1_048_576
 """Bytes of a JSON body outside of its texts: numbers, brackets and commas. Parsed, a byte can take 16."""
 MAX_CONTAINERS = 50_000
@@ -72,6 +72,41 @@ def parse_json_bytes(schema: type[SomeSchema], body: bytes) -> SomeSchema:
         return schema.model_validate_json(body)
     except ValidationError as error:
         raise _to_api_error(schema, error) from None
+
+
+async def parse_json_with_text(
+    schema: type[SomeSchema], request: Request, limit: int, name: str
+) -> tuple[SomeSchema, Payload | None]:
+    """Read a JSON body whose field `name` may be a long text, as `parse_payload_with_text` does.
+
+    Raises ApiError as `parse_json` does.
+    """
+    _check_json(request)
+    return await parse_payload_with_text(schema, await request.read_payload(limit), name)
+
+
+async def parse_payload_with_text(
+    schema: type[SomeSchema], payload: Payload, name: str
+) -> tuple[SomeSchema, Payload | None]:
+    """Validate JSON whose field `name` may be a long text; return it without that text, and the text as UTF-8.
+
+    The bytes of a long text never enter Python: in the schema, a mark stands for it. Of a short text, which stands in
+    the schema, the second value is None. Raises ApiError as `parse_json` does.
+    """
+    strings = await long_strings(payload) if payload.size > LONG_BYTES else []
+    if not strings:
+        return parse_json_bytes(schema, payload.read()), None
+    mark = secrets.token_hex(8)
+    first = strings[0]
+    body = parse_json_bytes(
+        schema, b'%b"%b"%b' % (payload.read(0, first.start), mark.encode(), payload.read(first.stop))
+    )
+    if len(strings) > 1 or getattr(body, name) != mark:
+        raise ApiError("invalid_request", f"Only {name} may have more than {LONG_BYTES:,} bytes.")
+    text = await payload.slice(first.start, first.stop).unquoted()
+    if text is None:
+        raise ApiError("invalid_request", f"{name} must be a JSON string in UTF-8.", param=name)
+    return body, text
 
 
 async def parse_json_with_files(
@@ -176,7 +211,7 @@ def _check_structure(body: bytes) -> None:
     """
     # a quotation mark within a text has a backslash before it; the one that ends a text seldom has
     if body.count(b'"') - body.count(b'\\"') > 2 * MAX_STRINGS:
-        raise ApiError("payload_too_large", f"The body has more than {MAX_STRINGS:,} texts and names of fields.")
+        raise too_many_strings()
     if len(body) <= MAX_STRUCTURE_BYTES and _containers(body) <= MAX_CONTAINERS:
         return
     bare = STRING.sub(b"", body)

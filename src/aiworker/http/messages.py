@@ -75,6 +75,10 @@ class Payload(Protocol):
         """Write the bytes, UTF-8, as a JSON string with its quotation marks, as a part of a response's body."""
         ...
 
+    async def unquoted(self) -> "Payload | None":
+        """Return the text of a JSON string, which has its quotation marks, as UTF-8; None if it is not valid."""
+        ...
+
     async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         """Read a JSON array of arrays of numbers, and encode each as little-endian float32 in base64."""
         ...

@@ -25,7 +25,7 @@ WINDOWS_AT_A_STRETCH = 4
 async def check_punctuation(payload: Payload) -> None:
     """Raise ApiError `payload_too_large` for JSON from which JavaScript would make too many objects."""
     marks = 0
-    async for _, window in _windows(payload):
+    async for _, window in windows(payload):
         marks += len(window) - len(window.translate(None, PUNCTUATION))
         if marks > MAX_PUNCTUATION:
             raise ApiError(
@@ -40,7 +40,7 @@ async def delimiter_ends(payload: Payload, delimiter: bytes, maximum: int) -> li
     maximum: number of parts. Raises ApiError `invalid_request` for more.
     """
     ends: set[int] = set()
-    async for start, window in _windows(payload, len(delimiter)):
+    async for start, window in windows(payload, len(delimiter)):
         if not ends and (first := window.find(delimiter)) >= 0:  # the first one need not begin a line
             ends.add(start + first + len(delimiter))
         for line in (b"\n" + delimiter, b"\r" + delimiter):
@@ -67,7 +67,7 @@ def too_large(limit: int) -> ApiError:
     return ApiError("payload_too_large", f"The body is larger than {limit:,} bytes.")
 
 
-async def _windows(payload: Payload, overlap: int = 0) -> AsyncIterator[tuple[int, bytes]]:
+async def windows(payload: Payload, overlap: int = 0) -> AsyncIterator[tuple[int, bytes]]:
     """Yield windows of the payload's bytes, each with its index and with the last `overlap` bytes of the one before."""
     for number, end in enumerate(range(0, payload.size, WINDOW_BYTES), 1):
         start = max(0, end - overlap)

@@ -113,13 +113,26 @@ class JsPayload:
 
     async def json_string(self) -> JsHandle:
         # in an array, a text and its promise stay in JavaScript
-        read = js.Function.prototype.call.bind(js.Response.prototype.text)
-        texts = await js.Promise.all(js.Array.of(js.Response.new(self._bytes)).map(read))
+        texts = await js.Promise.all(js.Array.of(js.Response.new(self._bytes)).map(_method(js.Response, "text")))
         return JsHandle(js.Blob.new(texts.map(js.JSON.stringify)))
+
+    async def unquoted(self) -> "JsPayload | None":
+        if not await self.is_utf8():
+            return None
+        try:
+            texts = await js.Promise.all(js.Array.of(js.Response.new(self._bytes)).map(_method(js.Response, "json")))
+        except JsException:
+            return None
+        return payload_from_text(texts) if texts.every(_method(js.String, "isWellFormed")) else None
 
     async def floats_base64(self, start: int, end: int) -> list[JsHandle]:
         rows = await js.Response.new(self.view(start, end)).json()
         return [JsPayload(js.Float32Array.new(row).buffer).base64() for row in rows]
+
+
+def _method(kind: Any, name: str) -> Any:
+    """Return a method of a JavaScript class as a function of an object, for the methods of arrays."""
+    return js.Function.prototype.call.bind(getattr(kind.prototype, name))
 
 
 def _decoder(encoding: str) -> Any:
@@ -150,6 +163,6 @@ def payload_from_base64(name: str, value: Any) -> Payload:
         ) from None
 
 
-def payload_from_text(value: Any) -> Payload:
+def payload_from_text(value: Any) -> JsPayload:
     """Encode a text as UTF-8: a JavaScript array that holds the string."""
     return JsPayload(apply(js.TextEncoder.prototype.encode, js.TextEncoder.new(), value).buffer)

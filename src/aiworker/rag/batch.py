@@ -9,7 +9,7 @@ from aiworker.clock import now
 from aiworker.context import Resources
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError, ErrorType
-from aiworker.http.body import parse_json_bytes, parse_object
+from aiworker.http.body import parse_object, parse_payload_with_text
 from aiworker.http.messages import Payload
 from aiworker.jobs.store import Job, Progress
 from aiworker.rag import batch_store, ingestion_cost, paths, upload
@@ -67,7 +67,7 @@ async def _take(resources: Resources, batch: Batch, entry: Entry, created: str) 
         part = await resources.bucket.read_part(batch_store.body_key(batch.job), entry.start, entry.size)
         if part is None:
             raise ApiError("unprocessable", "The batch's file is missing in the bucket: send the document again.")
-        taken = _line(batch, entry, part[0]) if batch.form == "lines" else await _file(batch, entry, part[0])
+        taken = await _line(batch, entry, part[0]) if batch.form == "lines" else await _file(batch, entry, part[0])
         origin = f"{batch.job} {entry.number}"
         version = await upload.take(charged, taken, batch.tenant, batch.payer, created, origin, batch.subject)
         return Outcome(entry.number, version.document_id, version.id)
@@ -79,15 +79,17 @@ async def _take(resources: Resources, batch: Batch, entry: Entry, created: str) 
         await charged.request_budget.settle()
 
 
-def _line(batch: Batch, entry: Entry, content: Payload) -> Upload:
+async def _line(batch: Batch, entry: Entry, content: Payload) -> Upload:
     if entry.size > upload.MAX_TEXT_BYTES:
         raise ApiError(
             "payload_too_large", f"A line has at most {upload.MAX_TEXT_BYTES:,} bytes: send the file in a form."
         )
-    body = parse_json_bytes(DocumentRequest, content.read().removeprefix(codecs.BOM_UTF8))
+    marked = content.read(0, len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    line = content.slice(len(codecs.BOM_UTF8), content.size) if marked else content
+    body, text = await parse_payload_with_text(DocumentRequest, line, "text")
     if body.tenant not in (None, batch.tenant):
         raise ApiError("forbidden", f"All documents of this batch belong to the tenant {batch.tenant}.", param="tenant")
-    return upload.of_text(body)
+    return await upload.of_text(body, text)
 
 
 async def _file(batch: Batch, entry: Entry, content: Payload) -> Upload:

@@ -11,6 +11,7 @@ from aiworker.clock import now
 from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload
+from aiworker.http.payload_checks import windows
 from aiworker.rag import file_kinds, filters
 from aiworker.rag.conversion_limits import check_converted
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
@@ -21,8 +22,7 @@ from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 TAIL_BYTES = 65_536
 """Bytes at the end of a file in which a PDF says that it is encrypted, and a ZIP archive lists what is in it."""
 MAX_TEXT_BYTES = 2_097_152
-"""Bytes of a document in JSON, which Python holds several times, with up to four bytes a character. The file of a form
-stays in JavaScript."""
+"""Bytes of a document in JSON, whose strings have to be found in it. The file of a form may be larger."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -42,20 +42,39 @@ class Upload:
     """Character encoding that the client declares."""
 
 
-def of_text(body: DocumentRequest) -> Upload:
-    """Return the upload of a document as text. Raises ApiError `unprocessable` for an empty one."""
-    if not body.text.strip():
-        raise ApiError("unprocessable", "The document is empty.", param="text")
+async def of_text(body: DocumentRequest, long_text: Payload | None) -> Upload:
+    """Return the upload of a document as text. Raises ApiError `unprocessable` for an empty one.
+
+    long_text: takes the place of the text of `body`.
+    """
     fields = DocumentFields.model_validate(body.model_dump(exclude={"text", "format"}))
+    kind = FORMATS[body.format]
+    if long_text:
+        if await _is_blank(long_text):
+            raise _empty("text")
+        head = decode_head(long_text.read(0, SAMPLE_BYTES))
+        return Upload(fields, kind, long_text, await long_text.sha256(), long_text.size, head)
+    if not body.text.strip():
+        raise _empty("text")
     content = body.text.encode()
-    digest = hashlib.sha256(content).hexdigest()
-    return Upload(fields, FORMATS[body.format], body.text, digest, len(content), body.text[:4096])
+    return Upload(fields, kind, body.text, hashlib.sha256(content).hexdigest(), len(content), body.text[:SAMPLE_BYTES])
+
+
+async def _is_blank(text: Payload) -> bool:
+    async for _, window in windows(text):
+        if window.decode(errors="ignore").strip():
+            return False
+    return True
+
+
+def _empty(param: str) -> ApiError:
+    return ApiError("unprocessable", "The document is empty.", param=param)
 
 
 async def of_file(fields: DocumentFields, file: Payload) -> Upload:
     """Return the upload of a file. Raises ApiError for one that is empty, encrypted or of a kind that is not taken."""
     if not file.size:
-        raise ApiError("unprocessable", "The document is empty.", param="file")
+        raise _empty("file")
     sample = file.read(0, min(file.size, SAMPLE_BYTES))
     tail = file.read(max(0, file.size - TAIL_BYTES), file.size)
     kind = _media_type(file.name, file.media_type, sample + tail)

@@ -7,7 +7,7 @@ from pydantic_core import from_json
 from aiworker.context import Context
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json, parse_object
+from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_with_text, parse_object
 from aiworker.http.messages import Response, json_response
 from aiworker.rag import upload
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
@@ -105,7 +105,7 @@ async def _parse(context: Context) -> Upload:
     if media_type(context.request) == FORM:
         return await _parse_form(context)
     limit = min(context.settings.max_document_bytes, upload.MAX_TEXT_BYTES)
-    return upload.of_text(await parse_json(DocumentRequest, context.request, limit))
+    return await upload.of_text(*await parse_json_with_text(DocumentRequest, context.request, limit, "text"))
 
 
 async def _parse_form(context: Context) -> Upload:
