@@ -1,8 +1,10 @@
 """A request's way through the Worker, on CPython with a stand-in for the platform."""
 
+import gc
 import os
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 
 from aiworker import app
 from aiworker.auth.access import Caller
-from aiworker.bindings import Ai
+from aiworker.bindings import Ai, UpstreamResponse
 from aiworker.context import Context
 from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
 from aiworker.http.cors import is_allowed
@@ -94,6 +96,34 @@ async def test_the_model_s_body_is_handed_on_and_not_read() -> None:
     assert response.body is answer.body
     assert response.headers["content-type"] == "text/event-stream"
     assert response.headers["x-gateway-log-id"].startswith("log-")
+
+
+class Body:
+    """A request's body, which may have megabytes."""
+
+
+class BrokenAi:
+    """Fails while it holds a body."""
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+        self.bodies: list[weakref.ref[Body]] = []
+
+    async def run(self, *_: Any) -> UpstreamResponse:
+        body = Body()
+        self.bodies.append(weakref.ref(body))
+        raise self._error
+
+
+@pytest.mark.parametrize(("error", "status"), [(ApiError("upstream_error", "broken"), 502), (ValueError(), 500)])
+async def test_a_request_that_fails_keeps_nothing_of_its_body(error: Exception, status: int) -> None:
+    ai = BrokenAi(error)
+    gc.disable()  # in Python's circles of exceptions, a body would stay until it runs
+    try:
+        assert (await handle(chat_request(), ai, MODEL_ATTEMPTS=1)).status == status
+        assert [body() for body in ai.bodies] == [None]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize(
