@@ -28,7 +28,7 @@ class Picture:
 def test_the_largest_inputs_fit_into_an_isolate() -> None:
     for encoding, size in MAX_WRITTEN_BYTES.items():
         assert COST[encoding] * size < ROOM
-        assert COST[encoding] * PIECE_BYTES[encoding] * PARALLEL_PIECES < ROOM
+        assert COST[encoding] * PIECE_BYTES[encoding] * PARALLEL_PIECES[encoding] < ROOM
 
 
 def test_an_input_above_the_limit_says_the_limit_and_the_way_out() -> None:
