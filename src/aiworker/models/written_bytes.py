@@ -16,7 +16,7 @@ MAX_WRITTEN_BYTES: Mapping[TextEncoding, int] = {"base64": 8 << 20, "numbers": 2
 """Bytes of one input. In V8's heap and in buffers, a byte takes about 5 as base64, and about 16 as a number."""
 PIECE_BYTES: Mapping[TextEncoding, int] = {"base64": 4 << 20, "numbers": 1 << 20}
 """Bytes of one piece of a recording that is sent in pieces, PARALLEL_PIECES at a time."""
-PARALLEL_PIECES: Mapping[TextEncoding, int] = {"base64": 2, "numbers": 1}
+PARALLEL_PIECES: Mapping[str, int] = {"base64": 2, "numbers": 1}
 
 
 def check_written(param: str, size: int, encoding: TextEncoding, model: str, way_out: str) -> None:

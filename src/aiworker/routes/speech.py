@@ -145,7 +145,7 @@ async def transcribe_recording(
         calls = [Candidate(model, _piece_inputs(inputs, recording, model_type, piece)) for piece in pieces]
     else:
         calls = [Candidate(model, _whole_inputs(inputs, recording, model_type, model))]
-    results = await run_all(context, calls, _read_transcript, parallel=PARALLEL_PIECES[model_type.encoding])
+    results = await run_all(context, calls, _read_transcript, parallel=PARALLEL_PIECES.get(model_type.encoding, 1))
     starts = [piece.start_seconds for piece in pieces] or [0.0]
     parts = [result.transcript.shift(start) for result, start in zip(results, starts, strict=True)]
     whole = parts[0] if len(parts) == 1 else transcript.join(parts)
