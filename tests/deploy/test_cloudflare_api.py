@@ -14,6 +14,8 @@ from tests.conftest import TLS, until
 from tests.deploy.cloudflare_api.account import CloudflareAccount
 from tests.deploy.project import Project
 
+pytestmark = pytest.mark.nightly  # they test the stand-in, and nothing of the product
+
 WORKER = """
 import { DurableObject } from "cloudflare:workers";
 

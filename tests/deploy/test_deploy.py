@@ -200,6 +200,7 @@ def test_staging_has_everything_of_its_own(project: Project, account: Cloudflare
     assert (project.folder / ".dev.vars.staging").exists()
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("subdomain")
 def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Project, account: CloudflareAccount) -> None:
     """Another machine has made the deployment without scripts/deploy: its keys, its database, its index."""

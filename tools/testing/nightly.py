@@ -37,6 +37,7 @@ PARTS: Mapping[str, Part] = {
     "replacement": Part(
         "10,000 searches while a document is replaced", ("scripts/test", REPLACEMENT), {"SEARCHES": "10000"}
     ),
+    "tests": Part("tests that are marked as nightly", ("scripts/test", "-m", "nightly")),
     "properties": Part(
         "1,000 examples of what must hold for any input",
         ("scripts/test", *PROPERTIES, "--timeout=3600"),
