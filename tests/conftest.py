@@ -164,8 +164,15 @@ def base_url(request: pytest.FixtureRequest, dev_server: DevServer | None) -> st
 
 
 @pytest.fixture
-def client(base_url: str) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=base_url, timeout=60, verify=TLS) as client:
+def server(dev_server: DevServer | None) -> DevServer | None:
+    """The server of `client` and `simulator`. A module with a server of its own has a fixture of this name."""
+    return dev_server
+
+
+@pytest.fixture
+def client(request: pytest.FixtureRequest, server: DevServer | None) -> Generator[httpx.Client]:
+    url = server.url if server else str(request.config.getoption("--url"))
+    with httpx.Client(base_url=url, timeout=60, verify=TLS) as client:
         yield client
 
 
@@ -185,8 +192,8 @@ def until(look: Callable[[], Seen], is_there: Callable[[Seen], bool], seconds: f
 
 
 @pytest.fixture
-def simulator(request: pytest.FixtureRequest, dev_server: DevServer | None) -> Generator[Simulator]:
-    url = dev_server.simulator if dev_server else request.config.getoption("--simulator")
+def simulator(request: pytest.FixtureRequest, server: DevServer | None) -> Generator[Simulator]:
+    url = server.simulator if server else request.config.getoption("--simulator")
     if not url:
         pytest.skip("needs the simulator behind the server: --simulator URL")
     simulator = Simulator(url)

@@ -383,7 +383,7 @@ class Settings(BaseModel):
     rag_check_model: Annotated[str | None, Accepts(_id_for("decision"), _decision_model)] = _variable(
         "",
         "Decision model that `POST /rag` asks whether the passages answer the question; if not, it says so and calls "
-        "no other model ([rag.md](rag.md)). Empty: nobody is asked.",
+        "no other model ([rag.md](rag.md)). Empty: no check is made.",
     )
     rag_engine: RagEngine = _variable(
         "own",

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tools.soak import attacks, memory, worst_files
-from tools.soak.inspector import Stretch
+from tools.soak.inspector import Heap, Stretch
 from tools.soak.memory import Row, table
 
 SIZE = 20_000
@@ -39,6 +39,10 @@ def longest(*samples: tuple[str, int]) -> Stretch:
 def test_a_stretch_ends_where_the_isolate_waits() -> None:
     samples = [("cut", 90_000), *[("cut", 500)] * 9, ("(program)", 90_000), ("send", 9_000), *[("send", 500)] * 29]
     assert longest(*samples, ("read", 500)) == Stretch(15.5, ["send", "read"])
+
+
+def test_the_time_of_another_isolate_is_not_in_a_stretch() -> None:
+    assert longest(("cut", 500), ("cut", 90_000), ("cut", 500)) == Stretch(3.0, ["cut"])
 
 
 def test_an_isolate_that_did_nothing_has_no_stretch() -> None:
@@ -116,6 +120,7 @@ async def test_an_attack_waits_for_the_end_of_its_document() -> None:
         ({"memory_after": 65_000_000}, "WebAssembly has 65.0 MB"),
         ({"memory_after": 63_000_000, "used_heap": 50_000_000}, "have 113.0 MB together"),
         ({"buffers": 63_000_000}, "buffers have 129.0 MB together"),
+        ({"in_use": Heap(10_000_000, 73_000_000)}, "buffers have 129.0 MB together"),
         ({"waited": 101.0}, "others waited for 101 ms"),
         ({"waited": 300.0, "own": Stretch(150, ["cut"])}, "others waited for 150 ms (cut)"),
         ({"answer": "500 internal_error"}, "answered 500"),
@@ -129,6 +134,12 @@ def test_a_bound_that_does_not_hold_is_named(changed: dict[str, Any], message: s
     broken = dataclasses.replace(good, **changed).broken_bounds()
     assert len(broken) == 1
     assert message in broken[0]
+
+
+def test_garbage_is_not_counted_where_it_is_known() -> None:
+    row = Row("WAV", 1, "200", 45_000_000, 46_000_000, 66_000_000, 97_000_000, 20, in_use=Heap(22_000_000, 26_000_000))
+    assert row.broken_bounds() == []
+    assert row.cells()[-2] == "97.0 (in use 22.0 and 26.0)"
 
 
 def test_the_table_has_a_line_for_each_request() -> None:

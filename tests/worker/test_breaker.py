@@ -1,6 +1,6 @@
 """A model that keeps failing, as clients see it."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -14,24 +14,15 @@ SECOND = "@cf/meta/llama-3.2-3b-instruct"
 
 
 @pytest.fixture(scope="module")
-def guarded(start_server: StartServer) -> Iterator[DevServer]:
+def server(start_server: StartServer) -> Iterator[DevServer]:
     """A Worker with a fallback, and with the breaker, which other tests' servers do without."""
     with start_server(BREAKER="on", MODEL_ATTEMPTS=1, CHAT_MODEL=FIRST, CHAT_FALLBACKS=SECOND) as server:
         yield server
 
 
-@pytest.fixture
-def client(guarded: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=guarded.url, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
-def simulator(guarded: DevServer) -> Generator[Simulator]:
-    simulator = Simulator(guarded.simulator)
+@pytest.fixture(autouse=True)
+def only_own_calls(simulator: Simulator) -> None:
     simulator.ignore_past_requests()
-    yield simulator
-    simulator.close()
 
 
 def ask(client: httpx.Client, **body: Any) -> httpx.Response:

@@ -1,12 +1,12 @@
 """The routes for text with GUARD_MODEL set: what is unsafe is refused, asked or answered, streamed or not."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.conftest import TLS, DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
+from tests.conftest import DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
 
 GUARD = "@cf/meta/llama-guard-3-8b"
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
@@ -41,19 +41,6 @@ WEAPONS = [{"code": "S9", "name": "Indiscriminate Weapons"}]
 def server(start_server: StartServer) -> Iterator[DevServer]:
     with start_server(GUARD_MODEL=GUARD) as server:
         yield server
-
-
-@pytest.fixture
-def client(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60, verify=TLS) as client:
-        yield client
-
-
-@pytest.fixture
-def simulator(server: DevServer) -> Generator[Simulator]:
-    simulator = Simulator(server.simulator)
-    yield simulator
-    simulator.close()
 
 
 @pytest.fixture

@@ -58,24 +58,15 @@ def with_a_front(project: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def fronted(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
+def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     with start_server("--project", with_a_front(tmp_path_factory.mktemp("project"))) as server:
         yield server
 
 
-@pytest.fixture
-def client(fronted: DevServer) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=fronted.url, timeout=60) as client:
-        client.get("/health").raise_for_status()
-        yield client
-
-
-@pytest.fixture
-def simulator(fronted: DevServer) -> Iterator[Simulator]:
-    simulator = Simulator(fronted.simulator)
+@pytest.fixture(autouse=True)
+def only_own_calls(client: httpx.Client, simulator: Simulator) -> None:
+    client.get("/health").raise_for_status()
     simulator.ignore_past_requests()
-    yield simulator
-    simulator.close()
 
 
 TURN = {"model": "@cf/meta/llama-3.1-8b-instruct-fast", "messages": [{"role": "user", "content": "Hello"}]}
@@ -93,9 +84,9 @@ TURN = {"model": "@cf/meta/llama-3.1-8b-instruct-fast", "messages": [{"role": "u
     ],
 )
 def test_a_client_that_leaves_a_silent_model_stops_its_call(
-    client: httpx.Client, simulator: Simulator, fronted: DevServer, path: str, body: dict[str, Any]
+    client: httpx.Client, simulator: Simulator, server: DevServer, path: str, body: dict[str, Any]
 ) -> None:
-    before = len(fronted.lines)
+    before = len(server.lines)
     simulator.set_fault(hold_response=True, count=None)
     left = client.post(path, json=body, headers={"x-patience": "1500"})
     assert (left.status_code, left.text) == (499, "TimeoutError")
@@ -104,7 +95,7 @@ def test_a_client_that_leaves_a_silent_model_stops_its_call(
     )
     assert call["state"] == "cancelled"
     # its line is written all the same
-    line = json.loads(fronted.wait_for(r'^\{"id":"req_.*"client_left":true.*\}$', after=before)[0])
+    line = json.loads(server.wait_for(r'^\{"id":"req_.*"client_left":true.*\}$', after=before)[0])
     assert (line["route"], line["status"], line["calls"]) == (path, None, 1)
     simulator.clear_faults()
     assert client.post(path, json=body).is_success

@@ -88,7 +88,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def server(start_server: StartServer, registry: Path) -> Iterator[DevServer]:
+def small_server(start_server: StartServer, registry: Path) -> Iterator[DevServer]:
     """Counts neurons, and takes only small requests."""
     small = {
         "MAX_PROMPT_CHARACTERS": 1_000,
@@ -108,14 +108,14 @@ def crowded(rated: DevServer) -> Generator[httpx.Client]:
 
 
 @pytest.fixture
-def limited(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
+def limited(small_server: DevServer) -> Generator[httpx.Client]:
+    with httpx.Client(base_url=small_server.url, timeout=60) as client:
         yield client
 
 
 @pytest.fixture
-def its_simulator(server: DevServer) -> Generator[Simulator]:
-    simulator = Simulator(server.simulator)
+def its_simulator(small_server: DevServer) -> Generator[Simulator]:
+    simulator = Simulator(small_server.simulator)
     yield simulator
     simulator.close()
 
@@ -264,8 +264,8 @@ def test_a_call_that_the_day_s_budget_does_not_hold_is_not_made(
     assert limited.post("/embed", json={"text": "Hello"}, headers=bearer("poor")).status_code == 200
 
 
-def test_openai_s_client_does_not_try_again_before_the_next_day(server: DevServer) -> None:
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="aiw_poor", max_retries=5)
+def test_openai_s_client_does_not_try_again_before_the_next_day(small_server: DevServer) -> None:
+    client = openai.OpenAI(base_url=f"{small_server.url}/v1", api_key="aiw_poor", max_retries=5)
     with pytest.raises(openai.RateLimitError) as raised:
         client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hello"}])
     assert raised.value.code == "insufficient_quota"
@@ -387,25 +387,25 @@ def ended(client: httpx.Client, document_id: str, name: str) -> dict[str, Any]:
     )
 
 
-def test_concurrent_requests_are_all_counted(server: DevServer) -> None:
+def test_concurrent_requests_are_all_counted(small_server: DevServer) -> None:
     """The cost that the simulator counts, answer by answer, is the day's cost, to the millionth."""
 
     def ask(number: int) -> float:
         body = {"prompt": f"Question {number}", "stream": number % 2 == 0, "max_tokens": 5 + number}
-        with httpx.Client(base_url=server.url, timeout=60) as client:
+        with httpx.Client(base_url=small_server.url, timeout=60) as client:
             response = client.post("/chat", json=body, headers=bearer("rich-10"))
         assert response.status_code == 200
         return cost_of(response, 9_091, 27_273)
 
     with ThreadPoolExecutor(10) as at_once:
         costs = list(at_once.map(ask, range(40)))
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=small_server.url) as client:
         settled(client, "rich-10", sum(costs))
 
 
-def test_a_crowd_does_not_spend_more_than_there_is(server: DevServer) -> None:
+def test_a_crowd_does_not_spend_more_than_there_is(small_server: DevServer) -> None:
     def ask(number: int) -> tuple[int, float]:
-        with httpx.Client(base_url=server.url, timeout=60) as client:
+        with httpx.Client(base_url=small_server.url, timeout=60) as client:
             body = {"prompt": f"Question {number}", "stream": False, "max_tokens": 300}
             response = client.post("/chat", json=body, headers=bearer("crowd"))
         return response.status_code, float(response.headers.get("x-neurons", 0))
@@ -414,7 +414,7 @@ def test_a_crowd_does_not_spend_more_than_there_is(server: DevServer) -> None:
         seen = list(at_once.map(ask, range(150)))
     # each may cost 10.5 neurons and costs 3.6, so that 150 are too many however slowly they come: the budget is 200
     assert {status for status, _ in seen} == {200, 429}
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=small_server.url) as client:
         spent = until(lambda: usage(client, "crowd")["neurons"], lambda neurons: neurons <= 200, SETTLED)
     assert spent == pytest.approx(sum(cost for _, cost in seen), rel=1e-2)
 
@@ -444,7 +444,7 @@ OTHER_CONFIGURATION = {
 
 
 @pytest.fixture
-def other(server: DevServer, tmp_path: Path) -> Iterator[str]:
+def other(small_server: DevServer, tmp_path: Path) -> Iterator[str]:
     """The address of a second isolate, which reaches the first one's Durable Objects."""
     (tmp_path / "other.mjs").write_text(OTHER)
     (tmp_path / "wrangler.json").write_text(json.dumps(OTHER_CONFIGURATION))
@@ -464,9 +464,9 @@ def other(server: DevServer, tmp_path: Path) -> Iterator[str]:
     process.wait(60)
 
 
-def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None:
+def test_two_isolates_spend_of_one_budget(small_server: DevServer, other: str) -> None:
     def ask(number: int) -> float:
-        with httpx.Client(base_url=server.url, timeout=60) as client:
+        with httpx.Client(base_url=small_server.url, timeout=60) as client:
             body = {"prompt": f"Question {number}", "stream": False}
             return cost_of(client.post("/chat", json=body, headers=bearer("rich-11")), 9_091, 27_273)
 
@@ -477,7 +477,7 @@ def test_two_isolates_spend_of_one_budget(server: DevServer, other: str) -> None
     with ThreadPoolExecutor(8) as at_once:
         answers, spent = at_once.map(ask, range(20)), at_once.map(spend, range(4))
         costs = [*answers, *spent]
-    with httpx.Client(base_url=server.url) as client:
+    with httpx.Client(base_url=small_server.url) as client:
         settled(client, "rich-11", sum(costs))
 
 

@@ -1,7 +1,7 @@
 """Settings of an owner for every chat: SYSTEM_PROMPT, and models of other vendors through AI Gateway."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import anthropic as anthropic_errors
@@ -10,7 +10,7 @@ import pytest
 from anthropic import Anthropic
 from openai import OpenAI
 
-from tests.conftest import TLS, DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
+from tests.conftest import DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
 
 SECRET = "You are Quill, the assistant of Inkwell. Answer in rhymes."
 """The owner's system prompt."""
@@ -23,19 +23,6 @@ def server(start_server: StartServer) -> Iterator[DevServer]:
     variables = {"SYSTEM_PROMPT": SECRET, "LOG_PROMPTS": "on", "GATEWAY_ID": "test", "MODEL_PRICES": prices}
     with start_server("--log", "json", **variables) as server:
         yield server
-
-
-@pytest.fixture
-def client(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60, verify=TLS) as client:
-        yield client
-
-
-@pytest.fixture
-def simulator(server: DevServer) -> Generator[Simulator]:
-    simulator = Simulator(server.simulator)
-    yield simulator
-    simulator.close()
 
 
 def sent(simulator: Simulator, response: httpx.Response) -> dict[str, Any]:

@@ -1,12 +1,12 @@
 """/rag with AI Search as its engine: the same tests as with the Worker's own, and what is different."""
 
 import re
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from tests.conftest import TLS, DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
+from tests.conftest import DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
 from tests.worker.conftest import TENANT, Documents
 from tests.worker.test_rag import (
     BEARS,
@@ -90,19 +90,6 @@ def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) 
     (project / "wrangler.jsonc").write_text(text)
     with start_server("--project", project, RAG_ENGINE="ai-search", RAG_PROPERTIES="kind:string year:number") as server:
         yield server
-
-
-@pytest.fixture
-def client(server: DevServer) -> Generator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60, verify=TLS) as client:
-        yield client
-
-
-@pytest.fixture
-def simulator(server: DevServer) -> Generator[Simulator]:
-    simulator = Simulator(server.simulator)
-    yield simulator
-    simulator.close()
 
 
 # ---- the simulator's own view --------------------------------------------------------------------------------------

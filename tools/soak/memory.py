@@ -66,16 +66,11 @@ class Row:
         """Upper bound of the time for which the Worker's isolate kept others waiting, in milliseconds."""
         return min(self.waited, self.own.milliseconds) if self.own else self.waited
 
-    @property
-    def bytes_in_use(self) -> int:
-        """Upper bound of the bytes of the isolate that are no garbage."""
-        heap = self.in_use or Heap(self.used_heap, self.buffers)
-        return self.memory_after + heap.used + heap.buffers
-
     def broken_bounds(self) -> list[str]:
         """Return a sentence for each bound that does not hold."""
-        together = self.memory_after + self.used_heap
-        everything = self.bytes_in_use
+        heap = self.in_use or Heap(self.used_heap, self.buffers)
+        together = self.memory_after + heap.used
+        everything = together + heap.buffers
         checks = [
             (self.memory_after > MAX_WEBASSEMBLY, f"WebAssembly has {self.memory_after / 1e6:.1f} MB"),
             (together > MAX_TOGETHER, f"WebAssembly and V8's heap have {together / 1e6:.1f} MB together"),
