@@ -45,7 +45,7 @@ afterEach(() => SIMULATOR && clearFaults());
 export async function open(t, { at = "chat", refused = /^\/chat$/, prepare, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
   const page = await opened.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {

@@ -33,7 +33,7 @@ async function evilPage(t, port, html = "") {
   const context = await browser.newContext();
   t.after(() => context.close());
   const page = await context.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   const address = `http://${EVIL}:${port}/attack`;
   await page.route(address, (route) => route.fulfill({ contentType: "text/html", body: `<!doctype html>${html}` }));
   await page.goto(address);

@@ -78,7 +78,7 @@ const FAILED_REQUEST = /^Failed to load resource/;
 async function open(t, { url = simulator.url, logs = [], expected = null, clock = false, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
   const page = await opened.newPage();
-  page.setDefaultTimeout(10_000);
+  page.setDefaultTimeout(30_000);
   if (clock) await page.clock.install();
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
