@@ -13,6 +13,14 @@ export class ApiError extends Error {
 /** No response, or one that is not the Worker's. */
 export class Unreachable extends Error {}
 
+/** The Worker's Python cannot be imported. `traceback` says where and why. */
+export class BrokenCode extends Error {
+  constructor(traceback) {
+    super("The Worker's Python cannot be imported. Edit the file, and the Worker loads again by itself.");
+    this.traceback = traceback;
+  }
+}
+
 /** A stream that ended without `[DONE]`. */
 export class StreamBrokenOff extends Error {}
 
@@ -51,10 +59,21 @@ export async function request(method, path, { json, ...options } = {}) {
   }
   const counted = observed(response, record);
   if (response.ok) return counted;
-  const data = await counted.json().catch(() => null);
+  const text = await counted.text().catch(() => "");
+  const data = parsed(text);
   record.error = data?.error?.message ?? `HTTP status ${response.status}`;
   if (data?.error) throw new ApiError(data.error);
+  if (/^(Traceback| {2}File ")/.test(text)) throw new BrokenCode(text);
   throw new Unreachable(`Something other than the Worker answered, with HTTP status ${response.status}.`);
+}
+
+/** The value of a JSON text; null for any other text. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
 }
 
 export async function getJson(path, options) {

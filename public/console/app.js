@@ -4,7 +4,7 @@ import { ApiError, hasKey, useKey } from "./api.js";
 import { conversations, deleteConversation } from "./chat/conversation.js";
 import { h, icon, iconButton, shortName } from "./dom.js";
 import { openPalette } from "./palette.js";
-import { explained, keyForm } from "./parts.js";
+import { explained, keyForm, traceback } from "./parts.js";
 import { SCREENS } from "./screens.js";
 import { connect, isSimulated, problem, remember, remembered, worker } from "./worker.js";
 
@@ -25,7 +25,7 @@ async function start() {
   try {
     await connect();
   } catch (error) {
-    return isLocked(error) ? askForKey(error) : showProblem(explained(error));
+    return isLocked(error) ? askForKey(error) : showProblem(explained(error), error.traceback && traceback(error));
   } finally {
     page.main.removeAttribute("aria-busy");
   }
@@ -40,10 +40,11 @@ async function start() {
 
 const isLocked = (error) => error instanceof ApiError && error.details.type === "unauthorized";
 
-function showProblem(text) {
+/** more: an element below the text. */
+function showProblem(text, more) {
   const again = h("button", { type: "button", class: "quiet", onclick: start }, "Try again");
   page.title.textContent = "Not connected";
-  page.main.replaceChildren(h("div", { class: "blank" }, icon("info"), h("p", null, text), again));
+  page.main.replaceChildren(h("div", { class: "blank" }, icon("info"), h("p", null, text), more, again));
 }
 
 /** Show a line above the screen, or none for "". */

@@ -1,6 +1,6 @@
 // Parts that several screens show: errors, the form for the key, dialogs, fields, copying.
 
-import { ApiError, hasKey, StreamBrokenOff, Unreachable } from "./api.js";
+import { ApiError, BrokenCode, hasKey, StreamBrokenOff, Unreachable } from "./api.js";
 import { button, h, icon, iconButton, shortName } from "./dom.js";
 import { modelsFor, worker } from "./worker.js";
 
@@ -11,7 +11,7 @@ export function explained(error) {
   if (error instanceof Unreachable)
     return `${error.message} If it runs on this machine, start it with scripts/dev; otherwise check your connection.`;
   if (isForbidden(error)) return `${error.message} To use another key, choose “Forget the key”.`;
-  if (error instanceof ApiError || error instanceof StreamBrokenOff) return error.message;
+  if ([ApiError, BrokenCode, StreamBrokenOff].some((each) => error instanceof each)) return error.message;
   return `The answer could not be read to its end (${error.message}).`;
 }
 
@@ -39,10 +39,16 @@ export function failure(error, retry) {
       "div",
       null,
       h("p", { class: "message" }, explained(error)),
+      error.traceback && traceback(error),
       details.length > 0 && h("details", null, h("summary", null, "Details"), h("p", { class: "facts" }, details)),
       retry && retryButton(error.details?.retry_after ?? 0, retry),
     ),
   );
+}
+
+/** The traceback of code that cannot be imported, as text. */
+export function traceback(error) {
+  return h("pre", { class: "traceback", tabindex: "0", "aria-label": "Traceback" }, error.traceback);
 }
 
 function detailsOf(error) {

@@ -85,7 +85,7 @@ def test_a_later_start_takes_byte_code_and_an_edit_never_does(tmp_path: Path) ->
             module.write_bytes(source + b"(")
         broken = httpx.get(server.url, timeout=60, verify=TLS)
         assert broken.status_code == 500
-        assert 'File "/session/metadata/told.py", line 6' in broken.text
+        assert 'File "src/told.py", line 6' in broken.text
         assert "SyntaxError" in broken.text
         with server.reload():
             module.write_bytes(planted)

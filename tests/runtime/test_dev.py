@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 
 from tests.conftest import TLS, DevServer, until
 from tools import ROOT
-from tools.dev import variables
+from tools.dev import ports, variables
 from tools.dev.processes import SECONDS_TO_STOP
 
 DEV = [sys.executable, str(ROOT / "scripts/dev")]
@@ -197,11 +198,12 @@ def test_a_killed_run_leaves_no_process_and_the_files_of_one_are_removed(project
 
 HASTY = """
 import runpy
-from tools.dev import server
+from tools.dev import long_steps, server
 server.NUDGE_SECONDS = 1
+long_steps.FIRST_SECONDS = long_steps.NEXT_SECONDS = 0.3
 runpy.run_path("scripts/dev", run_name="__main__")
 """
-"""Program that runs scripts/dev with NUDGE_SECONDS of one."""
+"""Program that runs scripts/dev with NUDGE_SECONDS of one, and with lines about steps that take a third of a second."""
 
 
 def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
@@ -220,8 +222,21 @@ def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
                 entry.write_text(worker.format(rounds=rounds))
             assert httpx.get(server.url, timeout=60, verify=TLS).text == str(rounds)
         assert server.lines.count("Reloaded") == 2
+        steps = [line.partition(" … ") for line in server.lines if line.endswith(" s")]
+        assert {"Starting the Worker", "Loading the Worker again"} <= {title for title, *_ in steps}
+        assert all(re.fullmatch(r"\d+ s", seconds) for *_, seconds in steps)
     finally:
         server.stop()
+
+
+def check_that_pages_of_this_machine_may_read_the_traceback(url: str) -> None:
+    for origin, is_allowed in (("http://localhost:3000", True), ("http://[::1]:5173", True), ("https://a.b", False)):
+        response = httpx.post(url, headers={"origin": origin}, verify=TLS, timeout=60)
+        assert response.status_code == 500
+        assert (response.headers.get("access-control-allow-origin") == origin) is is_allowed
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = httpx.options(url, headers={"origin": "http://localhost:3000", **asked}, verify=TLS, timeout=60)
+    assert (preflight.status_code, preflight.headers["access-control-allow-headers"]) == (204, "content-type")
 
 
 def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(project: Path) -> None:
@@ -244,6 +259,11 @@ def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(pro
         with server.reload():
             entry.write_bytes(b"\xe9")
         assert "SyntaxError" in get().text
+        assert 'File "src/entry.py"' in get().text
+        check_that_pages_of_this_machine_may_read_the_traceback(server.url)
+        printed = [line for line in server.lines if "SyntaxError" in line]
+        assert len(printed) == 1
+        assert not any("\x1b" in line or "/session/" in line for line in server.lines)
         with server.reload():
             entry.write_text(WORKER.replace("first", "mended"))
         assert get().text == "mended"
@@ -253,14 +273,35 @@ def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(pro
 
 
 def test_a_taken_port_is_refused_with_another(tmp_path: Path) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
+    with socket.socket() as taken, socket.socket() as also_taken:
+        port = ports.claim()
+        taken.bind(("127.0.0.1", port))
+        also_taken.bind(("127.0.0.1", port + 1))
         taken.listen()
-        port = taken.getsockname()[1]
+        also_taken.listen()
         done = subprocess.run([*DEV, "--port", str(port)], text=True, capture_output=True, timeout=100, check=False)
     assert done.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr
-    assert f"scripts/dev --port {port + 1}" in done.stderr
+    proposed = re.search(r"This one is free: scripts/dev --port (\d+)$", done.stderr, re.MULTILINE)
+    assert proposed
+    assert int(proposed[1]) > port + 1
+
+
+def test_an_address_of_another_machine_is_refused_without_another_port() -> None:
+    command = [*DEV, "--host", "192.0.2.1"]
+    done = subprocess.run(command, text=True, capture_output=True, timeout=100, check=False)
+    assert done.returncode == 1
+    assert "Port 8787 of 192.0.2.1 cannot be used" in done.stderr
+    assert "free" not in done.stderr
+
+
+def test_a_server_that_is_ready_names_its_pages(dev_server: DevServer | None) -> None:
+    if dev_server is None:
+        pytest.skip("the output of a server that is already up is not seen")
+    ready = dev_server.lines.index(f"Ready on {dev_server.url}")
+    assert dev_server.lines[ready + 1 : ready + 4] == [
+        f"  Console   {dev_server.url}", f"  API       {dev_server.url}/docs", f"  Simulator {dev_server.simulator}",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

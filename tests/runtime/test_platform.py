@@ -163,7 +163,7 @@ def test_python_that_does_not_import_is_answered_with_its_traceback_until_it_is_
         response = client.get("/greeting")
         assert response.status_code == 500
         assert response.text.startswith("Traceback (most recent call last):")
-        assert 'File "/session/metadata/greeting.py", line 1' in response.text
+        assert 'File "src/greeting.py", line 1' in response.text
         assert words in response.text
         assert "importlib" not in response.text
     with server.reload():

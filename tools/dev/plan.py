@@ -137,6 +137,8 @@ def _simulator(options: Namespace, own: Configuration, state: Path, port: int, p
     command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
     command += ["--tokens-per-second", str(_pace(options))]
     indexes = [index["index_name"] for index in own.get("vectorize", [])]
+    upstream = {"--chat-upstream": options.chat_upstream, "--chat-models": options.chat_models}
+    command += [each for name, value in upstream.items() if value for each in (name, value)]
     return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
 
 

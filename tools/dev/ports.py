@@ -34,6 +34,18 @@ def claim(host: str = "127.0.0.1") -> int:
     raise OSError(errno.EADDRINUSE, f"all of {CLAIMABLE.start} to {CLAIMABLE.stop - 1} are in use")
 
 
+def next_free(host: str, first: int) -> int | None:
+    """Return the first port from `first` on that is free now; None if none of a hundred is."""
+    lowest = max(first, 1024)  # below, only root may listen
+    for port in range(lowest, min(lowest + 100, 65536)):
+        try:
+            check(host, port)
+        except OSError:
+            continue
+        return port
+    return None
+
+
 def check(host: str, port: int) -> None:
     """Raise OSError if a server could not listen on this port now."""
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]

@@ -10,6 +10,11 @@ WRANGLER_LINE = re.compile(r"^(\[wrangler:info\] )?[A-Z]+ \S+ \d{3} .*\(\d+(\.\d
 """Matches wrangler's line about a request: `POST /chat 200 OK (12ms)`."""
 
 
+def is_request(line: str) -> bool:
+    """Whether a line is about a request: the Worker's or wrangler's."""
+    return line.startswith('{"id":"req_') or WRANGLER_LINE.match(line) is not None
+
+
 def readable(line: str) -> str | None:
     """Return `POST /chat 200 · 213 ms · llama-3.1-8b-instruct · 45 tokens`; None for a line about anything else."""
     if not line.startswith('{"id":"req_'):

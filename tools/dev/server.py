@@ -1,9 +1,9 @@
 """`scripts/dev`: run the simulator and wrangler side by side, print one Ready line, reload after an edit."""
 
 import asyncio
+import errno
 import json
 import os
-import re
 import shutil
 import sys
 from argparse import Namespace
@@ -16,39 +16,20 @@ import watchfiles
 
 from offline_python_workers import stage
 from tools import ROOT
-from tools.dev import cron, migrations, plan, ports, request_line
+from tools.dev import cron, migrations, plan, ports
 from tools.dev.configuration import ConfigurationError
 from tools.dev.derived import DerivedFiles, compiled_modules
+from tools.dev.long_steps import LongStep
+from tools.dev.output import CRASHED, READY, RELOADED, RELOADING, Output
 from tools.dev.plan import ENVIRONMENT, Plan
 from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from tools.setup.install import BUILT, RUNTIME, WORKER_PACKAGES
 
-READY = re.compile(r"Ready on (http://\S+)")
-RELOADING = re.compile(r"Reloading local server")
-RELOADED = re.compile(r"Local server updated and ready")
-CRASHED = re.compile(r"The Workers runtime crashed unexpectedly")
 MAX_CRASHES = 3
 """Number of crashes of workerd, within CRASH_SECONDS, after which it is started again."""
 CRASH_SECONDS = 600.0
 NUDGE_SECONDS = 8.0
 """Time after which a change is shown to wrangler again. wrangler notices one within 0.2 s, on a busy machine 2 s."""
-NOISE = re.compile(
-    r"""^\s*$                                       # wrangler spaces its paragraphs
-    | ^\s*[├│┌└] | ^[─]+$ | wrangler\ \d           # tables and rules
-    | Processing\ .*\ configuration: | "unsafe"\ fields\ are\ experimental
-    | Your\ Worker\ has\ access\ to | ^Binding\s+Resource | ^env\.\S+\s
-    | Attaching\ additional\ modules | Starting\ local\ server | Reloading\ local\ server
-    | Scheduled\ Workers\ are\ not\ automatically | To\ manually\ trigger\ a\ scheduled\ event
-    | curl\ "\S+/cdn-cgi/local/scheduled | For\ more\ details,\ see\ .*/cron-triggers/
-    | Using\ (vars|secrets)\ defined\ in | Parsed\ \d+\ valid\ header\ rule
-    """,
-    re.VERBOSE,
-)
-"""Matches lines of wrangler that scripts/dev does not show."""
-
-
-BINDING = re.compile(r"^env\.\S+\s")
-"""Matches a line of wrangler's table of bindings, which shows the values of variables."""
 
 
 @dataclass(frozen=True)
@@ -145,12 +126,14 @@ async def _migrate(made: Plan, children: Children) -> None:
 
 async def _apply(due: dict[str, str], made: Plan, children: Children) -> None:
     is_new = migrations.is_new(made.state)
+    step = LongStep()
     for database in due:
-        print(f"Preparing the database {database} …", flush=True)
+        step.begin(f"Preparing the database {database}")
         child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
         output = [line async for line in child.lines()]
         if await child.wait() != 0:
             raise CannotStart(f"The migrations of {database} could not be applied:\n" + "\n".join(output))
+    step.end()
     if is_new:
         migrations.keep_prepared(made.configuration, due, made.state)
 
@@ -165,10 +148,9 @@ def _free_port(host: str, port: int) -> int:
             return ports.claim(host)
         ports.check(host, port)
     except OSError as error:
-        raise CannotStart(
-            f"Port {port} of {host} cannot be used: {error.strerror}.\n"
-            f"Choose another one: scripts/dev --port {port + 1}"
-        ) from error
+        sentence = f"Port {port} of {host} cannot be used: {error.strerror}."
+        other = ports.next_free(host, port + 1) if error.errno in (errno.EADDRINUSE, errno.EACCES) else None
+        raise CannotStart(f"{sentence}\nThis one is free: scripts/dev --port {other}" if other else sentence) from error
     return port
 
 
@@ -185,12 +167,10 @@ async def run_wrangler(made: Plan, children: Children, reloads: Reloads, options
 
     wrangler would start workerd by itself, but its proxy may go on waiting for the crashed one.
     """
-    # another project's Worker logs no line for each request, so wrangler's are shown
-    show = _shown if made.project != ROOT else _shown_readably if options.log == "lines" else _shown_as_json
     crashes: list[float] = []
     while True:
         wrangler = await children.start(made.wrangler, made.environment, made.project)
-        if not await _has_crashed(wrangler, options.host, reloads, show):
+        if not await _has_crashed(wrangler, reloads, Output(made, options.host, options.log)):
             print(f"wrangler ended with status {await wrangler.wait()}.", file=sys.stderr)
             return
         await wrangler.stop()
@@ -202,46 +182,18 @@ async def run_wrangler(made: Plan, children: Children, reloads: Reloads, options
         print(f"workerd has crashed: starting it again ({len(crashes)} of {MAX_CRASHES}) …", flush=True)
 
 
-async def _has_crashed(wrangler: Child, host: str, reloads: Reloads, show: Callable[[str], str | None]) -> bool:
-    """Print the output of wrangler and the Worker, without NOISE. Returns True when workerd crashes, False at the end.
-
-    show: returns the text to print for a line, or None.
-    """
-    unshown: list[str] | None = []
-    async for line in wrangler.lines():
-        reloads.note(line)
-        if CRASHED.search(line):
-            return True
-        if ready := READY.search(line):
-            unshown = None
-            print(f"Ready on {_address(ready[1], host)}", flush=True)
-        elif RELOADED.search(line):
-            print("Reloaded", flush=True)
-        elif unshown is not None and NOISE.search(line):
-            unshown.append(line)
-        elif not NOISE.search(line) and (shown := show(line)) is not None:
-            print(shown, flush=True)
-    if unshown:  # it did not start: the reason may be among these lines
-        print(*(line for line in unshown if not BINDING.search(line)), sep="\n", file=sys.stderr)
+async def _has_crashed(wrangler: Child, reloads: Reloads, output: Output) -> bool:
+    """Print the output of wrangler and the Worker. Returns True when workerd crashes, False at the end."""
+    try:
+        async for line in wrangler.lines():
+            reloads.note(line)
+            if CRASHED.search(line):
+                return True
+            output.take(line)
+    finally:
+        output.end()
+    output.explain()
     return False
-
-
-def _shown(line: str) -> str:
-    return re.sub(r"^\[wrangler:info\] ", "", line)
-
-
-def _shown_as_json(line: str) -> str | None:
-    return None if request_line.WRANGLER_LINE.match(line) else _shown(line)
-
-
-def _shown_readably(line: str) -> str | None:
-    return request_line.readable(line) or _shown_as_json(line)
-
-
-def _address(announced: str, host: str) -> str:
-    """Where to call: by the name `localhost` if the server listens there, else as wrangler has it."""
-    port = announced.rpartition(":")[2]
-    return f"http://localhost:{port}" if host in ("127.0.0.1", "localhost", "0.0.0.0") else announced  # noqa: S104
 
 
 @contextmanager
@@ -256,7 +208,8 @@ def _laid_out(made: Plan) -> Generator[None]:
     try:
         if not made.is_official:
             excluded = made.configuration.get("python_modules", {}).get("exclude", [])
-            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, compiled_modules(), excluded)
+            byte_code = compiled_modules()
+            stage.lay_out(run, made.main, made.classes, RUNTIME, WORKER_PACKAGES, byte_code, excluded, made.project)
         _write_privately(made.file, json.dumps(made.configuration, indent=2))
         _write_privately(made.env_file, made.env)
         yield

@@ -103,7 +103,7 @@ class Worker:
         excluded = self.configuration.get("python_modules", {}).get("exclude", [])
         classes = configuration.configured_classes(self.configuration)
         made = (self._made / "interpreter", self._made / "packages")
-        stage.lay_out(self._run, self._main, classes, *made, excluded=excluded)
+        stage.lay_out(self._run, self._main, classes, *made, excluded=excluded, project=self.folder)
         local = configuration.on_local_runtime(self.configuration, self.folder)
         (self._run / "wrangler.json").write_text(json.dumps(local))
 

@@ -82,12 +82,15 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
     classes = {}  # noqa: RUF012
 
     @classmethod
-    def load(cls, name):
-        """Import the main module. Returns the traceback, without frames of the import system, if it fails."""
+    def load(cls, name, sources):
+        """Import the main module. Returns the traceback, without frames of the import system, if it fails.
+
+        sources: path of the Worker's modules in the project, as the traceback shows it: `src/`.
+        """
         try:
             main = importlib.import_module(name)
         except BaseException as error:  # a SystemExit at import must not end the runtime either
-            return readable(error)
+            return readable(error, sources)
         cls.classes = {name: value for name, value in vars(main).items() if inspect.isclass(value)}
         return None
 
@@ -109,9 +112,10 @@ class bridge:  # noqa: N801 - an object for JavaScript rather than a type
         random.seed()
 
 
-def readable(error):
+def readable(error, sources):
     frames = traceback.TracebackException.from_exception(error)
     frames.stack = traceback.StackSummary.from_list(
         [frame for frame in frames.stack if frame.filename.startswith(HOME)]
     )
-    return "".join(frames.format())
+    text = "".join(frames.format())
+    return text.replace(f"{HOME}/python_modules/", "python_modules/").replace(f"{HOME}/", sources)

@@ -1,7 +1,7 @@
 """Lay out the module folder of one local run, which wrangler reads, uploads to workerd and watches.
 
 main.mjs                  exports the classes of the Worker's main module
-entry.mjs                 names that module
+entry.mjs                 names that module, and its folder for people
 *.mjs, bridge.py          of this package
 pyodide.asm.*, *.zip      the interpreter, made by `build.interpreter`
 packages.pack             the Worker's packages, byte-compiled
@@ -57,6 +57,7 @@ def lay_out(
     packages: Path,
     compiled: CompiledModules | None = None,
     excluded: Iterable[str] = (),
+    project: Path | None = None,
 ) -> None:
     """Fill the new `folder` for the Worker of the module `main`.
 
@@ -64,6 +65,7 @@ def lay_out(
     runtime, packages: folders that the commands of `build` have filled.
     compiled: byte-code of the Worker's own modules. Without it the Worker compiles them all.
     excluded: patterns of the packages' files that are not uploaded (`python_modules.exclude` of wrangler.jsonc).
+    project: folder from which tracebacks name the Worker's own files; without it, from the main module's folder.
     """
     here = Path(__file__).parent
     folder.mkdir(parents=True, mode=0o700)  # the configuration's variables may be secrets
@@ -74,7 +76,9 @@ def lay_out(
     for module in packages.glob("workers/*.js"):
         _link(module, folder / "python_modules" / module.relative_to(packages))
     _write(folder / "packages.pack", pack(_contents(packages, _shipped(packages, excluded))))
-    _write(folder / "entry.mjs", f"export default {json.dumps(main.stem)};\n".encode())
+    sources = main.parent.relative_to(project or main.parent).as_posix()
+    entry = {"module": main.stem, "sources": "" if sources == "." else f"{sources}/"}
+    _write(folder / "entry.mjs", f"export default {json.dumps(entry)};\n".encode())
     update(folder, main, configured, compiled)
 
 

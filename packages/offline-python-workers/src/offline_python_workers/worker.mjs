@@ -8,7 +8,7 @@ import sdk from "./sdk.mjs";
 for (const [name, module] of Object.entries(sdk)) python.registerJsModule(name, module);
 python.runPython(bridgeSource, { filename: "bridge.py" });
 const bridge = python.globals.get("bridge");
-const failure = bridge.load(entry);
+const failure = bridge.load(entry.module, entry.sources);
 if (failure) console.error(failure);
 finishBoot();
 
@@ -44,6 +44,22 @@ class Instance {
   }
 }
 
+const LOCAL_ORIGIN = /^https?:\/\/(localhost|[\w-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
+
+/** Say why nothing can be answered. Pages of this machine may read it: the browser would only name CORS otherwise. */
+function explain(request, text) {
+  const headers = new Headers({ "content-type": "text/plain; charset=utf-8", vary: "origin" });
+  const origin = request.headers.get("origin");
+  const wanted = request.headers.get("access-control-request-method");
+  if (origin && LOCAL_ORIGIN.test(origin)) {
+    headers.set("access-control-allow-origin", origin);
+    headers.set("access-control-allow-methods", wanted ?? request.method);
+    headers.set("access-control-allow-headers", request.headers.get("access-control-request-headers") ?? "");
+  }
+  if (request.method === "OPTIONS" && wanted) return new Response(null, { status: 204, headers });
+  return new Response(text, { status: 500, headers });
+}
+
 let isFirstCall = true;
 
 /** A class of workerd's kind `Base` that answers with the Python class `name` of the main module. */
@@ -52,7 +68,7 @@ function exported(Base, name) {
   // Python that does not import must not take `wrangler dev` down: say why on each request until it is mended
   if (!methods)
     return class extends Base {
-      fetch = () => new Response(failure ?? `${entry}.py defines no class ${name}\n`, { status: 500 });
+      fetch = (request) => explain(request, failure ?? `${entry.sources}${entry.module}.py defines no class ${name}\n`);
     };
   const isKept = Base === DurableObject; // the platform makes it once and calls it until it is evicted
   const instances = new WeakMap();
