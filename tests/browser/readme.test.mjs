@@ -1,39 +1,108 @@
-// The README's page, as pasted, served from a port of its own.
+// The pages of the README and of docs/tutorial.md, as pasted, served from a port of their own.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { test } from "node:test";
+import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
-const README = new URL("../../README.md", import.meta.url);
+const SERVER = process.env.AIWORKER_URL;
+const SIMULATOR = process.env.AIWORKER_SIMULATOR;
+const PDF = new URL("../../public/console/examples/lighthouse.pdf", import.meta.url);
 
-test("the page of the README shows the answer as it streams", async (t) => {
-  const [, html] = readFileSync(README, "utf8").match(/```html\n(.*?)```/s);
-  const server = createServer((_, response) => {
-    response.setHeader("content-type", "text/html");
-    response.end(html.replace("http://localhost:8787", process.env.AIWORKER_URL));
-  }).listen(0, "localhost");
-  t.after(() => server.close());
-  const browser = await chromium.launch({
+let browser;
+
+before(async () => {
+  browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"],
   });
-  t.after(() => browser.close());
+});
+after(() => browser?.close());
+
+/** Open the HTML that the pattern finds in a document, as a page of another origin; an error in it fails the test. */
+async function open(t, document, pattern) {
+  const [, html] = readFileSync(new URL(`../../${document}`, import.meta.url), "utf8").match(pattern);
+  const server = createServer((_, response) => {
+    response.setHeader("content-type", "text/html");
+    response.end(html.replaceAll("http://localhost:8787", SERVER));
+  }).listen(0, "localhost");
+  t.after(() => server.close());
   const page = await browser.newPage();
+  page.setDefaultTimeout(15_000);
   const trouble = [];
   page.on("pageerror", (error) => trouble.push(String(error)));
+  t.after(() => assert.deepEqual(trouble, []));
   await page.goto(`http://localhost:${server.address().port}/page.html`);
-  await page.getByText(await wholeAnswer(), { exact: true }).waitFor({ timeout: 10_000 });
-  assert.deepEqual(trouble, []);
+  return page;
+}
+
+const openReadme = (t) => open(t, "README.md", /```html\n(.*?)```/s);
+
+async function setFault(t, fault) {
+  const headers = { "content-type": "application/json" };
+  const response = await fetch(`${SIMULATOR}/simulator/faults`, {
+    method: "POST",
+    headers,
+    body: JSON.stringify({ binding: "AI", ...fault }),
+  });
+  assert.equal(response.status, 201);
+  t.after(() => fetch(`${SIMULATOR}/simulator/faults`, { method: "DELETE" }));
+}
+
+test("the page of the README shows the answer as it streams", async (t) => {
+  const page = await openReadme(t);
+  await page.getByText(await wholeAnswer(), { exact: true }).waitFor();
 });
+
+test("the page of the README says why there is no answer, and why one breaks off", async (t) => {
+  await setFault(t, { status: 429, code: 3036, count: null });
+  const refused = await openReadme(t);
+  await refused.locator("#answer:not(:empty)").waitFor();
+  const { status, sentence } = await problem();
+  assert.equal(status, 429);
+  assert.equal(await refused.locator("#answer").textContent(), sentence);
+  await fetch(`${SIMULATOR}/simulator/faults`, { method: "DELETE" });
+  await setFault(t, { cut_after_frames: 30, count: null });
+  const broken = await openReadme(t);
+  await broken.getByText(/The model's answer broke off/).waitFor();
+});
+
+test("the page of the tutorial answers from a PDF and links to its page", async (t) => {
+  const form = new FormData();
+  form.append("file", new File([readFileSync(PDF)], "lighthouse.pdf"));
+  form.append("id", "tutorial");
+  const { status_url: address } = await (await fetch(`${SERVER}/rag/documents`, { method: "POST", body: form })).json();
+  t.after(() => fetch(address, { method: "DELETE" }));
+  for (let state = ""; state !== "indexed"; ) {
+    assert.notEqual(state, "failed");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    state = (await (await fetch(address)).json()).state;
+  }
+  const page = await open(t, "docs/tutorial.md", /<<'END'\n(<!doctype html>.*?)^END$/ms);
+  await page.getByRole("button", { name: "Ask" }).click();
+  await page.getByText("[1]").waitFor();
+  const source = page.locator("#sources a").first();
+  assert.match(await source.getAttribute("href"), /\/rag\/documents\/tutorial\/original.*#page=\d$/);
+  const question = { query: await page.getByLabel("Question").inputValue() };
+  await setFault(t, { status: 400, code: 5006, count: null });
+  await page.getByRole("button", { name: "Ask" }).click();
+  await page.getByText((await problem("/rag", question)).sentence).waitFor();
+});
+
+const QUESTION = { stream: false, messages: [{ role: "user", content: "What is a Worker?" }] };
+
+function post(path, body) {
+  const headers = { "content-type": "application/json" };
+  return fetch(SERVER + path, { method: "POST", headers, body: JSON.stringify(body) });
+}
 
 /** The simulated answer is the same for the same question, streamed or not. */
 async function wholeAnswer() {
-  const response = await fetch(`${process.env.AIWORKER_URL}/chat`, {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ stream: false, messages: [{ role: "user", content: "What is a Worker?" }] }),
-  });
-  return (await response.json()).choices[0].message.content;
+  return (await (await post("/chat", QUESTION)).json()).choices[0].message.content;
+}
+
+async function problem(path = "/chat", body = QUESTION) {
+  const response = await post(path, body);
+  return { status: response.status, sentence: (await response.json()).error.message };
 }

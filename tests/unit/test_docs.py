@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tools import ROOT
-from tools.docs import openapi, parameters, tables
+from tools.docs import links, openapi, parameters, site, tables
 from tools.docs.markdown import table
 
 
@@ -69,6 +69,70 @@ def test_a_table_leaves_out_columns_without_cells_and_escapes_bars() -> None:
 )
 def test_a_schema_in_words(schema: parameters.Json, words: str) -> None:
     assert parameters.accepted(schema) == words
+
+
+MARKDOWN = sorted(
+    str(file.relative_to(ROOT))
+    for pattern in ("*.md", "docs/*.md", "packages/*/*.md", "examples/*/*.md")
+    for file in ROOT.glob(pattern)
+)
+
+
+@pytest.mark.parametrize("page", MARKDOWN)
+def test_every_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    assert links.problems(page) == []
+
+
+def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (
+        "# One `two`: three\n\n[a](page.md#one-two-three) [b](#one) [c](../docs/none.md) [d](https://example.com/x)"
+        "\n\n```md\n[e](none.md)\n```\n\n`[f](none.md)` ![g](none.png)\n"
+    )
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/page.md").write_text(page)
+    monkeypatch.setattr(links, "ROOT", tmp_path)
+    assert [line.rpartition(" ")[2] for line in links.problems("docs/page.md")] == [
+        "([b](#one))", "([c](../docs/none.md))", "(![g](none.png))",
+    ]  # fmt: skip
+
+
+def test_every_page_is_in_the_navigation_of_the_site_once() -> None:
+    assert sorted(site.navigation()) == sorted(site.sources())
+
+
+def test_a_page_of_the_site_links_to_pages_and_to_the_repository(tmp_path: Path) -> None:
+    site.stage(tmp_path / "site", "https://example.com/repository")
+    start = (tmp_path / "site/docs/index.md").read_text()
+    assert "](tutorial.md)" in start
+    assert "](console.png)" in start
+    assert "](simulator.md)" in start
+    assert "](https://example.com/repository/packages)" in start
+    assert (
+        "[src/aiworker/tools.py](https://example.com/repository/src/aiworker/tools.py)"
+        in (tmp_path / "site/docs/tools.md").read_text()
+    )
+    assert "functions of src/aiworker/tools.py, which" in site.staged("tools.md", None)  # no repository is known
+    assert (tmp_path / "site/docs/console.png").exists()
+
+
+CODE = re.sub(
+    r'"\s*\n\s*f?"', "",
+    "".join(
+        file.read_text()
+        for folder in ("src", "tools", "scripts", "packages/offline-python-workers/src")
+        for file in sorted((ROOT / folder).rglob("*"))
+        if file.suffix in ("", ".py", ".cjs", ".mjs") and file.is_file()
+    ),
+)  # fmt: skip
+"""The program's text, with texts that go on in the next line in one piece."""
+
+
+def test_sentences_of_troubleshooting_are_the_program_s() -> None:
+    rows = re.findall(r"^\| `([^`]+)`[^|]*\|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    sentences = [row for row in rows if row != "blocked by CORS policy"]  # the browser's
+    assert len(sentences) > 20
+    pieces = {piece.strip() for sentence in sentences for piece in sentence.split("…")}
+    assert sorted(piece for piece in pieces if piece not in CODE) == []
 
 
 GUIDES = ("CONTRIBUTING.md", "AGENTS.md")

@@ -3,8 +3,9 @@
 python -m tools.check.licences   fail, with one line each, for a licence that is not accepted and for what is not pinned
 
 Checked are all distributions of requirements/ (their licence is read from the installed package; those of the clients
-that only tests run are installed first), all npm packages of package-lock.json, and the files that are copied into this
-repository. What is shipped may only have a licence of SHIPPED; what is only used here, one of USED, too.
+that only tests run, and of the site's generator, are installed first), all npm packages of package-lock.json, and the
+files that are copied into this repository. What is shipped may only have a licence of SHIPPED; what is only used here,
+one of USED, too.
 docs/licences.md lists what is shipped. scripts/nightly runs this; reading the licences needs everything installed.
 """
 
@@ -181,9 +182,9 @@ def pin_problems() -> list[str]:
 
 
 def main() -> int:
-    clients = install.install_clients()
+    apart = [install.install_clients(), install.install_docs()]
     folders = [Path(each) for each in sys.path if each.endswith("site-packages")]
-    folders += sorted(clients.parent.parent.glob("lib/python*/site-packages"))
+    folders += [folder for python in apart for folder in python.parent.parent.glob("lib/python*/site-packages")]
     locks = {name: _locked(name) for name in lock.LOCKS}
     environment = installed([*folders, install.BUILT / "worker-packages"])
     npm = json.loads((ROOT / "package-lock.json").read_text())["packages"]

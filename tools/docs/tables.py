@@ -1,5 +1,5 @@
-"""Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, routes, parameters,
-licences.
+"""Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, events, routes,
+parameters, licences.
 
 python -m tools.docs.tables            write those that are not what the code says
 python -m tools.docs.tables --check    fail, with the names of the files, if there are any
@@ -22,6 +22,7 @@ from aiworker.anthropic_errors import ANTHROPIC_KINDS, AnthropicKind
 from aiworker.auth.access import SCOPES
 from aiworker.errors import KINDS, OPENAI_KINDS, UPSTREAM_CODES
 from aiworker.models.catalogue import MODELS, RETIRED, Model
+from aiworker.models.completion import EVENTS
 from aiworker.settings import DEFAULTS, FIELDS, accepted_values
 from tools.check import licences
 from tools.docs import parameters
@@ -96,6 +97,10 @@ def upstream_codes() -> str:
     return table(("`upstream_code`", "`type`", "Status"), rows)
 
 
+def events() -> str:
+    return table(("`event`", "Routes", "`data`", "Meaning"), ((f"`{name}`", *row) for name, row in EVENTS.items()))
+
+
 def openai_errors() -> str:
     rows = [
         (
@@ -151,6 +156,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "retired-models": retired_models,
     "errors": errors,
     "upstream-codes": upstream_codes,
+    "events": events,
     "openai-errors": openai_errors,
     "routes": parameters.routes,
     "parameters": parameters.parameters,

@@ -41,6 +41,8 @@ VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 CLIENTS = BUILT / "clients"
 """Virtual environment of the clients that tests/clients/frameworks runs."""
+DOCS = BUILT / "docs"
+"""Virtual environment of the generator of the documentation's site."""
 RUNTIME = BUILT / "runtime"
 WORKER_PACKAGES = BUILT / "worker-packages"
 WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
@@ -136,10 +138,20 @@ def steps() -> list[Step]:
 
 def install_clients() -> Path:
     """Install the clients of tests/clients/frameworks, unless it is done; return their Python. Raises InstallError."""
-    locked = lock.path("clients")
+    return _install_apart("Clients for tests", "clients", CLIENTS)
+
+
+def install_docs() -> Path:
+    """Install the generator of the documentation's site, unless it is done; return its Python. Raises InstallError."""
+    return _install_apart("Generator of the site", "docs", DOCS)
+
+
+def _install_apart(title: str, name: str, folder: Path) -> Path:
+    """Install a lock into a virtual environment of its own; return its Python."""
+    locked = lock.path(name)
     with _alone():
-        run([Step("Clients for tests", CLIENTS, _texts(locked), lambda: _install_clients(locked))])
-    return CLIENTS / "bin/python"
+        run([Step(title, folder, _texts(locked), lambda: _install_into(folder, locked))])
+    return folder / "bin/python"
 
 
 def worker_packages(title: str, name: str, output: Path) -> Step:
@@ -214,9 +226,9 @@ def _make_venv(folder: Path) -> None:
     _call([python, "-m", "venv", "--clear", str(folder)])
 
 
-def _install_clients(locked: Path) -> None:
-    _make_venv(CLIENTS)
-    python = CLIENTS / "bin/python"
+def _install_into(folder: Path, locked: Path) -> None:
+    _make_venv(folder)
+    python = folder / "bin/python"
     if not _is_synced_by_uv(python, [locked]):
         _pip(locked, python=python)
 
@@ -311,27 +323,30 @@ def _call(command: list[str]) -> None:
 
 @contextlib.contextmanager
 def _progress(title: str) -> Generator[None]:
-    """Print `title` while the block runs, on a terminal with the seconds counting up, and the time it took."""
+    """Print `title` while the block runs, with the seconds counting up, and the time it took.
+
+    On a terminal, the line changes each second. Elsewhere, there is a line after two seconds and then every ten.
+    """
     began = time.monotonic()
     over = threading.Event()
+    is_terminal = sys.stderr.isatty()
+    before, after = ("\r", "") if is_terminal else ("", "\n")
 
     def count() -> None:
-        while not over.wait(1):
-            _say(f"\r{title} … {time.monotonic() - began:.0f} s")
+        pause = 1 if is_terminal else 2
+        while not over.wait(pause):
+            _say(f"{before}{title} … {time.monotonic() - began:.0f} s{after}")
+            pause = 1 if is_terminal else 10
 
-    is_terminal = sys.stderr.isatty()
     counter = threading.Thread(target=count, daemon=True)
-    _say(f"{title} …" if is_terminal else f"{title} …\n")
-    if is_terminal:
-        counter.start()
+    _say(f"{title} …{after}")
+    counter.start()
     try:
         yield
     finally:
         over.set()
-        if is_terminal:
-            counter.join()
-    back = "\r" if is_terminal else ""
-    _say(f"{back}{title}: done in {time.monotonic() - began:.1f} s\n")
+        counter.join()
+    _say(f"{before}{title}: done in {time.monotonic() - began:.1f} s\n")
 
 
 def _say(text: str) -> None:

@@ -35,6 +35,7 @@ LOCKS: Mapping[str, tuple[str, ...]] = {
     "setup": (*MACHINE, "--group", "setup"),
     "worker": (*PYODIDE, PROJECT, "--group", "worker"),
     "clients": (*MACHINE, "--group", "clients"),
+    "docs": (*MACHINE, "--group", "docs"),
     "bench": (*PYODIDE, PROJECT, "--group", "bench"),
 }
 """Name of each lock → what `uv pip compile` makes it from."""

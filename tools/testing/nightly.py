@@ -31,6 +31,7 @@ tests/unit/test_fuzz.py."""
 
 PARTS: Mapping[str, Part] = {
     "licences": Part("licences and pins of everything used", (sys.executable, "-m", "tools.check.licences")),
+    "docs": Part("the documentation's site, with its links checked", ("scripts/docs",)),
     "bench": Part("figures beside those recorded", ("scripts/bench", "--quick", "--guard")),
     "eval": Part("what searches find, beside what is recorded", ("scripts/eval",)),
     "documents": Part("a thousand documents", ("scripts/test", MANY_DOCUMENTS), {"DOCUMENTS": "1000"}),

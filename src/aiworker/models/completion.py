@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from aiworker.errors import ApiError
 from aiworker.models.answer_reader import AnswerReader, broken_stream_error, no_answer_error, objects
@@ -12,6 +12,27 @@ from aiworker.models.forced_call import read_calls
 from aiworker.models.tool_calls import CallPart
 
 DONE = "[DONE]"
+
+EventName = Literal["sources", "tool", "error"]
+EVENTS: Mapping[EventName, tuple[str, str, str]] = {
+    "sources": (
+        "`POST /rag`",
+        '`{"sources": [{"number", "id", "document", "title", "url", "heading", "page", "range", "original", "snippet", '
+        '"score", "scores"}, …]}`',
+        "The first event: what the answer may cite. The list is empty if nothing was found.",
+    ),
+    "tool": (
+        "`POST /chat` with `worker_tools`",
+        '`{"id", "name", "arguments", "result"}`, the last two as JSON text',
+        "One of the Worker's own tools was called.",
+    ),
+    "error": (
+        "`POST /chat`, `POST /rag`",
+        '`{"error": {…}}`, as in an error response',
+        "The answer broke off. It is the last event.",
+    ),
+}
+"""Name of an event → routes, data and meaning, in Markdown. Frames of the model have no name."""
 
 
 @dataclass
@@ -200,7 +221,7 @@ def frame_data(payload: bytes) -> dict[str, Any] | None:
     return cast("dict[str, Any]", data) if isinstance(data, dict) else None
 
 
-def frame(data: dict[str, Any] | str, event: str | None = None) -> str:
+def frame(data: dict[str, Any] | str, event: EventName | None = None) -> str:
     """Return a server-sent event. data: a JSON object, or a text as it is."""
     text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False, separators=(",", ":"))
     return f"{f'event: {event}{chr(10)}' if event else ''}data: {text}\n\n"

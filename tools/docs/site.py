@@ -1,0 +1,101 @@
+"""The documentation as a site, by Zensical: pages of docs/ and some of other folders, with search and checked links.
+
+The pages are copied to a folder, where links to what is no page lead to the repository instead. Without the address of
+a repository they are plain text.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from posixpath import dirname, relpath
+from typing import Any
+
+from tools import ROOT
+from tools.docs import links
+from tools.docs.links import Link
+from tools.setup.install import BUILT
+
+CONFIGURATION = ROOT / "tools/docs/zensical.toml"
+STAGED = BUILT / "site"
+"""Folder of the configuration, of the copied pages (`docs`) and of what is made of them (`html`)."""
+HTML = STAGED / "html"
+
+ELSEWHERE: Mapping[str, str] = {
+    "index.md": "README.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "changelog.md": "CHANGELOG.md",
+    "simulator.md": "packages/workers-ai-simulator/README.md",
+    "offline-python-workers.md": "packages/offline-python-workers/README.md",
+}
+"""Page of the site → file outside of docs/ that it is made from."""
+
+
+def sources() -> dict[str, str]:
+    """Return page of the site → path of its file from the repository's root."""
+    own = {file.name: f"docs/{file.name}" for file in sorted((ROOT / "docs").glob("*.md"))}
+    return {**own, **ELSEWHERE}
+
+
+def repository() -> str | None:
+    """Return the address of the repository's files, as a workflow of GitHub knows it; None elsewhere."""
+    names = ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_SHA")
+    server, name, commit = (os.environ.get(each) for each in names)
+    return f"{server}/{name}/blob/{commit}" if server and name and commit else None
+
+
+def staged(page: str, address: str | None) -> str:
+    """Return the text of a page with links as the site needs them. address: of the repository's files."""
+    pages = {source: name for name, source in sources().items()}
+    source = sources()[page]
+    text = (ROOT / source).read_text()
+    parts: list[str] = []
+    end = 0
+    for match, link in links.links(source, text):
+        parts += [text[end : match.start()], _link(match["text"], link, page, pages, address)]
+        end = match.end()
+    return "".join([*parts, text[end:]])
+
+
+def _link(text: str, link: Link, page: str, pages: Mapping[str, str], address: str | None) -> str:
+    anchor = f"#{link.anchor}" if link.anchor else ""
+    if link.path in pages:
+        return f"{text}({relpath(pages[link.path], dirname(page) or '.')}{anchor})"
+    if text.startswith("!"):
+        return f"{text}({relpath(link.path, 'docs')})"
+    return f"{text}({address}/{link.path}{anchor})" if address else text[1:-1]
+
+
+def stage(folder: Path, address: str | None) -> None:
+    """Fill a new folder with the configuration, the pages and the pictures of docs/."""
+    docs = folder / "docs"
+    docs.mkdir(parents=True)
+    shutil.copy(CONFIGURATION, folder)
+    for page in sources():
+        (docs / page).write_text(staged(page, address))
+    for picture in (ROOT / "docs").glob("*.png"):
+        shutil.copy(picture, docs)
+
+
+def navigation() -> Iterator[str]:
+    """Yield the pages that the navigation names."""
+
+    def pages(entry: Any) -> Iterator[str]:
+        if isinstance(entry, str):
+            yield entry
+        else:
+            for each in entry.values() if isinstance(entry, dict) else entry:
+                yield from pages(each)
+
+    yield from pages(tomllib.loads(CONFIGURATION.read_text())["project"]["nav"])
+
+
+def build(python: Path) -> int:
+    """Build the site into HTML, strictly. Returns the exit status. python: of the environment that has Zensical."""
+    shutil.rmtree(STAGED, ignore_errors=True)
+    stage(STAGED, repository())
+    command = [str(python.with_name("zensical")), "build", "--clean", "--strict"]
+    return subprocess.run(command, cwd=STAGED, stdout=sys.stderr, check=False).returncode
