@@ -1,4 +1,8 @@
-// The pages of the README and of docs/tutorial.md, as pasted, served from a port of their own.
+// The pages of the README, docs/tutorial.md and docs/streaming.md, as pasted, served from a port of their own.
+//
+//   AIWORKER_URL, AIWORKER_SIMULATOR  the server and its simulator, as scripts/dev starts them
+//   PAGES                             folder of the built pages of docs/streaming.md
+//   CHROMIUM                          the browser, if it is not /usr/bin/chromium
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -20,24 +24,35 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Open the HTML that the pattern finds in a document, as a page of another origin; an error in it fails the test. */
-async function open(t, document, pattern) {
-  const [, html] = readFileSync(new URL(`../../${document}`, import.meta.url), "utf8").match(pattern);
-  const server = createServer((_, response) => {
-    response.setHeader("content-type", "text/html");
-    response.end(html.replaceAll("http://localhost:8787", SERVER));
+/** Open a page of another origin. files: path → text. An error in the page fails the test. */
+async function open(t, files, address = "/page.html") {
+  const server = createServer((request, response) => {
+    const { pathname } = new URL(request.url, "http://localhost");
+    const text = files(pathname);
+    response.writeHead(text === null ? 404 : 200, {
+      "content-type": TYPES[pathname.split(".").at(-1)] ?? "text/plain",
+    });
+    response.end(text?.replaceAll("http://localhost:8787", SERVER));
   }).listen(0, "localhost");
   t.after(() => server.close());
   const page = await browser.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   const trouble = [];
   page.on("pageerror", (error) => trouble.push(String(error)));
   t.after(() => assert.deepEqual(trouble, []));
-  await page.goto(`http://localhost:${server.address().port}/page.html`);
+  await page.goto(`http://localhost:${server.address().port}${address}`);
   return page;
 }
 
-const openReadme = (t) => open(t, "README.md", /```html\n(.*?)```/s);
+const TYPES = { html: "text/html", js: "text/javascript" };
+
+/** Open the HTML that the pattern finds in a document. */
+function openFrom(t, document, pattern) {
+  const [, html] = readFileSync(new URL(`../../${document}`, import.meta.url), "utf8").match(pattern);
+  return open(t, (path) => (path === "/page.html" ? html : null));
+}
+
+const openReadme = (t) => openFrom(t, "README.md", /```html\n(.*?)```/s);
 
 async function setFault(t, fault) {
   const headers = { "content-type": "application/json" };
@@ -79,7 +94,7 @@ test("the page of the tutorial answers from a PDF and links to its page", async 
     await new Promise((resolve) => setTimeout(resolve, 100));
     state = (await (await fetch(address)).json()).state;
   }
-  const page = await open(t, "docs/tutorial.md", /<<'END'\n(<!doctype html>.*?)^END$/ms);
+  const page = await openFrom(t, "docs/tutorial.md", /<<'END'\n(<!doctype html>.*?)^END$/ms);
   await page.getByRole("button", { name: "Ask" }).click();
   await page.getByText("[1]").waitFor();
   const source = page.locator("#sources a").first();
@@ -89,6 +104,28 @@ test("the page of the tutorial answers from a PDF and links to its page", async 
   await page.getByRole("button", { name: "Ask" }).click();
   await page.getByText((await problem("/rag", question)).sentence).waitFor();
 });
+
+for (const framework of ["react", "vue"])
+  test(`the chat of docs/streaming.md for ${framework} streams, stops and says what is wrong`, async (t) => {
+    const built = (path) =>
+      path.startsWith("/pages/") ? readFileSync(`${process.env.PAGES}/${path.slice(7)}`, "utf8") : null;
+    const page = await open(t, built, `/pages/streaming-${framework}.html`);
+    const say = async (text) => {
+      await page.getByLabel("Question").fill(text);
+      await page.getByRole("button", { name: "Send" }).click();
+    };
+    await say("What is a Worker?");
+    await page.locator("p.assistant", { hasText: await wholeAnswer() }).waitFor();
+    await setFault(t, { hold_after_frames: 40, operation: "run" });
+    await say("And what is a stream?");
+    await page.locator("p.assistant").nth(1).filter({ hasText: /\w+/ }).waitFor();
+    await page.getByRole("button", { name: "Stop" }).click();
+    await fetch(`${SIMULATOR}/simulator/faults`, { method: "DELETE" });
+    await setFault(t, { status: 429, code: 3036, count: null });
+    await say("Again?");
+    const { sentence } = await problem();
+    await page.getByRole("alert").filter({ hasText: sentence }).waitFor();
+  });
 
 const QUESTION = { stream: false, messages: [{ role: "user", content: "What is a Worker?" }] };
 

@@ -15,6 +15,7 @@ from tests.runtime.test_dev import workerd_of
 from tools import ROOT
 
 CLIENTS = ROOT / "docs/clients.md"
+STREAMING = ROOT / "docs/streaming.md"
 INSTALLED = (Path("/usr/bin/chromium-headless-shell"), Path("/usr/bin/chromium"))
 """Debian's Chromium. The one without a window takes half of the processor time of the other."""
 CHROMIUM = os.environ.get("CHROMIUM") or str(next(filter(Path.exists, INSTALLED), INSTALLED[0]))
@@ -36,25 +37,48 @@ PAGES = {
 import { createRoot } from "react-dom/client";
 import Page from "./page.jsx";
 createRoot(document.getElementById("root")).render(createElement(Page));""",
+    "streaming-react": """import { createElement } from "react";
+import { createRoot } from "react-dom/client";
+import { Chat } from "./Chat.jsx";
+createRoot(document.getElementById("root")).render(createElement(Chat));""",
+    "streaming-vue": """import { createApp } from "vue";
+import Chat from "./Chat.vue";
+createApp(Chat).mount("#root");""",
 }
-"""Name of a page → the program that shows what docs/clients.md has of it."""
+"""Name of a page → the program that shows what docs/clients.md and docs/streaming.md have of it."""
+
+VITE = """import { compileScript, parse } from "vue/compiler-sfc";
+
+const vue = {
+  name: "vue",
+  transform(code, id) {
+    if (!id.endsWith(".vue")) return null;
+    const { descriptor } = parse(code, { filename: id });
+    return { code: compileScript(descriptor, { id: "chat", inlineTemplate: true }).content };
+  },
+};
+export default { base: "/pages/", plugins: [vue], build: { rolldownOptions: { external: /^http:/, input: INPUTS } } };
+"""
+"""Configuration of Vite, with what the plugin of Vue does for a component without styles. INPUTS: the pages' files."""
 
 
 @pytest.fixture(scope="module")
 def built_pages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pages of docs/clients.md, as pasted, built by Vite."""
+    """The pages of docs/clients.md and docs/streaming.md, as pasted, built by Vite."""
     source = tmp_path_factory.mktemp("pages")
-    examples = re.findall(r"^```(?:jsx|javascript)\n(.*?)^```$", CLIENTS.read_text(), re.DOTALL | re.MULTILINE)
-    for name, code in zip(("next.config.mjs", "page.jsx", "react.jsx"), examples, strict=True):
-        (source / name).write_text(code)
+    for page, languages, names in (
+        (CLIENTS, "jsx|javascript", ("next.config.mjs", "page.jsx", "react.jsx")),
+        (STREAMING, "js|jsx|vue", ("chat.js", "Chat.jsx", "Chat.vue")),
+    ):
+        examples = re.findall(rf"^```(?:{languages})\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+        for name, code in zip(names, examples, strict=True):
+            (source / name).write_text(code)
     for name, program in PAGES.items():
         (source / f"{name}.main.jsx").write_text(program)
         page = f'<!doctype html><div id="root"></div><script type="module" src="./{name}.main.jsx"></script>'
         (source / f"{name}.html").write_text(page)
     inputs = [f"{name}.html" for name in PAGES]
-    (source / "vite.config.mjs").write_text(
-        f"export default {{ base: '/pages/', build: {{ rolldownOptions: {{ input: {inputs} }} }} }};"
-    )
+    (source / "vite.config.mjs").write_text(VITE.replace("INPUTS", str(inputs)))
     (source / "node_modules").symlink_to(ROOT / "node_modules")
     vite = [ROOT / "node_modules/.bin/vite", "build", "--logLevel", "warn"]
     done = subprocess.run(vite, cwd=source, text=True, capture_output=True, timeout=120, check=False)
@@ -80,9 +104,9 @@ def test_events() -> None:
 @pytest.mark.timeout(300)
 @needs_chromium
 @pytest.mark.parametrize("test", ["console.test.mjs", "screens.test.mjs", "readme.test.mjs", "pages.test.mjs"])
-def test_in_a_browser(paced_server: DevServer, test: str) -> None:
+def test_in_a_browser(paced_server: DevServer, built_pages: Path, test: str) -> None:
     addresses = {"AIWORKER_URL": paced_server.url, "AIWORKER_SIMULATOR": paced_server.simulator}
-    run(test, CHROMIUM=CHROMIUM, PYTHON=sys.executable, **addresses)
+    run(test, CHROMIUM=CHROMIUM, PYTHON=sys.executable, PAGES=str(built_pages), **addresses)
 
 
 @pytest.mark.timeout(300)

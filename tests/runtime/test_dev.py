@@ -234,8 +234,8 @@ def check_that_pages_of_this_machine_may_read_the_traceback(url: str) -> None:
         response = httpx.post(url, headers={"origin": origin}, verify=TLS, timeout=60)
         assert response.status_code == 500
         assert (response.headers.get("access-control-allow-origin") == origin) is is_allowed
-    asked = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-    preflight = httpx.options(url, headers={"origin": "http://localhost:3000", **asked}, verify=TLS, timeout=60)
+    headers = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = httpx.options(url, headers={"origin": "http://localhost:3000", **headers}, verify=TLS, timeout=60)
     assert (preflight.status_code, preflight.headers["access-control-allow-headers"]) == (204, "content-type")
 
 

@@ -14,8 +14,8 @@ class LongStep:
     def __init__(self) -> None:
         self._lines: asyncio.Task[None] | None = None
 
-    def begin(self, title: str) -> None:
-        """Begin a step, in place of the one before. title: what is done, such as `Starting the Worker`."""
+    def start(self, title: str) -> None:
+        """Start a step, in place of the one before. title: what is done, such as `Starting the Worker`."""
         self.end()
         self._lines = asyncio.create_task(_show(title))
 

@@ -1,4 +1,4 @@
-"""What scripts/dev shows of the output of wrangler and the Worker."""
+"""The output of wrangler and the Worker, as scripts/dev shows it."""
 
 import asyncio
 import re
@@ -59,7 +59,7 @@ class Output:
         """The error that was shown last: workerd and wrangler both report an exception."""
         self._timer: asyncio.TimerHandle | None = None
         self._step = LongStep()
-        self._step.begin("Starting the Worker")
+        self._step.start("Starting the Worker")
 
     def take(self, line: str) -> None:
         """Print what there is to say of a line."""
@@ -75,7 +75,7 @@ class Output:
             print("Reloaded", flush=True)
         elif RELOADING.search(line):
             self._last_error = ""
-            self._step.begin("Loading the Worker again")
+            self._step.start("Loading the Worker again")
         elif not NOISE.search(line):
             self._show(line)
         elif self._unshown is not None:

@@ -128,7 +128,7 @@ async def _apply(due: dict[str, str], made: Plan, children: Children) -> None:
     is_new = migrations.is_new(made.state)
     step = LongStep()
     for database in due:
-        step.begin(f"Preparing the database {database}")
+        step.start(f"Preparing the database {database}")
         child = await children.start(migrations.command(database, made.file, made.state), ENVIRONMENT, made.project)
         output = [line async for line in child.lines()]
         if await child.wait() != 0:

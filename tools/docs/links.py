@@ -24,7 +24,7 @@ class Link:
     """A link to a file or a heading of this repository."""
 
     path: str
-    """Of the file or folder, from the repository's root."""
+    """The file or folder, from the repository's root."""
     anchor: str
     """Without `#`; empty for none."""
 

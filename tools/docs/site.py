@@ -9,10 +9,10 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from posixpath import dirname, relpath
-from typing import Any
+from typing import Any, cast
 
 from tools import ROOT
 from tools.docs import links
@@ -87,7 +87,8 @@ def navigation() -> Iterator[str]:
         if isinstance(entry, str):
             yield entry
         else:
-            for each in entry.values() if isinstance(entry, dict) else entry:
+            entries: Iterable[Any] = cast("dict[str, Any]", entry).values() if isinstance(entry, dict) else entry
+            for each in entries:
                 yield from pages(each)
 
     yield from pages(tomllib.loads(CONFIGURATION.read_text())["project"]["nav"])
