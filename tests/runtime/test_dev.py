@@ -31,6 +31,8 @@ from workers import Response, WorkerEntrypoint
 
 class Default(WorkerEntrypoint):
     async def fetch(self, request):
+        if request.url.endswith("/broken"):
+            raise ValueError("broken")
         return Response("first")
 """
 
@@ -245,6 +247,11 @@ def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(pro
     get = partial(httpx.get, server.url, timeout=60, verify=TLS)
     try:
         assert get().text == "first"
+        httpx.get(f"{server.url}/broken", timeout=60, verify=TLS)
+        server.wait_for("GET /broken 500")
+        assert server.lines.count("ValueError: broken") == 1  # workerd and wrangler both report it
+        assert any('File "src/entry.py"' in line for line in server.lines)
+        assert not any("wasm://" in line for line in server.lines)
         with server.reload():
             entry.write_text(WORKER.replace("first", "second"))
         assert get().text == "second"
@@ -331,12 +338,14 @@ def dry_run(*arguments: str) -> dict[str, dict[str, object]]:
 
 
 def test_a_dry_run_shows_what_would_run() -> None:
-    plan = dry_run("--port", "8799")
+    plan = dry_run("--port", "8799", "--chat-upstream", "http://localhost:11434", "--chat-models", "*=qwen3:4b")
     assert plan["configuration"]["main"] == "main.mjs"
     assert "ai" not in plan["configuration"]
     assert plan["configuration"]["vars"]["AUTH_MODE"] == "public"  # type: ignore[index]
     assert "8799" in plan["commands"]["wrangler"]  # type: ignore[operator]
-    assert plan["commands"]["simulator"]
+    simulator: list[str] = plan["commands"]["simulator"]  # type: ignore[assignment]
+    upstream = simulator.index("--chat-upstream")
+    assert simulator[upstream + 1 : upstream + 4] == ["http://localhost:11434", "--chat-models", "*=qwen3:4b"]
 
 
 def test_a_variable_of_the_command_line_takes_the_place_of_the_configuration_s() -> None:

@@ -51,6 +51,9 @@ WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
 OLDEST_NODE = (22, 12)
 """wrangler's package.json, `engines`."""
 
+FIRST_SECONDS, NEXT_SECONDS = 2.0, 10.0
+"""Time after which a step is spoken of again where there is no terminal, and between two further lines."""
+
 OWN_INDEX = re.compile(r"\.(index-url|no-index|proxy|trusted-host)=")
 """Matches the output of `pip config list` if packages do not come from PyPI, or not directly."""
 
@@ -176,7 +179,7 @@ def run(steps: list[Step]) -> None:
     if todo:
         _say(f"Setting up ({len(todo)} of {len(steps)} steps; later runs skip what has not changed)\n")
     for number, step in enumerate(todo, 1):
-        with _progress(f"  {number}/{len(todo)} {step.title}"):
+        with progress(f"  {number}/{len(todo)} {step.title}"):
             step.do()
 
 
@@ -322,10 +325,10 @@ def _call(command: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _progress(title: str) -> Generator[None]:
+def progress(title: str) -> Generator[None]:
     """Print `title` while the block runs, with the seconds counting up, and the time it took.
 
-    On a terminal, the line changes each second. Elsewhere, there is a line after two seconds and then every ten.
+    On a terminal, the line changes each second. Elsewhere, there are lines after FIRST_SECONDS and every NEXT_SECONDS.
     """
     began = time.monotonic()
     over = threading.Event()
@@ -333,10 +336,10 @@ def _progress(title: str) -> Generator[None]:
     before, after = ("\r", "") if is_terminal else ("", "\n")
 
     def count() -> None:
-        pause = 1 if is_terminal else 2
+        pause = 1.0 if is_terminal else FIRST_SECONDS
         while not over.wait(pause):
             _say(f"{before}{title} … {time.monotonic() - began:.0f} s{after}")
-            pause = 1 if is_terminal else 10
+            pause = 1.0 if is_terminal else NEXT_SECONDS
 
     counter = threading.Thread(target=count, daemon=True)
     _say(f"{title} …{after}")
