@@ -99,7 +99,7 @@ SENTENCE: Shape = {
 class ErrorDetail(BaseModel):
     code: int | None
     """The number of the error in Workers AI."""
-    type: str
+    type: ErrorType
     message: str
     """A sentence that says what is wrong and, where possible, what to do."""
     param: str | None

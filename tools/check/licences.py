@@ -3,7 +3,7 @@
 python -m tools.check.licences   fail, with one line each, for a licence that is not accepted and for what is not pinned
 
 Checked are all distributions of requirements/ (their licence is read from the installed package; those of the clients
-that only tests run, and of the site's generator, are installed first), all npm packages of package-lock.json, and the
+that only tests run, and of the site's generator, are installed first), all npm packages of NPM_LOCKS, and the
 files that are copied into this repository. What is shipped may only have a licence of SHIPPED; what is only used here,
 one of USED, too.
 docs/licences.md lists what is shipped. scripts/nightly runs this; reading the licences needs everything installed.
@@ -90,6 +90,9 @@ ACCEPTED, REFUSED = "accepted", "refused"
 
 PACKAGES = ("packages/workers-ai-simulator", "packages/offline-python-workers")
 """Packages of this repository that are published; their dependencies are installed with them."""
+
+
+NPM_LOCKS = ("package-lock.json", "packages/aiworker-client/package-lock.json")
 
 
 def worker_distributions() -> list[str]:
@@ -187,13 +190,17 @@ def main() -> int:
     folders += [folder for python in apart for folder in python.parent.parent.glob("lib/python*/site-packages")]
     locks = {name: _locked(name) for name in lock.LOCKS}
     environment = installed([*folders, install.BUILT / "worker-packages"])
-    npm = json.loads((ROOT / "package-lock.json").read_text())["packages"]
+    npm = {f"{path}:{name}": each for path in NPM_LOCKS for name, each in _npm_packages(path).items() if name}
     problems = [*python_problems(locks, environment), *npm_problems(npm), *copied_problems(), *pin_problems()]
     print(
         "\n".join(problems)
-        or f"{len(environment)} distributions and {len(npm) - 1} npm packages: licences and pins are fine."
+        or f"{len(environment)} distributions and {len(npm)} npm packages: licences and pins are fine."
     )
     return 1 if problems else 0
+
+
+def _npm_packages(path: str) -> dict[str, dict[str, str]]:
+    return json.loads((ROOT / path).read_text())["packages"]
 
 
 def _problem(name: str, expression: str, *, is_shipped: bool) -> str:

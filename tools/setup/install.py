@@ -133,7 +133,7 @@ def steps() -> list[Step]:
     npm_locks = [ROOT / "package.json", ROOT / "package-lock.json"]
     return [
         Step("Python packages", VENV, _texts(*locks), lambda: _install_python_packages(locks, own_node=own_node)),
-        Step("npm packages", ROOT / "node_modules", _texts(*npm_locks), _install_npm_packages),
+        Step("npm packages", ROOT / "node_modules", _texts(*npm_locks), lambda: install_npm_packages(ROOT)),
         Step("Python for workerd", RUNTIME, _interpreter(), lambda: _call(build.interpreter(RUNTIME))),
         worker_packages("The Worker's packages", "worker", WORKER_PACKAGES),
     ]
@@ -272,11 +272,12 @@ def _link_own_node() -> None:
         link.symlink_to(os.path.relpath(target, link.parent))  # the folder may be moved
 
 
-def _install_npm_packages() -> None:
+def install_npm_packages(folder: Path) -> None:
+    """Install what the package-lock.json of a folder names, in the folder. Raises InstallError."""
     if not shutil.which("npm", path=_path_with_venv()):
         raise InstallError("npm is missing. Install Node.js (which brings npm), then run this again.")
     # no package needs its install scripts: they do not run
-    _call(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+    _call(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)])
 
 
 def _install_worker_packages(locked: Path, output: Path) -> None:

@@ -1,7 +1,7 @@
 """The requests and responses of `/rag/documents`."""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -65,8 +65,7 @@ class DocumentPassages(Reply):
 
 class DocumentState(Reply):
     id: str
-    state: str
-    """`queued`, `converting`, `embedding`, `indexed` or `failed`."""
+    state: Literal["queued", "converting", "embedding", "indexed", "failed"]
     reason: str | None
     """The reason of a failure."""
     title: str

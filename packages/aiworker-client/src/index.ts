@@ -1,0 +1,10 @@
+export { type Answer, AnswerStream } from "./answer.js";
+export type { components, operations, paths } from "./api.js";
+export { Aiworker, type ImageInput } from "./client.js";
+export type { Documents, ListOptions, TenantOptions, UploadOptions, WaitOptions } from "./documents.js";
+export * from "./errors.js";
+export { readEvents, type ServerSentEvent } from "./events.js";
+export type { GetToken, Token } from "./tokens.js";
+export type { ClientOptions, RequestOptions } from "./transport.js";
+export type * from "./types.js";
+export type { UploadProgress } from "./upload.js";
