@@ -40,9 +40,9 @@ afterEach(() => SIMULATOR && clearFaults());
 /**
  * A page in a browser context of its own, which must not complain.
  *
- * at: the screen, such as "chat". refused: a pattern of paths whose requests this test lets fail.
+ * at: the screen, such as "chat". address: of another page. refused: a pattern of paths whose requests this test lets fail.
  */
-export async function open(t, { at = "chat", refused = /^\/chat$/, prepare, ...context } = {}) {
+export async function open(t, { at = "chat", address, refused = /^\/chat$/, prepare, ...context } = {}) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
   const page = await opened.newPage();
   page.setDefaultTimeout(30_000);
@@ -59,7 +59,7 @@ export async function open(t, { at = "chat", refused = /^\/chat$/, prepare, ...c
     assert.deepEqual(complaints, [], "the browser complains");
   });
   await prepare?.(page);
-  await page.goto(`${SERVER}/#/${at}`);
+  await page.goto(address ?? `${SERVER}/#/${at}`);
   return page;
 }
 

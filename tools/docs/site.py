@@ -28,6 +28,8 @@ ELSEWHERE: Mapping[str, str] = {
     "index.md": "README.md",
     "contributing.md": "CONTRIBUTING.md",
     "changelog.md": "CHANGELOG.md",
+    "aiworker-client.md": "packages/aiworker-client/README.md",
+    "react-example.md": "examples/react-vite/README.md",
     "simulator.md": "packages/workers-ai-simulator/README.md",
     "offline-python-workers.md": "packages/offline-python-workers/README.md",
 }
