@@ -77,6 +77,7 @@ def http(simulator_process: SimulatorProcess) -> Generator[httpx.Client]:
     with simulator_process.client() as client:
         yield client
         client.delete("/simulator/faults")
+        client.delete("/simulator/answers")
 
 
 Value = TypeVar("Value")

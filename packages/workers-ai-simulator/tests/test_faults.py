@@ -637,6 +637,26 @@ def test_another(workers_ai_simulator, workers_ai_simulator_server):
     assert workers_ai_simulator.requests() == []
     assert ask(workers_ai_simulator).status == 200
     assert [entry["state"] for entry in workers_ai_simulator.requests()] == ["finished"]
+
+
+def test_with_a_script(scripted_workers_ai):
+    scripted_workers_ai.set_answer(prompt="Hello", text="Hi there!")
+    assert json.load(ask(scripted_workers_ai))["response"] == "Hi there!"
+    scripted_workers_ai.assert_asked(prompt="Hello", times=1)
+
+
+def test_without_what_it_expects(scripted_workers_ai):
+    scripted_workers_ai.set_answer(prompt="Goodbye", text="Bye!")
+
+
+def test_with_a_call_that_it_does_not_expect(scripted_workers_ai):
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        ask(scripted_workers_ai)
+
+
+def test_the_last(workers_ai_simulator):
+    assert workers_ai_simulator.answers() == []
+    assert "simulated" in json.load(ask(workers_ai_simulator))["response"]
 """
 
 STUCK_TEST = """
@@ -663,7 +683,12 @@ def test_the_installed_plugin_gives_each_test_a_simulator_without_faults_and_ear
     (installed / "entry_points.txt").write_text(f"[pytest11]\n{name} = {module}\n")
     monkeypatch.setenv("PYTHONPATH", ENVIRONMENT["PYTHONPATH"])
     pytester.makepyfile(USERS_TESTS)
-    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+    result = pytester.runpytest_subprocess()
+    # a test whose script is not kept to passes its own assertions, and fails at its end
+    result.assert_outcomes(passed=6, errors=2)
+    result.stdout.fnmatch_lines(
+        ["*Answers that no call got: *Goodbye*", f"*Unexpected call of {MODEL} with the prompt*"]
+    )
 
 
 def test_the_plugin_s_simulator_ends_with_pytest_even_when_that_is_killed(pytester: pytest.Pytester) -> None:

@@ -24,6 +24,7 @@ from workers_ai_simulator.inference import routes as inference
 from workers_ai_simulator.inference.models import ModelCall, Result
 from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.media import Media
+from workers_ai_simulator.scripted.store import ScriptedAnswers
 from workers_ai_simulator.traffic.faults import Fault
 from workers_ai_simulator.traffic.traffic import Traffic
 
@@ -552,7 +553,7 @@ def traffic() -> Traffic:
 
 @pytest.fixture
 async def http(gateways: Gateways, traffic: Traffic) -> AsyncIterator[httpx.AsyncClient]:
-    run_model = gateways.through_gateways(Inference(traffic).run)
+    run_model = gateways.through_gateways(Inference(traffic, ScriptedAnswers()).run)
     app = Starlette(routes=[*gateway.routes(gateways, run_model, traffic), *inference.routes(run_model, traffic)])
     headers = {"authorization": "Bearer any"}
     transport = httpx.ASGITransport(app)

@@ -1,18 +1,20 @@
-"""The npm package: its metadata agree with the Python package's, and its module is the Miniflare plugin."""
+"""The npm package: its metadata agree with the Python package's, it has all of its files, and its commands work."""
 
 import json
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 
 import workers_ai_simulator
-from running_simulator import PACKAGE
+from running_simulator import ENVIRONMENT, PACKAGE, SOURCE
 
 NPM = json.loads((PACKAGE / "package.json").read_text())
 PYTHON = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+JAVASCRIPT = SOURCE / "workers_ai_simulator/javascript"
 needs_node = pytest.mark.skipif(not shutil.which("node"), reason="needs Node.js")
 
 
@@ -21,20 +23,83 @@ def test_both_packages_have_the_same_name_version_and_license() -> None:
         name: PYTHON[name] for name in ("name", "version", "license")
     }
     assert workers_ai_simulator.__version__ == PYTHON["version"]
+    assert json.loads((JAVASCRIPT / "version.json").read_text()) == PYTHON["version"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with the npm package as npm would install it, and a stand-in of the miniflare that wrangler brings."""
+    modules = tmp_path / "node_modules"
+    for name in ("package.json", *NPM["files"]):
+        copied = modules / NPM["name"] / name
+        copied.parent.mkdir(parents=True, exist_ok=True)
+        if (PACKAGE / name).is_dir():
+            shutil.copytree(PACKAGE / name, copied)
+        else:
+            shutil.copy(PACKAGE / name, copied)
+    (modules / "miniflare").mkdir()
+    (modules / "miniflare/index.js").write_text("exports.ProxyNodeBinding = class {};")
+    return tmp_path
+
+
+def node(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["node", *arguments], cwd=project, env={**ENVIRONMENT, "WORKERS_AI_SIMULATOR_PYTHON": sys.executable},
+        text=True, capture_output=True, timeout=100, check=False,
+    )  # fmt: skip
 
 
 @needs_node
-def test_a_project_requires_the_plugin_by_the_package_s_name(tmp_path: Path) -> None:
-    modules = tmp_path / "node_modules"
-    for name in ("package.json", *NPM["files"]):
-        file = modules / NPM["name"] / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(PACKAGE / name, file)
-    # a stand-in; the real one comes with wrangler
-    (modules / "miniflare").mkdir()
-    (modules / "miniflare/index.js").write_text("exports.ProxyNodeBinding = class {};")
-    program = 'import("workers-ai-simulator").then(({ plugins }) => console.log(...Object.keys(plugins)))'
+def test_a_project_imports_all_that_the_package_exports(project: Path) -> None:
+    names = [f"{NPM['name']}/{name}".removesuffix("/.") for name in ("testing", "config", ".")]
+    program = f"for (const name of {json.dumps(names)}) console.log(...Object.keys(await import(name)));"
+    done = node(project, "--input-type=module", "-e", program)
+    testing, config, plugin = done.stdout.splitlines()
+    assert testing.split() == ["SimulatorClient", "SimulatorError", "startSimulator", "useSimulator"], done.stderr
+    assert config.split() == ["simulatedWorker"]
+    assert "plugins" in plugin.split()
+    for export in NPM["exports"].values():
+        files = [export] if isinstance(export, str) else [*export.values()]
+        assert [name for name in files if not (project / "node_modules" / NPM["name"] / name).is_file()] == []
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["dev", "--help"], 0, "start the simulator and your own wrangler dev"),
+        (["--help"], 0, "--tokens-per-second"),
+        (["faults", "--url", "http://127.0.0.1:1"], 1, "No simulator answers on"),
+        (["dev"], 1, "workers-ai-simulator: No wrangler.json, wrangler.jsonc, wrangler.toml in "),
+        (["init", "everything", "--config", "wrangler.toml"], 1, "There is no init everything"),
+        (["doctor"], 1, "ok    workers-ai-simulator"),
+    ],
+)
+def test_the_command(project: Path, arguments: list[str], status: int, words: str) -> None:
+    done = node(project, f"node_modules/{NPM['name']}/{NPM['bin'][NPM['name']]}", *arguments)
+    assert words in done.stdout + done.stderr
+    assert done.returncode == status
+    assert "    at " not in done.stderr
+
+
+@needs_node
+def test_the_parts_of_the_commands() -> None:
+    done = node(PACKAGE, "--test", "--test-reporter=tap", "tests/javascript/project.test.mjs")
+    assert done.returncode == 0, done.stdout
+
+
+@needs_node
+def test_the_python_package_has_the_commands_too(tmp_path: Path) -> None:
     done = subprocess.run(
-        ["node", "-e", program], cwd=tmp_path, text=True, capture_output=True, timeout=100, check=True
-    )
-    assert done.stdout.split() == [NPM["name"]]
+        [sys.executable, "-m", "workers_ai_simulator", "doctor"],
+        cwd=tmp_path, env=ENVIRONMENT, text=True, capture_output=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    ok, wrong = done.stdout.splitlines()
+    assert ok.endswith(f"runs by: {sys.executable} -m workers_ai_simulator")
+    assert wrong.startswith("WRONG No wrangler.json")
+    without_node = subprocess.run(
+        [sys.executable, "-m", "workers_ai_simulator", "dev"],
+        cwd=tmp_path, env={**ENVIRONMENT, "PATH": "/nowhere"}, text=True, capture_output=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert "dev needs Node.js" in without_node.stderr

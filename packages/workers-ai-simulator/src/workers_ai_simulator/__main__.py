@@ -8,6 +8,8 @@ import contextlib
 import json
 import logging
 import os
+import re
+import shutil
 import signal
 import socket
 import sys
@@ -16,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
 from workers_ai_simulator.traffic.faults import BINDINGS, PARTS, Part
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from workers_ai_simulator.embeddings.local import LocalEmbeddings
     from workers_ai_simulator.embeddings.vectors import Kind
     from workers_ai_simulator.inference.real_models import RealModels
+    from workers_ai_simulator.scripted.store import ScriptedAnswers
     from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.upstream.server import ChatUpstream
 
@@ -37,8 +40,14 @@ USAGE_ERROR = 2
 """Exit status for wrong arguments, as argparse has it."""
 
 
+NODE_COMMANDS = ("dev", "init", "doctor")
+"""Commands for a project of wrangler's, which run in Node.js, as wrangler does."""
+
+
 def main() -> None:
     """Run the command."""
+    if sys.argv[1:2] and sys.argv[1] in NODE_COMMANDS:
+        _run_in_node(sys.argv[1:])
     options = _parser().parse_args()
     sys.exit(options.run(options))
 
@@ -48,6 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="workers-ai-simulator",
         description="Simulate Workers AI, Vectorize and AI Gateway on this machine, for the real bindings of "
         "Cloudflare Workers and for Cloudflare's REST API. Without a command, start the simulator.",
+        epilog="commands for a project of wrangler's, which need Node.js: dev starts the simulator and wrangler dev, "
+        "init writes its configuration, doctor says what is missing: `workers-ai-simulator dev --help`.",
     )
     parser.set_defaults(run=_serve)
     _add_server_options(parser)
@@ -56,6 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_faults(commands)
     _add_requests(commands)
     return parser
+
+
+def _run_in_node(arguments: list[str]) -> NoReturn:
+    """Run the command of the npm package, which this package has too, in place of this process."""
+    node = shutil.which("node")
+    if node is None:
+        sys.exit(f"workers-ai-simulator {arguments[0]} needs Node.js, as wrangler does, and there is none on the path.")
+    script = Path(__file__).parent / "javascript/command.mjs"
+    environment = {**os.environ, "WORKERS_AI_SIMULATOR_PYTHON": sys.executable}
+    os.execve(node, [node, str(script), *arguments], environment)
 
 
 # ---- the simulator -------------------------------------------------------------------------------------------------
@@ -106,6 +127,11 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="recognise recordings with faster-whisper: base.en, large-v3-turbo, or the folder of a model",
     )  # fmt: skip
     parser.add_argument(
+        "--index", type=_index, action="append", default=[], metavar="NAME:DIMENSIONS[:METRIC]",
+        help="Vectorize index, created at the start if it is missing (default: a binding's first write creates its "
+        "index, as wide as its vectors, with the metric cosine; may be repeated)",
+    )  # fmt: skip
+    parser.add_argument(
         "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
         help="metadata index of a Vectorize index, created at the start or together with the index (may be repeated)",
     )  # fmt: skip
@@ -118,10 +144,23 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="whether models that Cloudflare has retired answer (default: refuse them with 5028, as upstream)",
     )  # fmt: skip
     parser.add_argument(
+        "--answers", type=Path, metavar="FILE",
+        help="JSON file of scripted answers, which models give in order or by rule instead of simulated ones",
+    )  # fmt: skip
+    parser.add_argument(
         "--end-with-stdin",
         action="store_true",
         help="exit when standard input is closed, as when the parent dies",
     )
+
+
+def _index(text: str) -> tuple[str, int, str]:
+    match = re.fullmatch(r"([a-z0-9][a-z0-9_-]*):(\d+)(?::(cosine|euclidean|dot-product))?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not NAME:DIMENSIONS or NAME:DIMENSIONS:METRIC, as in passages:768"
+        )
+    return match[1], int(match[2]), match[3] or "cosine"
 
 
 def _metadata_index(text: str) -> tuple[str, str, str]:
@@ -144,6 +183,7 @@ def _serve(options: argparse.Namespace) -> None:
     from workers_ai_simulator.vectorize.store import VectorStore
 
     real = _real_models(options)
+    script = _script(options.answers)
     # asyncio sets TCP_NODELAY only on sockets with a protocol; without it each answer is delayed by 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,6 +198,9 @@ def _serve(options: argparse.Namespace) -> None:
         vectors = VectorStore(
             data / "vectorize.sqlite" if data else None, options.vectorize_delay, options.metadata_index
         )
+        for index in options.index:
+            if not vectors.find_index(index[0]):
+                vectors.create_index(*index)
         for sentence in vectors.create_missing_metadata_indexes():
             print(sentence, flush=True)
         search_file = data / "ai_search.sqlite" if data else None
@@ -165,7 +208,7 @@ def _serve(options: argparse.Namespace) -> None:
         gateways = Gateways(data / "gateway.sqlite" if data else None)
         account = Account(options.plan, options.retired == "serve")
         hosts = [options.host, *options.allowed_host]
-        app = application(vectors, gateways, ai_search, options.tokens_per_second, real, hosts, account)
+        app = application(vectors, gateways, ai_search, options.tokens_per_second, real, hosts, account, script)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
@@ -173,6 +216,25 @@ def _serve(options: argparse.Namespace) -> None:
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)
         server.run(sockets=[listener])
+
+
+def _script(file: Path | None) -> "ScriptedAnswers":
+    """The scripted answers of a file. Exits if the file has none."""
+    from workers_ai_simulator.scripted.errors import AnswersError
+    from workers_ai_simulator.scripted.models import read
+    from workers_ai_simulator.scripted.store import ScriptedAnswers
+
+    script = ScriptedAnswers()
+    try:
+        if file:
+            script.add(read(json.loads(file.read_text(encoding="utf-8"))))
+    except OSError as error:
+        sys.exit(f"--answers: {file} cannot be read: {error.strerror}")
+    except AnswersError as error:
+        sys.exit(f"--answers: {file}: {error}")
+    except ValueError as error:
+        sys.exit(f"--answers: {file} is no JSON: {error}")
+    return script
 
 
 def _real_models(options: argparse.Namespace) -> "RealModels":

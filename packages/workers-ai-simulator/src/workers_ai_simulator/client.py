@@ -1,12 +1,14 @@
 """Client of a running simulator's own API, for tests and the command line, on the standard library alone."""
 
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException
-from typing import Any, Concatenate, Literal, ParamSpec, TypedDict, TypeVar, cast
+from pathlib import Path
+from typing import Any, Concatenate, Literal, ParamSpec, Required, TypedDict, TypeVar, Unpack, cast
 
 from workers_ai_simulator.traffic.faults import Binding, Fault
 from workers_ai_simulator.traffic.journal import ENDED
@@ -26,6 +28,8 @@ class LoggedRequest(TypedDict):
     model: str
     inputs: dict[str, Any]
     options: dict[str, Any]
+    prompt: str
+    scripted: int | None
     state: Literal["received", "streaming", "finished", "failed", "cancelled"]
     status: int | None
     error: str
@@ -34,6 +38,48 @@ class LoggedRequest(TypedDict):
     received: float
     seconds: float
     number: int
+
+
+class ScriptedCall(TypedDict, total=False):
+    """Tool call of a scripted answer. `arguments` may be a text, as for JSON that is broken."""
+
+    name: Required[str]
+    arguments: dict[str, Any] | str
+    id: str
+
+
+class ScriptedError(TypedDict, total=False):
+    """Error of a scripted answer."""
+
+    status: Required[int]
+    code: int
+    description: str
+
+
+class AnswerParts(TypedDict, total=False):
+    """Parts of a scripted answer: the calls that it is for, and what it is. The README describes them."""
+
+    model: str
+    prompt: str
+    pattern: str
+    count: int | None
+    text: str
+    stream: list[str]
+    json: Any
+    tool_calls: list[ScriptedCall]
+    reasoning: str
+    finish_reason: Literal["stop", "length", "tool_calls", "content_filter"]
+    usage: dict[str, int]
+    tokens_per_second: float
+    frames: list[str | dict[str, Any]]
+    answer: dict[str, Any] | list[Any]
+    media: dict[str, str]
+    error: ScriptedError
+    simulated: Literal[True]
+
+
+UNEXPECTED = "600: "
+"""Beginning of the error of a call that no scripted answer was for."""
 
 
 class SimulatorError(Exception):
@@ -78,6 +124,64 @@ class SimulatorClient:
     def clear_faults(self) -> None:
         """Delete all faults, and release the answers that they hold."""
         self._call("DELETE", "/faults")
+
+    # ---- scripted answers ----------------------------------------------------------------------
+
+    def set_answer(self, **answer: Unpack[AnswerParts]) -> int:
+        """Add a scripted answer, behind those that are set. Returns its id."""
+        return self._call("POST", "/answers", answer)["answers"][0]["id"]
+
+    def set_answers(self, answers: list[AnswerParts] | Path) -> list[int]:
+        """Add scripted answers, or those of a JSON file. Returns their ids."""
+        body = json.loads(answers.read_text(encoding="utf-8")) if isinstance(answers, Path) else answers
+        return [each["id"] for each in self._call("POST", "/answers", body)["answers"]]
+
+    def set_strict(self, strict: bool = True) -> None:
+        """Whether a call that no scripted answer is for is refused."""
+        self._call("POST", "/answers", {"strict": strict, "answers": []})
+
+    def answers(self) -> list[dict[str, Any]]:
+        """Answers set since they were last cleared: their parts, `id`, `applied` (a count) and `remaining`."""
+        return self._call("GET", "/answers")["answers"]
+
+    def clear_answers(self) -> None:
+        """Delete all scripted answers, and refuse no call any more."""
+        self._call("DELETE", "/answers")
+
+    def assert_answers_used(self) -> None:
+        """Assert that every scripted answer was given as often as it should, and that no call was unexpected."""
+        unexpected = [each["error"].removeprefix(UNEXPECTED) for each in self._model_calls() if _is_unexpected(each)]
+        unused = [each for each in self.answers() if each["remaining"]]
+        assert not unexpected, "\n".join(unexpected)
+        assert not unused, "Answers that no call got: " + "; ".join(json.dumps(each) for each in unused)
+
+    def assert_asked(
+        self,
+        *,
+        model: str | None = None,
+        prompt: str | None = None,
+        pattern: str | None = None,
+        times: int | None = None,
+    ) -> list[LoggedRequest]:
+        """Assert that a model was called so often, by default at least once, and return these calls.
+
+        prompt: text that the call's prompt contains. pattern: regular expression that is found in it.
+        """  # fmt: skip
+        calls = self._model_calls(model)
+        matches = [
+            each for each in calls
+            if (prompt is None or prompt in each["prompt"])
+            and (pattern is None or re.search(pattern, each["prompt"]) is not None)
+        ]  # fmt: skip
+        if len(matches) != times if times is not None else not matches:
+            wanted = {"model": model, "prompt": prompt, "pattern": pattern, "times": times}
+            sought = {name: value for name, value in wanted.items() if value is not None}
+            prompts = "".join(f"\n  {each['model']}: {each['prompt'][:200]!r}" for each in calls) or " nothing"
+            raise AssertionError(f"{len(matches)} calls match {sought}. Asked was:{prompts}")
+        return matches
+
+    def _model_calls(self, model: str | None = None) -> list[LoggedRequest]:
+        return self.requests(binding="AI", operation="run", model=model)
 
     # ---- requests ------------------------------------------------------------------------------
 
@@ -129,8 +233,9 @@ class SimulatorClient:
         self._since = max((entry["number"] for entry in self.requests()), default=self._since)
 
     def close(self) -> None:
-        """Clear the faults."""
+        """Clear the faults and the scripted answers."""
         self.clear_faults()
+        self.clear_answers()
 
     # ---- HTTP ----------------------------------------------------------------------------------
 
@@ -149,6 +254,10 @@ class SimulatorClient:
             raise SimulatorError(_reason(error), error.code) from None
         except (OSError, HTTPException, ValueError) as error:
             raise SimulatorError(f"No simulator answers on {self.url}: {getattr(error, 'reason', error)}") from error
+
+
+def _is_unexpected(entry: LoggedRequest) -> bool:
+    return entry["error"].startswith(UNEXPECTED)
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

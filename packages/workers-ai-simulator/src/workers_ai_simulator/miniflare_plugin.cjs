@@ -9,16 +9,45 @@
 // The kind "vectorize" also takes "index", the name of the index; "ai-search-namespace" takes "namespace"; "ai-search" takes
 // "instance", and "namespace" unless that is "default".
 const { readFileSync } = require("node:fs");
+const { createRequire } = require("node:module");
 const { join } = require("node:path");
-const { ProxyNodeBinding } = require("miniflare");
+
+const { ProxyNodeBinding } = requireMiniflare();
 
 const NAME = "workers-ai-simulator";
 const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
 /** Kind → the class of ai_search/binding_worker.mjs that is bound. */
 const ENTRYPOINTS = { "ai-search-namespace": "AiSearchNamespace", "ai-search": "AiSearchInstance" };
 
-const simulated = (config) =>
-  Object.entries(config.env ?? {}).filter(([, binding]) => binding?.dev?.plugin?.name === NAME);
+/**
+ * Names of the simulated bindings with their options. Until 2026, miniflare hands a plugin a list of its bindings; since
+ * then the Worker's whole configuration.
+ */
+function simulated(given) {
+  if (!given?.config) return (given ?? []).map(({ name, options }) => [name, options]);
+  return Object.entries(given.config.env ?? {})
+    .filter(([, binding]) => binding?.dev?.plugin?.name === NAME)
+    .map(([name, { dev }]) => [name, dev.options]);
+}
+
+/**
+ * The miniflare of whoever has loaded this file. It need not be visible from here: this file may lie in a Python package,
+ * and pnpm shows a package its own dependencies only.
+ */
+function requireMiniflare() {
+  const places = [process.argv[1], __filename, join(process.cwd(), "package.json")].filter(Boolean);
+  for (const place of places) {
+    for (const by of [[], ["wrangler"], ["@cloudflare/vitest-plugin"], ["@cloudflare/vite-plugin"]]) {
+      try {
+        return by.reduce((from, name) => createRequire(from.resolve(name)), createRequire(place))("miniflare");
+      } catch (error) {
+        if (!["MODULE_NOT_FOUND", "ERR_PACKAGE_PATH_NOT_EXPORTED"].includes(error.code)) throw error;
+      }
+    }
+  }
+  throw new Error(`No miniflare is found from ${places.join(", ")}. Install wrangler in the project.`);
+}
+
 const serviceName = (binding) => `${NAME}:${binding}`;
 const workerName = (binding) => `${NAME}:worker:${binding}`;
 
@@ -63,21 +92,21 @@ const searchWorker = (name, { namespace = "default", instance = "" }) => ({
 
 exports.plugins = {
   [NAME]: {
-    async getBindings({ config }) {
-      return simulated(config).map(([name, { dev }]) =>
-        dev.options.kind in ENTRYPOINTS ? byRpc(name, dev.options) : wrapped(name, dev.options),
+    async getBindings(given) {
+      return simulated(given).map(([name, options]) =>
+        options.kind in ENTRYPOINTS ? byRpc(name, options) : wrapped(name, options),
       );
     },
-    getNodeBindings({ config }) {
-      return Object.fromEntries(simulated(config).map(([name]) => [name, new ProxyNodeBinding()]));
+    getNodeBindings(given) {
+      return Object.fromEntries(simulated(given).map(([name]) => [name, new ProxyNodeBinding()]));
     },
-    async getServices({ options: { config } }) {
-      return simulated(config).flatMap(([name, { dev }]) => [
+    async getServices({ options: given }) {
+      return simulated(given).flatMap(([name, options]) => [
         {
           name: serviceName(name),
-          external: { address: dev.options.address, http: { injectRequestHeaders: headers(dev.options) } },
+          external: { address: options.address, http: { injectRequestHeaders: headers(options) } },
         },
-        ...(dev.options.kind in ENTRYPOINTS ? [searchWorker(name, dev.options)] : []),
+        ...(options.kind in ENTRYPOINTS ? [searchWorker(name, options)] : []),
       ]);
     },
   },

@@ -34,11 +34,19 @@ def workers_ai_simulator_server() -> Iterator[str]:
 
 @pytest.fixture
 def workers_ai_simulator(workers_ai_simulator_server: str) -> "Iterator[SimulatorClient]":
-    """Client of the simulator, without faults and without the requests of earlier tests."""
+    """Client of the simulator, without faults, scripted answers and the requests of earlier tests."""
     from workers_ai_simulator.client import SimulatorClient
 
     simulator = SimulatorClient(workers_ai_simulator_server)
-    simulator.clear_faults()
+    simulator.close()
     simulator.ignore_past_requests()
     yield simulator
-    simulator.clear_faults()
+    simulator.close()
+
+
+@pytest.fixture
+def scripted_workers_ai(workers_ai_simulator: "SimulatorClient") -> "Iterator[SimulatorClient]":
+    """The same client in strict mode: calls that no scripted answer is for fail the test, and so do unused answers."""
+    workers_ai_simulator.set_strict()
+    yield workers_ai_simulator
+    workers_ai_simulator.assert_answers_used()

@@ -23,6 +23,8 @@ from workers_ai_simulator.inference import routes as inference
 from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.markdown import routes as markdown
+from workers_ai_simulator.scripted import routes as scripted
+from workers_ai_simulator.scripted.store import ScriptedAnswers
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
@@ -42,14 +44,17 @@ def application(
     real: RealModels = NO_REAL_MODELS,
     hosts: Iterable[str] = (),
     account: Account = PAID_ACCOUNT,
+    script: ScriptedAnswers | None = None,
 ) -> Starlette:
     """The simulator over these stores.
 
     tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
     hosts: names of this machine by which it is called, besides localhost and its addresses. account: whose plan counts.
+    script: scripted answers that are set at the start.
     """
     traffic = Traffic(tokens_per_second)
-    run_model = gateways.through_gateways(Inference(traffic, real, account).run)
+    script = script or ScriptedAnswers()
+    run_model = gateways.through_gateways(Inference(traffic, script, real, account).run)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
@@ -60,6 +65,7 @@ def application(
         routes=[
             *inference.routes(run_model, traffic),
             *Admin(traffic, gateways, real).routes(),
+            *scripted.routes(script),
             *front_page.routes(),
             *vectorize.routes(vectors, traffic),
             *gateway.routes(gateways, run_model, traffic),

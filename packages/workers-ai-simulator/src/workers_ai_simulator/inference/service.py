@@ -1,6 +1,7 @@
 """Runs models: simulated or real, alone or in a batch, with the journal and the faults that tests set."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,11 @@ from workers_ai_simulator.inference.models import Answer, ModelCall, Result
 from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.store import BatchStore
 from workers_ai_simulator.media import Media
-from workers_ai_simulator.text_generation.generation import generate
+from workers_ai_simulator.scripted import answers as scripted
+from workers_ai_simulator.scripted.models import PromptedCall, ScriptedAnswer
+from workers_ai_simulator.scripted.prompt import prompt_of
+from workers_ai_simulator.scripted.store import ScriptedAnswers
+from workers_ai_simulator.text_generation.generation import Generation, generate
 from workers_ai_simulator.traffic.faults import Fault
 from workers_ai_simulator.traffic.journal import Entry, shortened
 from workers_ai_simulator.traffic.traffic import Traffic, cancelled_on_disconnect
@@ -30,8 +35,15 @@ if TYPE_CHECKING:
 class Inference:
     """Workers AI itself, without gateways."""
 
-    def __init__(self, traffic: Traffic, real: RealModels = NO_REAL_MODELS, account: Account = PAID_ACCOUNT) -> None:
+    def __init__(
+        self,
+        traffic: Traffic,
+        script: ScriptedAnswers,
+        real: RealModels = NO_REAL_MODELS,
+        account: Account = PAID_ACCOUNT,
+    ) -> None:
         self._traffic = traffic
+        self._script = script
         self._real = real
         self._account = account
         self._answers = ANSWERS | real.answers
@@ -42,7 +54,7 @@ class Inference:
 
         Raises UpstreamError, which carries the headers of a Result.
         """
-        entry = Entry("AI", "run", call.model, shortened(call.inputs), call.options)
+        entry = Entry("AI", "run", call.model, shortened(call.inputs), call.options, prompt=prompt_of(call.inputs))
         headers = {"cf-ai-req-id": entry.id}
         try:
             async with self._traffic.span(request, entry) as fault:
@@ -75,27 +87,59 @@ class Inference:
             # Cloudflare documents that they require a gateway, and not how they are refused without: a guess
             raise UpstreamError(400, 5007, f"No such model {call.model} or task: it requires an AI Gateway")
         inputs = read_inputs(model, call.inputs)
-        generation = await run_in_threadpool(generate, model, inputs)
+        answer = self._take(entry, model, call)
+        if answer and (same := scripted.whole(answer)) is not None:
+            return self._as_scripted(entry, same, answer, fault)
+        with _unused_if_refused(answer, entry):
+            generation = await run_in_threadpool(_generation, model, inputs, answer)
         if inputs.get("stream"):
-            return self._traffic.stream(entry, list(frames(model, generation)), fault)
+            pace = answer and answer.tokens_per_second
+            return self._traffic.stream(entry, list(frames(model, generation)), fault, pace)
         return whole_answer(model, generation)
 
     async def _run_model(
         self, entry: Entry, model: Model, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
+        answer = self._take(entry, model, call)
+        if answer and (same := scripted.whole(answer)) is not None:
+            return self._as_scripted(entry, same, answer, fault)
         if model.task == "text-generation":
-            return await self._generate(entry, model, call, fault)
+            return await self._generate(entry, model, call, answer, fault)
+        if answer:
+            with _unused_if_refused(answer, entry):
+                return await run_in_threadpool(scripted.text_of_task, model, call.inputs, answer)
         # painting and the like take their time: other requests are served meanwhile
         return await run_in_threadpool(self._answers[model.task], model, call.inputs)
 
-    async def _generate(
-        self, entry: Entry, model: Model, call: ModelCall, fault: Fault | None
+    def _take(self, entry: Entry, model: Model, call: ModelCall) -> ScriptedAnswer | None:
+        """The scripted answer to the call, noted in the journal; None if the simulator shall answer.
+
+        Raises UnexpectedCall in strict mode.
+        """
+        prompted = PromptedCall(call.model, model.task, prompt_of(call.inputs), call.inputs.get("stream") is True)
+        answer = self._script.take(prompted)
+        if answer is None:
+            return None
+        entry.scripted = answer.id
+        return None if answer.simulated else answer
+
+    def _as_scripted(
+        self, entry: Entry, answer: Answer | scripted.Frames, by: ScriptedAnswer, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
-        if self._real.chat:
+        if isinstance(answer, scripted.Frames):
+            return self._traffic.stream(entry, answer.frames, fault, by.tokens_per_second)
+        return answer
+
+    async def _generate(
+        self, entry: Entry, model: Model, call: ModelCall, answer: ScriptedAnswer | None, fault: Fault | None
+    ) -> Answer | AsyncIterator[str]:
+        if self._real.chat and not answer:
             return await self._generate_upstream(self._real.chat, entry, model, call, fault)
-        generation = await run_in_threadpool(generate, model, call.inputs)
+        with _unused_if_refused(answer, entry):
+            generation = await run_in_threadpool(_generation, model, call.inputs, answer)
         if call.inputs.get("stream"):
-            return self._traffic.stream(entry, list(generation.frames(call.dialect)), fault)
+            pace = answer and answer.tokens_per_second
+            return self._traffic.stream(entry, list(generation.frames(call.dialect)), fault, pace)
         return generation.answer(call.dialect)
 
     async def _generate_upstream(
@@ -105,3 +149,20 @@ class Inference:
             frames = await chat.stream(model, call.inputs, call.dialect)
             return self._traffic.stream(entry, frames, fault)
         return await chat.answer(model, call.inputs, call.dialect)
+
+
+@contextmanager
+def _unused_if_refused(answer: ScriptedAnswer | None, entry: Entry) -> Generator[None]:
+    """Leave the answer for a later call if the model refuses the inputs of this one."""
+    try:
+        yield
+    except UpstreamError:
+        if answer:
+            answer.applied -= 1
+            entry.scripted = None
+        raise
+
+
+def _generation(model: Model, inputs: dict[str, Any], answer: ScriptedAnswer | None) -> Generation:
+    """Return what the model writes: as scripted, or simulated."""
+    return scripted.generation(model, inputs, answer) if answer else generate(model, inputs)

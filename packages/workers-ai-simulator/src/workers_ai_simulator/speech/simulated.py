@@ -222,7 +222,16 @@ _engine: ContextVar[Callable[[bytes], str] | None] = ContextVar("engine", defaul
 """Engine of the current call, which transcribes recordings that this simulator did not make."""
 
 
-def transcribe(model: Model, inputs: dict[str, Any], recognise: Callable[[bytes], str] | None = None) -> dict[str, Any]:
+_dictated: ContextVar[str | None] = ContextVar("dictated", default=None)
+"""Transcript of the current call, whatever the recording is."""
+
+
+def transcribe(
+    model: Model,
+    inputs: dict[str, Any],
+    recognise: Callable[[bytes], str] | None = None,
+    dictated: str | None = None,
+) -> dict[str, Any]:
     """Answer speech-to-text: the words of this simulator's own speech; for other sounds a sentence with their length.
 
     `audio` is [bytes], bytes, base64 or `{body, contentType}` with one of these. The words are spread over the length
@@ -232,16 +241,17 @@ def transcribe(model: Model, inputs: dict[str, Any], recognise: Callable[[bytes]
     `prefix` and others → `{transcription_info, text, word_count, segments, vtt}`; nova-3 → `{results}`; flux →
     the event `EndOfTurn`; nemotron-speech, with `encoding`, `sample_rate`, `channels` → `{text, duration}`.
 
-    recognise: an engine that transcribes the other sounds.
+    recognise: an engine that transcribes the other sounds. dictated: the transcript, whatever the recording is.
 
     Raises UpstreamError 5006 for inputs that the model does not take, 5004 for bad base64, 3030 for a sound that
     cannot be read.
     """
-    token = _engine.set(recognise)
+    engine, transcript = _engine.set(recognise), _dictated.set(dictated)
     try:
         return TRANSCRIBERS[model.id](inputs)
     finally:
-        _engine.reset(token)
+        _engine.reset(engine)
+        _dictated.reset(transcript)
 
 
 def _whisper(inputs: dict[str, Any]) -> dict[str, Any]:
@@ -392,6 +402,8 @@ MAX_PHRASES = 2000
 
 
 def _text(recording: Recording) -> str:
+    if (dictated := _dictated.get()) is not None:
+        return dictated
     phrase = PHRASE.format(seconds=recording.seconds)
     times = min(max(1, round(recording.seconds / PHRASE_SECONDS)), MAX_PHRASES)
     return (recording.text or "").strip() or " ".join([phrase] * times)

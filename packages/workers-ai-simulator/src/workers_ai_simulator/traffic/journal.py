@@ -30,6 +30,10 @@ class Entry:
     model: str = ""
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    prompt: str = ""
+    """Last message of the user, or the first text, of a model call; by it scripted answers are chosen."""
+    scripted: int | None = None
+    """Id of the scripted answer that it got; None if the simulator answered."""
     state: State = "received"
     status: int | None = None
     error: str = ""

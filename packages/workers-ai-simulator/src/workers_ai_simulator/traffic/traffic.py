@@ -70,16 +70,20 @@ class Traffic:
         return observed_handler
 
     def stream(
-        self, entry: Entry, frames: Iterable[str] | AsyncGenerator[str], fault: Fault | None
+        self,
+        entry: Entry,
+        frames: Iterable[str] | AsyncGenerator[str],
+        fault: Fault | None,
+        tokens_per_second: float | None = None,
     ) -> AsyncIterator[str]:
         """The frames at their pace, each recorded in the journal, with the fault applied to them.
 
-        Frames of an async generator arrive from a server, at a pace of their own. The result may raise
-        ConnectionAbortedError.
+        Frames of an async generator arrive from a server, at a pace of their own. `tokens_per_second` is the pace of
+        a scripted answer; None for the simulator's. The result may raise ConnectionAbortedError.
         """
         fault = fault or Fault()
         is_arriving = isinstance(frames, AsyncGenerator)
-        usual = 0 if is_arriving else self.tokens_per_second
+        usual = 0 if is_arriving else self.tokens_per_second if tokens_per_second is None else tokens_per_second
         pace = usual if fault.tokens_per_second is None else fault.tokens_per_second
         entry.state, entry.status = "streaming", 200
         return self._paced(entry, frames if is_arriving else _async_frames(frames), fault, pace)

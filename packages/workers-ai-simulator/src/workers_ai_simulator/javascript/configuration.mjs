@@ -1,0 +1,85 @@
+// Wrangler configurations: the bindings that the simulator answers, in place of those of an account.
+import { fileURLToPath } from "node:url";
+
+export const PLUGIN_NAME = "workers-ai-simulator";
+/** Absolute path of the Miniflare plugin. */
+export const PLUGIN = fileURLToPath(new URL("../miniflare_plugin.cjs", import.meta.url));
+
+/** Keys that an environment does not inherit, and so has to have itself (Cloudflare's documentation of wrangler). */
+const NOT_INHERITED = [
+  "define",
+  "vars",
+  "durable_objects",
+  "workflows",
+  "kv_namespaces",
+  "queues",
+  "r2_buckets",
+  "d1_databases",
+  "hyperdrive",
+  "services",
+  "analytics_engine_datasets",
+  "browser",
+  "images",
+  "version_metadata",
+  "send_email",
+  "dispatch_namespaces",
+  "mtls_certificates",
+  "tail_consumers",
+  "pipelines",
+  "secrets_store_secrets",
+  "ratelimits",
+  "worker_loaders",
+  "containers",
+];
+const SIMULATED = ["ai", "vectorize", "ai_search_namespaces", "ai_search"];
+
+/** Options of the plugin for each simulated binding of a section, by the binding's name. */
+function simulatedBindings({ ai, vectorize = [], ai_search_namespaces: namespaces = [], ai_search: instances = [] }) {
+  return [
+    ...(ai ? [[ai.binding, { kind: "ai" }]] : []),
+    ...vectorize.map((each) => [each.binding, { kind: "vectorize", index: each.index_name }]),
+    ...namespaces.map((each) => [each.binding, { kind: "ai-search-namespace", namespace: each.namespace }]),
+    ...instances.map((each) => [each.binding, { kind: "ai-search", instance: each.instance_name }]),
+  ];
+}
+
+function unsafeBinding([name, options], address, plugin) {
+  const dev = { plugin: { package: plugin, name: PLUGIN_NAME }, options: { ...options, address } };
+  return { name, type: "simulated", dev };
+}
+
+/** A section of a configuration with the simulator's bindings in place of its own. */
+function simulatedSection(section, address, plugin) {
+  const bindings = simulatedBindings(section).map((each) => unsafeBinding(each, address, plugin));
+  if (bindings.length === 0) return section;
+  const others = Object.fromEntries(Object.entries(section).filter(([name]) => !SIMULATED.includes(name)));
+  const unsafe = section.unsafe ?? {};
+  return { ...others, unsafe: { ...unsafe, bindings: [...(unsafe.bindings ?? []), ...bindings] } };
+}
+
+/** The configuration, and each of its environments, with the bindings of the simulator at that address (host:port). */
+export function withSimulator(configuration, address, plugin = PLUGIN) {
+  const simulated = simulatedSection(configuration, address, plugin);
+  if (!configuration.env) return simulated;
+  const environments = Object.entries(configuration.env).map(([name, section]) => [
+    name,
+    simulatedSection(section, address, plugin),
+  ]);
+  return { ...simulated, env: Object.fromEntries(environments) };
+}
+
+/** Names of the simulated bindings of the configuration, or of one of its environments, with what each of them is. */
+export function describeBindings(configuration, environment) {
+  const section = environment ? (configuration.env?.[environment] ?? {}) : configuration;
+  return simulatedBindings(section).map(([name, { kind, index, namespace, instance }]) => {
+    const of = index ?? namespace ?? instance;
+    return of ? `${name} (${kind} ${of})` : name;
+  });
+}
+
+/** An environment for wrangler's `--env`: the bindings of the configuration, with the simulator's among them. */
+export function simulatedEnvironment(configuration, address, plugin) {
+  const section = simulatedSection(configuration, address, plugin);
+  const kept = NOT_INHERITED.filter((name) => name in section).map((name) => [name, section[name]]);
+  return { ...Object.fromEntries(kept), unsafe: section.unsafe };
+}

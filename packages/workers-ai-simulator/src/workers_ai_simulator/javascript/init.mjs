@@ -1,0 +1,85 @@
+// `workers-ai-simulator init`: writes what a project needs, for those who want the simulator in its own files.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { describeBindings, PLUGIN_NAME, simulatedEnvironment } from "./configuration.mjs";
+import { Problem } from "./problem.mjs";
+import { findConfiguration, findWrangler, readConfiguration } from "./project.mjs";
+
+const ADDRESS = "127.0.0.1:8788";
+const EXTENSIONS = ["ts", "mts", "js", "mjs"];
+
+const VITEST = `import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+import { simulatedWorker } from "workers-ai-simulator/config";
+
+// starts the simulator, and derives a configuration that names it beside wrangler's
+const worker = await simulatedWorker();
+
+export default defineConfig({
+  plugins: [cloudflareTest({ wrangler: { configPath: worker.configPath } })],
+  test: { provide: { workersAiSimulator: worker.url } },
+});
+`;
+
+const VITE = `import { cloudflare } from "@cloudflare/vite-plugin";
+import { defineConfig } from "vite";
+import { simulatedWorker } from "workers-ai-simulator/config";
+
+export default defineConfig(async ({ command }) => ({
+  // only \`vite dev\` is simulated; \`vite build\` takes wrangler's own configuration
+  plugins: [cloudflare(command === "serve" ? { configPath: (await simulatedWorker()).configPath } : {})],
+}));
+`;
+
+/** Run `init`. Returns the exit status. */
+export async function init(args) {
+  const [kind = "env", ...rest] = args[0]?.startsWith("-") ? ["env", ...args] : args;
+  const config = rest.indexOf("--config");
+  const path = resolve(config >= 0 ? (rest[config + 1] ?? "") : findConfiguration(process.cwd()));
+  const write = { env: initEnvironment, vitest: () => initFile("vitest", VITEST), vite: () => initFile("vite", VITE) }[
+    kind
+  ];
+  if (!write) throw new Problem(`There is no init ${kind}: env (the default), vitest or vite.`);
+  console.log(await write(path));
+  return 0;
+}
+
+function initEnvironment(path) {
+  const wrangler = findWrangler(dirname(path));
+  const configuration = readConfiguration(path, wrangler);
+  if (configuration.env?.local) throw new Problem(`${path} has an environment "local" already.`);
+  const bindings = describeBindings(configuration);
+  if (bindings.length === 0) throw new Problem(`${path} has no binding to simulate: ai, vectorize, ai_search.`);
+  const local = simulatedEnvironment(configuration, ADDRESS, PLUGIN_NAME);
+  if (path.endsWith(".toml")) {
+    const text = readFileSync(path, "utf8");
+    writeFileSync(path, `${text.trimEnd()}\n\n${tomlEnvironment(local)}`);
+  } else wrangler.require("wrangler").experimental_patchConfig(path, { env: { local } }, false);
+  return `${path} has an environment "local" now, in which ${bindings.join(", ")} are simulated. Run in two terminals:
+  npx workers-ai-simulator
+  npx wrangler dev --env local`;
+}
+
+function tomlEnvironment(section) {
+  const lines = Object.entries(section).map(([name, value]) => `${tomlKey(name)} = ${toml(value)}`);
+  return `[env.local]\n${lines.join("\n")}\n`;
+}
+
+const tomlKey = (name) => (/^[\w-]+$/.test(name) ? name : JSON.stringify(name));
+
+/** A value in TOML, on one line. JSON's strings are strings of TOML. */
+function toml(value) {
+  if (Array.isArray(value)) return `[${value.map(toml).join(", ")}]`;
+  if (value === null || typeof value !== "object") return JSON.stringify(value);
+  return `{ ${Object.entries(value)
+    .map(([name, each]) => `${tomlKey(name)} = ${toml(each)}`)
+    .join(", ")} }`;
+}
+
+function initFile(tool, content) {
+  const present = EXTENSIONS.map((each) => `${tool}.config.${each}`).find((name) => existsSync(name));
+  if (present) return `${present} is there already. Add to it what this one has:\n\n${content}`;
+  const name = `${tool}.config.mts`;
+  writeFileSync(join(process.cwd(), name), content);
+  return `${name} is written. Run: npx ${tool}`;
+}

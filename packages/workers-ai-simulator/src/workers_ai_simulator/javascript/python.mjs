@@ -1,0 +1,141 @@
+// The simulator is a Python program: finds an installed one, and runs it.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createInterface } from "node:readline";
+import { Problem } from "./problem.mjs";
+
+export const VERSION = JSON.parse(readFileSync(new URL("./version.json", import.meta.url), "utf8"));
+const OLDEST_PYTHON = "3.11";
+const REQUIREMENT = `workers-ai-simulator==${VERSION}`;
+const IS_WINDOWS = process.platform === "win32";
+const IN_ENVIRONMENT = IS_WINDOWS ? ["Scripts", "python.exe"] : ["bin", "python"];
+/** Milliseconds until a process that was told to end is killed. */
+const PATIENCE = 5000;
+
+const PROBE = `import sys
+try:
+    import workers_ai_simulator
+    version = workers_ai_simulator.__version__
+except ImportError:
+    version = "-"
+print(".".join(map(str, sys.version_info[:2])), version)`;
+
+const UV = {
+  darwin: "brew install uv",
+  win32: "winget install --id=astral-sh.uv -e",
+  linux: "curl -LsSf https://astral.sh/uv/install.sh | sh",
+};
+
+/** The folder and all above it. */
+function* upwards(folder) {
+  for (let each = folder; ; each = dirname(each)) {
+    yield each;
+    if (each === dirname(each)) return;
+  }
+}
+
+/** Interpreters to look at: the one that has called, those of virtual environments, those on the path. */
+function* interpreters(folder, env) {
+  if (env.WORKERS_AI_SIMULATOR_PYTHON) yield env.WORKERS_AI_SIMULATOR_PYTHON;
+  if (env.VIRTUAL_ENV) yield join(env.VIRTUAL_ENV, ...IN_ENVIRONMENT);
+  for (const each of upwards(folder)) {
+    const python = join(each, ".venv", ...IN_ENVIRONMENT);
+    if (existsSync(python)) yield python;
+  }
+  yield* IS_WINDOWS ? ["py", "python"] : ["python3", "python"];
+}
+
+/** `{python, version, simulator}` of an interpreter, with the version of the simulator or `-`; undefined without one. */
+function probe(python, env) {
+  const done = spawnSync(python, ["-c", PROBE], { encoding: "utf8", env, timeout: 20_000 });
+  if (done.status !== 0) return undefined;
+  const [version, simulator] = done.stdout.trim().split(" ");
+  return { python, version, simulator };
+}
+
+const isRecent = ({ version }) => version.localeCompare(OLDEST_PYTHON, undefined, { numeric: true }) >= 0;
+
+/** The command that runs the simulator. Throws Problem, with the one command to run, if there is none. */
+export function simulatorCommand(folder = process.cwd(), env = process.env) {
+  const found = [];
+  for (const python of new Set(interpreters(folder, env))) {
+    const answer = probe(python, env);
+    if (!answer) continue;
+    if (isRecent(answer) && answer.simulator === VERSION) return [python, "-m", "workers_ai_simulator"];
+    found.push(answer);
+  }
+  if (spawnSync("uv", ["--version"], { env }).status === 0) {
+    return ["uv", "tool", "run", "--from", REQUIREMENT, "workers-ai-simulator"];
+  }
+  throw new Problem(howToInstall(found));
+}
+
+function howToInstall(found) {
+  const outdated = found.find(({ simulator }) => simulator !== "-");
+  if (outdated) {
+    const { python, simulator } = outdated;
+    return `The npm package is workers-ai-simulator ${VERSION}, and ${python} has ${simulator}. Run: ${python} -m pip install ${REQUIREMENT}`;
+  }
+  const recent = found.find(isRecent);
+  if (recent) {
+    const [bin, python] = IN_ENVIRONMENT;
+    const pip = `.venv/${bin}/${python} -m pip install ${REQUIREMENT}`;
+    return `The simulator is a Python program, and ${recent.python} (${recent.version}) does not have it. Run: ${recent.python} -m venv .venv && ${pip}`;
+  }
+  const versions = found.map(({ python, version }) => `${python} is ${version}`).join(", ");
+  return `The simulator needs Python ${OLDEST_PYTHON} or newer (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}`;
+}
+
+/**
+ * Start the simulator with these arguments, and wait until it is ready. It ends with this process, even by SIGKILL.
+ * Throws Problem if it does not start. Returns `{url, ended, stop}`; `ended` becomes its exit status.
+ */
+export async function startSimulator(args, { folder = process.cwd(), env = process.env, print = console.log } = {}) {
+  const [command, ...first] = simulatorCommand(folder, env);
+  // a session of its own: Ctrl-C in a terminal must end those who use it first
+  const child = spawn(command, [...first, ...args, "--end-with-stdin"], {
+    cwd: folder,
+    env,
+    detached: !IS_WINDOWS,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const ended = new Promise((resolve) => {
+    child.once("error", () => resolve(127));
+    child.once("close", (code, signal) => resolve(code ?? signal));
+  });
+  child.stdin.on("error", () => {}); // it has ended
+  const url = await readyUrl(child, ended, print);
+  return { url, ended, process: child, stop: () => stop(child, ended) };
+}
+
+async function readyUrl(child, ended, print) {
+  const lines = createInterface({ input: child.stdout });
+  const ready = new Promise((resolve) => {
+    lines.on("line", (line) => {
+      const url = /^Ready on (http:\/\/\S+)/.exec(line)?.[1];
+      if (url) resolve({ url });
+      else print(line);
+    });
+  });
+  const first = await Promise.race([ready, ended.then((status) => ({ status }))]);
+  if (first.url) return first.url;
+  throw new Problem(`The simulator did not start (exit status ${first.status}).`);
+}
+
+async function stop(child, ended) {
+  child.stdin.end();
+  const killer = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
+  await ended;
+  clearTimeout(killer);
+}
+
+/** Run the simulator's own command line in the foreground. Returns its exit status. */
+export async function runSimulator(args) {
+  const [command, ...first] = simulatorCommand();
+  const child = spawn(command, [...first, ...args], { stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  const [code] = await once(child, "close");
+  return code ?? 1;
+}

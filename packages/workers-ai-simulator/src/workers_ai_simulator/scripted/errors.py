@@ -1,0 +1,24 @@
+"""Errors of scripted answers."""
+
+from workers_ai_simulator.errors import UpstreamError
+
+UNEXPECTED = 600
+"""Code of a call that no scripted answer is for. Upstream never sends it."""
+
+
+class AnswersError(ValueError):
+    """JSON that is no scripted answer, or no list of them. `part` names the place, such as `0/text`."""
+
+    def __init__(self, part: str, message: str) -> None:
+        super().__init__(f"{part}: {message}" if part else message)
+        self.part = part
+
+
+class UnexpectedCall(UpstreamError):  # noqa: N818 - a statement about the test, not about the request
+    """Refusal of a call, in strict mode, that no scripted answer is for.
+
+    Its status is 400, so that clients do not try again.
+    """
+
+    def __init__(self, description: str) -> None:
+        super().__init__(400, UNEXPECTED, description, "UnexpectedCall")

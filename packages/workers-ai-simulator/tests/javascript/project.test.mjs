@@ -1,0 +1,145 @@
+// What `dev`, `init` and `doctor` are made of, without wrangler: configurations, arguments, and where Python is looked for.
+import assert from "node:assert/strict";
+import { chmodSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { delimiter, join } from "node:path";
+import { test } from "node:test";
+
+const SOURCE = "../../src/workers_ai_simulator/javascript";
+const { describeBindings, PLUGIN, simulatedEnvironment, withSimulator } = await import(`${SOURCE}/configuration.mjs`);
+const { readArguments } = await import(`${SOURCE}/dev.mjs`);
+const { findConfiguration, findWrangler, isOlder } = await import(`${SOURCE}/project.mjs`);
+const { simulatorCommand, VERSION } = await import(`${SOURCE}/python.mjs`);
+
+const CONFIGURATION = {
+  name: "mine",
+  ai: { binding: "AI", remote: true },
+  vectorize: [{ binding: "NOTES", index_name: "notes" }],
+  ai_search_namespaces: [{ binding: "SEARCH", namespace: "default" }],
+  ai_search: [{ binding: "HANDBOOK", instance_name: "handbook" }],
+  vars: { KEPT: "yes" },
+  unsafe: { metadata: { a: 1 }, bindings: [{ name: "OTHER", type: "other" }] },
+  env: { staging: { ai: { binding: "MODEL" } }, plain: { vars: { A: "b" } } },
+};
+const ADDRESS = "127.0.0.1:8788";
+
+function folder() {
+  return realpathSync(mkdtempSync(join(tmpdir(), "with spaces ")));
+}
+
+test("the simulator's bindings replace those of an account, in every environment", () => {
+  const { env, unsafe, ...rest } = withSimulator(CONFIGURATION, ADDRESS);
+  assert.deepEqual(rest, { name: "mine", vars: { KEPT: "yes" } });
+  assert.deepEqual(unsafe.metadata, { a: 1 });
+  const [other, ...bindings] = unsafe.bindings;
+  assert.deepEqual(other, { name: "OTHER", type: "other" });
+  assert.deepEqual(
+    bindings.map(({ name, dev }) => [name, dev.options]),
+    [
+      ["AI", { kind: "ai", address: ADDRESS }],
+      ["NOTES", { kind: "vectorize", index: "notes", address: ADDRESS }],
+      ["SEARCH", { kind: "ai-search-namespace", namespace: "default", address: ADDRESS }],
+      ["HANDBOOK", { kind: "ai-search", instance: "handbook", address: ADDRESS }],
+    ],
+  );
+  assert.ok(bindings.every(({ type, dev }) => type === "simulated" && dev.plugin.package === PLUGIN));
+  assert.deepEqual(Object.keys(env.staging), ["unsafe"]);
+  assert.deepEqual(env.plain, { vars: { A: "b" } });
+});
+
+test("bindings are described for the environment that is used", () => {
+  const all = [
+    "AI",
+    "NOTES (vectorize notes)",
+    "SEARCH (ai-search-namespace default)",
+    "HANDBOOK (ai-search handbook)",
+  ];
+  assert.deepEqual(describeBindings(CONFIGURATION), all);
+  assert.deepEqual(describeBindings(CONFIGURATION, "staging"), ["MODEL"]);
+  assert.deepEqual(describeBindings(CONFIGURATION, "none"), []);
+});
+
+test("an environment has what environments do not inherit", () => {
+  const local = simulatedEnvironment(CONFIGURATION, ADDRESS, "workers-ai-simulator");
+  assert.deepEqual(Object.keys(local), ["vars", "unsafe"]);
+  assert.equal(local.unsafe.bindings.length, 5);
+});
+
+test("arguments go to whom they are for", () => {
+  const given = ["--port", "9000", "-c", "a.toml", "--config=b.jsonc", "--metadata-index", "n:a:string", "--data=x=y"];
+  const read = readArguments([...given, "-e", "staging", "--simulator-port=1", "--cwd", "app", "--", "--config", "c"]);
+  assert.deepEqual(read, {
+    simulator: ["--metadata-index", "n:a:string", "--data", "x=y"],
+    wrangler: ["--port", "9000", "--env", "staging", "--", "--config", "c"],
+    configs: ["a.toml", "b.jsonc"],
+    env: "staging",
+    cwd: "app",
+    port: "1",
+  });
+  assert.throws(() => readArguments(["--data"]), /--data needs a value/);
+});
+
+test("a configuration is found as wrangler finds it: by its kind first, then upwards", () => {
+  const top = folder();
+  const inner = join(top, "packages", "app");
+  mkdirSync(inner, { recursive: true });
+  assert.throws(() => findConfiguration(inner), /No wrangler.json, wrangler.jsonc, wrangler.toml in/);
+  writeFileSync(join(inner, "wrangler.toml"), "");
+  assert.equal(findConfiguration(inner), join(inner, "wrangler.toml"));
+  writeFileSync(join(top, "wrangler.jsonc"), "{}");
+  assert.equal(findConfiguration(inner), join(top, "wrangler.jsonc"));
+});
+
+test("wrangler is found in the folder or above it, and must be recent", () => {
+  const top = folder();
+  const inner = join(top, "packages", "app");
+  mkdirSync(inner, { recursive: true });
+  assert.throws(() => findWrangler(inner), /No wrangler is installed for .*npm install --save-dev wrangler/);
+  const installed = join(top, "node_modules", "wrangler");
+  mkdirSync(installed, { recursive: true });
+  const write = (version) =>
+    writeFileSync(join(installed, "package.json"), JSON.stringify({ version, bin: { wrangler: "./bin/wrangler.js" } }));
+  write("99.0.0");
+  assert.equal(findWrangler(inner).bin, join(installed, "bin", "wrangler.js"));
+  write("3.9.0");
+  assert.throws(() => findWrangler(inner), /wrangler 3.9.0 is too old: .* is the oldest/);
+  assert.ok(isOlder("4.9.0", "4.10.0") && !isOlder("4.10.0", "4.10.0"));
+});
+
+/** A stand-in of an interpreter that prints what the probe would. */
+function interpreter(path, printed) {
+  mkdirSync(join(path, ".."), { recursive: true });
+  writeFileSync(path, `#!/bin/sh\necho "${printed}"\n`);
+  chmodSync(path, 0o755);
+}
+
+test("a Python is found, or the one command to run is said", { skip: process.platform === "win32" }, () => {
+  const top = folder();
+  const bin = join(top, "bin");
+  mkdirSync(bin);
+  const env = { PATH: [bin, "/nowhere"].join(delimiter) };
+  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 or newer \(there is none\). Install uv, .*: \S+/);
+  interpreter(join(bin, "python3"), "3.9 -");
+  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 or newer \(python3 is 3.9\)/);
+  interpreter(join(bin, "python3"), "3.14 -");
+  assert.throws(
+    () => simulatorCommand(top, env),
+    /does not have it. Run: python3 -m venv .venv && .venv\/bin\/python -m pip/,
+  );
+  interpreter(join(bin, "python3"), "3.14 0.0.1");
+  assert.throws(
+    () => simulatorCommand(top, env),
+    /python3 has 0.0.1. Run: python3 -m pip install workers-ai-simulator==/,
+  );
+  interpreter(join(bin, "uv"), "uv 1");
+  assert.deepEqual(simulatorCommand(top, env).slice(0, 3), ["uv", "tool", "run"]);
+  const venv = join(top, ".venv", "bin", "python");
+  interpreter(venv, `3.11 ${VERSION}`);
+  const inner = join(top, "packages", "app");
+  mkdirSync(inner, { recursive: true });
+  assert.deepEqual(simulatorCommand(inner, env), [venv, "-m", "workers_ai_simulator"]);
+  const caller = join(bin, "caller");
+  interpreter(caller, `3.12 ${VERSION}`);
+  const called = simulatorCommand(inner, { ...env, WORKERS_AI_SIMULATOR_PYTHON: caller });
+  assert.deepEqual(called, [caller, "-m", "workers_ai_simulator"]);
+});

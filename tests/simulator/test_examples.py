@@ -1,0 +1,241 @@
+"""The simulator's example projects, each in an empty folder with only the built packages, without a network.
+
+In scripts/test one of them, with what else it needs from this project; in scripts/nightly all, installed by npm and uv
+as a stranger would.
+"""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import until
+from tests.simulator.built_packages import (
+    COMMAND,
+    EXAMPLES,
+    BuiltPackages,
+    Dev,
+    build,
+    environment,
+    install,
+    is_listening,
+    lay_out,
+    processes_of,
+    run_tests,
+)
+from tools import ROOT
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> BuiltPackages:
+    return build(tmp_path_factory.mktemp("packages"))
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    """Folder whose path has spaces."""
+    folder = tmp_path / "my Workers"
+    folder.mkdir()
+    return folder
+
+
+def files(project: Path) -> set[str]:
+    return {path.name for path in project.iterdir()} - {".wrangler"}
+
+
+def contents(example: str) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (EXAMPLES / example).glob("wrangler.*")}
+
+
+def command(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the npm package's command in a project that was laid out."""
+    return subprocess.run(
+        ["node", str(project.parent.parent / COMMAND), *arguments],
+        cwd=project, env=environment(project), text=True, capture_output=True, timeout=100, check=False,
+    )  # fmt: skip
+
+
+def ends_without_a_trace(dev: Dev, addresses: dict[str, str], project: Path, before: set[str]) -> None:
+    assert dev.end() == 143, dev.printed
+    until(lambda: [url for url in addresses.values() if is_listening(url)], lambda left: not left)
+    assert files(project) == before
+    assert {path.name: path.read_bytes() for path in project.glob("wrangler.*")} == contents(project.name)
+
+
+def test_a_chat_in_typescript_runs_offline_with_one_command(packages: BuiltPackages, top: Path) -> None:
+    """In a monorepo with wrangler in its root folder, below a path with spaces, ended by a signal to one process."""
+    project = lay_out(packages, "chat", top)
+    before = files(project)
+    dev = Dev.start(project)
+    try:
+        addresses = dev.addresses()
+        assert "AI: simulated" in dev.printed
+        run_tests(project, addresses)
+        ends_without_a_trace(dev, addresses, project, before)
+    finally:
+        dev.close()
+
+
+TYPED = """
+import { type Hooks, type ScriptedAnswer, SimulatorClient, useSimulator } from "workers-ai-simulator/testing";
+import { simulatedWorker } from "workers-ai-simulator/config";
+
+declare const hooks: Hooks;
+const ai: SimulatorClient = useSimulator(hooks, { strict: true });
+const answers: ScriptedAnswer[] = [
+  { prompt: "a", text: "b", tool_calls: [{ name: "c" }] },
+  { pattern: /a/i, count: null, stream: ["a", "b"], usage: { prompt_tokens: 1, completion_tokens: 2 } },
+  { error: { status: 429, code: 3040 } },
+];
+const ids: number[] = await ai.setAnswers(answers);
+const [{ prompt, inputs }] = await ai.assertAsked({ model: "@cf/*", pattern: /a/, times: ids.length });
+const worker: { configPath: string; url: string } = await simulatedWorker({ simulator: ["--plan", "free"] });
+await ai.setFault({ binding: "AI", status: 500 });
+// @ts-expect-error: nothing is answered
+await ai.setAnswer({ prompt });
+// @ts-expect-error: an error has a status
+await ai.setAnswer({ error: { code: 1 } });
+// @ts-expect-error: there is no such binding
+await ai.setFault({ binding: "R2", status: 500 });
+export { inputs, worker };
+"""
+
+
+def test_the_types_of_the_npm_package_fit_its_use(packages: BuiltPackages, top: Path) -> None:
+    project = lay_out(packages, "chat", top)
+    (project / "typed.mts").write_text(TYPED)
+    options = {
+        "strict": True, "noEmit": True, "module": "nodenext", "target": "esnext", "lib": ["esnext", "dom"],
+        "types": [],
+    }  # fmt: skip
+    configuration = {"compilerOptions": options, "files": ["typed.mts", "src/index.ts"]}
+    (project / "tsconfig.json").write_text(json.dumps(configuration))
+    tsc = [str(ROOT / "node_modules/.bin/tsc"), "--pretty", "false"]
+    done = subprocess.run(tsc, cwd=project, text=True, capture_output=True, timeout=100, check=False)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+# ---- nightly -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("example", "options"),
+    [
+        ("chat", ()),
+        ("hono-vectorize", ("--index", "notes:768", "--metadata-index", "notes:language:string")),
+        ("pages", ()),
+    ],
+)
+def test_a_worker_runs_offline_with_one_command(
+    packages: BuiltPackages, top: Path, example: str, options: tuple[str, ...]
+) -> None:
+    project = install(packages, example, top)
+    before = files(project)
+    dev = Dev.start(project, *options, command=("npx", "--offline", "workers-ai-simulator"))
+    try:
+        addresses = dev.addresses()
+        run_tests(project, addresses)
+        dev.end()
+        until(lambda: [url for url in addresses.values() if is_listening(url)], lambda left: not left)
+        assert files(project) == before
+    finally:
+        dev.close()
+
+
+@pytest.mark.nightly
+def test_vitest_runs_offline_with_one_command(packages: BuiltPackages, top: Path) -> None:
+    project = install(packages, "vitest", top)
+    before = files(project)
+    run_tests(project, {}, "npx", "--offline", "vitest", "run")
+    assert files(project) == before
+
+
+@pytest.fixture
+def running(packages: BuiltPackages, top: Path) -> Iterator[tuple[Path, Dev]]:
+    project = lay_out(packages, "hono-vectorize", top)
+    dev = Dev.start(project, "--index", "notes:768")
+    try:
+        yield project, dev
+    finally:
+        dev.close()
+
+
+@pytest.mark.nightly
+def test_when_the_simulator_dies_wrangler_is_stopped(running: tuple[Path, Dev]) -> None:
+    project, dev = running
+    addresses = dev.addresses()
+    [simulator] = [pid for pid, line in processes_of(project).items() if "-m workers_ai_simulator" in line]
+    os.kill(simulator, signal.SIGKILL)
+    assert dev.process.wait(60) == 1
+    assert "the simulator ended with status SIGKILL; wrangler is stopped" in dev.printed
+    assert not is_listening(addresses["WORKER"])
+    assert processes_of(project) == {}
+
+
+@pytest.mark.nightly
+def test_when_wrangler_dies_the_simulator_is_stopped(running: tuple[Path, Dev]) -> None:
+    project, dev = running
+    addresses = dev.addresses()
+    [wrangler] = [pid for pid, line in processes_of(project).items() if "bin/wrangler.js" in line]
+    os.kill(wrangler, signal.SIGKILL)
+    assert dev.process.wait(60) == 1
+    assert not is_listening(addresses["SIMULATOR"])
+    until(lambda: processes_of(project), lambda left: not left)
+    assert not list(project.glob(".wrangler.simulated-*"))
+
+
+@pytest.mark.nightly
+def test_the_next_start_removes_what_a_killed_process_has_left(running: tuple[Path, Dev]) -> None:
+    project, dev = running
+    addresses = dev.addresses()
+    dev.process.kill()
+    until(lambda: is_listening(addresses["SIMULATOR"]), lambda listening: not listening)
+    dev.close()
+    [left] = project.glob(".wrangler.simulated-*")
+    again = Dev.start(project)
+    try:
+        again.addresses()
+        assert not left.exists()
+        again.end()
+    finally:
+        again.close()
+
+
+@pytest.mark.nightly
+def test_an_edit_of_the_configuration_is_followed(running: tuple[Path, Dev]) -> None:
+    project, dev = running
+    worker = dev.addresses()["WORKER"]
+    (project / "src/index.ts").write_text("export default { fetch: (_, env) => new Response(env.GREETING) };")
+    file = project / "wrangler.toml"
+    file.write_text(f'{file.read_text()}\n[vars]\nGREETING = "Hello"\n')
+    until(lambda: httpx.get(worker).text, lambda text: text == "Hello")
+    file.write_text("[")
+    dev.wait_for(r"(wrangler cannot read)")
+    assert httpx.get(worker).text == "Hello"
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("example", ["chat", "hono-vectorize"])
+def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: str) -> None:
+    project = lay_out(packages, example, top)
+    done = command(project, "init")
+    assert 'has an environment "local" now' in done.stdout, done.stderr
+    [(name, before)] = contents(example).items()
+    written = (project / name).read_text()
+    assert all(line in written for line in before.decode().splitlines() if line.strip().startswith(("//", "[", "name")))
+    again = command(project, "init")
+    assert (again.returncode, 'has an environment "local" already' in again.stderr) == (1, True)
+
+
+def test_the_doctor_finds_what_a_release_of_wrangler_has_changed(packages: BuiltPackages, top: Path) -> None:
+    """A call through this project's wrangler, by each of the internals that the simulator relies on."""
+    project = lay_out(packages, "chat", top)
+    done = command(project, "doctor")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["ok"] * 6
