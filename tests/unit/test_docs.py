@@ -113,6 +113,8 @@ def test_a_page_of_the_site_links_to_pages_and_to_the_repository(tmp_path: Path)
     )
     assert "functions of src/aiworker/tools.py, which" in site.staged("tools.md", None)  # no repository is known
     assert (tmp_path / "site/docs/console.png").exists()
+    assert 'src="mermaid.tiny.js"' in (tmp_path / "site/docs/architecture.md").read_text()
+    assert "mermaid" not in start
 
 
 CODE = re.sub(

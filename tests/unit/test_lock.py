@@ -52,7 +52,7 @@ def test_the_worker_runs_and_is_tested_on_the_same_versions() -> None:
     assert worker.items() <= set(pinned)
 
 
-@pytest.mark.parametrize("folder", [".", "packages/aiworker-client"])
+@pytest.mark.parametrize("folder", [".", "packages/aiworker-client", "tools/docs"])
 def test_npm_packages_have_hashes_and_no_addresses(folder: str) -> None:
     packages = json.loads((ROOT / folder / "package-lock.json").read_text())["packages"]
     project = packages.pop("")

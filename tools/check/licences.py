@@ -92,7 +92,7 @@ PACKAGES = ("packages/workers-ai-simulator", "packages/offline-python-workers")
 """Packages of this repository that are published; their dependencies are installed with them."""
 
 
-NPM_LOCKS = ("package-lock.json", "packages/aiworker-client/package-lock.json")
+NPM_LOCKS = ("package-lock.json", "packages/aiworker-client/package-lock.json", "tools/docs/package-lock.json")
 
 
 def worker_distributions() -> list[str]:

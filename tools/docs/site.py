@@ -17,12 +17,15 @@ from typing import Any, cast
 from tools import ROOT
 from tools.docs import links
 from tools.docs.links import Link
-from tools.setup.install import BUILT
+from tools.setup import install
 
 CONFIGURATION = ROOT / "tools/docs/zensical.toml"
-STAGED = BUILT / "site"
+STAGED = install.BUILT / "site"
 """Folder of the configuration, of the copied pages (`docs`) and of what is made of them (`html`)."""
 HTML = STAGED / "html"
+
+DIAGRAMS = install.DOCS_NPM / "node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"
+"""Program that draws diagrams. Without it, pages would load one from another site."""
 
 ELSEWHERE: Mapping[str, str] = {
     "index.md": "README.md",
@@ -59,7 +62,8 @@ def staged(page: str, address: str | None) -> str:
     for match, link in links.links(source, text):
         parts += [text[end : match.start()], _link(match["text"], link, page, pages, address)]
         end = match.end()
-    return "".join([*parts, text[end:]])
+    script = f'\n<script src="{DIAGRAMS.name}"></script>\n' if "\n```mermaid\n" in text else ""
+    return "".join([*parts, text[end:], script])
 
 
 def _link(text: str, link: Link, page: str, pages: Mapping[str, str], address: str | None) -> str:
@@ -78,8 +82,8 @@ def stage(folder: Path, address: str | None) -> None:
     shutil.copy(CONFIGURATION, folder)
     for page in sources():
         (docs / page).write_text(staged(page, address))
-    for picture in (ROOT / "docs").glob("*.png"):
-        shutil.copy(picture, docs)
+    for file in [*(ROOT / "docs").glob("*.png"), CONFIGURATION.with_name("site.css")]:
+        shutil.copy(file, docs)
 
 
 def navigation() -> Iterator[str]:
@@ -100,5 +104,6 @@ def build(python: Path) -> int:
     """Build the site into HTML, strictly. Returns the exit status. python: of the environment that has Zensical."""
     shutil.rmtree(STAGED, ignore_errors=True)
     stage(STAGED, repository())
+    shutil.copy(DIAGRAMS, STAGED / "docs")
     command = [str(python.with_name("zensical")), "build", "--clean", "--strict"]
     return subprocess.run(command, cwd=STAGED, stdout=sys.stderr, check=False).returncode

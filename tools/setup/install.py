@@ -43,10 +43,14 @@ CLIENTS = BUILT / "clients"
 """Virtual environment of the clients that tests/clients/frameworks runs."""
 DOCS = BUILT / "docs"
 """Virtual environment of the generator of the documentation's site."""
+DOCS_NPM = BUILT / "docs-npm"
+"""Folder of what the site's pages load from npm."""
 RUNTIME = BUILT / "runtime"
 WORKER_PACKAGES = BUILT / "worker-packages"
 WRANGLER = ROOT / "node_modules/wrangler/wrangler-dist/cli.js"
 """The program that wrangler's command starts in a second Node.js: started directly, there is one less to stop."""
+
+DOCS_LOCKS = [ROOT / "tools/docs" / name for name in ("package.json", "package-lock.json")]
 
 OLDEST_NODE = (22, 12)
 """wrangler's package.json, `engines`."""
@@ -146,7 +150,16 @@ def install_clients() -> Path:
 
 def install_docs() -> Path:
     """Install the generator of the documentation's site, unless it is done; return its Python. Raises InstallError."""
+    with _alone():
+        run([Step("Diagrams of the site", DOCS_NPM, _texts(*DOCS_LOCKS), _install_docs_npm)])
     return _install_apart("Generator of the site", "docs", DOCS)
+
+
+def _install_docs_npm() -> None:
+    DOCS_NPM.mkdir(exist_ok=True)
+    for file in DOCS_LOCKS:
+        shutil.copy(file, DOCS_NPM)
+    install_npm_packages(DOCS_NPM)
 
 
 def _install_apart(title: str, name: str, folder: Path) -> Path:
