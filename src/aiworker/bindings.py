@@ -386,8 +386,8 @@ class Database(Protocol):
         """Run a query and return its rows, column → value."""
         ...
 
-    async def run(self, *statements: Statement) -> None:
-        """Run the statements in one transaction: all of them or none."""
+    async def run(self, *statements: Statement) -> list[dict[str, Any]]:
+        """Run the statements in one transaction, all of them or none; return the rows of the last one."""
         ...
 
 
@@ -527,8 +527,11 @@ class SearchInstances(Protocol):
 class Ingestions(Protocol):
     """The workflow that ingests versions of documents, indexes their words again, and runs jobs."""
 
-    async def start(self, version_id: str) -> None:
-        """Start the workflow of a version; one that has been started already is left alone."""
+    async def start(self, version_id: str, *, is_embedded: bool = False) -> None:
+        """Start the workflow of a version; one that has been started already is left alone.
+
+        is_embedded: its vectors are written and paid for.
+        """
         ...
 
     async def wake(self, version_id: str) -> None:

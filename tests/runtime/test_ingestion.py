@@ -137,9 +137,16 @@ def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
     machine.put("# Manual\n\nThe only word is newtoken.", id="manual")
     machine.wait_until_held(binding="VECTORIZE", operation="deleteByIds")
     assert "newtoken" in machine.search("newtoken")[0]["text"]
+    # and while another small text is embedded, behind the response to its upload
+    machine.hold(**STEPS[1])
+    machine.put("The only word is smalltoken.", id="note")
+    machine.wait_until_held(**STEPS[1])
     machine.kill()
     machine.start()
     assert machine.state("manual")["state"] == "indexed"
+    assert machine.settled("note")["state"] == "indexed"
+    assert "smalltoken" in machine.search("smalltoken", top_k=1)[0]["text"]
+    machine.http.delete("/rag/documents/note").raise_for_status()
     until(machine.vector_ids, lambda ids: len(ids) == 1)
     assert machine.search("token75", stages={"vector": False}) == []
 

@@ -34,11 +34,13 @@ class Rows:
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
         return [dict(row) for row in self.connection.execute(query, values)]
 
-    async def run(self, *statements: tuple[str | float | None, ...]) -> None:
+    async def run(self, *statements: tuple[str | float | None, ...]) -> list[dict[str, Any]]:
         self.connection.execute("BEGIN")
+        rows: list[dict[str, Any]] = []
         for query, *values in statements:
-            self.connection.execute(str(query), values)
+            rows = [dict(row) for row in self.connection.execute(str(query), values)]
         self.connection.execute("COMMIT")
+        return rows
 
 
 class Instances:

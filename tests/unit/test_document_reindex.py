@@ -24,7 +24,10 @@ class Started:
     def __init__(self) -> None:
         self.versions: list[str] = []
 
-    async def start(self, version_id: str) -> None:
+    async def start(self, version_id: str, *, is_embedded: bool = False) -> None:
+        self.versions.append(version_id)
+
+    async def wake(self, version_id: str) -> None:
         self.versions.append(version_id)
 
 

@@ -10,7 +10,7 @@ import pytest
 from aiworker.errors import ApiError
 from aiworker.rag import filters, store
 from aiworker.rag.store import Version
-from tests.unit.test_ingest import Machine
+from tests.unit.test_ingest import Machine, Rows
 
 PROPERTIES = {"kind": "string", "year": "number", "open": "boolean"}
 LONG = "a" * 64
@@ -131,9 +131,14 @@ def test_vectorize_gets_the_start_of_strings_and_no_value_of_another_type() -> N
         ("man", []),
         ("manual0", ["other"]),
         ("", ["deep", "other", "shallow", "top"]),
+        ("/", ["deep", "other", "shallow", "top"]),
     ],
 )
-async def test_the_list_of_documents_is_narrowed_to_a_folder(folder: str, expected: list[str]) -> None:
+@pytest.mark.parametrize("looked_up", [0, 1_000])
+async def test_the_list_of_documents_is_narrowed_to_a_folder(
+    monkeypatch: pytest.MonkeyPatch, looked_up: int, folder: str, expected: list[str]
+) -> None:
+    monkeypatch.setattr(store, "MAX_LOOKED_UP", looked_up)
     machine = Machine()
     folders = {"shallow": "manual/", "deep": "manual/guides/", "other": "manual0/", "top": ""}
     for name, value in folders.items():
@@ -144,7 +149,26 @@ async def test_the_list_of_documents_is_narrowed_to_a_folder(folder: str, expect
         await store.add(machine.resources.database, version)
     listed = await store.page(machine.resources.database, "default", "", 10, folder)
     assert [each.document_id for each in listed] == expected
+    assert await store.page(machine.resources.database, "default", "deep", 10, folder) == [
+        each for each in listed if each.document_id > "deep"
+    ]
     assert await store.page(machine.resources.database, "other", "", 10, folder) == []
+
+
+async def test_a_small_folder_is_listed_without_reading_the_other_documents() -> None:
+    plans: list[str] = []
+
+    class Explained(Rows):
+        async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
+            plans.append(" ".join(row["detail"] for row in await super().rows(f"EXPLAIN QUERY PLAN {query}", *values)))
+            return await super().rows(query, *values)
+
+    assert await store.page(Explained(Machine()), "default", "", 10, "manual") == []
+    matches, documents = plans
+    assert "USING INDEX versions_by_folder (tenant=? AND <expr>>? AND <expr><?)" in matches
+    assert "SEARCH d USING PRIMARY KEY (tenant=? AND id=?)" in documents
+    assert "SCAN d" not in documents
+    assert "SCAN v" not in documents
 
 
 def test_a_search_in_a_folder_needs_the_property() -> None:

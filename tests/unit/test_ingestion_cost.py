@@ -178,7 +178,7 @@ async def test_a_document_that_cannot_be_read_costs_nothing() -> None:
 async def test_a_workflow_of_an_earlier_version_is_paid_by_the_reservation(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its steps have returned the number of passages."""
 
-    async def embed(*_: Any) -> int:
+    async def embed(*_: Any, **_more: Any) -> int:
         return 100
 
     monkeypatch.setattr(ingest, "embed", embed)

@@ -61,8 +61,14 @@ class Reader:
         return {vector_id: 1 - number / 100 for number, vector_id in enumerate(sorted(self._machine.vectors))}
 
 
+async def version_of(machine: Machine, version_id: str) -> store.Version:
+    version = await store.find(machine.resources.database, version_id)
+    assert version
+    return version
+
+
 async def publish(machine: Machine) -> None:
-    assert await ingest.publish(machine.resources, NEW)
+    assert await ingest.publish(machine.resources, await version_of(machine, NEW))
 
 
 async def publish_and_remove(machine: Machine) -> None:
@@ -80,11 +86,12 @@ async def with_a_version_to_publish() -> Machine:
     for version_id, created in ((OLD, "2026-01-01"), (NEW, "2026-01-02")):
         text = "".join(f"# Part {number}\n\nA penguin of {version_id}.\n\n" for number in range(PASSAGES))
         await machine.upload(version_id, text, created)
-        await ingest.convert(machine.resources, version_id)
-        await ingest.chunk(machine.resources, version_id, ingest.START)
-        await ingest.embed(machine.resources, version_id, 0)
+        version = await version_of(machine, version_id)
+        text_file = await ingest.convert(machine.resources, version)
+        position = await ingest.chunk(machine.resources, version, ingest.START, text_file)
+        await ingest.embed(machine.resources, version, 0, position["count"])
         if version_id == OLD:
-            await ingest.publish(machine.resources, version_id)
+            await ingest.publish(machine.resources, version)
     return machine
 
 

@@ -246,7 +246,7 @@ class Rows:
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
         return [dict(row) for row in self._connection.execute(query, values)]
 
-    async def run(self, *statements: Any) -> None:
+    async def run(self, *statements: Any) -> list[dict[str, Any]]:
         raise NotImplementedError
 
 

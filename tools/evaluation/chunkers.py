@@ -125,9 +125,11 @@ class Database:
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
         return [dict(row) for row in self._connection.execute(query, values)]
 
-    async def run(self, *statements: tuple[str | float | None, ...]) -> None:
+    async def run(self, *statements: tuple[str | float | None, ...]) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
         for query, *values in statements:
-            self._connection.execute(str(query), values)
+            rows = [dict(row) for row in self._connection.execute(str(query), values)]
+        return rows
 
 
 async def indexed(cuts: Mapping[str, Sequence[Cut]], titles: Mapping[str, str]) -> Resources:
@@ -148,7 +150,7 @@ async def indexed(cuts: Mapping[str, Sequence[Cut]], titles: Mapping[str, str]) 
         await store.add(database, version)
         await passage_store.put_chunks(database, version, [(at, *each) for at, each in enumerate(passages)])
         for start in range(0, len(passages), step):
-            await ingest.embed(resources, version.id, start)
+            await ingest.embed(resources, version, start, len(passages))
         await store.publish(database, version, "2031")
     return resources
 

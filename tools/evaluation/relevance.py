@@ -5,10 +5,13 @@ nearly all off-topic questions are below the value that 3 of 100 answerable ones
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from itertools import chain
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +30,28 @@ LOST = 0.03
 """Share of the answerable questions that a floor may refuse."""
 FAR, NEAR, MAX_NEAR = 0.1, 0.6, 0.8
 """Cosines of words of other and of the same meaning; what the latter counts where an equal stem counts 1."""
+FAR_IN_COLLECTION = 0.2
+"""Cosine of a word to the nearest of all words of a collection, if that has none of its meaning."""
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Words of a collection."""
+
+    documents: int
+    counts: Mapping[str, int]
+    """Stem → number of documents that have it."""
+    vectors: Floats
+    """Vectors of its words, a row each."""
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> Self:
+        counts = Counter(chain.from_iterable({stem(word) for word in words(text)} for text in texts))
+        present = sorted({word for text in texts for word in words(text)})
+        return cls(len(texts), counts, semantic_vectors(present))
+
+    def rarity(self, word: str) -> float:
+        return math.log((self.documents + 1) / (self.counts.get(stem(word), 0) + 0.5))
 
 
 @dataclass(frozen=True)
@@ -34,6 +59,7 @@ class Question:
     text: str
     is_answerable: bool
     passages: list[str]
+    vocabulary: Vocabulary
 
 
 def compare() -> int:
@@ -60,6 +86,7 @@ async def _questions() -> dict[str, list[Question]]:
     documents = {**collections["dev"].documents, **collection.read_markdown(ROOT / "tools/evaluation/corpus")}
     cuts = collection.cut(documents)
     resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()})
+    vocabulary = Vocabulary.of([f"{each.title or name}\n{each.text}" for name, each in documents.items()])
     questions: dict[str, list[Question]] = {}
     for split, loaded in collections.items():
         questions[split] = []
@@ -67,7 +94,7 @@ async def _questions() -> dict[str, list[Question]]:
             if loaded.relevant[name] or query.kind == "off_topic":
                 search = Search(query.text, run.TENANT, MAX_RERANKED, rerank=False, join_neighbours=False)
                 passages = [f"{each.path}\n{each.body}" for each in await retrieve(resources, search)]
-                questions[split].append(Question(query.text, bool(loaded.relevant[name]), passages))
+                questions[split].append(Question(query.text, bool(loaded.relevant[name]), passages, vocabulary))
     return questions
 
 
@@ -90,7 +117,7 @@ def _met(question: Question, *, in_one: bool, near: float) -> float:
     Rare words are of many and of telling pieces: the vectors of common pieces are short. in_one: by one passage, else
     by all together.
     """
-    wanted = [word for word in dict.fromkeys(words(question.text)) if word not in STOP_WORDS] or words(question.text)
+    wanted = _content_words(question)
     weights = np.array([np.linalg.norm(piece_vectors([word])[0], axis=1).sum() for word in wanted])
     vectors = np.array([_vector(word) for word in wanted])
     best = 0.0
@@ -102,6 +129,25 @@ def _met(question: Question, *, in_one: bool, near: float) -> float:
         met = np.where([stem(word) in stems for word in wanted], 1.0, nearness)
         best = max(best, float(weights @ met / weights.sum()))
     return best
+
+
+def _known(question: Question, *, near: bool) -> float:
+    """Return how much of the question's words any document has, weighed by their rarity in the collection.
+
+    near: words whose meaning is near to one of the collection's count in part.
+    """
+    vocabulary, wanted = question.vocabulary, _content_words(question)
+    weights = np.array([vocabulary.rarity(word) for word in wanted])
+    is_known = np.array([stem(word) in vocabulary.counts for word in wanted])
+    nearness = np.zeros(len(wanted))
+    if near:
+        cosines = (np.array([_vector(word) for word in wanted]) @ vocabulary.vectors.T).max(axis=1)
+        nearness = ((cosines - FAR_IN_COLLECTION) / (NEAR - FAR)).clip(0, 1)
+    return float(weights @ np.where(is_known, 1.0, nearness) / weights.sum())
+
+
+def _content_words(question: Question) -> list[str]:
+    return [word for word in dict.fromkeys(words(question.text)) if word not in STOP_WORDS] or words(question.text)
 
 
 @lru_cache(maxsize=1 << 15)
@@ -116,6 +162,8 @@ SCORES: dict[str, Callable[[Question], float]] = {
     "words met by stem": lambda question: _met(question, in_one=True, near=0.0),
     "words met by stem or meaning": lambda question: _met(question, in_one=True, near=MAX_NEAR),
     "words in any passage": lambda question: _met(question, in_one=False, near=0.0),
+    "words in the collection, by rarity": lambda question: _known(question, near=False),
+    "the same, or near in meaning": lambda question: _known(question, near=True),
 }
 
 

@@ -21,8 +21,10 @@ class D1Database:
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
         return from_js((await _from_database(self._prepare((query, *values)).all())).results)
 
-    async def run(self, *statements: Statement) -> None:
-        await _from_database(self._binding.batch(js.Array.of(*map(self._prepare, statements))))
+    async def run(self, *statements: Statement) -> list[dict[str, Any]]:
+        results = await _from_database(self._binding.batch(js.Array.of(*map(self._prepare, statements))))
+        rows = results[len(statements) - 1].results
+        return from_js(rows) if rows.length else []
 
     def _prepare(self, statement: Statement) -> Any:
         query, *values = statement

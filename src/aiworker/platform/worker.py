@@ -54,7 +54,8 @@ async def run_ingestion(event: Any, step: Any) -> None:
     elif "reindex" in payload:
         await reindex.reindex(resources.resources(), steps)
     else:
-        await ingest.ingest(resources.resources(), steps, payload["version"])
+        is_embedded = bool(payload.get("embedded"))  # not in instances of the Worker's first releases
+        await ingest.ingest(resources.resources(), steps, payload["version"], is_embedded=is_embedded)
 
 
 async def run_scheduled() -> None:

@@ -19,8 +19,8 @@ class IngestionWorkflow:
     def __init__(self, binding: Any) -> None:
         self._binding = binding
 
-    async def start(self, version_id: str) -> None:
-        await self._start(version_id, {"version": version_id})
+    async def start(self, version_id: str, *, is_embedded: bool = False) -> None:
+        await self._start(version_id, {"version": version_id, "embedded": is_embedded})
 
     async def wake(self, version_id: str) -> None:
         await self._wake(version_id, {"version": version_id})

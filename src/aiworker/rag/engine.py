@@ -7,8 +7,9 @@ from aiworker.bindings import StoredObject, require
 from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.http.messages import Payload, Request
-from aiworker.rag import file_kinds, ingestion_cost, store
+from aiworker.rag import file_kinds, first_attempt, ingestion_cost, store
 from aiworker.rag.ai_search.engine import AiSearchEngine
+from aiworker.rag.first_attempt import Background
 from aiworker.rag.ingest import MARKDOWN, ORIGINAL
 from aiworker.rag.passage import Passage
 from aiworker.rag.removal import delete_document
@@ -23,10 +24,11 @@ ATTEMPTS = 3
 class Engine(Protocol):
     """Storage and search of documents. All methods raise ApiError if a binding fails."""
 
-    async def add(self, version: Version, content: str | Payload) -> Version:
+    async def add(self, version: Version, content: str | Payload, background: Background | None = None) -> Version:
         """Store a version with its file, and have it indexed; return it.
 
         Return the document's newest version in its place if that has the same content and has not failed.
+        background: lets work go on after the response; None where no request waits.
         """
         ...
 
@@ -63,10 +65,13 @@ class OwnEngine:
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def add(self, version: Version, content: str | Payload) -> Version:
+    async def add(self, version: Version, content: str | Payload, background: Background | None = None) -> Version:
         resources = self._resources
         stored = await store.unchanged(resources.database, version) or await self._store(version, content)
-        if stored.state == "queued":
+        is_added = stored.id == version.id
+        if stored.state == "queued" and background and is_added and first_attempt.is_small(stored):
+            background(first_attempt.attempt(resources, stored))
+        elif stored.state == "queued" and (is_added or not first_attempt.is_running(stored)):
             # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
             await resources.ingestions.start(stored.id)
         return stored

@@ -5,11 +5,12 @@ readers see the version before, or none. A version that fails leaves its file an
 """
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count as count_from
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 from aiworker import conversation_index
 from aiworker.bindings import Inputs, VectorRecord
@@ -30,7 +31,7 @@ from aiworker.rag.passage import HEADING_SEPARATOR, Range, without_title
 from aiworker.rag.passage_ranges import passage_ranges
 from aiworker.rag.segments import SEGMENT_BYTES, next_segment
 from aiworker.rag.source_text import fenced, with_page_headings
-from aiworker.rag.steps import NonRetryableError, StepError, Steps
+from aiworker.rag.steps import Done, NonRetryableError, StepError, Steps
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 
@@ -47,35 +48,38 @@ MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are embedded with each passage. bge models read 512 tokens; a passage has up to 320."""
 PASSAGES_A_REMOVAL = 2_000
 """Passages of a failed version that one step removes, with 20 calls of Vectorize."""
+SMALL_TEXT_BYTES = SEGMENT_BYTES
+"""Size of a text that is ingested without a Workflow at first (first_attempt.py): it is cut in one piece."""
+ABANDONED = timedelta(minutes=1)
+"""Time without progress after which the ingestion of a small text counts as cut off."""
 MAX_CHUNKS = 20_000
 """Passages of one document: 200 steps that embed 100 each. A workflow may have 1,024 steps."""
 
 
-async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
-    """Convert, chunk, embed, publish; then remove the version before."""
-    folder, count, cost = "", 0, Cost()
+async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embedded: bool = False) -> None:
+    """Convert, chunk, embed, publish; then remove the version before.
+
+    is_embedded: the vectors are written and paid for; what is left is to wait for them.
+    """
+    done = Progress()
+    run = WorkflowRun(resources, steps, version_id)
     try:
-        folder = await steps.do("begin", lambda: read_folder(resources, version_id))
-        await steps.do("convert", lambda: convert(resources, version_id))
-        position = START
-        for number in count_from(0):
-            position = await steps.do(f"chunk {number}", partial(chunk, resources, version_id, position))
-            count = position["count"]
-            if position["is_end"]:
-                break
-        cost.reservation = await steps.do("reserve", lambda: reserve(resources, version_id))
-        await _embed_all(resources, steps, version_id, count, cost)
-        await steps.do("settle", lambda: settle(resources, version_id, cost))
-        await steps.do("wait for the vectors", lambda: wait_for_vectors(resources, version_id), patiently=True)
-        is_live = await steps.do("publish", lambda: publish(resources, version_id))
+        done.folder = await run.do("begin", read_folder)
+        if not done.folder:
+            return
+        if is_embedded:
+            done.count = await run.do("count", read_count)
+        else:
+            await embed_all(resources, run, done)
+        is_live = await publish_embedded(resources, run, done.count)
     except Exception as error:
         reason = str(error) if isinstance(error, StepError | ApiError) else "The Worker failed. Its log has the cause."
-        for start in range(0, count, PASSAGES_A_REMOVAL):
-            end = min(count, start + PASSAGES_A_REMOVAL)
+        for start in range(0, done.count, PASSAGES_A_REMOVAL):
+            end = min(done.count, start + PASSAGES_A_REMOVAL)
             remove_some = partial(removal.remove_passages, resources, version_id, start, end)
             await steps.do(f"remove passages {start}", remove_some, patiently=True)
-        await steps.do("give up", lambda: fail(resources, version_id, folder, reason), patiently=True)
-        await steps.do("settle", lambda: settle(resources, version_id, cost))
+        await steps.do("give up", lambda: fail(resources, version_id, done.folder, reason), patiently=True)
+        await steps.do("settle", lambda: settle_failed(resources, version_id, done.cost))
         return
     remove = remove_earlier_versions if is_live else remove_version
     is_removed, number = False, 0
@@ -83,6 +87,46 @@ async def ingest(resources: Resources, steps: Steps, version_id: str) -> None:
         name = f"remove what is replaced{f' {number}' * bool(number)}"
         is_removed = await steps.do(name, lambda: remove(resources, version_id))
         number += 1
+
+
+class Run(Protocol):
+    """How the parts of an ingestion are run: in the steps of a Workflow, or one after the other."""
+
+    async def do(self, name: str, work: Callable[[Version], Awaitable[Done]], *, patiently: bool = False) -> Done:
+        """Return the result of `work` with the version. Raises NonRetryableError if the document was deleted."""
+        ...
+
+
+class WorkflowRun:
+    """A Run in the steps of a Workflow, each of which reads the version anew."""
+
+    def __init__(self, resources: Resources, steps: Steps, version_id: str) -> None:
+        self._resources = resources
+        self._steps = steps
+        self._version_id = version_id
+
+    async def do(self, name: str, work: Callable[[Version], Awaitable[Done]], *, patiently: bool = False) -> Done:
+        async def step() -> Done:
+            return await work(await self._version())
+
+        return await self._steps.do(name, step, patiently=patiently)
+
+    async def _version(self) -> Version:
+        version = await store.find(self._resources.database, self._version_id)
+        if version is None:
+            raise NonRetryableError("The document was deleted.")
+        return version
+
+
+@dataclass
+class Progress:
+    """Results of an ingestion so far, which a failure has to undo."""
+
+    folder: str = ""
+    """Folder of the version's files; empty until it is known."""
+    count: int = 0
+    """Passages that are stored."""
+    cost: "Cost" = field(default_factory=lambda: Cost())
 
 
 @dataclass
@@ -94,16 +138,34 @@ class Cost:
     """Neurons of the calls so far; of those whose cost is unknown, their share of the reservation."""
 
 
-async def _embed_all(resources: Resources, steps: Steps, version_id: str, count: int, cost: Cost) -> None:
-    assert cost.reservation
+async def embed_all(resources: Resources, run: Run, done: Progress) -> None:
+    """Convert, chunk and embed, and settle what that costs."""
+    text_file = await run.do("convert", partial(convert, resources))
+    position = START
+    for number in count_from(0):
+        position = await run.do(f"chunk {number}", partial(chunk, resources, position=position, text_file=text_file))
+        done.count = position["count"]
+        if position["is_end"]:
+            break
+    done.cost.reservation = await run.do("reserve", partial(reserve, resources))
+    reserved = sum(done.cost.reservation["charges"].values())
     size = ingestion_cost.embedding_model(resources).texts_a_call
-    reserved = sum(cost.reservation["charges"].values())
-    for start in range(0, count, size):
-        share = reserved * min(size, count - start) / count
-        cost.neurons += share  # also counts if the step fails: the model may have done its work
-        neurons = _neurons(await steps.do(f"embed {start}", partial(embed, resources, version_id, start)))
+    for start in range(0, done.count, size):
+        share = reserved * min(size, done.count - start) / done.count
+        done.cost.neurons += share  # also counts if the step fails: the model may have done its work
+        neurons = _neurons(await run.do(f"embed {start}", partial(embed, resources, start=start, count=done.count)))
         if neurons is not None:
-            cost.neurons += neurons - share
+            done.cost.neurons += neurons - share
+    await run.do("settle", lambda _: settle(resources, done.cost))
+
+
+async def publish_embedded(resources: Resources, run: Run, count: int) -> bool:
+    """Wait for the vectors, and let readers see the version; return False if they see a newer one already.
+
+    count: passages of the version.
+    """
+    await run.do("wait for the vectors", partial(wait_for_vectors, resources, count=count), patiently=True)
+    return await run.do("publish", partial(publish, resources))
 
 
 def _neurons(result: "Embedded | int") -> float | None:
@@ -114,16 +176,27 @@ def _neurons(result: "Embedded | int") -> float | None:
 # ---- the steps ---------------------------------------------------------------------------------------------------
 
 
-async def read_folder(resources: Resources, version_id: str) -> str:
-    """Return the folder of the version's files, which later steps need even if the version is deleted meanwhile."""
-    return (await _version(resources, version_id)).folder
+async def read_folder(version: Version) -> str:
+    """Return the folder of the version's files, which later steps need even if the version is deleted meanwhile.
+
+    Empty if readers see the version already: the first attempt has succeeded after all.
+    """
+    return "" if version.state == "indexed" else version.folder
 
 
-async def convert(resources: Resources, version_id: str) -> str:
-    """Store the original as Markdown or as text in UTF-8 beside it, unless it is that; return its media type."""
-    version = await _version(resources, version_id)
+async def read_count(version: Version) -> int:
+    """Return the number of passages that an earlier attempt has stored."""
+    return version.chunks
+
+
+async def convert(resources: Resources, version: Version) -> str:
+    """Store the original as Markdown or as text in UTF-8 beside it, unless it is that; return the text's file name.
+
+    An earlier version of the Worker returned the media type, which is no file's name.
+    """
     kind = version.media_type
-    await store.set_state(resources.database, version_id, "converting", now())
+    if file_kinds.is_converted(kind):
+        await store.set_state(resources.database, version.id, "converting", now())
     original = await resources.bucket.payload(version.folder + ORIGINAL)
     if original is None:
         raise NonRetryableError("The document's file is missing.")
@@ -137,7 +210,9 @@ async def convert(resources: Resources, version_id: str) -> str:
         await _to_markdown(resources, version, file)
     elif file is not original:
         await resources.bucket.put(version.folder + MARKDOWN, file, "text/markdown", {})
-    return kind
+    else:
+        return ORIGINAL
+    return MARKDOWN
 
 
 async def _to_markdown(resources: Resources, version: Version, file: Payload) -> None:
@@ -174,24 +249,22 @@ class Position(TypedDict):
 START: Position = {"offset": 0, "count": 0, "path": (), "fence": "", "is_end": False}
 
 
-async def chunk(resources: Resources, version_id: str, position: Position) -> Position:
+async def chunk(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
     """Store the passages of the text's next segments in the database; return where they end."""
-    version = await _version(resources, version_id)
     for _ in range(SEGMENTS_A_STEP):
-        position = await _chunk_segment(resources, version, position)
+        position = await _chunk_segment(resources, version, position, text_file)
         if position["is_end"]:
             if not position["count"]:
                 raise NonRetryableError("The document has no text.")
-            await passage_store.set_normalization(resources.database, version_id)
             break
         await asyncio.sleep(0)  # other requests get their turn
-    await store.set_state(resources.database, version_id, "embedding", now(), chunks=position["count"])
+    await store.set_state(resources.database, version.id, "embedding", now(), chunks=position["count"])
     return position
 
 
-async def _chunk_segment(resources: Resources, version: Version, position: Position) -> Position:
+async def _chunk_segment(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
     first, start = position["count"], position["offset"]
-    part = await _read_text(resources, version, start)
+    part = await _read_text(resources, version, start, text_file)
     if part is None and not start:
         raise NonRetryableError("The document's text is missing.")
     content, size = part or (b"", start)
@@ -227,12 +300,15 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
     }
 
 
-async def _read_text(resources: Resources, version: Version, start: int) -> tuple[bytes, int] | None:
+async def _read_text(resources: Resources, version: Version, start: int, text_file: str) -> tuple[bytes, int] | None:
     """Return at most SEGMENT_BYTES of a version's text, and the size of all of it; None if there is none."""
-    part = await resources.bucket.read_part(version.folder + MARKDOWN, start, SEGMENT_BYTES)
-    if part is None and not file_kinds.is_converted(version.media_type):
-        part = await resources.bucket.read_part(version.folder + ORIGINAL, start, SEGMENT_BYTES)
-    return None if part is None else (part[0].read(), part[1])
+    is_converted = file_kinds.is_converted(version.media_type)
+    files = {ORIGINAL: [ORIGINAL], MARKDOWN: [MARKDOWN]}.get(text_file, [MARKDOWN] + [ORIGINAL] * (not is_converted))
+    for name in files:
+        part = await resources.bucket.read_part(version.folder + name, start, SEGMENT_BYTES)
+        if part:
+            return part[0].read(), part[1]
+    return None
 
 
 def _markdown(version: Version, text: str, *, is_first: bool, is_last: bool) -> str:
@@ -245,9 +321,8 @@ def _markdown(version: Version, text: str, *, is_first: bool, is_last: bool) -> 
     return text
 
 
-async def reserve(resources: Resources, version_id: str) -> Reservation:
+async def reserve(resources: Resources, version: Version) -> Reservation:
     """Reserve the cost of the stored passages, before any of them is embedded."""
-    version = await _version(resources, version_id)
     try:
         return await ingestion_cost.reserve(resources, version)
     except ApiError as error:
@@ -263,36 +338,44 @@ class Embedded(TypedDict):
     """Its cost; None if it is unknown."""
 
 
-async def embed(resources: Resources, version_id: str, start: int) -> Embedded:
-    """Store the vectors of as many passages as one model call takes, from number `start`; return its cost."""
-    version = await _version(resources, version_id)
+async def embed(resources: Resources, version: Version, start: int, count: int) -> Embedded:
+    """Store the vectors of as many passages as one model call takes, from number `start`; return its cost.
+
+    count: passages of the version.
+    """
     model = ingestion_cost.embedding_model(resources)
-    rows = await passage_store.chunks(resources.database, version_id, start, model.texts_a_call)
+    rows = await passage_store.chunks(resources.database, version.id, start, model.texts_a_call)
     texts = [_with_context(version, row) for row in rows]
     response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
     indexed = filters.vector_metadata(version.metadata, resources.settings.rag_properties)
     records = [VectorRecord(version.vector_id(row["number"]), version.tenant, indexed) for row in rows]
     # the vectors go from one binding to the other as JavaScript arrays
     await resources.vectors.upsert(await response.raw.value("data"), records)
-    await store.set_state(resources.database, version_id, "embedding", now())
+    if start + model.texts_a_call < count:  # a sign of progress, while there is more to do
+        await store.set_state(resources.database, version.id, "embedding", now())
     return {"neurons": record_cost([response], {"prompt_tokens": sum(map(token_counts.estimate_text, texts))})}
 
 
-async def settle(resources: Resources, version_id: str, cost: Cost) -> bool:
+async def settle(resources: Resources, cost: Cost) -> bool:
+    """Replace the version's reservation by its cost."""
+    assert cost.reservation
+    await ingestion_cost.settle(resources, cost.reservation, cost.neurons)
+    return True
+
+
+async def settle_failed(resources: Resources, version_id: str, cost: Cost) -> bool:
     """Replace the version's reservation by its cost; False if it was deleted before the step that reserves."""
     if cost.reservation:
-        await ingestion_cost.settle(resources, cost.reservation, cost.neurons)
-        return True
+        return await settle(resources, cost)
     version = await store.find(resources.database, version_id)
     if version:
         await ingestion_cost.release(resources, version)
     return version is not None
 
 
-async def wait_for_vectors(resources: Resources, version_id: str) -> bool:
+async def wait_for_vectors(resources: Resources, version: Version, count: int) -> bool:
     """Wait until Vectorize returns the last vector, some seconds after it was written. Raises ApiError `timeout`."""
-    version = await _version(resources, version_id)
-    last = version.vector_id(version.chunks - 1)
+    last = version.vector_id(count - 1)
     for _ in range(MAX_VECTOR_CHECKS):
         if last in await resources.vectors.present([last]):
             return True
@@ -300,9 +383,8 @@ async def wait_for_vectors(resources: Resources, version_id: str) -> bool:
     raise ApiError("timeout", "Vectorize has not indexed the vectors yet.")
 
 
-async def publish(resources: Resources, version_id: str) -> bool:
+async def publish(resources: Resources, version: Version) -> bool:
     """Let readers see the version; return False if they see a newer one already."""
-    version = await _version(resources, version_id)
     return await store.publish(resources.database, version, now())
 
 
@@ -352,17 +434,11 @@ async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
     await conversation_index.delete_expired(database, ago(timedelta(days=resources.settings.conversation_days)))
     if await store.marked_versions(database, before, 1) or await store.has_deleted_documents(database):
         await removal.start_purge(resources)
-    for version_id in await store.unfinished(database, before):
+    abandoned = max(before, ago(ABANDONED))
+    for version_id in await store.unfinished(database, before, abandoned, SMALL_TEXT_BYTES):
         await resources.ingestions.wake(version_id)
     if await passage_store.versions_to_index(database, 1):
         await resources.ingestions.wake_reindex(search_text.NORMALIZATION)
-
-
-async def _version(resources: Resources, version_id: str) -> Version:
-    version = await store.find(resources.database, version_id)
-    if version is None:
-        raise NonRetryableError("The document was deleted.")
-    return version
 
 
 def _with_context(version: Version, row: dict[str, Any]) -> str:

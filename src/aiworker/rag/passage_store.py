@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
-from aiworker.bindings import Database
+from aiworker.bindings import Database, Statement
 from aiworker.rag.passage import Range, without_title
 from aiworker.rag.search_text import NORMALIZATION, index_text
 from aiworker.rag.store import Version
@@ -19,7 +19,7 @@ MAX_TITLE_CHARACTERS = 160
 SEPARATOR_BYTES = 8
 """Bytes that separate title, headings and text of a passage that is embedded."""
 PASSAGES_A_WRITE = 100
-"""Passages whose words are written together."""
+"""Passages whose words `index_chunks` writes together."""
 CHARACTERS_AT_A_STRETCH = 10_000
 """Characters of normalised text after which others get their turn: some 30 ms in a Worker for the slowest letters."""
 MAX_COUNTED = 500
@@ -42,18 +42,20 @@ async def put_chunks(
 
     ranges: where each passage stands in the document's text, if that is known.
     """
-    await database.run(("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first))
     rows = zip_longest(chunks, ranges)
-    for batch in _batches(json.dumps([*chunk, *(place or (None, None))]) for chunk, place in rows):
-        await database.run(
-            (
-                "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text, first_byte, end_byte) "
-                "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)",
-                version.id, scope(version.tenant), batch,
-            )
-        )  # fmt: skip
-    await index_chunks(database, version, chunks)
-    await set_normalization(database, version.id)
+    stored: list[Statement] = [
+        (
+            "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text, first_byte, end_byte) "
+            "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)",
+            version.id, scope(version.tenant), batch,
+        )
+        for batch in _batches(json.dumps([*chunk, *(place or (None, None))]) for chunk, place in rows)
+    ]  # fmt: skip
+    words = await _indexed_words(version, chunks)
+    await database.run(
+        ("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first),
+        *stored, *words, _normalized(version.id),
+    )  # fmt: skip
 
 
 async def delete_chunks(database: Database, version_id: str, first: int) -> None:
@@ -66,26 +68,31 @@ async def delete_chunks(database: Database, version_id: str, first: int) -> None
 
 async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
     """Index the words of stored passages, (number, heading, text), in place of those that are indexed."""
-    title = index_text(version.title[:MAX_TITLE_CHARACTERS])
     for start in range(0, len(chunks), PASSAGES_A_WRITE):
-        rows: list[str] = []
-        written = 0
-        for number, heading, text in chunks[start : start + PASSAGES_A_WRITE]:
-            words = map(index_text, without_title(version.title, heading, text))
-            rows.append(json.dumps([number, title, *words], ensure_ascii=False))
-            written += len(rows[-1])
-            if written > CHARACTERS_AT_A_STRETCH:
-                await asyncio.sleep(0)
-                written = 0
-        for batch in _batches(rows):
-            await database.run(
-                (
-                    "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
-                    "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
-                    "FROM json_each(?2) CROSS JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
-                    version.id, batch,
-                )
-            )  # fmt: skip
+        await database.run(*await _indexed_words(version, chunks[start : start + PASSAGES_A_WRITE]))
+
+
+async def _indexed_words(version: Version, chunks: Sequence[tuple[int, str, str]]) -> list[Statement]:
+    """Return the statements that index the words of passages."""
+    title = index_text(version.title[:MAX_TITLE_CHARACTERS])
+    rows: list[str] = []
+    normalized = 0
+    for number, heading, text in chunks:
+        words = map(index_text, without_title(version.title, heading, text))
+        rows.append(json.dumps([number, title, *words], ensure_ascii=False))
+        normalized += len(rows[-1])
+        if normalized > CHARACTERS_AT_A_STRETCH:
+            await asyncio.sleep(0)
+            normalized = 0
+    return [
+        (
+            "INSERT OR REPLACE INTO passage_words (rowid, scope, title, heading, text) "
+            "SELECT c.row, c.scope, value ->> 1, value ->> 2, value ->> 3 "
+            "FROM json_each(?2) CROSS JOIN chunks c ON c.version = ?1 AND c.number = value ->> 0",
+            version.id, batch,
+        )
+        for batch in _batches(rows)
+    ]  # fmt: skip
 
 
 def _batches(rows: Iterable[str]) -> Iterator[str]:
@@ -104,7 +111,11 @@ def _batches(rows: Iterable[str]) -> Iterator[str]:
 
 async def set_normalization(database: Database, version_id: str) -> None:
     """Note that all passages of a version are indexed by the present normalisation."""
-    await database.run(("UPDATE versions SET normalization = ? WHERE id = ?", NORMALIZATION, version_id))
+    await database.run(_normalized(version_id))
+
+
+def _normalized(version_id: str) -> Statement:
+    return "UPDATE versions SET normalization = ? WHERE id = ?", NORMALIZATION, version_id
 
 
 async def versions_to_index(database: Database, limit: int) -> list[Version]:

@@ -1,5 +1,6 @@
 """Documents and their versions in D1: every SQL statement."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -11,6 +12,8 @@ from aiworker.rag.document_fields import safe_reader_url
 from aiworker.rag.record import Record, selected
 
 UNFINISHED = ("queued", "converting", "embedding")
+MAX_LOOKED_UP = 1_000
+"""Documents of a folder up to which each is looked up."""
 MAX_ROWS = 100
 """Rows of maintenance that one call returns; the next call returns the next."""
 
@@ -83,7 +86,7 @@ async def add(database: Database, version: Version) -> Version:
     ended in this moment.
     """
     row = version.to_row()
-    await database.run(
+    rows = await database.run(
         (
             f"INSERT OR IGNORE INTO versions {selected(row)} WHERE NOT EXISTS ({_UNCHANGED})",
             *row.values(), version.tenant, version.document_id, version.fingerprint,
@@ -93,8 +96,9 @@ async def add(database: Database, version: Version) -> Version:
             "WHERE id = ? ON CONFLICT (tenant, id) DO UPDATE SET deleted = 0",
             version.id,
         ),
+        (_VERSION, version.id),
     )  # fmt: skip
-    stored = await find(database, version.id) or await unchanged(database, version)
+    stored = Version.from_row(rows[0]) if rows else await unchanged(database, version)
     if stored is None:
         raise ApiError("unavailable", "An equal upload of the document has just ended: send it again.", retry_after=1)
     return stored
@@ -151,7 +155,7 @@ async def publish(database: Database, version: Version, now: str) -> bool:
         "EXISTS (SELECT 1 FROM versions n JOIN documents d ON d.live_version = n.id "
         "WHERE d.tenant = ?1 AND d.id = ?2 AND n.created_at > ?4)"
     )
-    await database.run(
+    rows = await database.run(
         (
             f"UPDATE documents SET live_version = ?3 WHERE tenant = ?1 AND id = ?2 AND deleted = 0 "  # noqa: S608 - no values in it
             f"AND EXISTS (SELECT 1 FROM versions WHERE id = ?3) AND NOT {newer}",
@@ -168,9 +172,9 @@ async def publish(database: Database, version: Version, now: str) -> bool:
             "AND EXISTS (SELECT 1 FROM documents WHERE live_version = ?3)",
             version.tenant, version.document_id, version.id, now, version.created_at,
         ),
+        ("SELECT 1 FROM versions WHERE id = ? AND state = 'indexed'", version.id),
     )  # fmt: skip
-    published = await find(database, version.id)
-    return published is not None and published.state == "indexed"
+    return bool(rows)
 
 
 async def replaced_by(database: Database, version: Version) -> list[Version]:
@@ -196,11 +200,17 @@ async def delete_version(database: Database, version_id: str) -> None:
     )
 
 
-async def unfinished(database: Database, before: str) -> list[str]:
-    """Return the ids of unfinished versions whose state has not changed since that time."""
+async def unfinished(database: Database, before: str, small_before: str, small: int) -> list[str]:
+    """Return the ids of unfinished versions without progress since `before`; of small ones, since `small_before`.
+
+    small: bytes that a small version may have.
+    """
     marks = ", ".join(f"'{state}'" for state in UNFINISHED)
-    query = f"SELECT id FROM versions WHERE state IN ({marks}) AND updated_at < ? LIMIT {MAX_ROWS}"  # noqa: S608 - names of ours
-    return [row["id"] for row in await database.rows(query, before)]
+    query = (
+        f"SELECT id FROM versions WHERE state IN ({marks}) AND updated_at < max(?1, ?2) "  # noqa: S608 - names of ours
+        f"AND (updated_at < ?1 OR size <= ?3 AND updated_at < ?2) LIMIT {MAX_ROWS}"
+    )
+    return [row["id"] for row in await database.rows(query, before, small_before, small)]
 
 
 _DELETED = """
@@ -249,13 +259,33 @@ async def shown_version(database: Database, tenant: str, document_id: str) -> Ve
 async def page(database: Database, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
     """Return the newest version of each document, ordered by document id, of ids after `after`.
 
-    folder: only documents of it and of the folders below it; empty for all.
+    folder: only documents of it and of the folders below it; empty for all. Those of a folder with few documents are
+    looked up by an index; one with many is soon met among the tenant's documents, which are in the right order.
     """
     where, values = filters.condition(filters.below(folder), first=4)
+    ids = await _ids_in_folder(database, tenant, after, *values) if values else []
+    is_looked_up = bool(values) and len(ids) <= MAX_LOOKED_UP
+    place, value = (
+        ("d.id IN (SELECT value FROM json_each(?2))", json.dumps(ids)) if is_looked_up else ("d.id > ?2", after)
+    )
     versions = "SELECT id FROM versions WHERE tenant = d.tenant AND document_id = d.id"
     newest = f"({versions} ORDER BY created_at DESC, id DESC LIMIT 1)"
-    query = f"{_DOCUMENTS} AND d.id > ? AND v.id = {newest} {where} ORDER BY d.id LIMIT ?3"
-    return await _versions(database, query, tenant, after, limit, *values)
+    query = f"{_DOCUMENTS} AND {place} AND v.id = {newest} {where} ORDER BY d.id LIMIT ?3"
+    return await _versions(database, query, tenant, value, limit, *values)
+
+
+async def _ids_in_folder(database: Database, tenant: str, after: str, first: str, end: str) -> list[str]:
+    """Return ids of documents of which a version is in a folder from `first` and before `end`.
+
+    All of them, or more than MAX_LOOKED_UP.
+    """
+    rows = await database.rows(
+        "SELECT DISTINCT document_id FROM versions INDEXED BY versions_by_folder WHERE tenant = ? "
+        "AND json_type(metadata, '$.folder') = 'text' AND json_extract(metadata, '$.folder') >= ? "
+        "AND json_extract(metadata, '$.folder') < ? AND document_id > ? LIMIT ?",
+        tenant, first, end, after, MAX_LOOKED_UP + 1,
+    )  # fmt: skip
+    return [row["document_id"] for row in rows]
 
 
 async def mark_deleted(database: Database, tenant: str, document_id: str) -> bool:

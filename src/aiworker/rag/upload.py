@@ -16,6 +16,7 @@ from aiworker.rag import file_kinds, filters
 from aiworker.rag.conversion_limits import check_converted
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
 from aiworker.rag.engine import engine_of
+from aiworker.rag.first_attempt import Background
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 
@@ -89,17 +90,18 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
 
 async def take(
     resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = "",
-    subject: str = "",
+    subject: str = "", background: Background | None = None,
 ) -> Version:  # fmt: skip
     """Store an upload and have it indexed; return its version, or the one of before if nothing has changed.
 
     payer: name of the key whose budget pays; empty for none. created: its time, by which the latest version of a
     document is known; the present time if it is empty. origin: text by which a step that is repeated finds the version
     and the file that it has stored before; empty for an upload of its own. subject: that of the browser token.
+    background: lets work go on after the response; None where no request waits.
     """
     filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)
     version = replace(_version(upload, tenant, payer, created or now(), origin), subject=subject)
-    return await engine_of(resources).add(version, upload.content)
+    return await engine_of(resources).add(version, upload.content, background)
 
 
 def fingerprint(

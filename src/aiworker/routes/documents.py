@@ -44,7 +44,10 @@ async def add_document(context: Context) -> Response:
     parsed = await _parse(context)
     key = context.caller.key
     tenant = context.caller.resolve_tenant(parsed.fields.tenant)
-    stored = await upload.take(context, parsed, tenant, key.name if key else "", subject=context.caller.subject)
+    stored = await upload.take(
+        context, parsed, tenant, key.name if key else "", subject=context.caller.subject,
+        background=context.streams.wait_until,
+    )  # fmt: skip
     return document_response(context, stored, 200 if stored.state == "indexed" else 202)
 
 

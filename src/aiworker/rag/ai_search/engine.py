@@ -22,6 +22,7 @@ from aiworker.http.messages import Payload, Request
 from aiworker.rag import file_kinds, filters, ingestion_cost
 from aiworker.rag.ai_search import instances, items
 from aiworker.rag.ai_search.items import Item
+from aiworker.rag.first_attempt import Background
 from aiworker.rag.fusion import fuse_ranks
 from aiworker.rag.passage import Passage
 from aiworker.rag.removal import STALE
@@ -68,7 +69,7 @@ class AiSearchEngine:
 
     # ---- documents ---------------------------------------------------------------------------------------------------
 
-    async def add(self, version: Version, content: str | Payload) -> Version:
+    async def add(self, version: Version, content: str | Payload, background: Background | None = None) -> Version:  # noqa: ARG002 - AI Search indexes by itself
         await self.find(version.tenant, version.document_id)  # which brings its state up to date
         same = await items.unchanged(self._database, version)
         if same and not _is_unsent(same):
