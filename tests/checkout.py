@@ -1,4 +1,4 @@
-"""A copy of the checkout for tests that change its files."""
+"""Copies of the checkout for tests that change its files."""
 
 import contextlib
 import shutil
@@ -7,6 +7,8 @@ from pathlib import Path
 
 from tools import ROOT
 
+WORKER = ("src", "public", "migrations")
+"""Folders of the Worker, beside its wrangler.jsonc."""
 INSTALLED = (".venv", "node_modules", ".aiworker")
 """Installed folders: in a copy they are folders of its own, whose entries link to those of the checkout."""
 
@@ -21,6 +23,14 @@ def copy_checkout(folder: Path) -> None:
             shutil.copy(ROOT / name, folder / name)
     for name in INSTALLED:
         _link_content(ROOT / name, folder / name)
+
+
+def link_worker(folder: Path) -> Path:
+    """Make the folder a project of the Worker with a configuration of its own, and links to its files; return it."""
+    for name in WORKER:
+        (folder / name).symlink_to(ROOT / name)
+    shutil.copy(ROOT / "wrangler.jsonc", folder)
+    return folder
 
 
 def _link_content(installed: Path, folder: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.browser.test_browser import CHROMIUM, needs_chromium
+from tests.checkout import link_worker
 from tests.conftest import DevServer, StartServer
 from tools import ROOT
 from tools.client import types
@@ -56,10 +57,7 @@ def link_packages(folder: Path, installed: Path) -> None:
 @pytest.fixture(scope="module")
 def keyed(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keyed]:
     """Calls each model once, so that a fault reaches the client."""
-    project = tmp_path_factory.mktemp("project")
-    for name in ("src", "public", "migrations"):
-        (project / name).symlink_to(ROOT / name)
-    shutil.copy(ROOT / "wrangler.jsonc", project)
+    project = link_worker(tmp_path_factory.mktemp("project"))
     new = [sys.executable, ROOT / "scripts/keys", "--project", project, "new", "site", "--scopes", SCOPES]
     key = ended(new, project).split()[0]
     with start_server("--project", project, AUTH_MODE="keys", MODEL_ATTEMPTS=1) as server:

@@ -4,7 +4,6 @@ import contextlib
 import io
 import json
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ import pytest
 
 from aiworker.auth.access import ADMIN, SCOPES
 from aiworker.routes import ROUTES
+from tests.checkout import link_worker
 from tests.conftest import TLS, DevServer, ErrorOf, StartServer, until
 from tools import ROOT
 from tools.keys import keys
@@ -57,10 +57,7 @@ def new_key(project: Path, name: str, scopes: Iterable[str], tenant: str | None 
 
 @pytest.fixture(scope="module")
 def door(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
-    project = tmp_path_factory.mktemp("project")
-    for name in ("src", "public", "migrations"):
-        (project / name).symlink_to(ROOT / name)
-    shutil.copy(ROOT / "wrangler.jsonc", project)
+    project = link_worker(tmp_path_factory.mktemp("project"))
     # what is asked for by --var wins over this file
     (project / ".dev.vars").write_text("# mine\nAUTH_MODE=public\n")
     made = {"revoked": scripts_keys(project, "new", "revoked")}

@@ -19,8 +19,8 @@ import openai
 import pytest
 
 from aiworker.auth.limits import FAILURES, RATES, TOKEN_RATES, Rate
+from tests.checkout import link_worker
 from tests.conftest import DevServer, ErrorOf, Simulator, StartServer, until
-from tools import ROOT
 from tools.dev.plan import ENVIRONMENT
 from tools.dev.processes import end_with_parent
 from tools.setup.install import VENV, WRANGLER
@@ -59,10 +59,8 @@ FEW_FAILURES = 5
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """This project with narrower rate limits."""
-    project = tmp_path_factory.mktemp("project")
-    for name in ("src", "public", "migrations"):
-        (project / name).symlink_to(ROOT / name)
-    text = (ROOT / "wrangler.jsonc").read_text()
+    project = link_worker(tmp_path_factory.mktemp("project"))
+    text = (project / "wrangler.jsonc").read_text()
     limits = {RATES[rate]: few for rate, few in FEW.items()} | {TOKEN_RATES["model"]: FEW_OF_ALL_TOKENS}
     for name, few in {**limits, FAILURES: FEW_FAILURES}.items():
         text, count = re.subn(rf'("{name}", .*"limit": )\d+', rf"\g<1>{few}", text)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from tests.checkout import link_worker
 from tests.conftest import DevServer, ErrorOf, NewCalls, Simulator, StartServer, until
 from tests.worker.conftest import TENANT, Documents
 from tests.worker.test_rag import (
@@ -40,7 +41,6 @@ from tests.worker.test_rag import (
     test_words_find_what_vectors_may_miss,
     test_wrong_metadata_of_a_form_is_refused_and_the_server_still_serves,
 )
-from tools import ROOT
 
 __all__ = [
     "test_a_deleted_document_is_nowhere",
@@ -78,10 +78,8 @@ __all__ = [
 @pytest.fixture(scope="module")
 def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:
     """The Worker with the line of its configuration that binds AI Search, and none that its own engine needs."""
-    project = tmp_path_factory.mktemp("project")
-    for name in ("src", "public", "migrations"):
-        (project / name).symlink_to(ROOT / name)
-    text = (ROOT / "wrangler.jsonc").read_text()
+    project = link_worker(tmp_path_factory.mktemp("project"))
+    text = (project / "wrangler.jsonc").read_text()
     text, count = re.subn(r'// ("ai_search_namespaces")', r"\1", text)
     assert count == 1
     for name in ("vectorize", "r2_buckets", "workflows"):
