@@ -106,6 +106,14 @@ test("a Worker that is closed, has no models or does not answer: the page says w
   await page.getByText("The Worker does not answer. If it runs on this machine, start it with scripts/dev").waitFor();
   await assertAccessible(page, "not connected");
   await page.unroute("**/health");
+  // as the local runtime answers while a module cannot be imported
+  const traceback = `Traceback (most recent call last):\n  File "src/entry.py", line 1, in <module>\nNameError: <b>x</b>\n`;
+  await page.route("**/health", (route) => route.fulfill({ status: 500, contentType: "text/plain", body: traceback }));
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("The Worker's Python cannot be imported. Edit the file").waitFor();
+  assert.equal(await page.getByLabel("Traceback").textContent(), traceback);
+  await assertAccessible(page, "a traceback");
+  await page.unroute("**/health");
   await page.getByRole("button", { name: "Try again" }).click();
   await text(page).waitFor();
 });

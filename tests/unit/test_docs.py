@@ -97,7 +97,7 @@ def test_a_link_that_leads_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_every_page_is_in_the_navigation_of_the_site_once() -> None:
-    assert sorted(site.navigation()) == sorted(site.sources())
+    assert sorted(page for _, page in site.navigation()) == sorted(site.sources())
 
 
 def test_a_page_of_the_site_links_to_pages_and_to_the_repository(tmp_path: Path) -> None:
@@ -106,6 +106,7 @@ def test_a_page_of_the_site_links_to_pages_and_to_the_repository(tmp_path: Path)
     assert "](tutorial.md)" in start
     assert "](console.png)" in start
     assert "](simulator.md)" in start
+    assert "listed in [API and errors](api.md)," in (tmp_path / "site/docs/troubleshooting.md").read_text()
     assert "](https://example.com/repository/packages)" in start
     assert (
         "[src/aiworker/tools.py](https://example.com/repository/src/aiworker/tools.py)"

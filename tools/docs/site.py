@@ -9,10 +9,9 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from posixpath import dirname, relpath
-from typing import Any, cast
 
 from tools import ROOT
 from tools.docs import links
@@ -55,20 +54,25 @@ def repository() -> str | None:
 def staged(page: str, address: str | None) -> str:
     """Return the text of a page with links as the site needs them. address: of the repository's files."""
     pages = {source: name for name, source in sources().items()}
+    titles = {name: title for title, name in navigation()}
     source = sources()[page]
     text = (ROOT / source).read_text()
     parts: list[str] = []
     end = 0
     for match, link in links.links(source, text):
-        parts += [text[end : match.start()], _link(match["text"], link, page, pages, address)]
+        parts += [text[end : match.start()], _link(match["text"], link, page, pages, titles, address)]
         end = match.end()
     script = f'\n<script src="{DIAGRAMS.name}"></script>\n' if "\n```mermaid\n" in text else ""
     return "".join([*parts, text[end:], script])
 
 
-def _link(text: str, link: Link, page: str, pages: Mapping[str, str], address: str | None) -> str:
+def _link(
+    text: str, link: Link, page: str, pages: Mapping[str, str], titles: Mapping[str, str], address: str | None
+) -> str:
     anchor = f"#{link.anchor}" if link.anchor else ""
     if link.path in pages:
+        if text == f"[{Path(link.path).name}]":  # names of files are for readers of the repository
+            text = f"[{titles[pages[link.path]]}]"
         return f"{text}({relpath(pages[link.path], dirname(page) or '.')}{anchor})"
     if text.startswith("!"):
         return f"{text}({relpath(link.path, 'docs')})"
@@ -86,18 +90,13 @@ def stage(folder: Path, address: str | None) -> None:
         shutil.copy(file, docs)
 
 
-def navigation() -> Iterator[str]:
-    """Yield the pages that the navigation names."""
-
-    def pages(entry: Any) -> Iterator[str]:
-        if isinstance(entry, str):
-            yield entry
-        else:
-            entries: Iterable[Any] = cast("dict[str, Any]", entry).values() if isinstance(entry, dict) else entry
-            for each in entries:
-                yield from pages(each)
-
-    yield from pages(tomllib.loads(CONFIGURATION.read_text())["project"]["nav"])
+def navigation() -> Iterator[tuple[str, str]]:
+    """Yield the title and the page of each entry of the navigation."""
+    rooms: list[dict[str, list[dict[str, str]]]] = tomllib.loads(CONFIGURATION.read_text())["project"]["nav"]
+    for room in rooms:
+        for entries in room.values():
+            for entry in entries:
+                yield from entry.items()
 
 
 def build(python: Path) -> int:
