@@ -195,6 +195,7 @@ def test_the_next_start_removes_what_a_killed_process_has_left(running: tuple[Pa
     project, dev = running
     addresses = dev.addresses()
     dev.process.kill()
+    dev.process.wait()
     until(lambda: is_listening(addresses["SIMULATOR"]), lambda listening: not listening)
     dev.close()
     [left] = project.glob(".wrangler.simulated-*")
@@ -228,7 +229,10 @@ def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: s
     assert 'has an environment "local" now' in done.stdout, done.stderr
     [(name, before)] = contents(example).items()
     written = (project / name).read_text()
-    assert all(line in written for line in before.decode().splitlines() if line.strip().startswith(("//", "[", "name")))
+    comments = [line.strip() for line in before.decode().splitlines() if line.strip().startswith("//")]
+    assert [line for line in comments if line not in written] == []
+    listed = ("node", str(project.parent.parent / "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run")
+    run_tests(project, {}, *listed, "--env", "local")
     again = command(project, "init")
     assert (again.returncode, 'has an environment "local" already' in again.stderr) == (1, True)
 

@@ -20,7 +20,7 @@ export interface Env {
   AI: { run(model: string, inputs: object): Promise<Answer> };
 }
 
-const MODEL = "@hf/nousresearch/hermes-2-pro-mistral-7b";
+const MODEL = "@cf/meta/llama-3.3-70b-instruct-fp8-fast";
 const TOOLS = [
   {
     name: "temperature",

@@ -122,6 +122,8 @@ async function runWrangler(wrangler, derived, args, simulator, signal) {
   // in a terminal it must stay in the foreground's group, to read its keys; elsewhere a group of its own can be killed
   const hasGroup = !process.stdin.isTTY && process.platform !== "win32";
   const child = spawn(process.execPath, [wrangler.bin, "dev", ...configs, ...args], {
+    // the place of a request is looked up on the network at every start otherwise, and its lack is an error in the output
+    env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", ...process.env },
     stdio: "inherit",
     detached: hasGroup,
   });
