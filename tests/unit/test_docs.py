@@ -112,7 +112,9 @@ def test_a_page_of_the_site_links_to_pages_and_to_the_repository(tmp_path: Path)
         "[src/aiworker/tools.py](https://example.com/repository/src/aiworker/tools.py)"
         in (tmp_path / "site/docs/tools.md").read_text()
     )
-    assert "functions of src/aiworker/tools.py, which" in site.staged("tools.md", None)  # no repository is known
+    assert "functions of src/aiworker/tools.py, which" in site.Site.make(None).page(
+        "tools.md"
+    )  # no repository is known
     assert (tmp_path / "site/docs/console.png").exists()
     assert 'src="mermaid.tiny.js"' in (tmp_path / "site/docs/architecture.md").read_text()
     assert "mermaid" not in start

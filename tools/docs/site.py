@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from posixpath import dirname, relpath
+from posixpath import relpath
 
 from tools import ROOT
 from tools.docs import links
@@ -51,32 +52,43 @@ def repository() -> str | None:
     return f"{server}/{name}/blob/{commit}" if server and name and commit else None
 
 
-def staged(page: str, address: str | None) -> str:
-    """Return the text of a page with links as the site needs them. address: of the repository's files."""
-    pages = {source: name for name, source in sources().items()}
-    titles = {name: title for title, name in navigation()}
-    source = sources()[page]
-    text = (ROOT / source).read_text()
-    parts: list[str] = []
-    end = 0
-    for match, link in links.links(source, text):
-        parts += [text[end : match.start()], _link(match["text"], link, page, pages, titles, address)]
-        end = match.end()
-    script = f'\n<script src="{DIAGRAMS.name}"></script>\n' if "\n```mermaid\n" in text else ""
-    return "".join([*parts, text[end:], script])
+@dataclass(frozen=True)
+class Site:
+    """Where the links of pages lead on the site."""
 
+    pages: Mapping[str, str]
+    """Path from the repository's root → page."""
+    titles: Mapping[str, str]
+    """Page → title in the navigation."""
+    address: str | None
+    """Address of the repository's files, if it is known."""
 
-def _link(
-    text: str, link: Link, page: str, pages: Mapping[str, str], titles: Mapping[str, str], address: str | None
-) -> str:
-    anchor = f"#{link.anchor}" if link.anchor else ""
-    if link.path in pages:
-        if text == f"[{Path(link.path).name}]":  # names of files are for readers of the repository
-            text = f"[{titles[pages[link.path]]}]"
-        return f"{text}({relpath(pages[link.path], dirname(page) or '.')}{anchor})"
-    if text.startswith("!"):
-        return f"{text}({relpath(link.path, 'docs')})"
-    return f"{text}({address}/{link.path}{anchor})" if address else text[1:-1]
+    @classmethod
+    def make(cls, address: str | None) -> "Site":
+        return cls(
+            {source: page for page, source in sources().items()}, {page: title for title, page in navigation()}, address
+        )
+
+    def page(self, page: str) -> str:
+        """Return the text of a page with links as the site needs them."""
+        source = sources()[page]
+        text = (ROOT / source).read_text()
+        parts: list[str] = []
+        end = 0
+        for match, link in links.links(source, text):
+            parts += [text[end : match.start()], self._link(match["text"], link)]
+            end = match.end()
+        script = f'\n<script src="{DIAGRAMS.name}"></script>\n' if "\n```mermaid\n" in text else ""
+        return "".join([*parts, text[end:], script])
+
+    def _link(self, text: str, link: Link) -> str:
+        anchor = f"#{link.anchor}" if link.anchor else ""
+        if page := self.pages.get(link.path):
+            is_name = text == f"[{Path(link.path).name}]"  # names of files are for readers of the repository
+            return f"{f'[{self.titles[page]}]' if is_name else text}({page}{anchor})"
+        if text.startswith("!"):
+            return f"{text}({relpath(link.path, 'docs')})"
+        return f"{text}({self.address}/{link.path}{anchor})" if self.address else text[1:-1]
 
 
 def stage(folder: Path, address: str | None) -> None:
@@ -84,8 +96,9 @@ def stage(folder: Path, address: str | None) -> None:
     docs = folder / "docs"
     docs.mkdir(parents=True)
     shutil.copy(CONFIGURATION, folder)
+    site = Site.make(address)
     for page in sources():
-        (docs / page).write_text(staged(page, address))
+        (docs / page).write_text(site.page(page))
     for file in [*(ROOT / "docs").glob("*.png"), CONFIGURATION.with_name("site.css")]:
         shutil.copy(file, docs)
 
