@@ -107,7 +107,7 @@ class StoreAgainstReference(RuleBasedStateMachine):
     @initialize(metric=st.sampled_from(["cosine", "euclidean", "dot-product"]))
     def start(self, metric: str) -> None:
         self.metric = metric
-        self.store = VectorStore(self.folder / "vectors.sqlite")
+        self.store = self.opened()
         self.store.create_index("index", 3, metric)
         for name, kind in INDEXED.items():
             self.store.create_metadata_index("index", name, kind)
@@ -135,9 +135,14 @@ class StoreAgainstReference(RuleBasedStateMachine):
         for each in ids:
             self.reference.pop(each, None)
 
-    @rule()
-    def restart(self) -> None:
-        self.store = VectorStore(self.folder / "vectors.sqlite")
+    @rule(closes=st.booleans())
+    def restart(self, closes: bool) -> None:
+        if closes:  # else it was killed, and an older snapshot may be there
+            self.store.close()
+        self.store = self.opened()
+
+    def opened(self) -> VectorStore:
+        return VectorStore(self.folder / "vectors.sqlite", snapshot_from=1)
 
     @rule(
         vector=VALUES,
@@ -181,6 +186,66 @@ StoreAgainstReference.TestCase.settings = settings(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "20")), stateful_step_count=25, deadline=None
 )
 TestStoreAgainstReference = StoreAgainstReference.TestCase
+
+
+# ---- snapshots -------------------------------------------------------------------------------------------------------
+
+
+def snapshot_files(folder: Path) -> list[Path]:
+    return sorted((folder / "v.snapshots").glob("*"))
+
+
+def filled(folder: Path) -> VectorStore:
+    """A store whose index was closed with three vectors, and one without a snapshot."""
+    store = VectorStore(folder / "v.sqlite", snapshot_from=2)
+    for name in ("large", "small"):
+        store.create_index(name, 2, "cosine")
+        store.create_metadata_index(name, "kind", "string")
+    vectors = [{"id": str(n), "values": [n, 1], "metadata": {"kind": "ab"[n % 2]}} for n in range(3)]
+    store.write("large", "upsert", vectors, 1000)
+    store.write("small", "upsert", vectors[:1], 1000)
+    store.info("large")
+    store.info("small")
+    store.close()
+    return VectorStore(folder / "v.sqlite", snapshot_from=2)
+
+
+def nearest(store: VectorStore) -> list[tuple[str, float]]:
+    matches = store.query("large", {"vector": [1, 1], "filter": {"kind": "a"}})["matches"]
+    return [(match["id"], match["score"]) for match in matches]
+
+
+def test_a_snapshot_answers_as_sqlite_does_and_is_replaced_after_writes(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    matrix, rest = first = snapshot_files(tmp_path)[::-1]
+    assert (matrix.suffix, rest.suffix, matrix.stem) == (".npy", ".json", rest.stem)
+    answer = nearest(store)
+    store.close()
+    assert snapshot_files(tmp_path) == first[::-1]  # nothing was written
+    for file in first:
+        file.unlink()
+    assert nearest(VectorStore(tmp_path / "v.sqlite")) == answer
+    store.delete("large", ["0"], 1000)
+    store.info("large")
+    store.close()
+    second = snapshot_files(tmp_path)
+    assert len(second) == 2
+    assert not {*second} & {*first}
+    assert nearest(VectorStore(tmp_path / "v.sqlite")) == [each for each in answer if each[0] != "0"]
+    store.delete_index("large")
+    assert snapshot_files(tmp_path) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"ids": ["0"]}', None])
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_broken_snapshot_is_not_used(tmp_path: Path, suffix: str, content: bytes | None) -> None:
+    answer = nearest(filled(tmp_path))
+    [file] = [each for each in snapshot_files(tmp_path) if each.suffix == suffix]
+    if content is None:
+        file.unlink()
+    else:
+        file.write_bytes(content)
+    assert nearest(VectorStore(tmp_path / "v.sqlite")) == answer
 
 
 # ---- single statements -----------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -60,6 +61,7 @@ def application(
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         yield
         await real.close()
+        await run_in_threadpool(vectors.close)
 
     return Starlette(
         routes=[

@@ -1,12 +1,13 @@
 """Vectors of one index in memory, searched exactly."""
 
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from workers_ai_simulator.vectorize.filters import Condition
-from workers_ai_simulator.vectorize.models import Floats, Record, Scalar
+from workers_ai_simulator.vectorize.models import Floats, IndexedMetadata, Record, Scalar
 
 Mask = npt.NDArray[np.bool_]
 
@@ -34,6 +35,19 @@ class Column:
 
     def get(self, row: int) -> Scalar:
         return self._values[int(self._rows[row])] if row < len(self._rows) else None
+
+    def to_json(self, count: int) -> dict[str, Any]:
+        """The values, and for each of the first `count` rows the number of its value."""
+        rows = [*self._rows[:count].tolist(), *[0] * (count - len(self._rows))]
+        return {"values": self._values, "rows": rows}
+
+    @classmethod
+    def from_json(cls, stored: dict[str, Any]) -> "Column":
+        column = cls()
+        column._values = cast("list[Scalar]", stored["values"])
+        column._codes = {(isinstance(value, bool), value): code for code, value in enumerate(column._values)}
+        column._rows = np.array(stored["rows"] or [0], dtype=np.int32)
+        return column
 
     def mask(self, test: Callable[[Scalar], bool], count: int) -> Mask:
         """True for each of the first `count` rows whose value passes the test."""
@@ -68,9 +82,46 @@ class Collection:
             if row == len(self._matrix):
                 self._matrix = np.concatenate([self._matrix, np.empty_like(self._matrix)])
         self._matrix[row] = _unit(record.values) if self._metric == "cosine" else record.values
-        self._namespaces.put(row, record.namespace)
-        for name in self._properties.keys() | record.indexed.keys():
-            self._properties.setdefault(name, Column()).put(row, record.indexed.get(name))
+        self._put_indexed(row, record.namespace, record.indexed)
+
+    def _put_indexed(self, row: int, namespace: str | None, indexed: IndexedMetadata) -> None:
+        self._namespaces.put(row, namespace)
+        for name in self._properties.keys() | indexed.keys():
+            self._properties.setdefault(name, Column()).put(row, indexed.get(name))
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many vectors. The collection is empty."""
+        self._matrix = np.empty((max(count, len(self._matrix)), self._matrix.shape[1]), dtype=np.float32)
+
+    def append(self, records: Sequence[tuple[str, bytes, str | None, IndexedMetadata]]) -> None:
+        """Add many vectors at once: ids that are new, values as float32, namespaces and indexed metadata."""
+        start = len(self._ids)
+        values: Floats = np.frombuffer(b"".join(each[1] for each in records), dtype=np.float32)
+        values = values.reshape(len(records), self._matrix.shape[1])
+        self._matrix[start : start + len(records)] = _units(values) if self._metric == "cosine" else values
+        for row, (vector_id, _, namespace, indexed) in enumerate(records, start):
+            self._rows[vector_id] = row
+            self._ids.append(vector_id)
+            self._put_indexed(row, namespace, indexed)
+
+    # ---- snapshots ---------------------------------------------------------------------------------------------------
+
+    def to_snapshot(self) -> tuple[Floats, dict[str, Any]]:
+        """The matrix, and all else as JSON."""
+        count = len(self._ids)
+        properties = {name: column.to_json(count) for name, column in self._properties.items()}
+        rest = {"ids": self._ids, "namespaces": self._namespaces.to_json(count), "properties": properties}
+        return self._matrix[:count], rest
+
+    @classmethod
+    def from_snapshot(cls, metric: str, matrix: Floats, rest: dict[str, Any]) -> "Collection":
+        collection = cls(matrix.shape[1], metric)
+        collection._matrix = matrix
+        collection._ids = rest["ids"]
+        collection._rows = {vector_id: row for row, vector_id in enumerate(collection._ids)}
+        collection._namespaces = Column.from_json(rest["namespaces"])
+        collection._properties = {name: Column.from_json(each) for name, each in rest["properties"].items()}
+        return collection
 
     def remove(self, vector_id: str) -> None:
         row = self._rows.pop(vector_id, None)
@@ -121,5 +172,11 @@ class Collection:
 
 
 def _unit(values: Floats) -> Floats:
-    length = float(np.linalg.norm(values))
-    return values / np.float32(length) if length else values
+    return _units(values[np.newaxis])[0]
+
+
+def _units(matrix: Floats) -> Floats:
+    """Rows of length 1; a row of zeros stays one. A row has the same result whatever the others are."""
+    lengths: Floats = np.sqrt(np.add.reduce(matrix * matrix, axis=1, keepdims=True))
+    lengths[lengths == 0] = 1
+    return matrix / lengths

@@ -29,6 +29,7 @@ from workers_ai_simulator.vectorize.errors import (
 from workers_ai_simulator.vectorize.filters import conditions, truncated
 from workers_ai_simulator.vectorize.limits import compact_json
 from workers_ai_simulator.vectorize.models import Floats, Index, IndexedMetadata, Record
+from workers_ai_simulator.vectorize.snapshot import MIN_VECTORS, Snapshots
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
@@ -46,6 +47,10 @@ CREATE TABLE IF NOT EXISTS mutations (
 """
 
 
+PAGE = 1000
+"""Vectors that are read from SQLite at once."""
+
+
 class VectorStore:
     """All indexes of the simulator. Thread-safe.
 
@@ -54,9 +59,16 @@ class VectorStore:
     """
 
     def __init__(
-        self, path: Path | None = None, delay: float = 0, metadata_indexes: Sequence[tuple[str, str, str]] = ()
+        self,
+        path: Path | None = None,
+        delay: float = 0,
+        metadata_indexes: Sequence[tuple[str, str, str]] = (),
+        snapshot_from: int = MIN_VECTORS,
     ) -> None:
-        """`metadata_indexes`: an index, a property and a type each, created together with the index."""
+        """`metadata_indexes`: an index, a property and a type each, created together with the index.
+
+        snapshot_from: vectors from which `close` saves an index for the next start.
+        """
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
@@ -65,6 +77,14 @@ class VectorStore:
         self._delay = delay
         self._initial_metadata_indexes = metadata_indexes
         self._collections: dict[str, Collection] = {}
+        self._snapshots = Snapshots(path.with_suffix(".snapshots"), snapshot_from) if path else None
+
+    def close(self) -> None:
+        """Save what a later start can load faster than from SQLite."""
+        with self._lock:
+            for name, collection in self._collections.items():
+                if self._snapshots:
+                    self._snapshots.save(self.index(name), collection)
 
     # ---- indexes -----------------------------------------------------------------------------------------------------
 
@@ -110,6 +130,8 @@ class VectorStore:
             for table in ("metadata_indexes", "vectors", "mutations"):
                 self._db.execute(f"DELETE FROM {table} WHERE index_name = ?", (name,))  # noqa: S608 - names from above
             self._collections.pop(name, None)
+        if self._snapshots:
+            self._snapshots.delete(name)
 
     def create_metadata_index(self, name: str, property_name: str, kind: str) -> str:
         """Index a property of the vectors written from now on; a dotted name is a property of an inner object.
@@ -221,10 +243,28 @@ class VectorStore:
 
     def _collection(self, index: Index) -> Collection:
         if index.name not in self._collections:
-            collection = self._collections[index.name] = Collection(index.dimensions, index.metric)
-            for record in self._records(index.name):
-                collection.put(record)
+            current = self.index(index.name)  # the caller's may be of before the last mutation
+            loaded = self._snapshots.load(current) if self._snapshots else None
+            self._collections[index.name] = loaded or self._read_collection(index)
         return self._collections[index.name]
+
+    def _read_collection(self, index: Index) -> Collection:
+        """Read all vectors of an index from SQLite."""
+        collection = Collection(index.dimensions, index.metric)
+        [count] = self._db.execute("SELECT count(*) FROM vectors WHERE index_name = ?", (index.name,)).fetchone()
+        collection.reserve(count)
+        parsed: dict[str, IndexedMetadata] = {}  # many vectors have the same
+
+        def parse(text: str) -> IndexedMetadata:
+            if text not in parsed:
+                parsed[text] = json.loads(text)
+            return parsed[text]
+
+        select = 'SELECT id, "values", namespace, indexed FROM vectors WHERE index_name = ?'
+        rows = self._db.execute(select, (index.name,))
+        while page := rows.fetchmany(PAGE):
+            collection.append([(each[0], each[1], each[2], parse(each[3])) for each in page])
+        return collection
 
     def _put_record(self, name: str, record: Record, collection: Collection) -> None:
         metadata = None if record.metadata is None else compact_json(record.metadata)
@@ -339,9 +379,10 @@ class VectorStore:
             match["metadata"] = metadata
         return match
 
-    def _records(self, name: str, vector_id: str | None = None) -> list[Record]:
-        where, parameters = ("AND id = ?", (name, vector_id)) if vector_id is not None else ("", (name,))
-        select = 'SELECT id, "values", namespace, metadata, indexed FROM vectors WHERE index_name = ?'
+    def _records(self, name: str, vector_id: str) -> list[Record]:
+        """The vector of that id, if there is one."""
+        where = "WHERE index_name = ? AND id = ?"
+        select = f'SELECT id, "values", namespace, metadata, indexed FROM vectors {where}'  # noqa: S608 - no input
         return [
             Record(
                 record_id,
@@ -350,7 +391,7 @@ class VectorStore:
                 None if metadata is None else json.loads(metadata),
                 json.loads(indexed),
             )
-            for record_id, values, namespace, metadata, indexed in self._db.execute(f"{select} {where}", parameters)
+            for record_id, values, namespace, metadata, indexed in self._db.execute(select, (name, vector_id))
         ]
 
 
