@@ -258,7 +258,6 @@ async def chunk(resources: Resources, version: Version, position: Position, text
                 raise NonRetryableError("The document has no text.")
             break
         await asyncio.sleep(0)  # other requests get their turn
-    await store.set_state(resources.database, version.id, "embedding", now(), chunks=position["count"])
     return position
 
 
@@ -290,7 +289,8 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
         ranges.append(located)
         if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
             await asyncio.sleep(0)
-    await passage_store.put_chunks(resources.database, version, rows, first, ranges)
+    state = store.state_change(version.id, "embedding", now(), chunks=count)
+    await passage_store.put_chunks(resources.database, version, rows, first, ranges, [state])
     return {
         "offset": start + segment.size,
         "count": count,

@@ -39,9 +39,11 @@ async def reserve(resources: Resources, version: Version) -> Reservation:
     Raises ApiError `budget_exceeded` if a budget has fewer neurons left, `unavailable` if it cannot be reached.
     """
     first = estimate_upload(resources, version.size)
+    budgets = budgets_of(resources, version.payer)
+    if not budgets:
+        return {"payer": version.payer, "charges": {version.id: first}}
     passages, size = await passage_store.text_to_embed(resources.database, version)
     rest = max(0.0, estimate.embedding(embedding_model(resources), passages, size) - first)
-    budgets = budgets_of(resources, version.payer)
     charges = {version.id: first, f"{version.id}.text": rest}
     for name, neurons in charges.items():  # the first is there already, unless this is a restart after it was settled
         await budget.reserve(budgets, {name: neurons}, "this document")

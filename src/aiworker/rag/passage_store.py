@@ -37,10 +37,12 @@ async def put_chunks(
     chunks: Sequence[tuple[int, str, str]],
     first: int = 0,
     ranges: Sequence[Range | None] = (),
+    then: Sequence[Statement] = (),
 ) -> None:
     """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words.
 
-    ranges: where each passage stands in the document's text, if that is known.
+    All in one transaction. ranges: where each passage stands in the document's text, if that is known. then: statements
+    that end the transaction.
     """
     rows = zip_longest(chunks, ranges)
     stored: list[Statement] = [
@@ -54,7 +56,7 @@ async def put_chunks(
     words = await _indexed_words(version, chunks)
     await database.run(
         ("DELETE FROM chunks WHERE version = ? AND number >= ?", version.id, first),
-        *stored, *words, _normalized(version.id),
+        *stored, *words, _normalized(version.id), *then,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from aiworker.bindings import Database
+from aiworker.bindings import Database, Statement
 from aiworker.errors import ApiError
 from aiworker.rag import filters
 from aiworker.rag.document_fields import safe_reader_url
@@ -141,11 +141,16 @@ async def find(database: Database, version_id: str) -> Version | None:
 async def set_state(
     database: Database, version_id: str, state: str, now: str, *, reason: str | None = None, chunks: int | None = None
 ) -> None:
-    await database.run(
-        (
-            "UPDATE versions SET state = ?, reason = ?, chunks = coalesce(?, chunks), updated_at = ? WHERE id = ?",
-            state, reason, chunks, now, version_id,
-        )
+    await database.run(state_change(version_id, state, now, reason=reason, chunks=chunks))
+
+
+def state_change(
+    version_id: str, state: str, now: str, *, reason: str | None = None, chunks: int | None = None
+) -> Statement:
+    """Return the statement that sets a version's state. chunks: number of its passages; None leaves it as it is."""
+    return (
+        "UPDATE versions SET state = ?, reason = ?, chunks = coalesce(?, chunks), updated_at = ? WHERE id = ?",
+        state, reason, chunks, now, version_id,
     )  # fmt: skip
 
 
