@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -115,6 +116,17 @@ class ErrorReply(BaseModel):
     error: ErrorDetail
 
 
+PATH_EXAMPLES: Mapping[str, str] = {
+    "/rag/documents/": "penguins",
+    "/conversations/": "example",
+    "/api/chat/": "chat-1",
+    "/v1/models/": "@cf/openai/gpt-oss-20b",
+}
+"""Beginning of a path → an id behind it that works once the examples of the other routes have been sent.
+
+Other ids are the Worker's own: answers have them.
+"""
+
 ERROR_FORMS: tuple[tuple[str, Mapping[ErrorType, Any], Mapping[str, Shape]], ...] = (
     ("/v1/messages", ANTHROPIC_KINDS, {JSON: ANTHROPIC_ERROR}),
     ("/v1/", OPENAI_KINDS, {JSON: OPENAI_ERROR}),
@@ -178,11 +190,16 @@ def _bodies(route: Route) -> Mapping[str, Shape]:
 def _contents(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
     for media_type, schema in _bodies(route).items():
         content: dict[str, Any] = {"schema": _reference(schema)}
-        if media_type == JSON and route.example is not None:
-            content["example"] = route.example
+        if route.example is not None and media_type not in (FORM, "audio/*"):
+            content["example"] = route.example if media_type == JSON else _lines(route.example)
         if media_type == FORM and isinstance(schema, type):
             content["schema"] = _form(schema, route.files)
         yield media_type, content
+
+
+def _lines(values: list[Any]) -> str:
+    """Return values as JSON lines."""
+    return "".join(f"{json.dumps(value)}\n" for value in values)
 
 
 def _form(model: type[BaseModel], files: tuple[str, ...]) -> dict[str, Any]:
@@ -244,7 +261,9 @@ def _errors(route: Route) -> dict[str, Any]:
 
 def _path_parameters(path: str) -> Iterator[dict[str, Any]]:
     for name in re.findall(r"{(\w+)[.]*}", path):
-        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        start = path.partition("{")[0]
+        example = {"example": PATH_EXAMPLES[start]} if start in PATH_EXAMPLES else {}
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string"}, **example}
 
 
 def _query_parameters(route: Route) -> Iterator[dict[str, Any]]:

@@ -133,7 +133,7 @@ def route(
     query: the schema of the query string, parsed for a handler with the parameter `query`.
     returns: the successful responses.
     errors: the types of errors, without those that the body, the query and the scope imply.
-    example: a JSON body that works as it is.
+    example: a JSON body that works as it is; of JSON lines, the list of their values.
     operation_id: the operation's name in generated clients; by default the handler's.
     """
     responses = (Returns(returns),) if isinstance(returns, type) else returns

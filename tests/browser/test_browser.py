@@ -103,7 +103,9 @@ def test_events() -> None:
 
 @pytest.mark.timeout(300)
 @needs_chromium
-@pytest.mark.parametrize("test", ["console.test.mjs", "screens.test.mjs", "readme.test.mjs", "pages.test.mjs"])
+@pytest.mark.parametrize(
+    "test", ["console.test.mjs", "docs.test.mjs", "screens.test.mjs", "readme.test.mjs", "pages.test.mjs"]
+)
 def test_in_a_browser(paced_server: DevServer, built_pages: Path, test: str) -> None:
     addresses = {"AIWORKER_URL": paced_server.url, "AIWORKER_SIMULATOR": paced_server.simulator}
     run(test, CHROMIUM=CHROMIUM, PYTHON=sys.executable, PAGES=str(built_pages), **addresses)

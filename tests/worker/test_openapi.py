@@ -39,7 +39,7 @@ def test_every_field_of_a_request_that_needs_words_has_them(document: dict[str, 
     }  # fmt: skip
 
 
-EXAMPLES = [route for route in openapi.documented_routes() if route.example is not None]
+EXAMPLES = [route for route in openapi.documented_routes() if isinstance(route.example, dict)]
 
 
 @pytest.mark.parametrize("route", EXAMPLES, ids=lambda route: route.operation_id)
@@ -109,9 +109,9 @@ def check(instance: Any, schema: dict[str, Any], document: dict[str, Any]) -> No
 def test_the_page_needs_no_other_host(client: httpx.Client) -> None:
     page = client.get("/docs", follow_redirects=True)
     assert page.status_code == 200
-    assert 'spec-url="/openapi.json"' in page.text
     assert "//" not in page.text.replace("<!doctype", "")
     policy = page.headers["content-security-policy"]
     assert policy.startswith("default-src 'self'")
     assert policy.count("default-src") == 1
-    assert client.get("/docs/rapidoc-min.js").status_code == 200
+    assert policy == client.get("/").headers["content-security-policy"]
+    assert client.get("/docs/docs.js").status_code == 200

@@ -64,10 +64,6 @@ class Copied:
 
 COPIED = (
     Copied(
-        "public/docs/rapidoc-min.js", "RapiDoc 9.3.8 and what it is built from", "npm: rapidoc", "MIT AND BSD-3-Clause",
-        ("public/docs/rapidoc-LICENSE.txt", "public/docs/rapidoc-min.js.LICENSE.txt"),
-    ),
-    Copied(
         "public/data/cl100k_base.bin", "Token table cl100k_base", "npm: tiktoken", "MIT",
         ("public/data/cl100k_base.LICENSE.txt",),
     ),

@@ -78,6 +78,7 @@ class BatchDocuments(Reply):
     body={LINES[0]: DocumentRequest, LINES[1]: DocumentRequest, FORM: BatchForm}, files=("file",),
     returns=Returns(JobStatus, "The documents are being taken; `location` is the URL of the job.", 202),
     errors=("invalid_request", "unprocessable", "rate_limited", "upstream_error"),
+    example=[{"id": "penguins", "text": "Penguins cannot fly."}, {"id": "bears", "text": "Bears sleep in winter."}],
 )  # fmt: skip
 async def add_batch(context: Context, query: TenantQuery) -> Response:
     """Add many documents to the index.

@@ -34,6 +34,7 @@ from aiworker.routing import Returns, route
         Returns(DocumentState, "The document is indexed already."),
     ),
     errors=("unprocessable", "upstream_error", "budget_exceeded"),
+    example={"id": "penguins", "text": "# Penguins\n\nPenguins live in the southern hemisphere. They cannot fly."},
 )  # fmt: skip
 async def add_document(context: Context) -> Response:
     """Add a document to the index.

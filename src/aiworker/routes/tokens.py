@@ -68,6 +68,7 @@ class CreatedToken(BaseModel):
 @route(
     "POST", "/tokens", scope="any", rate="model", tag="About",
     body={JSON: TokenRequest}, returns=Returns(CreatedToken, "The token.", 201),
+    example={"scopes": ["chat"], "seconds": 600},
 )  # fmt: skip
 async def create_token(context: Context) -> Response:
     """Create a token for a browser.

@@ -1,0 +1,127 @@
+// Schemas for people: types in words, fields as tables.
+
+import { h } from "../console/dom.js";
+
+const WORDS = { string: "text", integer: "whole number", boolean: "true or false", array: "list", null: "null" };
+const UNITS = { Length: "characters", Items: "items", Properties: "fields" };
+
+/** Text with `code` in it, as paragraphs. */
+export function prose(text) {
+  const paragraphs = text.trim().split(/\n{2,}/);
+  return h("div", { class: "prose" }, ...paragraphs.map((paragraph) => h("p", null, ...spans(paragraph))));
+}
+
+function spans(text) {
+  return text.split("`").map((part, index) => (index % 2 ? h("code", null, part) : part));
+}
+
+/** The schema that a reference names; other schemas as they are. */
+export function resolved(schema, schemas) {
+  return schema.$ref ? schemas[schema.$ref.split("/").at(-1)] : schema;
+}
+
+/** A schema's type in words, such as “text (1 to 200 characters)”. */
+export function typeText(schema, schemas) {
+  if (schema.$ref) return resolved(schema, schemas).title ?? schema.$ref.split("/").at(-1);
+  if ("const" in schema) return JSON.stringify(schema.const);
+  if (schema.enum) return schema.enum.map((value) => JSON.stringify(value)).join(", ");
+  const choices = schema.anyOf ?? schema.oneOf;
+  if (choices) return [...new Set(choices.map((choice) => typeText(choice, schemas)))].join(" or ");
+  if (schema.format === "binary" || schema.contentMediaType) return "file";
+  const types = [schema.type ?? []].flat();
+  if (types.length === 0) return "anything";
+  return types.map((type) => simpleText(type, schema, schemas)).join(" or ");
+}
+
+function simpleText(type, schema, schemas) {
+  const of = type === "array" && schema.items ? ` of ${typeText(schema.items, schemas)}` : "";
+  const bounds = type === "null" ? "" : boundsText(schema);
+  return `${WORDS[type] ?? type}${of}${bounds && ` (${bounds})`}`;
+}
+
+function boundsText(schema) {
+  const [kind, unit] = Object.entries(UNITS).find(([name]) => `min${name}` in schema || `max${name}` in schema) ?? [
+    "imum",
+    "",
+  ];
+  const { [`min${kind}`]: least, [`max${kind}`]: most } = schema;
+  if (least === undefined && most === undefined) return schema.pattern ? `like ${schema.pattern}` : "";
+  const range = most === undefined ? `${least} or more` : least === undefined ? `up to ${most}` : `${least} to ${most}`;
+  return `${range} ${unit}`.trim();
+}
+
+/** The object whose fields a schema has: its own, or those of the items of a list. */
+function objectOf(schema, schemas) {
+  const own = resolved(schema, schemas);
+  if (own.properties) return own;
+  if (own.items) return objectOf(own.items, schemas);
+  const choices = own.anyOf ?? own.oneOf ?? [];
+  return choices.map((choice) => objectOf(choice, schemas)).find(Boolean);
+}
+
+/** The fields of a schema as a table, or its type if it has none. */
+export function fieldsView(schema, schemas, label) {
+  const object = objectOf(schema, schemas);
+  const rows = Object.entries(object?.properties ?? {});
+  if (rows.length === 0) return h("p", null, typeText(schema, schemas));
+  const required = object.required ?? [];
+  const body = rows.map(([name, each]) =>
+    fieldRow({ name, schema: each, required: required.includes(name), description: each.description }, schemas, label),
+  );
+  return table(label, body);
+}
+
+/** Parameters of a path or a query as a table. */
+export function parametersView(parameters, schemas, label) {
+  return table(
+    label,
+    parameters.map((parameter) => fieldRow(parameter, schemas, label)),
+  );
+}
+
+function table(label, rows) {
+  const heads = ["Name", "Type", "Meaning"].map((name) => h("th", { scope: "col" }, name));
+  return h(
+    "div",
+    { class: "scroller", tabindex: "0", role: "region", "aria-label": label },
+    h("table", null, h("thead", null, h("tr", null, ...heads)), h("tbody", null, ...rows)),
+  );
+}
+
+/** label: of the table, which those within it repeat, so that no two have the same. */
+function fieldRow({ name, schema, required, description = "" }, schemas, label) {
+  const inner = objectOf(schema, schemas);
+  const meaning = [
+    description && prose(description),
+    schema.default !== undefined &&
+      schema.default !== null &&
+      h("p", { class: "hint" }, `Default: ${JSON.stringify(schema.default)}`),
+    inner && nested(name, schema, schemas, label),
+  ];
+  return h(
+    "tr",
+    null,
+    h("th", { scope: "row" }, h("code", null, name), required && h("span", { class: "hint" }, " required")),
+    h("td", null, typeText(schema, schemas)),
+    h("td", null, ...meaning),
+  );
+}
+
+/** Fields within a field, made when they are opened: schemas may contain themselves. */
+function nested(name, schema, schemas, label) {
+  const details = h("details", null, h("summary", null, `Fields of ${name}`));
+  details.addEventListener("toggle", () => details.append(fieldsView(schema, schemas, `${label}: ${name}`)), {
+    once: true,
+  });
+  return details;
+}
+
+/** A body with the required fields of a schema, for routes without an example. */
+export function skeleton(schema, schemas) {
+  const own = resolved(schema, schemas);
+  if (own.enum) return own.enum[0];
+  if (own.properties)
+    return Object.fromEntries((own.required ?? []).map((name) => [name, skeleton(own.properties[name], schemas)]));
+  const type = [own.type ?? "string"].flat()[0];
+  return { array: [], object: {}, integer: own.minimum ?? 0, number: own.minimum ?? 0, boolean: false }[type] ?? "";
+}
