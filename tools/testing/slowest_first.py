@@ -7,6 +7,7 @@ SLOWEST = (
     "tests/deploy/test_deploy.py",
     "tests/deploy/test_deploy_refusals.py",
     "tests/browser/test_browser.py",
+    "tests/clients/test_aiworker_client.py",
     "tests/runtime/test_dev.py",
     "tests/runtime/test_snapshot.py",
     "tests/worker/test_limits.py",
