@@ -7,7 +7,7 @@ from aiworker.models.anthropic_writer import MessagesWriter, whole_message
 from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import CollectingWriter
 from aiworker.routes.anthropic.messages_schema import CountRequest, MessagesRequest, TokenCount
-from aiworker.routes.openai import text
+from aiworker.routes.openai import text_call, text_response
 from aiworker.routes.openai.chat_schema import prompt_tokens
 from aiworker.routes.openai.fields import EVENT_STREAM, JSON
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, Shape, route
@@ -29,17 +29,17 @@ async def anthropic_messages(context: Context, body: MessagesRequest) -> Respons
 
     docs/anthropic.md describes what becomes of each parameter.
     """
-    model_response, limits = await text.call_model(context, body)
-    head = text.head(context, model_response, "msg_")
+    model_response, limits = await text_call.call_model(context, body)
+    head = text_response.head(context, model_response, "msg_")
     message = {"id": head.id, "model": head.model}
     if body.stream:
         writer = MessagesWriter(message, input_tokens=limits.prompt_tokens, has_thinking=body.has_thinking)
-        response = await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+        response = await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
     else:
-        data, answer = await text.read_object(model_response), CollectingWriter()
+        data, answer = await text_response.read_object(model_response), CollectingWriter()
         OpenAITransform(answer, limits, head.id).transform_whole(data)
         whole = whole_message(message, answer, has_thinking=body.has_thinking)
-        response = text.json_response(model_response, whole, data)
+        response = text_response.json_response(model_response, whole, data)
     response.headers["request-id"] = context.request_id
     return response
 

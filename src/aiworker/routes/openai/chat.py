@@ -11,7 +11,7 @@ from aiworker.models.openai_writers import (
     chat_completion,
     text_completion,
 )
-from aiworker.routes.openai import text
+from aiworker.routes.openai import text_call, text_response
 from aiworker.routes.openai.chat_schema import ChatCompletionRequest, CompletionRequest
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routing import MODEL_ERRORS, route
@@ -28,16 +28,16 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
 
     docs/openai.md describes what becomes of each parameter.
     """
-    model_response, limits = await text.call_model(context, body)
-    head = text.head(context, model_response, "chatcmpl-")
+    model_response, limits = await text_call.call_model(context, body)
+    head = text_response.head(context, model_response, "chatcmpl-")
     is_legacy = body.functions is not None
     if body.stream:
         writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
-        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
-    data, completion = await text.read_object(model_response), CollectingWriter()
+        return await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+    data, completion = await text_response.read_object(model_response), CollectingWriter()
     OpenAITransform(completion, limits, head.id).transform_whole(data)
     whole = chat_completion(completion, head, data, is_legacy=is_legacy)
-    return text.json_response(model_response, whole, data)
+    return text_response.json_response(model_response, whole, data)
 
 
 @route(
@@ -53,11 +53,11 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
     """
     if not isinstance(body.prompt, str):
         body = body.with_text(await cl100k.load(context.assets))
-    model_response, limits = await text.call_model(context, body)
-    head = text.head(context, model_response, "cmpl-")
+    model_response, limits = await text_call.call_model(context, body)
+    head = text_response.head(context, model_response, "cmpl-")
     if body.stream:
         writer = CompletionWriter(head, include_usage=body.wants_usage)
-        return await text.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
-    data, completion = await text.read_object(model_response), CollectingWriter()
+        return await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+    data, completion = await text_response.read_object(model_response), CollectingWriter()
     OpenAITransform(completion, limits, head.id).transform_whole(data)
-    return text.json_response(model_response, text_completion(completion, head), data)
+    return text_response.json_response(model_response, text_completion(completion, head), data)

@@ -14,7 +14,7 @@ from aiworker.routes import embed
 from aiworker.routes.embed import RerankRequest, Text
 from aiworker.routes.openai import models
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless, OpenAIRequest
-from aiworker.routes.openai.text import as_json
+from aiworker.routes.openai.text_response import as_json
 from aiworker.routing import MODEL_ERRORS, Returns, route
 
 

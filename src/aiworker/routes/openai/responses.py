@@ -8,7 +8,7 @@ from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import Head
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.models.tool_calls import Json
-from aiworker.routes.openai import conversations, stored_items, text
+from aiworker.routes.openai import conversations, stored_items, text_call, text_response
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routes.openai.responses_schema import ResponsesRequest
 from aiworker.routing import MODEL_ERRORS, route
@@ -29,8 +29,8 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     current = await stored_items.resolve(context, body)
     body = await conversations.with_history(context, current)
     is_stored = stored_items.can_store(context) and body.store is not False
-    model_response, limits = await text.call_model(context, body)
-    head = text.head(context, model_response, "resp_")
+    model_response, limits = await text_call.call_model(context, body)
+    head = text_response.head(context, model_response, "resp_")
     writer = ResponsesWriter({**_initial_response(body, head), "store": is_stored})
     transform = OpenAITransform(writer, limits, head.id)
 
@@ -41,11 +41,11 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
 
     if body.stream:
         storing = StoringTransform(transform, writer, store) if is_stored or body.conversation else None
-        return await text.stream_response(context, model_response, transform, storing)
-    data = await text.read_object(model_response)
+        return await text_response.stream_response(context, model_response, transform, storing)
+    data = await text_response.read_object(model_response)
     transform.transform_whole(data)
     await store()
-    return text.json_response(model_response, writer.response, data)
+    return text_response.json_response(model_response, writer.response, data)
 
 
 class StoringTransform:
