@@ -117,6 +117,13 @@ class Ai(Protocol):
         """Convert a file to Markdown; raises ApiError `upstream_error` if the service fails."""
         ...
 
+    async def web_search(self, request: Mapping[str, Any], seconds: float) -> UpstreamResponse:
+        """Search the web. request: that of `env.AI.websearch`.
+
+        Raises ApiError `upstream_error` if no answer arrives within so many seconds.
+        """
+        ...
+
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         """Return a log; raises ApiError `not_found` if the gateway has none of that id."""
         ...

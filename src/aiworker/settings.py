@@ -310,6 +310,11 @@ class Settings(BaseModel):
     gateway_id: Text = _variable(
         "", "Name of the AI Gateway that every model call goes through, for its logs, cache and limits."
     )
+    web_search: Literal["off", "ceramic", "exa", "linkup"] = _variable(
+        "off",
+        "Provider of the tool `web_search`, which models may use with `worker_tools` and agents at `/mcp` "
+        "([api.md](api.md#searching-the-web)). `off`: there is no such tool.",
+    )
     model_prices: Annotated[
         Mapping[str, Mapping[str, float]],
         Accepts(

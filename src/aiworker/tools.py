@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from aiworker.error_text import public_message
+from aiworker.errors import ApiError
 
 
 class Tool(Protocol):
@@ -79,6 +80,8 @@ class WorkerTool:
         except ValidationError as error:
             reasons = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
             raise ToolError(f"Invalid arguments. {'; '.join(reasons)}") from None
+        except ApiError as error:
+            raise ToolError(error.message) from error
         except Exception as error:  # a tool may raise anything, and the model can react to it
             raise ToolError(f"{type(error).__name__}: {public_message(str(error))}") from error
 

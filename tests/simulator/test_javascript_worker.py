@@ -166,6 +166,15 @@ def test_an_input_may_be_a_form(call: Call) -> None:
     assert wrong["error"]["message"] == "5006: Error: Type mismatch of '/width', 'string' not in 'number'"
 
 
+def test_a_web_search_is_a_response_by_rpc(call: Call, http: httpx.Client) -> None:
+    request = {"gatewayId": "default", "query": "rain", "limit": 2}
+    outcome = call("AI.websearch", request, {"extraHeaders": {"x-mine": "1"}})
+    assert (outcome["result"]["kind"], outcome["result"]["status"]) == ("Response", 200)
+    assert len(json.loads(value(outcome))["items"]) == 2
+    refused = call("AI.websearch", {"query": "rain"})["result"]
+    assert (refused["status"], json.loads(refused["value"])["errors"][0]["code"]) == (400, 7001)
+
+
 def test_errors_that_the_class_itself_raises(call: Call) -> None:
     stream = {"body": {"$stream": "a"}, "contentType": "audio/wav"}
     for inputs, options, message in (

@@ -147,6 +147,9 @@ class FakeAi:
     async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
         raise NotImplementedError
 
+    async def web_search(self, request: Mapping[str, Any], seconds: float) -> UpstreamResponse:
+        return await self.run("web search", Inputs(request), {}, seconds)
+
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         raise NotImplementedError
 

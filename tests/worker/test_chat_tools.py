@@ -9,7 +9,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from tests.conftest import ErrorOf, Simulator
+from tests.conftest import ErrorOf, NewCalls, Simulator
 
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 OPENAI = "@cf/openai/gpt-oss-20b"
@@ -139,6 +139,22 @@ def test_the_worker_calls_its_own_tools_and_the_model_hears_the_result(
     inputs = sent(simulator, response)
     assert [message["role"] for message in inputs["messages"]] == ["user", "assistant", "tool"]
     assert inputs["messages"][1]["tool_calls"][0]["function"]["name"] == "current_time"
+
+
+def test_the_web_is_searched_by_the_binding(client: httpx.Client, simulator: Simulator) -> None:
+    calls = NewCalls(simulator)
+    body = {"prompt": "Search the web for lighthouses", "worker_tools": ["web_search"], "model": OPENAI}
+    frames = events(ask(client, **body, stream=True).text)
+    [call] = [data for event, data in frames if event == "tool"]
+    assert call["name"] == "web_search"
+    assert json.loads(call["result"])[0]["url"].startswith("https://web-search.example/")
+    assert calls.of(operation="websearch")[0]["inputs"]["provider"] == "ceramic"
+    assert "simulated" in text_of(frames)
+
+    simulator.set_fault(operation="websearch", status=400, code=2003, description="Rate limited", count=1)
+    frames = events(ask(client, **body, stream=True).text)
+    [call] = [data for event, data in frames if event == "tool"]
+    assert "Rate limited" in json.loads(call["result"])["error"]
 
 
 @pytest.mark.parametrize("model", [NATIVE, OPENAI])

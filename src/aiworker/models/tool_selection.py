@@ -1,4 +1,4 @@
-"""The tools that a request with `worker_tools` offers its model: the Worker's own, and those of MCP_SERVERS."""
+"""The tools that a request with `worker_tools` offers its model: the Worker's own, web search, those of MCP_SERVERS."""
 
 import asyncio
 import json
@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
+from aiworker import web_search
 from aiworker.context import Resources
 from aiworker.errors import ApiError
 from aiworker.mcp.client import McpClient
@@ -60,7 +61,7 @@ async def select(resources: Resources, names: Sequence[str] | None) -> dict[str,
     servers = [each for each in resources.settings.mcp_servers if names is None or _is_named(each, names)]
     lists = await asyncio.gather(*(_tools(resources, each, is_needed=names is not None) for each in servers))
     known: dict[str, Tool] = {each.name: each for tools in lists for each in tools}
-    known |= TOOLS
+    known |= {**web_search.tools_of(resources), **TOOLS}
     unknown = [name for name in names or [] if name not in known]
     if unknown:
         message = f"This Worker has no tool {unknown[0]}: it has {', '.join(known)}"

@@ -11,7 +11,7 @@ from pyodide.ffi import JsException, JsNull
 from aiworker.bindings import Binary, Converted, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.platform.javascript import error_message, from_js, js_object, parse_json, string_or_none
+from aiworker.platform.javascript import binding_result, error_message, from_js, js_object, parse_json, string_or_none
 from aiworker.platform.payload import JsPayload, decode_base64, payload_from_text
 
 CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
@@ -59,6 +59,10 @@ class WorkersAi:
         names = list(js.Object.keys(result))
         at = names.index("data")
         return Converted(payload_from_text(js.Object.values(result).slice(at, at + 1)))
+
+    async def web_search(self, request: Mapping[str, Any], seconds: float) -> "AiResponse":
+        call = self._binding.websearch(js_object(request))
+        return AiResponse(await binding_result("The web could not be searched", call, seconds=seconds))
 
     async def gateway_log(self, gateway: str, log_id: str) -> dict[str, Any]:
         with _gateway_errors(log_id):

@@ -1,5 +1,6 @@
 // Miniflare plugin that gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, and AI Search by RPC as in
-// production, and sends their calls to the simulator over HTTP. A wrangler configuration names it for each binding;
+// production, and sends their calls to the simulator over HTTP. What the class `Ai` calls by RPC,
+// a Worker in front of the simulator answers. A wrangler configuration names it for each binding;
 // "package" may be the path of this file:
 //
 //   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
@@ -16,8 +17,12 @@ const { ProxyNodeBinding } = requireMiniflare();
 
 const NAME = "workers-ai-simulator";
 const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
-/** Kind → the class of ai_search/binding_worker.mjs that is bound. */
-const ENTRYPOINTS = { "ai-search-namespace": "AiSearchNamespace", "ai-search": "AiSearchInstance" };
+/** Kind → the class that is bound, or called by the one that is bound, and the folder of its binding_worker.mjs. */
+const ENTRYPOINTS = {
+  ai: ["Ai", "inference"],
+  "ai-search-namespace": ["AiSearchNamespace", "ai_search"],
+  "ai-search": ["AiSearchInstance", "ai_search"],
+};
 
 /**
  * Names of the simulated bindings with their options. Until 2026, miniflare hands a plugin a list of its bindings; since
@@ -61,26 +66,27 @@ const indexBindings = ({ index }) => [
 /** Header with the name of the index, which the class itself does not send. */
 const headers = ({ index }) => (index ? [{ name: "x-simulator-index", value: index }] : []);
 
-const wrapped = (name, { kind, ...options }) => ({
-  name,
-  wrapped: {
-    moduleName: MODULES[kind],
-    innerBindings: [
-      { name: "fetcher", service: { name: serviceName(name) } },
-      ...(kind === "vectorize" ? indexBindings(options) : []),
-    ],
-  },
-});
+/** The service that a binding calls: the simulator, or the class in front of it where it is called by RPC. */
+const called = (name, kind) =>
+  kind in ENTRYPOINTS ? { name: workerName(name), entrypoint: ENTRYPOINTS[kind][0] } : { name: serviceName(name) };
 
-const byRpc = (name, { kind }) => ({ name, service: { name: workerName(name), entrypoint: ENTRYPOINTS[kind] } });
+const binding = (name, { kind, ...options }) => {
+  const service = called(name, kind);
+  if (!(kind in MODULES)) return { name, service };
+  const innerBindings = [{ name: "fetcher", service }, ...(kind === "vectorize" ? indexBindings(options) : [])];
+  return { name, wrapped: { moduleName: MODULES[kind], innerBindings } };
+};
 
-/** The service with the classes of AI Search. */
-const searchWorker = (name, { namespace = "default", instance = "" }) => ({
+/** The service with the classes that are called by RPC. */
+const rpcWorker = (name, { kind, namespace = "default", instance = "" }) => ({
   name: workerName(name),
   worker: {
     compatibilityDate: "2026-11-01",
     modules: [
-      { name: "index.mjs", esModule: readFileSync(join(__dirname, "ai_search", "binding_worker.mjs"), "utf8") },
+      {
+        name: "index.mjs",
+        esModule: readFileSync(join(__dirname, ENTRYPOINTS[kind][1], "binding_worker.mjs"), "utf8"),
+      },
     ],
     bindings: [
       { name: "SIMULATOR", service: { name: serviceName(name) } },
@@ -93,9 +99,7 @@ const searchWorker = (name, { namespace = "default", instance = "" }) => ({
 exports.plugins = {
   [NAME]: {
     async getBindings(given) {
-      return simulated(given).map(([name, options]) =>
-        options.kind in ENTRYPOINTS ? byRpc(name, options) : wrapped(name, options),
-      );
+      return simulated(given).map(([name, options]) => binding(name, options));
     },
     getNodeBindings(given) {
       return Object.fromEntries(simulated(given).map(([name]) => [name, new ProxyNodeBinding()]));
@@ -106,7 +110,7 @@ exports.plugins = {
           name: serviceName(name),
           external: { address: options.address, http: { injectRequestHeaders: headers(options) } },
         },
-        ...(options.kind in ENTRYPOINTS ? [searchWorker(name, options)] : []),
+        ...(options.kind in ENTRYPOINTS ? [rpcWorker(name, options)] : []),
       ]);
     },
   },

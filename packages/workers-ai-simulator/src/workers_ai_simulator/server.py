@@ -30,6 +30,7 @@ from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
 from workers_ai_simulator.web_pages import WebPages
+from workers_ai_simulator.web_search import routes as web_search
 
 REST = "/client/v4/"
 """Beginning of the paths of Cloudflare's REST API."""
@@ -73,6 +74,7 @@ def application(
             *gateway.routes(gateways, run_model, traffic),
             *markdown.routes(traffic),
             *ai_search_routes.routes(ai_search, traffic),
+            *web_search.routes(gateways, traffic),
         ],
         middleware=[Middleware(WebPages, hosts=hosts), Middleware(Authentication)],
         exception_handlers={404: _not_simulated, 405: _not_simulated},

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from aiworker import tools
+from aiworker import tools, web_search
 from aiworker.bindings import require
 from aiworker.context import Context
 from aiworker.errors import ApiError
@@ -55,7 +55,8 @@ def route_tool(
 
 def allowed(context: Context) -> dict[str, McpTool]:
     """Return the tools that the caller's scopes allow, by name. One of a route comes before an own of its name."""
-    known: dict[str, McpTool] = {name: OwnTool(each) for name, each in tools.TOOLS.items()}
+    own = {**web_search.tools_of(context), **tools.TOOLS}
+    known: dict[str, McpTool] = {name: OwnTool(each) for name, each in own.items()}
     known.update(ROUTE_TOOLS)
     return {name: each for name, each in known.items() if context.caller.has_scope(each.scope)}
 
@@ -161,7 +162,7 @@ async def generate_image(context: Context, body: ImageRequest, files: Files) -> 
     },
 )  # fmt: skip
 async def transcribe(context: Context, body: TranscribeRequest, files: Files) -> ToolResult:
-    """Write down what is said in a recording."""
+    """Transcribe a recording."""
     response = await speech.transcript_response(context, body, speech.recording_of(files["audio"], "audio"))
     transcript = _data(response)
     return ToolResult(transcript["text"], (), transcript, response.headers)

@@ -9,6 +9,7 @@ from typing import Any, cast
 from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.gateway.options import CustomCost
 from workers_ai_simulator.text import tokens
+from workers_ai_simulator.web_search.models import PRICES as SEARCH_PRICES
 
 DOLLARS_PER_NEURON = 0.011 / 1000
 """Workers AI's price; it agrees with a recorded log (42 tokens in, 2 out, llama-3.2-3b: $0.0000028070)."""
@@ -114,7 +115,9 @@ UNITS: dict[str, Callable[[BilledCall], float]] = {
 
 
 def cost(model_id: str, inputs: dict[str, Any], answer: Any, usage: Usage) -> float:
-    """Cost in dollars; 0 for a model whose price is not known."""
+    """Cost in dollars; 0 for a model whose price is not known. A provider of searches counts as a model."""
+    if model_id in SEARCH_PRICES:
+        return SEARCH_PRICES[model_id]
     model = MODELS.get(model_id)
     if model is None:
         return 0
