@@ -113,7 +113,7 @@ class Ai(Protocol):
         """
         ...
 
-    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+    async def to_markdown(self, name: str, media_type: str, file: Payload | bytes) -> Converted:
         """Convert a file to Markdown; raises ApiError `upstream_error` if the service fails."""
         ...
 

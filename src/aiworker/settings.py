@@ -385,6 +385,12 @@ class Settings(BaseModel):
         "The only hosts, with or without a port, from which `POST /rag/sync` may fetch pages, separated by spaces; "
         "private ones too. Empty for all that are public.",
     )
+    attachment_hosts: Words = _variable(
+        "",
+        "Hosts, with or without a port, from which images and files in messages may be fetched, separated by spaces, "
+        "private ones too; `*` for all that are public. Empty: clients send them as data URIs "
+        "([api.md](api.md#images-and-files-in-messages)).",
+    )
     rag_check_model: Annotated[str | None, Accepts(_id_for("decision"), _decision_model)] = _variable(
         "",
         "Decision model that `POST /rag` asks whether the passages answer the question; if not, it says so and calls "

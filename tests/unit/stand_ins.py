@@ -144,7 +144,7 @@ class FakeAi:
     def models(self) -> list[str]:
         return [call[0] for call in self.calls]
 
-    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+    async def to_markdown(self, name: str, media_type: str, file: Payload | bytes) -> Converted:
         raise NotImplementedError
 
     async def web_search(self, request: Mapping[str, Any], seconds: float) -> UpstreamResponse:

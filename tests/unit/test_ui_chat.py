@@ -115,8 +115,8 @@ REFUSED: list[tuple[dict[str, Any], str | None]] = [
     ({"messages": [user("Hello")]}, "messages.0.parts.0"),
     ({"messages": [user({"type": "video"})]}, "messages.0.parts.0.type"),
     (
-        {"messages": [user({"type": "file", "mediaType": "text/plain", "url": PIXEL})]},
-        "messages.0.parts.0.mediaType",
+        {"messages": [user({"type": "file", "mediaType": "text/plain", "url": "a.txt"})]},
+        "messages.0.parts.0.url",
     ),
     ({"messages": [user({"type": "tool-", "toolCallId": "a", "state": "x"})]}, "messages.0.parts.0"),
     (

@@ -295,7 +295,8 @@ def test_a_vision_model_sees_the_image(client: httpx.Client, simulator: Simulato
     ("model", "url", "param"),
     [
         ("@cf/meta/llama-3.2-1b-instruct", picture(1, 1), "messages"),
-        (VISION, "https://example.com/cat.png", "messages.0.content.1.image_url.image_url.url"),
+        (VISION, "https://example.com/cat.png", "messages"),
+        (VISION, "ftp://example.com/cat.png", "messages.0.content.1.image_url.image_url.url"),
         (VISION, "data:text/html;base64,PGI+", "messages.0.content.1.image_url.image_url.url"),
     ],
 )

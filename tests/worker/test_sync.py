@@ -18,7 +18,7 @@ class Site:
     """A real web server on 127.0.0.1. `pages`: path → content, a status, or `->` and an address to redirect to."""
 
     def __init__(self) -> None:
-        self.pages: dict[str, str | int] = {}
+        self.pages: dict[str, str | bytes | int] = {}
         self.paths: list[str] = []
         site = self
 
@@ -27,9 +27,11 @@ class Site:
                 site.paths.append(self.path)
                 page = site.pages.get(self.path, 404)
                 is_known = isinstance(page, str) and self.headers["if-none-match"] == f'"{hash(page)}"'
-                status = page if isinstance(page, int) else 304 if is_known else 302 if page[:2] == "->" else 200
+                is_redirect = isinstance(page, str) and page[:2] == "->"
+                status = page if isinstance(page, int) else 304 if is_known else 302 if is_redirect else 200
                 self.send_response(status)
-                body = page.encode() if isinstance(page, str) and status == 200 else b""
+                content = page.encode() if isinstance(page, str) else page
+                body = content if isinstance(content, bytes) and status == 200 else b""
                 if isinstance(page, str):
                     self.send_header("etag", f'"{hash(page)}"')
                     self.send_header("content-type", "text/xml" if self.path.endswith(".xml") else "text/html")

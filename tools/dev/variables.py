@@ -18,9 +18,10 @@ FOR_TESTS = {
     "RAG_PROPERTIES": "kind:string year:number folder:string",
     "SYNC_HOSTS": "127.0.0.1",
     "WEB_SEARCH": "ceramic",
+    "ATTACHMENT_HOSTS": "127.0.0.1",
 }
 """Variables that the HTTP tests need: they send hundreds of requests a minute, let models fail, filter documents, have
-a site on this machine, and search the web."""
+sites on this machine, and search the web."""
 
 SECRET = re.compile(
     r"(^|_)(SECRET|KEY|TOKEN|PASSWORD|SECRETS|API_KEYS|PASSWORDS|MCP_SERVERS)(_|$)|^SYSTEM_PROMPT$", re.IGNORECASE

@@ -12,7 +12,20 @@ JsHandle = NewType("JsHandle", object)
 """A JavaScript object, such as a ReadableStream, that Python only passes from one JavaScript API to another."""
 
 
-class Payload(Protocol):
+class ReadableBytes(Protocol):
+    """Bytes of which parts can be read."""
+
+    @property
+    def size(self) -> int:
+        """Number of bytes."""
+        ...
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        """Copy the bytes from `start` up to `end` to Python."""
+        ...
+
+
+class Payload(ReadableBytes, Protocol):
     """Bytes that stay in JavaScript: an upload, an image, a sound."""
 
     name: str
@@ -23,17 +36,8 @@ class Payload(Protocol):
     """Character encoding that the client gives a file of a form; empty for anything else."""
 
     @property
-    def size(self) -> int:
-        """Number of bytes."""
-        ...
-
-    @property
     def body(self) -> JsHandle:
         """The bytes as a body of a response, or of a request."""
-        ...
-
-    def read(self, start: int = 0, end: int | None = None) -> bytes:
-        """Copy the bytes from `start` up to `end` to Python."""
         ...
 
     def view(self, start: int, end: int) -> JsHandle:

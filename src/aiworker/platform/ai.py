@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Generator, Mapping
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, JsNull
+from pyodide.ffi import JsException, JsNull, to_js
 
 from aiworker.bindings import Binary, Converted, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
@@ -44,9 +44,10 @@ class WorkersAi:
                 raise ApiError("timeout", f"{model} did not begin to answer in time.") from error
             raise ApiError("upstream_error", f"Workers AI could not be reached: {error_message(error)}") from error
 
-    async def to_markdown(self, name: str, media_type: str, file: Payload) -> Converted:
+    async def to_markdown(self, name: str, media_type: str, file: Payload | bytes) -> Converted:
         document = js_object({"name": name})
-        document.blob = js.Blob.new(js.Array.of(file.body), js_object({"type": media_type}))
+        content = to_js(file) if isinstance(file, bytes) else file.body
+        document.blob = js.Blob.new(js.Array.of(content), js_object({"type": media_type}))
         try:
             result = await self._binding.toMarkdown(document, js_object(CONVERSION))
         except JsException as error:

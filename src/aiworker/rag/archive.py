@@ -6,7 +6,7 @@ Source: APPNOTE.TXT of PKWARE, "Central directory structure" and "End of central
 import struct
 from collections.abc import Iterator
 
-from aiworker.http.messages import Payload
+from aiworker.http.messages import ReadableBytes
 
 MAX_DIRECTORY_BYTES = 1_048_576
 """Bytes of a directory that are read: some 10,000 parts."""
@@ -27,7 +27,7 @@ class UnreadableArchiveError(Exception):
     """A file that is no archive, or one whose directory is not where it has to be."""
 
 
-def text_size(file: Payload) -> int:
+def text_size(file: ReadableBytes) -> int:
     """Return the bytes of an archive's parts that are text, unfolded. Raises UnreadableArchiveError."""
     return sum(
         size
@@ -36,7 +36,7 @@ def text_size(file: Payload) -> int:
     )
 
 
-def _directory(file: Payload) -> bytes:
+def _directory(file: ReadableBytes) -> bytes:
     tail = file.read(max(0, file.size - MAX_END_BYTES), file.size)
     at = tail.rfind(END_SIGNATURE)
     if at < 0 or at + END.size > len(tail):

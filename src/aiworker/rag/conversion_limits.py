@@ -1,7 +1,7 @@
 """How large a file may be that the AI binding converts to Markdown: an isolate has 128 MB for everything."""
 
 from aiworker.errors import ApiError
-from aiworker.http.messages import Payload
+from aiworker.http.messages import ReadableBytes
 from aiworker.models.written_bytes import MAX_WRITTEN_BYTES
 from aiworker.rag import archive, file_kinds
 
@@ -16,7 +16,7 @@ MAX_MARKDOWN_BYTES = MAX_UNFOLDED_BYTES
 """Bytes of the Markdown that comes back."""
 
 
-def check_converted(kind: str, file: Payload) -> None:
+def check_converted(kind: str, file: ReadableBytes) -> None:
     """Raises ApiError for a file that would not fit into memory while it is converted."""
     if not file_kinds.is_converted(kind):
         return

@@ -1,4 +1,4 @@
-"""Addresses on the web that a sync may fetch: public ones of one site, whatever a page redirects to."""
+"""Addresses on the web that the Worker may fetch: public ones, or those of hosts that a variable names."""
 
 import html
 import re
@@ -23,15 +23,16 @@ LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<\]]{1,2100})", re.IGNORECASE
 INDEX = re.compile(r"<sitemapindex\b", re.IGNORECASE)
 
 
-def check(url: str, hosts: Collection[str]) -> str:
+def check(url: str, hosts: Collection[str], variable: str = "SYNC_HOSTS") -> str:
     """Return the address without its fragment. Raises ApiError `invalid_request` for one that may not be fetched.
 
     hosts: the only ones, with or without a port, that may be fetched, private ones too; empty for all public ones.
+    variable: the one that names them.
     """
     address, host, port = _parse(url)
     if hosts:
         if host not in hosts and f"{host}:{port}" not in hosts:
-            raise _refused(url, "is on a host that the Worker's variable SYNC_HOSTS does not name")
+            raise _refused(url, f"is on a host that the Worker's variable {variable} does not name")
     elif port not in PORTS.values():
         raise _refused(url, "must not name a port")
     elif not _is_public(host):

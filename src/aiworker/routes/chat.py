@@ -32,6 +32,7 @@ from aiworker.models.completion import (
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
 from aiworker.models.selection import text_models
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 from aiworker.settings import Settings
@@ -50,6 +51,9 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     """
     limits.check_prompt(context, body.texts(), body.input_field)
     models = text_models(context, body.model, body.check)
+    if body.has_attachments:
+        body = await Attachments(context).resolve(body)
+        models = text_models(context, body.model, body.check)
     conversation = context.conversation(body.conversation) if body.conversation else None
     history = await conversation.history() if conversation else []
     messages = [*history, *body.turn()]

@@ -51,10 +51,15 @@ Strict = Annotated[bool | None, _none_if(False)]
 """OpenAI's `strict`, false by default."""
 
 
-def check_data_uri(url: str) -> str:
-    """Return the URL of an image. Raises ValueError for any but a data URI."""
-    if not re.match(r"data:image/[a-z+.-]+;base64,", url[:50]):
-        raise ValueError("must be a data URI with the image itself (data:image/png;base64,…), not an address")
+ADDRESS = re.compile(r"https?://", re.IGNORECASE)
+
+
+def check_image_url(url: str) -> str:
+    """Return the URL of an image. Raises ValueError for any but a data URI and an address."""
+    if not (re.match(r"data:image/[a-z+.-]+;base64,", url[:50]) or ADDRESS.match(url)):
+        raise ValueError(
+            "must be a data URI with the image itself (data:image/png;base64,…), or its address (https://…)"
+        )
     return url
 
 
@@ -65,7 +70,11 @@ class ImageUrl(Schema):
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        return check_data_uri(url)
+        return check_image_url(url)
+
+    @property
+    def is_address(self) -> bool:
+        return ADDRESS.match(self.url) is not None
 
 
 class ImagePart(Schema):
@@ -73,8 +82,21 @@ class ImagePart(Schema):
     image_url: ImageUrl
 
 
-Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]
-Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
+class AttachedFile(Schema):
+    filename: Annotated[str | None, Field(max_length=500)] = None
+    file_data: Annotated[str, Field(min_length=1)]
+    """The file as a data URI (data:application/pdf;base64,…), or its address."""
+
+
+class FilePart(Schema):
+    """A document. Models get its text."""
+
+    type: Literal["file"]
+    file: AttachedFile
+
+
+Part = TextPart | ImagePart | FilePart
+Parts = Annotated[list[Annotated[Part, Field(discriminator="type")]], Field(min_length=1, fail_fast=True)]
 
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -123,6 +145,13 @@ class Message(Schema):
     @property
     def has_image(self) -> bool:
         return isinstance(self.content, list) and any(isinstance(part, ImagePart) for part in self.content)
+
+    @property
+    def attachments(self) -> list[ImagePart | FilePart]:
+        """Parts that no model takes as they are: files, and images by address."""
+        parts = self.content if isinstance(self.content, list) else []
+        files = [part for part in parts if not isinstance(part, TextPart)]
+        return [part for part in files if isinstance(part, FilePart) or part.image_url.is_address]
 
 
 NO_PARAMETERS: dict[str, Any] = {"type": "object", "properties": {}}
@@ -264,6 +293,11 @@ class ChatRequest(Sampling):
         if self.messages is None:
             return [{"role": "user", "content": self.prompt}]
         return [message.to_json() for message in self.messages]
+
+    @property
+    def has_attachments(self) -> bool:
+        """True if there are parts that no model takes as they are."""
+        return any(message.attachments for message in self.messages or [])
 
     def required_tools(self) -> list[str]:
         """Return the names of the tools one of which the model must call; none if it need not."""

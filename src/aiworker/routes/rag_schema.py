@@ -98,6 +98,8 @@ class RagRequest(SearchOptions):
             raise ValueError("Give either query or messages")
         if self.messages and (self.messages[-1].role != "user" or not self.question.strip()):
             raise ValueError("messages must end with the user's question")
+        if any(message.attachments for message in self.messages or []):
+            raise ValueError("messages must have texts: files and images by address are for POST /chat")
         if len(self.question) > MAX_QUESTION_CHARACTERS:
             raise ValueError(f"The question must have at most {MAX_QUESTION_CHARACTERS:,} characters")
         return self

@@ -4,11 +4,27 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
+from aiworker.routes.chat_schema import ADDRESS
 from aiworker.routes.openai.chat_schema import Json, Lenient
 
 DEFAULT_IMAGE_TYPE = "image/jpeg"
+
+
+def check_stored(kind: str) -> str:
+    """Return the type of a source. Raises ValueError for a stored file, of which there are none here."""
+    if kind == "file":
+        raise ValueError("must not be file: no files are stored here")
+    return kind
+
+
+def check_content(kind: str, data: str | None, url: str | None) -> None:
+    """Raise ValueError for a source without what its type promises."""
+    if kind == "base64" and not data:
+        raise ValueError("data is required")
+    if kind == "url" and not (url and ADDRESS.match(url)):
+        raise ValueError("url must be an address (https://…)")
 
 
 class TextBlock(Lenient):
@@ -20,20 +36,22 @@ class ImageSource(Lenient):
     type: Literal["base64", "url", "file"]
     media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"] | None = None
     data: str | None = None
+    url: str | None = None
 
     @field_validator("type")
     @classmethod
     def _check_type(cls, kind: str) -> str:
-        if kind != "base64":
-            raise ValueError("must be base64, with the image itself: the Worker fetches no images")
-        return kind
+        return check_stored(kind)
 
-    @field_validator("data")
-    @classmethod
-    def _check_data(cls, data: str | None) -> str | None:
-        if not data:
-            raise ValueError("is required")
-        return data
+    @model_validator(mode="after")
+    def _check_content(self) -> "ImageSource":
+        check_content(self.type, self.data, self.url)
+        return self
+
+    @property
+    def uri(self) -> str:
+        """The address, or the image as a data URI."""
+        return self.url or f"data:{self.media_type or DEFAULT_IMAGE_TYPE};base64,{self.data}"
 
 
 class ImageBlock(Lenient):
@@ -41,20 +59,30 @@ class ImageBlock(Lenient):
     source: ImageSource
 
     def to_part(self) -> Json:
-        url = f"data:{self.source.media_type or DEFAULT_IMAGE_TYPE};base64,{self.source.data}"
-        return {"type": "image_url", "image_url": {"url": url}}
+        return {"type": "image_url", "image_url": {"url": self.source.uri}}
 
 
 class DocumentSource(Lenient):
-    type: Literal["text", "base64", "url", "file", "content"]
+    type: Literal["text", "base64", "url", "file"]
+    media_type: str = "application/pdf"
     data: str = ""
+    url: str | None = None
 
     @field_validator("type")
     @classmethod
     def _check_type(cls, kind: str) -> str:
-        if kind != "text":
-            raise ValueError("must be text: add files with POST /rag/documents, and ask POST /rag")
-        return kind
+        return check_stored(kind)
+
+    @model_validator(mode="after")
+    def _check_content(self) -> "DocumentSource":
+        if self.type != "text":
+            check_content(self.type, self.data, self.url)
+        return self
+
+    @property
+    def uri(self) -> str:
+        """The address, or the file as a data URI."""
+        return self.url or f"data:{self.media_type};base64,{self.data}"
 
 
 class DocumentBlock(Lenient):
@@ -63,9 +91,14 @@ class DocumentBlock(Lenient):
     title: str | None = None
     context: str | None = None
 
-    @property
-    def text(self) -> str:
-        return "\n".join(filter(None, (self.title, self.context, self.source.data)))
+    def to_parts(self) -> Iterator[Json]:
+        if self.source.type == "text":
+            texts = (self.title, self.context, self.source.data)
+        else:
+            texts = (self.context,)
+            yield {"type": "file", "file": {"filename": self.title, "file_data": self.source.uri}}
+        if text := "\n".join(filter(None, texts)):
+            yield {"type": "text", "text": text}
 
 
 class SearchResultBlock(Lenient):
@@ -125,7 +158,7 @@ Content = Annotated[
 def message_to_chat(role: str, content: str | Sequence[Block]) -> Iterator[Json]:
     """Yield the messages of `POST /chat` that a message becomes.
 
-    Results of tools become messages of their own, before the rest; images in them become part of the rest.
+    Results of tools become messages of their own, before the rest; images and files in them become part of the rest.
     """
     if isinstance(content, str):
         yield {"role": role, "content": content}
@@ -135,7 +168,7 @@ def message_to_chat(role: str, content: str | Sequence[Block]) -> Iterator[Json]
     for block in content:
         if isinstance(block, ToolResultBlock):
             yield _tool_message(block)
-            parts += _parts(each for each in block.content if isinstance(each, ImageBlock))
+            parts += [each for each in _parts(block.content) if each["type"] != "text"]
         elif isinstance(block, ToolUseBlock):
             calls.append(_tool_call(block))
         elif not isinstance(block, ThinkingBlock):
@@ -162,16 +195,20 @@ def _tool_call(block: ToolUseBlock) -> Json:
     return {"id": block.id, "type": "function", "function": function}
 
 
-def _parts(blocks: Iterable[Block]) -> list[Json]:
-    return [
-        block.to_part() if isinstance(block, ImageBlock) else {"type": "text", "text": block.text}
-        for block in blocks
-        if isinstance(block, TextBlock | ImageBlock | DocumentBlock | SearchResultBlock)
-    ]
+def _parts(blocks: Iterable[Block] | str) -> list[Json]:
+    parts: list[Json] = []
+    for block in blocks:
+        if isinstance(block, ImageBlock):
+            parts.append(block.to_part())
+        elif isinstance(block, DocumentBlock):
+            parts += block.to_parts()
+        elif isinstance(block, TextBlock | SearchResultBlock):
+            parts.append({"type": "text", "text": block.text})
+    return parts
 
 
 def _joined(parts: list[Json]) -> str | list[Json]:
-    """Return the content of a message: parts if there is an image, else text. Most native models take no parts."""
-    if any(part["type"] == "image_url" for part in parts):
+    """Return the content of a message: parts if there are images or files, else text, as most native models take."""
+    if any(part["type"] != "text" for part in parts):
         return parts
     return "\n".join(part["text"] for part in parts)

@@ -7,6 +7,7 @@ from aiworker.models.anthropic_writer import MessagesWriter, whole_message
 from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import CollectingWriter
 from aiworker.routes.anthropic.messages_schema import CountRequest, MessagesRequest, TokenCount
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.openai import text_call, text_response
 from aiworker.routes.openai.chat_schema import prompt_tokens
 from aiworker.routes.openai.fields import EVENT_STREAM, JSON
@@ -34,7 +35,9 @@ async def anthropic_messages(context: Context, body: MessagesRequest) -> Respons
     message = {"id": head.id, "model": head.model}
     if body.stream:
         writer = MessagesWriter(message, input_tokens=limits.prompt_tokens, has_thinking=body.has_thinking)
-        response = await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
+        response = await text_response.stream_response(
+            context, model_response, OpenAITransform(writer, limits, head.id)
+        )
     else:
         data, answer = await text_response.read_object(model_response), CollectingWriter()
         OpenAITransform(answer, limits, head.id).transform_whole(data)
@@ -46,7 +49,7 @@ async def anthropic_messages(context: Context, body: MessagesRequest) -> Respons
 
 @route(
     "POST", "/v1/messages/count_tokens", scope="chat", rate="read", tag="Anthropic",
-    body=CountRequest, returns=TokenCount, errors=("invalid_request",),
+    body=CountRequest, returns=TokenCount, errors=("invalid_request", "payload_too_large", "upstream_error"),
     example={"model": "claude-sonnet-5", "messages": [{"role": "user", "content": "What is a Worker?"}]},
 )  # fmt: skip
 async def anthropic_count_tokens(context: Context, body: CountRequest) -> Response:
@@ -54,5 +57,5 @@ async def anthropic_count_tokens(context: Context, body: CountRequest) -> Respon
 
     An estimate, rather too high than too low: the models here have different tokenizers. No model is called.
     """
-    owners = system_prompt.estimate_tokens(context.settings)
-    return json_response({"input_tokens": prompt_tokens(body.to_chat()) + owners})
+    chat = await Attachments(context).resolve(body.to_chat())
+    return json_response({"input_tokens": prompt_tokens(chat) + system_prompt.estimate_tokens(context.settings)})

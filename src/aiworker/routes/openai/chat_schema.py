@@ -24,6 +24,7 @@ from aiworker.routes.chat_schema import (
     MAX_SEED,
     MAX_TOOLS,
     NO_CHOICES,
+    AttachedFile,
     CalledFunction,
     ChatRequest,
     ChosenName,
@@ -132,12 +133,21 @@ class LenientImagePart(ImagePart, Lenient):
     pass
 
 
+class LenientFile(AttachedFile, Lenient):
+    pass
+
+
+class LenientFilePart(Lenient):
+    type: Literal["file"]
+    file: LenientFile
+
+
 class RefusalPart(Lenient):
     type: Literal["refusal"]
     refusal: str
 
 
-Part = Annotated[LenientTextPart | LenientImagePart | RefusalPart, Field(discriminator="type")]
+Part = Annotated[LenientTextPart | LenientImagePart | LenientFilePart | RefusalPart, Field(discriminator="type")]
 
 
 class OpenAIToolCall(MessageToolCall, Lenient):
@@ -198,7 +208,7 @@ class OpenAIMessage(Lenient):
     def _content(self) -> str | list[Json]:
         if not isinstance(self.content, list):
             return self.content or self.refusal or ""
-        if any(isinstance(part, ImagePart) for part in self.content):
+        if any(isinstance(part, ImagePart | LenientFilePart) for part in self.content):
             return [
                 {"type": "text", "text": part.refusal} if isinstance(part, RefusalPart) else part.model_dump()
                 for part in self.content
@@ -207,7 +217,7 @@ class OpenAIMessage(Lenient):
         return "\n".join(
             part.refusal if isinstance(part, RefusalPart) else part.text
             for part in self.content
-            if not isinstance(part, ImagePart)
+            if not isinstance(part, ImagePart | LenientFilePart)
         )
 
 

@@ -20,6 +20,7 @@ from aiworker.http.body import Schema, parse_object
 from aiworker.http.messages import Response, json_response
 from aiworker.models import guard
 from aiworker.models.answer_reader import objects
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.openai.chat_schema import Json
 from aiworker.routes.openai.fields import JSON_REPLY, IgnoredUnless, OpenAIRequest
 from aiworker.routes.openai.responses_schema import InputMessage, Item, ItemReference, ResponsesRequest
@@ -159,6 +160,7 @@ async def _append(context: Context, conversation_id: str, items: list[Item]) -> 
         raise ApiError("invalid_request", "items must be whole: a conversation stores no references.", param="items")
     chat = parse_object(ResponsesRequest, {"model": "any", "input": items}).to_chat()
     limits.check_prompt(context, chat.texts(), "items")
+    chat = await Attachments(context, "items").resolve(chat)
     await guard.check_input(context, chat.turn(), None)
     await _find(context, conversation_id).append(chat.turn())
 
@@ -175,13 +177,19 @@ async def with_history(context: Context, body: ResponsesRequest) -> ResponsesReq
     return body.model_copy(update={"input": [*past, *current]})
 
 
-async def store_turn(context: Context, body: ResponsesRequest, output: list[Json]) -> None:
-    """Store a request's input and the items of its response in its conversation, if it names one."""
+async def store_turn(
+    context: Context, body: ResponsesRequest, output: list[Json], attachments: Attachments
+) -> None:
+    """Store a request's input and the items of its response in its conversation, if it names one.
+
+    Attachments are stored as the model has got them: an address may lead elsewhere later.
+    """
     if body.conversation_id is None:
         return
     answer = [item for item in output if item["type"] != "reasoning"]
     if answer:
-        messages = body.model_copy(update={"instructions": None}).to_chat().turn()
+        current = await attachments.resolve(body.model_copy(update={"instructions": None}).to_chat())
+        messages = current.turn()
         messages += parse_object(ResponsesRequest, {"model": body.model, "input": answer}).to_chat().turn()
         await _find(context, body.conversation_id).append(messages)
 

@@ -8,6 +8,7 @@ from aiworker.models.openai_stream import OpenAITransform
 from aiworker.models.openai_writers import Head
 from aiworker.models.responses_stream import ResponsesWriter
 from aiworker.models.tool_calls import Json
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.openai import conversations, stored_items, text_call, text_response
 from aiworker.routes.openai.fields import STREAM_OR_JSON
 from aiworker.routes.openai.responses_schema import ResponsesRequest
@@ -29,7 +30,8 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     current = await stored_items.resolve(context, body)
     body = await conversations.with_history(context, current)
     is_stored = stored_items.can_store(context) and body.store is not False
-    model_response, limits = await text_call.call_model(context, body)
+    attachments = Attachments(context, "input")
+    model_response, limits = await text_call.call_model(context, body, attachments)
     head = text_response.head(context, model_response, "resp_")
     writer = ResponsesWriter({**_initial_response(body, head), "store": is_stored})
     transform = OpenAITransform(writer, limits, head.id)
@@ -37,7 +39,7 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     async def store() -> None:
         if is_stored:
             writer.response["store"] = await stored_items.store(context, writer.response)
-        await conversations.store_turn(context, current, writer.response["output"])
+        await conversations.store_turn(context, current, writer.response["output"], attachments)
 
     if body.stream:
         storing = StoringTransform(transform, writer, store) if is_stored or body.conversation else None

@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, Effort, ImageUrl, JsonSchema, Name, Strict
+from aiworker.routes.chat_schema import MAX_TOOLS, ChatRequest, Effort, JsonSchema, Name, Strict, check_image_url
 from aiworker.routes.openai.chat_schema import Json
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless, Only, OpenAIRequest
 
@@ -47,14 +47,30 @@ class InputImage(InputPart):
 
     @field_validator("image_url")
     @classmethod
-    def _check_data_uri(cls, url: str) -> str:
-        return ImageUrl(url=url).url
+    def _check_url(cls, url: str) -> str:
+        return check_image_url(url)
 
     def to_chat(self) -> Json:
         return {"type": "image_url", "image_url": {"url": self.image_url}}
 
 
-Part = Annotated[InputText | InputRefusal | InputImage, Field(discriminator="type")]
+class InputFile(InputPart):
+    type: Literal["input_file"]
+    filename: str | None = None
+    file_data: str | None = None
+    file_url: str | None = None
+
+    @model_validator(mode="after")
+    def _check_source(self) -> "InputFile":
+        if bool(self.file_data) == bool(self.file_url):
+            raise ValueError("Give either file_data or file_url: no files are stored here")
+        return self
+
+    def to_chat(self) -> Json:
+        return {"type": "file", "file": {"filename": self.filename, "file_data": self.file_data or self.file_url}}
+
+
+Part = Annotated[InputText | InputRefusal | InputImage | InputFile, Field(discriminator="type")]
 Parts = Annotated[list[Part], Field(min_length=1, fail_fast=True)]
 
 
@@ -62,7 +78,7 @@ def _content(content: str | list[Any]) -> str | list[Json]:
     if isinstance(content, str):
         return content
     parts: list[Json] = [part.to_chat() for part in content]
-    if any(part["type"] == "image_url" for part in parts):
+    if any(part["type"] != "text" for part in parts):
         return parts
     return "\n".join(part["text"] for part in parts)  # most native models take no parts
 

@@ -13,6 +13,7 @@ from aiworker.models.model_response import ModelResponse
 from aiworker.models.openai_stream import Limits
 from aiworker.models.selection import text_models
 from aiworker.models.tool_calls import Json
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.openai.chat_schema import max_tokens, prompt_tokens
 
@@ -33,14 +34,20 @@ class TextRequest(Protocol):
     def ignored_by(self, model: Model) -> list[str]: ...
 
 
-async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse, Limits]:
+async def call_model(
+    context: Context, body: TextRequest, attachments: Attachments | None = None
+) -> tuple[ModelResponse, Limits]:
     """Call the requested model; return its response, and the limits that the model does not observe by itself.
 
     Parameters that the model does not take are left out, and the response names them.
+    attachments: those of the request, if the route needs them again.
     """
     chat = _chat_request(context, body)
     limits.check_prompt(context, chat.texts(), chat.input_field)
-    models = text_models(context, chat.model, lambda model: chat.fit(model)[0].check(model))
+    models = _models(context, chat)
+    if chat.has_attachments:
+        chat = await (attachments or Attachments(context)).resolve(chat)
+        models = _models(context, chat)
     fitted = {model.id: chat.fit(model) for model in models}
     tokens = prompt_tokens(chat) + system_prompt.estimate_tokens(context.settings)
     requests = {
@@ -64,6 +71,10 @@ async def call_model(context: Context, body: TextRequest) -> tuple[ModelResponse
         known_call_ids=call_ids(chat.turn()),
         prompt_tokens=tokens,
     )
+
+
+def _models(context: Context, chat: ChatRequest) -> list[Model]:
+    return text_models(context, chat.model, lambda model: chat.fit(model)[0].check(model))
 
 
 def _chat_request(context: Context, body: TextRequest) -> ChatRequest:

@@ -22,6 +22,7 @@ from aiworker.models.ui_message_writer import message_usage
 from aiworker.rag import answerable
 from aiworker.rag.engine import engine_of
 from aiworker.routes import rag
+from aiworker.routes.attachments import Attachments
 from aiworker.routes.chat import prompt_messages
 from aiworker.routes.chat_schema import ChatRequest
 from aiworker.routes.rag_schema import RagRequest
@@ -83,7 +84,9 @@ class ChatAnswer:
         await self._resources.request_budget.settle()
 
     async def _write(self) -> None:
-        resources, chat, is_stored = self._resources, self._chat, self._order.request.is_stored
+        resources, is_stored = self._resources, self._order.request.is_stored
+        field = "message" if is_stored else "messages"
+        chat = self._chat = await Attachments(resources, field).resolve(self._chat)
         models = text_models(resources, chat.model, chat.check)
         history = await self._conversation.history() if is_stored else []
         await guard.check_input(

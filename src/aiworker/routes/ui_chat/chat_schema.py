@@ -86,7 +86,7 @@ class UiChatRequest(Sampling):
         messages = [each for message in self.ui_messages for each in message.to_chat()]
         field = "message" if self.is_stored else "messages"
         if not messages:
-            raise ApiError("invalid_request", f"{field} has no text and no image.", param=field)
+            raise ApiError("invalid_request", f"{field} has no text and no file.", param=field)
         fields: dict[str, Any] = {
             **self.sampling(),
             **self.model_dump(
@@ -106,7 +106,7 @@ def check_question(chat: ChatRequest, field: str) -> None:
     """Raise ApiError `invalid_request` unless the last message is a question for which documents can be searched."""
     last = (chat.messages or [])[-1]
     question = " ".join(last.texts)
-    if last.role != "user" or last.has_image or not question.strip():
+    if last.role != "user" or last.has_image or last.attachments or not question.strip():
         raise ApiError(
             "invalid_request", f"{field} must end with the user's question, in text, to search documents.", param=field
         )

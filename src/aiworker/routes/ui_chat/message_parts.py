@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, mod
 from pydantic.alias_generators import to_camel
 
 from aiworker.models.tool_calls import Json
-from aiworker.routes.chat_schema import NAME, check_data_uri
+from aiworker.routes.chat_schema import ADDRESS, NAME
 from aiworker.routes.openai.chat_schema import Lenient
 
 TOOL = "tool-"
@@ -35,21 +35,19 @@ class FilePart(UiSchema):
     type: Literal["file"]
     media_type: str
     url: str
-
-    @field_validator("media_type")
-    @classmethod
-    def _check_type(cls, media_type: str) -> str:
-        if not media_type.startswith("image/"):
-            raise ValueError("must be that of an image: add documents with POST /rag/documents, and send `documents`")
-        return media_type
+    filename: str | None = None
 
     @field_validator("url")
     @classmethod
     def _check_url(cls, url: str) -> str:
-        return check_data_uri(url)
+        if not (url.startswith("data:") or ADDRESS.match(url)):
+            raise ValueError("must be a data URI with the file itself, or its address (https://…)")
+        return url
 
     def to_chat(self) -> Json:
-        return {"type": "image_url", "image_url": {"url": self.url}}
+        if self.media_type.startswith("image/"):
+            return {"type": "image_url", "image_url": {"url": self.url}}
+        return {"type": "file", "file": {"filename": self.filename, "file_data": self.url}}
 
 
 class StepPart(UiSchema):
@@ -183,9 +181,9 @@ def _step(parts: Sequence[Part]) -> Iterator[Json]:
 
 
 def _content(parts: Sequence[Part]) -> str | list[Json]:
-    """Return parts if there is an image, else text: most native models take no parts. Empty if there is neither."""
+    """Return parts if there is a file, else text: most native models take no parts. Empty if there is neither."""
     texts = [part.text for part in parts if isinstance(part, TextPart) and part.text]
-    images = [part.to_chat() for part in parts if isinstance(part, FilePart)]
-    if not images:
+    files = [part.to_chat() for part in parts if isinstance(part, FilePart)]
+    if not files:
         return "\n".join(texts)
-    return [*images, *({"type": "text", "text": text} for text in texts)]
+    return [*files, *({"type": "text", "text": text} for text in texts)]
