@@ -89,6 +89,9 @@ class Instances:
     async def download(self, instance: str, item_id: str) -> tuple[JsHandle, int]:
         raise NotImplementedError
 
+    async def payload(self, instance: str, item_id: str, limit: int) -> Payload:
+        raise NotImplementedError
+
     async def search(self, instance: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         self.requests.append(request)
         details = {"vector_score": 0.5, "vector_rank": 1}

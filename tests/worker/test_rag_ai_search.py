@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -143,6 +144,28 @@ def test_the_file_is_read_as_it_was_sent(documents: Documents) -> None:
     assert (response.status_code, response.text) == (200, PENGUINS)
     assert response.headers["content-type"] == "text/markdown; charset=utf-8"
     assert "sandbox" in response.headers["content-security-policy"]
+
+
+def test_documents_are_resources_for_agents(client: httpx.Client) -> None:
+    page = "<h1>Bears</h1><p>They eat honey.</p>"
+    client.post("/rag/documents", json={"id": "penguins", "text": PENGUINS}).raise_for_status()
+    files = {"file": ("bears.html", page, "text/html")}
+    client.post("/rag/documents", files=files, data={"id": "bears"}).raise_for_status()
+    for name in ("penguins", "bears"):
+        until(lambda name=name: client.get(f"/rag/documents/{name}").json()["state"], lambda it: it == "indexed")
+
+    def ask(method: str, **params: str) -> Any:
+        return client.post("/mcp", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).json()
+
+    addresses = {each["uri"] for each in ask("resources/list")["result"]["resources"]}
+    assert addresses == {"aiworker://documents/bears", "aiworker://documents/penguins"}
+    [text] = ask("resources/read", uri="aiworker://documents/penguins")["result"]["contents"]
+    assert (text["text"], text["mimeType"]) == (PENGUINS, "text/markdown")
+    [text] = ask("resources/read", uri="aiworker://documents/bears")["result"]["contents"]
+    assert ("They eat honey." in text["text"], "<p>" in text["text"]) == (True, False)
+    assert ask("resources/read", uri="aiworker://documents/none")["error"]["code"] == -32002
+    for name in ("penguins", "bears"):
+        client.delete(f"/rag/documents/{name}").raise_for_status()
 
 
 def test_a_file_over_4_mb_is_refused_and_not_kept(documents: Documents, error_of: ErrorOf) -> None:

@@ -9,6 +9,7 @@ from aiworker.bindings import SearchItem
 from aiworker.errors import ApiError, ErrorType
 from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import apply, binding_result, from_js, js_object
+from aiworker.platform.payload import JsPayload
 
 SENTENCE = "AI Search could not answer"
 REFUSALS: Mapping[str, tuple[ErrorType, str]] = {
@@ -80,6 +81,14 @@ class AiSearchInstances:
     async def download(self, instance: str, item_id: str) -> tuple[JsHandle, int]:
         file = await self._items(instance).call("get", item_id).call("download").result()
         return JsHandle(file.body), file.size
+
+    async def payload(self, instance: str, item_id: str, limit: int) -> Payload:
+        body, size = await self.download(instance, item_id)
+        stream: Any = body
+        if size > limit:
+            await stream.cancel()
+            raise ApiError("payload_too_large", f"The file has {size:,} bytes; at most {limit:,} can be read.")
+        return JsPayload(await _result(js.Response.new(stream).arrayBuffer()))
 
     async def search(self, instance: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:
         return from_js((await self._instance(instance).call("search", js_object(request)).result()).chunks)

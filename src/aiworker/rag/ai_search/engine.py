@@ -18,10 +18,12 @@ from aiworker.bindings import SearchItem, StoredObject, require
 from aiworker.clock import ago, now
 from aiworker.context import Resources
 from aiworker.errors import ApiError
+from aiworker.http.media import IMAGES
 from aiworker.http.messages import Payload, Request
 from aiworker.rag import file_kinds, filters, ingestion_cost
 from aiworker.rag.ai_search import instances, items
 from aiworker.rag.ai_search.items import Item
+from aiworker.rag.conversion_limits import MAX_CONVERTED_BYTES
 from aiworker.rag.first_attempt import Background
 from aiworker.rag.fusion import fuse_ranks
 from aiworker.rag.passage import Passage
@@ -121,17 +123,40 @@ class AiSearchEngine:
 
     async def original(self, tenant: str, document_id: str, request: Request) -> tuple[Version, StoredObject] | None:
         """Return the whole file: AI Search knows no ranges."""
-        versions = await items.versions_of(self._database, tenant, document_id)
-        shown = next((each for each in versions if each.is_live), versions[0] if versions else None)
+        shown = await self._shown(tenant, document_id)
         if shown is None:
             return None
-        if not shown.item_id:
-            raise ApiError("not_found", f"The file of the document {document_id} is missing: upload it again.")
         body, size = await self._searches.download(instances.name(tenant), shown.item_id)
         kind = shown.version.media_type
         content_type = f"{kind}; charset=utf-8" if kind in file_kinds.TEXTUAL else kind
         headers = {"content-type": content_type, "content-length": str(size)}
         return shown.version, StoredObject(None if request.method == "HEAD" else body, 200, headers)
+
+    async def text(self, tenant: str, document_id: str) -> tuple[Version, Payload]:
+        """Return the version that `original` returns, and its text: the file itself, or what it is converted to.
+
+        Raises ApiError `not_found` for a document without a text, `payload_too_large` for a file that is too large.
+        """
+        shown = await self._shown(tenant, document_id)
+        kind = shown.version.media_type if shown else ""
+        if shown is None or kind in IMAGES:
+            raise ApiError("not_found", f"There is no document {document_id} of {tenant} that has a text.")
+        file = await self._searches.payload(instances.name(tenant), shown.item_id, MAX_CONVERTED_BYTES)
+        if not file_kinds.is_converted(kind):
+            return shown.version, file
+        name = file_kinds.conversion_name(shown.version.file_name, kind, document_id)
+        converted = await self._resources.ai.to_markdown(name, kind, file)
+        if converted.markdown is None:
+            raise ApiError("not_found", f"The document {document_id} could not be converted to text.")
+        return shown.version, converted.markdown
+
+    async def _shown(self, tenant: str, document_id: str) -> Item | None:
+        """Return the version that searches find, or the newest. Raises ApiError `not_found` if its file is missing."""
+        versions = await items.versions_of(self._database, tenant, document_id)
+        shown = next((each for each in versions if each.is_live), versions[0] if versions else None)
+        if shown and not shown.item_id:
+            raise ApiError("not_found", f"The file of the document {document_id} is missing: upload it again.")
+        return shown
 
     # ---- search ------------------------------------------------------------------------------------------------------
 

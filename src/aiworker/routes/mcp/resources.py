@@ -7,7 +7,9 @@ from urllib.parse import unquote
 from aiworker.context import Context
 from aiworker.errors import ApiError
 from aiworker.http.json_parts import JsonValue
+from aiworker.http.messages import Payload
 from aiworker.mcp.protocol import INVALID_PARAMS, RESOURCE_NOT_FOUND, RpcError
+from aiworker.rag.ai_search.engine import AiSearchEngine
 from aiworker.rag.engine import engine_of
 from aiworker.rag.store import Version
 from aiworker.routes.document_original import shown_text, text_type
@@ -28,8 +30,8 @@ TEMPLATE = {
 
 
 def has_resources(context: Context) -> bool:
-    """Tell whether there are documents to read: AI Search gives out no text of a whole document."""
-    return context.settings.rag_engine == "own" and context.caller.has_scope(SCOPE)
+    """Tell whether the caller may read documents."""
+    return context.caller.has_scope(SCOPE)
 
 
 async def list_page(context: Context, cursor: str) -> dict[str, Any]:
@@ -48,7 +50,7 @@ async def read(context: Context, uri: str, *, is_stateless: bool) -> dict[str, A
         if match is None or not has_resources(context):
             raise ApiError("not_found", "There is no such resource, or this key's scopes do not allow it.")
         document, tenant = check_document_id(unquote(match[1])), context.caller.resolve_tenant(None)
-        version, text = await shown_text(context, tenant, document, context.bucket.payload)
+        version, text = await _text(context, tenant, document)
     except ApiError as error:
         if error.type not in ("not_found", "invalid_request"):
             raise
@@ -61,6 +63,12 @@ async def read(context: Context, uri: str, *, is_stateless: bool) -> dict[str, A
         raise RpcError(INVALID_PARAMS, message, {"uri": uri[:200]})
     content = {"uri": uri, "mimeType": text_type(version), "text": JsonValue((await text.json_string(),))}
     return {"contents": [content]}
+
+
+async def _text(context: Context, tenant: str, document: str) -> tuple[Version, Payload]:
+    if context.settings.rag_engine == "ai-search":
+        return await AiSearchEngine(context).text(tenant, document)
+    return await shown_text(context, tenant, document, context.bucket.payload)
 
 
 def _resource(version: Version) -> dict[str, Any]:
