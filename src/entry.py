@@ -41,6 +41,18 @@ class Conversation(DurableObject):
     async def append(self, messages: str) -> None:
         await self._object.store.append(messages)
 
+    async def turns(self) -> str:
+        return self._object.store.turns()
+
+    async def delete_item(self, turn: int, number: int) -> bool:
+        return self._object.store.delete_item(turn, number)
+
+    async def metadata(self) -> str:
+        return self._object.store.metadata()
+
+    async def set_metadata(self, pairs: str) -> None:
+        await self._object.store.set_metadata(pairs)
+
     async def erase(self) -> None:
         await self._object.erase()
 

@@ -332,6 +332,33 @@ class Conversation(Protocol):
 
 
 @dataclass(frozen=True)
+class Turn:
+    """A stored turn."""
+
+    id: int
+    messages: list[dict[str, Any]]
+    """With their items' numbers, if some were deleted: see aiworker.conversations.item_numbers."""
+
+
+class ItemizedConversation(Conversation, Protocol):
+    """A stored conversation whose items can be named. Its methods raise as those of a conversation."""
+
+    async def turns(self) -> list[Turn]:
+        """Return the turns, oldest first."""
+        ...
+
+    async def delete_item(self, turn: int, number: int) -> bool:
+        """Delete an item of a turn, by its number in it; return False if there is none."""
+        ...
+
+    async def metadata(self) -> dict[str, str]: ...
+
+    async def set_metadata(self, pairs: Mapping[str, str]) -> None:
+        """Store pairs in place of all others."""
+        ...
+
+
+@dataclass(frozen=True)
 class AnswerStream:
     """An answer as its chat's object sends it."""
 
@@ -358,7 +385,7 @@ class Chat(Protocol):
 
 
 class Conversations(Protocol):
-    def find(self, conversation_id: str) -> Conversation:
+    def find(self, conversation_id: str) -> ItemizedConversation:
         """Return the conversation of that id; a new one is empty."""
         ...
 
@@ -524,6 +551,10 @@ class SearchInstances(Protocol):
 
     async def download(self, instance: str, item_id: str) -> tuple[JsHandle, int]:
         """Return an item's file as a stream, and its size in bytes."""
+        ...
+
+    async def payload(self, instance: str, item_id: str, limit: int) -> Payload:
+        """Return an item's file. Raises ApiError `payload_too_large` for one of more than `limit` bytes."""
         ...
 
     async def search(self, instance: str, request: Mapping[str, Any]) -> list[dict[str, Any]]:

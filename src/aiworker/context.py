@@ -12,10 +12,10 @@ from aiworker.bindings import (
     Bucket,
     Budgets,
     Chat,
-    Conversation,
     Conversations,
     Database,
     Ingestions,
+    ItemizedConversation,
     NoWeb,
     RateLimiter,
     SearchInstances,
@@ -113,11 +113,11 @@ class Context(ClientResources):
         """Return the caller's chat of that id; one that is unknown has no answer."""
         return self.conversations.find_chat(self.caller.conversation_owner.prefix + chat_id)
 
-    def conversation(self, conversation_id: str) -> Conversation:
+    def conversation(self, conversation_id: str) -> ItemizedConversation:
         """Return the caller's conversation of that id; one that is unknown has an empty history."""
         return self.conversation_of(self.caller.conversation_owner, conversation_id)
 
-    def conversation_of(self, owner: ConversationOwner, conversation_id: str) -> Conversation:
+    def conversation_of(self, owner: ConversationOwner, conversation_id: str) -> ItemizedConversation:
         """Return an owner's conversation of that id."""
         conversation = self.conversations.find(owner.prefix + conversation_id)
         if isinstance(self.database, Unbound):

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aiworker.bindings import Conversation, Database
+from aiworker.bindings import Database, ItemizedConversation, Turn
 from aiworker.clock import now
 
 
@@ -25,9 +25,11 @@ class ConversationOwner:
 
 
 class IndexedConversation:
-    """A conversation that is listed as soon as it has a turn."""
+    """A conversation that is listed as soon as it has a turn, or metadata."""
 
-    def __init__(self, conversation: Conversation, database: Database, owner: ConversationOwner, identity: str) -> None:
+    def __init__(
+        self, conversation: ItemizedConversation, database: Database, owner: ConversationOwner, identity: str
+    ) -> None:
         self._conversation = conversation
         self._database = database
         self._owner = owner
@@ -40,6 +42,19 @@ class IndexedConversation:
         # first the row: a crash may leave one without a conversation, never a conversation that nobody can delete
         await record(self._database, self._owner, self._id)
         await self._conversation.append(messages)
+
+    async def turns(self) -> list[Turn]:
+        return await self._conversation.turns()
+
+    async def delete_item(self, turn: int, number: int) -> bool:
+        return await self._conversation.delete_item(turn, number)
+
+    async def metadata(self) -> dict[str, str]:
+        return await self._conversation.metadata()
+
+    async def set_metadata(self, pairs: Mapping[str, str]) -> None:
+        await record(self._database, self._owner, self._id)
+        await self._conversation.set_metadata(pairs)
 
     async def erase(self) -> None:
         await self._conversation.erase()

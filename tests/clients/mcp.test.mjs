@@ -11,7 +11,15 @@ import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/
 const BASE = process.env.AIWORKER_URL;
 const DOCUMENT = `${BASE}/rag/documents/mcp-ibex`;
 const INFO = { name: "tests", version: "1" };
-const TOOLS = ["ask_documents", "current_time", "generate_image", "list_documents", "search_documents", "transcribe", "web_search"];
+const TOOLS = [
+  "ask_documents",
+  "current_time",
+  "generate_image",
+  "list_documents",
+  "search_documents",
+  "transcribe",
+  "web_search",
+];
 
 const CLIENTS = {
   "a handshake": () => [new Client(INFO), StreamableHTTPClientTransport],

@@ -388,7 +388,10 @@ def test_bad_input_is_a_bad_request_that_names_the_field(
 BAD_RESPONSES: list[tuple[dict[str, Any], str | None]] = [
     ({"input": []}, "input"),
     ({"input": [{"type": "computer_call"}]}, "input.0"),
-    ({"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]}, "input.0.content.0"),
+    (
+        {"input": [{"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}]},
+        "input.0.content.0.input_file.file_data",
+    ),
     ({"previous_response_id": "resp_1"}, "previous_response_id"),
     ({"background": True}, "background"),
     ({"tools": [{"type": "web_search"}]}, "tools.0.type"),

@@ -142,12 +142,35 @@ def test_a_conversation_is_created_listed_and_deleted(openai: OpenAI, client: ht
     assert items[0].id
     read: Any = openai.conversations.items.retrieve(items[0].id, conversation_id=conversation.id)
     assert read.content[0].text == "My name is Ada."
+    kept = openai.conversations.items.delete(items[1].id or "", conversation_id=conversation.id)
+    assert (kept.id, kept.metadata) == (conversation.id, {})
+    with pytest.raises(sdk.NotFoundError):
+        openai.conversations.items.delete(items[1].id or "", conversation_id=conversation.id)
+    openai.conversations.items.delete(items[2].id or "", conversation_id=conversation.id)
+    left = list(openai.conversations.items.list(conversation.id))
+    assert [item.id for item in left] == [items[0].id]
     body = {"prompt": "What is my name?", "conversation": conversation.id, "stream": False}
     assert client.post("/chat", json=body).status_code == 200
     [latest, *_] = openai.conversations.items.list(conversation.id).data
     assert (latest.type, getattr(latest, "role", "")) == ("message", "assistant")
     assert openai.conversations.delete(conversation.id).deleted
     assert openai.conversations.items.list(conversation.id).data == []
+
+
+def test_a_conversation_has_metadata_without_an_item(openai: OpenAI) -> None:
+    conversation = openai.conversations.create(metadata={"topic": "rain", "user": "ada"})
+    assert openai.conversations.retrieve(conversation.id).metadata == conversation.metadata
+    updated = openai.conversations.update(conversation.id, metadata={"topic": "snow"})
+    assert updated.metadata == openai.conversations.retrieve(conversation.id).metadata == {"topic": "snow"}
+    openai.conversations.delete(conversation.id)
+    assert openai.conversations.retrieve(conversation.id).metadata == {}
+    wrongs: list[Any] = [{"a" * 65: "b"}, {"a": "b" * 513}, {"a": 5}, {str(number): "" for number in range(17)}]
+    for wrong in wrongs:
+        with pytest.raises(sdk.BadRequestError) as raised:
+            openai.conversations.update(conversation.id, metadata=wrong)
+        assert str(raised.value.param).startswith("metadata")
+    with pytest.raises(sdk.NotFoundError):
+        openai.conversations.update("conv_none", metadata={})
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -184,6 +207,9 @@ def test_bad_input_for_conversations(openai: OpenAI) -> None:
         openai.conversations.items.list(conversation.id, after="msg_7")
     with pytest.raises(sdk.NotFoundError):
         openai.conversations.items.retrieve("msg_0", conversation_id=conversation.id)
+    for absent in ("msg_0", "msg_1_0", f"msg_{'9' * 15}_0", f"msg_{'9' * 99}_0"):
+        with pytest.raises(sdk.NotFoundError):
+            openai.conversations.items.delete(absent, conversation_id=conversation.id)
 
 
 # ---- ranking -------------------------------------------------------------------------------------------------------

@@ -14,10 +14,13 @@ from aiworker.bindings import (
     Chat,
     Converted,
     Inputs,
+    NoWeb,
     StreamEpilogue,
     StreamOutcome,
     StreamTransform,
+    Turn,
     UpstreamResponse,
+    Web,
     unbound,
 )
 from aiworker.context import Context
@@ -215,12 +218,25 @@ class FakeConversation:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.pairs: dict[str, str] = {}
 
     async def history(self) -> list[dict[str, Any]]:
         return list(self.messages)
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
         self.messages += messages
+
+    async def turns(self) -> list[Turn]:
+        return [Turn(1, list(self.messages))] if self.messages else []
+
+    async def delete_item(self, turn: int, number: int) -> bool:
+        raise NotImplementedError
+
+    async def metadata(self) -> dict[str, str]:
+        return dict(self.pairs)
+
+    async def set_metadata(self, pairs: Mapping[str, str]) -> None:
+        self.pairs = dict(pairs)
 
     async def erase(self) -> None:
         self.messages.clear()
@@ -234,14 +250,15 @@ class FakeConversation:
 
 async def post(
     path: str, body: Any, *answers: UpstreamResponse | ApiError, conversation: FakeConversation | None = None,
-    **variables: Any,
+    web: Web | None = None, **variables: Any,
 ) -> tuple[Response, FakeAi]:  # fmt: skip
     """Send a request to the Worker, whose models give these answers; return its response and the models."""
     request, ai, streams = posted(path, body), FakeAi(*answers), ReadStreams()
 
     def context(settings: Settings, caller: Caller, log: RequestLog, **_: Any) -> Context:
         made = a_context(request, settings, ai, caller, log)
-        return dataclasses.replace(made, streams=streams, conversations=conversation or FakeConversation())
+        stored = conversation or FakeConversation()
+        return dataclasses.replace(made, streams=streams, conversations=stored, web=web or NoWeb())
 
     settings = {**VARIABLES, "MODEL_ATTEMPTS": 1, **variables}
     response = await app.handle(request, streams, lambda: Settings.read(settings), context, RequestLog(request.method))

@@ -254,7 +254,7 @@ async def test_an_address_of_no_image_is_the_clients_fault(page: Any) -> None:
 async def test_all_images_together_are_bounded_as_a_body_is() -> None:
     big = PNG + bytes(50_000)
     web = FakeWeb(**{f"https://site.example/{n}": big for n in range(3)})
-    variables = {**ON, "MAX_BODY_BYTES": 100_000}
+    variables: dict[str, Any] = {**ON, "MAX_BODY_BYTES": 100_000}
     urls = [image(f"https://site.example/{n}") for n in range(3)]
     assert len(await resolve(urls[0], web=web, **variables)) == 1
     error = await refused(*urls, web=web, **variables)

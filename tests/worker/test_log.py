@@ -260,6 +260,7 @@ JSON_ROUTES: list[tuple[str, dict[str, Any]]] = [
     ("/v1/rerank", {"query": CANARY, "documents": [CANARY, "other"]}),
     ("/v1/moderations", {"input": CANARY, "model": "@cf/meta/llama-guard-3-8b"}),
     ("/v1/conversations", {"items": [{"role": "user", "content": CANARY}]}),
+    (f"/v1/conversations/conv_{'0' * 32}", {"metadata": {CANARY: CANARY}}),
     (
         f"/v1/conversations/conv_{'0' * 32}/items",
         {"items": [{"role": "user", "content": CANARY}], CANARY: CANARY},

@@ -11,7 +11,7 @@ import js
 from pyodide.ffi import JsException
 
 from aiworker.auth.budget import BudgetStore
-from aiworker.bindings import AnswerStream, BudgetState
+from aiworker.bindings import AnswerStream, BudgetState, Turn
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle
 from aiworker.platform.javascript import binding_result, error_message, from_js, js_object
@@ -40,7 +40,7 @@ class ConversationObjects:
 
 @dataclass(frozen=True)
 class ConversationObject:
-    """aiworker.bindings.Conversation over the stub of one object."""
+    """aiworker.bindings.ItemizedConversation over the stub of one object."""
 
     _stub: Any
 
@@ -49,6 +49,18 @@ class ConversationObject:
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
         await _from_conversation(self._stub.append(json.dumps(messages)))
+
+    async def turns(self) -> list[Turn]:
+        return [Turn(*each) for each in json.loads(await _from_conversation(self._stub.turns()))]
+
+    async def delete_item(self, turn: int, number: int) -> bool:
+        return await _from_conversation(self._stub.delete_item(turn, number))
+
+    async def metadata(self) -> dict[str, str]:
+        return json.loads(await _from_conversation(self._stub.metadata()))
+
+    async def set_metadata(self, pairs: Mapping[str, str]) -> None:
+        await _from_conversation(self._stub.set_metadata(json.dumps(pairs)))
 
     async def erase(self) -> None:
         await _from_conversation(self._stub.erase())

@@ -1,20 +1,20 @@
 """`/v1/conversations`: the conversations of `/conversations`, in OpenAI's form.
 
-What OpenAI has beyond them is absent: metadata, and the deletion of single items. A conversation exists from its first
-item on; one that has none is empty, whoever asks for it.
+A conversation exists from its first item or metadata on; one that has neither is empty, whoever asks for it.
 """
 
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 
 from aiworker.auth import limits
-from aiworker.bindings import Conversation
+from aiworker.bindings import ItemizedConversation, Turn
 from aiworker.context import Context
+from aiworker.conversations import item_numbers
 from aiworker.errors import ApiError
 from aiworker.http.body import Schema, parse_object
 from aiworker.http.messages import Response, json_response
@@ -22,7 +22,7 @@ from aiworker.models import guard
 from aiworker.models.answer_reader import objects
 from aiworker.routes.attachments import Attachments
 from aiworker.routes.openai.chat_schema import Json
-from aiworker.routes.openai.fields import JSON_REPLY, IgnoredUnless, OpenAIRequest
+from aiworker.routes.openai.fields import JSON_REPLY, OpenAIRequest
 from aiworker.routes.openai.responses_schema import InputMessage, Item, ItemReference, ResponsesRequest
 from aiworker.routing import route
 
@@ -32,16 +32,26 @@ ID = re.compile(r"conv_([0-9a-f]{8})[0-9a-f]{24}")
 """Id of a conversation; the group is the time at which it was created, in seconds since 1970."""
 ITEMS: TypeAdapter[list[Item]] = TypeAdapter(list[Item])
 PREFIXES = {"message": "msg", "function_call": "fc", "function_call_output": "fco"}
-"""Type of an item → beginning of its id, which goes on with the item's number in the conversation, from 0."""
+"""Type of an item → beginning of its id, which goes on with the id of its turn and its number in it."""
+ITEM_ID = re.compile(r"(?:msg|fc|fco)_(\d{1,15})_(\d{1,9})")
 COMPLETED = {"status": "completed"}
 
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]], Field(max_length=16)
+]
+"""Limits as at OpenAI."""
 Items = Annotated[list[Item], Field(min_length=1, max_length=MAX_ITEMS, fail_fast=True)]
 
 
 class ConversationRequest(OpenAIRequest):
     items: Annotated[list[Item], Field(max_length=MAX_ITEMS, fail_fast=True)] | None = None
     """The first items."""
-    metadata: Annotated[Any, IgnoredUnless({})] = None
+    metadata: Metadata | None = None
+
+
+class MetadataRequest(OpenAIRequest):
+    metadata: Metadata
+    """In place of what is stored."""
 
 
 class ItemsRequest(OpenAIRequest):
@@ -70,17 +80,30 @@ async def openai_create_conversation(context: Context, body: ConversationRequest
     conversation_id = f"conv_{int(time.time()):08x}{secrets.token_hex(12)}"
     if body.items:
         await _append(context, conversation_id, body.items)
-    return json_response(_resource(conversation_id))
+    if body.metadata:
+        await _find(context, conversation_id).set_metadata(body.metadata)
+    return json_response(_resource(conversation_id, body.metadata or {}))
 
 
 @route(
     "GET", "/v1/conversations/{conversation_id}", scope="chat", rate="read", tag="OpenAI",
-    returns=JSON_REPLY, errors=("not_found",),
+    returns=JSON_REPLY, errors=("not_found", "upstream_error"),
 )  # fmt: skip
 async def openai_read_conversation(context: Context, conversation_id: str) -> Response:
     """Read a conversation in OpenAI's form."""
-    _find(context, conversation_id)
-    return json_response(_resource(conversation_id))
+    metadata = await _find(context, conversation_id).metadata()
+    return json_response(_resource(conversation_id, metadata))
+
+
+@route(
+    "POST", "/v1/conversations/{conversation_id}", scope="chat", rate="read", tag="OpenAI",
+    body=MetadataRequest, returns=JSON_REPLY, errors=("not_found", "upstream_error"),
+    example={"metadata": {"topic": "weather"}},
+)  # fmt: skip
+async def openai_update_conversation(context: Context, conversation_id: str, body: MetadataRequest) -> Response:
+    """Store a conversation's metadata, for OpenAI's clients."""
+    await _find(context, conversation_id).set_metadata(body.metadata)
+    return json_response(_resource(conversation_id, body.metadata))
 
 
 @route(
@@ -99,7 +122,7 @@ async def openai_delete_conversation(context: Context, conversation_id: str) -> 
 )  # fmt: skip
 async def openai_list_items(context: Context, conversation_id: str, query: ItemsQuery) -> Response:
     """List the items of a conversation in OpenAI's form, the latest first."""
-    items = _items(await _find(context, conversation_id).history())
+    items = _items(await _find(context, conversation_id).turns())
     if query.order == "desc":
         items.reverse()
     ids = [item["id"] for item in items]
@@ -120,9 +143,10 @@ async def openai_add_items(context: Context, conversation_id: str, body: ItemsRe
     No model is called but the guard, if there is one.
     """
     conversation = _find(context, conversation_id)
-    before = len(_items(await conversation.history()))
+    before = {turn.id for turn in await conversation.turns()}
     await _append(context, conversation_id, body.items)
-    return json_response(_page(_items(await conversation.history())[before:], has_more=False))
+    added = [turn for turn in await conversation.turns() if turn.id not in before]
+    return json_response(_page(_items(added), has_more=False))
 
 
 @route(
@@ -131,27 +155,46 @@ async def openai_add_items(context: Context, conversation_id: str, body: ItemsRe
 )  # fmt: skip
 async def openai_read_item(context: Context, conversation_id: str, item_id: str) -> Response:
     """Read an item of a conversation in OpenAI's form."""
-    items = _items(await _find(context, conversation_id).history())
+    items = _items(await _find(context, conversation_id).turns())
     item = next((each for each in items if each["id"] == item_id), None)
     if item is None:
-        raise ApiError("not_found", "The conversation has no item of this id.")
+        raise _no_such_item()
     return json_response(item)
+
+
+@route(
+    "DELETE", "/v1/conversations/{conversation_id}/items/{item_id}", scope="chat", rate="read", tag="OpenAI",
+    returns=JSON_REPLY, errors=("not_found", "upstream_error"),
+)  # fmt: skip
+async def openai_delete_item(context: Context, conversation_id: str, item_id: str) -> Response:
+    """Delete an item of a conversation, and return the conversation.
+
+    The ids of other items stay as they are. Models refuse the output of a call that was deleted: delete both.
+    """
+    conversation, match = _find(context, conversation_id), ITEM_ID.fullmatch(item_id)
+    if match is None or not await conversation.delete_item(int(match[1]), int(match[2])):
+        raise _no_such_item()
+    return json_response(_resource(conversation_id, await conversation.metadata()))
 
 
 # ---- conversations -----------------------------------------------------------------------------------------------
 
 
-def _find(context: Context, conversation_id: str) -> Conversation:
+def _find(context: Context, conversation_id: str) -> ItemizedConversation:
     """Return the caller's conversation. Raises ApiError `not_found` for an id that was not made here."""
     if not ID.fullmatch(conversation_id):
         raise ApiError("not_found", "There is no such conversation: ids are those of POST /v1/conversations.")
     return context.conversation(conversation_id)
 
 
-def _resource(conversation_id: str) -> Json:
+def _no_such_item() -> ApiError:
+    return ApiError("not_found", "The conversation has no item of this id.")
+
+
+def _resource(conversation_id: str, metadata: Mapping[str, str]) -> Json:
     match = ID.fullmatch(conversation_id)
     created = int(match[1], 16) if match else 0
-    return {"id": conversation_id, "object": "conversation", "created_at": created, "metadata": {}}
+    return {"id": conversation_id, "object": "conversation", "created_at": created, "metadata": dict(metadata)}
 
 
 async def _append(context: Context, conversation_id: str, items: list[Item]) -> None:
@@ -172,14 +215,12 @@ async def with_history(context: Context, body: ResponsesRequest) -> ResponsesReq
     """
     if body.conversation_id is None:
         return body
-    past = ITEMS.validate_python(_items(await _find(context, body.conversation_id).history()))
+    past = ITEMS.validate_python(_items(await _find(context, body.conversation_id).turns()))
     current = [InputMessage(role="user", content=body.input)] if isinstance(body.input, str) else body.input
     return body.model_copy(update={"input": [*past, *current]})
 
 
-async def store_turn(
-    context: Context, body: ResponsesRequest, output: list[Json], attachments: Attachments
-) -> None:
+async def store_turn(context: Context, body: ResponsesRequest, output: list[Json], attachments: Attachments) -> None:
     """Store a request's input and the items of its response in its conversation, if it names one.
 
     Attachments are stored as the model has got them: an address may lead elsewhere later.
@@ -197,10 +238,14 @@ async def store_turn(
 # ---- items -------------------------------------------------------------------------------------------------------
 
 
-def _items(messages: list[Json]) -> list[Json]:
-    """Return stored messages as items, oldest first: a text and each tool call are items of their own."""
-    items = [item for message in messages for item in _items_of(message)]
-    return [{"id": f"{PREFIXES[item['type']]}_{number}", **item} for number, item in enumerate(items)]
+def _items(turns: Sequence[Turn]) -> list[Json]:
+    """Return stored turns as items, oldest first: a text and each tool call are items of their own."""
+    return [
+        {"id": f"{PREFIXES[item['type']]}_{turn.id}_{number}", **item}
+        for turn in turns
+        for message, numbers in zip(turn.messages, item_numbers(turn.messages), strict=True)
+        for number, item in zip(numbers, _items_of(message), strict=False)
+    ]
 
 
 def _items_of(message: Json) -> Iterator[Json]:

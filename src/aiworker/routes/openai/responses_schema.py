@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import ConfigDict, Discriminator, Field, Tag, ValidationInfo, field_validator, model_validator
 
 from aiworker.http.body import Schema, parse_object
 from aiworker.models.catalogue import Model
@@ -57,14 +57,15 @@ class InputImage(InputPart):
 class InputFile(InputPart):
     type: Literal["input_file"]
     filename: str | None = None
-    file_data: str | None = None
     file_url: str | None = None
+    file_data: Annotated[str | None, Field(validate_default=True)] = None
 
-    @model_validator(mode="after")
-    def _check_source(self) -> "InputFile":
-        if bool(self.file_data) == bool(self.file_url):
-            raise ValueError("Give either file_data or file_url: no files are stored here")
-        return self
+    @field_validator("file_data")
+    @classmethod
+    def _check_source(cls, data: str | None, fields: ValidationInfo) -> str | None:
+        if bool(data) == bool(fields.data.get("file_url")):
+            raise ValueError("or file_url is required, and not both: no files are stored here")
+        return data
 
     def to_chat(self) -> Json:
         return {"type": "file", "file": {"filename": self.filename, "file_data": self.file_data or self.file_url}}
