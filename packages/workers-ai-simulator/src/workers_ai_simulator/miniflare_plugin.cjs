@@ -23,6 +23,8 @@ const ENTRYPOINTS = {
   "ai-search-namespace": ["AiSearchNamespace", "ai_search"],
   "ai-search": ["AiSearchInstance", "ai_search"],
 };
+/** Compatibility dates: that of `ai`, which every Worker has, is older than any workerd that may run it. */
+const DATES = { ai: "2025-01-01" };
 
 /**
  * Names of the simulated bindings with their options. Until 2026, miniflare hands a plugin a list of its bindings; since
@@ -81,7 +83,7 @@ const binding = (name, { kind, ...options }) => {
 const rpcWorker = (name, { kind, namespace = "default", instance = "" }) => ({
   name: workerName(name),
   worker: {
-    compatibilityDate: "2026-11-01",
+    compatibilityDate: DATES[kind] ?? "2026-11-01",
     modules: [
       {
         name: "index.mjs",

@@ -20,6 +20,8 @@ from aiworker.routes.ui_chat.chat_schema import AnswerOrder, StopQuery, UiChatRe
 from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
 DESCRIPTION = "The UI message stream of the AI SDK."
+UNCHANGED = "no-store, no-transform"
+"""`no-transform`: a server between, such as that of Next.js, would compress the stream, and send it only at its end."""
 
 
 @route(
@@ -102,7 +104,7 @@ async def _start(context: Context, body: UiChatRequest) -> Response:
 
 
 def _response(answer: AnswerStream) -> Response:
-    headers = {"content-type": EVENT_STREAM, "cache-control": "no-store", "x-vercel-ai-ui-message-stream": "v1"}
+    headers = {"content-type": EVENT_STREAM, "cache-control": UNCHANGED, "x-vercel-ai-ui-message-stream": "v1"}
     return Response(answer.body, 200, {**headers, **answer.headers})
 
 
