@@ -149,10 +149,20 @@ def test_a_worker_runs_offline_with_one_command(
 
 
 @pytest.mark.nightly
-def test_vitest_runs_offline_with_one_command(packages: BuiltPackages, top: Path) -> None:
-    project = install(packages, "vitest", top)
+@pytest.mark.parametrize(
+    ("example", "program"),
+    [
+        ("vitest", ("npx", "--offline", "vitest", "run")),
+        ("vite", ("node", "--test")),
+        ("platform-proxy", ("node", "--test")),
+    ],
+)
+def test_tests_run_offline_with_one_command(
+    packages: BuiltPackages, top: Path, example: str, program: tuple[str, ...]
+) -> None:
+    project = install(packages, example, top)
     before = files(project)
-    run_tests(project, {}, "npx", "--offline", "vitest", "run")
+    run_tests(project, {}, *program)
     assert files(project) == before
 
 

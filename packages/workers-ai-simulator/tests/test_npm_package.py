@@ -83,6 +83,17 @@ def test_the_command(project: Path, arguments: list[str], status: int, words: st
 
 
 @needs_node
+@pytest.mark.parametrize("tool", ["vitest", "vite"])
+def test_init_writes_the_configuration_of_the_example(project: Path, tool: str) -> None:
+    (project / "wrangler.toml").write_text('name = "mine"')
+    command = [f"node_modules/{NPM['name']}/{NPM['bin'][NPM['name']]}", "init", tool]
+    assert node(project, *command).stdout == f"{tool}.config.mts is written. Run: npx {tool}\n"
+    example = (PACKAGE / "examples" / tool / f"{tool}.config.mts").read_text()
+    assert (project / f"{tool}.config.mts").read_text() == example
+    assert node(project, *command).stdout.startswith(f"{tool}.config.mts is there already.")
+
+
+@needs_node
 def test_the_parts_of_the_commands() -> None:
     done = node(PACKAGE, "--test", "--test-reporter=tap", "tests/javascript/project.test.mjs")
     assert done.returncode == 0, done.stdout

@@ -13,6 +13,8 @@ const { readFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { join } = require("node:path");
 
+/** Path of miniflare's main module. */
+const MINIFLARE = /[\\/]miniflare[\\/]dist[\\/]src[\\/]index\.js$/;
 const { ProxyNodeBinding } = requireMiniflare();
 
 const NAME = "workers-ai-simulator";
@@ -27,8 +29,8 @@ const ENTRYPOINTS = {
 const DATES = { ai: "2025-01-01" };
 
 /**
- * Names of the simulated bindings with their options. Until 2026, miniflare hands a plugin a list of its bindings; since
- * then the Worker's whole configuration.
+ * Names of the simulated bindings with their options. An older miniflare, such as wrangler 4.60's, hands a plugin a list of
+ * its bindings; a newer one the Worker's whole configuration.
  */
 function simulated(given) {
   if (!given?.config) return (given ?? []).map(({ name, options }) => [name, options]);
@@ -38,10 +40,13 @@ function simulated(given) {
 }
 
 /**
- * The miniflare of whoever has loaded this file. It need not be visible from here: this file may lie in a Python package,
- * and pnpm shows a package its own dependencies only.
+ * The miniflare that loads this file, whose classes it tells from another's: one is loaded already. Else one that is found,
+ * which need not be visible from here: this file may lie in a Python package, and pnpm shows a package its own dependencies
+ * only.
  */
 function requireMiniflare() {
+  const loaded = Object.values(require.cache).find((module) => MINIFLARE.test(module?.filename ?? ""));
+  if (loaded?.exports.ProxyNodeBinding) return loaded.exports;
   const places = [process.argv[1], __filename, join(process.cwd(), "package.json")].filter(Boolean);
   for (const place of places) {
     for (const by of [[], ["wrangler"], ["@cloudflare/vitest-plugin"], ["@cloudflare/vite-plugin"]]) {
