@@ -25,6 +25,11 @@ const { AIWORKER_URL: baseUrl, AIWORKER_SIMULATOR: SIMULATOR, AIWORKER_KEY: KEY 
 const NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast";
 const OPENAI = "@cf/openai/gpt-oss-20b";
 const QUESTION = { messages: [{ role: "user", content: "What is a Wörker? 👋🏽" }] };
+const PIXEL = await (
+  await fetch(
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+  )
+).blob();
 const SCOPES = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write"];
 
 /** What a server of one's own does for its pages. */
@@ -237,11 +242,9 @@ test("a document that cannot be indexed is an error with the reason", async () =
 // ---- single calls --------------------------------------------------------------------------------------------------
 
 test("images are bytes, or an address", async () => {
-  const picture = await ai.image({ prompt: "A lighthouse" });
+  const picture = await ai.image({ prompt: "The same at night", image: PIXEL });
   assert.match(picture.type, /^image\//);
-  assert.ok(picture.size > 1000);
-  const changed = await ai.image({ prompt: "The same at night", image: picture });
-  assert.match(changed.type, /^image\//);
+  assert.ok(picture.size > 0);
   const { url } = await ai.image({ prompt: "A lighthouse", store: true });
   assert.equal((await fetch(url)).status, 200);
 });
