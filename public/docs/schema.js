@@ -50,25 +50,33 @@ function boundsText(schema) {
   return `${range} ${unit}`.trim();
 }
 
-/** The object whose fields a schema has: its own, or those of the items of a list. */
-function objectOf(schema, schemas) {
+/** The objects whose fields a schema has: its own, those of the items of a list, of each alternative, of named values. */
+function objectsOf(schema, schemas) {
   const own = resolved(schema, schemas);
-  if (own.properties) return own;
-  if (own.items) return objectOf(own.items, schemas);
-  const choices = own.anyOf ?? own.oneOf ?? [];
-  return choices.map((choice) => objectOf(choice, schemas)).find(Boolean);
+  if (own.properties) return Object.keys(own.properties).length > 0 ? [own] : [];
+  const { items, anyOf = [], oneOf = [], patternProperties = {}, additionalProperties } = own;
+  const values = typeof additionalProperties === "object" ? [additionalProperties] : [];
+  const parts = [...(items ? [items] : []), ...anyOf, ...oneOf, ...Object.values(patternProperties), ...values];
+  return [...new Set(parts.flatMap((part) => objectsOf(part, schemas)))];
 }
 
-/** The fields of a schema as a table, or its type if it has none. */
+/** The fields of a schema as a table for each alternative, or its type if it has none. */
 export function fieldsView(schema, schemas, label) {
-  const object = objectOf(schema, schemas);
-  const rows = Object.entries(object?.properties ?? {});
-  if (rows.length === 0) return h("p", null, typeText(schema, schemas));
-  const required = object.required ?? [];
-  const body = rows.map(([name, each]) =>
-    fieldRow({ name, schema: each, required: required.includes(name), description: each.description }, schemas, label),
+  const objects = objectsOf(schema, schemas);
+  if (objects.length === 0) return h("p", null, typeText(schema, schemas));
+  if (objects.length === 1) return objectView(objects[0], schemas, label);
+  const views = objects.map((object, index) => {
+    const title = object.title ?? `Alternative ${index + 1}`;
+    return [h("p", { class: "alternative" }, title), objectView(object, schemas, `${label} (${title}, ${index + 1})`)];
+  });
+  return h("div", null, ...views.flat());
+}
+
+function objectView({ properties, required = [] }, schemas, label) {
+  const rows = Object.entries(properties).map(([name, schema]) =>
+    fieldRow({ name, schema, required: required.includes(name), description: schema.description }, schemas, label),
   );
-  return table(label, body);
+  return table(label, rows);
 }
 
 /** Parameters of a path or a query as a table. */
@@ -90,13 +98,13 @@ function table(label, rows) {
 
 /** label: of the table, which those within it repeat, so that no two have the same. */
 function fieldRow({ name, schema, required, description = "" }, schemas, label) {
-  const inner = objectOf(schema, schemas);
+  const hasFields = objectsOf(schema, schemas).length > 0;
   const meaning = [
     description && prose(description),
     schema.default !== undefined &&
       schema.default !== null &&
       h("p", { class: "hint" }, `Default: ${JSON.stringify(schema.default)}`),
-    inner && nested(name, schema, schemas, label),
+    hasFields && nested(name, schema, schemas, label),
   ];
   return h(
     "tr",
