@@ -1,9 +1,7 @@
 """The first attempt at a small text, behind the response to its upload: nothing depends on its success."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +14,9 @@ from aiworker.rag.store import Version
 from tests.unit.test_document_reindex import Started
 from tests.unit.test_ingest import Machine, moments
 from tests.unit.test_ingestion_cost import PRICE, PaidMachine
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
 
 OLD, NEW = "# Penguins\n\nAn old penguin.", "# Penguins\n\nA new penguin.\n\n# More\n\nAnd another one."
 
@@ -108,21 +109,15 @@ async def fail(*_: Any, **_more: Any) -> Any:
     raise ApiError("upstream_error", "It fails.")
 
 
-async def never(*_: Any, **_more: Any) -> Any:
-    await asyncio.Event().wait()
-
-
-@pytest.mark.parametrize("behaviour", [fail, never])
 @pytest.mark.parametrize(
     ("binding", "method", "is_embedded"),
     [("bucket", "payload", False), ("ai", "run", False), ("vectors", "upsert", False), ("vectors", "present", True)],
 )
-async def test_an_attempt_that_fails_or_takes_long_is_left_to_a_workflow(
+async def test_an_attempt_that_fails_is_left_to_a_workflow(
     monkeypatch: pytest.MonkeyPatch,
     binding: str,
     method: str,
     is_embedded: bool,
-    behaviour: Callable[..., Awaitable[Any]],
 ) -> None:
     machine = await with_an_upload()
     started: list[tuple[str, bool]] = []
@@ -131,9 +126,8 @@ async def test_an_attempt_that_fails_or_takes_long_is_left_to_a_workflow(
         started.append((version_id, is_embedded))
 
     monkeypatch.setattr(machine.resources.ingestions, "start", start)
-    monkeypatch.setattr(first_attempt, "SECONDS", 0.05)
     with monkeypatch.context() as broken:
-        broken.setattr(getattr(machine.resources, binding), method, behaviour)
+        broken.setattr(getattr(machine.resources, binding), method, fail)
         await attempt(machine)
     assert started == [("bbbb", is_embedded)]
     check_whole(machine)
@@ -144,12 +138,11 @@ async def test_an_attempt_that_fails_or_takes_long_is_left_to_a_workflow(
 async def test_vectors_that_are_late_are_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = PaidMachine(1e6, 10**6)
     await add(machine, a_version("bbbb", NEW, "2026-01-02", payer="site"), NEW)
-    monkeypatch.setattr(first_attempt, "SECONDS", 0.05)
+    monkeypatch.setattr(first_attempt, "VECTOR_CHECKS", 1)
     present = machine.resources.vectors.present
 
     async def late(ids: Any) -> set[str]:
         monkeypatch.setattr(machine.resources.vectors, "present", present)
-        await asyncio.Event().wait()
         return set()
 
     monkeypatch.setattr(machine.resources.vectors, "present", late)

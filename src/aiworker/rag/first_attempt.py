@@ -1,11 +1,10 @@
 """The first attempt at ingesting a small text: behind the response to its upload, without a Workflow.
 
 An instance of a Workflow costs more than the ingestion of a small text does. The version and its file are stored before
-the request is answered. Whatever fails here, takes too long or is cut off is left to a Workflow, which starts from the
-beginning: each part may run twice.
+the request is answered. Whatever fails here or is cut off is left to a Workflow, which starts from the beginning: each
+part may run twice.
 """
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import fields, replace
@@ -23,8 +22,8 @@ from aiworker.tracing import NoTracer
 
 Background = Callable[[Coroutine[Any, Any, None]], None]
 """Lets work go on after the response."""
-SECONDS = 20
-"""Time limit. All work behind a response has 30 seconds.
+VECTOR_CHECKS = 12
+"""Checks, a second apart, for the vectors. All work behind a response has 30 seconds, in which it must be done.
 
 Source: developers.cloudflare.com/workers/platform/limits, and /workers/runtime-apis/context
 """
@@ -51,15 +50,14 @@ class DirectRun:
 
 
 async def attempt(resources: Resources, version: Version) -> None:
-    """Ingest a version; if that fails or takes longer than SECONDS, start its Workflow."""
+    """Ingest a version; if that fails, or its vectors are late, start its Workflow."""
     resources = _without_request(resources)
     done, run = ingest.Progress(), DirectRun(version)
     is_embedded = False
     try:
-        async with asyncio.timeout(SECONDS):
-            await ingest.embed_all(resources, run, done)
-            is_embedded = True
-            await _publish(resources, run, replace(version, chunks=done.count))
+        await ingest.embed_all(resources, run, done)
+        is_embedded = True
+        await _publish(resources, run, replace(version, chunks=done.count))
     except Exception:  # the Workflow meets what caused it again, and reports it
         with contextlib.suppress(ApiError):  # resume() starts it if this cannot
             await resources.ingestions.start(version.id, is_embedded=is_embedded)
@@ -67,7 +65,7 @@ async def attempt(resources: Resources, version: Version) -> None:
 
 async def _publish(resources: Resources, run: ingest.Run, version: Version) -> None:
     """Publish an embedded version and remove the ones before, or this one if a newer one is there."""
-    is_live = await ingest.publish_embedded(resources, run, version.chunks)
+    is_live = await ingest.publish_embedded(resources, run, version.chunks, VECTOR_CHECKS)
     replaced = await store.replaced_by(resources.database, version) if is_live else [version]
     if await removal.remove(resources, replaced, removal.MAX_CALLS_A_REQUEST) < len(replaced):
         await removal.start_purge(resources)

@@ -159,12 +159,13 @@ async def embed_all(resources: Resources, run: Run, done: Progress) -> None:
     await run.do("settle", lambda _: settle(resources, done.cost))
 
 
-async def publish_embedded(resources: Resources, run: Run, count: int) -> bool:
+async def publish_embedded(resources: Resources, run: Run, count: int, checks: int = MAX_VECTOR_CHECKS) -> bool:
     """Wait for the vectors, and let readers see the version; return False if they see a newer one already.
 
-    count: passages of the version.
+    count: passages of the version. checks: for its vectors, at most.
     """
-    await run.do("wait for the vectors", partial(wait_for_vectors, resources, count=count), patiently=True)
+    wait = partial(wait_for_vectors, resources, count=count, checks=checks)
+    await run.do("wait for the vectors", wait, patiently=True)
     return await run.do("publish", partial(publish, resources))
 
 
@@ -373,13 +374,14 @@ async def settle_failed(resources: Resources, version_id: str, cost: Cost) -> bo
     return version is not None
 
 
-async def wait_for_vectors(resources: Resources, version: Version, count: int) -> bool:
+async def wait_for_vectors(resources: Resources, version: Version, count: int, checks: int) -> bool:
     """Wait until Vectorize returns the last vector, some seconds after it was written. Raises ApiError `timeout`."""
     last = version.vector_id(count - 1)
-    for _ in range(MAX_VECTOR_CHECKS):
+    for number in range(checks):
+        if number:
+            await asyncio.sleep(1)
         if last in await resources.vectors.present([last]):
             return True
-        await asyncio.sleep(1)
     raise ApiError("timeout", "Vectorize has not indexed the vectors yet.")
 
 
