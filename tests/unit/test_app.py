@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping
 from dataclasses import replace
 from inspect import iscoroutinefunction
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 
 from aiworker import app
 from aiworker.auth.access import Caller
-from aiworker.bindings import Ai, UpstreamResponse
+from aiworker.bindings import Ai, Inputs, UpstreamResponse
 from aiworker.context import Context
 from aiworker.errors import KINDS, UPSTREAM_CODES, ApiError
 from aiworker.http.cors import is_allowed
@@ -102,17 +103,15 @@ class Body:
     """A request's body, which may have megabytes."""
 
 
-class BrokenAi:
+class BrokenAi(FakeAi):
     """Fails while it holds a body."""
 
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-        self.bodies: list[weakref.ref[Body]] = []
+    bodies: list[weakref.ref[Body]]
 
-    async def run(self, *_: Any) -> UpstreamResponse:
+    async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> UpstreamResponse:
         body = Body()
-        self.bodies.append(weakref.ref(body))
-        raise self._error
+        self.bodies = [weakref.ref(body)]
+        return await super().run(model, inputs, options, seconds)
 
 
 @pytest.mark.parametrize(("error", "status"), [(ApiError("upstream_error", "broken"), 502), (ValueError(), 500)])

@@ -68,7 +68,7 @@ LONG = b"a" * LONG_BYTES
         (b'{"text": "%b\\u00"}' % LONG, "text must be a JSON string in UTF-8"),
     ],
 )
-async def test_what_is_wrong_beside_a_long_text_is_said(body: bytes, words: str) -> None:
+async def test_an_error_beside_a_long_text_is_named(body: bytes, words: str) -> None:
     error = await refusal(body)
     assert error.type == "invalid_request"
     assert words in error.message

@@ -13,7 +13,7 @@ bytes a character, for as many copies as are made of it."""
 MAX_STRINGS = 10_000
 """Texts and names of fields in a JSON body, each of which costs Python some microseconds."""
 WITHIN = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
-"""What is left of a JSON string, up to its quotation mark, or to a backslash at the end of the window."""
+"""The rest of a JSON string, up to its quotation mark, or to a backslash at the end of the window."""
 
 
 async def long_strings(payload: Payload) -> list[range]:
@@ -21,7 +21,7 @@ async def long_strings(payload: Payload) -> list[range]:
 
     Raises ApiError `payload_too_large` for more than MAX_STRINGS strings.
     """
-    found: list[range] = []
+    matches: list[range] = []
     marks = start = 0
     async for mark in _quotation_marks(payload):
         marks += 1
@@ -30,8 +30,8 @@ async def long_strings(payload: Payload) -> list[range]:
         if marks % 2:
             start = mark
         elif mark - start >= LONG_BYTES:
-            found.append(range(start, mark + 1))
-    return found
+            matches.append(range(start, mark + 1))
+    return matches
 
 
 async def _quotation_marks(payload: Payload) -> AsyncIterator[int]:
