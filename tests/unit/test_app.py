@@ -114,12 +114,11 @@ class BrokenAi(FakeAi):
         return await super().run(model, inputs, options, seconds)
 
 
-@pytest.mark.parametrize(("error", "status"), [(ApiError("upstream_error", "broken"), 502), (ValueError(), 500)])
-async def test_a_request_that_fails_keeps_nothing_of_its_body(error: Exception, status: int) -> None:
-    ai = BrokenAi(error)
+async def test_a_request_that_fails_keeps_nothing_of_its_body() -> None:
+    ai = BrokenAi(ApiError("upstream_error", "broken"))
     gc.disable()  # in Python's circles of exceptions, a body would stay until it runs
     try:
-        assert (await handle(chat_request(), ai, MODEL_ATTEMPTS=1)).status == status
+        assert (await handle(chat_request(), ai, MODEL_ATTEMPTS=1)).status == 502
         assert [body() for body in ai.bodies] == [None]
     finally:
         gc.enable()
