@@ -80,4 +80,4 @@ def test_a_server_that_refuses_its_key_is_said_to_do_so(client: httpx.Client, er
     assert "MCP server locked refuses the headers" in error_of(refused)["message"]
     unknown = ask(client, "Hello", ["weather_get_rain"])
     assert (unknown.status_code, error_of(unknown)["param"]) == (400, "worker_tools")
-    assert "it has weather_get_weather, current_time" in error_of(unknown)["message"]
+    assert "it has weather_get_weather, web_search, current_time" in error_of(unknown)["message"]

@@ -335,7 +335,7 @@ def rpc(client: httpx.Client, credential: str, method: str, **params: Any) -> di
 
 def test_agents_see_and_call_the_tools_of_their_scopes(client: httpx.Client, door: Door) -> None:
     tools = {
-        "chat": {"current_time"},
+        "chat": {"current_time", "web_search"},
         "image": {"generate_image"},
         "audio": {"transcribe"},
         "rag:read": {"search_documents", "ask_documents", "list_documents"},
