@@ -43,7 +43,7 @@ export function Chat() {
   const end = useRef<HTMLDivElement>(null);
   const isBusy = turns.some((turn) => turn.state === "waiting" || turn.state === "writing");
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: what is written last is shown
+  // what is written last is shown
   useEffect(() => {
     end.current?.scrollIntoView({ block: "nearest" });
   }, [turns]);
