@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import pytest
+
 from running_simulator import PACKAGE, end_with_parent
 from tools import ROOT
 
@@ -39,20 +41,25 @@ class BuiltPackages:
 
 
 def build(folder: Path) -> BuiltPackages:
-    """Build both packages in the folder."""
-    _run([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(PACKAGE)], folder)
+    """Build both packages in the folder. Skips the test without a network, unless an earlier build has been here."""
+    built = _done([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(PACKAGE)], folder)
+    if "Failed to fetch" in built.stdout or "not found in the cache" in built.stdout:
+        pytest.skip("uv reaches no package index, from which the build's own tool comes")
+    assert built.returncode == 0, built.stdout
     _run(["npm", "pack", "--silent", "--pack-destination", str(folder), str(PACKAGE)], folder)
     [wheel], [tarball] = folder.glob("*.whl"), folder.glob("*.tgz")
     return BuiltPackages(wheel, tarball)
 
 
-def _run(command: list[str], folder: Path, **environment: str) -> str:
-    done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, text=True, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, timeout=600, check=False,
-    )  # fmt: skip
+def _done(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=folder, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False
+    )
+
+
+def _run(command: list[str], folder: Path) -> None:
+    done = _done(command, folder)
     assert done.returncode == 0, done.stdout
-    return done.stdout
 
 
 def lay_out(packages: BuiltPackages, example: str, top: Path) -> Path:
