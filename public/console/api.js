@@ -1,6 +1,7 @@
 // Requests to the Worker: access, errors, streams, and a record of each request for the screen Requests.
 
 import { readEvents } from "../events.js";
+import { fetchWithProgress } from "./upload.js";
 
 /** An error response of the Worker. `details` is its `error`: type, code, message, param, request_id and others. */
 export class ApiError extends Error {
@@ -42,16 +43,17 @@ export const records = Object.assign(new EventTarget(), { all: [] });
 /**
  * Send a request; return its response. Throws ApiError, Unreachable, and AbortError after an abort.
  *
- * options: those of fetch(), or `json`, which is sent as a JSON body.
+ * options: those of fetch(); `json`, which is sent as a JSON body; `onProgress`, which is told `{loaded, total}` of an upload.
  */
-export async function request(method, path, { json, ...options } = {}) {
+export async function request(method, path, { json, onProgress, ...options } = {}) {
   const headers = { ...options.headers, ...(json === undefined ? {} : { "content-type": "application/json" }) };
   const access = key ? { authorization: `Bearer ${key}` } : {};
   const body = json === undefined ? options.body : JSON.stringify(json);
   const record = addRecord(method, path, headers, body);
+  const init = { ...options, method, body, headers: { ...headers, ...access } };
   let response;
   try {
-    response = await fetch(path, { ...options, method, body, headers: { ...headers, ...access } });
+    response = await (onProgress ? fetchWithProgress(path, init, onProgress) : fetch(path, init));
   } catch (error) {
     end(record, { error: options.signal?.aborted ? "Stopped" : "No answer" });
     if (options.signal?.aborted) throw error;

@@ -196,6 +196,16 @@ test(
       left.documents.map(({ title }) => title),
       ["penguins.md"],
     );
+
+    const network = await page.context().newCDPSession(page);
+    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 200_000 };
+    await network.send("Network.emulateNetworkConditions", slow);
+    const archive = { name: "archive.xyz", mimeType: "application/x-xyz", buffer: Buffer.alloc(200_000) };
+    await page.getByLabel("Files").setInputFiles(archive);
+    await page.getByText(/^Uploading: [\d.]+ kB of 200\.\d kB$/).waitFor();
+    assert.ok((await page.getByRole("progressbar", { name: "Uploaded" }).getAttribute("value")) > 0);
+    await assertAccessible(page, "an upload");
+    await shown(page.locator(".documents li:has(.failure)"), /archive\.xyz.*cannot be read/);
     await page.setViewportSize(PHONE.viewport);
     await assertFits(page, "Documents");
   },

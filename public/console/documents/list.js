@@ -170,7 +170,8 @@ export class DocumentList {
     form.append("file", file);
     if (this.scope.tenant) form.append("tenant", this.scope.tenant);
     try {
-      const state = await (await request("POST", "/rag/documents", { body: form })).json();
+      const onProgress = (sent) => row.querySelector(".steps").replaceWith(uploadLine(sent));
+      const state = await (await request("POST", "/rag/documents", { body: form, onProgress })).json();
       this.#row(state.id)?.remove();
       row.replaceWith(documentRow(state, this));
       this.#poll();
@@ -179,20 +180,26 @@ export class DocumentList {
         h(
           "li",
           { class: "document" },
-          failure(error, () => this.#addOne(file)),
+          h(
+            "div",
+            { class: "document-text" },
+            h("strong", null, file.name),
+            failure(error, () => this.#addOne(file)),
+          ),
         ),
       );
     }
   }
 
   async #addMany(files) {
-    const line = h("p", null, `Sending ${formatted(files.length)} files…`);
+    const line = h("div", null, `Sending ${formatted(files.length)} files…`);
     this.notice.replaceChildren(line);
+    const onProgress = (sent) => line.replaceChildren(uploadLine(sent));
     const form = new FormData();
     for (const { file, path } of files) form.append("file", file, path);
     if (this.scope.tenant) form.append("tenant", this.scope.tenant);
     try {
-      const job = await (await request("POST", "/rag/documents/batch", { body: form })).json();
+      const job = await (await request("POST", "/rag/documents/batch", { body: form, onProgress })).json();
       await this.#watch(job, line);
     } catch (error) {
       this.notice.replaceChildren(failure(error, () => this.#addMany(files)));
@@ -317,6 +324,20 @@ function stepsLine(step, reason) {
       STEPS.map((_, index) => h("span", { class: index < at ? "done" : index === at ? "now" : "" })),
     ),
     h("p", { class: "hint" }, label),
+  );
+}
+
+/** How much of an upload is sent. Screen readers have the bar's value; the text would be read out with each change. */
+function uploadLine({ loaded, total }) {
+  const text =
+    loaded < total
+      ? `Uploading: ${bytesText(loaded)} of ${bytesText(total)}`
+      : `${bytesText(total)} uploaded, reading…`;
+  return h(
+    "div",
+    { class: "steps" },
+    h("progress", { max: String(total || 1), value: loaded, "aria-label": "Uploaded" }),
+    h("p", { class: "hint", "aria-hidden": "true" }, text),
   );
 }
 

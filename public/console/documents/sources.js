@@ -80,7 +80,7 @@ export function sources(scope, onchange) {
   const node = h(
     "form",
     { class: "stack", onsubmit: add },
-    h("h4", null, "Keep in step with a site or a folder"),
+    h("h3", null, "Keep in step with a site or a folder"),
     h("div", { class: "form-grid" }, field("Kind", kind), field("Every so many hours", hours)),
     targetField,
     h(
