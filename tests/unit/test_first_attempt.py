@@ -135,6 +135,20 @@ async def test_an_attempt_that_fails_is_left_to_a_workflow(
     check_indexed(machine)
 
 
+async def test_a_workflow_that_fails_keeps_what_an_attempt_has_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = await with_an_upload()
+
+    async def published_meanwhile(*_: Any) -> Any:
+        broken.undo()
+        await attempt(machine)
+        raise ApiError("invalid_request", "It fails for good.")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(machine.resources.ai, "run", published_meanwhile)
+        await machine.ingest("bbbb")
+    check_indexed(machine)
+
+
 async def test_vectors_that_are_late_are_paid_for_once(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = PaidMachine(1e6, 10**6)
     await add(machine, a_version("bbbb", NEW, "2026-01-02", payer="site"), NEW)

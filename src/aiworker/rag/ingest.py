@@ -74,11 +74,9 @@ async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embe
         is_live = await publish_embedded(resources, run, done.count)
     except Exception as error:
         reason = str(error) if isinstance(error, StepError | ApiError) else "The Worker failed. Its log has the cause."
-        for start in range(0, done.count, PASSAGES_A_REMOVAL):
-            end = min(done.count, start + PASSAGES_A_REMOVAL)
-            remove_some = partial(removal.remove_passages, resources, version_id, start, end)
-            await steps.do(f"remove passages {start}", remove_some, patiently=True)
-        await steps.do("give up", lambda: fail(resources, version_id, done.folder, reason), patiently=True)
+        # the first attempt may have published the version meanwhile
+        if not await steps.do("look whether readers see it", lambda: is_published(resources, version_id)):
+            await _undo(resources, steps, version_id, done, reason)
         await steps.do("settle", lambda: settle_failed(resources, version_id, done.cost))
         return
     remove = remove_earlier_versions if is_live else remove_version
@@ -87,6 +85,15 @@ async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embe
         name = f"remove what is replaced{f' {number}' * bool(number)}"
         is_removed = await steps.do(name, lambda: remove(resources, version_id))
         number += 1
+
+
+async def _undo(resources: Resources, steps: Steps, version_id: str, done: "Progress", reason: str) -> None:
+    """Remove the passages of a version that has failed, and store the reason."""
+    for start in range(0, done.count, PASSAGES_A_REMOVAL):
+        end = min(done.count, start + PASSAGES_A_REMOVAL)
+        remove_some = partial(removal.remove_passages, resources, version_id, start, end)
+        await steps.do(f"remove passages {start}", remove_some, patiently=True)
+    await steps.do("give up", lambda: fail(resources, version_id, done.folder, reason), patiently=True)
 
 
 class Run(Protocol):
@@ -401,6 +408,11 @@ async def remove_version(resources: Resources, version_id: str) -> bool:
     """Remove some of the version, which a newer one has overtaken; return True if it is gone."""
     version = await store.find(resources.database, version_id)
     return version is None or await removal.remove(resources, [version], removal.MAX_CALLS) == 1
+
+
+async def is_published(resources: Resources, version_id: str) -> bool:
+    version = await store.find(resources.database, version_id)
+    return version is not None and version.state == "indexed"
 
 
 async def fail(resources: Resources, version_id: str, folder: str, reason: str) -> bool:
