@@ -7,6 +7,10 @@ from typing import Any
 
 from aiworker.bindings import Database, ItemizedConversation, Turn
 from aiworker.clock import now
+from aiworker.models.answer_reader import objects
+
+MAX_TITLE = 80
+"""Characters of a title."""
 
 
 @dataclass(frozen=True)
@@ -40,13 +44,15 @@ class IndexedConversation:
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
         # first the row: a crash may leave one without a conversation, never a conversation that nobody can delete
-        await record(self._database, self._owner, self._id)
+        await record(self._database, self._owner, self._id, title_of(messages))
         await self._conversation.append(messages)
 
     async def turns(self) -> list[Turn]:
         return await self._conversation.turns()
 
     async def delete_item(self, turn: int, number: int) -> bool:
+        # the title may be of this item; the next question gives another
+        await self._database.run(("UPDATE conversations SET title = '' WHERE name = ?", self._owner.prefix + self._id))
         return await self._conversation.delete_item(turn, number)
 
     async def metadata(self) -> dict[str, str]:
@@ -61,15 +67,33 @@ class IndexedConversation:
         await delete(self._database, [self._owner.prefix + self._id])
 
 
-async def record(database: Database, owner: ConversationOwner, identity: str) -> None:
-    """List a conversation, or note the time of its turn."""
+async def record(database: Database, owner: ConversationOwner, identity: str, title: str = "") -> None:
+    """List a conversation, or note the time of its turn. Its first title stays."""
     await database.run(
         (
-            "INSERT INTO conversations (name, owner, tenant, subject, id, created_at, updated_at) "
-            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (name) DO UPDATE SET updated_at = ?6",
-            owner.prefix + identity, owner.prefix, owner.tenant or "", owner.subject, identity, now(),
+            "INSERT INTO conversations (name, owner, tenant, subject, id, created_at, updated_at, title) "
+            "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6, ?7) ON CONFLICT (name) DO UPDATE SET updated_at = ?6, "
+            "title = iif(title = '', ?7, title)",
+            owner.prefix + identity, owner.prefix, owner.tenant or "", owner.subject, identity, now(), title,
         )
     )  # fmt: skip
+
+
+def title_of(messages: Sequence[Mapping[str, Any]]) -> str:
+    """Return the beginning of the first question of a turn on one line; empty if no user's message has a text."""
+    contents = (message.get("content") for message in messages if message.get("role") == "user")
+    texts = (text for content in contents for text in _texts(content))
+    # a text of megabytes is not split to its end
+    lines = (" ".join(text[: 4 * MAX_TITLE].split()) for text in texts)
+    line = next(filter(None, lines), "")
+    return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
+
+
+def _texts(content: object) -> list[str]:
+    """Return the texts of a message's content, which is a text or a list of parts."""
+    if isinstance(content, str):
+        return [content]
+    return [part["text"] for part in objects(content) if isinstance(part.get("text"), str)]
 
 
 async def page(database: Database, owner: ConversationOwner, after: str, limit: int) -> list[dict[str, Any]]:
@@ -117,6 +141,7 @@ def as_json(row: Mapping[str, Any]) -> dict[str, Any]:
         "conversation": row["id"],
         "tenant": row["tenant"] or None,
         "subject": row["subject"] or None,
+        "title": row["title"] or None,
         "created_at": row["created_at"],
         "updated_at": row["updated_at"],
     }

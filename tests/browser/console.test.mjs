@@ -173,7 +173,17 @@ test(
   "an answer appears piece by piece, with its cost; a reload keeps the chat, and it goes on",
   NEEDS_SIMULATOR,
   async (t) => {
+    const elsewhere = `elsewhere-${Date.now()}`;
+    const turn = { messages: [{ role: "user", content: "Where do\nllamas live?" }] };
+    const headers = { "content-type": "application/json" };
+    const address = `${SERVER}/conversations/${elsewhere}`;
+    await fetch(`${address}/messages`, { method: "POST", headers, body: JSON.stringify(turn) });
     const page = await openNative(t);
+    await page
+      .locator(`#chats a[href$="${elsewhere}"]`)
+      .filter({ hasText: /^Where do llamas live\?$/ })
+      .waitFor();
+    await fetch(address, { method: "DELETE" });
     await askHeld(page, "What is a Worker?");
     assert.equal(await last(page).getAttribute("aria-busy"), "true");
     await clearFaults();

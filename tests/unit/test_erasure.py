@@ -7,6 +7,7 @@ import pytest
 
 from aiworker import conversation_index
 from aiworker.conversation_index import ConversationOwner, IndexedConversation
+from aiworker.conversations import ConversationStore, OwnConversation
 from aiworker.errors import ApiError
 from aiworker.jobs import erasure
 from aiworker.jobs import store as jobs
@@ -16,6 +17,7 @@ from aiworker.rag.store import Version
 from aiworker.rag.sync_store import Source
 from tests.unit.stand_ins import FakeConversation
 from tests.unit.test_ingest import Files, Machine, moments
+from tests.unit.test_live_answers import Chat
 
 OWNERS = (
     ConversationOwner("acme", "anna"), ConversationOwner("acme", "bert"), ConversationOwner("other", "anna"),
@@ -233,3 +235,29 @@ async def test_conversations_are_listed_in_pages_and_stored_responses_are_left_o
     rows = await conversation_index.page_of_tenant(database, "acme", "", 100)
     assert len(rows) == 9
     assert json.dumps(rows[0])
+
+
+async def test_a_conversation_has_the_title_of_its_first_question_until_an_item_is_deleted() -> None:
+    database, owner, chat = Deployment().resources.database, OWNERS[0], Chat()
+    stored = OwnConversation(ConversationStore(chat.storage, chat.deadlines, 1), replaces_last=False)
+    talk = IndexedConversation(stored, database, owner, "talk")
+
+    async def title() -> str | None:
+        [row] = await conversation_index.page(database, owner, "", 2)
+        return conversation_index.as_json(row)["title"]
+
+    image = {"type": "image_url", "image_url": {"url": "data:,"}}
+    await talk.append([{"role": "user", "content": [image]}, {"role": "assistant", "content": "A fox"}])
+    assert await title() is None
+    question = [image, {"type": "text", "text": None}, {"type": "text", "text": "  What\n is it? " + "Tell me. " * 20}]
+    await talk.append([{"role": "system", "content": "Be brief."}, {"role": "user", "content": question}])
+    first = await title()
+    assert first
+    assert first.startswith("What is it? Tell me. Tell me.")
+    assert (len(first), first[-1]) == (conversation_index.MAX_TITLE, "…")
+    await talk.append([{"role": "user", "content": "And now?"}])
+    assert await title() == first
+    assert await talk.delete_item(2, 1)
+    assert await title() is None
+    await talk.append([{"role": "user", "content": "Once more"}])
+    assert await title() == "Once more"

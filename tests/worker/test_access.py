@@ -229,7 +229,10 @@ def test_users_list_and_read_their_own_conversations_and_admins_those_of_a_tenan
         path, owner = f"/conversations/{name}/messages", {"tenant": "acme", "subject": "clara"}
         assert client.post(path, params=owner, json=turn, headers=admin).status_code == 204
     first = client.get("/conversations", params={"limit": 2}, headers=bearer(clara)).json()
-    assert [each["conversation"] for each in first["conversations"]] == ["a", "b"]
+    assert [(each["conversation"], each["title"]) for each in first["conversations"]] == [
+        ("a", "Hello"),
+        ("b", "Hello"),
+    ]
     rest = client.get("/conversations", params={"cursor": first["cursor"]}, headers=bearer(clara)).json()
     assert ([each["conversation"] for each in rest["conversations"]], rest["cursor"]) == (["c"], None)
     assert client.get("/conversations/a", headers=bearer(clara)).json()["messages"] == turn["messages"]

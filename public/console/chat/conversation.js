@@ -124,12 +124,12 @@ export async function conversations() {
   const rows = ((await others)?.conversations ?? []).filter(
     ({ conversation }) => !known.has(conversation) && !deleted.has(conversation),
   );
-  const unnamed = rows.map((each) => ({
+  const elsewhere = rows.map((each) => ({
     id: each.conversation,
-    title: `Chat of ${timeText(each.updated_at)}`,
+    title: each.title ?? `Chat of ${timeText(each.updated_at)}`,
     at: Date.parse(each.updated_at),
   }));
-  return [...own, ...unnamed].toSorted((one, other) => other.at - one.at);
+  return [...own, ...elsewhere].toSorted((one, other) => other.at - one.at);
 }
 
 const deleted = new Set();

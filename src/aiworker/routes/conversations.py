@@ -39,6 +39,9 @@ class ConversationEntry(Reply):
     """Null for conversations of an `admin` key without a tenant."""
     subject: str | None
     """The user; null for those of a key itself."""
+    title: str | None
+    """The beginning of the first question; null without a text, and until the next turn for those stored before the
+    Worker was upgraded to keep titles."""
     created_at: str
     updated_at: str
     """Time of the last turn."""
