@@ -54,6 +54,11 @@ function openFrom(t, document, pattern) {
 
 const openReadme = (t) => openFrom(t, "README.md", /```html\n(.*?)```/s);
 
+async function deleteDocuments() {
+  const { documents } = await (await fetch(`${SERVER}/rag/documents`)).json();
+  await Promise.all(documents.map(({ id }) => fetch(`${SERVER}/rag/documents/${id}`, { method: "DELETE" })));
+}
+
 async function setFault(t, fault) {
   const headers = { "content-type": "application/json" };
   const response = await fetch(`${SIMULATOR}/simulator/faults`, {
@@ -84,6 +89,7 @@ test("the page of the README says why there is no answer, and why one breaks off
 });
 
 test("the page of the tutorial answers from a PDF and links to its page", async (t) => {
+  await deleteDocuments(); // those of other tests of this server may have the same words
   const form = new FormData();
   form.append("file", new File([readFileSync(PDF)], "lighthouse.pdf"));
   form.append("id", "tutorial");
