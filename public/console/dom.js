@@ -129,8 +129,10 @@ export const shortName = (id) => id.split("/").at(-1);
 const DOLLARS_PER_NEURON = 0.011 / 1000;
 
 export function neuronsText(neurons) {
-  return `${significant(neurons)} neurons, $${significant(neurons * DOLLARS_PER_NEURON)}`;
+  return `${significant(neurons)} neurons, ${dollarsText(neurons * DOLLARS_PER_NEURON)}`;
 }
+
+export const dollarsText = (dollars) => `$${significant(dollars)}`;
 
 /** A number with three digits that count, without an exponent. */
 function significant(number) {

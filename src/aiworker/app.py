@@ -71,8 +71,9 @@ async def handle(
         _clear_frames(error)
     response.headers = {**headers, **_notes(log), **response.headers}
     timings = response.headers.get("server-timing")
+    retries = f'retries;desc="{log.retries}"' if log.retries else None
     total = f"total;dur={log.record_head(response.status)}"
-    response.headers["server-timing"] = ", ".join(filter(None, (timings, total)))
+    response.headers["server-timing"] = ", ".join(filter(None, (timings, retries, total)))
 
     def complete(outcome: StreamOutcome) -> None:
         log.finish(outcome)

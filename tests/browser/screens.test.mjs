@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
-import { assertAccessible, assertFits, NEEDS_SIMULATOR, open, PHONE, SERVER, shown } from "./console.mjs";
+import { assertAccessible, assertFits, fault, NEEDS_SIMULATOR, open, PHONE, SERVER, shown } from "./console.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PDF = readFileSync(`${ROOT}/public/console/examples/lighthouse.pdf`);
@@ -286,6 +286,7 @@ test(
     await shown(page.locator(".spoken"), /./);
 
     await go("Structured");
+    await fault({ status: 500, code: 8007, count: 1 });
     await page.getByRole("button", { name: "Extract" }).click();
     await page.getByText("Fits the schema, at the first attempt").waitFor();
     await page.getByLabel("JSON Schema").fill('{"type": "nothing"}');
@@ -299,9 +300,11 @@ test(
     await go("Requests");
     const extract = page.locator(".request").filter({ hasText: "POST /extract" });
     await shown(extract.first(), "400");
+    await shown(extract.last().locator("summary"), "1 retry");
     await extract.last().locator("summary").click();
+    await shown(extract.last().getByRole("region", { name: "Gateway" }), /200, success.*\d in, \d+ out/);
     await page.getByRole("list", { name: "Timing" }).waitFor();
-    await shown(extract.last().locator("dl"), /x-model.*x-request-id/);
+    await shown(extract.last().locator("dl").first(), /x-model.*x-request-id/);
     await shown(page.getByRole("region", { name: "Simulator" }).getByRole("link"), "the simulator's page");
     await assertAccessible(page, "a request");
 

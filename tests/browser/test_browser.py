@@ -26,8 +26,8 @@ needs_chromium = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def paced_server(start_server: StartServer) -> Iterator[DevServer]:
-    """A model that takes its time, as a person in front of the page would see it."""
-    with start_server("--tokens-per-second", "60") as server:
+    """A model that takes its time, as a person in front of the page would see it, behind a gateway."""
+    with start_server("--tokens-per-second", "60", GATEWAY_ID="console") as server:
         yield server
 
 

@@ -146,11 +146,15 @@ def test_it_says_what_the_answer_has_cost(logged: Logged, stream: bool) -> None:
 
 def test_it_says_how_often_it_was_tried_and_what_upstream_said(logged: Logged) -> None:
     logged.simulator.set_fault(status=500, code=8007, description=CANARY, count=2)
-    line = logged.line(logged.client.post("/chat", json=CHAT))
+    response = logged.client.post("/chat", json=CHAT)
+    line = logged.line(response)
     assert (line["status"], line["calls"], line["retries"], line["upstream_code"]) == (200, 3, 2, None)
+    assert 'retries;desc="2"' in response.headers["server-timing"]
     logged.simulator.set_fault(status=429, code=3036, description=CANARY)
-    line = logged.line(logged.client.post("/chat", json=CHAT))
+    response = logged.client.post("/chat", json=CHAT)
+    line = logged.line(response)
     assert (line["status"], line["error"], line["upstream_code"]) == (429, "rate_limited", 3036)
+    assert "retries" not in response.headers["server-timing"]
     assert (line["calls"], line["retries"], line["models"]) == (1, 0, [])
 
 

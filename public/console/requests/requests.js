@@ -1,8 +1,20 @@
 // The screen Requests: what this page has sent, with times, costs and headers.
 
-import { records } from "../api.js";
-import { button, bytesText, h, icon, neuronsText, secondsText, shortName } from "../dom.js";
+import { getJson, records } from "../api.js";
+import {
+  button,
+  bytesText,
+  dollarsText,
+  formatted,
+  h,
+  icon,
+  neuronsText,
+  secondsText,
+  shortName,
+  timeText,
+} from "../dom.js";
 import { codeBlock } from "../markdown.js";
+import { failure } from "../parts.js";
 import { worker } from "../worker.js";
 
 /** Headers of responses that say something about the call, in this order. */
@@ -105,12 +117,24 @@ function simulatorLine() {
 
 const header = (record, name) => record.headers?.find(([key]) => key === name)?.[1];
 
+/** How often the Worker called models again; null if it did not. */
+function retriesText(record) {
+  const [, count] = /retries;desc="(\d+)"/.exec(header(record, "server-timing")) ?? [];
+  if (!count) return null;
+  return count === "1" ? "1 retry" : `${count} retries`;
+}
+
 function summary(record) {
   const { method, path, status, error, start, end } = record;
   const kind = status === null ? "plain" : status < 400 ? "" : "bad";
   const neurons = header(record, "x-neurons");
   const model = header(record, "x-model");
-  const facts = [model && shortName(model), neurons && neuronsText(Number(neurons)), header(record, "x-gateway-cache")];
+  const facts = [
+    model && shortName(model),
+    retriesText(record),
+    neurons && neuronsText(Number(neurons)),
+    header(record, "x-gateway-cache"),
+  ];
   return h(
     "summary",
     null,
@@ -138,7 +162,64 @@ function body(record) {
         { class: "pairs" },
         headers.flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
       ),
+    header(record, "x-gateway-log-id") && gatewaySection(record),
     record.sent && codeBlock(pretty(record.sent), "json"),
+  );
+}
+
+// ---- the gateway's log ------------------------------------------------------------------------
+
+/** Record → a promise of its log: the list is made anew with every request, also with the one that reads a log. */
+const logs = new WeakMap();
+
+function gatewayLog(record) {
+  const path = `/logs/${encodeURIComponent(header(record, "x-gateway-log-id"))}`;
+  if (!logs.has(record))
+    logs.set(
+      record,
+      Promise.resolve().then(() => getJson(path)),
+    );
+  return logs.get(record);
+}
+
+/** What AI Gateway has logged of a request's model call: only an admin key may read it. */
+function gatewaySection(record) {
+  const content = h("div", { "aria-live": "polite" }, h("p", { class: "hint" }, "Reading the log…"));
+  const read = async () => {
+    try {
+      content.replaceChildren(logFacts(await gatewayLog(record)));
+    } catch (error) {
+      // a log exists only when the answer has ended
+      const again = () => {
+        logs.delete(record);
+        read();
+      };
+      content.replaceChildren(failure(error, again));
+    }
+  };
+  read();
+  return h("section", { class: "stack", "aria-label": "Gateway" }, h("h3", null, "Gateway"), content);
+}
+
+function logFacts(log) {
+  const facts = {
+    Model: `${log.provider}/${log.model}`.replace("workers-ai/@cf", "@cf"),
+    Status: [log.status_code, log.success ? "success" : "failure", log.cached && "from its cache"]
+      .filter(Boolean)
+      .join(", "),
+    Duration: log.duration === undefined ? null : secondsText(log.duration),
+    Tokens:
+      log.tokens_in === undefined ? null : `${formatted(log.tokens_in)} in, ${formatted(log.tokens_out ?? 0)} out`,
+    Cost: log.cost === undefined ? null : dollarsText(log.cost),
+    Rating: [log.feedback && `feedback ${log.feedback}`, log.score && `score ${log.score}`].filter(Boolean).join(", "),
+    Metadata: log.metadata && Object.keys(log.metadata).length ? JSON.stringify(log.metadata) : null,
+    Time: log.created_at ? timeText(log.created_at) : null,
+  };
+  const shown = Object.entries(facts).filter(([, value]) => value);
+  return h(
+    "dl",
+    { class: "pairs" },
+    shown.flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
   );
 }
 
