@@ -9,7 +9,7 @@ import { openDialog } from "./parts.js";
  * Show the code of a request in a dialog.
  *
  * call: `{method, path, json}`, or `form` in place of `json`: the fields of a form, a file as `{file: name}`; `answer` is
- * "json", "stream" or "file"; `saveAs` a file's name; `openai` the call of OpenAI's SDK: `{method, parameters}`.
+ * "json", "stream" or "file"; `saveAs` a file's name; `openai` the call of OpenAI's SDK, of openai.js.
  */
 export function showCode(call) {
   const tabs = Object.entries(snippets(call, location.origin, hasKey()));
@@ -160,13 +160,35 @@ export function Example() {
 }`;
 }
 
-function openai({ openai: { method, parameters }, origin, withKey }) {
+/** What the SDK's answer becomes. */
+const SDK_ENDS = {
+  stream: () => `for await (const part of answer) process.stdout.write(part.choices[0]?.delta?.content ?? "");`,
+  json: () => "console.log(JSON.stringify(answer, null, 2));",
+  data: () => "console.log(JSON.parse(answer.choices[0].message.content));",
+  file: (name) => `await writeFile("${name}", Buffer.from(await answer.arrayBuffer()));`,
+  image: (name) => `await writeFile("${name}", Buffer.from(answer.data[0].b64_json, "base64"));`,
+};
+
+function openai({ openai: { method, parameters, end, saveAs }, origin, withKey }) {
   const key = withKey ? "process.env.AIWORKER_KEY" : '"none"';
-  const call = `await client.${method}(${JSON.stringify(parameters, null, 2)});`;
-  const end = parameters.stream
-    ? `for await (const part of answer) process.stdout.write(part.choices[0]?.delta?.content ?? "");`
-    : "console.log(answer);";
-  return `import OpenAI from "openai"; // npm install openai\n\nconst client = new OpenAI({ baseURL: "${origin}/v1", apiKey: ${key} });\nconst answer = ${call}\n${end}`;
+  const files = Object.values(parameters).filter((value) => value.file);
+  const imports = [
+    files.length && 'import { createReadStream } from "node:fs";',
+    saveAs && 'import { writeFile } from "node:fs/promises";',
+    'import OpenAI from "openai"; // npm install openai',
+  ];
+  const lines = Object.entries(parameters).map(([name, value]) => {
+    const text = value.file ? `createReadStream(${JSON.stringify(value.file)})` : JSON.stringify(value, null, 2);
+    return `  ${name}: ${indented(text, "  ")},`;
+  });
+  const write = SDK_ENDS[end ?? (parameters.stream ? "stream" : "json")];
+  return `${imports.filter(Boolean).join("\n")}
+
+const client = new OpenAI({ baseURL: "${origin}/v1", apiKey: ${key} });
+const answer = await client.${method}({
+${lines.join("\n")}
+});
+${write(saveAs)}`;
 }
 
 // ---- Python -----------------------------------------------------------------------------------

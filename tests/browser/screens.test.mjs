@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { mkdtemp, rename, rm } from "node:fs/promises";
+import { mkdtemp, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -59,6 +59,7 @@ test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) 
   t.after(() => rm(folder, { recursive: true }));
   const page = await open(t, { at: "documents" });
   const python = process.env.PYTHON ?? "python3";
+  const sdk = {};
   for (const [screen, expected] of [
     ["documents", /data: /],
     ["images", /^$/],
@@ -73,7 +74,9 @@ test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) 
     await page.locator(`#main.screen-${screen} > *`).first().waitFor();
     if (screen === "audio") {
       await page.getByRole("tab", { name: "Speak" }).click();
-      await run(python, ["-c", (await codeOf(page)).Python], { cwd: folder });
+      const spoken = await codeOf(page);
+      sdk.speech = spoken["OpenAI SDK"];
+      await run(python, ["-c", spoken.Python], { cwd: folder });
       await rename(join(folder, "speech.wav"), join(folder, "recording.wav"));
       await page.getByRole("tab", { name: "Transcribe" }).click();
     }
@@ -85,7 +88,30 @@ test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) 
       ["structured", "images"].includes(screen) && RUN.fetch(code.fetch),
     ]);
     assert.match(outputs[0].stdout, expected, screen);
+    sdk[screen] = code["OpenAI SDK"];
+    if (screen !== "images") continue;
+    await page.getByLabel("Start from an image").setInputFiles(join(folder, "image.png"));
+    sdk.edits = (await codeOf(page))["OpenAI SDK"];
   }
+  // the routes of the others have none under /v1
+  assert.deepEqual(
+    Object.keys(sdk).filter((name) => !sdk[name]),
+    ["documents", "text"],
+  );
+  const named = Object.entries(sdk).filter(([, text]) => text);
+  await symlink(join(ROOT, "node_modules"), join(folder, "node_modules"));
+  await Promise.all(named.map(([name, text]) => writeFile(join(folder, `${name}.mjs`), text)));
+  // each is a module of its own, and one process reads the SDK once
+  const program = named.map(([name]) => `console.log("${name}:"); await import("./${name}.mjs");`).join("\n");
+  const { stdout } = await run("node", ["--input-type=module", "--eval", program], { cwd: folder });
+  for (const expected of [
+    /^images:\nedits:\nspeech:\naudio:\n.*"text": "[^"]*train to Bern.*structured:/s,
+    /"segments": \[/,
+    /structured:\n\{\s+\w+: /,
+    /"type": "predicate",\n\s+"probability": /,
+  ])
+    assert.match(stdout, expected);
+  assert.ok((await stat(join(folder, "speech.mp3"))).size > 1000);
 });
 
 function curlText(stream) {

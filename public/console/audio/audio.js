@@ -2,6 +2,7 @@
 
 import { button, h, icon, toast } from "../dom.js";
 import { filled, requestForm, tabs, timed } from "../forms.js";
+import { speakCall, transcribeCall } from "../openai.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { modelsFor } from "../worker.js";
@@ -83,12 +84,16 @@ function transcribing() {
   });
   return {
     node: h("section", { class: "card", "aria-label": "Transcribe" }, form, result),
-    code: () => ({
-      method: "POST",
-      path: "/transcribe",
-      form: { file: { file: recording?.name ?? "recording.wav" }, ...query() },
-      answer: "json",
-    }),
+    code: () => {
+      const name = recording?.name ?? "recording.wav";
+      return {
+        method: "POST",
+        path: "/transcribe",
+        form: { file: { file: name }, ...query() },
+        answer: "json",
+        openai: transcribeCall(query(), name),
+      };
+    },
     leave: () => {
       leave();
       recorder.cancel();
@@ -185,7 +190,14 @@ function speakingForm() {
   });
   return {
     node: h("section", { class: "card", "aria-label": "Speak" }, form, result),
-    code: () => ({ method: "POST", path: "/speak", json: body(), answer: "file", saveAs: "speech.wav" }),
+    code: () => ({
+      method: "POST",
+      path: "/speak",
+      json: body(),
+      answer: "file",
+      saveAs: "speech.wav",
+      openai: speakCall(body()),
+    }),
     leave,
   };
 }

@@ -2,6 +2,7 @@
 
 import { ApiError } from "../api.js";
 import { button, h, icon, iconButton, shortName, toast } from "../dom.js";
+import { chatCall } from "../openai.js";
 import { failure } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { modelsFor } from "../worker.js";
@@ -85,13 +86,12 @@ class Chat {
       this.text.value.trim() ||
       textOf(this.conversation.messages.findLast(({ role }) => role === "user") ?? { content: EXAMPLES[0] });
     const messages = [...(system ? [{ role: "system", content: system }] : []), { role: "user", content }];
-    const { worker_tools, ...openai } = parameters;
     return {
       method: "POST",
       path: "/chat",
       json: { ...parameters, messages, ...(stream ? {} : { stream }) },
       answer: stream ? "stream" : "json",
-      openai: { method: "chat.completions.create", parameters: { ...openai, messages, ...(stream ? { stream } : {}) } },
+      openai: chatCall({ ...parameters, messages, stream }),
     };
   }
 

@@ -2,6 +2,7 @@
 
 import { button, h } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
+import { decideCall } from "../openai.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { modelsFor } from "../worker.js";
@@ -50,7 +51,7 @@ export function show({ root, actions }) {
   });
   const code = () => {
     try {
-      showCode({ method: "POST", path: "/decide", json: body(), answer: "json" });
+      showCode({ method: "POST", path: "/decide", json: body(), answer: "json", openai: decideCall(body()) });
     } catch {
       questions.focus();
     }

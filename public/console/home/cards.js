@@ -6,6 +6,7 @@ import { AnswerView } from "../chat/turn.js";
 import { showAnswer } from "../documents/asking.js";
 import { h, shortName } from "../dom.js";
 import { codeBlock } from "../markdown.js";
+import { chatCall, extractCall, speakCall } from "../openai.js";
 import { modelsFor, worker } from "../worker.js";
 
 const PDF = "console/examples/lighthouse.pdf";
@@ -56,7 +57,7 @@ export function cards() {
       moreLabel: "Chat",
       preview: h("img", { src: picture, alt: "A drawing of a house, a tree and the sun", class: "preview" }),
       run: (result, signal) => chat(result, signal, pictureBody(picture)),
-      code: () => ({ method: "POST", path: "/chat", json: pictureBody(picture), answer: "stream" }),
+      code: () => chatCode(pictureBody(picture)),
     },
     {
       title: "Speak and listen",
@@ -74,6 +75,7 @@ export function cards() {
         json: { text: QUESTIONS.speech },
         answer: "file",
         saveAs: "speech.wav",
+        openai: speakCall({ text: QUESTIONS.speech }),
       }),
     },
     {
@@ -86,7 +88,10 @@ export function cards() {
       moreLabel: "Your schema",
       preview: h("blockquote", null, INVOICE),
       run: extract,
-      code: () => ({ method: "POST", path: "/extract", json: { text: INVOICE, schema: SCHEMA }, answer: "json" }),
+      code: () => {
+        const json = { text: INVOICE, schema: SCHEMA };
+        return { method: "POST", path: "/extract", json, answer: "json", openai: extractCall(json) };
+      },
     },
     {
       title: "Call a tool",
@@ -110,10 +115,18 @@ export function cards() {
       moreLabel: "Chat",
       preview: h("blockquote", null, QUESTIONS.models),
       run: compare,
-      code: () => ({ method: "POST", path: "/chat", json: question(QUESTIONS.models, {}), answer: "stream" }),
+      code: () => chatCode(question(QUESTIONS.models, {})),
     },
   ];
 }
+
+const chatCode = (json) => ({
+  method: "POST",
+  path: "/chat",
+  json,
+  answer: "stream",
+  openai: chatCall({ ...json, stream: true }),
+});
 
 const question = (content, more) => ({ messages: [{ role: "user", content }], ...more });
 

@@ -3,6 +3,7 @@
 import { getJson, request } from "../api.js";
 import { button, bytesText, h, icon, iconButton } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
+import { imageCall } from "../openai.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { modelsFor, remember, remembered, worker } from "../worker.js";
@@ -162,11 +163,15 @@ function body(values, files) {
 
 function call(values, files) {
   const fields = { prompt: "a red fox in the snow", ...values };
-  const end = values.store ? { answer: "json" } : { answer: "file", saveAs: "image.png" };
   const chosen = Object.entries(files).filter(([, file]) => file);
+  const names = Object.fromEntries(chosen.map(([name, file]) => [name, file.name]));
+  const end = {
+    ...(values.store ? { answer: "json" } : { answer: "file", saveAs: "image.png" }),
+    openai: imageCall(fields, names),
+  };
   if (!chosen.length) return { method: "POST", path: "/image", json: fields, ...end };
   const texts = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-  const given = Object.fromEntries(chosen.map(([name, { name: file }]) => [name, { file }]));
+  const given = Object.fromEntries(Object.entries(names).map(([name, file]) => [name, { file }]));
   return { method: "POST", path: "/image", form: { ...texts, ...given }, ...end };
 }
 

@@ -3,6 +3,7 @@
 import { button, h } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
 import { codeBlock } from "../markdown.js";
+import { extractCall } from "../openai.js";
 import { field, modelSelect } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { EXAMPLES } from "./examples.js";
@@ -86,7 +87,7 @@ export function show({ root, actions }) {
   );
   const code = () => {
     try {
-      showCode({ method: "POST", path: "/extract", json: body(), answer: "json" });
+      showCode({ method: "POST", path: "/extract", json: body(), answer: "json", openai: extractCall(body()) });
     } catch {
       schema.focus();
     }
