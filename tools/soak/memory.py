@@ -111,12 +111,25 @@ async def measure(
     """
     rows: list[Row] = []
     async with httpx.AsyncClient(base_url=url, headers=headers, timeout=DEADLINE, trust_env=False) as client:
-        async with inspector.inspect(workers()) as session, waiting_client(client, session.process):
-            rest = (await session.heap(collected=True)).buffers
+        rest = await _buffers_at_rest(client, workers)
         for name, attack in attacks.items():
             rows.append(await _row(client, workers, name, attack, rest))
             say(f"  {' | '.join(rows[-1].cells())}   {', '.join(rows[-1].own.functions if rows[-1].own else ())}\n")
     return rows
+
+
+async def _buffers_at_rest(client: httpx.AsyncClient, workers: Callable[[], Sequence[int]]) -> int:
+    """Return the bytes of ArrayBuffers before the first request.
+
+    Raises LookupError if no session with the inspector lasts.
+    """
+    for _ in range(inspector.ATTEMPTS):
+        try:
+            async with inspector.inspect(workers()) as session, waiting_client(client, session.process):
+                return (await session.heap(collected=True)).buffers
+        except* ConnectionClosed:  # wrangler's own session has ended this one
+            pass
+    raise LookupError("No session with the inspector lasts.")
 
 
 async def _row(
