@@ -109,6 +109,16 @@ export function button(label, onclick, properties, iconName) {
   return h("button", { type: "button", class: "quiet", onclick, ...properties }, iconName && icon(iconName), label);
 }
 
+/** A button of the bar at the top; narrow screens show its icon alone. */
+export function barButton(label, onclick, iconName) {
+  return h(
+    "button",
+    { type: "button", class: "quiet small", "aria-label": label, title: label, onclick },
+    icon(iconName),
+    h("span", { class: "label" }, label),
+  );
+}
+
 /** Say something briefly in the corner; screen readers read it out. */
 export function toast(text) {
   const node = h("p", null, text);

@@ -2,8 +2,8 @@
 
 import { modelOf, modelsFor, worker } from "./worker.js";
 
-/** POST /chat. `worker_tools` has no counterpart: OpenAI's clients run tools themselves. */
-export function chatCall({ worker_tools, ...body }) {
+/** POST /chat, without what has no counterpart: the Worker's own tools, and conversations. */
+export function chatCall({ worker_tools, conversation, ...body }) {
   const { stream, ...parameters } = body;
   return {
     method: "chat.completions.create",

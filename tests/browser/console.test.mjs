@@ -153,7 +153,7 @@ test("a Worker that wants a key: the page asks for one, sends it, keeps it only 
   await text(page).waitFor();
   await page.reload();
   await text(page).waitFor();
-  await page.getByRole("button", { name: "Code" }).first().click();
+  await page.locator("#actions").getByRole("button", { name: "Code" }).click();
   await shown(page.getByRole("dialog"), 'authorization: Bearer $AIWORKER_KEY"');
   assert.ok(!(await page.content()).includes(KEY), "the key is shown nowhere");
   await page.keyboard.press("Escape");

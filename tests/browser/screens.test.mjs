@@ -331,6 +331,12 @@ test(
     await shown(extract.last().getByRole("region", { name: "Gateway" }), /200, success.*\d in, \d+ out/);
     await page.getByRole("list", { name: "Timing" }).waitFor();
     await shown(extract.last().locator("dl").first(), /x-model.*x-request-id/);
+    const journal = await extract.last().getByRole("link", { name: "Simulator" }).getAttribute("href");
+    assert.equal((await (await fetch(journal)).json()).state, "finished");
+    await extract.last().getByRole("button", { name: "Code", exact: true }).click();
+    await shown(page.getByRole("dialog"), /curl .*\/extract/);
+    assert.equal(await page.getByRole("dialog").getByRole("tab", { name: "OpenAI SDK" }).count(), 1);
+    await page.keyboard.press("Escape");
     await shown(page.getByRole("region", { name: "Simulator" }).getByRole("link"), "the simulator's page");
     await assertAccessible(page, "a request");
 

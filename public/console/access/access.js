@@ -1,7 +1,7 @@
 // The screen Access: who may call, what the key has spent today, and tokens for browsers.
 
 import { getJson, hasKey, postJson } from "../api.js";
-import { button, formatted, h, icon, neuronsText } from "../dom.js";
+import { barButton, formatted, h, icon, neuronsText } from "../dom.js";
 import { requestForm } from "../forms.js";
 import { copyButton, failure, field } from "../parts.js";
 import { showCode } from "../snippets.js";
@@ -44,12 +44,7 @@ export function show({ root, actions }) {
     ),
   );
   actions.append(
-    button(
-      "Code",
-      () => showCode({ method: "POST", path: "/tokens", json: tokens.body(), answer: "json" }),
-      { class: "quiet small" },
-      "code",
-    ),
+    barButton("Code", () => showCode({ method: "POST", path: "/tokens", json: tokens.body(), answer: "json" }), "code"),
   );
   showRights(rights);
   showUsage(usage);

@@ -1,6 +1,6 @@
 // The screen Audio: transcribe a recording or a file, and read a text aloud.
 
-import { button, h, icon, toast } from "../dom.js";
+import { barButton, h, icon, toast } from "../dom.js";
 import { filled, requestForm, tabs, timed } from "../forms.js";
 import { speakCall, transcribeCall } from "../openai.js";
 import { field } from "../parts.js";
@@ -14,7 +14,7 @@ export function show({ root, actions }) {
   const panes = tabs("Audio", { Transcribe: listening.node, Speak: speaking.node });
   root.append(h("div", { class: "page narrow" }, panes.node));
   const shown = () => (panes.selected() === "Speak" ? speaking : listening);
-  actions.append(button("Code", () => showCode(shown().code()), { class: "quiet small" }, "code"));
+  actions.append(barButton("Code", () => showCode(shown().code()), "code"));
   return () => {
     listening.leave();
     speaking.leave();

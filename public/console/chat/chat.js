@@ -1,7 +1,7 @@
 // The screen Chat.
 
 import { ApiError } from "../api.js";
-import { button, h, icon, iconButton, shortName, toast } from "../dom.js";
+import { barButton, button, h, icon, iconButton, shortName, toast } from "../dom.js";
 import { chatCall } from "../openai.js";
 import { failure } from "../parts.js";
 import { showCode } from "../snippets.js";
@@ -21,12 +21,10 @@ const EXAMPLES = [
 /** Show the screen for the conversation of the address, `#/chat/ID`; a new one without. Returns what ends it. */
 export function show({ root, actions, rest: [id] }) {
   const screen = new Chat(root);
-  const label = (text) => h("span", { class: "label" }, text);
-  const code = button("", () => showCode(screen.code()), { class: "quiet small", "aria-label": "Code" }, "code");
-  const fresh = button("", () => openNew(), { class: "quiet small", "aria-label": "New chat" }, "plus");
-  code.append(label("Code"));
-  fresh.append(label("New chat"));
-  actions.append(code, fresh);
+  actions.append(
+    barButton("Code", () => showCode(screen.code()), "code"),
+    barButton("New chat", openNew, "plus"),
+  );
   screen.open(id);
   return () => screen.leave();
 }

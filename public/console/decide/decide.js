@@ -1,6 +1,6 @@
 // The screen Decide: typed questions about a text, answered with the probability of every possible answer.
 
-import { button, h } from "../dom.js";
+import { barButton, h } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
 import { decideCall } from "../openai.js";
 import { field } from "../parts.js";
@@ -64,7 +64,7 @@ export function show({ root, actions }) {
       h("section", { class: "card", "aria-label": "Answers" }, h("h3", null, "Answers"), result),
     ),
   );
-  actions.append(button("Code", code, { class: "quiet small" }, "code"));
+  actions.append(barButton("Code", code, "code"));
   return leave;
 }
 

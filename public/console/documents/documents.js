@@ -1,6 +1,6 @@
 // The screen Documents: add files, watch them being indexed, ask about them.
 
-import { button, h } from "../dom.js";
+import { barButton, h } from "../dom.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { worker } from "../worker.js";
@@ -38,7 +38,7 @@ export function show({ root, actions }) {
       h("div", { class: "stack" }, asking.node),
     ),
   );
-  actions.append(button("Code", () => showCode(asking.code()), { class: "quiet small" }, "code"));
+  actions.append(barButton("Code", () => showCode(asking.code()), "code"));
   list.read();
   return () => {
     list.leave();

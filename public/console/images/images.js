@@ -1,7 +1,7 @@
 // The screen Images: from a prompt, from an image, or into the masked part of one; those that this browser has stored.
 
 import { getJson, request } from "../api.js";
-import { button, bytesText, h, icon, iconButton } from "../dom.js";
+import { barButton, button, bytesText, h, icon, iconButton } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
 import { imageCall } from "../openai.js";
 import { field } from "../parts.js";
@@ -129,7 +129,7 @@ export function show({ root, actions }) {
       ),
     ),
   );
-  actions.append(button("Code", () => showCode(call(values(), files)), { class: "quiet small" }, "code"));
+  actions.append(barButton("Code", () => showCode(call(values(), files)), "code"));
   showGallery();
   return leave;
 }

@@ -1,7 +1,8 @@
 // The screen Requests: what this page has sent, with times, costs and headers.
 
-import { getJson, records } from "../api.js";
+import { getJson, hasKey, records } from "../api.js";
 import {
+  barButton,
   button,
   bytesText,
   dollarsText,
@@ -14,7 +15,9 @@ import {
   timeText,
 } from "../dom.js";
 import { codeBlock } from "../markdown.js";
+import { chatCall, decideCall, extractCall, imageCall, speakCall } from "../openai.js";
 import { failure } from "../parts.js";
+import { showCode } from "../snippets.js";
 import { worker } from "../worker.js";
 
 /** Headers of responses that say something about the call, in this order. */
@@ -71,17 +74,11 @@ export function show({ root, actions }) {
   root.append(
     h("div", { class: "page narrow" }, simulatorLine(), h("div", { class: "row spread" }, note, filter), list, blank),
   );
-  actions.append(
-    button(
-      "Clear",
-      () => {
-        records.all.length = 0;
-        update();
-      },
-      { class: "quiet small" },
-      "trash",
-    ),
-  );
+  const clear = () => {
+    records.all.length = 0;
+    update();
+  };
+  actions.append(barButton("Clear", clear, "trash"));
   records.addEventListener("change", update);
   update();
   return () => records.removeEventListener("change", update);
@@ -162,6 +159,7 @@ function body(record) {
         { class: "pairs" },
         headers.flatMap(([name, value]) => [h("dt", null, name), h("dd", null, value)]),
       ),
+    record.status < 400 && h("div", { class: "row" }, codeButton(record), simulatorLink(record)),
     header(record, "x-gateway-log-id") && gatewaySection(record),
     record.sent && codeBlock(pretty(record.sent), "json"),
   );
@@ -189,6 +187,9 @@ function gatewaySection(record) {
     try {
       content.replaceChildren(logFacts(await gatewayLog(record)));
     } catch (error) {
+      const type = error.details?.type;
+      if (type === "forbidden" || (type === "unauthorized" && !hasKey()))
+        return content.replaceChildren(h("p", { class: "hint" }, "Only an admin key may read the gateway's log."));
       // a log exists only when the answer has ended
       const again = () => {
         logs.delete(record);
@@ -223,12 +224,48 @@ function logFacts(log) {
   );
 }
 
-function pretty(text) {
+/** Show the request as code; null for one whose body is a file or a form, or too long to be kept. */
+function codeButton({ method, path, sent, headers }) {
+  const json = parsed(sent);
+  if (!headers || !["GET", "POST"].includes(method) || (sent && !json)) return null;
+  const type = headers.find(([name]) => name === "content-type")?.[1] ?? "";
+  const kinds = { "text/event-stream": "stream", "application/json": "json" };
+  const answer = kinds[type.split(";")[0]] ?? "file";
+  const openai = json && CALLS[path]?.({ ...json, ...(answer === "stream" ? { stream: true } : {}) });
+  const call = { method, path, json, answer, saveAs: "answer", openai };
+  return button("Code", () => showCode(call), { class: "quiet small" }, "code");
+}
+
+/** Path → the call of OpenAI's SDK that does the same. */
+const CALLS = {
+  "/chat": chatCall,
+  "/decide": decideCall,
+  "/extract": extractCall,
+  "/image": (body) => imageCall(body, {}),
+  "/speak": speakCall,
+};
+
+/** A link to what the simulator has noted of the model's call, if one runs. */
+function simulatorLink(record) {
+  const url = worker.health.simulator;
+  const id = header(record, "x-ai-request-id");
+  if (!url || !id) return null;
+  const href = `${url}/simulator/requests/${encodeURIComponent(id)}`;
+  return h("a", { class: "button quiet small", href, target: "_blank", rel: "noopener" }, icon("open"), "Simulator");
+}
+
+/** The value of a JSON text; null for any other text. */
+function parsed(text) {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2);
+    return JSON.parse(text);
   } catch {
-    return text;
+    return null;
   }
+}
+
+function pretty(text) {
+  const value = parsed(text);
+  return value === null ? text : JSON.stringify(value, null, 2);
 }
 
 /** The phases of a request one below the other, each beginning where the one before ends. */

@@ -1,6 +1,6 @@
 // The screen Structured: a schema, a text, and data that fits the schema.
 
-import { button, h } from "../dom.js";
+import { barButton, h } from "../dom.js";
 import { filled, requestForm, timed } from "../forms.js";
 import { codeBlock } from "../markdown.js";
 import { extractCall } from "../openai.js";
@@ -92,7 +92,7 @@ export function show({ root, actions }) {
       schema.focus();
     }
   };
-  actions.append(button("Code", code, { class: "quiet small" }, "code"));
+  actions.append(barButton("Code", code, "code"));
   fill(Object.values(EXAMPLES)[0]);
   return leave;
 }

@@ -1,6 +1,6 @@
 // The screen Text: translate side by side, classify, summarise.
 
-import { button, h } from "../dom.js";
+import { barButton, button, h } from "../dom.js";
 import { filled, requestForm, tabs, timed } from "../forms.js";
 import { field } from "../parts.js";
 import { showCode } from "../snippets.js";
@@ -31,12 +31,7 @@ export function show({ root, actions }) {
   const panes = tabs("Text", Object.fromEntries(usable.map((name) => [name, tools[name].node])));
   root.append(h("div", { class: "page" }, panes.node));
   actions.append(
-    button(
-      "Code",
-      () => showCode({ method: "POST", answer: "json", ...tools[panes.selected()].code() }),
-      { class: "quiet small" },
-      "code",
-    ),
+    barButton("Code", () => showCode({ method: "POST", answer: "json", ...tools[panes.selected()].code() }), "code"),
   );
   return () => Object.values(tools).map(({ leave }) => leave());
 }
