@@ -10,9 +10,10 @@ from pyodide.ffi import JsException, to_js
 from aiworker.bindings import Part
 from aiworker.errors import ApiError
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.http.payload_checks import WINDOW_BYTES
 from aiworker.platform.javascript import apply, call_method, js_object
 
+WRITTEN_BYTES = 262_144
+"""Bytes that are written to a stream at a time."""
 MAX_BYTES_AT_ONCE = 1_048_576
 """Bytes that are hashed or stored in one piece: a few milliseconds."""
 
@@ -82,8 +83,8 @@ class JsPayload:
 
     async def write(self, writer: Any) -> None:
         """Write the bytes to a JavaScript stream, in windows between which others get their turn, and close it."""
-        for start in range(0, self.size, WINDOW_BYTES):
-            await writer.write(self._bytes.subarray(start, start + WINDOW_BYTES))
+        for start in range(0, self.size, WRITTEN_BYTES):
+            await writer.write(self._bytes.subarray(start, start + WRITTEN_BYTES))
         await writer.close()
 
     def part(self, part: Part) -> "JsPayload":
