@@ -173,17 +173,23 @@ test(
   "an answer appears piece by piece, with its cost; a reload keeps the chat, and it goes on",
   NEEDS_SIMULATOR,
   async (t) => {
-    const elsewhere = `elsewhere-${Date.now()}`;
+    const elsewhere = ["a", "z"].map((letter) => `${letter}-${Date.now()}`);
     const turn = { messages: [{ role: "user", content: "Where do\nllamas live?" }] };
     const headers = { "content-type": "application/json" };
-    const address = `${SERVER}/conversations/${elsewhere}`;
-    await fetch(`${address}/messages`, { method: "POST", headers, body: JSON.stringify(turn) });
-    const page = await openNative(t);
-    await page
-      .locator(`#chats a[href$="${elsewhere}"]`)
-      .filter({ hasText: /^Where do llamas live\?$/ })
-      .waitFor();
-    await fetch(address, { method: "DELETE" });
+    const address = (id) => `${SERVER}/conversations/${id}`;
+    for (const id of elsewhere)
+      await fetch(`${address(id)}/messages`, { method: "POST", headers, body: JSON.stringify(turn) });
+    // more than one page of them
+    const prepare = (page) =>
+      page.route("**/conversations?*", (route) =>
+        route.continue({ url: route.request().url().replace("limit=100", "limit=1") }),
+      );
+    const page = await openNative(t, { prepare });
+    for (const id of elsewhere) {
+      await shown(page.locator(`#chats a[href$="${id}"]`), /^Where do llamas live\?$/);
+      await fetch(address(id), { method: "DELETE" });
+    }
+    await page.unroute("**/conversations?*");
     await askHeld(page, "What is a Worker?");
     assert.equal(await last(page).getAttribute("aria-busy"), "true");
     await clearFaults();

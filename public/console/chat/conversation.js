@@ -5,6 +5,8 @@ import { timeText } from "../dom.js";
 import { remember, remembered, worker } from "../worker.js";
 
 const MAX_LISTED = 100;
+/** Conversations that are read from the Worker, which lists them by id, to find the latest. */
+const MAX_READ = 1000;
 
 /** Messages are `{role, content}`; those of the assistant also have `reasoning`, `tools`, `facts`, `ending` and `error`. */
 export class Conversation {
@@ -116,20 +118,30 @@ let others = null;
 
 /** Conversations, the latest first: those of this browser, and, where they may be listed, the caller's others. */
 export async function conversations() {
-  // callers without a key may not list them
   const canList = isKept() && worker.routes.has("GET /conversations");
-  others ??= canList ? getJson("/conversations?limit=100").catch(() => null) : null;
+  // callers without a key may not list them
+  others ??= canList ? readAll().catch(() => []) : [];
   const own = listed();
   const known = new Set(own.map(({ id }) => id));
-  const rows = ((await others)?.conversations ?? []).filter(
-    ({ conversation }) => !known.has(conversation) && !deleted.has(conversation),
-  );
+  const rows = (await others).filter(({ conversation }) => !known.has(conversation) && !deleted.has(conversation));
   const elsewhere = rows.map((each) => ({
     id: each.conversation,
     title: each.title ?? `Chat of ${timeText(each.updated_at)}`,
     at: Date.parse(each.updated_at),
   }));
-  return [...own, ...elsewhere].toSorted((one, other) => other.at - one.at);
+  const latestFirst = (one, other) => other.at - one.at;
+  return [...own, ...elsewhere.toSorted(latestFirst).slice(0, MAX_LISTED)].toSorted(latestFirst);
+}
+
+async function readAll() {
+  const rows = [];
+  let cursor = "";
+  do {
+    const page = await getJson(`/conversations?limit=100&cursor=${encodeURIComponent(cursor)}`);
+    rows.push(...page.conversations);
+    cursor = page.cursor ?? "";
+  } while (cursor && rows.length < MAX_READ);
+  return rows;
 }
 
 const deleted = new Set();
