@@ -19,8 +19,8 @@ const run = promisify(execFile);
 // ---- code -------------------------------------------------------------------------------------
 
 /** The snippets that "Code" shows, by name. */
-async function codeOf(page) {
-  await page.locator("#actions").getByRole("button", { name: "Code" }).click();
+async function codeOf(page, button = page.locator("#actions").getByRole("button", { name: "Code" })) {
+  await button.click();
   const dialog = page.getByRole("dialog");
   const code = {};
   for (const tab of await dialog.getByRole("tab").all()) {
@@ -72,6 +72,13 @@ test("the code of the other screens runs as pasted", NEEDS_SIMULATOR, async (t) 
       location.hash = hash;
     }, `#/${screen}`);
     await page.locator(`#main.screen-${screen} > *`).first().waitFor();
+    if (screen === "documents") {
+      await writeFile(join(folder, "handbook.md"), "# Handbook\n\nThe boat leaves at nine.\n");
+      const upload = await codeOf(page, page.getByRole("button", { name: "Code of an upload" }));
+      await transform(upload.React, { loader: "jsx" });
+      await run("sh", ["-c", `${upload.curl} --fail`], { cwd: folder });
+      assert.match((await run(python, ["-c", upload.Python], { cwd: folder })).stdout, /'title': 'handbook.md'/);
+    }
     if (screen === "audio") {
       await page.getByRole("tab", { name: "Speak" }).click();
       const spoken = await codeOf(page);

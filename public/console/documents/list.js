@@ -3,6 +3,7 @@
 import { getJson, request } from "../api.js";
 import { button, bytesText, formatted, h, icon, iconButton, timeText } from "../dom.js";
 import { failure, openDialog } from "../parts.js";
+import { showCode } from "../snippets.js";
 import { withTenant } from "./scope.js";
 import { openDocument } from "./viewer.js";
 
@@ -34,12 +35,13 @@ export class DocumentList {
     });
     const choose = h("button", { type: "button", onclick: () => this.files.click() }, icon("upload"), "Choose files");
     const chooseFolder = button("Choose a folder", () => this.folder.click(), {}, "folder");
+    const code = iconButton("code", "Code of an upload", () => showCode(this.code()));
     const drop = h(
       "div",
       { class: "drop" },
       icon("documents"),
       h("p", null, "Drop PDF, Word, Excel, HTML, Markdown, text or images here."),
-      h("div", { class: "row" }, choose, chooseFolder),
+      h("div", { class: "row" }, choose, chooseFolder, code),
       this.files,
       this.folder,
     );
@@ -66,6 +68,17 @@ export class DocumentList {
       this.empty,
       this.more,
     );
+  }
+
+  /** The call that adds a document of this tenant. */
+  code() {
+    const tenant = this.scope.tenant ? { tenant: this.scope.tenant } : {};
+    return {
+      method: "POST",
+      path: "/rag/documents",
+      form: { file: { file: "handbook.md" }, ...tenant },
+      answer: "json",
+    };
   }
 
   leave() {
