@@ -138,6 +138,18 @@ def test_calls_of_tools_end_with_their_input_and_results_follow() -> None:
     assert [each["type"] for each in outputs[1:]] == ["tool-output-error"] * 3
 
 
+def test_a_result_that_is_a_file_is_a_part_of_the_message_too() -> None:
+    writer = UiMessageWriter(runs_tools=True)
+    picture = {"url": "https://worker.example/images/a.png", "media_type": "image/png", "width": 64}
+    written = chunks(writer.results([{"id": "c", "result": json.dumps(picture)}]))
+    assert written == [
+        {"type": "tool-output-available", "toolCallId": "c", "output": picture, "providerExecuted": True},
+        {"type": "file", "url": picture["url"], "mediaType": "image/png"},
+    ]
+    for other in ({"url": "https://a.example"}, {"url": 1, "media_type": "image/png"}, [picture], {"error": "No."}):
+        assert len(chunks(writer.results([{"id": "c", "result": json.dumps(other)}]))) == 1
+
+
 def test_arguments_that_are_no_json_are_an_error_of_the_call() -> None:
     encoded, _ = transform_all(CALL, runs_tools=False)
     assert kinds(encoded)[-1] == "tool-input-error"

@@ -5,7 +5,7 @@ Source: `uiMessageChunkSchema` and `processUIMessageStream` of the npm package `
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aiworker.errors import ApiError
@@ -101,8 +101,20 @@ class UiMessageWriter:
         return b""
 
     def results(self, results: Iterable[Mapping[str, str]]) -> bytes:
-        """Write the results of tools that the Worker has run: `id`, and `result` as JSON text."""
-        return b"".join([self._tool(_output(each["id"], each["result"])) for each in results])
+        """Write the results of tools that the Worker has run: `id`, and `result` as JSON text.
+
+        A result with `url` and `media_type` is a file, which the message shows, too.
+        """
+        return b"".join([chunk for each in results for chunk in self._result(each["id"], each["result"])])
+
+    def _result(self, call_id: str, result: str) -> Iterator[bytes]:
+        output = _output(call_id, result)
+        yield self._tool(output)
+        match output.get("output"):
+            case {"url": str(url), "media_type": str(media_type)}:
+                yield _chunk({"type": "file", "url": url, "mediaType": media_type})
+            case _:
+                pass
 
     def end_step(self) -> bytes:
         return self._close() + _chunk({"type": "finish-step"})
