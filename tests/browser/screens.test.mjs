@@ -10,7 +10,17 @@ import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { transform } from "esbuild";
-import { assertAccessible, assertFits, fault, NEEDS_SIMULATOR, open, PHONE, SERVER, shown } from "./console.mjs";
+import {
+  assertAccessible,
+  assertFits,
+  clearFaults,
+  fault,
+  NEEDS_SIMULATOR,
+  open,
+  PHONE,
+  SERVER,
+  shown,
+} from "./console.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const PDF = readFileSync(`${ROOT}/public/console/examples/lighthouse.pdf`);
@@ -345,6 +355,12 @@ test(
     assert.equal(await page.getByRole("dialog").getByRole("tab", { name: "OpenAI SDK" }).count(), 1);
     await page.keyboard.press("Escape");
     await shown(page.getByRole("region", { name: "Simulator" }).getByRole("link"), "the simulator's page");
+    const simulator = page.getByRole("region", { name: "Simulator" });
+    await simulator.getByText("Let the next calls fail").click();
+    await simulator.getByLabel("How").selectOption("Cut after five pieces of a stream");
+    const { stdout } = await RUN.curl(await simulator.locator("code").textContent());
+    assert.equal(JSON.parse(stdout).cut_after_frames, 5);
+    await clearFaults();
     await assertAccessible(page, "a request");
 
     await go("Access");

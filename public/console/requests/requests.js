@@ -16,7 +16,7 @@ import {
 } from "../dom.js";
 import { codeBlock } from "../markdown.js";
 import { chatCall, decideCall, extractCall, imageCall, speakCall } from "../openai.js";
-import { failure } from "../parts.js";
+import { failure, field } from "../parts.js";
 import { showCode } from "../snippets.js";
 import { worker } from "../worker.js";
 
@@ -84,11 +84,28 @@ export function show({ root, actions }) {
   return () => records.removeEventListener("change", update);
 }
 
+/** Name → a fault of the simulator. */
+const FAULTS = {
+  "Refused with 429: out of capacity": { status: 429, code: 3036, count: 9 },
+  "Refused with 500": { status: 500, code: 8007, count: 9 },
+  "Cut after five pieces of a stream": { cut_after_frames: 5 },
+  "Late, by five seconds": { delay: 5 },
+};
+
+const faultCode = (url, fault) =>
+  `curl ${url}/simulator/faults -H 'content-type: application/json' \\\n  -d '${JSON.stringify(fault)}'`;
+
 /** Where the simulator shows the calls that the Worker made, and how to let the next ones fail, if one runs. */
 function simulatorLine() {
   const url = worker.health.simulator;
   if (!url) return null;
-  const fault = `curl ${url}/simulator/faults -H 'content-type: application/json' \\\n  -d '{"status": 429, "code": 3036, "count": 9}'`;
+  const code = h("div");
+  const kind = h(
+    "select",
+    { onchange: () => code.replaceChildren(codeBlock(faultCode(url, FAULTS[kind.value]), "bash")) },
+    Object.keys(FAULTS).map((name) => h("option", { value: name }, name)),
+  );
+  kind.dispatchEvent(new Event("change"));
   return h(
     "section",
     { class: "card", "aria-label": "Simulator" },
@@ -102,7 +119,8 @@ function simulatorLine() {
       "details",
       null,
       h("summary", null, "Let the next calls fail"),
-      codeBlock(fault, "bash"),
+      field("How", kind),
+      code,
       h(
         "p",
         { class: "hint" },
