@@ -25,7 +25,8 @@ from aiworker.bindings import (
     Web,
     unbound,
 )
-from aiworker.conversation_index import ConversationOwner, IndexedConversation
+from aiworker.conversation_index import IndexedConversation
+from aiworker.conversation_owner import ConversationOwner
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 from aiworker.log import RequestLog

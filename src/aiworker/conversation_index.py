@@ -2,30 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiworker.bindings import Database, ItemizedConversation, Turn
 from aiworker.clock import now
+from aiworker.conversation_owner import ConversationOwner
 from aiworker.models.answer_reader import objects
 
 MAX_TITLE = 80
 """Characters of a title."""
-
-
-@dataclass(frozen=True)
-class ConversationOwner:
-    """The caller to whom conversations belong."""
-
-    tenant: str | None
-    """None for callers that may name any tenant, who have conversations of their own."""
-    subject: str = ""
-    """User of the tenant; `*` for callers without a key."""
-
-    @property
-    def prefix(self) -> str:
-        """The beginning of the names of their objects."""
-        return "" if self.tenant is None else f"{self.tenant}/{self.subject}/"
 
 
 class IndexedConversation:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from aiworker import conversation_index
-from aiworker.conversation_index import ConversationOwner, IndexedConversation
+from aiworker.conversation_index import IndexedConversation
+from aiworker.conversation_owner import ConversationOwner
 from aiworker.conversations import ConversationStore, OwnConversation
 from aiworker.errors import ApiError
 from aiworker.jobs import erasure

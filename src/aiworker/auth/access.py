@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from aiworker.auth import browser_tokens
-from aiworker.conversation_index import ConversationOwner
+from aiworker.conversation_owner import ConversationOwner
 from aiworker.errors import ApiError
 from aiworker.http.messages import Request
 

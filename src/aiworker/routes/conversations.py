@@ -9,7 +9,7 @@ from aiworker import conversation_index
 from aiworker.auth.access import DEFAULT_TENANT
 from aiworker.bindings import Conversation
 from aiworker.context import Context
-from aiworker.conversation_index import ConversationOwner
+from aiworker.conversation_owner import ConversationOwner
 from aiworker.errors import ApiError
 from aiworker.http.body import Reply, Schema
 from aiworker.http.messages import Response, json_response
