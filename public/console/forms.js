@@ -12,7 +12,7 @@ import { failure } from "./parts.js";
 export function requestForm({ fields, action, run }) {
   let controller = null;
   const send = h("button", { type: "submit" }, action);
-  const hint = h("p", { class: "hint" }, "The result stands here.");
+  const hint = h("p", { class: "hint" }, "The result appears here.");
   const result = h("div", { class: "stack", "aria-live": "polite" }, hint);
   const form = h("form", { class: "stack", onsubmit }, fields, h("div", { class: "row" }, send));
   form.addEventListener("input", (event) => event.target.removeAttribute("aria-invalid"));

@@ -40,7 +40,7 @@ export function show({ root, actions }) {
   const start = picker("image", "Start from an image", files);
   const mask = picker("mask", "Mask", files);
   const gallery = h("ul", { class: "gallery", "aria-label": "Stored images" });
-  const empty = h("p", { class: "hint" }, "Images that you keep stand here.");
+  const empty = h("p", { class: "hint" }, "Images that you keep appear here.");
 
   const values = () => ({
     ...filled([prompt, negative, model, ...numbers]),

@@ -38,7 +38,7 @@ export function show({ root, actions }) {
     "div",
     { class: "blank" },
     icon("requests"),
-    h("p", null, "Requests of this page stand here: ask something in Chat, or run a card of Home."),
+    h("p", null, "Requests of this page appear here: ask something in Chat, or run a card of Home."),
   );
   const note = h("p", { class: "hint" }, "Sent by this page since it was loaded; keys are never shown.");
   const isOwn = h("input", { type: "checkbox", id: "all-requests", onchange: update });
