@@ -83,7 +83,9 @@ class JsStreams:
 
     def _check_complete(self) -> None:
         if self._on_complete and not self._open:
-            self._on_complete(self._outcome)
+            # the callback refers to these streams: in a circle, all of the request would be left to Python's collector
+            on_complete, self._on_complete = self._on_complete, None
+            on_complete(self._outcome)
             if self._on_abort:
                 self._signal.removeEventListener("abort", self._on_abort)
                 self._on_abort.destroy()
