@@ -24,7 +24,7 @@ MAX_TOGETHER = 110_000_000
 MAX_ISOLATE = 128_000_000
 """Bytes of an isolate with its buffers: Cloudflare ends one that has more."""
 MAX_COUNTED = 100_000_000
-"""Bytes above which garbage is told apart: WebAssembly's memory may have grown meanwhile."""
+"""Bytes above which the memory in use is measured without garbage: WebAssembly's memory may have grown meanwhile."""
 V8_MEBIBYTES = 61
 """Limit of V8's heap: what MAX_TOGETHER leaves beside the 45 MB that WebAssembly has at rest."""
 V8_FLAGS = {"MINIFLARE_WORKERD_V8_FLAGS": f"--max-heap-size={V8_MEBIBYTES}"}
@@ -57,7 +57,7 @@ class Row:
     waited: float
     """Longest time that another client waited, in milliseconds of processor time of all isolates of workerd."""
     in_use: Heap | None = None
-    """Largest heap and buffers above those at rest without garbage; None if there was no need to tell it apart."""
+    """Largest heap and buffers above those at rest without garbage; None if there was no need to measure it."""
     own: Stretch | None = None
     """Longest stretch of the Worker's isolate; None if nobody waited too long."""
 

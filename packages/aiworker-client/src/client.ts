@@ -72,7 +72,7 @@ export class Aiworker {
     return this.#transport.blob("POST", "/image", ["image/"], content);
   }
 
-  /** Write down what is said in a recording. */
+  /** Transcribe a recording. */
   transcribe(
     recording: Blob,
     parameters: TranscribeRequest = {},

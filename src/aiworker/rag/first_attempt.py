@@ -74,8 +74,4 @@ async def _publish(resources: Resources, run: ingest.Run, version: Version) -> N
 def _without_request(resources: Resources) -> Resources:
     """Return the bindings and settings without the request's log, budget and spans: the version's payer is charged."""
     kept: dict[str, Any] = {each.name: getattr(resources, each.name) for each in fields(Resources)}
-    return Resources(**{**kept, **_of_no_request()})
-
-
-def _of_no_request() -> dict[str, Any]:
-    return {"log": RequestLog(), "request_budget": RequestBudget(), "tracer": NoTracer()}
+    return replace(Resources(**kept), log=RequestLog(), request_budget=RequestBudget(), tracer=NoTracer())
