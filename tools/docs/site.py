@@ -34,6 +34,7 @@ ELSEWHERE: Mapping[str, str] = {
     "aiworker-client.md": "packages/aiworker-client/README.md",
     "react-example.md": "examples/react-vite/README.md",
     "simulator.md": "packages/workers-ai-simulator/README.md",
+    "simulator-tape.md": "packages/workers-ai-simulator/docs/tape.md",
     "offline-python-workers.md": "packages/offline-python-workers/README.md",
 }
 """Page of the site → file outside of docs/ that it is made from."""

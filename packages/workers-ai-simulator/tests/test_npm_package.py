@@ -1,6 +1,7 @@
 """The npm package: its metadata agree with the Python package's, it has all of its files, and its commands work."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 import workers_ai_simulator
 from running_simulator import ENVIRONMENT, PACKAGE, SOURCE
+from workers_ai_simulator.__main__ import _parser  # pyright: ignore[reportPrivateUsage]
 
 NPM = json.loads((PACKAGE / "package.json").read_text())
 PYTHON = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
@@ -24,6 +26,15 @@ def test_both_packages_have_the_same_name_version_and_license() -> None:
     }
     assert workers_ai_simulator.__version__ == PYTHON["version"]
     assert json.loads((JAVASCRIPT / "version.json").read_text()) == PYTHON["version"]
+
+
+def test_dev_hands_every_option_of_the_simulator_on_that_has_a_value() -> None:
+    listed = re.search(r"SIMULATOR_OPTIONS = \[(.+?)\]", (JAVASCRIPT / "dev.mjs").read_text(), re.DOTALL)
+    assert listed
+    actions = _parser()._actions  # pyright: ignore[reportPrivateUsage] - argparse shows them nowhere else
+    options = {each.option_strings[-1] for each in actions if each.option_strings and each.nargs is None}
+    # dev chooses the address itself
+    assert set(re.findall(r'"(--[\w-]+)"', listed[1])) == options - {"--host", "--port", "--allowed-host"}
 
 
 @pytest.fixture

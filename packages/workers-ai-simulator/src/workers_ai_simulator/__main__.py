@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
+from workers_ai_simulator.conform import command as conform
+from workers_ai_simulator.tape import options as tape_options
 from workers_ai_simulator.traffic.faults import BINDINGS, PARTS, Part
 from workers_ai_simulator.traffic.journal import ENDED
 
@@ -32,8 +34,11 @@ if TYPE_CHECKING:
     from workers_ai_simulator.inference.real_models import RealModels
     from workers_ai_simulator.scripted.store import ScriptedAnswers
     from workers_ai_simulator.speech.local import LocalSpeech
+    from workers_ai_simulator.tape.tape import Tape
     from workers_ai_simulator.upstream.server import ChatUpstream
 
+USUAL_PACE = 60.0
+"""Tokens per second of streamed text, unless an option says otherwise."""
 LEXICAL = "lexical"
 """Value of --embeddings for vectors of words alone."""
 USAGE_ERROR = 2
@@ -66,6 +71,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_fault(commands)
     _add_faults(commands)
     _add_requests(commands)
+    conform.add(commands)
     return parser
 
 
@@ -90,8 +96,8 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     parser.add_argument("--port", type=int, default=8788, help="port to listen on (default 8788; 0: any free port)")
     parser.add_argument(
-        "--tokens-per-second", type=float, default=60, metavar="N",
-        help="pace of streamed text (default 60; 0: as fast as possible)",
+        "--tokens-per-second", type=float, metavar="N",
+        help="pace of streamed text (default 60, and of a tape's streams as recorded; 0: as fast as possible)",
     )  # fmt: skip
     parser.add_argument(
         "--data",
@@ -147,6 +153,7 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         "--answers", type=Path, metavar="FILE",
         help="JSON file of scripted answers, which models give in order or by rule instead of simulated ones",
     )  # fmt: skip
+    tape_options.add(parser)
     parser.add_argument(
         "--end-with-stdin",
         action="store_true",
@@ -182,8 +189,10 @@ def _serve(options: argparse.Namespace) -> None:
     from workers_ai_simulator.server import application
     from workers_ai_simulator.vectorize.store import VectorStore
 
+    tape = _tape(options)
     real = _real_models(options)
     script = _script(options.answers)
+    pace = USUAL_PACE if options.tokens_per_second is None else options.tokens_per_second
     # asyncio sets TCP_NODELAY only on sockets with a protocol; without it each answer is delayed by 40 ms
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -208,7 +217,7 @@ def _serve(options: argparse.Namespace) -> None:
         gateways = Gateways(data / "gateway.sqlite" if data else None)
         account = Account(options.plan, options.retired == "serve")
         hosts = [options.host, *options.allowed_host]
-        app = application(vectors, gateways, ai_search, options.tokens_per_second, real, hosts, account, script)
+        app = application(vectors, gateways, ai_search, pace, real, hosts, account, script, tape)
         server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
@@ -235,6 +244,24 @@ def _script(file: Path | None) -> "ScriptedAnswers":
     except ValueError as error:
         sys.exit(f"--answers: {file} is no JSON: {error}")
     return script
+
+
+def _tape(options: argparse.Namespace) -> "Tape | None":
+    """The tape that the options name. Exits if they are wrong, or its folder cannot be used."""
+    from workers_ai_simulator.tape.errors import TapeError
+    from workers_ai_simulator.tape.opening import open_tape
+
+    try:
+        return open_tape(options)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        sys.exit(USAGE_ERROR)
+    except (TapeError, OSError) as error:
+        sys.exit(str(error))
+    except ModuleNotFoundError as error:
+        if error.name != "httpx":
+            raise
+        sys.exit("--record and --record-missing need httpx: pip install 'workers-ai-simulator[record]'")
 
 
 def _real_models(options: argparse.Namespace) -> "RealModels":

@@ -30,6 +30,7 @@ class LoggedRequest(TypedDict):
     options: dict[str, Any]
     prompt: str
     scripted: int | None
+    tape: str
     state: Literal["received", "streaming", "finished", "failed", "cancelled"]
     status: int | None
     error: str

@@ -14,6 +14,8 @@ class UpstreamError(Exception):
         self.name = name
         self.headers: dict[str, str] = {}
         """Headers of the response, in whatever form the API answers the error."""
+        self.body: bytes | None = None
+        """Body of the REST API's answer as a real service sent it; None: it is written from the error."""
 
     def response(self) -> Response:
         """The body from which the `Ai` class makes its `InferenceUpstreamError: <code>: <description>`."""

@@ -26,6 +26,7 @@ from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.markdown import routes as markdown
 from workers_ai_simulator.scripted import routes as scripted
 from workers_ai_simulator.scripted.store import ScriptedAnswers
+from workers_ai_simulator.tape.tape import Tape
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import routes as vectorize
 from workers_ai_simulator.vectorize.store import VectorStore
@@ -47,27 +48,30 @@ def application(
     hosts: Iterable[str] = (),
     account: Account = PAID_ACCOUNT,
     script: ScriptedAnswers | None = None,
+    tape: Tape | None = None,
 ) -> Starlette:
     """The simulator over these stores.
 
     tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
     hosts: names of this machine by which it is called, besides localhost and its addresses. account: whose plan counts.
-    script: scripted answers that are set at the start.
+    script: scripted answers that are set at the start. tape: answers the models' calls in place of the simulation.
     """
     traffic = Traffic(tokens_per_second)
     script = script or ScriptedAnswers()
-    run_model = gateways.through_gateways(Inference(traffic, script, real, account).run)
+    run_model = gateways.through_gateways(Inference(traffic, script, real, account, tape).run)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         yield
         await real.close()
+        if tape:
+            await tape.close()
         await run_in_threadpool(vectors.close)
 
     return Starlette(
         routes=[
             *inference.routes(run_model, traffic),
-            *Admin(traffic, gateways, real).routes(),
+            *Admin(traffic, gateways, real, tape).routes(),
             *scripted.routes(script),
             *front_page.routes(),
             *vectorize.routes(vectors, traffic),

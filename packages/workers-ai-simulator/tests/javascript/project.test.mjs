@@ -76,6 +76,9 @@ test("arguments go to whom they are for", () => {
     cwd: "app",
     port: "1",
   });
+  const tape = readArguments(["--record", "my tape", "--local", "--replay=a", "--record-missing", "b"]);
+  assert.deepEqual(tape.simulator, ["--record", "my tape", "--replay", "a", "--record-missing", "b"]);
+  assert.deepEqual(tape.wrangler, ["--local"]);
   assert.throws(() => readArguments(["--data"]), /--data needs a value/);
 });
 

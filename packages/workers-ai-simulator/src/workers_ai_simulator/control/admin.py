@@ -15,6 +15,7 @@ from workers_ai_simulator.gateway.service import Gateways
 from workers_ai_simulator.http import media_type
 from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 from workers_ai_simulator.inference.real_models import RealModels
+from workers_ai_simulator.tape.tape import Tape
 from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
 from workers_ai_simulator.traffic.journal import ENDED, Entry, State
 from workers_ai_simulator.traffic.traffic import Traffic
@@ -28,8 +29,9 @@ Value = TypeVar("Value")
 class Admin:
     """HTTP handlers of the API, and their routes."""
 
-    def __init__(self, traffic: Traffic, gateways: Gateways, real: RealModels) -> None:
+    def __init__(self, traffic: Traffic, gateways: Gateways, real: RealModels, tape: Tape | None = None) -> None:
         self._real = real
+        self._tape = tape
         self._journal = traffic.journal
         self._faults = traffic.faults
         self._gateways = gateways
@@ -52,6 +54,7 @@ class Admin:
                 "version": __version__,
                 "simulated": [*SIMULATED_TASKS],
                 **self._real.about(),
+                "tape": self._tape.about() if self._tape else None,
                 "models": sorted(m.id for m in MODELS.values() if m.task in SIMULATED_TASKS),
             }
         )

@@ -12,10 +12,10 @@ from workers_ai_simulator.gateway.errors import GatewayError, invalid, unauthori
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
 from workers_ai_simulator.gateway.requests import json_body
 from workers_ai_simulator.gateway.service import Gateways
-from workers_ai_simulator.http import Handler, json_value
+from workers_ai_simulator.http import Handler, json_value, media_type
 from workers_ai_simulator.inference.models import ModelCall, Result, RunModel
 from workers_ai_simulator.inference.requests import inputs_for
-from workers_ai_simulator.inference.responses import enveloped_response, rest_error, result_response
+from workers_ai_simulator.inference.responses import dialect_response, enveloped_response, rest_error, result_response
 from workers_ai_simulator.text_generation.conversation import Dialect
 
 WORKERS_AI = "workers-ai"
@@ -105,8 +105,9 @@ class Endpoints:
         dialect = DIALECTS.get(endpoint)
         inputs = dict(step.query)
         model = str(inputs.pop("model", "")) if dialect else endpoint
-        result = await self._run_model(request, ModelCall(model, inputs, {"gateway": options}, dialect))
-        return result_response(result) if dialect else enveloped_response(result)
+        call = ModelCall(model, inputs, {"gateway": options}, dialect, media_type(request))
+        result = await self._run_model(request, call)
+        return dialect_response(result) if dialect else enveloped_response(result)
 
     async def _run_elsewhere(self, options: dict[str, Any], step: Step) -> Result:
         """Log the call of another provider, and refuse it."""

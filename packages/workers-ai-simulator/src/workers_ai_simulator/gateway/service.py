@@ -7,6 +7,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -180,11 +181,11 @@ class LoggedCall:
         headers = {**result.headers, **self._headers, "cf-aig-cache-status": "MISS"}
         answer = result.answer
         if not isinstance(answer, dict | list | Media):
-            return Result(self._logged_frames(answer, cache), headers)
+            return replace(result, answer=self._logged_frames(answer, cache), headers=headers)
         cache(answer)
         self._count(Usage.of(answer), answer)
         self._write(*_body_and_type(answer))
-        return Result(answer, headers)
+        return replace(result, headers=headers)
 
     async def _logged_frames(
         self, frames: AsyncIterator[str], cache: Callable[[WholeAnswer], None]

@@ -22,7 +22,8 @@ class Binding:
         """`env.AI.run(model, inputs, options)`."""
         try:
             inputs, options = await _inputs_and_options(request)
-            call = ModelCall(request.headers.get("cf-consn-model-id", ""), inputs, options)
+            model = request.headers.get("cf-consn-model-id", "")
+            call = ModelCall(model, inputs, options, content_type=media_type(request))
             return result_response(await self._run_model(request, call))
         except UpstreamError as error:
             return error.response()

@@ -22,6 +22,8 @@ class ModelCall:
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     dialect: Dialect | None = None
     """Dialect in which text generation answers; None for the model's own."""
+    content_type: str = ""
+    """Media type of the request's body, without parameters."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,9 @@ class Result:
     """The whole answer, or the frames of a stream."""
     headers: dict[str, str]
     """`cf-ai-req-id`, and what a gateway adds."""
+    status: int = 200
+    body: bytes | None = None
+    """Body of the REST API's answer as a real service sent it; None: it is written from the answer."""
 
 
 RunModel = Callable[[Request, ModelCall], Awaitable[Result]]

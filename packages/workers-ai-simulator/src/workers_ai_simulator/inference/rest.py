@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.http import envelope
+from workers_ai_simulator.http import envelope, media_type
 from workers_ai_simulator.inference import model_search
 from workers_ai_simulator.inference.models import ModelCall, RunModel
 from workers_ai_simulator.inference.requests import inputs_for, model_and_inputs
-from workers_ai_simulator.inference.responses import enveloped_response, rest_error, result_response
+from workers_ai_simulator.inference.responses import dialect_response, enveloped_response, rest_error
 from workers_ai_simulator.text import tokens
 from workers_ai_simulator.text_generation.conversation import Dialect
 from workers_ai_simulator.validation import mismatch
@@ -41,7 +41,8 @@ class Rest:
             model = request.path_params["model"]
             inputs = await inputs_for(model, request)
             options = {"queueRequest": True} if request.query_params.get("queueRequest") == "true" else {}
-            return enveloped_response(await self._run_model(request, ModelCall(model, inputs, options)))
+            call = ModelCall(model, inputs, options, content_type=media_type(request))
+            return enveloped_response(await self._run_model(request, call))
         except UpstreamError as error:
             return rest_error(error)
 
@@ -60,7 +61,7 @@ class Rest:
     async def _in_dialect(self, request: Request, dialect: Dialect, needed: str) -> Response:
         try:
             model, inputs = await model_and_inputs(request, needed)
-            return result_response(await self._run_model(request, ModelCall(model, inputs, dialect=dialect)))
+            return dialect_response(await self._run_model(request, ModelCall(model, inputs, dialect=dialect)))
         except UpstreamError as error:
             return rest_error(error)
 

@@ -1,14 +1,15 @@
 """Runs models: simulated or real, alone or in a batch, with the journal and the faults that tests set."""
 
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
-from workers_ai_simulator.catalogue import PAID_ACCOUNT, Account, Model, find
+from workers_ai_simulator.catalogue import ALIASES, MODELS, PAID_ACCOUNT, Account, Model, find
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.inference import batches
 from workers_ai_simulator.inference.answers import ANSWERS
@@ -20,6 +21,7 @@ from workers_ai_simulator.scripted import answers as scripted
 from workers_ai_simulator.scripted.models import PromptedCall, ScriptedAnswer
 from workers_ai_simulator.scripted.prompt import prompt_of
 from workers_ai_simulator.scripted.store import ScriptedAnswers
+from workers_ai_simulator.tape.tape import Tape
 from workers_ai_simulator.text_generation.generation import Generation, generate
 from workers_ai_simulator.traffic.faults import Fault
 from workers_ai_simulator.traffic.journal import Entry, shortened
@@ -41,7 +43,10 @@ class Inference:
         script: ScriptedAnswers,
         real: RealModels = NO_REAL_MODELS,
         account: Account = PAID_ACCOUNT,
+        tape: Tape | None = None,
     ) -> None:
+        """tape: answers every call that no scripted answer is for; None: they are simulated."""
+        self._tape = tape
         self._traffic = traffic
         self._script = script
         self._real = real
@@ -58,13 +63,29 @@ class Inference:
         headers = {"cf-ai-req-id": entry.id}
         try:
             async with self._traffic.span(request, entry) as fault:
-                answering = self._answer(entry, call, fault)
+                answering = self._result(entry, call, fault, headers)
                 # a real model may take minutes, in vain if its caller has left
-                answer = await (cancelled_on_disconnect(request, answering) if self._real.chat else answering)
-                return Result(answer, headers)
+                is_slow = self._real.chat or self._tape
+                return await (cancelled_on_disconnect(request, answering) if is_slow else answering)
         except UpstreamError as error:
             error.headers |= headers
             raise
+
+    async def _result(self, entry: Entry, call: ModelCall, fault: Fault | None, headers: dict[str, str]) -> Result:
+        is_empty = fault is not None and fault.empty_body
+        if self._tape and not is_empty and not self._script.decides(_prompted(call)):
+            return await self._result_of_tape(self._tape, entry, call, fault, headers)
+        return Result(await self._answer(entry, call, fault), headers)
+
+    async def _result_of_tape(
+        self, tape: Tape, entry: Entry, call: ModelCall, fault: Fault | None, headers: dict[str, str]
+    ) -> Result:
+        taped = await tape.answer(call, partial(setattr, entry, "tape"))
+        answer = taped.answer
+        if isinstance(answer, AsyncGenerator):
+            return Result(self._traffic.stream(entry, answer, fault), headers, taped.status)
+        entry.status = taped.status
+        return Result(answer, headers, taped.status, taped.body)
 
     async def _answer(self, entry: Entry, call: ModelCall, fault: Fault | None) -> Answer | AsyncIterator[str]:
         if fault and fault.empty_body:
@@ -116,8 +137,7 @@ class Inference:
 
         Raises UnexpectedCall in strict mode.
         """
-        prompted = PromptedCall(call.model, model.task, prompt_of(call.inputs), call.inputs.get("stream") is True)
-        answer = self._script.take(prompted)
+        answer = self._script.take(_prompted(call, model.task))
         if answer is None:
             return None
         entry.scripted = answer.id
@@ -149,6 +169,13 @@ class Inference:
             frames = await chat.stream(model, call.inputs, call.dialect)
             return self._traffic.stream(entry, frames, fault)
         return await chat.answer(model, call.inputs, call.dialect)
+
+
+def _prompted(call: ModelCall, task: str | None = None) -> PromptedCall:
+    """The call as scripted answers see it; of a model that is not known, as one of text."""
+    known = MODELS.get(ALIASES.get(call.model, call.model))
+    task = task or (known.task if known else "text-generation")
+    return PromptedCall(call.model, task, prompt_of(call.inputs), call.inputs.get("stream") is True)
 
 
 @contextmanager

@@ -88,6 +88,8 @@ export interface LoggedRequest {
   prompt: string;
   /** Id of the scripted answer that it got. */
   scripted: number | null;
+  /** File of the tape that its answer is from, or was recorded in; else empty. */
+  tape: string;
   state: "received" | "streaming" | "finished" | "failed" | "cancelled";
   status: number | null;
   error: string;

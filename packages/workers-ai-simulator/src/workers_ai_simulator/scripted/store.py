@@ -33,6 +33,10 @@ class ScriptedAnswers:
         self._answers.clear()
         self.strict = False
 
+    def decides(self, call: PromptedCall) -> bool:
+        """Whether the call gets a scripted answer, or is refused for want of one."""
+        return self.strict or any(each.fits(call) for each in self._answers)
+
     def take(self, call: PromptedCall) -> ScriptedAnswer | None:
         """The first answer for the call, counted as applied; None if the simulator shall answer.
 

@@ -34,6 +34,8 @@ class Entry:
     """Last message of the user, or the first text, of a model call; by it scripted answers are chosen."""
     scripted: int | None = None
     """Id of the scripted answer that it got; None if the simulator answered."""
+    tape: str = ""
+    """File of the tape that its answer is from, or was recorded in; else empty."""
     state: State = "received"
     status: int | None = None
     error: str = ""
