@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from offline_python_workers.build import PYODIDE_WHEELS
 from running_simulator import PACKAGE, end_with_parent
 from tools import ROOT
 
@@ -42,13 +43,21 @@ class BuiltPackages:
 
 def build(folder: Path) -> BuiltPackages:
     """Build both packages in the folder. Skips the test without a network, unless an earlier build has been here."""
-    built = _done([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(PACKAGE)], folder)
+    wheel = build_wheel(folder, PACKAGE)
+    _run(["npm", "pack", "--silent", "--pack-destination", str(folder), str(PACKAGE)], folder)
+    [tarball] = folder.glob("*.tgz")
+    return BuiltPackages(wheel, tarball)
+
+
+def build_wheel(folder: Path, package: Path) -> Path:
+    """Build the wheel of a package in the folder. Skips the test as `build` does."""
+    before = {*folder.glob("*.whl")}
+    built = _done([*UV, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(package)], folder)
     if "Failed to fetch" in built.stdout or "not found in the cache" in built.stdout:
         pytest.skip("uv reaches no package index, from which the build's own tool comes")
     assert built.returncode == 0, built.stdout
-    _run(["npm", "pack", "--silent", "--pack-destination", str(folder), str(PACKAGE)], folder)
-    [wheel], [tarball] = folder.glob("*.whl"), folder.glob("*.tgz")
-    return BuiltPackages(wheel, tarball)
+    [wheel] = {*folder.glob("*.whl")} - before
+    return wheel
 
 
 def _done(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
@@ -82,14 +91,33 @@ def lay_out(packages: BuiltPackages, example: str, top: Path) -> Path:
     return project
 
 
-def install(packages: BuiltPackages, example: str, top: Path) -> Path:
-    """Copy an example into a folder, and install what its package.json names with npm, and the wheel with uv."""
+def copy_wrangler(modules: Path) -> None:
+    """Copy wrangler and its miniflare to a node_modules that `lay_out` has made; the rest stays this project's."""
+    (modules / "wrangler").unlink()
+    for name in ("wrangler", "miniflare"):
+        shutil.copytree(ROOT / "node_modules" / name, modules / name)
+    for each in (ROOT / "node_modules").iterdir():
+        if not (modules / each.name).exists():
+            (modules / each.name).symlink_to(each)
+
+
+def install(packages: BuiltPackages, example: str, top: Path, *python: str) -> Path:
+    """Copy an example into a folder, and install what its package.json names with npm, and the wheel with uv.
+
+    python: other Python packages, or their wheels, which are installed too.
+    """
     project = top / example
     shutil.copytree(EXAMPLES / example, project)
     _run(["npm", "install", "--no-audit", "--no-fund", "--save-dev", str(packages.tarball)], project)
     _run([*UV, "venv", "--quiet", ".venv"], project)
-    _run([*UV, "pip", "install", "--quiet", "--python", ".venv", str(packages.wheel)], project)
+    _run([*UV, "pip", "install", "--quiet", "--python", ".venv", str(packages.wheel), *python], project)
     return project
+
+
+def install_python_modules(project: Path, *packages: str) -> None:
+    """Install packages for Pyodide where a Python Worker has them. pip does: uv does not know the wheels' platform."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(project / "python_modules")]
+    _run([*command, *PYODIDE_WHEELS, *packages], project)
 
 
 def environment(project: Path) -> dict[str, str]:
@@ -182,6 +210,6 @@ def run_tests(project: Path, addresses: dict[str, str], *command: str) -> None:
     done = subprocess.run(
         command or ("node", "--test"),
         cwd=project, env={**environment(project), **addresses}, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

@@ -6,8 +6,10 @@ as a stranger would.
 
 import json
 import os
+import re
 import signal
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,8 +23,11 @@ from tests.simulator.built_packages import (
     BuiltPackages,
     Dev,
     build,
+    build_wheel,
+    copy_wrangler,
     environment,
     install,
+    install_python_modules,
     is_listening,
     lay_out,
     processes_of,
@@ -155,6 +160,7 @@ def test_a_worker_runs_offline_with_one_command(
         ("vitest", ("npx", "--offline", "vitest", "run")),
         ("vite", ("node", "--test")),
         ("platform-proxy", ("node", "--test")),
+        ("node-test", ("node", "--test")),
     ],
 )
 def test_tests_run_offline_with_one_command(
@@ -164,6 +170,41 @@ def test_tests_run_offline_with_one_command(
     before = files(project)
     run_tests(project, {}, *program)
     assert files(project) == before
+
+
+@pytest.mark.nightly
+def test_pytest_runs_a_worker_and_a_program_offline(packages: BuiltPackages, top: Path) -> None:
+    project = install(packages, "pytest", top, "httpx", "pytest")
+    run_tests(project, {}, ".venv/bin/python", "-m", "pytest", "-p", "no:cacheprovider")
+    assert processes_of(project) == {}
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+def test_a_python_worker_runs_offline_with_one_command(packages: BuiltPackages, top: Path) -> None:
+    """By pytest, which starts it, and by itself: its interpreter is compiled by the first of the two."""
+    offline = build_wheel(packages.wheel.parent, ROOT / "packages/offline-python-workers")
+    project = install(packages, "python-worker", top, "httpx", "pytest", str(offline))
+    dependencies = tomllib.loads((project / "pyproject.toml").read_text())["project"]["dependencies"]
+    install_python_modules(project, *dependencies)
+    run_tests(project, {}, ".venv/bin/python", "-m", "pytest")
+    assert processes_of(project) == {}
+    dev = Dev.start(project, "--index", "notes:768", command=("npx", "--offline", "workers-ai-simulator"))
+    try:
+        addresses = dev.addresses()
+        assert "AI, NOTES (vectorize notes): simulated" in dev.printed
+        with httpx.Client(base_url=addresses["WORKER"], timeout=100) as client:
+            notes = [{"id": "a", "text": "It rains in Oslo."}]
+            assert client.post("/notes", json=notes).status_code == 202
+            assert "It rains" in client.get("/ask?q=How+is+Oslo").json()["answer"]
+            entry = project / "src/entry.py"
+            entry.write_text(entry.read_text().replace("POST /notes with", "Send notes with"))
+            until(lambda: client.get("/").text, lambda text: text.startswith("Send notes with"))
+        dev.end()
+        until(lambda: [url for url in addresses.values() if is_listening(url)], lambda left: not left)
+        assert not list(project.glob(".wrangler.simulated-*"))
+    finally:
+        dev.close()
 
 
 @pytest.fixture
@@ -247,9 +288,77 @@ def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: s
     assert (again.returncode, 'has an environment "local" already' in again.stderr) == (1, True)
 
 
-def test_the_doctor_finds_what_a_release_of_wrangler_has_changed(packages: BuiltPackages, top: Path) -> None:
-    """A call through this project's wrangler, by each of the internals that the simulator relies on."""
-    project = lay_out(packages, "chat", top)
+SIMULATOR = "workers-ai-simulator/src/workers_ai_simulator"
+MINIFLARE = "miniflare/dist/src/index.js"
+PLUGIN = f"{SIMULATOR}/miniflare_plugin.cjs"
+
+
+def test_the_doctor_calls_each_binding_through_wrangler(packages: BuiltPackages, top: Path) -> None:
+    """By each of the internals that the simulator relies on. After a release that has changed one, it says which."""
+    project = lay_out(packages, "hono-vectorize", top)
     done = command(project, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["ok"] * 6
+    assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["ok"] * 5
+    assert done.stdout.splitlines()[-1].endswith("the simulator has answered: AI, NOTES (vectorize notes)")
+
+
+OWN = 'key === "workers-ai-simulator"'
+CHANGES = {
+    "no experimental_readRawConfig": (
+        "wrangler/wrangler-dist/cli.js", "exports.experimental_readRawConfig", "exports.readRawConfig",
+    ),
+    "miniflare exports no class ProxyNodeBinding": (MINIFLARE, "ProxyNodeBinding: () =>", "NodeBinding: () =>"),
+    "miniflare does not ask the plugin that": (
+        MINIFLARE, "await plugin.getBindings(", f"{OWN} ? [] : await plugin.getBindings(",
+    ),
+    "hands getBindings another value than {config: {env:": (
+        MINIFLARE, "plugin.getBindings(\n          workerOpts", f"plugin.getBindings({OWN} ? {{}} : workerOpts",
+    ),
+    "(getServices)": (
+        MINIFLARE, "OptionsBase,\n          options: workerOpts", f"OptionsBase, options: {OWN} ? {{}} : workerOpts",
+    ),
+    "(getNodeBindings)": (
+        MINIFLARE, "await plugin.getNodeBindings(workerOpts", f"await plugin.getNodeBindings({OWN} ? {{}} : workerOpts",
+    ),
+    # workerd is one file that no test can change: the plugin calls it as if it had another name for what it has
+    "wrapped by its module cloudflare-internal:ai-api": (PLUGIN, "internal:ai-api", "internal:ai"),
+    "wrapped by its module cloudflare-internal:vectorize-api": (PLUGIN, "internal:vectorize-api", "internal:index"),
+    "the class Ai of workerd's": (PLUGIN, 'name: "fetcher"', 'name: "caller"'),
+    "with indexId, indexVersion and useNdJson": (PLUGIN, 'kind === "vectorize" ?', 'kind === "none" ?'),
+}  # fmt: skip
+"""A part of the sentence → file of node_modules, a text in it, and what a later release would have in its place."""
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("sentence", "file", "before", "after"), [(name, *each) for name, each in CHANGES.items()])
+def test_an_internal_that_a_release_has_changed_is_named(
+    packages: BuiltPackages, top: Path, sentence: str, file: str, before: str, after: str
+) -> None:
+    project = lay_out(packages, "hono-vectorize", top)
+    modules = top / "node_modules"
+    copy_wrangler(modules)
+    text = (modules / file).read_text()
+    assert before in text
+    (modules / file).write_text(text.replace(before, after))
+    done = command(project, "doctor")
+    [wrong] = [line for line in done.stdout.splitlines() if line.startswith("WRONG")]
+    assert sentence in wrong, done.stdout + done.stderr
+    assert re.search(r"wrangler \d+\.\d+\.\d+", wrong)
+    assert done.returncode == 1
+
+
+PAGES = sorted(EXAMPLES.glob("*/README.md"))
+
+
+def test_every_way_to_test_has_a_page() -> None:
+    tools = {"node-test", "platform-proxy", "pytest", "python-worker", "vite", "vitest"}
+    assert {page.parent.name for page in PAGES} == tools
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_the_code_of_a_page_is_the_example_s(page: Path) -> None:
+    folders = [page.parent / name for name in ("", "src", "test", "tests")]
+    texts = [path.read_text() for folder in folders for path in folder.glob("*.*") if path.is_file() and path != page]
+    blocks = re.findall(r"^```(?!sh)\w+\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    assert blocks
+    assert [block for block in blocks if not any(block in text for text in texts)] == []

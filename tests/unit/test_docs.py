@@ -73,7 +73,7 @@ def test_a_schema_in_words(schema: parameters.Json, words: str) -> None:
 
 MARKDOWN = sorted(
     str(file.relative_to(ROOT))
-    for pattern in ("*.md", "docs/*.md", "packages/*/*.md", "examples/*/*.md")
+    for pattern in ("*.md", "docs/*.md", "packages/*/*.md", "packages/*/examples/*/*.md", "examples/*/*.md")
     for file in ROOT.glob(pattern)
 )
 

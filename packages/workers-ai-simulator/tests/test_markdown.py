@@ -17,7 +17,8 @@ from PIL import Image
 from reportlab.pdfgen.canvas import Canvas
 from starlette.applications import Starlette
 
-from workers_ai_simulator.markdown.conversion import SUPPORTED, transform
+from workers_ai_simulator.markdown.conversion import transform
+from workers_ai_simulator.markdown.formats import SUPPORTED
 from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.markdown.routes import routes
 from workers_ai_simulator.markdown.tables import MAX_CELLS

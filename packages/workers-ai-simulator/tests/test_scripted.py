@@ -321,6 +321,8 @@ def test_assertions_say_what_was_asked_instead(http: httpx.Client, script: Simul
         script.assert_asked(prompt="Oslo")
     [call] = script.assert_asked(model=NATIVE, pattern=r"in \w+\?$", times=1)
     assert call["inputs"] == {"prompt": "Weather in Bergen?"}
+    assert script.assert_asked(model="@cf/meta/*", times=1) == [call]
+    script.assert_asked(model="@cf/baai/*", times=0)
     script.assert_asked(prompt="Oslo", times=0)
     with pytest.raises(AssertionError, match="1 calls match"):
         script.assert_asked(prompt="Bergen", times=2)

@@ -217,11 +217,11 @@ def nearest(store: VectorStore) -> list[tuple[str, float]]:
 
 def test_a_snapshot_answers_as_sqlite_does_and_is_replaced_after_writes(tmp_path: Path) -> None:
     store = filled(tmp_path)
-    matrix, rest = first = snapshot_files(tmp_path)[::-1]
-    assert (matrix.suffix, rest.suffix, matrix.stem) == (".npy", ".json", rest.stem)
+    matrix, rest = first = snapshot_files(tmp_path)
+    assert (matrix.suffix, rest.suffix, matrix.stem) == (".f32", ".json", rest.stem)
     answer = nearest(store)
     store.close()
-    assert snapshot_files(tmp_path) == first[::-1]  # nothing was written
+    assert snapshot_files(tmp_path) == first  # nothing was written
     for file in first:
         file.unlink()
     assert nearest(VectorStore(tmp_path / "v.sqlite")) == answer
@@ -237,7 +237,7 @@ def test_a_snapshot_answers_as_sqlite_does_and_is_replaced_after_writes(tmp_path
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"ids": ["0"]}', None])
-@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("suffix", [".f32", ".json"])
 def test_a_broken_snapshot_is_not_used(tmp_path: Path, suffix: str, content: bytes | None) -> None:
     answer = nearest(filled(tmp_path))
     [file] = [each for each in snapshot_files(tmp_path) if each.suffix == suffix]

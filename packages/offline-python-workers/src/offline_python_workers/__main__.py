@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from pathlib import Path
 import watchfiles
 
 from offline_python_workers import build, configuration, stage
+from offline_python_workers.atomic import write_atomically
 from offline_python_workers.configuration import Configuration, ConfigurationError
 
 OFFLINE = {
@@ -29,16 +31,24 @@ OFFLINE = {
 """Environment of wrangler."""
 SECONDS_TO_STOP = 5.0
 """Time between SIGTERM and SIGKILL."""
+SDK = "workers-runtime-sdk==1.9.5"
+"""Package with the module `workers`."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         prog="offline-python-workers",
-        usage="%(prog)s [-h] [--packages DIR] [folder] [-- OPTION …]",
+        usage="%(prog)s [-h] [--config FILE] [--packages DIR] [folder] [-- OPTION …]",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("folder", nargs="?", type=Path, default=Path(), help="folder of the Worker (default: this one)")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration, in JSON with comments; its paths count from the Worker's folder (default: wrangler.jsonc)",
+    )
     parser.add_argument(
         "--packages",
         type=Path,
@@ -49,7 +59,7 @@ def main() -> int:
     options = parser.parse_args(sys.argv[1:end])
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        worker = Worker.read(options.folder.resolve(), options.packages)
+        worker = Worker.read(options.folder.resolve(), options.packages, options.config)
         worker.prepare()
         return worker.serve(sys.argv[end + 1 :])
     except (ConfigurationError, subprocess.CalledProcessError, OSError) as error:
@@ -68,18 +78,21 @@ class Worker:
     """A Worker, and the folder in which its run is laid out."""
 
     folder: Path
+    file: Path
+    """The configuration's file."""
     configuration: Configuration
     packages: Path
     """Packages as they were installed."""
 
     @classmethod
-    def read(cls, folder: Path, packages: Path | None) -> "Worker":
+    def read(cls, folder: Path, packages: Path | None = None, file: Path | None = None) -> "Worker":
         """Read the Worker of a folder. Raises ConfigurationError if it cannot be run."""
-        own = configuration.read(folder / "wrangler.jsonc")
+        file = (file or folder / "wrangler.jsonc").resolve()
+        own = configuration.read(file)
         installed = (packages or folder / "python_modules").resolve()
         if not (installed / "workers").is_dir():
-            raise ConfigurationError(f"{installed} lacks the SDK: install workers-runtime-sdk there (see the README).")
-        return cls(folder, own, installed)
+            raise ConfigurationError(f"{installed} lacks the SDK. Run: {_install_command(installed)}")
+        return cls(folder, file, own, installed)
 
     @property
     def _made(self) -> Path:
@@ -104,8 +117,14 @@ class Worker:
         classes = configuration.configured_classes(self.configuration)
         made = (self._made / "interpreter", self._made / "packages")
         stage.lay_out(self._run, self._main, classes, *made, excluded=excluded, project=self.folder)
-        local = configuration.on_local_runtime(self.configuration, self.folder)
-        (self._run / "wrangler.json").write_text(json.dumps(local))
+        for file in (*self.folder.glob(".dev.vars*"), *self.folder.glob(".env*")):
+            if file.is_file():
+                (self._run / file.name).symlink_to(file)  # wrangler reads them beside the configuration
+        self._write_configuration(self.configuration)
+
+    def _write_configuration(self, own: Configuration) -> None:
+        local = configuration.on_local_runtime(own, self.folder)
+        write_atomically(self._run / "wrangler.json", json.dumps(local).encode(), folder=self._made, mode=0o600)
 
     def _make(self, name: str, made_from: str) -> None:
         folder, stamp = self._made / name, self._made / f"{name}.made-from"
@@ -121,12 +140,13 @@ class Worker:
 
     def serve(self, options: list[str]) -> int:
         """Run `wrangler dev` until it ends or this program is interrupted. Returns its exit status."""
-        state = ["--persist-to", str(self._made / "state")]
-        command = ["npx", "wrangler", "dev", "--config", str(self._run / "wrangler.json"), *state, *options]
+        usual = {"--persist-to": str(self._made / "state"), "--show-interactive-dev-session": "false"}
+        names = {option.partition("=")[0] for option in options}
+        defaults = [f"{name}={value}" for name, value in usual.items() if name not in names]
+        command = ["npx", "wrangler", "dev", "--config", str(self._run / "wrangler.json"), *defaults, *options]
         wrangler = subprocess.Popen(
-            [*command, "--show-interactive-dev-session=false"], cwd=self.folder, env={**os.environ, **OFFLINE},
-            stdin=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
+            command, cwd=self.folder, env={**os.environ, **OFFLINE}, stdin=subprocess.DEVNULL, start_new_session=True
+        )
         stop = threading.Event()
         watch = threading.Thread(target=self._stage_edits, args=(stop,))
         watch.start()
@@ -139,8 +159,20 @@ class Worker:
 
     def _stage_edits(self, stop: threading.Event) -> None:
         classes = configuration.configured_classes(self.configuration)
-        for _ in watchfiles.watch(self._main.parent, stop_event=stop):
+        for changes in watchfiles.watch(self._main.parent, self.file, stop_event=stop):
+            if any(path == str(self.file) for _, path in changes):
+                classes = self._restage_configuration() or classes
             stage.update(self._run, self._main, classes)
+
+    def _restage_configuration(self) -> dict[str, str] | None:
+        """Follow an edit of the configuration. Returns the classes it names; None if it cannot be run, and says why."""
+        try:
+            edited = configuration.read(self.file)
+        except ConfigurationError as error:
+            print(error, file=sys.stderr)
+            return None
+        self._write_configuration(edited)
+        return configuration.configured_classes(edited)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:
@@ -160,6 +192,11 @@ def _pyodide_version(folder: Path) -> str:
         if manifest.is_file():
             return str(json.loads(manifest.read_text())["version"])
     raise ConfigurationError(f"{folder} lacks the npm package pyodide: npm install pyodide@314.0.7 wrangler")
+
+
+def _install_command(packages: Path) -> str:
+    """The command that installs the SDK for Pyodide, in the version that this package is tested with."""
+    return shlex.join([sys.executable, "-m", "pip", "install", "--target", str(packages), *build.PYODIDE_WHEELS, SDK])
 
 
 def _last_change(folder: Path) -> float:

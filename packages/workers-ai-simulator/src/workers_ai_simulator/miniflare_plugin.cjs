@@ -33,7 +33,7 @@ const DATES = { ai: "2025-01-01" };
  * its bindings; a newer one the Worker's whole configuration.
  */
 function simulated(given) {
-  if (!given?.config) return (given ?? []).map(({ name, options }) => [name, options]);
+  if (!given?.config) return (Array.isArray(given) ? given : []).map(({ name, options }) => [name, options]);
   return Object.entries(given.config.env ?? {})
     .filter(([, binding]) => binding?.dev?.plugin?.name === NAME)
     .map(([name, { dev }]) => [name, dev.options]);
@@ -103,6 +103,7 @@ const rpcWorker = (name, { kind, namespace = "default", instance = "" }) => ({
   },
 });
 
+exports.simulated = simulated;
 exports.plugins = {
   [NAME]: {
     async getBindings(given) {

@@ -10,6 +10,9 @@ const { describeBindings, PLUGIN, simulatedEnvironment, withSimulator } = await 
 const { readArguments } = await import(`${SOURCE}/dev.mjs`);
 const { findConfiguration, findWrangler, isOlder } = await import(`${SOURCE}/project.mjs`);
 const { simulatorCommand, VERSION } = await import(`${SOURCE}/python.mjs`);
+const { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } = await import(
+  `${SOURCE}/python_worker.mjs`
+);
 
 const CONFIGURATION = {
   name: "mine",
@@ -145,4 +148,28 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   interpreter(caller, `3.12 ${VERSION}`);
   const called = simulatorCommand(inner, { ...env, WORKERS_AI_SIMULATOR_PYTHON: caller });
   assert.deepEqual(called, [caller, "-m", "workers_ai_simulator"]);
+});
+
+test("a Python Worker runs by offline-python-workers, or the one command that brings it is said", {
+  skip: process.platform === "win32",
+}, () => {
+  assert.ok(
+    isPythonWorker({ main: "src/entry.py" }) && !isPythonWorker({ main: "src/index.ts" }) && !isPythonWorker({}),
+  );
+  const top = folder();
+  const env = { PATH: "/nowhere" };
+  assert.equal(offlineRuntime(top, env), undefined);
+  assert.match(
+    howToRunOffline("python3"),
+    /needs? no network: python3 -m pip install offline-python-workers && npm install/,
+  );
+  const python = join(top, ".venv", "bin", "python");
+  interpreter(python, ""); // imports whatever it is told to
+  const runtime = offlineRuntime(top, env);
+  assert.deepEqual(runtime, [python, "-m", "offline_python_workers"]);
+  const derived = { path: join(top, ".wrangler.simulated-1.json") };
+  const own = [top, "--config", derived.path, "--"];
+  const usual = ["--persist-to", join(top, ".wrangler/state")];
+  assert.deepEqual(offlineArguments(derived, top, ["--port", "0"]), [...own, ...usual, "--port", "0"]);
+  assert.deepEqual(offlineArguments(derived, top, ["--persist-to=a"]), [...own, "--persist-to=a"]);
 });

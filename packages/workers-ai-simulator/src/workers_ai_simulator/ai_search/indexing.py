@@ -10,7 +10,7 @@ import numpy.typing as npt
 from workers_ai_simulator.ai_search.errors import AiSearchError, UnindexableError
 from workers_ai_simulator.ai_search.models import check_model
 from workers_ai_simulator.catalogue import Model
-from workers_ai_simulator.markdown.conversion import CONVERTERS, MIME_TYPES, transform
+from workers_ai_simulator.markdown.formats import MIME_TYPES
 from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.text import tokens
 
@@ -33,7 +33,11 @@ Source: developers.cloudflare.com/ai-search/configuration/data-source/#supported
 
 def check_type(key: str) -> None:
     """Check the type of a file by its extension. Raises AiSearchError 7060."""
-    if _extension(key) not in PLAIN and MIME_TYPES.get(f".{_extension(key)}") not in CONVERTERS:
+    if _extension(key) in PLAIN:
+        return
+    from workers_ai_simulator.markdown.conversion import CONVERTERS  # slow: libraries that read files
+
+    if MIME_TYPES.get(f".{_extension(key)}") not in CONVERTERS:
         raise AiSearchError("unsupported_file_type")
 
 
@@ -42,6 +46,8 @@ def text_of(key: str, content: bytes) -> str:
     if _extension(key) in PLAIN and _extension(key) != "csv":
         text = content.decode("utf-8", "replace").removeprefix("\ufeff")
     else:
+        from workers_ai_simulator.markdown.conversion import transform
+
         [result] = transform([InputFile(key.rpartition("/")[2], "", content)], {})
         if result["format"] == "error":
             raise UnindexableError("unable_to_convert_to_markdown")

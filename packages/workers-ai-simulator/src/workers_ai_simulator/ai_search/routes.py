@@ -15,7 +15,7 @@ from workers_ai_simulator.ai_search.errors import AiSearchError, InvalidField
 from workers_ai_simulator.ai_search.models import DEFAULT_NAMESPACE, DEFAULTS, Instance, check_config, check_id
 from workers_ai_simulator.ai_search.service import AiSearch, Found
 from workers_ai_simulator.http import ACCOUNT, Handler, envelope, error_envelope, object_body
-from workers_ai_simulator.markdown.conversion import MIME_TYPES
+from workers_ai_simulator.markdown.formats import MIME_TYPES
 from workers_ai_simulator.text_generation.generation import Generation
 from workers_ai_simulator.traffic.traffic import Traffic
 

@@ -17,7 +17,7 @@ from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 from workers_ai_simulator.inference.real_models import RealModels
 from workers_ai_simulator.tape.tape import Tape
 from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
-from workers_ai_simulator.traffic.journal import ENDED, Entry, State
+from workers_ai_simulator.traffic.journal import ENDED, Entry, State, is_model
 from workers_ai_simulator.traffic.traffic import Traffic
 
 MAX_WAIT = 60.0
@@ -130,7 +130,8 @@ class Admin:
 
 
 def _matches(entry: Entry, criteria: dict[str, str]) -> bool:
-    return all(getattr(entry, name) == value for name, value in criteria.items())
+    exact = all(getattr(entry, name) == value for name, value in criteria.items() if name != "model")
+    return exact and is_model(entry.model, criteria.get("model", "*"))
 
 
 def _bad_request(message: str, **more: str | None) -> Response:

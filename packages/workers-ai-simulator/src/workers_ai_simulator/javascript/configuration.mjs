@@ -34,7 +34,12 @@ const NOT_INHERITED = [
 const SIMULATED = ["ai", "vectorize", "ai_search_namespaces", "ai_search"];
 
 /** Options of the plugin for each simulated binding of a section, by the binding's name. */
-function simulatedBindings({ ai, vectorize = [], ai_search_namespaces: namespaces = [], ai_search: instances = [] }) {
+export function simulatedBindings({
+  ai,
+  vectorize = [],
+  ai_search_namespaces: namespaces = [],
+  ai_search: instances = [],
+}) {
   return [
     ...(ai ? [[ai.binding, { kind: "ai" }]] : []),
     ...vectorize.map((each) => [each.binding, { kind: "vectorize", index: each.index_name }]),

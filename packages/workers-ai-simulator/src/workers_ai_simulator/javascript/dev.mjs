@@ -6,6 +6,7 @@ import { describeBindings } from "./configuration.mjs";
 import { Problem } from "./problem.mjs";
 import { DerivedConfiguration, findConfiguration, findWrangler } from "./project.mjs";
 import { startSimulator } from "./python.mjs";
+import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } from "./python_worker.mjs";
 
 /** Options of the simulator, all with a value; every other option is wrangler's. */
 export const SIMULATOR_OPTIONS = [
@@ -82,7 +83,8 @@ export async function dev(args) {
     for (const each of configs) derived.push(new DerivedConfiguration(each, wrangler, new URL(simulator.url).host));
     announce(derived[0], options.env, simulator.url);
     for (const each of derived) each.follow((error) => console.error(`workers-ai-simulator: ${error.message}`));
-    return await runWrangler(wrangler, derived, options.wrangler, simulator, signal);
+    const command = devCommand(wrangler, derived, options.wrangler, simulator.python);
+    return await runWrangler(command, simulator, signal);
   } finally {
     for (const each of derived) each.remove();
     await simulator.stop();
@@ -104,12 +106,13 @@ function firstSignal() {
       state.forward(by);
     };
     for (const each of SIGNALS) process.on(each, end);
-    if (process.env.npm_execpath) onParentDeath(() => end("SIGTERM"));
+    const { npm_execpath: npm, WORKERS_AI_SIMULATOR_ENDS_WITH_PARENT: ends } = process.env;
+    if (npm || ends) onParentDeath(() => end("SIGTERM"));
   });
   return state;
 }
 
-/** npx and `npm run` put a shell between, which hands no signal on: its end is the only sign. */
+/** npx and `npm run` put a shell between, which hands no signal on: its end is the only sign. pytest may be killed. */
 function onParentDeath(callback) {
   const parent = process.ppid;
   const timer = setInterval(() => {
@@ -120,11 +123,22 @@ function onParentDeath(callback) {
   timer.unref();
 }
 
-async function runWrangler(wrangler, derived, args, simulator, signal) {
+/** `wrangler dev` with the derived configurations; for one Python Worker its offline runtime, if that is installed. */
+function devCommand(wrangler, derived, args, python) {
   const configs = derived.flatMap(({ path }) => ["--config", path]);
+  const usual = [process.execPath, wrangler.bin, "dev", ...configs, ...args];
+  if (!derived.some(({ configuration }) => isPythonWorker(configuration))) return usual;
+  const folder = dirname(derived[0].source);
+  const runtime = derived.length === 1 ? offlineRuntime(folder) : undefined;
+  if (runtime) return [...runtime, ...offlineArguments(derived[0], folder, args)];
+  console.log(`workers-ai-simulator: ${howToRunOffline(python ?? "python3")}`);
+  return usual;
+}
+
+async function runWrangler([program, ...args], simulator, signal) {
   // in a terminal it must stay in the foreground's group, to read its keys; elsewhere a group of its own can be killed
   const hasGroup = !process.stdin.isTTY && process.platform !== "win32";
-  const child = spawn(process.execPath, [wrangler.bin, "dev", ...configs, ...args], {
+  const child = spawn(program, args, {
     // the place of a request is looked up on the network at every start otherwise, and its lack is an error in the output
     env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", ...process.env },
     stdio: "inherit",

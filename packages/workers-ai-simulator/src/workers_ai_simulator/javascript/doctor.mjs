@@ -2,9 +2,10 @@
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { describeBindings } from "./configuration.mjs";
+import { checkInternals } from "./internals.mjs";
 import { Problem } from "./problem.mjs";
-import { DerivedConfiguration, findConfiguration, findWrangler, readConfiguration } from "./project.mjs";
-import { simulatorCommand, startSimulator, VERSION } from "./python.mjs";
+import { findConfiguration, findWrangler, readConfiguration } from "./project.mjs";
+import { simulatorCommand, VERSION } from "./python.mjs";
 
 /** Run `doctor`. Returns the exit status: 0 if all is well. */
 export async function doctor(args) {
@@ -44,54 +45,18 @@ async function* checks(config) {
   });
   yield wrangler;
   if (!wrangler.ok) return;
-  const miniflare = await outcome(() => checkMiniflare(wrangler.value));
-  yield miniflare;
   const bindings = await outcome(() => checkBindings(configuration.value, wrangler.value));
   yield bindings;
-  if ([python, miniflare, bindings].every(({ ok }) => ok)) {
-    yield await outcome(() => checkCall(configuration.value, wrangler.value));
+  if (python.ok && bindings.ok) {
+    yield await outcome(async () => {
+      const called = await checkInternals(configuration.value, wrangler.value);
+      return [`Each was called through wrangler's own runtime, and the simulator has answered: ${called.join(", ")}`];
+    });
   }
-}
-
-function checkMiniflare({ version, require }) {
-  let miniflare;
-  try {
-    miniflare = require("miniflare");
-  } catch (error) {
-    throw new Problem(`The miniflare of wrangler ${version} cannot be loaded: ${error.message.split("\n")[0]}`);
-  }
-  if (!miniflare.ProxyNodeBinding) {
-    throw new Problem(`The miniflare of wrangler ${version} has no ProxyNodeBinding any more, which the plugin needs.`);
-  }
-  return [`miniflare ${require("miniflare/package.json").version} takes plugins`];
 }
 
 function checkBindings(path, wrangler) {
   const found = describeBindings(readConfiguration(path, wrangler));
   if (found.length === 0) throw new Problem(`${path} has no binding to simulate: ai, vectorize, ai_search.`);
   return [`Simulated are ${found.join(", ")}`];
-}
-
-/** Call a model through `env.AI` in wrangler's own runtime. */
-async function checkCall(path, wrangler) {
-  const name = Object.entries(readConfiguration(path, wrangler)).find(([key]) => key === "ai")?.[1].binding;
-  if (!name) return ["No binding of AI to call"];
-  const simulator = await startSimulator(["--port", "0"], { print: () => {} });
-  let derived;
-  let proxy;
-  try {
-    derived = new DerivedConfiguration(path, wrangler, new URL(simulator.url).host);
-    proxy = await wrangler.require("wrangler").getPlatformProxy({ configPath: derived.path, persist: false });
-    const { response } = await proxy.env[name].run("@cf/meta/llama-3.1-8b-instruct-fast", { prompt: "Hello" });
-    if (!response?.includes("simulated")) throw new Error(`the answer was ${response}`);
-    return [`A call of env.${name}.run was answered by the simulator`];
-  } catch (error) {
-    throw new Problem(
-      `wrangler ${wrangler.version} does not hand env.${name} to the simulator: ${error.message.split("\n")[0]}`,
-    );
-  } finally {
-    await proxy?.dispose();
-    derived?.remove();
-    await simulator.stop();
-  }
 }

@@ -77,11 +77,12 @@ export class DerivedConfiguration {
     this.write();
   }
 
-  /** Write it anew. Throws Problem if the user's configuration cannot be read. */
-  write() {
+  /** Write it anew, with a change if one is given. Throws Problem if the user's configuration cannot be read. */
+  write(change = (configuration) => configuration) {
     const read = readConfiguration(this.source, this.#wrangler);
     this.configuration = asWorker(read, dirname(this.source), this.#wrangler);
-    writeFileSync(this.path, `${JSON.stringify(withSimulator(this.configuration, this.#address), null, 2)}\n`);
+    const simulated = change(withSimulator(this.configuration, this.#address));
+    writeFileSync(this.path, `${JSON.stringify(simulated, null, 2)}\n`);
   }
 
   /** Write it anew whenever the user's changes; `onProblem` gets what is wrong with it. */

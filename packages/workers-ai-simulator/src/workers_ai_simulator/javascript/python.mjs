@@ -37,7 +37,7 @@ function* upwards(folder) {
 }
 
 /** Interpreters to look at: the one that has called, those of virtual environments, those on the path. */
-function* interpreters(folder, env) {
+export function* interpreters(folder, env) {
   if (env.WORKERS_AI_SIMULATOR_PYTHON) yield env.WORKERS_AI_SIMULATOR_PYTHON;
   if (env.VIRTUAL_ENV) yield join(env.VIRTUAL_ENV, ...IN_ENVIRONMENT);
   for (const each of upwards(folder)) {
@@ -90,7 +90,8 @@ function howToInstall(found) {
 
 /**
  * Start the simulator with these arguments, and wait until it is ready. It ends with this process, even by SIGKILL.
- * Throws Problem if it does not start. Returns `{url, ended, stop}`; `ended` becomes its exit status.
+ * Throws Problem if it does not start. Returns `{url, ended, python, process, stop}`; `ended` becomes its exit status,
+ * `python` is its interpreter, undefined if uv has chosen it.
  */
 export async function startSimulator(args, { folder = process.cwd(), env = process.env, print = console.log } = {}) {
   const [command, ...first] = simulatorCommand(folder, env);
@@ -107,7 +108,8 @@ export async function startSimulator(args, { folder = process.cwd(), env = proce
   });
   child.stdin.on("error", () => {}); // it has ended
   const url = await readyUrl(child, ended, print);
-  return { url, ended, process: child, stop: () => stop(child, ended) };
+  const python = first[0] === "-m" ? command : undefined;
+  return { url, ended, python, process: child, stop: () => stop(child, ended) };
 }
 
 async function readyUrl(child, ended, print) {

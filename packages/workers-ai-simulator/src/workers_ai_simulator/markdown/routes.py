@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator.errors import incomplete
 from workers_ai_simulator.http import ACCOUNT, JsonHandler, error_envelope, in_envelope, json_object
+from workers_ai_simulator.markdown.formats import SUPPORTED
 from workers_ai_simulator.markdown.models import InputFile
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.validation import base64_input
@@ -39,7 +40,7 @@ def routes(traffic: Traffic) -> list[BaseRoute]:
 
 async def supported(_: Request) -> list[dict[str, Any]]:
     """The file formats, each a `SupportedFileFormat`."""
-    return [dict(each) for each in _conversion().SUPPORTED]
+    return [dict(each) for each in SUPPORTED]
 
 
 async def transform_request(request: Request) -> list[dict[str, Any]]:

@@ -5,7 +5,6 @@ import binascii
 import json
 import re
 from dataclasses import dataclass, fields
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib.resources import files
 from typing import Any, cast
@@ -15,6 +14,7 @@ from jsonschema.exceptions import best_match  # pyright: ignore[reportUnknownVar
 
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.scripted.errors import AnswersError
+from workers_ai_simulator.traffic.journal import is_model
 
 WRITTEN = ("text", "stream", "json", "tool_calls")
 """Kinds of answers that a model of text writes; `tool_calls` may stand beside `text` or `stream`."""
@@ -82,7 +82,7 @@ class ScriptedAnswer:
 
     def _selects(self, call: PromptedCall) -> bool:
         return (
-            (self.model is None or fnmatchcase(call.model, self.model.replace("[", "[[]")))
+            (self.model is None or is_model(call.model, self.model))
             and (self.prompt is None or self.prompt in call.prompt)
             and (self.pattern is None or re.search(self.pattern, call.prompt) is not None)
         )

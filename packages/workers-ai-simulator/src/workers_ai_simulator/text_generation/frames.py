@@ -269,7 +269,10 @@ def _logprobs(item: _Item) -> Json:
 
 
 def _frame(data: Json) -> str:
-    return f"data: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+    return f"data: {_to_json(data)}\n\n"
+
+
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 WRITERS: dict[str, type[Writer]] = {"native": NativeWriter, "openai": OpenAIWriter, "responses": ResponsesWriter}

@@ -83,6 +83,12 @@ class Fault:
         """Number of requests that it will still be applied to; None for all."""
         return None if self.count is None else self.count - self.applied
 
+    @property
+    def acts_on_frames(self) -> bool:
+        """Whether single frames of a stream have to be told apart."""
+        parts = (self.hold_after_frames, self.cut_after_frames, self.end_after_frames, self.broken_frame)
+        return any(part is not None for part in parts)
+
     def hits(self, entry: Entry) -> bool:
         """Whether the request matches, the fault is not used up, and chance selects the request."""
         criteria = (self.binding, self.operation, self.model)

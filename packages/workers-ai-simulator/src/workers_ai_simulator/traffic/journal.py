@@ -7,6 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, Literal, cast
 
 State = Literal["received", "streaming", "finished", "failed", "cancelled"]
@@ -53,6 +54,11 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def is_model(model: str, pattern: str) -> bool:
+    """Whether a model's name matches a pattern, in which `*` stands for any characters."""
+    return fnmatchcase(model, pattern.replace("[", "[[]"))
 
 
 def shortened(inputs: dict[str, Any]) -> dict[str, Any]:

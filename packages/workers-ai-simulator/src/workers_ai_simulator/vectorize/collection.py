@@ -1,6 +1,7 @@
 """Vectors of one index in memory, searched exactly."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -8,12 +9,15 @@ import numpy.typing as npt
 
 from workers_ai_simulator.vectorize.filters import Condition
 from workers_ai_simulator.vectorize.models import Floats, IndexedMetadata, Record, Scalar
+from workers_ai_simulator.vectorize.room import MemoryRoom, Room
 
 Mask = npt.NDArray[np.bool_]
 
 
 COPY_COST = 5
 """Rows scored in the time that copying one row takes, about."""
+BLOCK = 16_384
+"""Rows of which differences are computed at once, so that they need little memory."""
 
 
 class Column:
@@ -60,8 +64,11 @@ class Column:
 class Collection:
     """Vectors as rows of a matrix, which grows by doubling. The last row takes the place of a removed one."""
 
-    def __init__(self, dimensions: int, metric: str) -> None:
+    def __init__(self, dimensions: int, metric: str, room: Room | None = None) -> None:
+        """`room`: where the matrix is; by default in memory."""
         self._metric = metric
+        self._room = room or MemoryRoom()
+        self._is_snapshot = False
         self._matrix: Floats = np.empty((64, dimensions), dtype=np.float32)
         self._ids: list[str] = []
         self._rows: dict[str, int] = {}
@@ -74,13 +81,19 @@ class Collection:
     def __contains__(self, vector_id: str) -> bool:
         return vector_id in self._rows
 
+    def _make_writable(self) -> None:
+        if self._is_snapshot:
+            self._matrix = self._room.owned(self._matrix)
+            self._is_snapshot = False
+
     def put(self, record: Record) -> None:
+        self._make_writable()
         row = self._rows.get(record.id)
         if row is None:
             row = self._rows[record.id] = len(self._ids)
             self._ids.append(record.id)
             if row == len(self._matrix):
-                self._matrix = np.concatenate([self._matrix, np.empty_like(self._matrix)])
+                self._matrix = self._room.grown(self._matrix, 2 * row)
         self._matrix[row] = _unit(record.values) if self._metric == "cosine" else record.values
         self._put_indexed(row, record.namespace, record.indexed)
 
@@ -91,7 +104,8 @@ class Collection:
 
     def reserve(self, count: int) -> None:
         """Make room for so many vectors. The collection is empty."""
-        self._matrix = np.empty((max(count, len(self._matrix)), self._matrix.shape[1]), dtype=np.float32)
+        if count > len(self._matrix):
+            self._matrix = self._room.grown(self._matrix, count)
 
     def append(self, records: Sequence[tuple[str, bytes, str | None, IndexedMetadata]]) -> None:
         """Add many vectors at once: ids that are new, values as float32, namespaces and indexed metadata."""
@@ -113,10 +127,18 @@ class Collection:
         rest = {"ids": self._ids, "namespaces": self._namespaces.to_json(count), "properties": properties}
         return self._matrix[:count], rest
 
+    def move_matrix(self, file: Path) -> bool:
+        """Make the matrix this file, if it is mapped from one of its own. Returns whether; that ends the collection."""
+        return self._room.take(self._matrix, len(self._ids), file)
+
+    def discard(self) -> None:
+        """Give back its room. The collection is not used any more."""
+        self._room.discard(self._matrix)
+
     @classmethod
-    def from_snapshot(cls, metric: str, matrix: Floats, rest: dict[str, Any]) -> "Collection":
-        collection = cls(matrix.shape[1], metric)
-        collection._matrix = matrix
+    def from_snapshot(cls, metric: str, matrix: Floats, rest: dict[str, Any], room: Room | None = None) -> "Collection":
+        collection = cls(matrix.shape[1], metric, room)
+        collection._matrix, collection._is_snapshot = matrix, True
         collection._ids = rest["ids"]
         collection._rows = {vector_id: row for row, vector_id in enumerate(collection._ids)}
         collection._namespaces = Column.from_json(rest["namespaces"])
@@ -124,9 +146,10 @@ class Collection:
         return collection
 
     def remove(self, vector_id: str) -> None:
-        row = self._rows.pop(vector_id, None)
-        if row is None:
+        if vector_id not in self._rows:
             return
+        self._make_writable()
+        row = self._rows.pop(vector_id)
         last_id = self._ids.pop()
         if last_id != vector_id:
             last = len(self._ids)
@@ -167,7 +190,9 @@ class Collection:
                 return self._scores(query, None)[rows]
             matrix = matrix[rows]
         if self._metric == "euclidean":
-            return np.sqrt(np.sum((matrix - query) ** 2, axis=1, dtype=np.float32))
+            blocks = [matrix[start : start + BLOCK] for start in range(0, len(matrix), BLOCK)]
+            squares = [np.sum((block - query) ** 2, axis=1, dtype=np.float32) for block in blocks]
+            return np.sqrt(np.concatenate(squares)) if squares else np.empty(0, dtype=np.float32)
         return matrix @ (_unit(query) if self._metric == "cosine" else query)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from workers_ai_simulator.vectorize.collection import Collection
 from workers_ai_simulator.vectorize.models import Index
+from workers_ai_simulator.vectorize.room import FileRoom
 
 MIN_VECTORS = 10_000
 """Vectors from which a snapshot is worth its file: SQLite is read in a tenth of a second below."""
@@ -25,16 +26,19 @@ class Snapshots:
         """`minimum`: vectors from which an index has a snapshot."""
         self._folder = folder
         self._minimum = minimum
+        self.room = FileRoom(folder, minimum)
+        """Room for the collections of the database, whose files become snapshots without being written again."""
 
     def load(self, index: Index) -> Collection | None:
         """The collection after the last mutation of the index; None if there is no such snapshot, or none to read."""
         matrix, rest = self._files(index)
         try:
-            loaded = np.load(matrix, mmap_mode="c")  # changes stay in memory
             stored = json.loads(rest.read_text(encoding="utf-8"))
-            if loaded.shape != (len(stored["ids"]), index.dimensions) or loaded.dtype != np.float32:
+            shape = (len(stored["ids"]), index.dimensions)
+            if matrix.stat().st_size != shape[0] * shape[1] * np.dtype(np.float32).itemsize:
                 return None
-            return Collection.from_snapshot(index.metric, np.asarray(loaded), stored)
+            loaded = self.room.snapshot(matrix, shape, rest)
+            return Collection.from_snapshot(index.metric, loaded, stored, self.room)
         except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
@@ -46,9 +50,9 @@ class Snapshots:
         self._folder.mkdir(parents=True, exist_ok=True)
         rows, stored = collection.to_snapshot()
         unfinished = self._folder / f"unfinished-{os.getpid()}"
-        with unfinished.open("wb") as file:
-            np.save(file, rows)
-        unfinished.replace(matrix)
+        if not collection.move_matrix(matrix):
+            rows.tofile(unfinished)
+            unfinished.replace(matrix)
         unfinished.write_text(json.dumps(stored), encoding="utf-8")
         unfinished.replace(rest)  # last: it makes the snapshot valid
         self.delete(index.name, {matrix, rest})
@@ -62,4 +66,4 @@ class Snapshots:
 
     def _files(self, index: Index) -> tuple[Path, Path]:
         name = f"{index.name}.{index.processed_mutation}"
-        return self._folder / f"{name}.npy", self._folder / f"{name}.json"
+        return self._folder / f"{name}.f32", self._folder / f"{name}.json"

@@ -85,6 +85,9 @@ class VectorStore:
             for name, collection in self._collections.items():
                 if self._snapshots:
                     self._snapshots.save(self.index(name), collection)
+            self._collections.clear()  # a matrix that has become a snapshot must not change any more
+            if self._snapshots:
+                self._snapshots.room.clear()
 
     # ---- indexes -----------------------------------------------------------------------------------------------------
 
@@ -129,7 +132,7 @@ class VectorStore:
             self._db.execute("DELETE FROM indexes WHERE name = ?", (name,))
             for table in ("metadata_indexes", "vectors", "mutations"):
                 self._db.execute(f"DELETE FROM {table} WHERE index_name = ?", (name,))  # noqa: S608 - names from above
-            self._collections.pop(name, None)
+            self._discard_collection(name)
         if self._snapshots:
             self._snapshots.delete(name)
 
@@ -248,9 +251,14 @@ class VectorStore:
             self._collections[index.name] = loaded or self._read_collection(index)
         return self._collections[index.name]
 
+    def _discard_collection(self, name: str) -> None:
+        collection = self._collections.pop(name, None)
+        if collection:
+            collection.discard()
+
     def _read_collection(self, index: Index) -> Collection:
         """Read all vectors of an index from SQLite."""
-        collection = Collection(index.dimensions, index.metric)
+        collection = Collection(index.dimensions, index.metric, self._snapshots.room if self._snapshots else None)
         [count] = self._db.execute("SELECT count(*) FROM vectors WHERE index_name = ?", (index.name,)).fetchone()
         collection.reserve(count)
         parsed: dict[str, IndexedMetadata] = {}  # many vectors have the same
@@ -284,7 +292,7 @@ class VectorStore:
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
-            self._collections.pop(name, None)
+            self._discard_collection(name)
             raise
         self._db.execute("COMMIT")
 
