@@ -6,7 +6,7 @@ import { h, icon, iconButton, shortName } from "./dom.js";
 import { openPalette } from "./palette.js";
 import { explained, keyForm, traceback } from "./parts.js";
 import { SCREENS } from "./screens.js";
-import { connect, isSimulated, problem, remember, remembered, worker } from "./worker.js";
+import { connect, isSimulated, problem, realModel, remember, remembered, worker } from "./worker.js";
 
 const page = Object.fromEntries(Array.from(document.querySelectorAll("[id]"), (each) => [each.id, each]));
 const THEMES = { system: "Theme: as the system", light: "Theme: light", dark: "Theme: dark" };
@@ -56,9 +56,22 @@ function showStatus(text, isTrouble) {
 
 function showBadge() {
   page.badge.hidden = false;
-  page.badge.classList.toggle("simulated", isSimulated());
-  page.badge.textContent = isSimulated() ? "Simulated" : shortName(worker.defaultModel);
-  page.badge.title = isSimulated()
+  page.badge.classList.toggle("simulated", isSimulated() && !realModel());
+  page.badge.textContent = badgeText();
+  page.badge.title = badgeTitle();
+}
+
+function badgeText() {
+  if (realModel()) return `Real: ${realModel()}`;
+  return isSimulated() ? "Simulated" : shortName(worker.defaultModel);
+}
+
+function badgeTitle() {
+  if (realModel()) {
+    const others = worker.health.real_models.embeddings ? "" : "embeddings, ";
+    return `Text is by ${realModel()}, on this machine; ${others}reranking, images, speech and translation are simulated.`;
+  }
+  return isSimulated()
     ? "Answers are simulated on this machine: no model reads what you write."
     : `The model that answers when none is chosen: ${worker.defaultModel}`;
 }

@@ -42,6 +42,9 @@ export function problem() {
 
 export const isSimulated = () => worker.health?.simulated.includes("AI") ?? false;
 
+/** Who generates text behind the simulator, as "llama3.2 by Ollama"; "" if nobody real does. */
+export const realModel = () => worker.health?.real_models?.["text-generation"] ?? "";
+
 export const modelsFor = (task) => worker.models.filter((model) => model.task === task);
 
 export const modelOf = (id) => worker.models.find((model) => model.id === id);

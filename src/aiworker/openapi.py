@@ -23,7 +23,8 @@ DESCRIPTION = """\
 Text, vectors, images, speech, translation and structured output from Workers AI.
 
 Every response carries `x-request-id`. Those of model calls also carry `x-model`, `server-timing` and `x-ai-request-id`,
-`x-gateway-log-id` when AI Gateway has logged them, and `x-neurons` where their cost is known.
+`x-gateway-log-id` when AI Gateway has logged them, `x-neurons` where their cost is known, and `x-real-model` where a
+model of your own machine has answered in place of Workers AI's.
 
 Unless the Worker is public, requests carry an API key or a token with the scope that the route requires.
 """

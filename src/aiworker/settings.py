@@ -410,6 +410,14 @@ class Settings(BaseModel):
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."
     )
+    real_chat_model: Text = _variable(
+        "",
+        "What generates text on this machine in place of Workers AI, such as `llama3.2 by Ollama`. "
+        "`scripts/dev --models` sets it, `GET /health` shows it.",
+    )
+    real_embed_model: Text = _variable(
+        "", "The same for `EMBED_MODEL`. `scripts/dev --embeddings` sets it, `GET /health` shows it."
+    )
     simulator_url: Text = _variable(
         "", "Address of the simulator's page. `scripts/dev` sets it, `GET /health` shows it to `admin` callers."
     )

@@ -91,6 +91,37 @@ test(
   },
 );
 
+test("the badge, Home and each answer name the real model that generates text", async (t) => {
+  const health = await (await fetch(`${SERVER}/health`)).json();
+  const real = { ...health, simulated: ["AI"], real_models: { "text-generation": "llama3.2 by Ollama" } };
+  const headers = {
+    "x-model": "@cf/google/gemma-4-26b-a4b-it",
+    "x-request-id": "req_1",
+    "x-real-model": "llama3.2 by Ollama",
+  };
+  const prepare = async (page) => {
+    await page.route("**/health", (route) => route.fulfill({ json: real }));
+    await page.route("**/chat", (route) =>
+      route.fulfill({ headers, contentType: "text/event-stream", body: `${frames("I am real.")}data: [DONE]\n\n` }),
+    );
+  };
+  const page = await open(t, { at: "", prepare });
+  await page.getByText("where llama3.2 by Ollama generates text and other models are simulated").waitFor();
+  const badge = page.locator("#badge");
+  assert.equal(await badge.textContent(), "Real: llama3.2 by Ollama");
+  assert.match(
+    await badge.getAttribute("title"),
+    /embeddings, reranking, images, speech and translation are simulated/,
+  );
+  assert.doesNotMatch((await badge.getAttribute("class")) ?? "", /simulated/);
+  await page.goto(`${SERVER}/#/chat`);
+  await text(page).fill("Who are you?");
+  await page.keyboard.press("Enter");
+  await shown(last(page).locator(".facts"), /llama3\.2 by Ollama/);
+  await last(page).getByText("Details").click();
+  await shown(last(page).locator(".details"), /Answered by/);
+});
+
 test("a Worker that is closed, has no models or does not answer: the page says what to do, and tries again", async (t) => {
   let health = { version: "1", access: "closed", bindings: { AI: true }, simulated: [] };
   const prepare = (page) => page.route("**/health", (route) => route.fulfill({ json: health }));

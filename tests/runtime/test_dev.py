@@ -338,14 +338,13 @@ def dry_run(*arguments: str) -> dict[str, dict[str, object]]:
 
 
 def test_a_dry_run_shows_what_would_run() -> None:
-    plan = dry_run("--port", "8799", "--chat-upstream", "http://localhost:11434", "--chat-models", "*=qwen3:4b")
+    plan = dry_run("--port", "8799", "--models", "http://localhost:11434", "--chat-models", "*=qwen3:4b")
     assert plan["configuration"]["main"] == "main.mjs"
     assert "ai" not in plan["configuration"]
     assert plan["configuration"]["vars"]["AUTH_MODE"] == "public"  # type: ignore[index]
     assert "8799" in plan["commands"]["wrangler"]  # type: ignore[operator]
     simulator: list[str] = plan["commands"]["simulator"]  # type: ignore[assignment]
-    upstream = simulator.index("--chat-upstream")
-    assert simulator[upstream + 1 : upstream + 4] == ["http://localhost:11434", "--chat-models", "*=qwen3:4b"]
+    assert simulator[-4:] == ["--models", "http://localhost:11434", "--chat-models", "*=qwen3:4b"]
 
 
 def test_a_variable_of_the_command_line_takes_the_place_of_the_configuration_s() -> None:

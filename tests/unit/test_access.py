@@ -568,6 +568,11 @@ async def test_health_tells_strangers_that_the_worker_is_up_and_nothing_of_its_i
     assert set(await health(credential, API_KEYS="", SIMULATOR_URL="http://127.0.0.1:1")) == set(shown)
 
 
+async def test_health_names_the_real_models_of_a_local_run() -> None:
+    shown = await health(None, REAL_CHAT_MODEL="llama3.2 by Ollama", REAL_EMBED_MODEL="nomic-embed-text by Ollama")
+    assert shown["real_models"] == {"text-generation": "llama3.2 by Ollama", "embeddings": "nomic-embed-text by Ollama"}
+
+
 @pytest.mark.parametrize(
     ("engine", "missing", "status"),
     [

@@ -216,7 +216,7 @@ async def test_the_api_is_described_again_only_when_the_sources_or_the_file_have
         runs.clear()
         options = Namespace(project=project, official=False, remote=False, for_tests=False, traces=False, var=[])
         options.persist_to, options.tokens_per_second, options.host = None, None, "127.0.0.1"
-        options.chat_upstream = options.chat_models = None
+        options.models = options.chat_models = options.embeddings = None
         made = plan.make(options, 1, 2, "3")
         await DerivedFiles(made, CompiledModules(tmp_path, ""), Children())._describe_api()  # pyright: ignore[reportPrivateUsage]
         return len(runs)

@@ -4,7 +4,7 @@ import json
 import os
 from argparse import Namespace
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tools import ROOT
@@ -16,6 +16,19 @@ Command = list[str]
 
 TOKENS_PER_SECOND = 60.0
 """Default pace of the simulated models, about that of the real ones."""
+
+
+@dataclass(frozen=True)
+class RealModels:
+    """The models of a run that are not simulated, as real_models.py finds them."""
+
+    arguments: tuple[str, ...] = ()
+    """Options of the simulator."""
+    variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Variables of the Worker, which GET /health shows."""
+
+
+NOTHING_REAL = RealModels()
 
 
 @dataclass(frozen=True)
@@ -49,8 +62,10 @@ class Plan:
         return json.dumps(plan, indent=2)
 
 
-def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
-    """Make the plan for the options of scripts/dev. run: name of the run in paths, such as its process id.
+def make(options: Namespace, port: int, simulator_port: int, run: str, real: RealModels = NOTHING_REAL) -> Plan:
+    """Make the plan for the options of scripts/dev.
+
+    run: name of the run in paths, such as its process id. real: the models that are not simulated.
 
     Raises ConfigurationError if wrangler.jsonc cannot be run here, or for a variable that aiworker does not read.
     """
@@ -61,7 +76,7 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
     state = _state(options, project)
     values = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
     own = configuration.read(project / "wrangler.jsonc")
-    derived = _configuration(options, project, own, f"127.0.0.1:{simulator_port}", values)
+    derived = _configuration(options, project, own, f"127.0.0.1:{simulator_port}", {**real.variables, **values})
     if project == ROOT:  # another Worker has variables of its own
         _check_names(own, dict(options.var))
     return Plan(
@@ -75,11 +90,14 @@ def make(options: Namespace, port: int, simulator_port: int, run: str) -> Plan:
         environment={
             **ENVIRONMENT,
             **(TRACED if options.traces else {}),
-            **_host_check(_value("ALLOWED_HOSTS", project, derived, values)),
+            **_host_check(value("ALLOWED_HOSTS", project, derived, values)),
         },
         simulator=None
         if options.remote
-        else _simulator(options, own, state, simulator_port, _value("RAG_PROPERTIES", project, own, values).split()),
+        else [
+            *_simulator(options, own, state, simulator_port, value("RAG_PROPERTIES", project, own, values).split()),
+            *real.arguments,
+        ],
         is_official=options.official,
         env_file=env_file,
         env=_env(values),
@@ -125,7 +143,7 @@ def _configuration(
     return configuration.with_variables(configuration.open_on_localhost(derived, options.host), **values)
 
 
-def _value(name: str, project: Path, configured: Configuration, values: dict[str, str]) -> str:
+def value(name: str, project: Path, configured: Configuration, values: dict[str, str]) -> str:
     """Return a variable as the Worker will see it. values: those of --var."""
     secrets = _secrets(project)
     in_file = variable_names.value_in_file(secrets, name) if secrets else None
@@ -137,8 +155,6 @@ def _simulator(options: Namespace, own: Configuration, state: Path, port: int, p
     command = [str(PYTHON), "-m", "workers_ai_simulator", "--port", str(port), "--data", str(state / "simulator")]
     command += ["--tokens-per-second", str(_pace(options))]
     indexes = [index["index_name"] for index in own.get("vectorize", [])]
-    upstream = {"--chat-upstream": options.chat_upstream, "--chat-models": options.chat_models}
-    command += [each for name, value in upstream.items() if value for each in (name, value)]
     return [*command, *(f"--metadata-index={index}:{each}" for index in indexes for each in properties)]
 
 

@@ -21,7 +21,7 @@ from tools.dev.configuration import ConfigurationError
 from tools.dev.derived import DerivedFiles, compiled_modules
 from tools.dev.long_steps import LongStep
 from tools.dev.output import CRASHED, READY, RELOADED, RELOADING, Output
-from tools.dev.plan import ENVIRONMENT, Plan
+from tools.dev.plan import ENVIRONMENT, NOTHING_REAL, Plan, RealModels
 from tools.dev.processes import Child, Children, adopt_orphans, end_orphans, stopping
 from tools.setup.install import BUILT, RUNTIME, WORKER_PACKAGES
 
@@ -60,7 +60,10 @@ def run(options: Namespace) -> int:
     """Serve until asked to stop. Returns the exit status: 0 when asked to, 1 if it could not start or broke."""
     adopt_orphans()
     try:
-        return asyncio.run(_serve(options))
+        real = _real_models(options)
+        return asyncio.run(_serve(options, real))
+    except KeyboardInterrupt:  # while a model is downloaded
+        return 1
     except (CannotStart, ConfigurationError) as error:
         print(error, file=sys.stderr)
         return 1
@@ -71,17 +74,26 @@ def run(options: Namespace) -> int:
 def dry_run(options: Namespace) -> int:
     """Print the configuration and the commands of a run, and start nothing."""
     try:
-        print(plan.make(options, options.port, 8788, "<pid>").to_json())
+        print(plan.make(options, options.port, 8788, "<pid>", _real_models(options, is_dry=True)).to_json())
     except ConfigurationError as error:
         print(error, file=sys.stderr)
         return 1
     return 0
 
 
-async def _serve(options: Namespace) -> int:
+def _real_models(options: Namespace, is_dry: bool = False) -> RealModels:
+    """The real models that the options ask for. Raises ConfigurationError if they cannot be used."""
+    if not (options.models or options.chat_models or options.embeddings):
+        return NOTHING_REAL
+    from tools.dev import real_models  # takes a moment, and few runs need it
+
+    return real_models.asked_for(options) if is_dry else real_models.find(options)
+
+
+async def _serve(options: Namespace, real: RealModels) -> int:
     stop = stopping()
     port, simulator_port = _free_port(options.host, options.port), ports.claim()
-    made = plan.make(options, port, simulator_port, str(os.getpid()))
+    made = plan.make(options, port, simulator_port, str(os.getpid()), real)
     with _laid_out(made):
         async with Children() as children:
             return await _run_until_one_ends(made, children, stop, options, port)

@@ -26,9 +26,9 @@ from starlette.routing import Route
 
 from running_simulator import ENVIRONMENT, SimulatorProcess
 from workers_ai_simulator.catalogue import MODELS
+from workers_ai_simulator.upstream.discovery import base_url
 from workers_ai_simulator.upstream.names import SUGGESTED, NamesError, best_match, read
 from workers_ai_simulator.upstream.reply import events
-from workers_ai_simulator.upstream.server import ChatUpstream
 
 NATIVE = "@cf/meta/llama-3.3-70b-instruct-fp8-fast"
 """Native model with tools and JSON mode, whose streams are in both dialects."""
@@ -83,9 +83,9 @@ def refused(response: httpx.Response) -> tuple[int, int, str]:
 def other(simulator_process: SimulatorProcess) -> Iterator[httpx.Client]:
     """A simulator whose text generation is that of another simulator, which requires credentials."""
     with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("CHAT_UPSTREAM_API_KEY", "secret")
+        environment.setenv("MODELS_API_KEY", "secret")
         process = SimulatorProcess(
-            "--chat-upstream", f"{simulator_process.url}/client/v4/accounts/any/ai/v1",
+            "--models", f"{simulator_process.url}/client/v4/accounts/any/ai/v1",
             "--chat-models", f"{VISION}={KIMI},{SCOUT}={KIMI},*={GPT_OSS}",
         )  # fmt: skip
     with process.client() as client:
@@ -212,6 +212,7 @@ def test_the_simulator_lists_the_real_models(other: httpx.Client, http: httpx.Cl
     about = other.get("/simulator").json()["chat_upstream"]
     assert about["url"] == f"{http.base_url}/client/v4/accounts/any/ai/v1"
     assert about["models"] == {VISION: KIMI, SCOUT: KIMI, "*": GPT_OSS}
+    assert about["server"] == "the model server"
     assert http.get("/simulator").json()["chat_upstream"] is None
 
 
@@ -225,6 +226,9 @@ def test_other_tasks_stay_simulated(other: httpx.Client) -> None:
 SSE = "text/event-stream"
 
 
+LISTED = {"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": NAME}, {"id": "scout:1b"}]}
+
+
 class Stub:
     """A server in this process, whose answers a test sets, and which records its requests."""
 
@@ -232,7 +236,7 @@ class Stub:
         self.requests: list[dict[str, Any]] = []
         self.headers: list[Mapping[str, str]] = []
         self.answer: Callable[[Request], Response] = lambda _: Response(status_code=500)
-        self.models: Response = JSONResponse({"object": "list", "data": [{"id": "nomic-embed-text"}, {"id": NAME}]})
+        self.models: Response = JSONResponse(LISTED)
         self.left = threading.Event()
         """Set when a caller has disconnected."""
         self._go_on = asyncio.Event()
@@ -329,7 +333,7 @@ def stub_server() -> Iterator[tuple[Stub, str]]:
 
 @pytest.fixture(scope="module")
 def before_stub(stub_server: tuple[Stub, str]) -> Iterator[httpx.Client]:
-    process = SimulatorProcess("--chat-upstream", stub_server[1], "--chat-models", f"{SCOUT}=scout:1b")
+    process = SimulatorProcess("--models", stub_server[1], "--chat-models", f"{SCOUT}=scout:1b")
     with process.client() as client:
         yield client
     process.stop()
@@ -691,35 +695,18 @@ def started(*arguments: str, program: str = "") -> subprocess.CompletedProcess[s
     )
 
 
-def test_a_server_that_is_not_there_is_a_warning_and_every_call_fails() -> None:
-    nowhere = "http://127.0.0.1:9"
-    done = started("--chat-upstream", nowhere)
-    assert done.returncode == 0
-    assert done.stdout.startswith("Ready on ")
-    assert f"Warning: {nowhere}/v1 does not answer" in done.stderr
-    process = SimulatorProcess("--chat-upstream", nowhere, "--chat-models", "*=x")
-    try:
-        with process.client() as http:
-            for stream in (False, True):
-                status, code, description = refused(run(http, NATIVE, {**HELLO, "stream": stream}))
-                assert (status, code) == (502, 8007)
-                assert f"{nowhere}/v1 failed" in description
-    finally:
-        process.stop()
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--chat-upstream", "localhost:11434"], "no URL of the form http://host:port"),
-        (["--chat-upstream", "http://"], "no URL of the form"),
-        (["--chat-models", "*=x"], "--chat-models needs --chat-upstream"),
+        (["--models", "localhost:11434"], "no URL of the form http://host:port, nor one of auto, ollama"),
+        (["--chat-models", "*=x"], "--chat-models needs --models"),
+        (["--embeddings", "server"], "--embeddings server needs --models"),
         (
-            ["--chat-upstream", "http://h", "--chat-models", "@cf/meta/llama-9=x"],
+            ["--models", "http://h", "--chat-models", "@cf/meta/llama-9=x"],
             "@cf/meta/llama-9 is no text-generation model",
         ),
-        (["--chat-upstream", "http://h", "--chat-models", "*="], "not of the form"),
-        (["--chat-upstream", "http://h", "--chat-models", "no-such.json"], "nor a file"),
+        (["--models", "http://h", "--chat-models", "*="], "not of the form"),
+        (["--models", "http://h", "--chat-models", "no-such.json"], "nor a file"),
     ],
 )
 def test_wrong_options_end_the_start(arguments: list[str], words: str) -> None:
@@ -731,9 +718,9 @@ def test_wrong_options_end_the_start(arguments: list[str], words: str) -> None:
 
 def test_without_the_extra_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['httpx'] = None; from workers_ai_simulator.__main__ import main; main()"
-    done = started("--chat-upstream", "http://127.0.0.1:9", program=program)
+    done = started("--models", "http://127.0.0.1:9", program=program)
     assert done.returncode == 1
-    assert done.stderr == "--chat-upstream needs httpx: pip install 'workers-ai-simulator[chat]'\n"
+    assert done.stderr == "--models needs httpx: pip install 'workers-ai-simulator[chat]'\n"
     assert started(program=program).stdout.startswith("Ready on ")
 
 
@@ -748,11 +735,11 @@ def test_without_the_extra_it_says_what_to_install() -> None:
         ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1"),
         ("https://example.org/api/v3", "https://example.org/api/v3"),
         ("https://example.org/api", "https://example.org/api/v1"),
-        ("http://user:secret@localhost", "http://localhost/v1"),
+        ("http://user:secret@localhost", "http://user:secret@localhost/v1"),
     ],
 )
 def test_a_url_is_taken_with_and_without_its_version(address: str, url: str) -> None:
-    assert ChatUpstream(address).url == url
+    assert str(base_url(address)) == url
 
 
 def test_names_are_read_from_a_file_too(tmp_path: Path) -> None:
@@ -781,6 +768,8 @@ def test_a_file_without_names_is_refused(tmp_path: Path, content: str) -> None:
         ("@cf/meta/llama-3.1-8b-instruct-fast", ["llama3.10:8b", "llama3.2:3b"], "llama3.2:3b"),
         (VISION, ["llama3.2:3b", "llama3.2-vision:11b"], "llama3.2-vision:11b"),
         (GLM, ["nomic-embed-text:latest", "bge-m3:latest", "qwen3:4b"], "qwen3:4b"),
+        ("@cf/google/gemma-4-26b-a4b-it", ["qwen3:4b", "embeddinggemma", "google/gemma-3-4b"], "google/gemma-3-4b"),
+        ("@cf/openai/gpt-oss-20b", ["llama-3.2-1b-instruct", "openai/gpt-oss-20b"], "openai/gpt-oss-20b"),
         (GLM, ["bge-m3:latest"], "bge-m3:latest"),
         (GLM, [], None),
     ],
@@ -794,20 +783,3 @@ def test_without_a_name_a_model_of_the_family_answers_or_the_first(
 def test_every_suggestion_is_for_a_known_model() -> None:
     texts = [model.id for model in MODELS.values() if model.task == "text-generation"]
     assert [each for each in SUGGESTED if not any(model_id.startswith(each) for model_id in texts)] == []
-
-
-def test_a_server_without_models_fails_the_call(stub_server: tuple[Stub, str]) -> None:
-    stub, url = stub_server
-    had, stub.models = stub.models, JSONResponse({"data": []})
-    process = SimulatorProcess("--chat-upstream", url)
-    try:
-        with process.client() as http:
-            assert "it has no models" in refused(run(http, NATIVE, HELLO))[2]
-            stub.models = JSONResponse({"detail": "no"}, 403)
-            assert "status 403, no" in refused(run(http, NATIVE, HELLO))[2]
-            stub.models = had
-            stub.says(content="Hi")
-            assert run(http, NATIVE, HELLO).json()["response"] == "Hi"
-    finally:
-        stub.models = had
-        process.stop()

@@ -50,6 +50,7 @@ function headerFacts(headers) {
   const neurons = headers.get("x-neurons");
   return {
     model: headers.get("x-model"),
+    realModel: headers.get("x-real-model"),
     requestId: headers.get("x-request-id"),
     aiRequestId: headers.get("x-ai-request-id"),
     logId: headers.get("x-gateway-log-id"),

@@ -116,11 +116,11 @@ function pretty(text) {
   }
 }
 
-function factsLine({ model, usage, first, total, neurons }, ending) {
+function factsLine({ model, realModel, usage, first, total, neurons }, ending) {
   const seconds = (total - first) / 1000;
   const speed = usage?.completion_tokens && seconds > 0 ? usage.completion_tokens / seconds : null;
   const facts = [
-    model && shortName(model),
+    realModel || (model && shortName(model)),
     usage && `${formatted(usage.completion_tokens ?? 0)} tokens`,
     speed && `${speed < 1e4 ? Math.round(speed) : "over 10,000"} tokens/s`,
     typeof neurons === "number" && neuronsText(neurons),
@@ -133,10 +133,11 @@ function factsLine({ model, usage, first, total, neurons }, ending) {
   );
 }
 
-function details({ model, usage, first, total, requestId, aiRequestId, logId, cache, warning }) {
+function details({ model, realModel, usage, first, total, requestId, aiRequestId, logId, cache, warning }) {
   if (!requestId) return null;
   const rows = [
     ["Model", model],
+    ["Answered by", realModel],
     ["Tokens", usage && `${formatted(usage.prompt_tokens)} in, ${formatted(usage.completion_tokens ?? 0)} out`],
     ["First token after", first !== undefined && secondsText(first)],
     ["In all", secondsText(total)],

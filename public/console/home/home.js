@@ -3,8 +3,14 @@
 import { button, h, icon } from "../dom.js";
 import { failure } from "../parts.js";
 import { showCode } from "../snippets.js";
-import { isSimulated, worker } from "../worker.js";
+import { isSimulated, realModel, worker } from "../worker.js";
 import { cards } from "./cards.js";
+
+/** What is to say of the models before the cards are run. */
+function whose() {
+  if (realModel()) return `, where ${realModel()} generates text and other models are simulated`;
+  return isSimulated() ? ", whose models are simulated on this machine" : "";
+}
 
 export function show({ root }) {
   const controller = new AbortController();
@@ -20,7 +26,7 @@ export function show({ root }) {
         h(
           "p",
           { class: "hint" },
-          `Each card runs a real request against this Worker${isSimulated() ? ", whose models are simulated on this machine" : ""}. “Code” shows the request for your own front end.`,
+          `Each card runs a real request against this Worker${whose()}. “Code” shows the request for your own front end.`,
         ),
       ),
       h(

@@ -23,6 +23,7 @@ import { worker } from "../worker.js";
 /** Headers of responses that say something about the call, in this order. */
 const TELLING = [
   "x-model",
+  "x-real-model",
   "x-neurons",
   "x-gateway-cache",
   "x-gateway-log-id",

@@ -13,7 +13,7 @@ METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 RESPONSE_HEADERS = (
     "accept-ranges, content-disposition, content-range, etag, request-id, retry-after, server-timing, warning, "
     "x-ai-request-id, "
-    "x-gateway-cache, x-gateway-log-id, x-ignored-parameters, x-model, x-neurons, x-request-id"
+    "x-gateway-cache, x-gateway-log-id, x-ignored-parameters, x-model, x-neurons, x-real-model, x-request-id"
 )
 HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]{1,100}")
 """A name of a header, in lower case. Source: RFC 9110, `token`."""

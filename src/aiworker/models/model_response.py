@@ -30,6 +30,7 @@ FORWARDED_HEADERS: Mapping[str, str] = {
     "cf-aig-log-id": LOG_ID_HEADER,
     "cf-aig-cache-status": "x-gateway-cache",
     "cf-ai-neurons": "x-neurons",
+    "simulator-real-model": "x-real-model",
 }
 """Header of the model's response → header of the client's. They are read from the response: the binding object, which
 has some of them too, is shared by all requests."""

@@ -45,6 +45,9 @@ class Health(Reply):
     """Every binding that this Worker needs or has, and whether it has it."""
     simulated: list[str]
     """Bindings behind which a simulator runs."""
+    real_models: dict[str, str] | None = None
+    """Tasks that a real model of this machine answers behind the simulator → the model, such as `llama3.2 by Ollama`.
+    Missing if there are none."""
     access: str
     """Callers that are answered: those with `keys`, the `public`, or, without any key, none: `closed`."""
     simulator: str | None = None
@@ -77,6 +80,8 @@ async def health(context: Context) -> Response:
         "simulated": list(context.settings.simulated),
         "access": context.settings.policy.mode,
     }
+    if real_models := _real_models(context):
+        health["real_models"] = real_models
     if _is_admin(context):
         health["platform"] = dict(context.versions)
         health["simulator"] = context.settings.simulator_url
@@ -84,6 +89,12 @@ async def health(context: Context) -> Response:
     response = json_response(health)
     response.headers["cache-control"] = "no-store"
     return response
+
+
+def _real_models(context: Context) -> dict[str, str]:
+    settings = context.settings
+    models = {"text-generation": settings.real_chat_model, "embeddings": settings.real_embed_model}
+    return {task: model for task, model in models.items() if model}
 
 
 def _is_admin(context: Context) -> bool:

@@ -35,12 +35,15 @@ if TYPE_CHECKING:
     from workers_ai_simulator.scripted.store import ScriptedAnswers
     from workers_ai_simulator.speech.local import LocalSpeech
     from workers_ai_simulator.tape.tape import Tape
+    from workers_ai_simulator.upstream.embeddings import ServerEmbeddings
     from workers_ai_simulator.upstream.server import ChatUpstream
 
 USUAL_PACE = 60.0
 """Tokens per second of streamed text, unless an option says otherwise."""
 LEXICAL = "lexical"
 """Value of --embeddings for vectors of words alone."""
+SERVER = "server"
+"""Value of --embeddings for those of the server of --models."""
 USAGE_ERROR = 2
 """Exit status for wrong arguments, as argparse has it."""
 
@@ -110,18 +113,20 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="time until a write to Vectorize is visible, and an upload to AI Search indexed (default 1)",
     )  # fmt: skip
     parser.add_argument(
-        "--chat-upstream", metavar="URL",
-        help="answer text generation by a server of yours: Ollama, llama.cpp, vLLM, or another that speaks OpenAI's "
-        "dialect (its API key, if it needs one: $CHAT_UPSTREAM_API_KEY)",
+        "--models", metavar="SERVER[=MODEL]",
+        help="answer text generation by real models on this machine: ollama, lmstudio, llama.cpp, vllm, the URL of a "
+        "server that speaks OpenAI's dialect, or auto: whichever runs, else simulated ones; ollama gets a model that "
+        "it does not have (an API key: $MODELS_API_KEY)",
     )  # fmt: skip
     parser.add_argument(
         "--chat-models", metavar="@cf/…=NAME,*=NAME",
         help="that server's names of Workers AI's models, or a JSON file of them (default: a model of the same family, "
-        "else its first)",
+        "else one that is in memory, else its first)",
     )  # fmt: skip
     parser.add_argument(
         "--embeddings", metavar="MODEL",
-        help="compute the embeddings of bge-small, bge-base, bge-large, or bge (all three) with fastembed; or lexical: "
+        help="compute embeddings by the server of --models: server, or server=MODEL, in place of models with vectors "
+        "as wide; or those of bge-small, bge-base, bge-large, or bge (all three) with fastembed; or lexical: "
         "simulate embeddings by words alone (default: by words and, with wordllama's vectors, their meaning)",
     )  # fmt: skip
     parser.add_argument(
@@ -269,8 +274,9 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
     from workers_ai_simulator.inference.real_models import RealModels
 
     try:
+        chat, server_embeddings = _models_of_server(options)
         return RealModels(
-            _chat_upstream(options), _local_embeddings(options), _local_speech(options), _simulated_embeddings(options)
+            chat, _local_embeddings(options), _local_speech(options), server_embeddings, _simulated_embeddings(options)
         )
     except ValueError as error:
         print(error, file=sys.stderr)
@@ -283,30 +289,42 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
 
 
 EXTRAS: dict[str | None, tuple[str, str]] = {
-    "httpx": ("--chat-upstream", "chat"),
+    "httpx": ("--models", "chat"),
     "fastembed": ("--embeddings", "embeddings"),
     "faster_whisper": ("--speech", "speech"),
 }
 """Module → the option that needs it, and the extra that installs it."""
 
 
-def _chat_upstream(options: argparse.Namespace) -> "ChatUpstream | None":
-    if not options.chat_upstream:
-        if options.chat_models:
-            raise ValueError("--chat-models needs --chat-upstream")
-        return None
-    from workers_ai_simulator.upstream import names
+def _models_of_server(options: argparse.Namespace) -> "tuple[ChatUpstream | None, ServerEmbeddings | None]":
+    """The models of the server of --models. Exits if they cannot be used."""
+    embeds, _, embedding = (options.embeddings or "").partition("=")
+    if not options.models:
+        if options.chat_models or embeds == SERVER:
+            raise ValueError(f"{'--chat-models' if options.chat_models else '--embeddings server'} needs --models")
+        return None, None
+    from workers_ai_simulator.upstream import discovery, names
+    from workers_ai_simulator.upstream.embeddings import ServerEmbeddings
+    from workers_ai_simulator.upstream.pull import Report
     from workers_ai_simulator.upstream.server import ChatUpstream
 
-    chat_names = names.read(options.chat_models) if options.chat_models else None
-    chat = ChatUpstream(options.chat_upstream, chat_names, os.environ.get("CHAT_UPSTREAM_API_KEY"))
-    if warning := chat.warning():
-        print(f"Warning: {warning}", file=sys.stderr, flush=True)
-    return chat
+    report = Report()
+    chat_names = names.read(options.chat_models) if options.chat_models else names.Names()
+    try:
+        server = discovery.find(options.models, chat_names, report, [embedding] if embedding else [])
+        if server is None:
+            return None, None
+        report.say(f"Text generation: {server.label(server.model_for(names.ANY_MODEL) or '')} at {server.url}")
+        embeddings = ServerEmbeddings(server, embedding) if embeds == SERVER else None
+        for line in embeddings.lines() if embeddings else ():
+            report.say(line)
+        return ChatUpstream(server), embeddings
+    except discovery.ModelsError as error:
+        sys.exit(str(error))
 
 
 def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
-    if not options.embeddings or options.embeddings == LEXICAL:
+    if not options.embeddings or options.embeddings.partition("=")[0] in (LEXICAL, SERVER):
         if options.embeddings_cache:
             raise ValueError("--embeddings-cache needs --embeddings with the name of a model")
         return None

@@ -139,6 +139,10 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   );
   interpreter(join(bin, "uv"), "uv 1");
   assert.deepEqual(simulatorCommand(top, env).slice(0, 3), ["uv", "tool", "run"]);
+  assert.equal(simulatorCommand(top, env, ["--port", "0"])[4], `workers-ai-simulator==${VERSION}`);
+  for (const args of [["--models", "ollama"], ["--models=auto"]]) {
+    assert.equal(simulatorCommand(top, env, args)[4], `workers-ai-simulator[chat]==${VERSION}`);
+  }
   const venv = join(top, ".venv", "bin", "python");
   interpreter(venv, `3.11 ${VERSION}`);
   const inner = join(top, "packages", "app");

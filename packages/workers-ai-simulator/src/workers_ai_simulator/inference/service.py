@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -32,6 +33,10 @@ from workers_ai_simulator.vendors.requests import read_inputs
 
 if TYPE_CHECKING:
     from workers_ai_simulator.upstream.server import ChatUpstream
+
+
+REAL_MODEL_HEADER = "simulator-real-model"
+"""Header of the response that names the model of the user's server that answered; the simulator's own."""
 
 
 class Inference:
@@ -75,7 +80,8 @@ class Inference:
         is_empty = fault is not None and fault.empty_body
         if self._tape and not is_empty and not self._script.decides(_prompted(call)):
             return await self._result_of_tape(self._tape, entry, call, fault, headers)
-        return Result(await self._answer(entry, call, fault), headers)
+        answer = await self._answer(entry, call, fault)
+        return Result(answer, headers | _real_model_header(entry))
 
     async def _result_of_tape(
         self, tape: Tape, entry: Entry, call: ModelCall, fault: Fault | None, headers: dict[str, str]
@@ -129,6 +135,7 @@ class Inference:
         if answer:
             with _unused_if_refused(answer, entry):
                 return await run_in_threadpool(scripted.text_of_task, model, call.inputs, answer)
+        entry.real_model = self._real.embeds_by(model)
         # painting and the like take their time: other requests are served meanwhile
         return await run_in_threadpool(self._answers[model.task], model, call.inputs)
 
@@ -165,6 +172,7 @@ class Inference:
     async def _generate_upstream(
         self, chat: "ChatUpstream", entry: Entry, model: Model, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
+        entry.real_model = chat.label(model)
         if call.inputs.get("stream"):
             frames = await chat.stream(model, call.inputs, call.dialect)
             return self._traffic.stream(entry, frames, fault)
@@ -176,6 +184,11 @@ def _prompted(call: ModelCall, task: str | None = None) -> PromptedCall:
     known = MODELS.get(ALIASES.get(call.model, call.model))
     task = task or (known.task if known else "text-generation")
     return PromptedCall(call.model, task, prompt_of(call.inputs), call.inputs.get("stream") is True)
+
+
+def _real_model_header(entry: Entry) -> dict[str, str]:
+    """The header, in ASCII whatever the model is called; none for a simulated answer."""
+    return {REAL_MODEL_HEADER: quote(entry.real_model, safe=" /:.@+")} if entry.real_model else {}
 
 
 @contextmanager

@@ -12,12 +12,12 @@ import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } fro
 export const SIMULATOR_OPTIONS = [
   "--answers",
   "--chat-models",
-  "--chat-upstream",
   "--data",
   "--embeddings",
   "--embeddings-cache",
   "--index",
   "--metadata-index",
+  "--models",
   "--plan",
   "--record",
   "--record-missing",

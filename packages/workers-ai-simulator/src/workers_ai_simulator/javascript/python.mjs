@@ -9,6 +9,8 @@ import { Problem } from "./problem.mjs";
 export const VERSION = JSON.parse(readFileSync(new URL("./version.json", import.meta.url), "utf8"));
 const OLDEST_PYTHON = "3.11";
 const REQUIREMENT = `workers-ai-simulator==${VERSION}`;
+/** The same with what --models needs. */
+const WITH_MODELS = `workers-ai-simulator[chat]==${VERSION}`;
 const IS_WINDOWS = process.platform === "win32";
 const IN_ENVIRONMENT = IS_WINDOWS ? ["Scripts", "python.exe"] : ["bin", "python"];
 /** Milliseconds until a process that was told to end is killed. */
@@ -57,8 +59,8 @@ function probe(python, env) {
 
 const isRecent = ({ version }) => version.localeCompare(OLDEST_PYTHON, undefined, { numeric: true }) >= 0;
 
-/** The command that runs the simulator. Throws Problem, with the one command to run, if there is none. */
-export function simulatorCommand(folder = process.cwd(), env = process.env) {
+/** The command that runs the simulator with these arguments. Throws Problem, with the one command to run, if there is none. */
+export function simulatorCommand(folder = process.cwd(), env = process.env, args = []) {
   const found = [];
   for (const python of new Set(interpreters(folder, env))) {
     const answer = probe(python, env);
@@ -67,7 +69,8 @@ export function simulatorCommand(folder = process.cwd(), env = process.env) {
     found.push(answer);
   }
   if (spawnSync("uv", ["--version"], { env }).status === 0) {
-    return ["uv", "tool", "run", "--from", REQUIREMENT, "workers-ai-simulator"];
+    const requirement = args.some((each) => /^--models(=|$)/.test(each)) ? WITH_MODELS : REQUIREMENT;
+    return ["uv", "tool", "run", "--from", requirement, "workers-ai-simulator"];
   }
   throw new Problem(howToInstall(found));
 }
@@ -94,7 +97,7 @@ function howToInstall(found) {
  * `python` is its interpreter, undefined if uv has chosen it.
  */
 export async function startSimulator(args, { folder = process.cwd(), env = process.env, print = console.log } = {}) {
-  const [command, ...first] = simulatorCommand(folder, env);
+  const [command, ...first] = simulatorCommand(folder, env, args);
   // a session of its own: Ctrl-C in a terminal must end those who use it first
   const child = spawn(command, [...first, ...args, "--end-with-stdin"], {
     cwd: folder,
@@ -135,7 +138,7 @@ async function stop(child, ended) {
 
 /** Run the simulator's own command line in the foreground. Returns its exit status. */
 export async function runSimulator(args) {
-  const [command, ...first] = simulatorCommand();
+  const [command, ...first] = simulatorCommand(undefined, undefined, args);
   const child = spawn(command, [...first, ...args], { stdio: "inherit" });
   for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
   const [code] = await once(child, "close");

@@ -57,6 +57,7 @@ function details(entry) {
       ["State", state === "lost" ? "lost: the simulator ended before the answer did" : state],
       ["Status", status ? String(status) : ""],
       ["Error", error],
+      ["Answered by", entry.real_model],
       ["Received", new Date(received * 1000).toLocaleString("en-GB")],
     ],
     texts,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the service needs an extra, which those who replay need not
 
     from workers_ai_simulator.tape.service import Service
 
-EXCLUDED = ("chat_upstream", "embeddings", "speech")
+EXCLUDED = ("models", "embeddings", "speech")
 """Options of models that would answer in place of the tape."""
 
 

@@ -37,6 +37,8 @@ class Entry:
     """Id of the scripted answer that it got; None if the simulator answered."""
     tape: str = ""
     """File of the tape that its answer is from, or was recorded in; else empty."""
+    real_model: str = ""
+    """Model that answered in place of the called one, as `llama3.2 by Ollama`; empty for a simulated answer."""
     state: State = "received"
     status: int | None = None
     error: str = ""

@@ -1,1 +1,1 @@
-"""Text generation by a real model: a server of the user's that speaks OpenAI's dialect (`--chat-upstream`)."""
+"""Text generation and embeddings by real models: a server of the user's that speaks OpenAI's dialect (`--models`)."""

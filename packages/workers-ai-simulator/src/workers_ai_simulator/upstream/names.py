@@ -1,6 +1,7 @@
 """Names of the models of the user's server that answer in place of Workers AI's."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
     "@cf/aisingapore/gemma-sea-lion-v4": ("gemma3:27b", "gemma3"),
     "@cf/deepseek-ai/deepseek-r1": ("deepseek-r1:32b", "deepseek-r1"),
     "@cf/deepseek-ai/deepseek-v4": ("deepseek-v3.1", "deepseek-r1"),
-    "@cf/google/gemma-": ("gemma3:12b", "gemma3", "gemma2"),
+    "@cf/google/gemma-": ("gemma4:26b", "gemma4", "gemma3:12b", "gemma3", "gemma2"),
     "@cf/ibm-granite/granite-4.0-h-micro": ("granite4:micro-h", "granite4", "granite3.3"),
     "@cf/meta/llama-2": ("llama2:7b", "llama2", "llama3.1"),
     "@cf/meta/llama-3-8b": ("llama3:8b", "llama3", "llama3.1"),
@@ -40,8 +41,10 @@ SUGGESTED: dict[str, tuple[str, ...]] = {
 }
 """Start of an id → names of the same family in Ollama's library, best first. A name without a tag matches any tag."""
 
-NO_CHAT = ("embed", "bge-", "rerank", "whisper")
+NO_CHAT = ("embed", "bge-", "minilm", "rerank", "whisper")
 """Parts of the names of models that do not chat."""
+FAMILY = re.compile(r"[a-z]+(?:-[a-z]+)?")
+"""Beginning of a name that is the same for all versions of a family: `gemma3:12b` → gemma."""
 
 
 class NamesError(ValueError):
@@ -59,16 +62,31 @@ class Names:
         """Name in the table; None if it has none."""
         return self.table.get(model_id, self.table.get(ANY_MODEL))
 
+    def with_default(self, name: str) -> "Names":
+        """The table with this name for every model that it does not list; the table itself for an empty name.
+
+        Raises NamesError if it has another one.
+        """
+        if not name:
+            return self
+        if self.table.get(ANY_MODEL, name) != name:
+            raise NamesError(f"--models and --chat-models name two models for {ANY_MODEL}: leave one out")
+        return Names({**self.table, ANY_MODEL: name})
+
+
+def chats(listed: Sequence[str]) -> list[str]:
+    """Those of the models that chat, by their names."""
+    return [each for each in listed if not any(part in each.lower() for part in NO_CHAT)]
+
 
 def best_match(model_id: str, listed: Sequence[str]) -> str | None:
     """The listed model of the same family as that of the id, else the first that chats; None if none is listed."""
-    for start, names in SUGGESTED.items():
-        if model_id.startswith(start):
-            matches = (each for name in names for each in listed if each == name or each.startswith(f"{name}:"))
-            if name := next(matches, None):
-                return name
-    chatting = (each for each in listed if not any(part in each.lower() for part in NO_CHAT))
-    return next(chatting, next(iter(listed), None))
+    suggested = next((names for start, names in SUGGESTED.items() if model_id.startswith(start)), ())
+    named = (each for name in suggested for each in listed if each == name or each.startswith(f"{name}:"))
+    chatting = chats(listed)
+    families = [match[0] for name in suggested if (match := FAMILY.match(name))]
+    related = (each for family in families for each in chatting if family in each.lower())
+    return next(named, None) or next(related, None) or next(iter([*chatting, *listed]), None)
 
 
 def read(text: str) -> Names:

@@ -5,7 +5,6 @@ import re
 import uuid
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import cast
 
 import httpx
 from starlette.concurrency import run_in_threadpool
@@ -15,16 +14,19 @@ from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.text_generation.conversation import Conversation, Dialect, read
 from workers_ai_simulator.text_generation.frames import Delta, Json, Usage, writer
 from workers_ai_simulator.text_generation.generation import GeneratedCall, Generation
-from workers_ai_simulator.upstream.names import Names, best_match
+from workers_ai_simulator.upstream.discovery import ModelServer, api_key_headers, tls_context
+from workers_ai_simulator.upstream.kinds import hint
 from workers_ai_simulator.upstream.reply import CompletionReader, NoAnswerError, events, reason
 from workers_ai_simulator.upstream.request import body
 
 CONNECT_TIMEOUT = 5.0
 """Seconds until the server must accept a connection. Its answers may take any time: callers have their own timeouts."""
 
+TOO_LONG = (400, 413)
 BUSY = (429, 503)
 """Statuses of a server that is busy. Ollama sends 503 when its queue is full, llama.cpp while it loads its model."""
-VERSION = re.compile(r"/v\d+$")
+CONTEXT_LENGTH = re.compile(r"context (?:size|length|window)|maximum context|too many tokens", re.IGNORECASE)
+"""Reason of a server whose context is too small for the request: a limit of the user's server, not of the model's."""
 
 
 class BrokenStreamError(ConnectionAbortedError):
@@ -34,33 +36,18 @@ class BrokenStreamError(ConnectionAbortedError):
 class ChatUpstream:
     """Answers text generation by the models of a server, without the proxies of the environment."""
 
-    def __init__(self, url: str, names: Names | None = None, api_key: str | None = None) -> None:
-        """`url`: with or without `/v1` at the end. Raises ValueError if it is no HTTP URL."""
-        parsed = httpx.URL(url.strip().rstrip("/").removesuffix("/chat/completions"))
-        if parsed.scheme not in ("http", "https") or not parsed.host:
-            raise ValueError(f"{url} is no URL of the form http://host:port")
-        if not VERSION.search(parsed.path):
-            parsed = parsed.copy_with(path=f"{parsed.path.rstrip('/')}/v1")
-        self.url = str(parsed.copy_with(username=None, password=None))
-        """The URL without a user name and a password."""
-        self.names = names or Names()
-        self._base = str(parsed)
-        # a compressed stream may be delayed until a block is full
-        self._headers = {"accept-encoding": "identity"} | ({"authorization": f"Bearer {api_key}"} if api_key else {})
+    def __init__(self, server: ModelServer) -> None:
+        self.server = server
+        self._headers = api_key_headers()
         self._client: httpx.AsyncClient | None = None
-        self._listed: list[str] = []
 
     def about(self) -> Json:
-        """`{url, models}`, for the simulator's own API."""
-        return {"url": self.url, "models": self.names.table}
+        """`{url, server, models}`, for the simulator's own API."""
+        return {"url": self.server.url, "server": self.server.kind.name, "models": self.server.names.table}
 
-    def warning(self) -> str | None:
-        """Warning to print at the start if the server does not answer; else None."""
-        try:
-            httpx.get(f"{self._base}/models", headers=self._headers, timeout=CONNECT_TIMEOUT, trust_env=False)
-        except httpx.HTTPError as error:
-            return f"{self.url} does not answer ({_reason(error)}): text generation fails until it does."
-        return None
+    def label(self, model: Model) -> str:
+        """Name of the model that answers in place of this one, for people: `llama3.2 by Ollama`."""
+        return self.server.label(self._name(model))
 
     async def close(self) -> None:
         if self._client:
@@ -118,41 +105,43 @@ class ChatUpstream:
 
     async def _chat(self, model: Model, conversation: Conversation, inputs: Json) -> httpx.Response:
         """The server's response, whose body is not read yet. Raises UpstreamError."""
-        name = self.names.of(model.id) or await self._best_match(model.id)
+        name = self._name(model)
         completion_request = await run_in_threadpool(body, model, conversation, inputs, name)
         response = await self._send("POST", "/chat/completions", completion_request)
         if response.status_code != 200:
-            raise await self._refusal(response)
+            raise await self._refusal(response, name)
         return response
 
-    async def _best_match(self, model_id: str) -> str:
-        if not self._listed:
-            response = await self._send("GET", "/models")
-            if response.status_code != 200:
-                raise await self._refusal(response)
-            self._listed = _ids(await self._read(response))
-        name = best_match(model_id, self._listed)
-        if name is None:
-            raise self._failure("it has no models, and --chat-models names none")
+    def _name(self, model: Model) -> str:
+        name = self.server.model_for(model.id)
+        if name is None:  # a table without `*`, and a server without models
+            raise self._failure("it has no models, and --chat-models names none for this one")
         return name
 
     async def _send(self, method: str, path: str, content: Json | None = None) -> httpx.Response:
         if self._client is None:
             timeout = httpx.Timeout(None, connect=CONNECT_TIMEOUT)
             limits = httpx.Limits(max_connections=None)
-            self._client = httpx.AsyncClient(headers=self._headers, timeout=timeout, limits=limits, trust_env=False)
-        request = self._client.build_request(method, self._base + path, json=content)
+            # the proxies of the environment are for other machines
+            self._client = httpx.AsyncClient(
+                headers=self._headers, timeout=timeout, limits=limits, trust_env=False, verify=tls_context()
+            )
+        request = self._client.build_request(method, self.server.base + path, json=content)
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
-            raise self._failure(_reason(error)) from None
+            is_down = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+            raise self._failure(_reason(error), self.server.kind.how_to_start() if is_down else "") from None
 
-    async def _refusal(self, response: httpx.Response) -> UpstreamError:
-        description = f"status {response.status_code}, {reason(await self._read(response))}"
+    async def _refusal(self, response: httpx.Response, name: str) -> UpstreamError:
+        why = reason(await self._read(response))
+        description = f"status {response.status_code}, {why}"
         if response.status_code in BUSY:
-            busy = f"Capacity temporarily exceeded, please try again. ({self.url}: {description})"
+            busy = f"Capacity temporarily exceeded, please try again. ({self.server.url}: {description})"
             return UpstreamError(429, 3040, busy)
-        return self._failure(description)
+        if response.status_code in TOO_LONG and CONTEXT_LENGTH.search(why):
+            return UpstreamError(413, 5021, f"{why} ({self.server.label(name)}, whose context you can make larger)")
+        return self._failure(description, hint(self.server.kind, why, name))
 
     async def _read(self, response: httpx.Response) -> bytes:
         try:
@@ -162,8 +151,9 @@ class ChatUpstream:
         finally:
             await response.aclose()
 
-    def _failure(self, description: str) -> UpstreamError:
-        return UpstreamError(502, 8007, f"The chat upstream {self.url} failed: {description}")
+    def _failure(self, description: str, what_to_do: str = "") -> UpstreamError:
+        sentence = f"{self.server.kind.name} at {self.server.url} failed: {description}"
+        return UpstreamError(502, 8007, f"{sentence.rstrip('.')}. {what_to_do}" if what_to_do else sentence)
 
 
 def _conversation(model: Model, inputs: Json) -> Conversation:
@@ -222,20 +212,6 @@ def _check_json(text: str) -> None:
         json.loads(text)
     except ValueError:
         raise UpstreamError(400, 5024, "JSON Mode couldn't be met") from None
-
-
-def _ids(body: bytes) -> list[str]:
-    """Ids in the server's list of models; empty for a body that is no such list."""
-    try:
-        value = json.loads(body)
-    except ValueError:
-        return []
-    match value:
-        case {"data": [*models]}:
-            listed = [cast("Json", each) for each in models if isinstance(each, dict)]
-            return [str(each["id"]) for each in listed if each.get("id")]
-        case _:
-            return []
 
 
 def _reason(error: Exception) -> str:
