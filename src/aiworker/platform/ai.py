@@ -24,21 +24,26 @@ Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/conver
 class WorkersAi:
     """aiworker.bindings.Ai over the binding `AI`."""
 
-    def __init__(self, binding: Any, signal: Any = None) -> None:
-        """signal: AbortSignal of the client's request; None where no client waits, as in a Workflow."""
+    def __init__(self, binding: Any, caller: Any = None) -> None:
+        """caller: a JavaScript object whose `signal` ends its calls, such as the client's Request; None for none."""
         self._binding = binding
-        self._signal = signal
+        self._caller = caller
+
+    def for_caller(self, caller: Any) -> "WorkersAi":
+        """Return the same for the calls of one request. caller: as for the class."""
+        return WorkersAi(self._binding, caller)
 
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "AiResponse":
         js_inputs = _to_js_inputs(inputs)
         js_options = js_object(options)
         deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
         # the platform cancels the calls of a client that has disconnected, but not those that waitUntil keeps alive
-        js_options.signal = js.AbortSignal.any(js.Array.of(deadline, self._signal)) if self._signal else deadline
+        signal = None if self._caller is None else self._caller.signal
+        js_options.signal = js.AbortSignal.any(js.Array.of(deadline, signal)) if signal else deadline
         try:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
         except JsException as error:
-            if self._signal and self._signal.aborted:
+            if signal and signal.aborted:
                 raise ClientDisconnected from error
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} did not begin to answer in time.") from error

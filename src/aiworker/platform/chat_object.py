@@ -83,7 +83,7 @@ class ConversationObject:
         )
         log.started -= order.milliseconds / 1000
         log.log_prompts = settings().log_prompts
-        resources = _resources(order, log, abort.signal)
+        resources = _resources(order, log, abort)
         writer = UiMessageWriter(runs_tools=bool(order.request.worker_tools))
         answer = await self._answers.start(order.message_id, writer, lambda: abort.abort("stopped"))
         task = self._write(ChatAnswer(resources, order, answer, self._conversation(order, resources), _consume), answer)
@@ -108,13 +108,13 @@ class ConversationObject:
         return IndexedConversation(conversation, resources.database, owner, order.request.id)
 
 
-def _resources(order: AnswerOrder, log: RequestLog, signal: Any) -> ClientResources:
-    """Return resources whose model calls end with the signal, and whose costs are the caller's."""
+def _resources(order: AnswerOrder, log: RequestLog, abort: Any) -> ClientResources:
+    """Return resources whose model calls end with the AbortController, and whose costs are the caller's."""
     known = settings()
     caller = order.known_caller(known.policy.keys)
     budget = RequestBudget()
     resources = ClientResources(
-        settings=known, caller=caller, log=log, request_budget=budget, **request_adapters(signal)
+        settings=known, caller=caller, log=log, request_budget=budget, **request_adapters(abort)
     )  # fmt: skip
     for each in budgets_of(resources.budgets, caller.key, known.daily_neurons):
         budget.charge_to(each, order.request_id)

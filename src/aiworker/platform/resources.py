@@ -15,7 +15,8 @@ from aiworker.platform.analytics import AnalyticsDataset
 from aiworker.platform.assets import StaticAssets
 from aiworker.platform.d1 import D1Database
 from aiworker.platform.durable_objects import BudgetObjects, ConversationObjects
-from aiworker.platform.environment import binding, has, settings
+from aiworker.platform.environment import binding, has, settings, versions
+from aiworker.platform.isolate import isolate
 from aiworker.platform.r2 import R2Bucket
 from aiworker.platform.rate_limits import RateLimitBinding
 from aiworker.platform.vectorize import VectorizeIndex
@@ -58,9 +59,21 @@ def resources() -> Resources:
     return Resources(settings=settings(), **adapters())
 
 
-def request_adapters(signal: Any) -> Mapping[str, Any]:
-    """Return `adapters`, with one for AI that stops when the request does. signal: the request's AbortSignal."""
-    return {**adapters(), "ai": WorkersAi(binding("AI"), signal)} if has("AI") else adapters()
+def request_adapters(caller: Any) -> Mapping[str, Any]:
+    """Return `adapters`, with one for AI whose calls end with the caller: a Request, or an AbortController."""
+    shared = adapters()
+    return {**shared, "ai": shared["ai"].for_caller(caller)} if "ai" in shared else shared
+
+
+@functools.cache
+def request_constants() -> Mapping[str, Any]:
+    """Return the fields of Context that are the same in each request of the isolate, beside `adapters`."""
+    return {
+        "bindings": present(),
+        "isolate": isolate.counters,
+        "rate_limiters": rate_limiters(),
+        "versions": versions(),
+    }
 
 
 @functools.cache

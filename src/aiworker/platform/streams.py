@@ -24,10 +24,10 @@ class JsStreams:
     Bodies go through IdentityTransformStreams: with a TransformStream, a disconnecting client would not be noticed.
     """
 
-    def __init__(self, execution: Any, signal: Any) -> None:
-        """execution: the platform's context of the request. signal: the request's AbortSignal."""
+    def __init__(self, execution: Any, request: Any) -> None:
+        """execution: the platform's context of the request. request: JavaScript's Request."""
         self._execution = execution
-        self._signal = signal
+        self._request = request
         self._open = 0
         self._outcome = StreamOutcome(client_disconnected=False)
         self._on_complete: Callable[[StreamOutcome], None] | None = None
@@ -59,7 +59,7 @@ class JsStreams:
             callback()
 
         self._on_abort = create_once_callable(abort)
-        self._signal.addEventListener("abort", self._on_abort)
+        self._request.signal.addEventListener("abort", self._on_abort)
 
     def _run(self, stream: Any, work: Coroutine[Any, Any, bool]) -> JsHandle:
         self._open += 1
@@ -87,7 +87,7 @@ class JsStreams:
             on_complete, self._on_complete = self._on_complete, None
             on_complete(self._outcome)
             if self._on_abort:
-                self._signal.removeEventListener("abort", self._on_abort)
+                self._request.signal.removeEventListener("abort", self._on_abort)
                 self._on_abort.destroy()
                 self._on_abort = None
 

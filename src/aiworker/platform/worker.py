@@ -12,7 +12,7 @@ from aiworker.context import Context
 from aiworker.jobs import runner
 from aiworker.log import RequestLog
 from aiworker.platform import resources
-from aiworker.platform.environment import settings, versions
+from aiworker.platform.environment import settings
 from aiworker.platform.isolate import isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
@@ -26,21 +26,17 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request. execution: its context from the platform, whose waitUntil keeps work alive."""
     isolate.requests += 1
     js_request: js.Request = request.js_object
-    received, streams = JsRequest(js_request), JsStreams(execution, js_request.signal)
-    limiters = resources.rate_limiters()
+    received, streams = JsRequest(js_request), JsStreams(execution, js_request)
     context = functools.partial(
         Context,
-        **resources.request_adapters(js_request.signal),
+        **resources.request_adapters(js_request),
+        **resources.request_constants(),
         request=received,
-        bindings=resources.present(),
         streams=streams,
         tracer=JsTracer(execution),
-        rate_limiters=limiters,
-        versions=versions(),
-        isolate=isolate.counters,
     )
     log = RequestLog(received.method, resources.analytics(), write_line)
-    response = await app.handle(received, streams, settings, context, log, limiters.get(FAILURES))
+    response = await app.handle(received, streams, settings, context, log, resources.rate_limiters().get(FAILURES))
     if response.status >= 400:
         await received.discard_body()
     return to_js_response(response)
