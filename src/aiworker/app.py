@@ -48,7 +48,6 @@ async def handle(
     request's `settings`, `caller`, `log` and `request_budget`. failures: the rate limit of limits.FAILURES, if any.
     """
     request_budget = RequestBudget()
-    streams.on_disconnect(log.finish_disconnected)
     headers: dict[str, str] = {"x-request-id": log.request_id, **SECURITY_HEADERS}
     try:
         settings = read_settings()
@@ -59,7 +58,9 @@ async def handle(
             response = cors.answer_preflight(request, settings.allowed_origins)
         else:
             prepared = functools.partial(make_context, settings=settings, log=log, request_budget=request_budget)
-            response = await _respond(request, settings, log, prepared, failures if settings.rate_limits else None)
+            response = await _respond(
+                request, streams, settings, log, prepared, failures if settings.rate_limits else None
+            )
     except ApiError as error:
         log.record_error(error)
         response = _error_response(error, request, log)
@@ -123,6 +124,7 @@ def _error_response(error: ApiError, request: Request, log: RequestLog) -> Respo
 
 async def _respond(
     request: Request,
+    streams: Streams,
     settings: Settings,
     log: RequestLog,
     make_context: Callable[..., Context],
@@ -139,6 +141,7 @@ async def _respond(
     if caller.key is None:
         pages.check_page(request, settings.allowed_origins)
     context = make_context(caller=caller)
+    streams.on_disconnect(log.finish_disconnected)
     await limits.check_rate(context, route.rate)
     _charge(context)
     return await route.respond(context, parameters)
