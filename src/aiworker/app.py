@@ -142,6 +142,7 @@ async def _respond(
         pages.check_page(request, settings.allowed_origins)
     context = make_context(caller=caller)
     streams.on_disconnect(log.finish_disconnected)
+    route.start_reading(context)
     await limits.check_rate(context, route.rate)
     _charge(context)
     return await route.respond(context, parameters)

@@ -87,6 +87,11 @@ class Route:
         summary, _, rest = (self.handler.__doc__ or "").strip().partition("\n\n")
         return " ".join(summary.split()).removesuffix("."), " ".join(rest.split())
 
+    def start_reading(self, context: Context) -> None:
+        """Let a JSON body arrive while something else is awaited. It is parsed by `respond`."""
+        if "body" in self.handler_parameters:
+            context.request.start_reading(context.settings.max_body_bytes)
+
     async def respond(self, context: Context, parameters: Mapping[str, str]) -> Response:
         """Call the handler with the parameters that it has. Raises ApiError for a body or a query that is invalid."""
         arguments: dict[str, Any] = dict(parameters)

@@ -49,6 +49,9 @@ class FakeRequest:
     def header(self, name: str) -> str | None:
         return self._headers.get(name)
 
+    def start_reading(self, limit: int) -> None:
+        """The body is there."""
+
     async def read(self, limit: int) -> bytes:
         return self._body
 

@@ -114,6 +114,10 @@ class Request(Protocol):
         """Return a header by its name in any case; None if it is missing."""
         ...
 
+    def start_reading(self, limit: int) -> None:
+        """Let a body whose length is known and at most `limit` bytes arrive; whoever reads it then waits for less."""
+        ...
+
     async def read(self, limit: int) -> bytes:
         """Read the body.
 

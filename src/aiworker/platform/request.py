@@ -42,6 +42,8 @@ class JsRequest:
         self._request = request
         self.method: str = request.method
         self._url = urlsplit(request.url)
+        self._arriving: Awaitable[Any] | None = None
+        """The body as an ArrayBuffer, if it has been started to be read."""
         self.path = self._url.path
 
     @property
@@ -58,9 +60,14 @@ class JsRequest:
     def header(self, name: str) -> str | None:
         return string_or_none(self._request.headers.get(name))
 
+    def start_reading(self, limit: int) -> None:
+        length = self.header("content-length") or ""
+        if length.isdecimal() and int(length) <= limit:
+            self._arriving = self._request.arrayBuffer()
+
     async def read(self, limit: int) -> bytes:
         if self._fits(limit):
-            return (await _received(self._request.arrayBuffer())).to_bytes()
+            return (await self._received_whole()).to_bytes()
         return b"".join([part.to_bytes() for part in await self._parts(limit)])
 
     async def read_with_files(
@@ -78,7 +85,7 @@ class JsRequest:
 
     async def read_payload(self, limit: int) -> Payload:
         if self._fits(limit):
-            return JsPayload(await _received(self._request.arrayBuffer()))
+            return JsPayload(await self._received_whole())
         parts = await self._parts(limit)
         joined = js.Uint8Array.new(sum(part.byteLength for part in parts))
         start = 0
@@ -98,12 +105,19 @@ class JsRequest:
         An answer that comes before the body has arrived closes the connection: a client that is still sending, or a
         proxy in front of the Worker, sees that instead of the answer.
         """
+        if self._arriving:
+            with contextlib.suppress(ClientDisconnected):
+                await self._received_whole()
         if self._request.bodyUsed or isinstance(self._request.body, JsNull):
             return
         length = self.header("content-length") or ""
         if length.isdecimal() and int(length) <= MAX_DISCARDED:
             with contextlib.suppress(JsException):  # the client has disconnected
                 await self._request.body.pipeTo(js.WritableStream.new())
+
+    async def _received_whole(self) -> Any:
+        arriving, self._arriving = self._arriving or self._request.arrayBuffer(), None
+        return await _received(arriving)
 
     def _fits(self, limit: int) -> bool:
         """Tell whether content-length is within the limit; raises ApiError if it is more than DRAIN_FACTOR times it."""
