@@ -266,12 +266,16 @@ def _delta(message: Any) -> Any:
     )
 
 
-DONE_AT_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\s*\Z")
+DONE_AT_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\Z")
+MAX_DONE_BYTES = 13
+"""Most bytes that DONE_AT_END matches."""
 
 
 def is_done(body: bytes) -> bool:
     """Tell whether a stream, or its end, says that it is complete."""
-    return DONE_AT_END.search(body) is not None
+    end = body.rstrip()
+    # a search of the whole end would try each of its hundreds of lines
+    return DONE_AT_END.search(end, max(0, len(end) - MAX_DONE_BYTES)) is not None
 
 
 def ends_within_frame(body: bytes) -> bool:
@@ -283,6 +287,14 @@ def ends_within_frame(body: bytes) -> bool:
     return bool(rest) and not (payloads and all(each == DONE.encode() or frame_data(each) for each in payloads))
 
 
+def _from_frame_with(text: bytes, body: bytes) -> bytes:
+    """Return the body from the first frame on that contains a text; the usage is in one of hundreds, the last."""
+    first = body.find(text)
+    if first < 0:
+        return b""
+    return body if b"\r" in body else body[max(0, body.rfind(b"\n\n", 0, first)) :]
+
+
 def read_completion(body: bytes, filter_text: bytes = b"", answer_id: str = "") -> Completion:
     """Return the completion of a stream, or of its end; an incomplete first frame is skipped.
 
@@ -290,7 +302,7 @@ def read_completion(body: bytes, filter_text: bytes = b"", answer_id: str = "") 
     Raises ApiError `upstream_error` for a frame with an error's object.
     """
     completion, frames = Completion(answer_id), Frames()
-    for block in [*frames.feed(body), frames.rest()]:
+    for block in [*frames.feed(_from_frame_with(filter_text, body)), frames.rest()]:
         if filter_text in block:
             for payload in frame_payloads(block):
                 completion.add(frame_data(payload) or {})
