@@ -7,8 +7,8 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from aiworker.http.body import Schema
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
+NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+Name = Annotated[str, StringConstraints(pattern=NAME.pattern)]
 """Name of a tenant or a document: up to 64 letters, digits, `.`, `_` and `-`; the first is a letter or a digit."""
 Scalar = str | int | float | bool
 Metadata = Annotated[

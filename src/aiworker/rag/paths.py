@@ -24,7 +24,7 @@ def normalize(path: str) -> str:
 
 def document_id(path: str) -> str:
     """Return the id of the document at a normalized path: the path itself if it is an id, else a readable hash."""
-    if re.fullmatch(NAME, path):
+    if NAME.fullmatch(path):
         return path
     slug = re.sub(r"[^A-Za-z0-9._]+", "-", path)[-MAX_SLUG_CHARACTERS:].lstrip("-._") or "document"
     return f"{slug}-{hashlib.sha256(path.encode()).hexdigest()[:HASH_CHARACTERS]}"

@@ -67,6 +67,7 @@ MARKS = (
 """Characters that belong to words and are neither letters nor digits for Python's `\\w`."""
 CONNECTORS = r"-\u2010./:@'\u2019"
 """Marks that make a compound of the words around them; `_` is one as well, and is replaced by a hyphen."""
+CONNECTOR = re.compile(rf"[{CONNECTORS}]")
 COMPOUND = re.compile(rf"[\w{MARKS}]+(?:[{CONNECTORS}][\w{MARKS}]+)*")
 UNSPACED_LETTER = re.compile(rf"[{UNSPACED}]")
 RUN = re.compile(rf"[{UNSPACED}]+|[^{UNSPACED}]+")
@@ -93,6 +94,7 @@ MAX_COMPOUND_CHARACTERS = 64
 MAX_PHRASE_CLUSTERS = 8
 """Letters of a run without spaces that is searched for as a whole, too: a longer one is a clause."""
 
+WORD = re.compile(r"\w+")
 AS_WRITTEN = re.compile(r"\w+(?:[-./:@]\w+)*")
 COMMON_WORDS = (
     "a about am an and any are as at be been but by can could did do does for from had has have he her his how i if in "
@@ -161,7 +163,7 @@ def query_terms_as_written(query: str) -> list[str]:
     """Return expressions of FTS5 for the index of earlier versions, which has passages as they are written."""
     terms = AS_WRITTEN.findall(unicodedata.normalize("NFC", query.lower()))
     codes = [each for each in terms if not each.isalnum()]
-    words = [word for each in terms for word in re.findall(r"\w+", each)]
+    words = [word for each in terms for word in WORD.findall(each)]
     content_words = [each for each in words if each not in STOP_WORDS]
     return list(map(_quoted, dict.fromkeys([*codes, *(content_words or words)])))
 
@@ -193,7 +195,7 @@ def _folded(text: str) -> str:
 
 
 def _compound(run: str) -> Term:
-    words = re.split(rf"[{CONNECTORS}]", run)
+    words = CONNECTOR.split(run)
     parts = [part.casefold() for word in words for part in _subwords(word) if part]
     joined = "".join(parts)
     is_word = 1 < len(parts) <= MAX_COMPOUND_PARTS and len(joined) <= MAX_COMPOUND_CHARACTERS

@@ -20,9 +20,9 @@ MAX_SEED = 9_999_999_999
 """Source: the same schemas."""
 
 Text = Annotated[str, Field(max_length=MAX_PROMPT_LENGTH)]
-NAME = r"^[A-Za-z0-9_-]{1,64}$"
+NAME = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
 """Name of a tool, or id of a conversation."""
-Name = Annotated[str, StringConstraints(pattern=NAME)]
+Name = Annotated[str, StringConstraints(pattern=NAME.pattern)]
 
 
 def _finite(schema: dict[str, Any]) -> dict[str, Any]:

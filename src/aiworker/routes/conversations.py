@@ -1,6 +1,5 @@
 """`/conversations`: the histories that `POST /chat` stores."""
 
-import re
 from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator
@@ -154,6 +153,6 @@ def _owner(context: Context, query: OwnerQuery) -> ConversationOwner:
 
 def _find(context: Context, conversation_id: str, query: OwnerQuery) -> Conversation:
     """Return the conversation. Raises ApiError `not_found` for an invalid id, `forbidden` for another's."""
-    if not re.fullmatch(NAME, conversation_id):
+    if not NAME.fullmatch(conversation_id):
         raise ApiError("not_found", "A conversation's id has up to 64 letters, digits, - and _.")
     return context.conversation_of(_owner(context, query), conversation_id)

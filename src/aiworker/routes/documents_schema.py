@@ -1,6 +1,5 @@
 """The requests and responses of `/rag/documents`."""
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -90,7 +89,7 @@ class DocumentList(Reply):
 
 def check_document_id(document_id: str) -> str:
     """Return the id. Raises ApiError `invalid_request` for one that no document can have."""
-    if not re.fullmatch(NAME, document_id):
+    if not NAME.fullmatch(document_id):
         raise ApiError("invalid_request", "A document's id has up to 64 letters, digits, ., _ and -.", param="id")
     return document_id
 

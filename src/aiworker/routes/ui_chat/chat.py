@@ -4,7 +4,6 @@ The Worker checks a request; the Durable Object of the chat writes the answer an
 again after a reload or a lost connection. A chat belongs to its caller: the same id of another caller is another chat.
 """
 
-import re
 import time
 
 from aiworker.auth import limits
@@ -121,6 +120,6 @@ def _check_documents(context: Context, body: UiChatRequest) -> None:
 
 def _checked(chat_id: str) -> str:
     """Return the id. Raises ApiError `not_found` for one that no chat can have."""
-    if not re.fullmatch(NAME, chat_id):
+    if not NAME.fullmatch(chat_id):
         raise ApiError("not_found", "A chat's id has up to 64 letters, digits, - and _.")
     return chat_id

@@ -1,7 +1,6 @@
 """Parts of the messages that `useChat` sends, and the messages of `POST /chat` that they become."""
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, Literal, cast
 
@@ -88,7 +87,7 @@ class ToolPart(UiSchema):
 
     @model_validator(mode="after")
     def _check_name(self) -> "ToolPart":
-        if not re.fullmatch(NAME, self.name):
+        if not NAME.fullmatch(self.name):
             raise ValueError("The name of the tool must have up to 64 letters, digits, - and _")
         return self
 
