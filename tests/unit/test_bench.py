@@ -1,21 +1,35 @@
 """The bench's client, its figures, its table and its guard. Its servers are not started."""
 
+import itertools
 import json
+import os
 import socket
 import sqlite3
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
 import pytest
 
 from tools import ROOT
-from tools.bench import documents, figures, rows, scale
-from tools.bench.client import Connection, Expected, Job, Samples, Stream, Target, Unexpected, fetched, take_turns
-from tools.bench.figures import Figure, Result
+from tools.bench import client, documents, figures, published, rows, scale
+from tools.bench.client import (
+    Connection,
+    Expected,
+    Job,
+    Samples,
+    Stream,
+    Target,
+    Unexpected,
+    cpu_nanoseconds,
+    fetched,
+    take_turns,
+)
+from tools.bench.figures import Figure, Ratio, Result
 from tools.bench.rows import Call, Goal, Row
-from tools.bench.servers import AIWORKER, HEADERS, JAVASCRIPT, MODELS, SDK, VARIABLES
+from tools.bench.servers import AIWORKER, GUARDED, HEADERS, JAVASCRIPT, MODELS, SDK, VARIABLES, Server
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 EMPTY = b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n"
@@ -95,7 +109,7 @@ def test_an_answer_that_breaks_off_is_no_measurement() -> None:
     ],
 )
 def test_an_unexpected_answer_is_not_measured(expected: Expected, *, is_fine: bool) -> None:
-    with server([whole(b"data: 1\n\ndata: 2\n\n")] * 1) as port:
+    with server(*[[whole(b"data: 1\n\ndata: 2\n\n")]] * 2) as port:
         job = Job([Target("it", port, ["GET / HTTP/1.1\r\n\r\n"])], [expected], rounds=1)
         if is_fine:
             assert len(take_turns(job)["it"].total) == 1
@@ -105,7 +119,7 @@ def test_an_unexpected_answer_is_not_measured(expected: Expected, *, is_fine: bo
 
 
 def test_servers_take_turns_and_slow_ones_take_part_seldom() -> None:
-    many = [[whole(b"x")]] * 12
+    many = [[whole(b"x")]] * 13
     with server(*many) as one, server(*many) as other:
         targets = [
             Target("one", one, ["GET / HTTP/1.1\r\n\r\n"]),
@@ -115,8 +129,28 @@ def test_servers_take_turns_and_slow_ones_take_part_seldom() -> None:
     assert (len(samples["one"].total), len(samples["other"].total)) == (9, 3)
 
 
+def test_the_processor_time_of_a_process_counts_what_it_computes() -> None:
+    began, own = cpu_nanoseconds(os.getpid()), time.process_time_ns()
+    sum(range(300_000))
+    took = time.process_time_ns() - own
+    assert 0 < took <= cpu_nanoseconds(os.getpid()) - began
+
+
+def test_processor_time_is_that_of_the_measured_turns_with_what_follows_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count(step=1_000_000)  # a millisecond from each turn to the next
+
+    def tick(_: int) -> int:
+        return next(ticks)
+
+    monkeypatch.setattr(client, "cpu_nanoseconds", tick)
+    with server(*[[whole(b"x")]] * 12) as port:
+        target = Target("it", port, ["GET / HTTP/1.1\r\n\r\n"], every=2, process=1)
+        samples = take_turns(Job([target], [Expected()], rounds=4, warm_up=3))["it"]
+    assert (samples.cpu, len(samples.total)) == ([1.0, 1.0], 2)
+
+
 def test_a_job_survives_its_file() -> None:
-    job = Job([Target("it", 80, ["a\r\n"], 2)], [Expected((200, 201), "m", 5)], 3, 1, 20, 500)
+    job = Job([Target("it", 80, ["a\r\n"], 2, 7)], [Expected((200, 201), "m", 5)], 3, 1, 20, 500)
     assert Job.from_json(job.to_json()).to_json() == job.to_json()
 
 
@@ -163,9 +197,14 @@ def test_every_row_has_aiworker_and_whomever_its_goals_name() -> None:
     selected = rows.rows("key.png")
     assert len({row.name for row in selected}) == len(selected)
     for row in selected:
-        named = {goal.peer for goals in row.goals.values() for goal in goals}
-        assert {AIWORKER, JAVASCRIPT, *named} <= {*row.servers}
+        assert {AIWORKER, JAVASCRIPT, *(goal.peer for goal in row.goals)} <= {*row.servers}
         assert row.direct or MODELS not in row.servers
+
+
+def test_a_server_that_does_not_run_takes_no_part() -> None:
+    row = Row("work", "some work", [Call("GET", "/")], (JAVASCRIPT, AIWORKER))
+    job = row.job({AIWORKER: Server(AIWORKER, 1, 2)}, 100)
+    assert [(target.name, target.port, target.process) for target in job.targets] == [(AIWORKER, 1, 2)]
 
 
 def test_the_routes_that_are_measured_are_those_of_the_worker() -> None:
@@ -181,13 +220,12 @@ def test_the_routes_that_are_measured_are_those_of_the_worker() -> None:
 # ---- figures ---------------------------------------------------------------------------------------------------------
 
 
-def row(goals: Mapping[str, Sequence[Goal]]) -> Row:
-    return Row("work", "some work", [], (), goals)
-
-
-def result(own: float, goals: list[Goal], measure: str = "total", **peers: float) -> Result:
-    times = {AIWORKER: own, **{name.replace("_", "-"): time for name, time in peers.items()}}
-    return Result(row({measure: goals}), measure, {name: Figure(time, time, 9) for name, time in times.items()})
+def result(own: float, goals: Sequence[Goal] = (), **peers: float) -> Result:
+    cpu = {name.replace("_", "-"): each for name, each in peers.items()}
+    shown = {name: Figure(2 * each, 3 * each, 9, each) for name, each in {AIWORKER: own, **cpu}.items()}
+    return Result(
+        "work", "some work", "total", shown, {name: Ratio.of([own], [each]) for name, each in cpu.items()}, goals
+    )
 
 
 @pytest.mark.parametrize(("share", "value"), [(50, 50), (95, 95), (100, 100), (0, 1), (0.5, 1)])
@@ -196,36 +234,60 @@ def test_a_percentile_is_one_of_the_values(share: float, value: float) -> None:
 
 
 def test_figures_are_of_the_samples() -> None:
-    samples = {AIWORKER: Samples([3, 1, 2], [1, 1, 4]), JAVASCRIPT: Samples([1, 1, 1], [1, 1, 1])}
-    total, first = figures.results(row({"total": [], "first": []}), samples)
-    assert (total.figures[AIWORKER].median, total.figures[AIWORKER].p95, total.figures[AIWORKER].runs) == (2, 3, 3)
-    assert (total.ratio(), first.ratio()) == (2, 1)
+    samples = {
+        AIWORKER: Samples([3, 1, 2], [1, 1, 4], cpu=[2, 4, 6]),
+        JAVASCRIPT: Samples([1, 1, 1], [1, 1, 1], cpu=[1, 2, 3]),
+        MODELS: Samples([1], [1]),
+    }
+    total, first = figures.results(Row("work", "some work", [], (), measures=("total", "first")), samples)
+    assert total.figures[AIWORKER] == Figure(2, 3, 3, 4)
+    assert first.figures[AIWORKER] == Figure(1, 4, 3, None)
+    assert total.ratios == {JAVASCRIPT: Ratio(2, 2, 2)}  # in pairs: each round took aiworker twice as much
     assert (total.name, first.name) == ("work", "work, first")
 
 
+def test_the_interval_of_a_ratio_is_wide_where_the_samples_are() -> None:
+    narrow, wide = Ratio.of([2, 2.1, 1.9] * 20, [1, 1, 1] * 20), Ratio.of([2, 4, 0.1] * 20, [1, 1, 1] * 20)
+    assert narrow.low <= narrow.value <= narrow.high < wide.high
+    assert wide.low < narrow.low
+
+
+def test_peers_that_take_part_seldom_have_a_ratio_too() -> None:
+    assert Ratio.of([2] * 10, [1] * 5) == Ratio(2, 2, 2)
+
+
 @pytest.mark.parametrize(
-    ("goal", "own", "verdict"),
-    [
-        (Goal(1.35), 13.5, "1.35, met"),
-        (Goal(1.35), 13.6, "1.36, MISSED"),
-        (Goal(2, is_difference=True), 12.0, "+2.00 ms, met"),
-        (Goal(2, is_difference=True), 12.1, "+2.10 ms, MISSED"),
-        (Goal(0.1, SDK), 10.0, "0.10, met"),
-    ],
+    ("own", "verdict"), [(13.5, "≤ 1.35 of javascript: met"), (13.6, "≤ 1.35 of javascript: MISSED")]
 )
-def test_the_table_says_whether_a_goal_is_met(goal: Goal, own: float, verdict: str) -> None:
-    shown = figures.table([result(own, [goal], javascript=10, python_sdk=100)], [JAVASCRIPT, SDK, AIWORKER])
-    assert verdict in shown.splitlines()[2]
+def test_the_table_says_whether_a_goal_is_met(own: float, verdict: str) -> None:
+    line = figures.table([result(own, [Goal(1.35, JAVASCRIPT)], javascript=10)]).splitlines()[2]
+    assert verdict in line
+    assert f"{own:.1f} ({2 * own:.1f})" in line
+    assert f"{own / 10:.2f} ({own / 10:.2f} to {own / 10:.2f})" in line
 
 
-def test_a_server_that_has_not_taken_part_is_a_dash() -> None:
-    shown = figures.table([result(1, [], javascript=1)], [JAVASCRIPT, SDK, AIWORKER])
-    assert shown.splitlines()[2].split("|")[3].strip() == "–"
+def test_a_server_that_has_not_taken_part_has_an_empty_cell() -> None:
+    both = [result(1, javascript=1), result(1, javascript=1, python_sdk=1)]
+    head, _, line, _ = figures.table(both).splitlines()
+    columns = [cell.strip() for cell in head.split("|")]
+    assert line.split("|")[columns.index(SDK)].strip() == ""
 
 
-def test_only_ratios_of_whole_times_are_recorded() -> None:
-    results = [result(6, [Goal(0.1, SDK)], javascript=10, python_sdk=100), result(1, [], "first", javascript=1)]
-    assert figures.ratios(results) == {"work / javascript": 0.6, "work / python-sdk": 0.06}
+def test_results_survive_their_file() -> None:
+    made = result(6, [Goal(0.1, SDK)], javascript=10, python_sdk=100)
+    assert Result.from_json(json.loads(json.dumps(made.to_json()))) == made
+
+
+def test_the_guard_compares_processor_time_with_three_peers() -> None:
+    made = result(6, javascript=10, javascript_guarded=12, python_sdk=100, hono=10)
+    expected = {f"work / {JAVASCRIPT}": 0.6, f"work / {GUARDED}": 0.5, f"work / {SDK}": 0.06}
+    assert figures.guarded_ratios([made]) == expected
+
+
+def test_every_quick_row_has_recorded_ratios() -> None:
+    recorded = figures.guarded_ratios(published.results())
+    quick = {f"{row.name} / {JAVASCRIPT}" for row in rows.rows("key.png") if row.quick_rounds}
+    assert quick <= recorded.keys()
 
 
 def test_a_ratio_is_worse_from_thirty_per_cent_on() -> None:

@@ -17,9 +17,9 @@ from aiworker.routes import ROUTES
 from aiworker.settings import Settings
 from tests.unit.stand_ins import VARIABLES, FakeAi, FakeConversation, FakeRequest, ReadStreams, a_context, answered
 
-MOST = 1.5
+MAX_QUOTIENT = 1.5
 """Largest quotient of the calls of functions in a route's first and second request."""
-ADDED = 60
+MAX_ADDED = 60
 """Calls that a first request may make besides: Python's own modules keep little things of their first use, too."""
 MADE_LATER = {("POST", "/mcp")}
 """Its list of tools has schemas that take a fifth of a second, more than each start of an isolate is to take."""
@@ -50,13 +50,17 @@ async def calls_of_request(method: str, path: str, body: Any) -> Counter[str]:
     return calls
 
 
+def is_object(example: object) -> bool:
+    return isinstance(example, dict)
+
+
 ALL = [(method, path) for path, methods in ROUTES.items() for method in methods if (method, path) not in MADE_LATER]
 
 
 @pytest.mark.parametrize(("method", "path"), ALL)
 async def test_the_first_request_of_a_route_makes_nothing_that_the_second_finds(method: str, path: str) -> None:
     known = ROUTES[path][method]
-    example = known.example if isinstance(known.example, dict) else {} if known.body else None
+    example: Any = known.example if is_object(known.example) else {} if known.body else None
     called = path.replace("{key}", f"{'a' * 64}.png").replace("...", "").replace("{", "").replace("}", "")
     first, second = [await calls_of_request(method, called, example) for _ in range(2)]
-    assert first.total() <= MOST * second.total() + ADDED, (first - second).most_common(5)
+    assert first.total() <= MAX_QUOTIENT * second.total() + MAX_ADDED, (first - second).most_common(5)

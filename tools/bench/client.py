@@ -3,7 +3,8 @@
 python -m tools.bench.client JOB RESULT     reads the job (JSON) and writes what it has measured (JSON)
 
 Plain sockets, one connection for each server. The servers take turns, request by request, so that whatever else the
-machine does falls on all of them.
+machine does falls on all of them. Processor time is that of a server's whole process from one of its turns to the next,
+so that what it does after a response counts as well.
 """
 
 import json
@@ -64,6 +65,8 @@ class Target:
     """Requests as bytes of HTTP/1.1."""
     every: int = 1
     """Takes part in every n-th round."""
+    process: int = 0
+    """Process id of the server, whose processor time is measured; 0 for none."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,8 @@ class Samples:
     """Milliseconds until the first byte of the body."""
     delay: list[float] = field(default_factory=list[float])
     """Milliseconds of each frame from the model's write to its arrival here."""
+    cpu: list[float] = field(default_factory=list[float])
+    """Milliseconds of processor time, all threads of the server's process together."""
 
 
 @dataclass(frozen=True)
@@ -189,10 +194,11 @@ class _Remainder:
         return self._missing > 0
 
 
-def fetched(port: int, path: str) -> bytes:
-    """Send one GET request without further headers, and return the body."""
+def fetched(port: int, path: str, **headers: str) -> bytes:
+    """Send one GET request, and return the body."""
     connection = Connection(f"The server of {path}", port)
-    answer = connection.ask(f"GET {path} HTTP/1.1\r\nhost: bench\r\n\r\n".encode())
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    answer = connection.ask(f"GET {path} HTTP/1.1\r\nhost: bench\r\n{lines}\r\n".encode())
     connection.close()
     return answer.whole()
 
@@ -211,22 +217,51 @@ def _chunks(body: bytes | bytearray, at: int = 0) -> Iterator[tuple[int, int]]:
 
 
 def take_turns(job: Job) -> dict[str, Samples]:
-    """Measure each server round by round."""
+    """Measure each server round by round. A further round, which is not counted, ends the last one's processor time."""
     connections = {target.name: Connection(target.name, target.port) for target in job.targets}
     samples = {target.name: Samples() for target in job.targets}
-    for number in range(-job.warm_up, job.rounds):
+    clocks = {target.name: Clock(target.process) for target in job.targets}
+    for number in range(-job.warm_up, job.rounds + 1):
         for target in _in_turn(job.targets, number):
-            if number >= 0 and number % target.every:
+            if 0 <= number < job.rounds and number % target.every:
                 continue
+            made = samples[target.name]
+            made.cpu += clocks[target.name].since_last_turn()
             answers = [connections[target.name].ask(request.encode()) for request in target.requests]
             for expected, answer in zip(job.expected, answers, strict=True):
                 expected.check(target.name, answer)
-            if number >= 0:
-                samples[target.name].total.append(sum(answer.total for answer in answers) / 1e6)
-                samples[target.name].first.append(sum(answer.first for answer in answers) / 1e6)
+            if 0 <= number < job.rounds:
+                clocks[target.name].is_counted = True
+                made.total.append(sum(answer.total for answer in answers) / 1e6)
+                made.first.append(sum(answer.first for answer in answers) / 1e6)
     for connection in connections.values():
         connection.close()
     return samples
+
+
+class Clock:
+    """The processor time of a server from one of its turns to the next."""
+
+    def __init__(self, process: int) -> None:
+        """process: a process id, or 0 for no measurement."""
+        self.is_counted = False
+        """The turn that ends next is one of those that count."""
+        self._process = process
+        self._last = 0
+
+    def since_last_turn(self) -> list[float]:
+        """Return the milliseconds since the last turn began, as a list of one; nothing if that did not count."""
+        if not self._process:
+            return []
+        last, self._last = self._last, cpu_nanoseconds(self._process)
+        was_counted, self.is_counted = self.is_counted, False
+        return [(self._last - last) / 1e6] if was_counted else []
+
+
+def cpu_nanoseconds(process: int) -> int:
+    """Return the processor time of a process since its start, in user mode and in the kernel, all threads together."""
+    # the clock of clock_getcpuclockid(3), which Python does not have: linux/posix-timers.h, MAKE_PROCESS_CPUCLOCK
+    return time.clock_gettime_ns(~process << 3 | 2)
 
 
 def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
@@ -313,10 +348,16 @@ def in_crowds(job: Job) -> dict[str, Samples]:
     [expected] = job.expected
     for number in range(-job.warm_up, job.rounds):
         for target in _in_turn(job.targets, number):
+            began = cpu_nanoseconds(target.process) if target.process else 0
             delays = all_at_once(target, expected, job)
             if number >= 0:
                 samples[target.name].delay += delays
+                samples[target.name].cpu += _cpu_a_stream(target, began, job.clients)
     return samples
+
+
+def _cpu_a_stream(target: Target, began: int, clients: int) -> list[float]:
+    return [(cpu_nanoseconds(target.process) - began) / 1e6 / clients] if target.process else []
 
 
 def main() -> int:

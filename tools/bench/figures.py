@@ -1,19 +1,26 @@
-"""Medians, ratios and the table, from samples, and the guard that finds ratios that have become worse."""
+"""Figures, ratios with their spread and the table, from samples; the guard that finds ratios that have become worse."""
 
 import math
+import random
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tools.bench.client import Samples
-from tools.bench.rows import Goal, Row
-from tools.bench.servers import AIWORKER, JAVASCRIPT
+from tools.bench.rows import ALL, Goal, Row
+from tools.bench.servers import AIWORKER, BEFORE, GUARDED, JAVASCRIPT, MODELS, SDK
+from tools.docs import markdown
 
 ALLOWED = 1.3
 """Largest allowed quotient of a new ratio and the recorded one."""
+RESAMPLES = 400
+"""Number of resamples of the bootstrap, from which the 95 % interval of a ratio is read."""
 
-UNITS = {"total": "ms", "first": "ms to the first byte", "delay": "ms delay of a frame"}
+DIVISORS = (JAVASCRIPT, GUARDED, SDK)
+"""Peers by whose figure the table divides aiworker's, in the order of its columns."""
+UNITS = {"total": "", "first": ", to the first byte", "delay": ", p95 of a frame's delay"}
+"""Measure → what the table says of it behind the work. Only `total` has processor time."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +30,34 @@ class Figure:
     median: float
     p95: float
     runs: int
+    cpu: float | None = None
+    """Processor time on average, of the server's whole process; None if it is not measured."""
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> "Figure":
-        return cls(statistics.median(values), percentile(values, 95), len(values))
+    def of(cls, times: Sequence[float], cpu: Sequence[float] = ()) -> "Figure":
+        return cls(statistics.median(times), percentile(times, 95), len(times), statistics.fmean(cpu) if cpu else None)
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Quotient of two servers' figures, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, own: Sequence[float], peer: Sequence[float]) -> "Ratio":
+        """Return the ratio of two means. The samples of one round are a pair if both have as many."""
+        source = random.Random(0)
+        is_paired = len(own) == len(peer)
+        quotients: list[float] = []
+        for _ in range(RESAMPLES):
+            chosen = source.choices(range(len(own)), k=len(own))
+            others = chosen if is_paired else source.choices(range(len(peer)), k=len(peer))
+            quotients.append(statistics.fmean([own[n] for n in chosen]) / statistics.fmean([peer[n] for n in others]))
+        value = statistics.fmean(own) / statistics.fmean(peer)
+        return cls(value, percentile(quotients, 2.5), percentile(quotients, 97.5))
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -39,108 +70,106 @@ def percentile(values: Sequence[float], share: float) -> float:
 class Result:
     """One row of the table, by one measure."""
 
-    row: Row
+    row: str
+    title: str
     measure: str
     figures: Mapping[str, Figure]
     """Figures by server."""
+    ratios: Mapping[str, Ratio] = field(default_factory=dict[str, Ratio])
+    """Peer → aiworker's processor time divided by the peer's."""
+    goals: Sequence[Goal] = ()
 
     @property
     def name(self) -> str:
-        return self.row.name if self.measure == "total" else f"{self.row.name}, {self.measure}"
+        return self.row if self.measure == "total" else f"{self.row}, {self.measure}"
 
-    @property
-    def goals(self) -> Sequence[Goal]:
-        return self.row.goals[self.measure]
-
-    def decisive(self, server: str) -> float:
-        """Return the median; for delays, where the slow ones matter, the 95th percentile."""
-        figure = self.figures[server]
-        return figure.p95 if self.measure == "delay" else figure.median
-
-    def ratio(self, peer: str = JAVASCRIPT) -> float:
-        return self.decisive(AIWORKER) / self.decisive(peer)
-
-    def reached(self, goal: Goal) -> float:
-        if goal.is_difference:
-            return self.decisive(AIWORKER) - self.decisive(goal.peer)
-        return self.ratio(goal.peer)
+    def is_met(self, goal: Goal) -> bool:
+        return self.ratios[goal.peer].value <= goal.most
 
     def to_json(self) -> dict[str, Any]:
-        return {
-            "row": self.row.name,
-            "title": self.row.title,
-            "measure": self.measure,
-            "unit": "ms",
-            "servers": {
-                name: {"median": each.median, "p95": each.p95, "runs": each.runs} for name, each in self.figures.items()
-            },
-            "ratio_to_javascript": self.ratio(),
-            "goals": [
-                {
-                    "peer": goal.peer,
-                    "kind": "difference" if goal.is_difference else "ratio",
-                    "most": goal.most,
-                    "reached": self.reached(goal),
-                    "is_met": self.reached(goal) <= goal.most,
-                }
-                for goal in self.goals
-            ],
-        }
+        goals = [{**asdict(goal), "is_met": self.is_met(goal)} for goal in self.goals]
+        return {**asdict(self), "goals": goals}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Result":
+        return cls(
+            data["row"],
+            data["title"],
+            data["measure"],
+            {name: Figure(**each) for name, each in data["figures"].items()},
+            {name: Ratio(**each) for name, each in data["ratios"].items()},
+            [Goal(each["most"], each["peer"]) for each in data["goals"]],
+        )
 
 
 def results(row: Row, samples: Mapping[str, Samples]) -> list[Result]:
-    return [
-        Result(row, measure, {name: Figure.of(getattr(each, measure)) for name, each in samples.items()})
-        for measure in row.goals
-    ]
+    made: list[Result] = []
+    for measure in row.measures:
+        is_whole = measure == row.measures[0]  # processor time is of whole requests, and shown once
+        shown = {
+            name: Figure.of(getattr(each, measure), each.cpu if is_whole else ()) for name, each in samples.items()
+        }
+        goals = row.goals if is_whole else ()
+        made.append(Result(row.name, row.title, measure, shown, _ratios(samples) if is_whole else {}, goals))
+    return made
+
+
+def _ratios(samples: Mapping[str, Samples]) -> dict[str, Ratio]:
+    own = samples[AIWORKER].cpu
+    return {name: Ratio.of(own, each.cpu) for name, each in samples.items() if name != AIWORKER and each.cpu}
 
 
 # ---- the table -------------------------------------------------------------------------------------------------------
 
 
-def table(results: Sequence[Result], servers: Sequence[str]) -> str:
-    """Return the table as Markdown: median and p95 of each server, and the goals below."""
-    head = ["work", *servers, "runs", "aiworker ÷ JavaScript", "goal"]
-    lines = [head, ["---"] * len(head), *(_line(each, servers) for each in results)]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def table(results: Sequence[Result]) -> str:
+    """Return the table as Markdown: each server's figures, aiworker's divided by those of three, and the targets."""
+    known = dict.fromkeys((MODELS, *ALL, BEFORE))
+    servers = [name for name in known if any(name in each.figures for each in results)]
+    divisors = [name for name in (*DIVISORS, BEFORE) if name in servers]
+    head = ("work", *servers, "runs", *(f"÷ {name}" for name in divisors), "target")
+    return markdown.table(head, (_line(each, servers, divisors) for each in results))
 
 
-def _line(result: Result, servers: Sequence[str]) -> list[str]:
-    cells = [_shown(result, name) for name in servers]
+def _line(result: Result, servers: Sequence[str], divisors: Sequence[str]) -> tuple[str, ...]:
     counts = {figure.runs for figure in result.figures.values()}
-    runs = "–".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
-    goals = "; ".join(_goal(result, goal) for goal in result.goals) or "–"
-    return [f"{result.row.title}, {UNITS[result.measure]}", *cells, runs, f"{result.ratio():.2f}", goals]
+    runs = " to ".join(f"{count:,}" for count in sorted({min(counts), max(counts)}))
+    cells = [_figure(result.figures.get(name), result.measure) for name in servers]
+    quotients = [_ratio(result.ratios.get(name)) for name in divisors]
+    targets = "; ".join(_target(result, goal) for goal in result.goals)
+    return (f"{result.title}{UNITS[result.measure]}", *cells, runs, *quotients, targets)
 
 
-def _shown(result: Result, server: str) -> str:
-    figure = result.figures.get(server)
-    return f"{_number(figure.median)} ({_number(figure.p95)})" if figure else "–"
+def _figure(figure: Figure | None, measure: str) -> str:
+    if figure is None:
+        return ""
+    time = f"({number(figure.p95 if measure == 'delay' else figure.median)})"
+    return time if figure.cpu is None else f"{number(figure.cpu)} {time}"
 
 
-def _number(value: float) -> str:
+def _ratio(ratio: Ratio | None) -> str:
+    return f"{ratio.value:.2f} ({ratio.low:.2f} to {ratio.high:.2f})" if ratio else ""
+
+
+def _target(result: Result, goal: Goal) -> str:
+    return f"≤ {goal.most:.3g} of {goal.peer}: {'met' if result.is_met(goal) else 'MISSED'}"
+
+
+def number(value: float) -> str:
     return f"{value:.2f}" if value < 10 else f"{value:.1f}" if value < 100 else f"{value:,.0f}"
-
-
-def _goal(result: Result, goal: Goal) -> str:
-    reached = result.reached(goal)
-    verdict = "met" if reached <= goal.most else "MISSED"
-    if goal.is_difference:
-        return f"{goal.peer} + {goal.most:g} ms: {reached:+.2f} ms, {verdict}"
-    return f"≤ {goal.most:.3g} of {goal.peer}: {reached:.2f}, {verdict}"
 
 
 # ---- the guard -------------------------------------------------------------------------------------------------------
 
 
-def ratios(results: Iterable[Result]) -> dict[str, float]:
-    """Return the ratios to record: of total times, to JavaScript and to the peers of the goals. Never a time."""
-    kept: dict[str, float] = {}
-    for result in results:
-        if result.measure == "total":
-            peers = {JAVASCRIPT, *(goal.peer for goal in result.goals)}
-            kept |= {f"{result.name} / {peer}": round(result.ratio(peer), 3) for peer in sorted(peers)}
-    return kept
+def guarded_ratios(results: Iterable[Result]) -> dict[str, float]:
+    """Return the ratios that --guard compares: of processor time, to the JavaScript Workers and the SDK's."""
+    return {
+        f"{result.name} / {peer}": result.ratios[peer].value
+        for result in results
+        for peer in DIVISORS
+        if peer in result.ratios
+    }
 
 
 def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> dict[str, str]:
@@ -154,5 +183,5 @@ def worse(measured: Mapping[str, float], recorded: Mapping[str, float]) -> dict[
 
 def _sentence(name: str, ratio: float, recorded: float | None) -> str:
     if recorded is None:
-        return f"{name}: {ratio:.2f}, and none is recorded to compare it with: scripts/bench --quick --record"
+        return f"{name}: {ratio:.2f}, and none is recorded to compare it with: scripts/bench --record"
     return f"{name}: {ratio:.2f}, recorded {recorded:.2f}: {ratio / recorded:.2f} times as much"

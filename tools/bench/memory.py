@@ -6,7 +6,7 @@ from typing import Any
 from tools.bench import rows
 from tools.bench.client import Job, Target, fetched
 from tools.bench.rows import Call
-from tools.bench.servers import AIWORKER, Server, resident_bytes
+from tools.bench.servers import ADMIN_KEY, AIWORKER, Server, resident_bytes
 from tools.bench.session import Session
 
 REQUESTS = 10_000
@@ -41,5 +41,6 @@ async def growth(session: Session) -> list[dict[str, Any]]:
 
 def _reading(server: Server, requests: int) -> dict[str, Any]:
     """Return the isolate's figures of `GET /health`, and the size of workerd's process in bytes."""
-    isolate: dict[str, Any] = json.loads(fetched(server.port, "/health")).get("isolate", {})
-    return {"requests": requests, **isolate, "process_bytes": resident_bytes(server.worker_pid())}
+    health = fetched(server.port, "/health", authorization=f"Bearer {ADMIN_KEY}")
+    isolate: dict[str, Any] = json.loads(health)["isolate"]
+    return {"requests": requests, **isolate, "process_bytes": resident_bytes(server.process)}

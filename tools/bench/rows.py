@@ -17,7 +17,10 @@ IMAGE_MODEL = "@cf/lykon/dreamshaper-8-lcm"
 
 ALL = (JAVASCRIPT, GUARDED, HONO, SDK, FASTAPI, AIWORKER)
 JAVASCRIPT_ONLY = (JAVASCRIPT, GUARDED, AIWORKER)
-QUICK_PEERS = (JAVASCRIPT, GUARDED)
+QUICK = (JAVASCRIPT, GUARDED, SDK, AIWORKER)
+"""Servers of --quick."""
+MAX_WARM_UP = 30
+"""Most rounds that come before the measured ones of a row: until V8 has compiled what they need."""
 
 TEXTS = [
     f"Text {number} of a hundred: in winter the valves of the greenhouses stay closed until the sun has warmed them."
@@ -54,26 +57,26 @@ class Call:
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound for a figure of aiworker: a multiple of the peer's, or milliseconds above it."""
+    """The largest multiple of a peer's processor time that aiworker may take."""
 
     most: float
-    peer: str = JAVASCRIPT
-    is_difference: bool = False
+    peer: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One kind of work. Its measures are `total`, `first` (byte of the body) and `delay` (of frames)."""
+    """One kind of work."""
 
     name: str
     title: str
     calls: Sequence[Call]
     servers: Sequence[str]
-    goals: Mapping[str, Sequence[Goal]]
-    """Measure → goals; every measure of the row has an entry."""
+    goals: Sequence[Goal] = ()
     rounds: int = 200
     quick_rounds: int = 0
     """Rounds with --quick; 0 leaves the row out."""
+    measures: Sequence[str] = ("total",)
+    """Times that the table shows: `total`, `first` (byte of the body), `delay` (of frames)."""
     clients: int = 1
     direct: Sequence[Call] = ()
     """The same requests to the model server without a Worker, if that is among the servers."""
@@ -81,18 +84,22 @@ class Row:
     """Slow servers → they take part in every n-th round only."""
 
     def quick(self) -> "Row":
-        """Return the row with JavaScript peers only: the others take the most time and change the least."""
-        goals = {measure: [goal for goal in goals if goal.peer in QUICK_PEERS] for measure, goals in self.goals.items()}
-        peers = {JAVASCRIPT, AIWORKER, *(goal.peer for each in goals.values() for goal in each)}
-        return replace(self, servers=[name for name in self.servers if name in peers], goals=goals)
+        """Return the row without the peers that take the most time and change the least."""
+        return replace(self, servers=[name for name in self.servers if name in QUICK], seldom={})
+
+    def beside(self, name: str) -> "Row":
+        """Return the row with one more server."""
+        return replace(self, servers=[*self.servers, name])
 
     def job(self, servers: Mapping[str, Server], rounds: int) -> Job:
+        """Return the job of measuring the servers that run."""
         targets = [
-            Target(name, servers[name].port, self._requests(servers[name]), self.seldom.get(name, 1))
+            Target(name, server.port, self._requests(server), self.seldom.get(name, 1), server.process)
             for name in self.servers
+            if (server := servers.get(name))
         ]
         expected = [call.expected() for call in self.calls]
-        warm_up = max(1, min(10, rounds // 10))
+        warm_up = max(1, min(MAX_WARM_UP, rounds // 5))
         return Job(targets, expected, rounds, warm_up, self.clients)
 
     def _requests(self, server: Server) -> list[str]:
@@ -137,66 +144,53 @@ SEARCH = Call("POST", "/rag/search", {"query": QUERY}, marker="greenhouse")
 def rows(image_key: str) -> list[Row]:
     """image_key: key of the one image that the model server makes: the SHA-256 of its bytes, and `.png`."""
     return [
-        Row(
-            "not-found", "404", [Call("GET", "/nothing", statuses=(404,))], ALL,
-            {"total": []}, 300, 40,
-        ),
+        Row("not-found", "404", [Call("GET", "/nothing", statuses=(404,))], ALL, rounds=300, quick_rounds=60),
         Row(
             "invalid", "invalid request", [Call("POST", "/chat", {"prompt": 5}, statuses=(400, 422))], ALL,
-            {"total": []}, 300, 40,
+            rounds=300, quick_rounds=60,
         ),
         Row(
-            "chat", "chat, JSON", [chat("Why?", stream=False)], ALL,
-            {"total": [Goal(1.35), Goal(1.35, GUARDED)]}, 300, 80,
+            "chat", "`/chat`, JSON", [chat("Why?", stream=False)], ALL,
+            [Goal(1.45, SDK), Goal(1.75, GUARDED)], 300, 100,
         ),
         Row(
-            "stream", "stream of 2,000 frames", [chat("frames=2000", stream=True, frames=2000)], ALL,
-            {"total": [Goal(1.05)], "first": [Goal(2, is_difference=True)]}, 100, 30, seldom={FASTAPI: 10},
+            "stream", "`/chat`, 2,000 frames in one piece", [chat("frames=2000", stream=True, frames=2000)], ALL,
+            [Goal(1.8, GUARDED)], 200, 60, ("total", "first"), seldom={FASTAPI: 10},
         ),
         Row(
-            "flushed", "stream of 2,000 frames, each in a piece of its own",
-            [chat("frames=2000 flushed", stream=True, frames=2000)], JAVASCRIPT_ONLY,
-            {"total": [], "first": []}, 60,
+            "flushed", "`/chat`, 2,000 frames one by one", [chat("frames=2000 flushed", stream=True, frames=2000)],
+            (JAVASCRIPT, GUARDED, SDK, AIWORKER), rounds=60, measures=("total", "first"),
         ),
         Row(
-            "in-time", f"50 frames every {EVERY} ms, 20 clients", [in_time(50)],
-            (MODELS, JAVASCRIPT, SDK, FASTAPI, AIWORKER),
-            {"delay": []}, 10, clients=20, direct=[models_stream(f"frames=50 every={EVERY}")],
+            "in-time", f"`/chat`, 50 frames every {EVERY} ms, 20 clients", [in_time(50)],
+            (MODELS, JAVASCRIPT, SDK, FASTAPI, AIWORKER), rounds=10, measures=("delay",), clients=20,
+            direct=[models_stream(f"frames=50 every={EVERY}")],
+        ),
+        Row("embed-1", "`/embed`, 1 text", [embed(TEXTS[:1])], ALL, quick_rounds=60),
+        Row(
+            "embed-100", "`/embed`, 100 texts", [embed(TEXTS)], ALL,
+            [Goal(0.8, GUARDED), Goal(0.16, SDK)], 100, 30, seldom={SDK: 2, FASTAPI: 10},
+        ),
+        Row("search", "`/rag/search`", [SEARCH], JAVASCRIPT_ONLY, [Goal(1.3, GUARDED)], 150, 40),
+        Row(
+            "image", "`/image` of 1 MB, stored and fetched", image(image_key), JAVASCRIPT_ONLY,
+            [Goal(1.2, GUARDED)], 100, 30,
         ),
         Row(
-            "embed-1", "embed 1 text", [embed(TEXTS[:1])], ALL,
-            {"total": []}, 200, 40,
+            "translated", "`/v1`, 500 native frames one by one, translated",
+            [completions(NATIVE, "frames=500 flushed", 500)], (JAVASCRIPT, SDK, AIWORKER),
+            [Goal(1.6, JAVASCRIPT), Goal(0.3, SDK)], 100, 20, seldom={SDK: 2},
         ),
         Row(
-            "embed-100", "embed 100 texts", [embed(TEXTS)], ALL,
-            {"total": [Goal(0.6), Goal(0.1, SDK)]}, 100, 30, seldom={SDK: 2, FASTAPI: 10},
+            "translated-whole", "`/v1`, 3,000 native frames in one piece, translated",
+            [completions(NATIVE, "frames=3000", 3000)], (JAVASCRIPT, SDK, AIWORKER), rounds=40,
         ),
         Row(
-            "search", "retrieval for RAG", [SEARCH], JAVASCRIPT_ONLY,
-            {"total": [Goal(1.3)]}, 150, 30,
+            "openai", "`/v1`, 500 frames of OpenAI's dialect one by one",
+            [completions(OPENAI, "frames=500 flushed", 500)], JAVASCRIPT_ONLY, rounds=100, quick_rounds=20,
         ),
         Row(
-            "image", "image of 1 MB, stored and fetched", image(image_key), JAVASCRIPT_ONLY,
-            {"total": [Goal(1.2)]}, 100, 25,
-        ),
-        Row(
-            "translated", "native stream of 3,000 frames, translated",
-            [completions(NATIVE, "frames=3000 flushed", 3000)], (JAVASCRIPT, SDK, AIWORKER),
-            {"total": [Goal(1 / 0.8), Goal(1 / 3, SDK)]}, 40, 6, seldom={SDK: 2},
-        ),
-        Row(
-            "translated-whole", "the same, written in one piece",
-            [completions(NATIVE, "frames=3000", 3000)], (JAVASCRIPT, SDK, AIWORKER),
-            {"total": []}, 40,
-        ),
-        Row(
-            "openai", "stream of 3,000 frames in OpenAI's dialect, translated",
-            [completions(OPENAI, "frames=3000 flushed", 3000)], JAVASCRIPT_ONLY,
-            {"total": [Goal(1 / 0.8)], "first": []}, 40, 6,
-        ),
-        Row(
-            "both", "stream of 3,000 frames in both dialects at once, translated",
-            [completions(BOTH, "frames=3000 flushed", 3000)], (JAVASCRIPT, AIWORKER),
-            {"total": [Goal(1 / 0.8)]}, 40,
+            "both", "`/v1`, 500 frames in both dialects at once, one by one",
+            [completions(BOTH, "frames=500 flushed", 500)], (JAVASCRIPT, AIWORKER), rounds=60,
         ),
     ]  # fmt: skip

@@ -82,9 +82,9 @@ async def _cost(session: Session, endpoint: Endpoint) -> dict[str, Any]:
         target = Target(name, server.port, [call.over_the_wire(server.port) for call in endpoint.calls])
         expected = [call.expected() for call in endpoint.calls]
         await session.measure(Job([target], expected, max(5, endpoint.count // 20)))
-        before = cpu_seconds(server.worker_pid())
+        before = cpu_seconds(server.process)
         await session.measure(Job([target], expected, endpoint.count))
-        measured[name] = (cpu_seconds(server.worker_pid()) - before) * 1000 / endpoint.count
+        measured[name] = (cpu_seconds(server.process) - before) * 1000 / endpoint.count
     return {"title": endpoint.title, "requests": len(endpoint.calls), "count": endpoint.count, "cpu_ms": measured}
 
 

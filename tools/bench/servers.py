@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -17,6 +18,7 @@ import pyjson5
 from offline_python_workers import stage
 from tools import ROOT
 from tools.bench import documents, packages
+from tools.bench.client import cpu_nanoseconds
 from tools.dev import configuration
 from tools.dev.configuration import Configuration
 from tools.dev.plan import ENVIRONMENT
@@ -27,26 +29,31 @@ PEERS = ROOT / "tools/bench/peers"
 MODEL_SERVER = ROOT / "tools/bench/model_server/server.mjs"
 READY = re.compile(r"Ready on http://\S+:(\d+)")
 STARTING_SECONDS = 90
-TICKS = os.sysconf("SC_CLK_TCK")
-"""Units of processor time in /proc, a second."""
+DIRECT_SOCKET = ROOT / "tools/bench/direct_socket.cjs"
+WITHOUT_INSPECTOR: Mapping[str, str] = {"VSCODE_INSPECTOR_OPTIONS": "{}"}
+"""Environment in which wrangler expects no inspector."""
 
 AIWORKER, JAVASCRIPT, GUARDED, HONO = "aiworker", "javascript", "javascript-guarded", "hono"
 SDK, FASTAPI, EMPTY = "python-sdk", "python-fastapi", "python-empty"
+BEFORE = "aiworker-before"
+"""aiworker of another checkout, beside this one's: --before."""
 MODELS = "models"
 """The model server itself, without a Worker: the part of a figure that no Worker causes."""
 
 KEY = "aiw_bench_0000000000000000000000000000000000000000000"
+ADMIN_KEY = f"{KEY}admin"
+"""Key with which the counters of aiworker's isolate are read."""
 ORIGIN = "https://app.example.com"
 
 
 def _keys() -> str:
-    """Return five keys, as a small team has them. The last one is used."""
+    """Return five keys, as a small team has them. Requests are measured with the last one."""
     scopes = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback"]
-    texts = [*(f"{KEY}{number}" for number in range(4)), KEY]
+    texts = {ADMIN_KEY: ["admin"], **{f"{KEY}{number}": scopes for number in range(3)}, KEY: scopes}
     return json.dumps(
         [
-            {"name": f"key-{number}", "sha256": hashlib.sha256(text.encode()).hexdigest(), "scopes": scopes}
-            for number, text in enumerate(texts)
+            {"name": f"key-{number}", "sha256": hashlib.sha256(text.encode()).hexdigest(), "scopes": granted}
+            for number, (text, granted) in enumerate(texts.items())
         ]
     )
 
@@ -76,30 +83,24 @@ class CannotStart(Exception):  # noqa: N818 - a sentence for the user
 class Server:
     name: str
     port: int
-    pid: int
-    """Process id of wrangler, or of the model server."""
-
-    def worker_pid(self) -> int:
-        """Return the process id of the workerd that runs the Worker.
-
-        Another one, wrangler's own, listens on the server's port and passes requests on.
-        """
-        listening = _listening_socket(self.port)
-        children = map(int, Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())
-        [worker] = [
-            each for each in children if "workerd serve" in _command_line(each) and listening not in _open_files(each)
-        ]
-        return worker
+    process: int
+    """Process id of the workerd that runs the Worker, or of the model server."""
 
 
-def cpu_seconds(pid: int) -> float:
-    """Return the processor time of a process since its start, in user mode and in the kernel."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+def cpu_seconds(process: int) -> float:
+    """Return the processor time of a process since its start, in user mode and in the kernel, all threads together."""
+    return cpu_nanoseconds(process) / 1e9
 
 
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _listener(parent: int, port: int) -> int:
+    """Return the process id of the child that listens on a port."""
+    listening = _listening_socket(port)
+    children = map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text().split())
+    return next(each for each in children if listening in _open_files(each))
 
 
 def _listening_socket(port: int) -> str:
@@ -119,21 +120,19 @@ def _open_files(pid: int) -> set[str]:
     return seen
 
 
-def _command_line(pid: int) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-    return ""
-
-
 # ---- starting --------------------------------------------------------------------------------------------------------
 
 
 class Site:
     """The folder in which the servers of one run of the bench are laid out and started."""
 
-    def __init__(self, children: Children, folder: Path) -> None:
-        """Use `laid_out` to make one. folder: state of the servers; removed at the end of the run."""
+    def __init__(self, children: Children, folder: Path, before: Path) -> None:
+        """Use `laid_out` to make one.
+
+        folder: state of the servers; removed at the end of the run. before: the checkout of BEFORE.
+        """
         self._children = children
+        self._before = before.absolute()
         self._folder = folder
         self._drains: set[asyncio.Task[None]] = set()
         self._laid_out: list[Path] = []
@@ -141,14 +140,13 @@ class Site:
 
     async def start_models(self) -> Server:
         """Start the model server. Call this first: the Workers need its address."""
-        models = await self._started(MODELS, ["node", str(MODEL_SERVER), "0"])
-        self._models = f"127.0.0.1:{models.port}"
-        return models
+        port, process = await self._started(MODELS, ["node", str(MODEL_SERVER), "0"])
+        self._models = f"127.0.0.1:{port}"
+        return Server(MODELS, port, process)
 
     async def start(self, name: str) -> Server:
         """Start a server. Raises CannotStart."""
-        file = self._lay_out(name)
-        return await self._started(name, _wrangler(file, self._state(name)))
+        return await self._started_worker(name, self._lay_out(name))
 
     async def start_importing(self, main: Path) -> Server:
         """Start a Worker without bindings from a main module. Raises CannotStart."""
@@ -157,7 +155,7 @@ class Site:
         stage.lay_out(run, main, {}, RUNTIME, WORKER_PACKAGES)
         file = run / "wrangler.json"
         file.write_text(json.dumps(configuration.on_local_runtime(own, main.parent), indent=2))
-        return await self._started("imports", _wrangler(file, self._state("imports")))
+        return await self._started_worker("imports", file)
 
     def clear(self) -> None:
         """Remove what was laid out. Call this when the servers have ended."""
@@ -167,7 +165,7 @@ class Site:
     def _lay_out(self, name: str) -> Path:
         """Write the configuration file for wrangler, with the files that it names beside it. Returns its path."""
         run = self._run_folder(name)
-        made = LAY_OUTS[name](run, name)
+        made = _aiworker(run, name, self._before) if name == BEFORE else LAY_OUTS[name](run, name)
         file = run / "wrangler.json"
         file.write_text(json.dumps(configuration.with_simulators(made, self._models), indent=2))
         return file
@@ -184,21 +182,30 @@ class Site:
         documents.copy(packages.DOCUMENTS, state)
         return state
 
-    async def _started(self, name: str, command: list[str]) -> Server:
-        child = await self._children.start(command, ENVIRONMENT | {"PATH": _path()}, ROOT)
+    async def _started_worker(self, name: str, file: Path) -> Server:
+        """Start a Worker that listens itself, on a port that is free at the moment."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        _, wrangler = await self._started(name, _wrangler(file, self._state(name)), DIRECT_PORT=str(port))
+        return Server(name, port, _listener(wrangler, port))
+
+    async def _started(self, name: str, command: list[str], **environment: str) -> tuple[int, int]:
+        """Start a program; return the port that it has printed, and its process id."""
+        everything = {**ENVIRONMENT, **WITHOUT_INSPECTOR, "PATH": _path(), **environment}
+        child = await self._children.start(command, everything, ROOT)
         lines = child.lines()
         port = await _ready(name, lines)
         drain = asyncio.create_task(_drained(lines))
         self._drains.add(drain)
         drain.add_done_callback(self._drains.discard)
-        return Server(name, port, child.pid)
+        return port, child.pid
 
 
 @asynccontextmanager
-async def laid_out(folder: Path) -> AsyncGenerator[Site]:
-    """Yield a site. Its servers end with the block, and their files are removed."""
+async def laid_out(folder: Path, before: Path = ROOT) -> AsyncGenerator[Site]:
+    """Yield a site. Its servers end with the block, and their files are removed. before: the checkout of BEFORE."""
     children = Children()
-    site = Site(children, folder)
+    site = Site(children, folder, before)
     try:
         async with children:
             yield site
@@ -207,7 +214,8 @@ async def laid_out(folder: Path) -> AsyncGenerator[Site]:
 
 
 def _wrangler(file: Path, state: Path) -> list[str]:
-    command = ["node", "--no-warnings", str(WRANGLER), "dev", "--config", str(file), "--persist-to", str(state)]
+    node = ["node", "--no-warnings", "--require", str(DIRECT_SOCKET), str(WRANGLER)]
+    command = [*node, "dev", "--config", str(file), "--persist-to", str(state)]
     return [*command, "--ip", "127.0.0.1", "--port", "0", "--inspector-port=0", "--show-interactive-dev-session=false"]
 
 
@@ -265,12 +273,12 @@ def _fastapi(run: Path, name: str) -> Configuration:
     return _python(run, name, packages.FASTAPI)
 
 
-def _aiworker(run: Path, _: str) -> Configuration:
-    own = configuration.read(ROOT / "wrangler.jsonc")
-    stage.lay_out(run, ROOT / own["main"], configuration.configured_classes(own), RUNTIME, WORKER_PACKAGES)
+def _aiworker(run: Path, _: str, project: Path = ROOT) -> Configuration:
+    own = configuration.read(project / "wrangler.jsonc")
+    stage.lay_out(run, project / own["main"], configuration.configured_classes(own), RUNTIME, WORKER_PACKAGES)
     # the console's files: wrangler asks two Workers of its own about them before each request, and the peers have none
     own.pop("assets", None)
-    made = configuration.on_local_runtime({**own, "ratelimits": _uncut(own)}, ROOT)
+    made = configuration.on_local_runtime({**own, "ratelimits": _uncut(own)}, project)
     return configuration.with_variables(made, **VARIABLES)
 
 

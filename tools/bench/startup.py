@@ -58,7 +58,7 @@ async def _starts(session: Session) -> dict[str, list[dict[str, float]]]:
             began = time.monotonic()
             server = await site.start(name)
             took = time.monotonic() - began
-            starts[name].append({"seconds": took, "cpu_seconds": cpu_seconds(server.worker_pid())})
+            starts[name].append({"seconds": took, "cpu_seconds": cpu_seconds(server.process)})
     return starts
 
 

@@ -1,5 +1,5 @@
 """Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, events, routes,
-parameters, licences.
+parameters, licences, figures of the bench.
 
 python -m tools.docs.tables            write those that are not what the code says
 python -m tools.docs.tables --check    fail, with the names of the files, if there are any
@@ -24,6 +24,7 @@ from aiworker.errors import KINDS, OPENAI_KINDS, UPSTREAM_CODES
 from aiworker.models.catalogue import MODELS, RETIRED, Model
 from aiworker.models.completion import EVENTS
 from aiworker.settings import DEFAULTS, FIELDS, accepted_values
+from tools.bench import published
 from tools.check import licences
 from tools.docs import parameters
 from tools.docs.markdown import Row, number, table
@@ -165,6 +166,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "licences-worker": worker_licences,
     "licences-packages": package_licences,
     "licences-copied": copied_licences,
+    "performance": published.table,
+    "performance-machine": published.machine,
+    "performance-memory": published.memory,
+    "performance-summary": published.summary,
 }
 
 
