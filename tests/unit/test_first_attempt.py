@@ -8,17 +8,23 @@ import pytest
 from aiworker.auth.budget import WORKER
 from aiworker.clock import ago, now
 from aiworker.errors import ApiError
-from aiworker.rag import first_attempt, ingest, store
+from aiworker.rag import first_attempt, ingest, passage_store, store
 from aiworker.rag.engine import OwnEngine
 from aiworker.rag.store import Version
 from tests.unit.test_document_reindex import Started
-from tests.unit.test_ingest import Machine, moments
+from tests.unit.test_ingest import File, Machine, moments
 from tests.unit.test_ingestion_cost import PRICE, PaidMachine
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
 OLD, NEW = "# Penguins\n\nAn old penguin.", "# Penguins\n\nA new penguin.\n\n# More\n\nAnd another one."
+
+
+@pytest.fixture(autouse=True)
+def vectors_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for the vectors without waiting."""
+    monkeypatch.setattr(first_attempt, "FIRST_CHECK", 0)
 
 
 def a_version(version_id: str, text: str, created: str, **fields: Any) -> Version:
@@ -32,7 +38,7 @@ def a_version(version_id: str, text: str, created: str, **fields: Any) -> Versio
 async def attempt(machine: Machine) -> None:
     version = await store.find(machine.resources.database, "bbbb")
     if version:
-        await first_attempt.attempt(machine.resources, version)
+        await first_attempt.attempt(machine.resources, version, NEW)
 
 
 async def with_an_upload() -> Machine:
@@ -76,6 +82,55 @@ async def test_a_small_text_is_ingested_without_a_workflow() -> None:
     assert started.versions == []
 
 
+async def test_a_small_text_is_not_read_again_from_where_it_was_stored(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = await with_an_upload()
+    for method in ("payload", "read_part"):
+        monkeypatch.setattr(machine.resources.bucket, method, fail)
+    monkeypatch.setattr(passage_store, "chunks", fail)
+    before = machine.calls
+    await attempt(machine)
+    check_indexed(machine)
+    # read the version (this test does), store passages, look for the vectors, publish; five remove the version before
+    assert machine.calls - before == 9
+
+
+class Latin1(File):
+    """A file in another encoding than UTF-8."""
+
+    async def is_utf8(self) -> bool:
+        return False
+
+    async def transcode(self, encoding: str, *, with_mark: bool = False) -> File | None:
+        return File(self.read().decode("latin-1")) if encoding == "windows-1252" else None
+
+    def read(self, start: int = 0, end: int | None = None) -> bytes:
+        return super().read().decode().encode("latin-1")[start:end]
+
+    def find(self, byte: int, start: int) -> int:
+        return self.read().find(byte, start)
+
+
+async def test_a_file_in_another_encoding_is_indexed_and_kept_as_utf8() -> None:
+    machine = await with_an_upload()
+    version = await store.find(machine.resources.database, "bbbb")
+    assert version
+    file: Any = Latin1("# Pinguine\n\nEin schöner Pinguin.")
+    await first_attempt.attempt(machine.resources, version, file)
+    assert machine.rows("SELECT text FROM chunks WHERE version = 'bbbb'") == ["# Pinguine\n\nEin schöner Pinguin."]
+    assert machine.files[version.folder + ingest.MARKDOWN] == "# Pinguine\n\nEin schöner Pinguin."
+
+
+@pytest.mark.parametrize("content", ["\ufeff# Penguins", " \n", Latin1("ö" * ingest.SEGMENT_BYTES)])
+async def test_a_text_that_is_no_utf8_or_has_no_words_is_left_to_a_workflow(content: Any) -> None:
+    machine, started = await with_an_upload(), Started()
+    object.__setattr__(machine.resources, "ingestions", started)
+    version = await store.find(machine.resources.database, "bbbb")
+    assert version
+    await first_attempt.attempt(machine.resources, version, content)
+    assert started.versions == ["bbbb"]
+    check_whole(machine)
+
+
 @pytest.mark.timeout(120)
 async def test_after_a_crash_at_any_moment_a_workflow_does_the_rest() -> None:
     machines = await moments(attempt, with_an_upload)
@@ -111,7 +166,7 @@ async def fail(*_: Any, **_more: Any) -> Any:
 
 @pytest.mark.parametrize(
     ("binding", "method", "is_embedded"),
-    [("bucket", "payload", False), ("ai", "run", False), ("vectors", "upsert", False), ("vectors", "present", True)],
+    [("database", "run", False), ("ai", "run", False), ("vectors", "upsert", False), ("vectors", "present", True)],
 )
 async def test_an_attempt_that_fails_is_left_to_a_workflow(
     monkeypatch: pytest.MonkeyPatch,

@@ -70,7 +70,7 @@ class OwnEngine:
         stored = await store.unchanged(resources.database, version) or await self._store(version, content)
         is_added = stored.id == version.id
         if stored.state == "queued" and background and is_added and first_attempt.is_small(stored):
-            background(first_attempt.attempt(resources, stored))
+            background(first_attempt.attempt(resources, stored, content))
         elif stored.state == "queued" and (is_added or not first_attempt.is_running(stored)):
             # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
             await resources.ingestions.start(stored.id)

@@ -5,23 +5,28 @@ the request is answered. Whatever fails here or is cut off is left to a Workflow
 part may run twice.
 """
 
+import asyncio
+import codecs
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import fields, replace
 from typing import Any
 
 from aiworker.auth.budget import RequestBudget
-from aiworker.clock import ago
+from aiworker.clock import ago, now
 from aiworker.context import Resources
 from aiworker.errors import ApiError
+from aiworker.http.messages import Payload
 from aiworker.log import RequestLog
-from aiworker.rag import file_kinds, ingest, removal, store
-from aiworker.rag.steps import Done
+from aiworker.rag import file_kinds, ingest, ingestion_cost, removal, store
+from aiworker.rag.steps import Done, NonRetryableError, StepError
 from aiworker.rag.store import Version
 from aiworker.tracing import NoTracer
 
 Background = Callable[[Coroutine[Any, Any, None]], None]
 """Lets work go on after the response."""
+FIRST_CHECK = 1.0
+"""Seconds until the first check for the vectors, which Vectorize shows some seconds after they were written."""
 VECTOR_CHECKS = 12
 """Checks, a second apart, for the vectors. All work behind a response has 30 seconds, in which it must be done.
 
@@ -49,25 +54,57 @@ class DirectRun:
         return await work(self._version)
 
 
-async def attempt(resources: Resources, version: Version) -> None:
-    """Ingest a version; if that fails, or its vectors are late, start its Workflow."""
+async def attempt(resources: Resources, version: Version, content: str | Payload) -> None:
+    """Ingest a version; if that fails, or its vectors are late, start its Workflow. content: the file."""
     resources = _without_request(resources)
-    done, run = ingest.Progress(), DirectRun(version)
     is_embedded = False
     try:
-        await ingest.embed_all(resources, run, done)
+        version = replace(version, chunks=await _embed(resources, version, content))
         is_embedded = True
-        await _publish(resources, run, replace(version, chunks=done.count))
+        await _publish(resources, version)
     except Exception:  # the Workflow meets what caused it again, and reports it
         with contextlib.suppress(ApiError):  # resume() starts it if this cannot
             await resources.ingestions.start(version.id, is_embedded=is_embedded)
 
 
-async def _publish(resources: Resources, run: ingest.Run, version: Version) -> None:
+async def _embed(resources: Resources, version: Version, content: str | Payload) -> int:
+    """Store a version's passages with their vectors; return the number of passages."""
+    text = await _text(resources, version, content)
+    cut = await ingest.cut_segment(version, text, len(text))
+    if not cut.passages:
+        raise NonRetryableError("The document has no text.")
+    await ingest.put_passages(resources, version, cut, 0)
+    done = ingest.Progress(count=len(cut.passages))
+    size = ingestion_cost.embedding_model(resources).texts_a_call
+
+    async def embed_some(version: Version, *, start: int, count: int) -> ingest.Embedded:  # noqa: ARG001 - all are here
+        return await ingest.embed_passages(resources, version, cut.passages[start : start + size])
+
+    await ingest.pay_and_embed(resources, DirectRun(version), done, embed_some)
+    return done.count
+
+
+async def _text(resources: Resources, version: Version, content: str | Payload) -> bytes:
+    """Return a version's text as UTF-8, without reading what the request has just stored."""
+    if isinstance(content, str):
+        text = content.encode()
+        is_whole = not text.startswith(codecs.BOM_UTF8)  # which a Workflow removes
+    else:
+        file = await ingest.decoded(resources, version, content)
+        is_whole = file.size <= ingest.SEGMENT_BYTES  # other encodings may be shorter than UTF-8
+        text = file.read() if is_whole else b""
+    if not is_whole:
+        raise StepError("The text takes a Workflow.")
+    return text
+
+
+async def _publish(resources: Resources, version: Version) -> None:
     """Publish an embedded version and remove the ones before, or this one if a newer one is there."""
-    is_live = await ingest.publish_embedded(resources, run, version.chunks, VECTOR_CHECKS)
-    replaced = await store.replaced_by(resources.database, version) if is_live else [version]
-    if await removal.remove(resources, replaced, removal.MAX_CALLS_A_REQUEST) < len(replaced):
+    await asyncio.sleep(FIRST_CHECK)
+    await ingest.wait_for_vectors(resources, version, version.chunks, VECTOR_CHECKS)
+    replaced = await store.publish_over(resources.database, version, now())
+    removed = [version] if replaced is None else replaced
+    if await removal.remove(resources, removed, removal.MAX_CALLS_A_REQUEST) < len(removed):
         await removal.start_purge(resources)
 
 

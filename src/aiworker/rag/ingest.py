@@ -5,12 +5,12 @@ readers see the version before, or none. A version that fails leaves its file an
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from itertools import count as count_from
-from typing import Any, Protocol, TypedDict
+from typing import NamedTuple, Protocol, TypedDict
 
 from aiworker import conversation_index
 from aiworker.bindings import Inputs, VectorRecord
@@ -154,24 +154,34 @@ async def embed_all(resources: Resources, run: Run, done: Progress) -> None:
         done.count = position["count"]
         if position["is_end"]:
             break
+    await pay_and_embed(resources, run, done, partial(embed, resources))
+
+
+async def pay_and_embed(
+    resources: Resources, run: Run, done: Progress, embed_some: Callable[..., Awaitable["Embedded"]]
+) -> None:
+    """Reserve the cost of the stored passages, embed them, and settle what that has cost.
+
+    embed_some: called as `embed`, with the version, `start` and `count`.
+    """
     done.cost.reservation = await run.do("reserve", partial(reserve, resources))
     reserved = sum(done.cost.reservation["charges"].values())
     size = ingestion_cost.embedding_model(resources).texts_a_call
     for start in range(0, done.count, size):
         share = reserved * min(size, done.count - start) / done.count
         done.cost.neurons += share  # also counts if the step fails: the model may have done its work
-        neurons = _neurons(await run.do(f"embed {start}", partial(embed, resources, start=start, count=done.count)))
+        neurons = _neurons(await run.do(f"embed {start}", partial(embed_some, start=start, count=done.count)))
         if neurons is not None:
             done.cost.neurons += neurons - share
     await run.do("settle", lambda _: settle(resources, done.cost))
 
 
-async def publish_embedded(resources: Resources, run: Run, count: int, checks: int = MAX_VECTOR_CHECKS) -> bool:
+async def publish_embedded(resources: Resources, run: Run, count: int) -> bool:
     """Wait for the vectors, and let readers see the version; return False if they see a newer one already.
 
-    count: passages of the version. checks: for its vectors, at most.
+    count: passages of the version.
     """
-    wait = partial(wait_for_vectors, resources, count=count, checks=checks)
+    wait = partial(wait_for_vectors, resources, count=count, checks=MAX_VECTOR_CHECKS)
     await run.do("wait for the vectors", wait, patiently=True)
     return await run.do("publish", partial(publish, resources))
 
@@ -208,19 +218,25 @@ async def convert(resources: Resources, version: Version) -> str:
     original = await resources.bucket.payload(version.folder + ORIGINAL)
     if original is None:
         raise NonRetryableError("The document's file is missing.")
-    try:
-        is_text = kind in file_kinds.TEXTUAL
-        may_declare = kind in file_kinds.DECLARING
-        file = await to_utf8(original, version.charset, may_declare=may_declare) if is_text else original
-    except UnknownEncodingError as error:
-        raise NonRetryableError(str(error)) from error
+    file = await decoded(resources, version, original)
     if file_kinds.is_converted(kind):
         await _to_markdown(resources, version, file)
-    elif file is not original:
+        return MARKDOWN
+    return ORIGINAL if file is original else MARKDOWN
+
+
+async def decoded(resources: Resources, version: Version, original: Payload) -> Payload:
+    """Return a text as UTF-8, and store it beside the original unless it is that; return any other file as it is."""
+    kind = version.media_type
+    if kind not in file_kinds.TEXTUAL:
+        return original
+    try:
+        file = await to_utf8(original, version.charset, may_declare=kind in file_kinds.DECLARING)
+    except UnknownEncodingError as error:
+        raise NonRetryableError(str(error)) from error
+    if file is not original and not file_kinds.is_converted(kind):
         await resources.bucket.put(version.folder + MARKDOWN, file, "text/markdown", {})
-    else:
-        return ORIGINAL
-    return MARKDOWN
+    return file
 
 
 async def _to_markdown(resources: Resources, version: Version, file: Payload) -> None:
@@ -270,11 +286,30 @@ async def chunk(resources: Resources, version: Version, position: Position, text
 
 
 async def _chunk_segment(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
-    first, start = position["count"], position["offset"]
-    part = await _read_text(resources, version, start, text_file)
-    if part is None and not start:
+    part = await _read_text(resources, version, position["offset"], text_file)
+    if part is None and not position["offset"]:
         raise NonRetryableError("The document's text is missing.")
-    content, size = part or (b"", start)
+    content, size = part or (b"", position["offset"])
+    cut = await cut_segment(version, content, size, position)
+    await put_passages(resources, version, cut, position["count"])
+    return cut.end
+
+
+class Cut(NamedTuple):
+    """The passages of a segment."""
+
+    passages: list[passage_store.NumberedPassage]
+    ranges: list[Range | None]
+    """Where each stands in the document's text."""
+    end: Position
+
+
+async def cut_segment(version: Version, content: bytes, size: int, position: Position = START) -> Cut:
+    """Cut a text's next segment into passages.
+
+    content: the text from the position on, at most SEGMENT_BYTES of it. size: bytes of the whole text.
+    """
+    first, start = position["count"], position["offset"]
     is_last = start + len(content) >= size
     is_code = version.media_type in file_kinds.LANGUAGES  # in which marks of Markdown mean nothing
     segment = next_segment(content, "" if is_code else position["fence"], is_last=is_last)
@@ -290,22 +325,26 @@ async def _chunk_segment(resources: Resources, version: Version, position: Posit
         raise NonRetryableError(
             f"The document has more than {MAX_CHUNKS:,} passages; at most {MAX_CHUNKS:,} are indexed."
         )
-    rows = [(each.number, each.heading, each.text) for each in chunks]
     source = content[: segment.size].decode(errors="replace")  # without the fence that is repeated at its start
     ranges: list[Range | None] = []
     for located in passage_ranges(source, (each.text for each in chunks), start):
         ranges.append(located)
         if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
             await asyncio.sleep(0)
-    state = store.state_change(version.id, "embedding", now(), chunks=count)
-    await passage_store.put_chunks(resources.database, version, rows, first, ranges, [state])
-    return {
+    end: Position = {
         "offset": start + segment.size,
         "count": count,
         "path": cutter.path,
         "fence": segment.fence,
         "is_end": is_last,
     }
+    return Cut([(each.number, each.heading, each.text) for each in chunks], ranges, end)
+
+
+async def put_passages(resources: Resources, version: Version, cut: Cut, first: int) -> None:
+    """Store a segment's passages in place of those from number `first`."""
+    state = store.state_change(version.id, "embedding", now(), chunks=cut.end["count"])
+    await passage_store.put_chunks(resources.database, version, cut.passages, first, cut.ranges, [state])
 
 
 async def _read_text(resources: Resources, version: Version, start: int, text_file: str) -> tuple[bytes, int] | None:
@@ -351,16 +390,26 @@ async def embed(resources: Resources, version: Version, start: int, count: int) 
 
     count: passages of the version.
     """
-    model = ingestion_cost.embedding_model(resources)
-    rows = await passage_store.chunks(resources.database, version.id, start, model.texts_a_call)
-    texts = [_with_context(version, row) for row in rows]
-    response = await ModelCall(resources, [Candidate(model, Inputs({"text": texts}))]).run()
+    size = ingestion_cost.embedding_model(resources).texts_a_call
+    rows = await passage_store.chunks(resources.database, version.id, start, size)
+    passages = [(row["number"], row["heading"], row["text"]) for row in rows]
+    embedded = await embed_passages(resources, version, passages)
+    if start + size < count:  # a sign of progress, while there is more to do
+        await store.set_state(resources.database, version.id, "embedding", now())
+    return embedded
+
+
+async def embed_passages(
+    resources: Resources, version: Version, passages: Sequence[passage_store.NumberedPassage]
+) -> Embedded:
+    """Store the vectors of passages, at most as many as one model call takes; return its cost."""
+    texts = [_with_context(version, heading, text) for _, heading, text in passages]
+    candidate = Candidate(ingestion_cost.embedding_model(resources), Inputs({"text": texts}))
+    response = await ModelCall(resources, [candidate]).run()
     indexed = filters.vector_metadata(version.metadata, resources.settings.rag_properties)
-    records = [VectorRecord(version.vector_id(row["number"]), version.tenant, indexed) for row in rows]
+    records = [VectorRecord(version.vector_id(number), version.tenant, indexed) for number, _, _ in passages]
     # the vectors go from one binding to the other as JavaScript arrays
     await resources.vectors.upsert(await response.raw.value("data"), records)
-    if start + model.texts_a_call < count:  # a sign of progress, while there is more to do
-        await store.set_state(resources.database, version.id, "embedding", now())
     return {"neurons": record_cost([response], {"prompt_tokens": sum(map(token_counts.estimate_text, texts))})}
 
 
@@ -455,10 +504,10 @@ async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
         await resources.ingestions.wake_reindex(search_text.NORMALIZATION)
 
 
-def _with_context(version: Version, row: dict[str, Any]) -> str:
+def _with_context(version: Version, heading: str, text: str) -> str:
     """Return the text to embed: the passage below its title and headings, which may say what it is about."""
     title = version.title[:MAX_TITLE_CHARACTERS]
-    heading, text = without_title(title, row["heading"], row["text"])
+    heading, text = without_title(title, heading, text)
     # the headings of a PDF begin with the file's name, which is often the title
     is_repeated = version.media_type == file_kinds.PDF and heading.startswith(title)
     above = heading if is_repeated else HEADING_SEPARATOR.join(filter(None, (title, heading)))

@@ -25,6 +25,9 @@ CHARACTERS_AT_A_STRETCH = 10_000
 MAX_COUNTED = 500
 """Passages up to which the passages of a word are counted."""
 
+NumberedPassage = tuple[int, str, str]
+"""Number of a passage in its version, its path of headings, and its text."""
+
 
 def scope(tenant: str) -> str:
     """Return a tenant's value of the column `scope`: one word for full-text search, whatever the tenant's name."""
@@ -34,12 +37,12 @@ def scope(tenant: str) -> str:
 async def put_chunks(
     database: Database,
     version: Version,
-    chunks: Sequence[tuple[int, str, str]],
+    chunks: Sequence[NumberedPassage],
     first: int = 0,
     ranges: Sequence[Range | None] = (),
     then: Sequence[Statement] = (),
 ) -> None:
-    """Store a version's passages, (number, heading, text), in place of those from number `first`; index their words.
+    """Store a version's passages in place of those from number `first`; index their words.
 
     All in one transaction. ranges: where each passage stands in the document's text, if that is known. then: statements
     that end the transaction.
@@ -68,13 +71,13 @@ async def delete_chunks(database: Database, version_id: str, first: int) -> None
     )
 
 
-async def index_chunks(database: Database, version: Version, chunks: Sequence[tuple[int, str, str]]) -> None:
-    """Index the words of stored passages, (number, heading, text), in place of those that are indexed."""
+async def index_chunks(database: Database, version: Version, chunks: Sequence[NumberedPassage]) -> None:
+    """Index the words of stored passages in place of those that are indexed."""
     for start in range(0, len(chunks), PASSAGES_A_WRITE):
         await database.run(*await _indexed_words(version, chunks[start : start + PASSAGES_A_WRITE]))
 
 
-async def _indexed_words(version: Version, chunks: Sequence[tuple[int, str, str]]) -> list[Statement]:
+async def _indexed_words(version: Version, chunks: Sequence[NumberedPassage]) -> list[Statement]:
     """Return the statements that index the words of passages."""
     title = index_text(version.title[:MAX_TITLE_CHARACTERS])
     rows: list[str] = []

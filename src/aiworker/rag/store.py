@@ -156,6 +156,11 @@ def state_change(
 
 async def publish(database: Database, version: Version, now: str) -> bool:
     """Let readers see this version in place of any other; False if the document was deleted or has a newer one."""
+    return await publish_over(database, version, now) is not None
+
+
+async def publish_over(database: Database, version: Version, now: str) -> list[Version] | None:
+    """Publish a version as `publish` does; return those that it has replaced, or None if it is not published."""
     newer = (
         "EXISTS (SELECT 1 FROM versions n JOIN documents d ON d.live_version = n.id "
         "WHERE d.tenant = ?1 AND d.id = ?2 AND n.created_at > ?4)"
@@ -167,19 +172,14 @@ async def publish(database: Database, version: Version, now: str) -> bool:
             version.tenant, version.document_id, version.id, version.created_at,
         ),
         (
-            "UPDATE versions SET state = 'indexed', reason = NULL, updated_at = ?2 "
-            "WHERE id = ?1 AND EXISTS (SELECT 1 FROM documents WHERE live_version = ?1)",
-            version.id, now,
-        ),
-        (
-            "UPDATE versions SET state = 'replaced', updated_at = ?4 "
-            "WHERE tenant = ?1 AND document_id = ?2 AND id <> ?3 AND created_at <= ?5 "
-            "AND EXISTS (SELECT 1 FROM documents WHERE live_version = ?3)",
+            "UPDATE versions SET state = iif(id = ?3, 'indexed', 'replaced'), reason = iif(id = ?3, NULL, reason), "
+            "updated_at = ?4 WHERE tenant = ?1 AND document_id = ?2 AND (id = ?3 OR created_at <= ?5) "
+            "AND EXISTS (SELECT 1 FROM documents WHERE live_version = ?3) RETURNING *",
             version.tenant, version.document_id, version.id, now, version.created_at,
         ),
-        ("SELECT 1 FROM versions WHERE id = ? AND state = 'indexed'", version.id),
     )  # fmt: skip
-    return bool(rows)
+    replaced = [each for each in map(Version.from_row, rows) if each.id != version.id]
+    return replaced if len(replaced) < len(rows) else None
 
 
 async def replaced_by(database: Database, version: Version) -> list[Version]:
