@@ -1,14 +1,16 @@
 """Searches while a document is replaced: each document is read in one version, and always in one."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from aiworker.rag import ingest, store
+from aiworker.bindings import VectorRecord
+from aiworker.rag import ingest, passage_store, store
 from aiworker.rag.passage import Passage
-from aiworker.rag.retrieve import Search, retrieve
+from aiworker.rag.retrieve import MAX_RERANKED, SEARCH_RESULTS, Search, retrieve
 from tests.unit.test_ingest import Embedded, Machine
 
 OLD, NEW = "aaaa", "bbbb"
@@ -133,3 +135,84 @@ async def test_a_document_that_is_deleted_meanwhile_is_found_whole_or_not_at_all
     matches = await all_moments(delete)
     assert {len(passages) for passages in matches} == {0, PASSAGES}
     assert (len(matches[0]), len(matches[-1])) == (0, PASSAGES)
+
+
+# ---- what is read ----------------------------------------------------------------------------------------------------
+
+
+class Shelf:
+    """A machine with documents of one passage each, nearest in the order of their ids, and a reranker."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+        self.texts: list[int] = []
+        """Rows with their text, in each statement that reads passages."""
+
+    @classmethod
+    async def filled(cls, live: int, unpublished: int) -> "Shelf":
+        """Vectors of versions that are not published are the nearest."""
+        machine = Machine()
+        for number in range(unpublished + live):
+            version_id = f"v{number:03}"
+            text = f"A penguin of {version_id}."
+            version = store.Version(
+                version_id, "default", version_id, "queued", None, "Title", None, {}, "text/markdown",
+                len(text), text, 1, "2026-01-01", "2026-01-01",
+            )  # fmt: skip
+            await store.add(machine.resources.database, version)
+            await passage_store.put_chunks(machine.resources.database, version, [(0, "", text)])
+            machine.vectors[version.vector_id(0)] = VectorRecord(version.vector_id(0), "default", {})
+            if number >= unpublished:
+                await ingest.publish(machine.resources, version)
+        return cls(machine)
+
+    async def search(self, *, rerank: bool = True) -> list[Passage]:
+        resources = self.machine.resources
+        bindings: dict[str, Any] = {
+            "ai": Interrupted(self._run, nothing),
+            "database": Interrupted(self._rows, nothing),
+            "vectors": Interrupted(self._nearest, nothing),
+        }
+        search = Search(QUESTION, "default", 50, fulltext_search=False, rerank=rerank, join_neighbours=False)
+        return await retrieve(replace(resources, **bindings), search)
+
+    async def _run(self, _: str, inputs: Any, *_more: Any) -> Embedded:
+        contexts = inputs.fields.get("contexts", [])
+        return Embedded(200, json.dumps({"response": [{"id": n, "score": 0.5} for n in range(len(contexts))]}))
+
+    async def _rows(self, *values: Any) -> Any:
+        rows = await self.machine.resources.database.rows(*values)
+        if rows and "text" in rows[0]:
+            self.texts.append(sum(row["text"] is not None for row in rows))
+        return rows
+
+    async def _nearest(self, *_: Any) -> dict[str, float]:
+        return {vector_id: 1 - number / 100 for number, vector_id in enumerate(sorted(self.machine.vectors))}
+
+
+async def nothing() -> None:
+    pass
+
+
+async def test_only_passages_that_are_reranked_are_read_with_their_text() -> None:
+    shelf = await Shelf.filled(live=MAX_RERANKED + 10, unpublished=0)
+    passages = await shelf.search()
+    assert [each.document_id for each in passages] == [f"v{number:03}" for number in range(MAX_RERANKED)]
+    assert all(each.text == f"A penguin of {each.document_id}." for each in passages)
+    assert shelf.texts == [MAX_RERANKED]
+
+
+async def test_without_a_reranker_all_matches_have_their_text() -> None:
+    shelf = await Shelf.filled(live=MAX_RERANKED + 10, unpublished=0)
+    passages = await shelf.search(rerank=False)
+    assert len(passages) == MAX_RERANKED + 10
+    assert all(each.text == f"A penguin of {each.document_id}." for each in passages)
+
+
+@pytest.mark.parametrize("unpublished", [1, 5, MAX_RERANKED, MAX_RERANKED + 5])
+async def test_the_next_best_take_the_places_of_passages_that_are_not_published(unpublished: int) -> None:
+    shelf = await Shelf.filled(live=SEARCH_RESULTS - unpublished - 1, unpublished=unpublished)
+    passages = await shelf.search()
+    expected = [f"v{number:03}" for number in range(unpublished, SEARCH_RESULTS - 1)][:MAX_RERANKED]
+    assert [each.document_id for each in passages] == expected
+    assert all(each.text == f"A penguin of {each.document_id}." for each in passages)

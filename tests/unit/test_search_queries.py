@@ -6,8 +6,8 @@ import pytest
 
 from aiworker.errors import ApiError
 from aiworker.models import catalogue
-from aiworker.rag.fusion import fuse_queries, highest
-from aiworker.rag.retrieve import Search, retrieve
+from aiworker.rag.fusion import fuse_queries
+from aiworker.rag.retrieve import Matches, Search, retrieve
 from aiworker.rag.search_queries import MAX_QUERY_CHARACTERS, read_queries, search_queries
 from aiworker.routes.rag_schema import SearchRequest
 from aiworker.settings import Settings
@@ -98,7 +98,9 @@ def test_the_question_counts_as_much_as_all_others_together() -> None:
 
 
 def test_a_passage_has_its_highest_score() -> None:
-    assert list(highest([{"a": -0.5, "b": 0.1}, {"a": 0.3}]).items()) == [("a", 0.3), ("b", 0.1)]
+    matches = Matches([{"a": -0.5, "b": 0.1}, {"a": 0.3}], [{}, {"a": 2.0}])
+    assert matches.scores("a") == {"vector": 0.3, "text": 2.0}
+    assert matches.scores("b") == {"vector": 0.1}
 
 
 async def test_the_queries_of_a_request_are_those_it_asks_for_or_the_worker_s(monkeypatch: pytest.MonkeyPatch) -> None:

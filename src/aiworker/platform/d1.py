@@ -7,7 +7,7 @@ import js
 from pyodide.ffi import jsnull
 
 from aiworker.bindings import Statement
-from aiworker.platform.javascript import binding_result, from_js
+from aiworker.platform.javascript import binding_result, from_js, js_object
 
 _from_database = functools.partial(binding_result, "The database could not answer")
 
@@ -17,9 +17,12 @@ class D1Database:
 
     def __init__(self, binding: Any) -> None:
         self._binding = binding
+        self._with_names = js_object({"columnNames": True})
 
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
-        return from_js((await _from_database(self._prepare((query, *values)).all())).results)
+        # rows as arrays: as objects, each would bring the names of its columns
+        names, *rows = from_js(await _from_database(self._prepare((query, *values)).raw(self._with_names)))
+        return [dict(zip(names, row, strict=True)) for row in rows]
 
     async def run(self, *statements: Statement) -> list[dict[str, Any]]:
         results = await _from_database(self._binding.batch(js.Array.of(*map(self._prepare, statements))))

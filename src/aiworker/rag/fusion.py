@@ -49,15 +49,6 @@ def fuse_queries(rankings: Sequence[Mapping[str, float]]) -> dict[str, float]:
     )
 
 
-def highest(scores: Iterable[Mapping[str, float]]) -> dict[str, float]:
-    """Return each id with its highest score, the best first."""
-    best: dict[str, float] = {}
-    for each in scores:
-        for vector_id, score in each.items():
-            best[vector_id] = max(score, best.get(vector_id, score))
-    return _descending(best)
-
-
 def fuse_ranks(rankings: Iterable[Sequence[str]]) -> list[str]:
     """Return the ids of the rankings, the best first, by reciprocal rank fusion."""
     scores: dict[str, float] = {}

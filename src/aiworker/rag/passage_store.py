@@ -156,22 +156,32 @@ WHERE v.tenant = ?1
 """
 """Joins and condition that leave, of passages `c`, those that the readers of a tenant see."""
 
+SHOWN = ("c.heading", "c.text", "c.first_byte", "c.end_byte", "v.title", "v.url", "v.media_type")
+"""Columns of what readers see of a passage."""
+FIRST_CONDITION = 4
+"""Number of the first parameter of a condition in `passages` and `fulltext_search`."""
+
 
 async def passages(
-    database: Database, tenant: str, vector_ids: Sequence[str], condition: tuple[str, list[Any]] = ("", [])
+    database: Database,
+    tenant: str,
+    vector_ids: Sequence[str],
+    condition: tuple[str, list[Any]] = ("", []),
+    with_text: int | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return vector id → row, for those of the ids that belong to live passages and meet the condition.
 
     One statement, so that all passages of a document are of the same version. condition: SQL on `v.metadata`, with its
-    values, whose parameters start at number 3.
+    values, whose parameters start at number FIRST_CONDITION. with_text: number of ids, from the first, whose rows have
+    what readers see; in the others all of it is None. None for all.
     """
     where, values = condition
+    shown = ", ".join(f"iif(key < ?3, {each}, NULL) AS {each.partition('.')[2]}" for each in SHOWN)
     rows = await database.rows(
-        "SELECT value AS vector_id, c.heading, c.text, c.first_byte, c.end_byte, "  # noqa: S608 - names that are checked
-        "v.document_id, v.title, v.url, v.metadata, v.media_type "
+        f"SELECT value AS vector_id, v.document_id, {shown} "  # noqa: S608 - names of ours, and those that are checked
         "FROM json_each(?2) CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         f"AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER) {_LIVE} {where}",
-        tenant, json.dumps(list(vector_ids)), *values,
+        tenant, json.dumps(list(vector_ids)), len(vector_ids) if with_text is None else with_text, *values,
     )  # fmt: skip
     return {row["vector_id"]: row for row in rows}
 
@@ -194,10 +204,6 @@ class Terms(NamedTuple):
     """Expressions of search_text.query_terms."""
     as_written: Sequence[str]
     """Those for passages that are not normalised yet; empty for the same ones."""
-
-
-FIRST_CONDITION = 4
-"""Number of the first parameter of a condition in `fulltext_search`."""
 
 
 async def fulltext_search(

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
 from typing import Any
 
@@ -14,7 +16,7 @@ from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.ranking import ranking
 from aiworker.rag import filters, passage_store
 from aiworker.rag.document_fields import safe_reader_url
-from aiworker.rag.fusion import fuse, fuse_queries, fuse_ranks, highest
+from aiworker.rag.fusion import fuse, fuse_queries, fuse_ranks
 from aiworker.rag.passage import Passage, page_of, range_of
 from aiworker.rag.passage_store import Terms
 from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
@@ -81,18 +83,14 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     Their `scores` have the stages that found them: vector (cosine), text (BM25), fusion, rerank. `score` is the last.
     The order follows the fused searches and the reranker alike.
     """
-    vectors, texts, rows = await _search(resources, search)
-    scores = {"vector": highest(vectors), "text": highest(texts)}
-    fused = fuse_queries([fuse(*each) for each in zip(vectors, texts, strict=True)])
+    matches = await _search(resources, search)
     passages = [
-        passage_of(
-            rows[vector_id], {name: each[vector_id] for name, each in scores.items() if vector_id in each}, score
-        )
-        for vector_id, score in fused.items()
+        passage_of(matches.rows[vector_id], matches.scores(vector_id), score)
+        for vector_id, score in islice(matches.fused.items(), _shown(search))
     ]
     if search.rerank and passages:
         model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
-        passages = await _rerank(resources, model, search.query, passages[:MAX_RERANKED])
+        passages = await _rerank(resources, model, search.query, passages)
         if search.needs_relevance and not is_relevant(passages, model.relevance_floor):
             return []
     passages = [each for each in passages if _has_min_score(each, search)]
@@ -100,39 +98,100 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     return join_neighbours(passages, search.top_k) if search.join_neighbours else passages[: search.top_k]
 
 
-async def _search(resources: Resources, search: Search) -> tuple[list[Scores], list[Scores], dict[str, Any]]:
-    """Return cosines and scores by BM25, each of every query, and the rows of these passages.
+def _shown(search: Search) -> int | None:
+    """Return the number of passages, the best by the searches, that a search may return; None for all."""
+    return MAX_RERANKED if search.rerank else None
+
+
+class Matches:
+    """Matches of both searches: cosines and scores by BM25, each of every query, with rows of the database."""
+
+    def __init__(self, cosines: Sequence[Scores], texts: Sequence[Scores]) -> None:
+        self._cosines, self._texts = cosines, texts
+        self._vectors = [dict(islice(each.items(), SEARCH_RESULTS)) for each in cosines]
+        self.fused = fuse_queries([fuse(*each) for each in zip(self._vectors, texts, strict=True)])
+        """Vector id → fused score, the best first."""
+        self.ids = list(dict.fromkeys(chain(self.fused, *cosines)))
+        """Ids of all matches, the best first."""
+        self.rows: Mapping[str, Any] = {}
+        """Vector id → row of passage_store.passages."""
+
+    @property
+    def cosines(self) -> set[str]:
+        """Ids that vector search has found."""
+        return set(chain(*self._cosines))
+
+    @property
+    def texts(self) -> set[str]:
+        """Ids that full-text search has found."""
+        return set(chain(*self._texts))
+
+    def scores(self, vector_id: str) -> dict[str, float]:
+        """Return the highest scores of a match by each search that has found it."""
+        by_search = {
+            name: [scores[vector_id] for scores in each if vector_id in scores]
+            for name, each in (("vector", self._vectors), ("text", self._texts))
+        }
+        return {name: max(scores) for name, scores in by_search.items() if scores}
+
+    def with_rows(self, rows: Mapping[str, Any]) -> "Matches":
+        """Return those matches that have rows.
+
+        The others belong to a version that is not published, or no longer, or to a document that only Vectorize lets
+        through.
+        """
+        live = copy(self)
+        if len(rows) < len(self.ids):
+            live = Matches(_kept(self._cosines, rows), _kept(self._texts, rows))
+        live.rows = rows
+        return live
+
+    def have_text(self, count: int | None) -> bool:
+        """Tell whether the rows of so many matches, from the best, have their text."""
+        return all(self.rows[each]["text"] is not None for each in islice(self.fused, count))
+
+
+def _kept(scores: Sequence[Scores], rows: Mapping[str, Any]) -> list[Scores]:
+    """Return the scores of passages that have rows."""
+    return [{vector_id: score for vector_id, score in each.items() if vector_id in rows} for each in scores]
+
+
+async def _search(resources: Resources, search: Search) -> Matches:
+    """Return the live matches of both searches, with their rows.
 
     The rows are read after both searches, in one statement: all passages of a document are of one version. If a
     document was replaced in between, so that the passages found are no longer there, it is searched for again.
     """
-    condition = filters.condition(search.filter, first=3)
-    cosines, text_scores, rows = list[Scores](), list[Scores](), dict[str, Any]()
+    condition = filters.condition(search.filter, passage_store.FIRST_CONDITION)
+    live = Matches([{}], [{}])
     for _ in range(MAX_SEARCHES):
-        cosines, text_scores = await asyncio.gather(
-            _vector_search(resources, search), _fulltext_search(resources, search)
+        matches = Matches(
+            *await asyncio.gather(_vector_search(resources, search), _fulltext_search(resources, search, condition))
         )
-        matches = list(dict.fromkeys(chain(*text_scores, *cosines)))
-        rows = await passage_store.passages(resources.database, search.tenant, matches, condition) if matches else {}
-        if not await _is_outdated(resources, cosines, text_scores, rows):
+        live = await _read(resources, search, matches, condition)
+        if not await _is_outdated(resources, matches, live.rows):
             break
-    # others belong to a version that is not published, or no longer, or to a document that only Vectorize lets through
-    cosines, text_scores = (
-        [{vector_id: score for vector_id, score in each.items() if vector_id in rows} for each in scores]
-        for scores in (cosines, text_scores)
-    )
-    return [dict(islice(each.items(), SEARCH_RESULTS)) for each in cosines], text_scores, rows
+    return live
 
 
-async def _is_outdated(
-    resources: Resources, cosines: Sequence[Scores], text_scores: Sequence[Scores], rows: Mapping[str, Any]
-) -> bool:
+async def _read(resources: Resources, search: Search, matches: Matches, condition: tuple[str, list[Any]]) -> Matches:
+    """Return the live matches with their rows, of which those that are shown have their text."""
+    if not (ids := matches.ids):
+        return matches
+    read = partial(passage_store.passages, resources.database, search.tenant, ids, condition)
+    live = matches.with_rows(await read(_shown(search)))
+    # those that are not live may have been among the best: then others are
+    return live if live.have_text(_shown(search)) else matches.with_rows(await read())
+
+
+async def _is_outdated(resources: Resources, matches: Matches, rows: Mapping[str, Any]) -> bool:
     """Tell whether a document was replaced after it was found, and nothing of its new version was found."""
-    if set(chain(*text_scores)) - rows.keys():  # they were live
+    if len(rows) == len(matches.ids):
+        return False
+    if matches.texts - rows.keys():  # they were live
         return True
     # vectors are written before their version is live, and stay a while after it has been replaced
-    missing = set(chain(*cosines)) - rows.keys()
-    replaced = await passage_store.replaced_documents(resources.database, missing) if missing else set[str]()
+    replaced = await passage_store.replaced_documents(resources.database, matches.cosines - rows.keys())
     return bool(replaced - {row["document_id"] for row in rows.values()})
 
 
@@ -147,17 +206,16 @@ async def _vector_search(resources: Resources, search: Search) -> list[Scores]:
     vectors = await response.raw.value("data")
     count = MAX_VECTOR_RESULTS if search.filter else SEARCH_RESULTS
     condition = filters.vector_filter(search.filter)
-    return await asyncio.gather(
-        *(resources.vectors.query(vectors, row, count, search.tenant, condition) for row in range(len(texts)))
-    )
+    queries = [resources.vectors.query(vectors, row, count, search.tenant, condition) for row in range(len(texts))]
+    # the most common: without a task, which takes a turn of JavaScript's event loop
+    return [await queries[0]] if len(queries) == 1 else await asyncio.gather(*queries)
 
 
-async def _fulltext_search(resources: Resources, search: Search) -> list[Scores]:
+async def _fulltext_search(resources: Resources, search: Search, condition: tuple[str, list[Any]]) -> list[Scores]:
     """Return the scores by BM25 of each query."""
     if not search.fulltext_search:
         return [{} for _ in search.queries]
-    terms = await asyncio.gather(*(_terms(resources, search.tenant, each) for each in search.queries))
-    condition = filters.condition(search.filter, passage_store.FIRST_CONDITION)
+    terms = [await _terms(resources, search.tenant, each) for each in search.queries]
     return await passage_store.fulltext_search(resources.database, search.tenant, terms, condition, SEARCH_RESULTS)
 
 
