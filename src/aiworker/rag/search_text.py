@@ -123,14 +123,18 @@ class Term(NamedTuple):
 def index_text(text: str) -> str:
     """Return the words of a text for the index, separated by spaces."""
     words: list[str] = []
-    for term in _terms(text):
-        if term.is_unspaced:
-            words += _pairs(term.parts)
-            words.append(term.parts[-1])  # so that a search for one letter finds a last one, too
-        else:
-            words += term.parts
-            if term.joined:
-                words.append(term.joined)
+    for compound in COMPOUND.findall(_folded(text)):
+        if _is_word(compound):  # most of an English text, which need no Term each
+            words.append(compound.lower())
+            continue
+        for term in _terms_of(compound):
+            if term.is_unspaced:
+                words += _pairs(term.parts)
+                words.append(term.parts[-1])  # so that a search for one letter finds a last one, too
+            else:
+                words += term.parts
+                if term.joined:
+                    words.append(term.joined)
     return " ".join(words)
 
 
@@ -170,18 +174,25 @@ def query_terms_as_written(query: str) -> list[str]:
 
 def _terms(text: str, longest: int | None = None) -> Iterator[Term]:
     for compound in COMPOUND.findall(_folded(text)[:longest]):
-        if (
-            compound.isascii()
-            and compound.isalpha()
-            and (compound.islower() or compound.istitle() or compound.isupper())
-        ):
+        if _is_word(compound):
             yield Term([compound.lower()])
-            continue
-        for run in RUN.findall(compound):
-            if UNSPACED_LETTER.match(run):
-                yield Term(CLUSTER.findall(run), is_unspaced=True)
-            elif any(map(str.isalnum, run)):
-                yield _compound(run)
+        else:
+            yield from _terms_of(compound)
+
+
+def _is_word(compound: str) -> bool:
+    """Tell whether it is a single word in English letters."""
+    return (
+        compound.isascii() and compound.isalpha() and (compound.islower() or compound.istitle() or compound.isupper())
+    )
+
+
+def _terms_of(compound: str) -> Iterator[Term]:
+    for run in RUN.findall(compound):
+        if UNSPACED_LETTER.match(run):
+            yield Term(CLUSTER.findall(run), is_unspaced=True)
+        elif any(map(str.isalnum, run)):
+            yield _compound(run)
 
 
 def _folded(text: str) -> str:
