@@ -80,6 +80,7 @@ def without_instruction(content: str) -> str:
     return INSTRUCTIONS.sub("", content, count=1) if INSTRUCTIONS.match(content) else content
 
 
+@lru_cache(maxsize=1 << 15)
 def stem(word: str) -> str:
     """The word without its suffixes; at least three letters remain, one of them a vowel."""
     while (shorter := _without_suffix(word)) != word:

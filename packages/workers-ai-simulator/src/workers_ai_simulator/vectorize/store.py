@@ -33,6 +33,7 @@ from workers_ai_simulator.vectorize.snapshot import MIN_VECTORS, Snapshots
 
 SCHEMA = """
 PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
 CREATE TABLE IF NOT EXISTS indexes (
     name TEXT PRIMARY KEY, dimensions INTEGER NOT NULL, metric TEXT NOT NULL, description TEXT NOT NULL,
     created TEXT NOT NULL, modified TEXT NOT NULL, processed_mutation TEXT, processed_at TEXT);
@@ -55,7 +56,7 @@ class VectorStore:
     """All indexes of the simulator. Thread-safe.
 
     A write is acknowledged once it is in SQLite, and visible in answers `delay` seconds later, as Vectorize applies
-    writes later. No acknowledged write is lost when the process is killed.
+    writes later. No acknowledged write is lost when the process is killed. A loss of power may take the last ones.
     """
 
     def __init__(
