@@ -89,9 +89,10 @@ def bucket(context: Context) -> str:
     It is the API key; for browser tokens the token's subject, or else the client's network; for anonymous callers the
     network.
     """
-    caller, network = context.caller, _network(context.request)
+    caller = context.caller
     if caller.key and not caller.has_token:
         return f"key {caller.name}"
+    network = _network(context.request)
     return f"token {caller.name} {caller.subject or network}" if caller.key else f"address {network}"
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Awaitable, Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -61,8 +62,7 @@ class JsRequest:
         return string_or_none(self._request.headers.get(name))
 
     def start_reading(self, limit: int) -> None:
-        length = self.header("content-length") or ""
-        if length.isdecimal() and int(length) <= limit:
+        if self._length is not None and self._length <= limit:
             self._arriving = self._request.arrayBuffer()
 
     async def read(self, limit: int) -> bytes:
@@ -110,8 +110,7 @@ class JsRequest:
                 await self._received_whole()
         if self._request.bodyUsed or isinstance(self._request.body, JsNull):
             return
-        length = self.header("content-length") or ""
-        if length.isdecimal() and int(length) <= MAX_DISCARDED:
+        if self._length is not None and self._length <= MAX_DISCARDED:
             with contextlib.suppress(JsException):  # the client has disconnected
                 await self._request.body.pipeTo(js.WritableStream.new())
 
@@ -121,10 +120,17 @@ class JsRequest:
 
     def _fits(self, limit: int) -> bool:
         """Tell whether content-length is within the limit; raises ApiError if it is more than DRAIN_FACTOR times it."""
-        length = self.header("content-length") or ""
-        if length.isdecimal() and int(length) > DRAIN_FACTOR * limit:
+        if self._length is None:
+            return False
+        if self._length > DRAIN_FACTOR * limit:
             raise too_large(limit)
-        return length.isdecimal() and int(length) <= limit
+        return self._length <= limit
+
+    @cached_property
+    def _length(self) -> int | None:
+        """The body's declared length in bytes; None if there is none."""
+        length = self.header("content-length") or ""
+        return int(length) if length.isdecimal() else None
 
     async def _parts(self, limit: int) -> list[Any]:
         """Read a body whose length is unknown or too large, as Uint8Arrays; nothing above the limit is kept."""
