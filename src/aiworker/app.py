@@ -6,7 +6,6 @@ Any of these may end in an error instead.
 import functools
 import re
 import time
-import traceback
 from collections.abc import Callable
 
 from aiworker.anthropic_errors import anthropic_response
@@ -14,7 +13,7 @@ from aiworker.auth import access, limits
 from aiworker.auth.budget import RequestBudget, budgets_of
 from aiworker.bindings import RateLimiter, StreamOutcome, Streams
 from aiworker.context import Context
-from aiworker.errors import ApiError
+from aiworker.errors import ApiError, release
 from aiworker.http import cors, pages
 from aiworker.http.messages import Request, Response
 from aiworker.log import RequestLog
@@ -64,12 +63,12 @@ async def handle(
     except ApiError as error:
         log.record_error(error)
         response = _error_response(error, request, log)
-        _clear_frames(error)
+        release(error)
     except Exception as error:  # the one place where an exception of this Worker's code becomes a response
         log.record_defect(error)
         defect = ApiError("internal_error", f"The Worker failed. Its log has the cause under {log.request_id}.")
         response = _error_response(defect, request, log)
-        _clear_frames(error)
+        release(error)
     response.headers = {**headers, **_notes(log), **response.headers}
     timings = response.headers.get("server-timing")
     retries = f'retries;desc="{log.retries}"' if log.retries else None
@@ -83,17 +82,6 @@ async def handle(
 
     streams.on_complete(complete)
     return response  # the platform leaves out the body of the response to a HEAD
-
-
-def _clear_frames(error: BaseException | None) -> None:
-    """Clear the local variables of all frames that an exception has gone through, and of those that led to it.
-
-    Exceptions that refer to each other are freed by Python's garbage collection only, which runs seldom: until then,
-    each would keep the body of its request.
-    """
-    while error:
-        traceback.clear_frames(error.__traceback__)
-        error = error.__context__
 
 
 def _notes(log: RequestLog) -> dict[str, str]:

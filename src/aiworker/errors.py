@@ -253,3 +253,17 @@ class ClientDisconnected(ApiError):  # noqa: N818 - an event, not a fault
 
     def __init__(self) -> None:
         super().__init__("timeout", "The client disconnected.")
+
+
+def release(error: BaseException | None) -> None:
+    """Let go of the frames that an exception has gone through, and of the exceptions that led to it.
+
+    An exception that has left a future keeps its frames, they keep their callers, and those the future: a circle, which
+    only Python's garbage collection frees. It runs seldom: until then, each would keep the body of its request.
+    """
+    while error is not None:
+        BaseException.with_traceback(error, None)  # an error of JavaScript would give the attribute to its own object
+        led_to_it = error.__context__ or error.__cause__
+        if led_to_it is not None:
+            error.__context__ = error.__cause__ = None
+        error = led_to_it

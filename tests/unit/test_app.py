@@ -124,6 +124,35 @@ async def test_a_request_that_fails_keeps_nothing_of_its_body() -> None:
         gc.enable()
 
 
+BUSY = FakeAnswer(429, '{"internalCode": 3040, "description": "busy"}')
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [FakeAnswer(400, '{"internalCode": 5006, "description": "wrong"}')],
+        [BUSY, BUSY],
+        [BUSY, ApiError("timeout", "late")],
+        [ApiError("upstream_error", "broken"), FakeAnswer(500, "")],
+    ],
+    ids=["refused", "busy", "late", "broken"],
+)
+async def test_a_request_that_fails_leaves_nothing_to_the_garbage_collector(
+    results: list[FakeAnswer | ApiError],
+) -> None:
+    async def fail() -> int:
+        return (await handle(chat_request(), FakeAi(*results), MODEL_ATTEMPTS=len(results))).status
+
+    await fail()  # what is made once
+    gc.collect()
+    gc.disable()
+    try:
+        assert await fail() >= 400
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize(
     ("body", "code", "words"),
     [

@@ -192,11 +192,15 @@ class ModelCall:
             raise CallFailure(error, is_transient=is_broken, is_models_fault=is_broken or is_timeout) from None
         headers = self._headers(model) | self._forwarded_headers(raw)
         if not 200 <= raw.status < 300:
-            failure = await read_failure(raw, headers)
-            failure.error.message = system_prompt.hide(self._resources.settings, failure.error.message)
-            raise failure
+            raise await self._failure(raw, headers)
         log.record_answer(model.id, time.monotonic() - self._started, headers.get("x-gateway-cache"))
         return ModelResponse(model, raw, headers, log)
+
+    async def _failure(self, raw: UpstreamResponse, headers: Mapping[str, str]) -> CallFailure:
+        """Return the failure that an error response stands for, without the owner's system prompt in its message."""
+        failure = await read_failure(raw, headers)
+        failure.error.message = system_prompt.hide(self._resources.settings, failure.error.message)
+        return failure
 
     @property
     def _seconds_left(self) -> float:

@@ -11,7 +11,15 @@ from pyodide.ffi import JsException, JsNull, to_js
 from aiworker.bindings import Binary, Converted, Inputs
 from aiworker.errors import ApiError, ClientDisconnected
 from aiworker.http.messages import JsHandle, Payload
-from aiworker.platform.javascript import binding_result, error_message, from_js, js_object, parse_json, string_or_none
+from aiworker.platform.javascript import (
+    binding_result,
+    error_message,
+    from_js,
+    js_errors_suppressed,
+    js_object,
+    parse_json,
+    string_or_none,
+)
 from aiworker.platform.payload import JsPayload, decode_base64, payload_from_text
 
 CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
@@ -43,11 +51,12 @@ class WorkersAi:
         try:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
         except JsException as error:
+            message = error_message(error)
             if signal and signal.aborted:
                 raise ClientDisconnected from error
             if error.name in ("TimeoutError", "AbortError"):
                 raise ApiError("timeout", f"{model} did not begin to answer in time.") from error
-            raise ApiError("upstream_error", f"Workers AI could not be reached: {error_message(error)}") from error
+            raise ApiError("upstream_error", f"Workers AI could not be reached: {message}") from error
 
     async def to_markdown(self, name: str, media_type: str, file: Payload | bytes) -> Converted:
         document = js_object({"name": name})
@@ -125,7 +134,7 @@ class AiResponse:
                     yield part.value.to_bytes()
         finally:
             # cancels the model if it is still writing; a stream that broke off raises its error again
-            with contextlib.suppress(JsException):
+            with js_errors_suppressed():
                 await reader.cancel()
 
 
@@ -179,6 +188,7 @@ def _gateway_errors(log_id: str) -> Generator[None]:
     try:
         yield
     except JsException as error:
+        message = error_message(error)
         if error.name == "AiGatewayLogNotFound":
             raise ApiError("not_found", f"The gateway has no log {log_id}.") from error
-        raise ApiError("upstream_error", f"AI Gateway could not answer: {error_message(error)}") from error
+        raise ApiError("upstream_error", f"AI Gateway could not answer: {message}") from error

@@ -11,7 +11,7 @@ import js
 from pyodide.ffi import JsException, JsNull, create_proxy
 
 from aiworker.error_text import public_message
-from aiworker.errors import ApiError, ErrorType
+from aiworker.errors import ApiError, ErrorType, release
 
 # JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
 parse_json = js.JSON.parse
@@ -64,12 +64,13 @@ async def binding_result(
     try:
         return await future
     except TimeoutError as error:
+        release(error)
         raise ApiError(kind, f"{sentence}: no result after {seconds:g} seconds", retry_after=retry_after) from error
     except JsException as error:
         raise ApiError(kind, f"{sentence}: {error_message(error)}", retry_after=retry_after) from error
     finally:
         js.clearTimeout(timer)
-        del _waiting[call]
+        del _waiting[call], future  # it keeps its exception, whose traceback may have this frame
 
 
 _numbers = itertools.count()
@@ -90,5 +91,23 @@ def _expire_proxy() -> Any:
 
 
 def error_message(error: JsException) -> str:
-    """Return the message of a JavaScript error as clients may see it: another Worker's class may have raised it."""
+    """Return the message of a JavaScript error as clients may see it: another Worker's class may have raised it.
+
+    The error is released: nobody looks at its frames.
+    """
+    release(error)
     return public_message(str(error))
+
+
+class js_errors_suppressed:  # noqa: N801 - reads as contextlib.suppress does
+    """Context manager that suppresses errors of JavaScript and releases them."""
+
+    # a class: a generator's context manager gives the error its frames back
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        is_from_javascript = isinstance(error, JsException)
+        if is_from_javascript:
+            release(error)
+        return is_from_javascript

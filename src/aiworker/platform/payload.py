@@ -8,7 +8,7 @@ import js
 from pyodide.ffi import JsException, to_js
 
 from aiworker.bindings import Part
-from aiworker.errors import ApiError
+from aiworker.errors import ApiError, release
 from aiworker.http.messages import JsHandle, Payload
 from aiworker.platform.javascript import apply, call_method, js_object
 
@@ -122,7 +122,8 @@ class JsPayload:
             return None
         try:
             texts = await js.Promise.all(js.Array.of(js.Response.new(self._bytes)).map(_method(js.Response, "json")))
-        except JsException:
+        except JsException as error:
+            release(error)
             return None
         return payload_from_text(texts) if texts.every(_method(js.String, "isWellFormed")) else None
 

@@ -1,6 +1,5 @@
 """Requests of clients over JavaScript's Request."""
 
-import contextlib
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -9,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 import js
 from pyodide.ffi import JsException, JsNull, JsProxy
 
-from aiworker.errors import ApiError, ClientDisconnected
+from aiworker.errors import ApiError, ClientDisconnected, release
 from aiworker.http.content_type import read_boundary
 from aiworker.http.form_parts import form_fields, form_parts
 from aiworker.http.messages import Payload
@@ -20,7 +19,7 @@ from aiworker.http.payload_checks import (
     too_large,
     too_many_fields,
 )
-from aiworker.platform.javascript import call_method, string_or_none
+from aiworker.platform.javascript import call_method, js_errors_suppressed, string_or_none
 from aiworker.platform.payload import JsPayload, payload_from_base64
 
 MAX_TEXT = 1_048_576
@@ -77,7 +76,8 @@ class JsRequest:
         await check_punctuation(payload)
         try:
             data = await js.Response.new(payload.body).json()
-        except JsException:
+        except JsException as error:
+            release(error)
             return small_body(payload, MAX_TEXT), {}
         if not isinstance(data, JsProxy) or js.Array.isArray(data):
             return small_body(payload, MAX_TEXT), {}
@@ -111,7 +111,7 @@ class JsRequest:
         if self._request.bodyUsed or isinstance(self._request.body, JsNull):
             return
         if self._length is not None and self._length <= MAX_DISCARDED:
-            with contextlib.suppress(JsException):  # the client has disconnected
+            with js_errors_suppressed():  # the client has disconnected
                 await self._request.body.pipeTo(js.WritableStream.new())
 
     async def _received_whole(self) -> Any:
@@ -160,6 +160,7 @@ async def _received(body: Awaitable[Any]) -> Any:
     try:
         return await body
     except JsException as error:
+        release(error)
         raise ClientDisconnected from error
 
 

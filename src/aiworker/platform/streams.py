@@ -12,7 +12,7 @@ from pyodide.ffi import JsException, create_once_callable, create_proxy, to_js
 from aiworker.bindings import StreamEpilogue, StreamOutcome, StreamTransform
 from aiworker.http.messages import JsHandle
 from aiworker.platform.isolate import isolate
-from aiworker.platform.javascript import error_message
+from aiworker.platform.javascript import error_message, js_errors_suppressed
 
 DEFECT = "a defect of the server"
 """The reason with which a stream breaks off, as its client may see it; the log has the exception."""
@@ -74,7 +74,7 @@ class JsStreams:
             self._outcome = StreamOutcome(client_disconnected=not await work)
         except Exception as error:  # the client must see that the body is incomplete
             self._outcome = StreamOutcome(client_disconnected=False, defect=error)
-            with contextlib.suppress(JsException):
+            with js_errors_suppressed():
                 await writable.abort(DEFECT)
         finally:
             isolate.open_streams -= 1
@@ -110,7 +110,7 @@ async def _pipe(body: Any, writable: Any, epilogue: StreamEpilogue, prefix: str)
     except JsException as error:  # the model's connection broke, its time is over, or the client has disconnected
         last = epilogue.fail(error_message(error))
         for branch in (client_branch, buffered):  # the model is cancelled only if both are
-            with contextlib.suppress(JsException):
+            with js_errors_suppressed():
                 await branch.cancel()
     return await _close(writable.getWriter(), last)
 
@@ -201,22 +201,20 @@ async def _send(writable: Any, part: str) -> None:
 
 async def _is_written(writer: Any, part: str | bytes) -> bool:
     """Write a part; False if the client has disconnected."""
-    try:
+    with js_errors_suppressed():
         await writer.write(_encode(part))
-    except JsException:
-        return False
-    return True
+        return True
+    return False
 
 
 async def _close(writer: Any, last: str | bytes = "") -> bool:
     """Write the last part and close; False if the client has disconnected."""
-    try:
+    with js_errors_suppressed():
         if last:
             await writer.write(_encode(last))
         await writer.close()
-    except JsException:
-        return False
-    return True
+        return True
+    return False
 
 
 def _encode(part: str | bytes) -> Any:

@@ -30,9 +30,10 @@ async def _fetch(url: str, request: Mapping[str, Any], limit: int, seconds: floa
         is_read = response.status == 200 or "method" in request
         body = await _read(response, limit) if is_read else await _discard(response)
     except JsException as error:
+        message = error_message(error)
         if options.signal.aborted:
             raise ApiError("timeout", f"The site has not answered within {seconds:g} seconds.") from error
-        raise ApiError("upstream_error", f"The site cannot be reached: {error_message(error)}") from error
+        raise ApiError("upstream_error", f"The site cannot be reached: {message}") from error
     return WebResponse(response.status, dict(response.headers), body)
 
 

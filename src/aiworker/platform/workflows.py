@@ -1,13 +1,12 @@
 """The workflow that ingests and indexes documents and runs jobs: the binding `INGESTIONS`."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 from pyodide.ffi import JsException
 
-from aiworker.errors import ApiError
-from aiworker.platform.javascript import error_message, js_object
+from aiworker.errors import ApiError, release
+from aiworker.platform.javascript import error_message, js_errors_suppressed, js_object
 
 ENDED = ("complete", "errored", "terminated")
 """States of an instance that no longer runs."""
@@ -39,18 +38,18 @@ class IngestionWorkflow:
         try:
             await self._binding.create(js_object({"id": instance_id, "params": params}))
         except JsException as error:
-            if "already_exists" not in str(error):
-                raise ApiError(
-                    "upstream_error", f"The workflow could not be started: {error_message(error)}"
-                ) from error
+            message = error_message(error)
+            if "already_exists" not in message:
+                raise ApiError("upstream_error", f"The workflow could not be started: {message}") from error
 
     async def _wake(self, instance_id: str, params: Mapping[str, Any]) -> None:
         try:
             instance = await self._binding.get(instance_id)
-        except JsException:  # a crash has prevented its start
+        except JsException as error:  # a crash has prevented its start
+            release(error)
             await self._start(instance_id, params)
             return
-        with contextlib.suppress(JsException):  # it may end at this moment
+        with js_errors_suppressed():  # it may end at this moment
             if (await instance.status()).status in ENDED:  # even the step that records a failure has failed
                 await instance.restart()
                 return
