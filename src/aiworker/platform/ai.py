@@ -138,6 +138,10 @@ class AiResponse:
                 await reader.cancel()
 
 
+ESCAPED = str.maketrans({'"': "%22", "\r": "%0D", "\n": "%0A"})
+"""Characters that end the name of a form's field → what stands for them (WHATWG's multipart/form-data encoding)."""
+
+
 def _to_js_inputs(inputs: Inputs) -> Any:
     js_inputs = parse_json(json.dumps(inputs.fields, ensure_ascii=False))
     for name, binary in inputs.binary.items():
@@ -163,13 +167,23 @@ def _set_binary(js_inputs: Any, name: str, binary: Binary) -> None:
 
 
 def _to_js_form(fields: Mapping[str, str | Payload]) -> Any:
-    """Encode a form as the binding takes it: a stream and the content type with its boundary."""
-    form = js.FormData.new()
+    """Encode a form as the binding takes it: a stream and the content type with its boundary.
+
+    It is joined from its parts, because workerd's own encoding of a FormData of 25 MB holds the thread for 150 ms.
+    """
+    boundary = f"form-{js.crypto.randomUUID()}"
+    parts = js.Array.new()
     for name, value in fields.items():
-        form.append(name, value if isinstance(value, str) else js.Blob.new(js.Array.of(value.body)))
-    encoded = js.Response.new(form)
-    stream = js_object({"contentType": encoded.headers.get("content-type")})
-    stream.body = encoded.body
+        is_text = isinstance(value, str)
+        more = "" if is_text else '; filename="blob"\r\ncontent-type: application/octet-stream'
+        parts.push(
+            f'--{boundary}\r\ncontent-disposition: form-data; name="{name.translate(ESCAPED)}"{more}\r\n\r\n',
+            value if is_text else value.body,
+            "\r\n",
+        )
+    parts.push(f"--{boundary}--\r\n")
+    stream = js_object({"contentType": f"multipart/form-data; boundary={boundary}"})
+    stream.body = js.Response.new(js.Blob.new(parts)).body
     return stream
 
 
