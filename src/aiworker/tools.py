@@ -5,6 +5,7 @@ parameters. The model's arguments are checked against the types, and the model g
 """
 
 import datetime
+import functools
 import inspect
 import json
 from collections.abc import Awaitable, Callable
@@ -58,7 +59,7 @@ class WorkerTool:
     def description(self) -> str:
         return inspect.getdoc(self.function) or ""
 
-    @property
+    @functools.cached_property  # schemas of pydantic take milliseconds
     def parameters(self) -> dict[str, Any]:
         """JSON Schema of the arguments."""
         schema = self.arguments.model_json_schema()

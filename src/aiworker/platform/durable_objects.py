@@ -140,7 +140,8 @@ class ObjectStorage:
     """aiworker.object_storage.Storage and aiworker.auth.budget.Storage over the storage of a Durable Object."""
 
     def __init__(self, storage: Any) -> None:
-        self._storage = storage
+        # JavaScript's own: the SDK's makes, of each result, objects that refer to themselves
+        self._storage = getattr(storage, "_binding", storage)
 
     def execute(self, query: str, *values: str | float) -> list[list[Any]]:
         return [list(row) for row in self._storage.sql.exec(query, *values).raw().toArray()]
