@@ -1,5 +1,6 @@
 """Requests of clients over JavaScript's Request."""
 
+import contextlib
 from collections.abc import Awaitable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any
