@@ -28,6 +28,11 @@ CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
 Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/conversion-options
 """
 
+# JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
+abort_any = js.AbortSignal.any
+abort_timeout = js.AbortSignal.timeout
+array_of = js.Array.of
+
 
 class WorkersAi:
     """aiworker.bindings.Ai over the binding `AI`."""
@@ -44,10 +49,10 @@ class WorkersAi:
     async def run(self, model: str, inputs: Inputs, options: Mapping[str, Any], seconds: float) -> "AiResponse":
         js_inputs = _to_js_inputs(inputs)
         js_options = js_object(options)
-        deadline = js.AbortSignal.timeout(max(0, round(seconds * 1000)))
+        deadline = abort_timeout(max(0, round(seconds * 1000)))
         # the platform cancels the calls of a client that has disconnected, but not those that waitUntil keeps alive
         signal = None if self._caller is None else self._caller.signal
-        js_options.signal = js.AbortSignal.any(js.Array.of(deadline, signal)) if signal else deadline
+        js_options.signal = abort_any(array_of(deadline, signal)) if signal else deadline
         try:
             return AiResponse(await self._binding.run(model, js_inputs, js_options))
         except JsException as error:
@@ -93,11 +98,12 @@ class AiResponse:
 
     def __init__(self, response: js.Response) -> None:
         self._response = response
+        self._read_header = response.headers.get
         self.status: int = response.status
         self.body = JsHandle(response.body)
 
     def header(self, name: str) -> str | None:
-        return string_or_none(self._response.headers.get(name))
+        return string_or_none(self._read_header(name))
 
     async def text(self) -> str:
         with _broken_bodies():

@@ -59,7 +59,11 @@ class JsRequest:
             raise too_many_fields("The query string") from None
 
     def header(self, name: str) -> str | None:
-        return string_or_none(self._request.headers.get(name))
+        return string_or_none(self._read_header(name))
+
+    @cached_property
+    def _read_header(self) -> Any:
+        return self._request.headers.get
 
     def start_reading(self, limit: int) -> None:
         if self._length is not None and self._length <= limit:

@@ -21,6 +21,10 @@ from aiworker.platform.tracing import JsTracer
 from aiworker.rag import ingest, reindex, schedule
 from aiworker.rag.workflow_steps import WorkflowSteps
 
+# JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
+console_log = js.console.log
+queue_microtask = js.queueMicrotask
+
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request. execution: its context from the platform, whose waitUntil keeps work alive."""
@@ -71,4 +75,4 @@ _has_resumed = False
 def write_line(line: str) -> None:
     """Write a line to the Worker's log. (print() writes byte by byte.)"""
     # as a microtask: workerd records the stack of each line, which takes milliseconds with Python's frames on it
-    js.queueMicrotask(js.console.log.bind(js.console, line))
+    queue_microtask(console_log.bind(js.console, line))
