@@ -218,11 +218,16 @@ async def test_a_body_has_the_same_bytes_however_it_is_written(tmp_path: Path) -
     questions = [{"prompt": str(number)} for number in range(len(ODD))]
     async with stub(*map(response, ODD)) as (url, _), simulator("record", tmp_path, url) as client:
         recorded = [await client.post(f"{REST}/run/{NATIVE}", json=each) for each in questions]
+    files = texts(tmp_path).values()
     async with simulator("replay", tmp_path) as client:
         replayed = [await client.post(f"{REST}/run/{NATIVE}", json=each) for each in questions]
         bound = [(await run(client, NATIVE, each)).json() for each in questions]
     assert [each.content for each in recorded] == [each.content for each in replayed] == ODD
     assert bound == [json.loads(each)["result"] for each in ODD]
+    # as JSON with its own numbers where that has the same bytes, else as text
+    kinds = {json.loads(text)["question"]["inputs"]["prompt"]: [*json.loads(text)["answer"]][-1] for text in files}
+    assert kinds == {"0": "json", "1": "text", "2": "text", "3": "json"}
+    assert any('"score": 1e21, "small": -0.0, "n": 1.50' in text for text in files)
 
 
 STREAM = 'data: {"response":"It ","p":"x"}\n\ndata: {"response": "rains"}\r\n\r\n: a comment\n\ndata: [DONE]\n\n'
