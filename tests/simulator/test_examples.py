@@ -7,6 +7,7 @@ as a stranger would.
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import tomllib
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import npm_packages
 from tests.conftest import until
 from tests.simulator.built_packages import (
     COMMAND,
@@ -170,6 +172,42 @@ def test_tests_run_offline_with_one_command(
     before = files(project)
     run_tests(project, {}, *program)
     assert files(project) == before
+
+
+PNPM = "pnpm@10.34.9"
+
+
+@pytest.mark.nightly
+def test_a_workspace_of_pnpm_runs_offline_and_without_python_says_what_to_do(
+    packages: BuiltPackages, top: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """pnpm shows a package its own dependencies only, and runs no scripts of packages that nobody has allowed."""
+    pnpm = str(npm_packages.install(tmp_path_factory.mktemp("pnpm"), PNPM) / "pnpm")
+    project = lay_out(packages, "chat", top)
+    shutil.rmtree(top / "node_modules")
+    (top / "pnpm-workspace.yaml").write_text("packages: ['packages/*']\nonlyBuiltDependencies: [esbuild, workerd]\n")
+    (top / "package.json").write_text('{"private": true}')
+    manifest = (project / "package.json").read_text()
+    (project / "package.json").write_text(manifest.replace('"0.1.0"', json.dumps(f"file:{packages.tarball}")))
+    subprocess.run([pnpm, "install", "--silent"], cwd=project, check=True, timeout=600)
+    script = project / COMMAND
+    nowhere = {"PATH": "/nowhere", "HOME": str(top)}
+    (top / ".venv").rename(top / "venv")
+    without = subprocess.run(
+        [str(shutil.which("node")), str(script), "dev"], cwd=project, env=nowhere, text=True, capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert re.search(r"needs Python 3.11 or newer \(there is none\). Install uv, which brings it: \S", without.stderr)
+    (top / "venv").rename(top / ".venv")
+    dev = Dev.start(project, command=(pnpm, "exec", "workers-ai-simulator"))
+    try:
+        addresses = dev.addresses()
+        run_tests(project, addresses)
+        dev.end()
+        until(lambda: [url for url in addresses.values() if is_listening(url)], lambda left: not left)
+        assert not list(project.glob(".wrangler.simulated-*"))
+    finally:
+        dev.close()
 
 
 @pytest.mark.nightly
