@@ -31,6 +31,7 @@ class LoggedRequest(TypedDict):
     prompt: str
     scripted: int | None
     tape: str
+    real_model: str
     state: Literal["received", "streaming", "finished", "failed", "cancelled"]
     status: int | None
     error: str

@@ -90,6 +90,8 @@ export interface LoggedRequest {
   scripted: number | null;
   /** File of the tape that its answer is from, or was recorded in; else empty. */
   tape: string;
+  /** Model that answered in place of the called one; empty for a simulated answer. */
+  real_model: string;
   state: "received" | "streaming" | "finished" | "failed" | "cancelled";
   status: number | null;
   error: string;
