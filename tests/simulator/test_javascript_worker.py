@@ -9,13 +9,15 @@ import shutil
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx
 import pyjson5
 import pytest
+from websockets.sync.client import ClientConnection, connect
 
 from running_simulator import SimulatorProcess
 from tests.conftest import until
@@ -28,7 +30,7 @@ PROJECT = Path(__file__).parent / "worker"
 LLAMA = "@cf/meta/llama-3.2-3b-instruct"
 GPT = "@cf/openai/gpt-oss-20b"
 EMBEDDING = "@cf/baai/bge-base-en-v1.5"
-NOVA = "@cf/deepgram/nova-3"
+NOVA, FLUX, AURA = "@cf/deepgram/nova-3", "@cf/deepgram/flux", "@cf/deepgram/aura-1"
 FLUX_2 = "@cf/black-forest-labs/flux-2-klein-4b"
 
 
@@ -166,6 +168,32 @@ def test_an_input_may_be_a_form(call: Call) -> None:
     assert wrong["error"]["message"] == "5006: Error: Type mismatch of '/width', 'string' not in 'number'"
 
 
+@contextlib.contextmanager
+def realtime(worker: httpx.Client, model: str, inputs: dict[str, Any]) -> Generator[ClientConnection]:
+    """A websocket through the Worker, which answers with what `env.AI.run` returns."""
+    query = urlencode({"call": json.dumps({"model": model, "inputs": inputs})})
+    with connect(f"{str(worker.base_url).replace('http', 'ws')}?{query}") as socket:
+        yield socket
+
+
+def test_speech_goes_both_ways_through_the_class_by_websocket(worker: httpx.Client, http: httpx.Client) -> None:
+    with realtime(worker, AURA, {"encoding": "linear16", "sample_rate": 16_000}) as aura:
+        assert json.loads(aura.recv())["type"] == "Metadata"
+        aura.send(json.dumps({"type": "Speak", "text": "Turn on the light."}))
+        aura.send(json.dumps({"type": "Close"}))
+        *spoken, flushed = list(aura)
+    assert json.loads(flushed) == {"type": "Flushed", "sequence_id": 0}
+    http.post("/simulator/answers", json={"model": FLUX, "text": "Turn on the light."})
+    with realtime(worker, FLUX, {"encoding": "linear16", "sample_rate": "16000"}) as flux:
+        for sound in (*spoken, bytes(32_000)):
+            flux.send(sound)
+        flux.send(json.dumps({"type": "CloseStream"}))
+        messages = [json.loads(message) for message in flux]
+    events = [each.get("event", each["type"]) for each in messages if each.get("event") != "Update"]
+    assert events == ["Connected", "StartOfTurn", "EndOfTurn"]
+    assert next(each for each in messages if each.get("event") == "EndOfTurn")["transcript"] == "Turn on the light."
+
+
 def test_a_web_search_is_a_response_by_rpc(call: Call, http: httpx.Client) -> None:
     request = {"gatewayId": "default", "query": "rain", "limit": 2}
     outcome = call("AI.websearch", request, {"extraHeaders": {"x-mine": "1"}})
@@ -241,8 +269,10 @@ def is_over(entry: dict[str, Any]) -> bool:
 
 def test_a_websocket_is_refused_with_a_sentence(call: Call) -> None:
     result = call("AI.run", LLAMA, {"prompt": "Hello"}, {"websocket": True})["result"]
-    assert (result["kind"], result["status"]) == ("Response", 501)
-    assert json.loads(result["value"])["description"] == "The option `websocket` is not simulated"
+    assert (result["kind"], result["status"]) == ("Response", 400)
+    refusal = json.loads(result["value"])
+    assert refusal["internalCode"] == 5006
+    assert refusal["description"] == f"Error: {LLAMA} does not support websocket connections"
 
 
 def test_a_batch_is_queued_and_answered_later(call: Call) -> None:

@@ -1,5 +1,5 @@
 """Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, events, routes,
-parameters, licences, figures of the bench.
+parameters, licences, figures of the bench; and that of the simulator's README, of what is simulated and what is not.
 
 python -m tools.docs.tables            write those that are not what the code says
 python -m tools.docs.tables --check    fail, with the names of the files, if there are any
@@ -8,6 +8,7 @@ A table stands in a Markdown file between `<!-- table: NAME -->` and `<!-- end o
 TABLES. Routes and parameters are those of public/openapi.json: run tools.docs.openapi first.
 """
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -30,6 +31,10 @@ from tools.docs import parameters
 from tools.docs.markdown import Row, number, table
 
 DOCS = ROOT / "docs"
+SIMULATOR = ROOT / "packages/workers-ai-simulator"
+FEATURES = SIMULATOR / "src/workers_ai_simulator/page/fidelity.json"
+LEVELS = {"simulated": "simulated", "approximated": "approximated", "absent": "not simulated"}
+"""Level of a feature in FEATURES → its words."""
 REGION = re.compile(r"(?<=<!-- table: )([a-z-]+)( -->\n).*?(?=<!-- end of table -->)", re.DOTALL)
 
 UNITS: Mapping[str, str] = {
@@ -146,6 +151,15 @@ def copied_licences() -> str:
     return table(("File", "What", "From", "Licence", "Its text"), rows)
 
 
+def simulator_features() -> str:
+    """Every feature of the simulator, and of Cloudflare's that it lacks, as its page shows them, too."""
+    rows = (
+        (each["part"], LEVELS[each["level"]], each["answer"], each["faithful"], each["approximated"])
+        for each in json.loads(FEATURES.read_text())
+    )
+    return table(("Feature", "Level", "Answer", "True to upstream", "Approximated"), rows)
+
+
 def _licences(names: Iterable[str]) -> Iterable[Row]:
     return ((f"`{name}`", licences.licence(distribution(name))) for name in names)
 
@@ -163,6 +177,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "parameters": parameters.parameters,
     "shapes": parameters.shapes,
     "anthropic-errors": anthropic_errors,
+    "simulator-features": simulator_features,
     "licences-worker": worker_licences,
     "licences-packages": package_licences,
     "licences-copied": copied_licences,
@@ -180,7 +195,8 @@ def updated(text: str) -> str:
 
 def stale() -> dict[Path, str]:
     """Files with tables that are not what the code says → their text as it should be."""
-    texts = {file: (file.read_text(), updated(file.read_text())) for file in sorted(DOCS.glob("*.md"))}
+    files = [*sorted(DOCS.glob("*.md")), SIMULATOR / "README.md"]
+    texts = {file: (file.read_text(), updated(file.read_text())) for file in files}
     return {file: current for file, (text, current) in texts.items() if text != current}
 
 

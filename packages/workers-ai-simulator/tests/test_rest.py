@@ -199,6 +199,9 @@ def test_a_body_without_a_model_and_inputs_is_refused(http: httpx.Client, body: 
     ("method", "path"),
     [
         ("GET", "/ai/finetunes"),
+        ("GET", "/ai-gateway/gateways/mine/provider_configs"),
+        ("GET", "/ai-gateway/custom-providers"),
+        ("GET", "/vectorize/indexes"),
         ("POST", "/ai-gateway/nothing/at/all"),
         ("DELETE", "/ai/run/@cf/a/b"),
         ("GET", "/ai/run"),

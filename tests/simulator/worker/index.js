@@ -1,6 +1,7 @@
 // Calls methods of the bindings for a test: POST {"path": ["AI", "run"], "arguments": […]} calls env.AI.run(…) and answers
 // its result or error, and the fields that the call has set on env.AI. For a call on the result of another, as in
-// env.AI.gateway(id).getLog(id), "then" has the next path and arguments.
+// env.AI.gateway(id).getLog(id), "then" has the next path and arguments. A websocket, with the model and its inputs in the
+// query's "call", is handed on to env.AI.run.
 
 /** Values that JSON lacks: an object in the arguments with one of these keys only stands for the function's result. */
 const FACTORIES = {
@@ -53,6 +54,10 @@ const FIELDS = ["lastRequestId", "aiGatewayLogId", "lastRequestHttpStatusCode", 
 
 export default {
   async fetch(request, env) {
+    if (request.headers.get("upgrade") === "websocket") {
+      const { model, inputs } = JSON.parse(new URL(request.url).searchParams.get("call"));
+      return env.AI.run(model, inputs, { websocket: true });
+    }
     if (request.method === "GET") {
       const names = Object.entries(env).map(([name, binding]) => [name, binding.constructor.name]);
       return Response.json(Object.fromEntries(names));

@@ -223,7 +223,9 @@ def _serve(options: argparse.Namespace) -> None:
         account = Account(options.plan, options.retired == "serve")
         hosts = [options.host, *options.allowed_host]
         app = application(vectors, gateways, ai_search, pace, real, hosts, account, script, tape)
-        server = uvicorn.Server(uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=1))
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", ws="websockets-sansio", timeout_graceful_shutdown=1)
+        )
         if options.end_with_stdin:
             threading.Thread(target=_exit_with_stdin, args=(server,), daemon=True).start()
         logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
@@ -356,12 +358,12 @@ def _is_unexpected(record: logging.LogRecord) -> bool:
     """Whether to log a record of uvicorn.
 
     False for streams cut by a fault and callers that disconnect, which the journal records; for requests cancelled at
-    the end of the process; and for websockets, whose callers get an answer that explains.
+    the end of the process; and for websockets that are refused, whose callers get an answer that explains.
     """
     from starlette.requests import ClientDisconnect
 
     error = record.exc_info[1] if record.exc_info else None
-    is_expected = record.getMessage().startswith(("Cancel ", "Unsupported upgrade request", "No supported WebSocket"))
+    is_expected = record.getMessage().startswith(("Cancel ", "ASGI callable returned without completing handshake"))
     return not is_expected and not isinstance(error, ConnectionAbortedError | ClientDisconnect)
 
 

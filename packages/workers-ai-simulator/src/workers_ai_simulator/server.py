@@ -23,6 +23,7 @@ from workers_ai_simulator.http import envelope, error_envelope
 from workers_ai_simulator.inference import routes as inference
 from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.service import Inference
+from workers_ai_simulator.inference.websocket import RealtimeModels
 from workers_ai_simulator.markdown import routes as markdown
 from workers_ai_simulator.scripted import routes as scripted
 from workers_ai_simulator.scripted.store import ScriptedAnswers
@@ -35,8 +36,8 @@ from workers_ai_simulator.web_search import routes as web_search
 
 REST = "/client/v4/"
 """Beginning of the paths of Cloudflare's REST API."""
-CREDENTIALS = {b"authorization", b"x-auth-key"}
-"""Headers of Cloudflare's REST API that carry credentials."""
+CREDENTIALS = {b"authorization", b"x-auth-key", b"x-api-key"}
+"""Headers of Cloudflare's REST API that carry credentials; Anthropic's SDK sends the last."""
 
 
 def application(
@@ -71,6 +72,7 @@ def application(
     return Starlette(
         routes=[
             *inference.routes(run_model, traffic),
+            *inference.websocket_routes(RealtimeModels(traffic, script, gateways, account)),
             *Admin(traffic, gateways, real, tape).routes(),
             *scripted.routes(script),
             *front_page.routes(),

@@ -25,7 +25,7 @@ class WebPages:
         self._hosts = {"localhost", *BINDING_HOSTS, *map(str.lower, hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        reason = self._refusal(Headers(scope=scope)) if scope["type"] == "http" else None
+        reason = self._refusal(Headers(scope=scope)) if scope["type"] in ("http", "websocket") else None
         app = self._app if reason is None else JSONResponse({"error": reason}, 403)
         await app(scope, receive, send)
 

@@ -19,6 +19,10 @@ from workers_ai_simulator.inference.responses import dialect_response, enveloped
 from workers_ai_simulator.text_generation.conversation import Dialect
 
 WORKERS_AI = "workers-ai"
+COMPAT = "compat"
+"""Provider of a step whose model names the provider; Cloudflare's example has `chat/completion` as its endpoint."""
+ROUTED = ("dynamic", "custom")
+"""First parts of the names of routes and of aliases."""
 OTHER_PROVIDERS = (
     "anthropic", "aws-bedrock", "azure-openai", "google-vertex-ai", "huggingface", "openai", "perplexity-ai",
     "replicate", "groq", "cohere", "google-ai-studio", "mistral", "grok", "openrouter", "deepseek", "cerebras",
@@ -26,7 +30,8 @@ OTHER_PROVIDERS = (
 )  # fmt: skip
 """`AIGatewayProviders` of workers-types. There is no model behind them here: calls answer 501."""
 
-DIALECTS: dict[str, Dialect] = {"v1/chat/completions": "openai", "v1/responses": "responses"}
+CHAT_COMPLETIONS = "v1/chat/completions"
+DIALECTS: dict[str, Dialect] = {CHAT_COMPLETIONS: "openai", "v1/responses": "responses"}
 """Endpoint of Workers AI → dialect of its body and its answer. Any other endpoint is a model's id."""
 
 CONFIG_HEADERS = {
@@ -81,10 +86,7 @@ class Endpoints:
 
     async def compat(self, request: Request) -> Response:
         """OpenAI's chat completions, with models named `provider/model`."""
-        query = await json_body(request)
-        provider, _, model = str(query.get("model", "")).partition("/")
-        step = Step(provider, "v1/chat/completions", query | {"model": model}, {})
-        return await self._run(request, step, 0)
+        return await self._run(request, Step(COMPAT, CHAT_COMPLETIONS, await json_body(request), {}), 0)
 
     async def direct(self, request: Request) -> Response:
         """An endpoint of one provider."""
@@ -96,9 +98,15 @@ class Endpoints:
         return await self._run(request, Step(provider, endpoint, query, {}), 0)
 
     async def _run(self, request: Request, step: Step, number: int) -> Response:
+        step = _of_its_provider(step)
         headers = {**request.headers, **step.headers}
         options = from_headers(request.path_params["gateway"], headers)
-        options |= {"provider": step.provider, "path": step.endpoint, "step": number}
+        options |= {"provider": step.provider, "path": step.endpoint, "step": number, "surface": "endpoint"}
+        if step.provider in ROUTED:
+            inputs = {name: value for name, value in step.query.items() if name != "model"}
+            model = f"{step.provider}/{step.query.get('model', '')}"
+            call = ModelCall(model, inputs, {"gateway": {**options, "path": None}}, "openai", media_type(request))
+            return dialect_response(await self._run_model(request, call))
         if step.provider != WORKERS_AI:
             return result_response(await self._run_elsewhere(options, step))
         endpoint = _model_or_dialect(step.endpoint)
@@ -133,6 +141,14 @@ def refusing(handler: Handler) -> Handler:
             return rest_error(error)
 
     return guarded
+
+
+def _of_its_provider(step: Step) -> Step:
+    """The step, of the provider that its model names if its own is `compat`."""
+    if step.provider != COMPAT:
+        return step
+    provider, _, model = str(step.query.get("model", "")).partition("/")
+    return Step(provider, CHAT_COMPLETIONS, step.query | {"model": model}, step.headers)
 
 
 def _model_or_dialect(endpoint: str) -> str:

@@ -67,6 +67,6 @@ def not_found(kind: str) -> GatewayError:
     return GatewayError(404, NOT_FOUND, f"{kind} not found")
 
 
-def already_exists() -> GatewayError:
-    """Error 7006: there is a gateway of that id."""
-    return GatewayError(409, CONFLICT, "A gateway with this id exists already")
+def already_exists(kind: str = "gateway", key: str = "id") -> GatewayError:
+    """Error 7006: there is a gateway of that id, or a route of that name."""
+    return GatewayError(409, CONFLICT, f"A {kind} with this {key} exists already")

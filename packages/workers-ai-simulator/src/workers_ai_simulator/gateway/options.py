@@ -11,6 +11,9 @@ from workers_ai_simulator.gateway.models import Scalar
 
 Backoff = Literal["constant", "linear", "exponential"]
 BACKOFFS = ("constant", "linear", "exponential")
+Surface = Literal["binding", "endpoint", "run"]
+"""Where a call comes from: the binding, a gateway's own address, or Cloudflare's REST API."""
+SURFACES = ("binding", "endpoint", "run")
 MAX_RETRY_DELAY_MS = 5000
 MAX_ATTEMPTS = 5
 MAX_METADATA_ENTRIES = 5
@@ -55,6 +58,9 @@ class GatewayOptions:
     step: int = 0
     """Place in the list of steps of a universal request, from 0."""
     user_agent: str | None = None
+    surface: Surface = "binding"
+    times_out_always: bool = False
+    """Whether the timeout holds for the last of several attempts, too: as in a route's element."""
 
     @classmethod
     def from_json(cls, value: Any) -> "GatewayOptions":
@@ -74,6 +80,7 @@ class GatewayOptions:
         backoff = retry.get("backoff")
         if backoff is not None and backoff not in BACKOFFS:
             raise invalid(f"retries.backoff: Invalid enum value. Expected {' | '.join(BACKOFFS)}")
+        surface = options.get("surface", "binding")
         return cls(
             id=gateway_id,
             cache_key=_text(options, "cacheKey"),
@@ -93,6 +100,7 @@ class GatewayOptions:
             path=_text(options, "path"),
             step=_integer(options, "step", 0) or 0,
             user_agent=_text(options, "userAgent"),
+            surface=surface if surface in SURFACES else "binding",
         )
 
 

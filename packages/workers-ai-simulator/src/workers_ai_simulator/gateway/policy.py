@@ -121,6 +121,7 @@ class RetryPolicy:
     delay_ms: int
     backoff: Backoff
     timeout_ms: int | None
+    times_out_always: bool = False
 
     @classmethod
     def of(cls, options: GatewayOptions, settings: dict[str, Any]) -> "RetryPolicy":
@@ -130,14 +131,15 @@ class RetryPolicy:
             settings["retry_delay"] or 0 if options.retry_delay_ms is None else options.retry_delay_ms,
             options.backoff or settings["retry_backoff"] or "constant",
             options.request_timeout_ms,
+            options.times_out_always,
         )
 
     async def run(self, attempt: Attempt, sleep: Sleep) -> Result:
         """Result of the first attempt that succeeds.
 
         The timeout counts until the answer begins; the last of several attempts has none, as Cloudflare's
-        documentation says. Every failure is retried, since that documentation makes no difference between them, except
-        calls that are not simulated. Raises the last attempt's UpstreamError.
+        documentation says, unless `times_out_always`. Every failure is retried, since that documentation makes no
+        difference between them, except calls that are not simulated. Raises the last attempt's UpstreamError.
         """
         for failures in range(1, self.attempts):
             try:
@@ -146,7 +148,8 @@ class RetryPolicy:
                 raise
             except UpstreamError:
                 await sleep(BACKOFF[self.backoff](self.delay_ms, failures) / 1000)
-        return await _with_timeout(attempt, self.timeout_ms if self.attempts == 1 else None)
+        has_timeout = self.attempts == 1 or self.times_out_always
+        return await _with_timeout(attempt, self.timeout_ms if has_timeout else None)
 
 
 async def _with_timeout(attempt: Attempt, milliseconds: int | None) -> Result:

@@ -126,6 +126,14 @@ def cost(model_id: str, inputs: dict[str, Any], answer: Any, usage: Usage) -> fl
     return sum(price * UNITS[unit](call) for unit, price in priced) * DOLLARS_PER_NEURON
 
 
+def tokens_price(model_id: str) -> float | None:
+    """Dollars for a million tokens in and as many out; None for a model whose price is not known, or not by tokens."""
+    price = MODELS[model_id].price if model_id in MODELS else {}
+    neurons = [price.get(f"neurons_per_m_{side}_tokens") for side in ("input", "output")]
+    known = [each for each in neurons if each]
+    return sum(known) * DOLLARS_PER_NEURON if known else None
+
+
 def custom_cost(price: CustomCost, usage: Usage) -> float:
     """Cost in dollars at the caller's own price."""
     if price.total is not None:

@@ -4,6 +4,7 @@ from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator.gateway.endpoints import Endpoints, refusing
 from workers_ai_simulator.gateway.rest import Rest
+from workers_ai_simulator.gateway.route_rest import RouteRest
 from workers_ai_simulator.gateway.service import Gateways
 from workers_ai_simulator.http import ACCOUNT, Handler, error_envelope
 from workers_ai_simulator.inference.models import RunModel
@@ -12,12 +13,20 @@ from workers_ai_simulator.traffic.traffic import Traffic
 GATEWAYS = f"{ACCOUNT}/ai-gateway/gateways"
 GATEWAY = f"{GATEWAYS}/{{gateway}}"
 BINDING = "/ai-gateway/gateways/{gateway}"
+ROUTES = f"{GATEWAY}/routes"
+ROUTE = f"{ROUTES}/{{route}}"
+ALIASES = "/simulator/gateways/{gateway}/aliases"
+"""Path of the simulator's own API: no documentation of Cloudflare's was found."""
 ENDPOINT = "/v1/{account}/{gateway}"
 
 
 def routes(gateways: Gateways, run_model: RunModel, traffic: Traffic) -> list[BaseRoute]:
     """The routes; `run_model` answers model calls through the gateway that their options name."""
-    return [*_management_routes(Rest(gateways), traffic), *_model_routes(Endpoints(gateways, run_model))]
+    return [
+        *_management_routes(Rest(gateways), traffic),
+        *_routing_routes(RouteRest(gateways), traffic),
+        *_model_routes(Endpoints(gateways, run_model)),
+    ]
 
 
 def _management_routes(rest: Rest, traffic: Traffic) -> list[BaseRoute]:
@@ -40,6 +49,27 @@ def _management_routes(rest: Rest, traffic: Traffic) -> list[BaseRoute]:
         route(f"{GATEWAY}/logs/{{log}}", "PATCH", "patchLog", rest.patch_log),
         route(f"{GATEWAY}/logs/{{log}}/request", "GET", "getLogRequest", rest.log_request),
         route(f"{GATEWAY}/logs/{{log}}/response", "GET", "getLogResponse", rest.log_response),
+    ]
+
+
+def _routing_routes(rest: RouteRest, traffic: Traffic) -> list[BaseRoute]:
+    def route(path: str, method: str, operation: str, handler: Handler) -> Route:
+        return Route(path, traffic.observed("AI_GATEWAY", operation, handler, error_envelope), methods=[method])
+
+    return [
+        route(ROUTES, "GET", "listRoutes", rest.list),
+        route(ROUTES, "POST", "createRoute", rest.create),
+        route(ROUTE, "GET", "getRoute", rest.get),
+        route(ROUTE, "PATCH", "updateRoute", rest.update),
+        route(ROUTE, "DELETE", "deleteRoute", rest.delete),
+        route(f"{ROUTE}/versions", "GET", "listRouteVersions", rest.versions),
+        route(f"{ROUTE}/versions", "POST", "createRouteVersion", rest.create_version),
+        route(f"{ROUTE}/versions/{{version}}", "GET", "getRouteVersion", rest.version),
+        route(f"{ROUTE}/deployments", "GET", "listRouteDeployments", rest.deployments),
+        route(f"{ROUTE}/deployments", "POST", "createRouteDeployment", rest.deploy),
+        Route(ALIASES, refusing(rest.aliases), methods=["GET"]),
+        Route(f"{ALIASES}/{{alias}}", refusing(rest.put_alias), methods=["PUT"]),
+        Route(f"{ALIASES}/{{alias}}", refusing(rest.delete_alias), methods=["DELETE"]),
     ]
 
 

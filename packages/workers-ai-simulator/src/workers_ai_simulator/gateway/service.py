@@ -6,7 +6,7 @@ import json
 import sqlite3
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,11 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from workers_ai_simulator.catalogue import MODELS
-from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.gateway import prices
+from workers_ai_simulator.errors import NotSimulated, UpstreamError
+from workers_ai_simulator.gateway import aliases, guardrails, prices
+from workers_ai_simulator.gateway.dynamic_routes import Graph, ModelStep, Routing
+from workers_ai_simulator.gateway.errors import not_found
+from workers_ai_simulator.gateway.guardrails import Finding
 from workers_ai_simulator.gateway.models import Gateway, Log
 from workers_ai_simulator.gateway.options import GatewayOptions
 from workers_ai_simulator.gateway.policy import (
@@ -30,9 +33,12 @@ from workers_ai_simulator.gateway.policy import (
     cache_seconds,
 )
 from workers_ai_simulator.gateway.prices import Usage
+from workers_ai_simulator.gateway.route_store import RouteStore
+from workers_ai_simulator.gateway.spend_limits import Spender, Spendings
 from workers_ai_simulator.gateway.store import GatewayStore, LogStore, body_excerpt, new_log_id
 from workers_ai_simulator.inference.models import Answer, ModelCall, Result, RunModel
 from workers_ai_simulator.media import Media
+from workers_ai_simulator.text import tokens
 from workers_ai_simulator.traffic.journal import shortened
 from workers_ai_simulator.vendors.models import PROVIDERS, find_vendor_model
 
@@ -42,6 +48,9 @@ WholeAnswer = Answer | Frames
 
 MAX_CACHED_REQUEST_BYTES = 25 * 1024 * 1024
 """Bytes of a request whose answer is cached (Cloudflare's documentation of limits)."""
+VENDORS = {"google-ai-studio": "google", "google-vertex-ai": "google", "grok": "xai"}
+"""Provider in a route's element → first part of its models' names, where that is another."""
+CONNECTED = 101
 CLIENT_DISCONNECTED = 499
 """Invented: status in the log of a call whose caller did not wait for the answer."""
 
@@ -62,6 +71,9 @@ class Gateways:
         connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         self.store = GatewayStore(connection)
         self.logs = LogStore(connection)
+        self.routes = RouteStore(connection)
+        self._spendings = Spendings()
+        self._routing = Routing(now)
         self._cache = Cache()
         self._rates = RateLimits()
         self._now = now
@@ -76,29 +88,102 @@ class Gateways:
         """A function that answers model calls through the gateway that their options name, or without one."""
 
         async def run(request: Request, call: ModelCall) -> Result:
-            attempt = partial(run_model, request, call)
-            options = call.options.get("gateway")
-            if options is None:
-                return await attempt()
-            return await self.run(GatewayOptions.from_json(options), call, attempt)
+            if call.options.get("gateway") is None:
+                return await run_model(request, call)
+            options = _with_event_id(GatewayOptions.from_json(call.options["gateway"]))
+            gateway = self.store.get_or_create(options.id, self.now_ms)
+            whole_call = _unstreamed(gateway, options, call)
+            if graph := self._graph(gateway.id, call.model):
+                return await self._run_route(graph, gateway, options, whole_call, partial(run_model, request), request)
+            return await self.run(options, whole_call, partial(run_model, request, whole_call))
 
         return run
 
-    async def run(self, options: GatewayOptions, call: ModelCall, attempt: Attempt) -> Result:
+    def _graph(self, gateway_id: str, model: str) -> Graph | None:
+        """Route of a model's name, `dynamic/…` or `custom/…`; None for any other, and where a gateway has no routes.
+
+        Raises GatewayError 7002 for a name that is none of the gateway's. A gateway without any routes (or aliases)
+        answers all names, since those of an account are not known here.
+        """
+        kind, _, name = model.partition("/")
+        if kind == "dynamic" and (routes := self.routes.routes(gateway_id)):
+            route = next((each for each in routes if each.name == name), None)
+            if route is None:
+                raise not_found(f"Route {name}")
+            return Graph(route.version.id, {each["id"]: each for each in route.version.elements})
+        if kind == "custom" and self.routes.aliases(gateway_id):
+            alias = self.routes.find_alias(gateway_id, name)
+            if alias is None:
+                raise not_found(f"Alias {name}")
+            return Graph(f"{gateway_id}/{model}", {each["id"]: each for each in aliases.elements(alias)})
+        return None
+
+    async def _run_route(
+        self,
+        graph: Graph,
+        gateway: Gateway,
+        options: GatewayOptions,
+        call: ModelCall,
+        run_model: Callable[[ModelCall], Awaitable[Result]],
+        request: Request,
+    ) -> Result:
+        """Answer the call by the models of a route. The result's headers also name the model and its provider."""
+        logged = LoggedCall(self, gateway, options, call)
+        try:
+            self._admit(gateway, options, call)
+        except UpstreamError as error:
+            logged.fail(error)
+            raise
+
+        async def run_step(step: ModelStep) -> Result:
+            own = replace(
+                options, provider=step.provider, step=step.number, max_attempts=step.retries + 1,
+                request_timeout_ms=step.timeout_ms, times_out_always=True,
+            )  # fmt: skip
+            step_call = replace(call, model=_routed_model(step), dialect=call.dialect or "openai")
+            attempt = partial(_run_provider, step, partial(run_model, step_call))
+            result = await self.run(own, step_call, attempt, spent=step.spent, is_admitted=True)
+            headers = {**result.headers, "cf-aig-model": step.model, "cf-aig-provider": step.provider}
+            return replace(result, headers=headers)
+
+        fields = {"metadata": options.metadata or {}, "headers": dict(request.headers), "body": call.inputs}
+        return await self._routing.run(graph, fields, run_step)
+
+    def _admit(self, gateway: Gateway, options: GatewayOptions, call: ModelCall) -> None:
+        """Count the call and look at its prompt. Raises GatewayError 2003, 2016 or 2017 if it may not go on."""
+        self._rates.check(gateway.id, gateway.settings, self._now())
+        findings = guardrails.examine(gateway.settings, "prompt", call.inputs)
+        self.log_findings(gateway, options, findings)
+        guardrails.check(gateway.settings, findings, options.surface)
+
+    async def run(
+        self,
+        options: GatewayOptions,
+        call: ModelCall,
+        attempt: Attempt,
+        spent: Sequence[Callable[[float], None]] = (),
+        is_admitted: bool = False,
+    ) -> Result:
         """Answer the call from the cache or by attempts, and log it.
 
+        spent: functions that get the cost, once the call has ended. is_admitted: whether its prompt was looked at, and
+        the call counted, already.
+
         A result's headers are the attempt's and `cf-aig-event-id`, `-step`, `-cache-status` and, for a call that is
-        logged, `-log-id`. Raises the last attempt's UpstreamError, or GatewayError 2003 (too many calls) or 3007
-        (timeout), with the same headers but the cache's.
+        logged, `-log-id`. Raises the last attempt's UpstreamError, or GatewayError 2003 (too many calls), 2016 and 2017
+        (guardrails), 2041 (spend limit) or 3007 (timeout), with the same headers but the cache's.
         """
+        options = _with_event_id(options)
         gateway = self.store.get_or_create(options.id, self.now_ms)
-        logged = LoggedCall(self, gateway, options, call)
+        logged = LoggedCall(self, gateway, options, call, spent)
         seconds = cache_seconds(options, gateway.settings)
         key = cache_key(options, call) if seconds else ""
         if seconds and (cached := self._cache.find(gateway.id, key, self._now())):
             return logged.answer_from_cache(cached)
         try:
-            self._rates.check(gateway.id, gateway.settings, self._now())
+            if not is_admitted:
+                self._admit(gateway, options, call)
+            self._spendings.check(gateway.settings, logged.spender, self._now())
             result = await RetryPolicy.of(options, gateway.settings).run(attempt, self._sleep)
         except UpstreamError as error:
             logged.fail(error)
@@ -113,12 +198,40 @@ class Gateways:
 
         return logged.answer(result, cache)
 
+    def connection(self, options: GatewayOptions, call: ModelCall) -> "LoggedCall":
+        """The log of a connection to a realtime model, which is written when it ends.
+
+        Raises GatewayError 2003 (too many calls) or 2041 (spend limit).
+        """
+        options = _with_event_id(options)
+        gateway = self.store.get_or_create(options.id, self.now_ms)
+        logged = LoggedCall(self, gateway, options, call)
+        try:
+            self._rates.check(gateway.id, gateway.settings, self._now())
+            self._spendings.check(gateway.settings, logged.spender, self._now())
+        except UpstreamError as error:
+            logged.fail(error)
+            raise
+        return logged
+
     def delete(self, gateway_id: str) -> Gateway:
         """Delete a gateway with its logs and its cache. Raises GatewayError 7002 if there is none."""
         gateway = self.store.delete(gateway_id)
         self.logs.delete_all(gateway_id)
+        self.routes.delete_of_gateway(gateway_id)
         self.clear_cache(gateway_id)
         return gateway
+
+    def spend(self, gateway: Gateway, spender: Spender, cost: float) -> None:
+        """Count the cost of a call that has ended, in dollars, in its budgets."""
+        self._spendings.add(gateway.settings, spender, cost, self._now())
+
+    def log_findings(self, gateway: Gateway, options: GatewayOptions, findings: Sequence[Finding]) -> None:
+        """Write a log for each finding of guardrails, with the event id of the call."""
+        for finding in findings:
+            call = ModelCall(finding.model, {"messages": [{"role": "user", "content": finding.text}]})
+            own = replace(options, provider="workers-ai", path=finding.model, custom_cost=None)
+            LoggedCall(self, gateway, own, call).write_finding(finding)
 
     def clear_cache(self, gateway_id: str) -> None:
         self._cache.clear(gateway_id)
@@ -131,11 +244,20 @@ class Gateways:
 
 
 class LoggedCall:
-    """One call through a gateway. Each method but the properties ends the call, and writes its log."""
+    """One call through a gateway. Each public method ends the call, and writes its log."""
 
-    def __init__(self, gateways: Gateways, gateway: Gateway, options: GatewayOptions, call: ModelCall) -> None:
+    def __init__(
+        self,
+        gateways: Gateways,
+        gateway: Gateway,
+        options: GatewayOptions,
+        call: ModelCall,
+        spent: Sequence[Callable[[float], None]] = (),
+    ) -> None:
         self._gateways = gateways
+        self._gateway = gateway
         self._options = options
+        self._spent = spent
         self._call = call
         collect_log = options.collect_log
         self._is_logged = gateway.settings["collect_logs"] if collect_log is None else collect_log
@@ -149,7 +271,7 @@ class LoggedCall:
             provider=PROVIDERS.get(call.model.partition("/")[0], options.provider),
             model=call.model,
             path=options.path or call.model,
-            event_id=options.event_id or str(uuid.uuid4()),
+            event_id=options.event_id,
             user_agent=options.user_agent,
             model_type=model.task if model else None,
             step=options.step,
@@ -165,6 +287,12 @@ class LoggedCall:
         return self._log.request_size
 
     @property
+    def spender(self) -> Spender:
+        """Whose budgets the call uses up."""
+        log = self._log
+        return Spender(log.gateway, log.provider, log.model, log.metadata or {})
+
+    @property
     def _headers(self) -> dict[str, str]:
         headers = {"cf-aig-event-id": self._log.event_id or "", "cf-aig-step": str(self._log.step)}
         return headers | ({"cf-aig-log-id": self._log.id} if self._is_logged else {})
@@ -177,15 +305,31 @@ class LoggedCall:
         return Result(answer, {**self._headers, "cf-aig-cache-status": "HIT"})
 
     def answer(self, result: Result, cache: Callable[[WholeAnswer], None]) -> Result:
-        """Answer with a model's result, which is handed to `cache` once it is whole."""
+        """Answer with a model's result, which is handed to `cache` once it is whole.
+
+        Raises GatewayError 2017 if a guardrail blocks the answer; a stream is examined at its end, and not blocked.
+        """
         headers = {**result.headers, **self._headers, "cf-aig-cache-status": "MISS"}
         answer = result.answer
         if not isinstance(answer, dict | list | Media):
             return replace(result, answer=self._logged_frames(answer, cache), headers=headers)
-        cache(answer)
         self._count(Usage.of(answer), answer)
+        try:
+            guardrails.check(self._gateway.settings, self._examine(answer), self._options.surface)
+        except UpstreamError as error:
+            self.fail(error)
+            raise
+        cache(answer)
         self._write(*_body_and_type(answer))
         return replace(result, headers=headers)
+
+    def _examine(self, answer: object) -> list[Finding]:
+        """Findings in a model's answer, each with its log. Only texts are examined (Cloudflare's documentation)."""
+        if self._log.model_type != "text-generation":
+            return []
+        findings = guardrails.examine(self._gateway.settings, "response", answer)
+        self._gateways.log_findings(self._gateway, self._options, findings)
+        return findings
 
     async def _logged_frames(
         self, frames: AsyncIterator[str], cache: Callable[[WholeAnswer], None]
@@ -199,6 +343,8 @@ class LoggedCall:
                 yield frame
             ended = True
             cache(tuple(written))
+            if guardrails.actions(self._gateway.settings, "response"):
+                self._examine({"text": "".join(map(_frame_text, written))})
         finally:
             # a stream that broke off before its usage counts a token for each frame
             self._count(_usage(written) or Usage(0, len(written)), None)
@@ -209,6 +355,19 @@ class LoggedCall:
         response = error.response()
         self._log.status_code = error.status
         self._write(bytes(response.body), response.media_type or "application/json", success=False)
+
+    def write_finding(self, finding: Finding) -> None:
+        """End the call of a guard model with what it has found."""
+        self._log.request_type = "guardrails"
+        body = json.dumps(finding.answer, separators=(",", ":")).encode()
+        self._log.tokens_in, self._log.tokens_out = len(tokens(finding.text)), 2
+        self._log.cost = prices.cost(finding.model, {}, None, Usage(self._log.tokens_in, self._log.tokens_out))
+        self._write(body, "application/json")
+
+    def end_connection(self) -> None:
+        """End a connection to a realtime model. Its cost is not counted."""
+        self._log.status_code = CONNECTED
+        self._write(b"", None)
 
     def disconnect(self) -> None:
         self._log.status_code = CLIENT_DISCONNECTED
@@ -223,6 +382,9 @@ class LoggedCall:
             log.cost = prices.custom_cost(price, usage)
         else:
             log.cost = prices.cost(log.model, self._call.inputs, answer, usage)
+        self._gateways.spend(self._gateway, self.spender, log.cost)
+        for spend in self._spent:
+            spend(log.cost)
 
     def _write(self, response: bytes, content_type: str | None, success: bool = True) -> None:
         log = self._log
@@ -235,6 +397,45 @@ class LoggedCall:
             log.request = log.response = None
         if self._is_logged:
             self._gateways.logs.add(log)
+
+
+def _with_event_id(options: GatewayOptions) -> GatewayOptions:
+    """The options with an event id, which all logs of a call have."""
+    return options if options.event_id else replace(options, event_id=str(uuid.uuid4()))
+
+
+def _unstreamed(gateway: Gateway, options: GatewayOptions, call: ModelCall) -> ModelCall:
+    """The call, which does not stream at a gateway's own endpoint if guardrails are to examine the answer.
+
+    So Cloudflare documents it; at its REST API such answers stream, and are examined without effect.
+    """
+    is_examined = options.surface == "endpoint" and guardrails.actions(gateway.settings, "response")
+    if not (is_examined and call.inputs.get("stream")):
+        return call
+    return replace(call, inputs={**call.inputs, "stream": False})
+
+
+def _routed_model(step: ModelStep) -> str:
+    """Name by which a model of a route is called: `@cf/…`, or another vendor's `openai/…`."""
+    vendor = VENDORS.get(step.provider, step.provider)
+    if step.provider == "workers-ai" or step.model.startswith(f"{vendor}/"):
+        return step.model
+    return f"{vendor}/{step.model}"
+
+
+async def _run_provider(step: ModelStep, attempt: Attempt) -> Result:
+    """Call the model of a step. Raises NotSimulated if nothing answers for its provider here."""
+    if step.provider != "workers-ai" and find_vendor_model(_routed_model(step)) is None:
+        raise NotSimulated(f"The provider {step.provider}")
+    return await attempt()
+
+
+def _frame_text(frame: str) -> str:
+    """Text in a frame of a stream, of any dialect; empty if there is none."""
+    try:
+        return "".join(guardrails.texts(json.loads(frame.partition("data: ")[2])))
+    except ValueError:
+        return ""
 
 
 async def _replayed(frames: Frames) -> AsyncIterator[str]:

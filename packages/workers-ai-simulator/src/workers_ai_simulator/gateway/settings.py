@@ -1,8 +1,9 @@
 """Settings of a gateway: their names, defaults and ranges, and the check of those that a client sends."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from workers_ai_simulator.gateway import guardrails, spend_limits
 from workers_ai_simulator.gateway.errors import invalid
 from workers_ai_simulator.gateway.options import BACKOFFS, GATEWAY_ID, MAX_ATTEMPTS
 
@@ -50,10 +51,16 @@ CHOICES = {
 }
 
 WITHOUT_EFFECT = (
-    "byok_only", "dlp", "guardrails", "log_classification", "logpush", "logpush_public_key", "otel", "spend_limits",
-    "store_id", "stripe", "workers_ai_billing_mode", "zdr",
+    "byok_only", "dlp", "log_classification", "logpush", "logpush_public_key", "otel", "store_id", "stripe",
+    "workers_ai_billing_mode", "zdr",
 )  # fmt: skip
 """Settings that are stored and shown but do nothing here, like the two of `log_management`."""
+
+OBJECTS: dict[str, Callable[[Any], dict[str, Any] | None]] = {
+    "guardrails": guardrails.checked,
+    "spend_limits": spend_limits.checked,
+}
+"""Setting that is an object or null → its check, which returns it with its defaults."""
 
 
 def checked_id(body: Mapping[str, Any]) -> str:
@@ -72,9 +79,11 @@ def checked(body: Mapping[str, Any]) -> dict[str, Any]:
     for name in REQUIRED:
         if name not in body:
             raise invalid(f"{name}: Required")
-    settings = {name: value for name, value in body.items() if name in DEFAULTS or name in WITHOUT_EFFECT}
+    known = (*DEFAULTS, *WITHOUT_EFFECT, *OBJECTS)
+    settings = {name: value for name, value in body.items() if name in known}
     for name, value in settings.items():
         _check(name, value)
+    settings |= {name: check(settings[name]) for name, check in OBJECTS.items() if name in settings}
     # recorded: null is stored as 0
     return settings | {"cache_ttl": settings["cache_ttl"] or 0}
 

@@ -5,7 +5,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from workers_ai_simulator.errors import NotSimulated, UpstreamError, incomplete
+from workers_ai_simulator.errors import UpstreamError, incomplete
 from workers_ai_simulator.http import form_fields, json_object, media_type
 from workers_ai_simulator.inference import model_search
 from workers_ai_simulator.inference.models import ModelCall, RunModel
@@ -31,10 +31,6 @@ class Binding:
     async def models(self, request: Request) -> Response:
         """`env.AI.models(params)`."""
         return JSONResponse({"result": model_search.search(request.query_params)})
-
-    async def websocket(self, _: Request) -> Response:
-        """`env.AI.run(model, inputs, {websocket: true})`, refused: the class returns any response as it is."""
-        return NotSimulated("The option `websocket`").response()
 
 
 async def _inputs_and_options(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -2,13 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.text_generation.conversation import Dialect
 
+CallDialect = Dialect | Literal["messages"]
+"""Dialect of a call: one of text generation's own, or Anthropic's Messages."""
 Answer = dict[str, Any] | list[Any] | Media
 """Whole answer of a model: a JSON object or array, or the bytes of an image or a sound."""
 
@@ -20,7 +22,7 @@ class ModelCall:
     model: str
     inputs: dict[str, Any]
     options: dict[str, Any] = field(default_factory=dict[str, Any])
-    dialect: Dialect | None = None
+    dialect: CallDialect | None = None
     """Dialect in which text generation answers; None for the model's own."""
     content_type: str = ""
     """Media type of the request's body, without parameters."""

@@ -6,8 +6,13 @@ from starlette.requests import Request
 
 from workers_ai_simulator.catalogue import known
 from workers_ai_simulator.errors import UpstreamError, incomplete
+from workers_ai_simulator.gateway.options import from_headers
 from workers_ai_simulator.http import form_fields, media_type, object_body
 from workers_ai_simulator.validation import invalid
+from workers_ai_simulator.vendors.models import find_vendor_model
+
+GATEWAY_HEADER = "cf-aig-gateway-id"
+DEFAULT_GATEWAY = "default"
 
 JSON_MEDIA_TYPES = {"", "application/json", "application/x-www-form-urlencoded", "text/plain"}
 """Media types of bodies that may be JSON. curl declares any data a form unless it is given another type, and
@@ -44,6 +49,18 @@ async def model_and_inputs(request: Request, needed: str) -> tuple[str, dict[str
     if missing:
         raise invalid(f"required properties at '/' are '{','.join(missing)}'")
     return str(inputs.pop("model")), inputs
+
+
+def gateway_options(request: Request, model: str) -> dict[str, Any]:
+    """Options of a call of the REST API: `gateway`, if its header names one, or if the model is another vendor's.
+
+    After https://developers.cloudflare.com/ai-gateway/usage/rest-api/: other vendors' models go through the account's
+    default gateway, and Workers AI's through one only if the header names it.
+    """
+    gateway_id = request.headers.get(GATEWAY_HEADER)
+    if gateway_id is None and find_vendor_model(model) is None:
+        return {}
+    return {"gateway": from_headers(gateway_id or DEFAULT_GATEWAY, request.headers) | {"surface": "run"}}
 
 
 def _not_an_object(_: str) -> UpstreamError:

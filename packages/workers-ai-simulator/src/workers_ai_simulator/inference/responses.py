@@ -3,6 +3,7 @@
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.gateway.errors import GatewayError
 from workers_ai_simulator.http import envelope
 from workers_ai_simulator.inference.models import Result
 from workers_ai_simulator.media import Media
@@ -40,9 +41,11 @@ def enveloped_response(result: Result) -> Response:
 
 
 def rest_error(error: UpstreamError) -> Response:
-    """The error in the envelope, worded as in recordings of the REST API."""
+    """The error in the envelope, worded as in recordings of the REST API; a gateway's own as gateways have it."""
     if error.body is not None:
         return Response(error.body, error.status, error.headers, "application/json")
+    if isinstance(error, GatewayError):
+        return error.response()
     kind = "Bad input" if error.code == INVALID_INPUT else "AiError"
     request_id = error.headers.get("cf-ai-req-id")
     message = f"AiError: {kind}: {error.description}" + (f" ({request_id})" if request_id else "")

@@ -7,14 +7,13 @@ from typing import Any, cast
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.errors import UpstreamError, incomplete
 from workers_ai_simulator.http import envelope, media_type
-from workers_ai_simulator.inference import model_search
-from workers_ai_simulator.inference.models import ModelCall, RunModel
-from workers_ai_simulator.inference.requests import inputs_for, model_and_inputs
+from workers_ai_simulator.inference import model_schema, model_search
+from workers_ai_simulator.inference.models import CallDialect, ModelCall, RunModel
+from workers_ai_simulator.inference.requests import gateway_options, inputs_for, model_and_inputs
 from workers_ai_simulator.inference.responses import dialect_response, enveloped_response, rest_error
 from workers_ai_simulator.text import tokens
-from workers_ai_simulator.text_generation.conversation import Dialect
 from workers_ai_simulator.validation import mismatch
 
 
@@ -31,7 +30,8 @@ class Rest:
             inputs: Any = body["input"]
             if not isinstance(inputs, dict):
                 raise mismatch("/input", inputs, "object")
-            return enveloped_response(await self._run_model(request, ModelCall(model, cast("dict[str, Any]", inputs))))
+            call = ModelCall(model, cast("dict[str, Any]", inputs), gateway_options(request, model))
+            return enveloped_response(await self._run_model(request, call))
         except UpstreamError as error:
             return rest_error(error)
 
@@ -40,7 +40,9 @@ class Rest:
         try:
             model = request.path_params["model"]
             inputs = await inputs_for(model, request)
-            options = {"queueRequest": True} if request.query_params.get("queueRequest") == "true" else {}
+            options = gateway_options(request, model)
+            if request.query_params.get("queueRequest") == "true":
+                options["queueRequest"] = True
             call = ModelCall(model, inputs, options, content_type=media_type(request))
             return enveloped_response(await self._run_model(request, call))
         except UpstreamError as error:
@@ -48,9 +50,24 @@ class Rest:
 
     async def models(self, request: Request) -> Response:
         """Search the models."""
-        return envelope(model_search.search(request.query_params))
+        return envelope(model_search.search(request.query_params, has_prices=True))
 
-    # ---- OpenAI's dialects ---------------------------------------------------------------------------------------
+    async def model_schema(self, request: Request) -> Response:
+        """JSON schemas of a model's inputs and answer."""
+        model = request.query_params.get("model")
+        if not model:
+            raise incomplete("the query must name a `model`")
+        return envelope(model_schema.schema(model))
+
+    async def tasks(self, _: Request) -> Response:
+        """The tasks of the models."""
+        return envelope(model_search.tasks())
+
+    async def authors(self, _: Request) -> Response:
+        """The authors of the models."""
+        return envelope(model_search.authors())
+
+    # ---- OpenAI's dialects, and Anthropic's ----------------------------------------------------------------------
 
     async def chat_completions(self, request: Request) -> Response:
         return await self._in_dialect(request, "openai", "messages")
@@ -58,10 +75,15 @@ class Rest:
     async def responses(self, request: Request) -> Response:
         return await self._in_dialect(request, "responses", "input")
 
-    async def _in_dialect(self, request: Request, dialect: Dialect, needed: str) -> Response:
+    async def messages(self, request: Request) -> Response:
+        """Anthropic's Messages, of any model of text generation."""
+        return await self._in_dialect(request, "messages", "messages")
+
+    async def _in_dialect(self, request: Request, dialect: CallDialect, needed: str) -> Response:
         try:
             model, inputs = await model_and_inputs(request, needed)
-            return dialect_response(await self._run_model(request, ModelCall(model, inputs, dialect=dialect)))
+            call = ModelCall(model, inputs, gateway_options(request, model), dialect)
+            return dialect_response(await self._run_model(request, call))
         except UpstreamError as error:
             return rest_error(error)
 
@@ -70,7 +92,7 @@ class Rest:
             model, body = await model_and_inputs(request, "input")
             value: Any = body["input"]
             texts = cast("list[Any]", value) if isinstance(value, list) else [value]
-            result = await self._run_model(request, ModelCall(model, {"text": texts}))
+            result = await self._run_model(request, ModelCall(model, {"text": texts}, gateway_options(request, model)))
         except UpstreamError as error:
             return rest_error(error)
         vectors = cast("dict[str, Any]", result.answer)["data"]

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 
 from workers_ai_simulator.catalogue import ALIASES, MODELS, PAID_ACCOUNT, Account, Model, find
-from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.errors import NotSimulated, UpstreamError
 from workers_ai_simulator.inference import batches
 from workers_ai_simulator.inference.answers import ANSWERS
 from workers_ai_simulator.inference.models import Answer, ModelCall, Result
@@ -27,8 +27,9 @@ from workers_ai_simulator.text_generation.generation import Generation, generate
 from workers_ai_simulator.traffic.faults import Fault
 from workers_ai_simulator.traffic.journal import Entry, shortened
 from workers_ai_simulator.traffic.traffic import Traffic, cancelled_on_disconnect
+from workers_ai_simulator.validation import invalid
 from workers_ai_simulator.vendors.answers import frames, whole_answer
-from workers_ai_simulator.vendors.models import VendorModel, find_vendor_model
+from workers_ai_simulator.vendors.models import VendorModel, find_vendor_model, with_dialect_of
 from workers_ai_simulator.vendors.requests import read_inputs
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Inference:
     async def _answer(self, entry: Entry, call: ModelCall, fault: Fault | None) -> Answer | AsyncIterator[str]:
         if fault and fault.empty_body:
             return Media(b"", "application/json")
-        if vendor_model := find_vendor_model(call.model):
+        if vendor_model := self._vendor_model(call):
             return await self._answer_of_vendor(entry, vendor_model, call, fault)
         model = find(call.model, self._account)
 
@@ -107,10 +108,25 @@ class Inference:
             return await batches.answer(self._batches, model, call.inputs, run)
         return await run(call.inputs)
 
+    def _vendor_model(self, call: ModelCall) -> VendorModel | None:
+        """Model that answers in a vendor's dialect: another vendor's, or any in Anthropic's Messages; else None.
+
+        Raises UpstreamError 5006 for Messages of a model that is none of text generation.
+        """
+        model = find_vendor_model(call.model)
+        if call.dialect == "messages":
+            answering = model or find(call.model, self._account)
+            if answering.task != "text-generation":
+                raise invalid(f"{call.model} is no model of text generation")
+            if self._real.chat:
+                raise NotSimulated("Anthropic's Messages with --chat-upstream")
+            return with_dialect_of(answering, call.dialect)
+        return with_dialect_of(model, call.dialect) if model and call.dialect else model
+
     async def _answer_of_vendor(
         self, entry: Entry, model: VendorModel, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
-        if "gateway" not in call.options:
+        if find_vendor_model(call.model) and "gateway" not in call.options:
             # Cloudflare documents that they require a gateway, and not how they are refused without: a guess
             raise UpstreamError(400, 5007, f"No such model {call.model} or task: it requires an AI Gateway")
         inputs = read_inputs(model, call.inputs)
@@ -160,6 +176,7 @@ class Inference:
     async def _generate(
         self, entry: Entry, model: Model, call: ModelCall, answer: ScriptedAnswer | None, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
+        assert call.dialect != "messages"  # answered as a vendor's
         if self._real.chat and not answer:
             return await self._generate_upstream(self._real.chat, entry, model, call, fault)
         with _unused_if_refused(answer, entry):
@@ -173,6 +190,7 @@ class Inference:
         self, chat: "ChatUpstream", entry: Entry, model: Model, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
         entry.real_model = chat.label(model)
+        assert call.dialect != "messages"  # answered as a vendor's
         if call.inputs.get("stream"):
             frames = await chat.stream(model, call.inputs, call.dialect)
             return self._traffic.stream(entry, frames, fault)

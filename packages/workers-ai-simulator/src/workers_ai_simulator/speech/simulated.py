@@ -87,7 +87,7 @@ def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
     if model.id not in SPEAKERS:
         text = text_input(inputs, "prompt", max_length=MAX_PROMPT_LENGTH)
         language = text_input(inputs, "lang", "en")
-        sound = _wav(PCM, PCM.rates[0], _tones(text, f"{model.id} {language}", PCM.rates[0]), text)
+        sound = _wav(PCM, PCM.rates[0], tones(text, f"{model.id} {language}", PCM.rates[0]), text)
         return {"audio": base64.b64encode(sound).decode()}
     text = text_input(inputs, "text", max_length=MAX_TEXT_LENGTH)
     voices = tuple(SPEAKERS[model.id].split())
@@ -97,7 +97,7 @@ def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
     number_input(inputs, "bit_rate", None, 0)
     encoding = WAV_ENCODINGS.get(name or "", PCM)
     rate = _rate(inputs, encoding) if name in WAV_ENCODINGS else PCM.rates[0]
-    samples = _tones(text, f"{model.id} {voice}", rate)
+    samples = tones(text, f"{model.id} {voice}", rate)
     if container == "none" and name in WAV_ENCODINGS:
         return Media(encoding.encode(samples), encoding.raw_type.format(rate=rate))
     return Media(_wav(encoding, rate, samples, text), "audio/wav")
@@ -172,7 +172,7 @@ SCALE = (0, 2, 4, 7, 9)
 """Semitones above the voice's own pitch: a pentatonic scale, of which any order is pleasant."""
 
 
-def _tones(text: str, voice: str, rate: int) -> Samples:
+def tones(text: str, voice: str, rate: int) -> Samples:
     """Samples of a text: a tone for each syllable, a silence after each word, a longer one after a sentence."""
     voice_pitch = 130 * 2 ** (_digest(voice)[0] / 256)
     parts = [_silence(0.08, rate)]
@@ -255,8 +255,8 @@ def transcribe(
 
 
 def _whisper(inputs: dict[str, Any]) -> dict[str, Any]:
-    recording = _read_recording(_audio(inputs))
-    words = _words(_text(recording), recording.seconds)
+    recording = read_recording(_audio(inputs))
+    words = words_in_time(text_of(recording), recording.seconds)
     return {
         "text": _joined(words),
         "word_count": len(words),
@@ -282,8 +282,8 @@ TURBO_PARAMETERS: dict[str, type] = {
 def _whisper_turbo(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, TURBO_PARAMETERS)
     choice_input(inputs, "task", ("transcribe", "translate"))
-    recording = _read_recording(_audio(inputs))
-    words = _words(f"{inputs.get('prefix') or ''} {_text(recording)}", recording.seconds)
+    recording = read_recording(_audio(inputs))
+    words = words_in_time(f"{inputs.get('prefix') or ''} {text_of(recording)}", recording.seconds)
     segments = _segments(words)
     length = round(recording.seconds, 3)
     return {
@@ -317,8 +317,8 @@ def _nova(inputs: dict[str, Any]) -> dict[str, Any]:
     _check_types(inputs, NOVA_PARAMETERS)
     for name, choices in NOVA_CHOICES.items():
         choice_input(inputs, name, choices)
-    recording = _read_recording(_audio(inputs))
-    words = [{**word, "confidence": 1.0} for word in _words(_text(recording), recording.seconds)]
+    recording = read_recording(_audio(inputs))
+    words = [{**word, "confidence": 1.0} for word in words_in_time(text_of(recording), recording.seconds)]
     alternative = {"transcript": _joined(words), "confidence": 1.0, "words": words}
     return {"results": {"channels": [{"alternatives": [alternative]}]}}
 
@@ -334,10 +334,10 @@ def _flux(inputs: dict[str, Any]) -> dict[str, Any]:
     if not rate.isdecimal() or not int(rate):
         raise invalid(f"'/sample_rate' does not match '^[1-9][0-9]*$': {rate}")
     audio = _audio(inputs)
-    recording = _read_recording(audio) if audio.startswith(b"RIFF") else Recording(len(audio) / 2 / int(rate))
+    recording = read_recording(audio) if audio.startswith(b"RIFF") else Recording(len(audio) / 2 / int(rate))
     if not recording.seconds:
         raise _unreadable("it holds no sound")
-    words = _words(_text(recording), recording.seconds)
+    words = words_in_time(text_of(recording), recording.seconds)
     return {
         "request_id": str(uuid.UUID(bytes=hashlib.sha256(audio).digest()[:16])),
         "sequence_id": 0,
@@ -356,10 +356,10 @@ def _nemotron(inputs: dict[str, Any]) -> dict[str, Any]:
     rate, channels = (number_input(inputs, name, default, 1) or 1 for name, default in NEMOTRON_DEFAULTS.items())
     audio = _audio(inputs)
     bare = inputs.get("encoding") == "linear16" and not audio.startswith(b"RIFF")
-    recording = Recording(len(audio) / 2 / rate / channels) if bare else _read_recording(audio)
+    recording = Recording(len(audio) / 2 / rate / channels) if bare else read_recording(audio)
     if not recording.seconds:
         raise _unreadable("it holds no sound")
-    return {"text": _text(recording), "duration": round(recording.seconds, 3)}
+    return {"text": text_of(recording), "duration": round(recording.seconds, 3)}
 
 
 TRANSCRIBERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
@@ -401,7 +401,7 @@ MAX_PHRASES = 2000
 """Repetitions at most, whatever length a file declares."""
 
 
-def _text(recording: Recording) -> str:
+def text_of(recording: Recording) -> str:
     if (dictated := _dictated.get()) is not None:
         return dictated
     phrase = PHRASE.format(seconds=recording.seconds)
@@ -409,7 +409,7 @@ def _text(recording: Recording) -> str:
     return (recording.text or "").strip() or " ".join([phrase] * times)
 
 
-def _words(text: str, seconds: float) -> list[Word]:
+def words_in_time(text: str, seconds: float) -> list[Word]:
     """Words with their start and end in seconds, in proportion to their lengths, over the whole recording."""
     words = text.split()
     ends = np.cumsum([len(word) + 1 for word in words], dtype=float)
@@ -470,7 +470,7 @@ def _unreadable(reason: str) -> UpstreamError:
     return UpstreamError(400, 3030, f"Invalid audio: {reason}")
 
 
-def _read_recording(audio: bytes) -> Recording:
+def read_recording(audio: bytes) -> Recording:
     """Length of a recording by the headers of its file, and its text if this simulator spoke it or an engine can tell.
 
     Raises UpstreamError 3030 if it is empty, broken, or of an unknown format.

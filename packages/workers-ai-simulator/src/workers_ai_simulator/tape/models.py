@@ -6,9 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from workers_ai_simulator.inference.models import ModelCall
+from workers_ai_simulator.inference.models import CallDialect, ModelCall
 from workers_ai_simulator.tape.secrets import Secrets
-from workers_ai_simulator.text_generation.conversation import Dialect
 from workers_ai_simulator.vendors.models import find_vendor_model
 
 FORM = "multipart/form-data"
@@ -35,8 +34,8 @@ class Question:
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])
     attachments: dict[str, Attachment] = field(default_factory=dict[str, Attachment])
     """Inputs that are bytes, by their names."""
-    dialect: Dialect | None = None
-    """OpenAI's dialect of the endpoint that was called: openai, responses; None for `/ai/run`."""
+    dialect: CallDialect | None = None
+    """Dialect of the endpoint that was called: openai, responses, messages; None for `/ai/run`."""
     options: dict[str, Any] = field(default_factory=dict[str, Any])
     """Options that reach the service: `queueRequest`; of another vendor's model, the id of its gateway."""
     content_type: str = ""

@@ -15,7 +15,7 @@ from workers_ai_simulator.vendors.models import find_vendor_model
 
 CONNECT_TIMEOUT = 10.0
 """Seconds until the service must accept a connection. Answers may take any time: callers have their own timeouts."""
-ENDPOINTS = {"openai": "chat/completions", "responses": "responses"}
+ENDPOINTS = {"openai": "chat/completions", "responses": "responses", "messages": "messages"}
 """Dialect → its endpoint under `/ai/v1`."""
 BODIES = ("audio", "image")
 """Inputs that are the whole body where they are bytes and the call is no form."""

@@ -118,7 +118,8 @@ def read(model: Model, inputs: dict[str, Any]) -> Conversation:
     Raises UpstreamError 5006 if the model does not take them, 5004 and 3030 for an image that cannot be decoded, 5025
     if the model has no JSON mode, 5023 for JSON mode in a native stream.
     """
-    dialect: Dialect = "responses" if model.id in RESPONSES_MODELS and "input" in inputs else model.dialect
+    takes_input = model.id in RESPONSES_MODELS or "responses" in model.abilities
+    dialect: Dialect = "responses" if takes_input and "input" in inputs else model.dialect
     _check_parameters(model, inputs, dialect)
     tools = _tools(inputs)
     return Conversation(

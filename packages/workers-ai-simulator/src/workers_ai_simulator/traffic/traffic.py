@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
+from starlette.websockets import WebSocket
 
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.http import Handler
@@ -20,6 +21,8 @@ ErrorResponse = Callable[[UpstreamError], Response]
 Value = TypeVar("Value")
 MAX_BATCH = 64
 """Frames of a stream without a pace that are written at once."""
+Caller = Request | WebSocket
+"""A call whose caller may leave."""
 
 
 class Traffic:
@@ -32,7 +35,7 @@ class Traffic:
         """Pace of streams; 0 for as fast as possible."""
 
     @asynccontextmanager
-    async def span(self, request: Request, entry: Entry) -> AsyncGenerator[Fault | None]:
+    async def span(self, request: Caller, entry: Entry) -> AsyncGenerator[Fault | None]:
         """Record the call that the block answers, unless a fault makes it fail first.
 
         Yields the fault whose further effect is on the answer itself. Raises UpstreamError, by the fault or the block,
@@ -151,7 +154,7 @@ async def cancelled_on_disconnect(request: Request, answer: Coroutine[Any, Any, 
         disconnected.cancel()
 
 
-async def _apply(request: Request, fault: Fault) -> None:
+async def _apply(request: Caller, fault: Fault) -> None:
     """Apply the effects of a fault that come before the answer.
 
     Raises UpstreamError if the fault sets a status, ClientDisconnect if the caller leaves meanwhile.
@@ -164,7 +167,7 @@ async def _apply(request: Request, fault: Fault) -> None:
         raise UpstreamError(fault.status, fault.code, fault.description)
 
 
-async def _wait_for_release(request: Request, fault: Fault, seconds: float | None = None) -> None:
+async def _wait_for_release(request: Caller, fault: Fault, seconds: float | None = None) -> None:
     """Wait until the fault is cleared, at most so many seconds. Raises ClientDisconnect if the caller leaves."""
     released = asyncio.create_task(fault.released.wait())
     disconnected = _disconnect(request)
@@ -175,7 +178,7 @@ async def _wait_for_release(request: Request, fault: Fault, seconds: float | Non
         raise ClientDisconnect
 
 
-def _disconnect(request: Request) -> asyncio.Future[Any]:
+def _disconnect(request: Caller) -> asyncio.Future[Any]:
     """Done once the caller disconnects: the body has been read, so the next message is the disconnect."""
     return asyncio.ensure_future(request.receive())
 

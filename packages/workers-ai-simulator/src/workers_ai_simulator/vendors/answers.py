@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from workers_ai_simulator.text_generation.conversation import Dialect
 from workers_ai_simulator.text_generation.generation import GeneratedCall, Generation
 from workers_ai_simulator.vendors.models import VendorModel
 
@@ -24,7 +25,7 @@ def whole_answer(model: VendorModel, generation: Generation) -> Json:
             parts = [{"text": generation.text}] if generation.pieces else []
             return _content(model, generation, [*parts, *map(_gemini_call, generation.calls)], is_last=True)
         case _:
-            return generation.answer("openai")
+            return generation.answer(_dialect(generation))
 
 
 def frames(model: VendorModel, generation: Generation) -> Iterator[str]:
@@ -35,7 +36,17 @@ def frames(model: VendorModel, generation: Generation) -> Iterator[str]:
         case "google":
             return _gemini_frames(model, generation)
         case _:
-            return generation.frames("openai")
+            return generation.frames(_dialect(generation))
+
+
+def _dialect(generation: Generation) -> Dialect:
+    """OpenAI's dialect in which the request was."""
+    return "responses" if generation.dialect == "responses" else "openai"
+
+
+def _name(model: VendorModel) -> str:
+    """Name of a model in its own answers: a vendor's without the vendor."""
+    return model.id if model.id.startswith("@") else model.id.partition("/")[2]
 
 
 # ---- Anthropic's Messages --------------------------------------------------------------------------------------------
@@ -54,7 +65,7 @@ def _message(model: VendorModel, generation: Generation) -> Json:
 
 
 def _message_head(model: VendorModel, generation: Generation) -> Json:
-    name = model.id.partition("/")[2]
+    name = _name(model)
     return {
         "id": f"msg_{generation.digest}", "type": "message", "role": "assistant", "model": name, "content": [],
         "stop_reason": None, "stop_sequence": None,
@@ -105,7 +116,7 @@ def _content(model: VendorModel, generation: Generation, parts: list[Json], *, i
     if is_last:
         candidate["finishReason"] = reason
         counts |= {"candidatesTokenCount": usage["completion_tokens"], "totalTokenCount": usage["total_tokens"]}
-    name = model.id.partition("/")[2]
+    name = _name(model)
     return {"candidates": [candidate], "usageMetadata": counts, "modelVersion": name, "responseId": generation.digest}
 
 

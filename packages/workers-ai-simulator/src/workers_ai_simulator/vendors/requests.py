@@ -24,7 +24,8 @@ def read_inputs(model: VendorModel, inputs: Json) -> Json:
 
 
 def _openai(model: VendorModel, inputs: Json) -> Json:
-    required(inputs, "messages")
+    if "input" not in inputs:
+        required(inputs, "messages")
     wrong = [name for name in OPENAI_FIELDS_ELSEWHERE if name in inputs and model.id.startswith(REASONING_MODELS)]
     if wrong:
         raise invalid(f"'/{wrong[0]}' is not supported with this model: use 'max_completion_tokens'")
