@@ -19,6 +19,7 @@ from running_simulator import ENVIRONMENT, PACKAGE, SimulatorProcess, end_with_p
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
 from workers_ai_simulator.traffic.faults import PARTS, Fault
 from workers_ai_simulator.traffic.journal import Entry
+from workers_ai_simulator.traffic.traffic import Traffic
 
 pytest_plugins = ["pytester"]
 
@@ -739,3 +740,29 @@ def test_nothing_heavy_is_loaded_before_it_is_needed(module: str, heavy: set[str
     loaded = set(done.stdout.split())
     assert f"workers_ai_simulator.{module}" in loaded
     assert not heavy & loaded
+
+
+# ---- streams without a pace ----------------------------------------------------------------------------------------
+
+FRAMES = [f"data: {number}\n\n" for number in range(200)]
+
+
+async def chunks(fault: Fault | None = None) -> tuple[list[str], Entry]:
+    """Texts of a stream that are each written at once, and its entry in the journal."""
+    traffic, entry = Traffic(0), Entry("AI", "run")
+    await traffic.journal.add(entry)
+    return [chunk async for chunk in traffic.stream(entry, FRAMES, fault)], entry
+
+
+async def test_frames_without_a_pace_are_written_together_after_the_first() -> None:
+    written, entry = await chunks()
+    assert written[0] == FRAMES[0]
+    assert "".join(written) == "".join(FRAMES)
+    assert len(written) < len(FRAMES) / 10
+    assert (entry.state, entry.frames) == ("finished", len(FRAMES))
+
+
+async def test_a_fault_of_a_frame_still_finds_it() -> None:
+    written, entry = await chunks(Fault(broken_frame=3, end_after_frames=5))
+    assert written == [*FRAMES[:3], "data\n\n", FRAMES[4]]
+    assert (entry.state, entry.frames) == ("finished", 5)

@@ -93,3 +93,12 @@ def test_the_page_is_served(simulator: str, tmp_path: Path) -> None:
     assert files
     for file in files:
         assert ended(["curl", "-sf", f"{simulator}/{file.lstrip('/')}"], tmp_path).stdout, file
+
+
+def test_libraries_that_read_files_are_not_loaded_at_the_start(tmp_path: Path) -> None:
+    """They would take half of its time."""
+    program = "import sys, workers_ai_simulator.server; print(*sys.modules)"
+    done = ended([sys.executable, "-c", program], tmp_path, PYTHONPATH=str(SOURCE))
+    loaded = set(done.stdout.split())
+    assert "workers_ai_simulator.server" in loaded, done.stderr
+    assert loaded & {"bs4", "mammoth", "markdownify", "openpyxl", "pypdf"} == set()

@@ -248,6 +248,22 @@ def test_a_broken_snapshot_is_not_used(tmp_path: Path, suffix: str, content: byt
     assert nearest(VectorStore(tmp_path / "v.sqlite")) == answer
 
 
+def test_vectors_are_in_a_file_while_they_are_written_which_a_killed_process_does_not_leave(tmp_path: Path) -> None:
+    store = filled(tmp_path)
+    answer = nearest(store)
+    vectors = [{"id": f"more-{n}", "values": [-1, n], "metadata": {"kind": "b"}} for n in range(100)]
+    store.write("large", "upsert", vectors, 1000)
+    assert nearest(store) == answer
+    assert [file.suffix for file in snapshot_files(tmp_path)] == [".growing"]  # what was a snapshot is none any more
+    again = VectorStore(tmp_path / "v.sqlite", snapshot_from=2)  # as after kill -9
+    assert snapshot_files(tmp_path) == []
+    assert nearest(again) == answer
+    again.close()
+    assert [file.suffix for file in snapshot_files(tmp_path)] == [".f32", ".json"]
+    again.delete_index("large")
+    assert snapshot_files(tmp_path) == []
+
+
 # ---- single statements -----------------------------------------------------------------------------------------------
 
 
