@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import sqlite3
 import time
 import uuid
@@ -50,6 +51,7 @@ MAX_CACHED_REQUEST_BYTES = 25 * 1024 * 1024
 """Bytes of a request whose answer is cached (Cloudflare's documentation of limits)."""
 VENDORS = {"google-ai-studio": "google", "google-vertex-ai": "google", "grok": "xai"}
 """Provider in a route's element → first part of its models' names, where that is another."""
+FRAME_END = re.compile(r"(?<=\n\n)|(?<=\n\r\n)")
 CONNECTED = 101
 CLIENT_DISCONNECTED = 499
 """Invented: status in the log of a call whose caller did not wait for the answer."""
@@ -344,10 +346,11 @@ class LoggedCall:
             ended = True
             cache(tuple(written))
             if guardrails.actions(self._gateway.settings, "response"):
-                self._examine({"text": "".join(map(_frame_text, written))})
+                self._examine({"text": "".join(map(_frame_text, _single(written)))})
         finally:
             # a stream that broke off before its usage counts a token for each frame
-            self._count(_usage(written) or Usage(0, len(written)), None)
+            single = _single(written)
+            self._count(_usage(single) or Usage(0, len(single)), None)
             self._write("".join(written).encode(), "text/event-stream", success=ended)
 
     def fail(self, error: UpstreamError) -> None:
@@ -428,6 +431,11 @@ async def _run_provider(step: ModelStep, attempt: Attempt) -> Result:
     if step.provider != "workers-ai" and find_vendor_model(_routed_model(step)) is None:
         raise NotSimulated(f"The provider {step.provider}")
     return await attempt()
+
+
+def _single(chunks: Sequence[str]) -> list[str]:
+    """The frames of a stream, of which several are written at once where it has no pace."""
+    return [frame for frame in FRAME_END.split("".join(chunks)) if frame]
 
 
 def _frame_text(frame: str) -> str:
