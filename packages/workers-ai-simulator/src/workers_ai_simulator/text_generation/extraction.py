@@ -58,6 +58,10 @@ INSTRUCTION = re.compile(
 SPACES = re.compile(r"\s+")
 
 SUMMARY = re.compile(r"\b(?:summari[sz]e|summary|tl;?dr|in (?:a few|two|three) sentences|main points)\b", re.IGNORECASE)
+SENTENCE_COUNT = re.compile(
+    r"\b(?:in|into|as|to)\s+(?:exactly\s+)?(a|one|two|1|2)\s+(?:single\s+|short\s+)?sentences?\b", re.IGNORECASE
+)
+"""Number of sentences that a request for a summary names."""
 REWRITING = re.compile(
     r"\b(?:re-?writ|re-?phras|reformulat|condens|turn|convert|transform|generat|formulat|produc)\w*\b"
     r"[^\n]{0,200}?\b(?:stand-?alone|search quer|single quer|one quer|self-?contained)",
@@ -113,7 +117,7 @@ def answer(task: Task) -> list[Sentence]:
     """One to three sentences that answer the question, in the order of the text; none if none shares a word with it."""
     sentences = task.passages + task.history
     if SUMMARY.search(task.question) and sentences:
-        return _leading(sentences)
+        return _leading(sentences)[: _sentence_count(task.question)]
     stems = _content_stems(task.question)
     scores = _scores(sentences, stems)
     if not stems or PRONOUNS & set(words(task.question)):
@@ -200,6 +204,12 @@ def _scores(sentences: list[Sentence], question: set[str]) -> list[float]:
     return [sum(rarity[each] for each in sorted(stems)) for stems in shared]
 
 
+def _sentence_count(question: str) -> int:
+    """Number of sentences that a summary may have."""
+    match = SENTENCE_COUNT.search(question)
+    return {"a": 1, "one": 1, "1": 1, "two": 2, "2": 2}.get(match[1].lower(), MAX_SENTENCES) if match else MAX_SENTENCES
+
+
 def _leading(sentences: list[Sentence]) -> list[Sentence]:
     """First sentences of the passages, three at most; of a single passage its first three."""
     numbers = dict.fromkeys(each.number for each in sentences)
@@ -225,6 +235,9 @@ def _split_question(message: str) -> tuple[str, str]:
     if question is None:  # a request, at the start or the end
         first = _split(message[:SEARCHED_CHARACTERS])[0]
         question = first if SUMMARY.search(first) or INSTRUCTION.match(first) else sentences[-1]
+        head, colon, text = question.partition(": ")
+        if colon and SUMMARY.search(head) and text.strip():  # the text begins on the same line
+            question = head + colon.strip()
     return question, _without(message, question)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from workers_ai_simulator import text
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.errors import UpstreamError
-from workers_ai_simulator.text_generation import extraction, json_request, lists
+from workers_ai_simulator.text_generation import composition, extraction, json_request, lists
 from workers_ai_simulator.text_generation import turn as turns
 from workers_ai_simulator.text_generation.conversation import Conversation, ToolCall, description
 from workers_ai_simulator.text_generation.schema_check import KEYWORDS, Schema, UnsatisfiableError
@@ -104,18 +104,29 @@ def _text(model: Model, conversation: Conversation, descriptions: list[str]) -> 
         return answer
     results = _results(conversation)
     task = extraction.read(system, users)
+    if len(results) > 1:
+        return f"{text.notice(model.id)} From {len(results)} calls of tools:\n\n" + "\n".join(results)
     if results:
-        body = " ".join(results)
+        body = results[0]
     elif descriptions and conversation.messages[-1].images:
         body = f"{' '.join(descriptions)} You asked: “{text.shortened(conversation.last_user)}”."
     elif sentences := extraction.answer(task):
         body = extraction.cited(sentences)
     elif task.has_context:
         body = NOTHING_FOUND
+    elif form := _form(conversation, system):
+        return f"{text.notice(model.id)}\n\n{form}"
     else:
         history = [(each.role, each.text) for each in conversation.messages]
         body = text.filler(model.id, " ".join(system), conversation.last_user, history, conversation.seed)
     return f"{text.notice(model.id)} {body}"
+
+
+def _form(conversation: Conversation, system: list[str]) -> str | None:
+    """Answer in the form that the last message asks for; None if it asks for none, or is a text to be summarized."""
+    if any(extraction.SUMMARY.search(each) for each in system):
+        return None
+    return composition.compose(conversation.last_user, conversation.seed)
 
 
 def _results(conversation: Conversation) -> list[str]:
@@ -123,4 +134,7 @@ def _results(conversation: Conversation) -> list[str]:
     if conversation.messages[-1].role not in turns.RESULT_ROLES:
         return []
     results = turns.read(conversation).results
-    return [f"The tool {each.tool or 'called'} answered: {each.text}" for each in results]
+    if len(results) < 2:
+        return [f"The tool {each.tool or 'called'} answered: {each.text}" for each in results]
+    named = [f"**{each.tool or 'called'}**{f' ({each.arguments})' if each.arguments else ''}" for each in results]
+    return [f"- The tool {name} answered: {each.text}" for name, each in zip(named, results, strict=True)]

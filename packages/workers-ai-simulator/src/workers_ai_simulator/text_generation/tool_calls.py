@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from workers_ai_simulator.embeddings.lexical import STOP_WORDS, words
@@ -103,7 +103,7 @@ def _next_calls(conversation: Conversation, turn: Turn) -> list[PlannedCall]:
     final = [tool for tool in tools if _is_final(tool)] or (_typed_results(tools) if choice == "required" else [])
     others = [tool for tool in tools if tool not in final]
     if remaining := _remaining(_plan(others, turn.request), turn):
-        return remaining
+        return _possible(remaining, turn)
     if choice == "auto" and not turn.has_begun and not _relevant(final if not others else [], turn.request):
         return []
     return _closing_calls(final, turn) or ([] if choice == "auto" else _unused(others, final, turn))
@@ -119,7 +119,31 @@ def _plan(tools: list[Tool], request: str) -> list[PlannedCall]:
     """All calls that the request asks for, in the order of the tools."""
     message = request[:MAX_CHARACTERS]
     chosen = _relevant(tools, message)
+    chosen = [*_providers(chosen, tools, message), *chosen]
     return [PlannedCall(tool, each) for tool in chosen for each in _messages(tool, message, chosen)]
+
+
+def _providers(chosen: list[Tool], tools: list[Tool], message: str) -> list[Tool]:
+    """Tools whose results have the ids that the chosen ones require and the message does not have."""
+    providers: list[Tool] = []
+    for subject in (each for tool in chosen for each in _missing_ids(tool, message)):
+        other = [tool for tool in tools if tool not in (*chosen, *providers) and not _missing_ids(tool, message)]
+        providers += [tool for tool in other if subject in map(root, key_words(tool.name))][:1]
+    return providers
+
+
+def _missing_ids(tool: Tool, message: str) -> list[str]:
+    """Whose ids the tool requires, as stems: `customer` for `customer_id`; none if the message has a number."""
+    if re.search(r"\d", message):
+        return []
+    keys = [key_words(name) for name in _required(tool, "string", "integer", "number")]
+    return [root(" ".join(words[:-1])) for words in keys if words and words[-1] in ("id", "ids")]
+
+
+def _possible(remaining: list[PlannedCall], turn: Turn) -> list[PlannedCall]:
+    """The calls that can be made now: those that need an id of a result come after the others, with the results."""
+    ready = [call for call in remaining if not _missing_ids(call.tool, call.text)]
+    return ready or [replace(call, text=turn.facts(call.tool.name)) for call in remaining]
 
 
 def _remaining(planned: list[PlannedCall], turn: Turn) -> list[PlannedCall]:

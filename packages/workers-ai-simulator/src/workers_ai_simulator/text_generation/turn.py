@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from workers_ai_simulator import text
 from workers_ai_simulator.http import json_value
-from workers_ai_simulator.text_generation.conversation import Conversation, Message
+from workers_ai_simulator.text_generation.conversation import Conversation, Message, ToolCall
 
 RESULT_ROLES = ("tool", "function")
 MAX_RESULT_LENGTH = 1000
@@ -32,6 +32,8 @@ class Result:
     """The result on one line."""
     values: str
     """The result without the syntax of JSON, a line `name: value` for each value."""
+    arguments: str = ""
+    """Values of the call's arguments; empty if the conversation does not have the call."""
 
     @property
     def is_error(self) -> bool:
@@ -65,7 +67,8 @@ def read(conversation: Conversation) -> Turn:
     start = max((at for at, each in enumerate(messages) if _is_request(each)), default=-1)
     after = messages[start + 1 :]
     names = {call.id: call.name for each in messages for call in each.calls}
-    results = [_result(each, names) for each in after if _is_result(each)]
+    arguments = {call.id: _arguments(call) for each in messages for call in each.calls}
+    results = [_result(each, names, arguments) for each in after if _is_result(each)]
     called = Counter(name for each in after for name in _called(each))
     # a client may leave out the calls, and send their results only
     answered = Counter(each.tool for each in results if each.tool)
@@ -83,10 +86,23 @@ def _is_result(message: Message) -> bool:
     return message.role in RESULT_ROLES or (message.role == "user" and bool(WRITTEN_RESULT.match(message.text)))
 
 
-def _result(message: Message, names: dict[str, str]) -> Result:
+def _arguments(call: ToolCall) -> str:
+    """Values of the arguments, for people."""
+    values = call.arguments
+    if isinstance(values, str):
+        try:
+            values = json_value(values)
+        except ValueError:
+            return text.shortened(str(values))
+    listed: list[Any] = [*cast("dict[str, Any]", values).values()] if isinstance(values, dict) else []
+    return text.shortened(", ".join(str(each) for each in listed if isinstance(each, str | int | float)))
+
+
+def _result(message: Message, names: dict[str, str], arguments: dict[str, str]) -> Result:
     name = message.name or names.get(message.call_id or "")
     content = WRITTEN_RESULT.sub("", message.text, count=1) if message.role == "user" else message.text
-    return Result(name, text.shortened(content, MAX_RESULT_LENGTH), _values(content)[:MAX_RESULT_LENGTH])
+    short, values = text.shortened(content, MAX_RESULT_LENGTH), _values(content)[:MAX_RESULT_LENGTH]
+    return Result(name, short, values, arguments.get(message.call_id or "", ""))
 
 
 def _values(content: str) -> str:
