@@ -138,6 +138,10 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="recognise recordings with faster-whisper: base.en, large-v3-turbo, or the folder of a model",
     )  # fmt: skip
     parser.add_argument(
+        "--voice", choices=("espeak-ng",),
+        help="speak texts by the program espeak-ng of this machine (default: a soft tone for each syllable)",
+    )  # fmt: skip
+    parser.add_argument(
         "--index", type=_index, action="append", default=[], metavar="NAME:DIMENSIONS[:METRIC]",
         help="Vectorize index, created at the start if it is missing (default: a binding's first write creates its "
         "index, as wide as its vectors, with the metric cosine; may be repeated)",
@@ -274,11 +278,17 @@ def _tape(options: argparse.Namespace) -> "Tape | None":
 def _real_models(options: argparse.Namespace) -> "RealModels":
     """The real models that the options ask for. Exits if the options are wrong or a package is not installed."""
     from workers_ai_simulator.inference.real_models import RealModels
+    from workers_ai_simulator.speech.espeak import EspeakVoice
 
     try:
         chat, server_embeddings = _models_of_server(options)
         return RealModels(
-            chat, _local_embeddings(options), _local_speech(options), server_embeddings, _simulated_embeddings(options)
+            chat=chat,
+            embeddings=_local_embeddings(options),
+            speech=_local_speech(options),
+            voice=EspeakVoice() if options.voice else None,
+            server_embeddings=server_embeddings,
+            simulated_embeddings=_simulated_embeddings(options),
         )
     except ValueError as error:
         print(error, file=sys.stderr)

@@ -9,6 +9,7 @@ from workers_ai_simulator.embeddings import answers as embeddings
 from workers_ai_simulator.embeddings.vectors import SIMULATED, Kind
 from workers_ai_simulator.inference.answers import AnswerInputs
 from workers_ai_simulator.speech import simulated as speech
+from workers_ai_simulator.speech.espeak import PROGRAM, EspeakVoice
 
 if TYPE_CHECKING:  # each needs an extra, which users who do not use it need not install
     from workers_ai_simulator.embeddings.local import LocalEmbeddings
@@ -25,6 +26,7 @@ class RealModels:
     """Server that answers all models of text generation."""
     embeddings: "LocalEmbeddings | None" = None
     speech: "LocalSpeech | None" = None
+    voice: EspeakVoice | None = None
     server_embeddings: "ServerEmbeddings | None" = None
     """Embeddings by the server that answers text generation."""
     simulated_embeddings: Kind = "mixed"
@@ -43,6 +45,8 @@ class RealModels:
         }
         if self.speech:
             answers["speech-to-text"] = partial(speech.transcribe, recognise=self.speech.recognise)
+        if self.voice:
+            answers["text-to-speech"] = partial(speech.speak, pronounce=self.voice.pronounce)
         return answers
 
     def embeds_by(self, model: Model) -> str:
@@ -51,12 +55,13 @@ class RealModels:
 
     def about(self) -> dict[str, Any]:
         """`{chat_upstream: {url, server, models}, server_embeddings: the same, local_embeddings: {id: name},
-        local_speech: name}`; None where simulated; `simulated_embeddings`: `mixed` or `lexical`."""
+        local_speech: name, local_voice: name}`; None where simulated; `simulated_embeddings`: `mixed` or `lexical`."""
         return {
             "chat_upstream": self.chat.about() if self.chat else None,
             "server_embeddings": self.server_embeddings.about() if self.server_embeddings else None,
             "local_embeddings": self.embeddings.about() if self.embeddings else None,
             "local_speech": self.speech.name if self.speech else None,
+            "local_voice": PROGRAM if self.voice else None,
             "simulated_embeddings": self.simulated_embeddings,
         }
 

@@ -119,7 +119,7 @@ class Inference:
             if answering.task != "text-generation":
                 raise invalid(f"{call.model} is no model of text generation")
             if self._real.chat:
-                raise NotSimulated("Anthropic's Messages with --chat-upstream")
+                raise NotSimulated("Anthropic's Messages with --models")
             return with_dialect_of(answering, call.dialect)
         return with_dialect_of(model, call.dialect) if model and call.dialect else model
 

@@ -26,6 +26,7 @@ export const SIMULATOR_OPTIONS = [
   "--speech",
   "--tokens-per-second",
   "--vectorize-delay",
+  "--voice",
 ];
 const USUAL_PORT = 8788;
 /** Milliseconds between two looks at the process that has started this one. */

@@ -37,6 +37,8 @@ from workers_ai_simulator.validation import (
 )
 
 Samples = NDArray[np.int16]
+Pronounce = Callable[[str, str, int], Samples]
+"""Speaks a text by a voice, at a rate of samples a second."""
 
 GENERATOR = "workers-ai-simulator"
 
@@ -75,8 +77,10 @@ class Encoding:
     encode: Callable[[Samples], bytes]
 
 
-def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
+def speak(model: Model, inputs: dict[str, Any], pronounce: Pronounce | None = None) -> dict[str, Any] | Media:
     """Answer text-to-speech with a soft tone for each syllable, the same for the same voice and text.
+
+    `pronounce` speaks in place of the tones.
 
     melotts: `prompt` (1 to 5000 characters), `lang` → `{audio: base64}`. aura: `text` (1 to 2000), `speaker`,
     `encoding`, `container`, `sample_rate`, `bit_rate` → the sound. The sound is a WAV file that contains its text, also
@@ -84,10 +88,11 @@ def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
 
     Raises UpstreamError 5006 for inputs that the model does not take.
     """
+    pronounce = pronounce or tones
     if model.id not in SPEAKERS:
         text = text_input(inputs, "prompt", max_length=MAX_PROMPT_LENGTH)
         language = text_input(inputs, "lang", "en")
-        sound = _wav(PCM, PCM.rates[0], tones(text, f"{model.id} {language}", PCM.rates[0]), text)
+        sound = _wav(PCM, PCM.rates[0], pronounce(text, f"{model.id} {language}", PCM.rates[0]), text)
         return {"audio": base64.b64encode(sound).decode()}
     text = text_input(inputs, "text", max_length=MAX_TEXT_LENGTH)
     voices = tuple(SPEAKERS[model.id].split())
@@ -97,7 +102,7 @@ def speak(model: Model, inputs: dict[str, Any]) -> dict[str, Any] | Media:
     number_input(inputs, "bit_rate", None, 0)
     encoding = WAV_ENCODINGS.get(name or "", PCM)
     rate = _rate(inputs, encoding) if name in WAV_ENCODINGS else PCM.rates[0]
-    samples = tones(text, f"{model.id} {voice}", rate)
+    samples = pronounce(text, f"{model.id} {voice}", rate)
     if container == "none" and name in WAV_ENCODINGS:
         return Media(encoding.encode(samples), encoding.raw_type.format(rate=rate))
     return Media(_wav(encoding, rate, samples, text), "audio/wav")
@@ -174,12 +179,12 @@ SCALE = (0, 2, 4, 7, 9)
 
 def tones(text: str, voice: str, rate: int) -> Samples:
     """Samples of a text: a tone for each syllable, a silence after each word, a longer one after a sentence."""
-    voice_pitch = 130 * 2 ** (_digest(voice)[0] / 256)
+    voice_pitch = 130 * 2 ** (digest(voice)[0] / 256)
     parts = [_silence(0.08, rate)]
     for word in text.split():
         syllables = SYLLABLE.findall(word)
         for place, syllable in enumerate(syllables):
-            step = SCALE[_digest(syllable.lower())[0] % len(SCALE)]
+            step = SCALE[digest(syllable.lower())[0] % len(SCALE)]
             glide = 1.0 if place < len(syllables) - 1 else 1.06 if word.endswith("?") else 0.96
             parts.append(_tone(voice_pitch * 2 ** (step / 12), glide, rate))
         parts.append(_silence(PAUSES.get(word[-1], WORD_PAUSE), rate))
@@ -199,7 +204,8 @@ def _silence(seconds: float, rate: int) -> NDArray[np.floating]:
     return np.zeros(int(seconds * rate))
 
 
-def _digest(text: str) -> bytes:
+def digest(text: str) -> bytes:
+    """Bytes by which a voice or a syllable gets its pitch."""
     return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 

@@ -55,6 +55,12 @@ INSTRUCTION = re.compile(
     r"never|only|please|write|given|based on|given|summari[sz]e|keep|say|help|think)\b",
     re.IGNORECASE,
 )
+REQUEST = re.compile(
+    r"(?:please |can you |could you |now )*(?:write|give|show|list|make|create|compare|name|suggest|tell|explain|"
+    r"describe|translate|summari[sz]e|calculate|draft|generate|find|build|implement|how|what)\b",
+    re.IGNORECASE,
+)
+"""Start of a sentence that asks for something, and so says nothing to answer from."""
 SPACES = re.compile(r"\s+")
 
 SUMMARY = re.compile(r"\b(?:summari[sz]e|summary|tl;?dr|in (?:a few|two|three) sentences|main points)\b", re.IGNORECASE)
@@ -108,7 +114,8 @@ def read(system: list[str], users: list[str]) -> Task:
     parts = [part for part in ([rest] if rest else []) + system if part.strip()]
     passages = [sentence for part in parts for sentence in _passages(part)]
     is_marked = any(HEADING.search(part) or NUMBERED.search(part) for part in parts)
-    history = [Sentence(each, None) for turn in reversed(users[:-1]) for each in _split(turn) if not each.endswith("?")]
+    earlier = (each for turn in reversed(users[:-1]) for each in _split(turn))
+    history = [Sentence(each, None) for each in earlier if not each.endswith("?") and not REQUEST.match(each)]
     previous = _split_question(users[-2])[0] if len(users) > 1 else ""
     return Task(question, previous, passages, history, is_marked or len(passages) >= MIN_CONTEXT_SENTENCES)
 
