@@ -101,6 +101,7 @@ JSON_CALLS: dict[str, tuple[str, dict[str, Any]]] = {
     "their stream": (f"{REST}/v1/chat/completions", {"model": GPT_OSS, "messages": HELLO, "stream": True}),
     "responses": (f"{REST}/v1/responses", {"model": GPT_OSS, "input": "Hello"}),
     "their events": (f"{REST}/v1/responses", {"model": GPT_OSS, "input": "Hello", "stream": True}),
+    "Anthropic's messages": (f"{REST}/v1/messages", {"model": GPT_OSS, "max_tokens": 50, "messages": HELLO}),
     "vectors": (f"{REST}/run/@cf/baai/bge-m3", {"text": ["Hello", "Good day"]}),
     "OpenAI's embeddings": (f"{REST}/v1/embeddings", {"model": "@cf/baai/bge-small-en-v1.5", "input": "Hello"}),
     "a picture": (f"{REST}/run/@cf/lykon/dreamshaper-8-lcm", {"prompt": "a hill", "width": 256, "height": 256}),
