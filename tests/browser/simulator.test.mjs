@@ -6,11 +6,15 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 import { chromium } from "playwright-core";
 
 const ARGUMENTS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"];
 const MODEL = "@cf/meta/llama-3.1-8b-instruct-fast";
+const EMBEDDER = "@cf/baai/bge-base-en-v1.5";
+const PAINTER = "@cf/black-forest-labs/flux-1-schnell";
+const AXE = readFileSync(new URL("../../node_modules/axe-core/axe.min.js", import.meta.url), "utf8");
 const NARROW = { viewport: { width: 360, height: 740 } };
 
 let browser;
@@ -24,7 +28,7 @@ after(async () => {
   await browser?.close();
   await stop(simulator);
 });
-afterEach(() => clearFaults());
+afterEach(() => clear());
 process.on("exit", () => simulator?.process.kill());
 
 // ---- simulators -------------------------------------------------------------------------------
@@ -65,17 +69,35 @@ async function clearFaults() {
   await fetch(`${simulator.url}/simulator/faults`, { method: "DELETE" });
 }
 
+async function clear() {
+  await clearFaults();
+  await fetch(`${simulator.url}/simulator/answers`, { method: "DELETE" });
+}
+
+/** A call of Cloudflare's REST API. */
+async function rest(path, body, type = "application/json") {
+  const headers = { authorization: "Bearer any", "content-type": type };
+  const content = type === "application/json" ? JSON.stringify(body) : body;
+  const url = `${simulator.url}/client/v4/accounts/any/${path}`;
+  const response = await fetch(url, { method: "POST", headers, body: content });
+  assert.ok(response.ok, `${path}: ${response.status}`);
+  return (await response.json()).result;
+}
+
 // ---- what a person does and sees --------------------------------------------------------------
 
 /** What Chromium itself notes of requests that fail. */
 const FAILED_REQUEST = /^Failed to load resource/;
 
 /**
- * The page, connected, in a fresh browser context. `logs`: what the gateways have logged, or null for a simulator
+ * The page, connected, in a fresh browser context. `at`: the view; `logs`: what the gateways have logged, or null for a simulator
  * without; `expected`: complaints of the browser that this test causes; `clock`: whether the test may stop the page's
  * clock.
  */
-async function open(t, { url = simulator.url, logs = [], expected = null, clock = false, ...context } = {}) {
+async function open(
+  t,
+  { url = simulator.url, at = "requests", logs = [], expected = null, clock = false, ...context } = {},
+) {
   const opened = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...context });
   const page = await opened.newPage();
   page.setDefaultTimeout(30_000);
@@ -98,7 +120,7 @@ async function open(t, { url = simulator.url, logs = [], expected = null, clock 
     const last = Number(new URL(route.request().url()).searchParams.get("after"));
     return route.fulfill({ json: logs.filter(({ number }) => number > last) });
   });
-  await page.goto(`${url}/`);
+  await page.goto(`${url}/#${at}`);
   await page.getByText("Live", { exact: true }).waitFor();
   return page;
 }
@@ -107,8 +129,38 @@ const requests = (page) => page.locator("#request-table tbody:visible");
 const request = (page, text) => requests(page).filter({ hasText: text });
 const count = (page) => page.locator("#requests-count");
 
+/** Go to a view by its link. */
+const go = (page, view) => page.getByRole("navigation").getByRole("link", { name: view }).click();
+
+/** Has axe no finding on the page as it is, in light and dark? */
+async function assertAccessible(page, name) {
+  await page.evaluate(AXE);
+  for (const colorScheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme });
+    const violations = await page.evaluate(async () => {
+      const { violations } = await globalThis.axe.run(document, { resultTypes: ["violations"] });
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(" | ")}`);
+    });
+    assert.deepEqual(violations, [], `${name}, ${colorScheme}`);
+  }
+}
+
+async function assertFits(page, name) {
+  const tooWide = await page
+    .locator("html, .frame, .rows, .rows p, form, .details td, #model-groups, pre:visible")
+    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
+  assert.deepEqual(tooWide, [], name);
+}
+
 async function shown(locator, text) {
   await locator.filter({ hasText: text }).waitFor();
+}
+
+async function setAnswer(what) {
+  const headers = { "content-type": "application/json" };
+  const body = JSON.stringify(what);
+  const response = await fetch(`${simulator.url}/simulator/answers`, { method: "POST", headers, body });
+  assert.equal(response.status, 201);
 }
 
 /** A text that no other test asks with. */
@@ -174,7 +226,7 @@ test("the page says what this is, and which version", async (t) => {
 });
 
 test("the commands for clients have this address, and can be copied", async (t) => {
-  const page = await open(t, { permissions: ["clipboard-read", "clipboard-write"] });
+  const page = await open(t, { at: "clients", permissions: ["clipboard-read", "clipboard-write"] });
   const texts = await page.locator("#snippets pre").allTextContents();
   assert.ok(
     texts.every((text) => text.includes(simulator.url.replace("http://", ""))),
@@ -356,7 +408,7 @@ const LOG = {
 
 test("gateway logs appear as they are written, newest on top", async (t) => {
   const logs = [{ ...LOG, id: "A", number: 1 }];
-  const page = await open(t, { logs });
+  const page = await open(t, { at: "gateway", logs });
   const rows = page.locator("#log-table tbody");
   await shown(page.locator("#logs-count"), /^1 log$/);
   assert.equal(await rows.locator(".what").textContent(), "pictures · workers-ai");
@@ -372,7 +424,7 @@ test("gateway logs appear as they are written, newest on top", async (t) => {
 });
 
 test("a gateway log opens and shows request and response, cut ones as they are", async (t) => {
-  const page = await open(t, { logs: [{ ...LOG, id: "A", number: 1 }] });
+  const page = await open(t, { at: "gateway", logs: [{ ...LOG, id: "A", number: 1 }] });
   await page.locator("#log-table .open").click();
   const [sent, received] = await page.locator("#log-table pre").allTextContents();
   assert.deepEqual(JSON.parse(sent), JSON.parse(LOG.request_head));
@@ -381,8 +433,9 @@ test("a gateway log opens and shows request and response, cut ones as they are",
 });
 
 test("a simulator without gateway logs: the page says so, and all else works", async (t) => {
-  const page = await open(t, { logs: null, expected: FAILED_REQUEST });
+  const page = await open(t, { at: "gateway", logs: null, expected: FAILED_REQUEST });
   await page.getByText("This simulator does not show gateway logs.").waitFor();
+  await go(page, "Requests");
   const question = unique("Still here");
   await run({ prompt: question });
   await request(page, question).waitFor();
@@ -391,7 +444,7 @@ test("a simulator without gateway logs: the page says so, and all else works", a
 // ---- models and fidelity ----------------------------------------------------------------------
 
 test("the models are grouped by task and found by name, task and ability", async (t) => {
-  const page = await open(t);
+  const page = await open(t, { at: "models" });
   const models = await (await fetch(`${simulator.url}/simulator/models`)).json();
   await shown(page.locator("#models-count"), `${models.length} models`);
   assert.equal(await page.locator(".group").count(), new Set(models.map(({ task }) => task)).size);
@@ -410,7 +463,7 @@ test("the models are grouped by task and found by name, task and ability", async
 });
 
 test("a model's row has its abilities, window, price and rate; deprecated ones are marked and last", async (t) => {
-  const page = await open(t);
+  const page = await open(t, { at: "models" });
   await page.getByLabel("Search the models").fill("llama-3.2-11b-vision");
   const row = page.locator(".group tbody tr:visible");
   assert.deepEqual(await row.locator(".chip").allTextContents(), ["streaming", "vision", "lora", "raw"]);
@@ -424,7 +477,7 @@ test("a model's row has its abilities, window, price and rate; deprecated ones a
 });
 
 test("the page says what is simulated, approximated and not simulated", async (t) => {
-  const page = await open(t);
+  const page = await open(t, { at: "fidelity" });
   const parts = await (await fetch(`${simulator.url}/page/fidelity.json`)).json();
   const rows = page.locator("#fidelity-rows tr");
   assert.equal(await rows.count(), parts.length);
@@ -482,6 +535,173 @@ test("a stopping simulator does not wait for the page", async (t) => {
   assert.ok(performance.now() - began < 5000);
 });
 
+// ---- the page as a tool -----------------------------------------------------------------------
+
+test("a call is found by filters, opened, replayed and replayed with an edit", async (t) => {
+  const page = await open(t);
+  const question = unique("Which boat");
+  await setAnswer({ prompt: question, stream: ["It is the ", "*Aurora*."] });
+  await run({ prompt: question, stream: true });
+  await run({ prompt: unique("Another") });
+  await page.getByLabel("Filter requests by task").selectOption("text-generation");
+  await page.getByLabel("Filter requests by model").selectOption(MODEL);
+  await page.getByLabel("Filter requests by state").selectOption("scripted");
+  await page.getByLabel("Filter requests by text").fill(question);
+  await shown(count(page), /^1 of \d+ requests$/);
+
+  const row = request(page, question);
+  await row.locator(".open").click();
+  const answer = row.getByRole("region", { name: "Answer" });
+  await shown(answer.getByRole("figure").filter({ hasText: "Text" }).locator("pre"), "It is the *Aurora*.");
+  await answer.getByText(/^Frames: 4 frames$/).click();
+  const frames = answer.locator(".frame-list code");
+  assert.equal(JSON.parse((await frames.first().textContent()).replace("data: ", "")).response, "It is the ");
+  assert.equal(await frames.last().textContent(), "data: [DONE]");
+  await assertAccessible(page, "an opened call");
+
+  await row.getByRole("button", { name: "Edit and replay" }).click();
+  const edited = unique("Which train");
+  const body = row.getByRole("textbox", { name: "Body of the request" });
+  await body.fill((await body.inputValue()).replace(question, edited));
+  await page.getByLabel("Filter requests by state").selectOption("");
+  await page.getByLabel("Filter requests by text").fill("");
+  await row.getByRole("button", { name: "Send" }).click();
+  await row.getByRole("link", { name: "open the new call" }).click();
+  const replayed = request(page, edited);
+  await shown(replayed.locator(".badge"), /^finished$/);
+  await shown(replayed.getByRole("region", { name: "Answer" }), "This is a simulated answer");
+  await replayed.getByRole("button", { name: "Replay", exact: true }).click();
+  await replayed.getByRole("link", { name: "open the new call" }).waitFor();
+  assert.equal(await requests(page).filter({ hasText: edited }).count(), 2);
+});
+
+test("pictures and sounds of an answer are seen and heard", async (t) => {
+  const page = await open(t);
+  const [painted, spoken] = [unique("A hill"), unique("Good evening")];
+  await run({ prompt: painted }, { model: PAINTER });
+  await run({ text: spoken }, { model: "@cf/deepgram/aura-2-en" });
+  await request(page, painted).locator(".open").click();
+  const picture = request(page, painted).locator("figure img");
+  await picture.evaluate((image) => image.decode());
+  assert.ok((await picture.evaluate((image) => image.naturalWidth)) > 100);
+  await request(page, spoken).locator(".open").click();
+  const sound = request(page, spoken).locator("figure audio");
+  const seconds = sound.evaluate((audio) => {
+    audio.load();
+    return new Promise((resolve) => audio.addEventListener("durationchange", () => resolve(audio.duration)));
+  });
+  await sound.evaluate((audio) => (audio.preload = "auto"));
+  assert.ok((await seconds) > 0.5);
+});
+
+test("the next answer is scripted, and a fault is set, by forms that a call fills", async (t) => {
+  const page = await open(t);
+  const question = unique("How high is the tide");
+  await run({ prompt: question });
+  await request(page, question).locator(".open").click();
+  await request(page, question).getByRole("button", { name: "Script its next answer" }).click();
+  const form = page.getByRole("form", { name: "Script an answer" });
+  assert.equal(await form.getByLabel("Only calls of the model").inputValue(), MODEL);
+  await form.getByLabel("Answer", { exact: true }).fill("Two metres.");
+  await form.getByRole("button", { name: "Script it" }).click();
+  await shown(form.getByRole("status"), /^Answer \d+ is set for the next call that matches\.$/);
+  await shown(page.locator("#answer-list li"), "1 of 1 to come");
+  await assertAccessible(page, "the forms");
+  const answer = await (await run({ prompt: question })).json();
+  assert.equal(answer.response, "Two metres.");
+  await shown(page.locator("#answer-list li"), "used up");
+
+  await form.getByLabel("Kind").selectOption("json");
+  await form.getByLabel("JSON", { exact: true }).fill("{ no JSON");
+  await form.getByRole("button", { name: "Script it" }).click();
+  await shown(form.getByRole("status"), "The answer must be JSON.");
+  await page.getByLabel("Refuse calls that no answer is for").check();
+  await page.getByRole("button", { name: "Clear answers" }).click();
+  await page.getByText("No answer is scripted.").waitFor();
+
+  const faults = page.getByRole("form", { name: "Set a fault" });
+  await faults.getByLabel("Only calls of the model").fill(MODEL);
+  await faults.getByRole("button", { name: "Set it" }).click();
+  await page.getByText("1 fault set").waitFor();
+  await run({ prompt: question });
+  await go(page, "Requests");
+  await shown(requests(page).first().locator(".badge"), "failed 429");
+});
+
+test("indexes and instances are browsed and searched by text", async (t) => {
+  const page = await open(t, { at: "indexes" });
+  await page.getByText("No index yet.").waitFor();
+  const texts = Array.from({ length: 55 }, (_, number) => `Passage ${number} about boats`);
+  const { data } = await rest(`ai/run/${EMBEDDER}`, { text: [...texts, "How bread is baked"] });
+  const lines = data.map((values, number) =>
+    JSON.stringify({
+      id: `text-${String(number).padStart(2, "0")}`,
+      values,
+      metadata: { topic: number < 55 ? "sea" : "food" },
+    }),
+  );
+  await rest("vectorize/v2/indexes", { name: "notes", config: { dimensions: 768, metric: "cosine" } });
+  await rest("vectorize/v2/indexes/notes/upsert", lines.join("\n"), "application/x-ndjson");
+
+  await page.getByRole("link", { name: "notes" }).click(); // it has come by itself
+  await shown(page.locator("#index-list"), "56 vectors · 768 dimensions · cosine");
+  await shown(page.locator("#vectors-count"), "50 of 56, by their ids");
+  await page.getByRole("button", { name: "Next page" }).click();
+  await shown(page.locator("#vectors-count"), "6 of 56, by their ids");
+  const form = page.getByRole("form", { name: "Query the index by text" });
+  assert.equal(await form.getByLabel("Embedded by").inputValue(), EMBEDDER);
+  await form.getByLabel("Text").fill("baking bread");
+  await form.getByLabel("Matches").fill("2");
+  await page.keyboard.press("Enter");
+  await shown(form.getByRole("status"), "2 matches");
+  const [first] = await page.locator("#matches code").allTextContents();
+  assert.equal(first, "text-55");
+  await form.getByLabel("Filter, as JSON").fill("{");
+  await form.getByRole("button", { name: "Query" }).click();
+  await shown(form.getByRole("status"), "The filter must be JSON");
+  await page.getByRole("button", { name: "Whole vector text-55" }).first().click();
+  await shown(page.locator("#matches pre"), String(data[55][767]).slice(0, 6));
+  await assertAccessible(page, "an index");
+
+  await go(page, "AI Search");
+  await page.getByText("No instance yet.").waitFor();
+  await rest("ai-search/instances", { id: "handbook" });
+  const file = `--b\r\ncontent-disposition: form-data; name="file"; filename="a.md"\r\n\r\nBread is baked on Mondays.\r\n--b--\r\n`;
+  await rest("ai-search/instances/handbook/items", file, "multipart/form-data; boundary=b");
+  await page.getByRole("link", { name: "default/handbook" }).click();
+  await shown(page.locator("#items"), "completed");
+  await page.getByLabel("Question").fill("When is bread baked?");
+  await page.getByRole("button", { name: "Search", exact: true }).click();
+  await shown(page.locator("#chunks"), "Bread is baked on Mondays.");
+  await assertAccessible(page, "an instance");
+});
+
+test("the address names a call, and going back shows the view before", async (t) => {
+  const response = await run({ prompt: unique("Named") });
+  const id = response.headers.get("cf-ai-req-id");
+  const page = await open(t, { at: `requests/${id}` });
+  await shown(page.locator(".details dl"), id);
+  await go(page, "Fidelity");
+  await page.getByRole("heading", { name: "Fidelity of the simulation" }).waitFor();
+  assert.equal(await page.locator("main > .view:visible").count(), 1);
+  await page.goBack();
+  await page.getByRole("heading", { name: "Requests" }).waitFor();
+});
+
+test("axe has no finding in any view", async (t) => {
+  const options = { gateway: { id: "tolls", cacheTtl: 60 } };
+  const inputs = { prompt: unique("Twice") };
+  for (let call = 0; call < 2; call++) await run(inputs, { options });
+  const page = await open(t, { logs: [{ ...LOG, id: "A", number: 1 }] });
+  await go(page, "AI Gateway");
+  const sums = page.locator("#totals tbody tr").filter({ hasText: "tolls" });
+  assert.match(await sums.textContent(), /^tolls21 \(50 %\)0/); // calls, cache hits, failed
+  for (const view of ["AI Gateway", "Models", "Fidelity", "Point a client here"]) {
+    await go(page, view);
+    await assertAccessible(page, view);
+  }
+});
+
 // ---- widths -----------------------------------------------------------------------------------
 
 test("nothing scrolls sideways at 360 pixels", async (t) => {
@@ -489,13 +709,18 @@ test("nothing scrolls sideways at 360 pixels", async (t) => {
   const long = unique("Long");
   await run({ prompt: `${long}${"unbroken".repeat(40)}` });
   await fault({ status: 500, description: "unbroken".repeat(20), model: "@cf/no/one" });
-  await request(page, long).locator(".open").click();
-  await page.locator("#log-table .open").click();
-  await page.getByText("Point a client here").click();
-  await page.getByLabel("Search the models").fill("a");
   await page.getByText("1 fault set").waitFor();
-  const tooWide = await page
-    .locator("html, .scroller, .frame, #model-groups, pre")
-    .evaluateAll((all) => all.filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.outerHTML));
-  assert.deepEqual(tooWide, []);
+  await request(page, long).locator(".open").click();
+  await request(page, long).getByRole("button", { name: "Edit and replay" }).click();
+  await request(page, long).getByText("HTTP request").first().click();
+  await assertFits(page, "requests");
+  await go(page, "AI Gateway");
+  await page.locator("#log-table .open").click();
+  await assertFits(page, "gateway");
+  await go(page, "Models");
+  await page.getByLabel("Search the models").fill("a");
+  for (const view of ["Next answers", "Vectorize", "AI Search", "Models", "Fidelity", "Point a client here"]) {
+    await go(page, view);
+    await assertFits(page, view);
+  }
 });

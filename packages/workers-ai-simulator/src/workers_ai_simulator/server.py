@@ -12,15 +12,18 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workers_ai_simulator.ai_search import routes as ai_search_routes
+from workers_ai_simulator.ai_search.inspection import Inspection as AiSearchInspection
 from workers_ai_simulator.ai_search.service import AiSearch
 from workers_ai_simulator.catalogue import PAID_ACCOUNT, Account
 from workers_ai_simulator.control import front_page
 from workers_ai_simulator.control.admin import Admin
+from workers_ai_simulator.control.calls import Calls
 from workers_ai_simulator.errors import NotSimulated
 from workers_ai_simulator.gateway import routes as gateway
 from workers_ai_simulator.gateway.service import Gateways
 from workers_ai_simulator.http import envelope, error_envelope
 from workers_ai_simulator.inference import routes as inference
+from workers_ai_simulator.inference.answers import ANSWERS
 from workers_ai_simulator.inference.real_models import NO_REAL_MODELS, RealModels
 from workers_ai_simulator.inference.service import Inference
 from workers_ai_simulator.inference.websocket import RealtimeModels
@@ -28,8 +31,10 @@ from workers_ai_simulator.markdown import routes as markdown
 from workers_ai_simulator.scripted import routes as scripted
 from workers_ai_simulator.scripted.store import ScriptedAnswers
 from workers_ai_simulator.tape.tape import Tape
+from workers_ai_simulator.traffic.exchanges import Recording
 from workers_ai_simulator.traffic.traffic import Traffic
 from workers_ai_simulator.vectorize import routes as vectorize
+from workers_ai_simulator.vectorize.inspection import Inspection as VectorizeInspection
 from workers_ai_simulator.vectorize.store import VectorStore
 from workers_ai_simulator.web_pages import WebPages
 from workers_ai_simulator.web_search import routes as web_search
@@ -74,6 +79,9 @@ def application(
             *inference.routes(run_model, traffic),
             *inference.websocket_routes(RealtimeModels(traffic, script, gateways, account)),
             *Admin(traffic, gateways, real, tape).routes(),
+            *Calls(traffic).routes(),
+            *VectorizeInspection(vectors, (ANSWERS | real.answers)["embeddings"]).routes(),
+            *AiSearchInspection(ai_search).routes(),
             *scripted.routes(script),
             *front_page.routes(),
             *vectorize.routes(vectors, traffic),
@@ -82,7 +90,11 @@ def application(
             *ai_search_routes.routes(ai_search, traffic),
             *web_search.routes(gateways, traffic),
         ],
-        middleware=[Middleware(WebPages, hosts=hosts), Middleware(Authentication)],
+        middleware=[
+            Middleware(WebPages, hosts=hosts),
+            Middleware(Authentication),
+            Middleware(Recording, exchanges=traffic.exchanges),
+        ],
         exception_handlers={404: _not_simulated, 405: _not_simulated},
         lifespan=lifespan,
     )

@@ -86,6 +86,12 @@ class SearchStore:
             rows = self._db.execute("SELECT * FROM instances WHERE namespace = ? ORDER BY created_at, id", (namespace,))
             return [_instance(row) for row in rows if part in row[1]]
 
+    def all_instances(self) -> list[Instance]:
+        """Instances of all namespaces, by namespace and then in the order of their creation."""
+        with self._lock:
+            rows = self._db.execute("SELECT * FROM instances ORDER BY namespace, created_at, id")
+            return [_instance(row) for row in rows]
+
     def update(self, instance: Instance, config: dict[str, Any]) -> Instance:
         """Change fields of the configuration. All items are indexed again if that changes how."""
         changed = {name for name, value in config.items() if instance.config.get(name) != value}

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,8 +16,9 @@ from workers_ai_simulator.http import media_type
 from workers_ai_simulator.inference.answers import SIMULATED_TASKS
 from workers_ai_simulator.inference.real_models import RealModels
 from workers_ai_simulator.tape.tape import Tape
+from workers_ai_simulator.traffic.exchanges import MAX_BODY_BYTES, MAX_STORED_BYTES
 from workers_ai_simulator.traffic.faults import BINDINGS, FaultError, read
-from workers_ai_simulator.traffic.journal import ENDED, Entry, State, is_model
+from workers_ai_simulator.traffic.journal import ENDED, MAX_ENTRIES, Entry, State, is_model, shortened
 from workers_ai_simulator.traffic.traffic import Traffic
 
 MAX_WAIT = 60.0
@@ -42,6 +43,7 @@ class Admin:
             Route("/simulator/requests", self._requests),
             Route("/simulator/requests/{id}", self._request),
             Route("/simulator/gateway-logs", self._gateway_logs),
+            Route("/simulator/gateways", self._list_gateways),
             Route("/simulator/faults", self._list_faults, methods=["GET"]),
             Route("/simulator/faults", self._set_fault, methods=["POST"]),
             Route("/simulator/faults", self._clear_faults, methods=["DELETE"]),
@@ -55,6 +57,11 @@ class Admin:
                 "simulated": [*SIMULATED_TASKS],
                 **self._real.about(),
                 "tape": self._tape.about() if self._tape else None,
+                "journal": {
+                    "requests": MAX_ENTRIES,
+                    "body_bytes": MAX_STORED_BYTES,
+                    "bytes_per_body": MAX_BODY_BYTES,
+                },
                 "models": sorted(m.id for m in MODELS.values() if m.task in SIMULATED_TASKS),
             }
         )
@@ -63,18 +70,19 @@ class Admin:
         """Requests in the journal, oldest first.
 
         The query may select by `binding`, `operation` and `model`, and by `since`, the number of a change: then those
-        that changed later, for which the answer waits up to `seconds`.
+        that changed later, for which the answer waits up to `seconds`. Texts in `inputs` are cut to `characters`.
         """
         query = request.query_params
         try:
             since = _query_value(request, "since", "a whole number of at least 0", _whole_number, 0)
             seconds = _query_value(request, "seconds", "a number of at least 0", _wait_seconds, 0)
+            characters = _query_value(request, "characters", "a whole number of at least 0", _whole_number, None)
             _query_value(request, "binding", f"one of {', '.join(BINDINGS)}", BINDINGS.index, 0)
         except ValueError as error:
             return _bad_request(str(error))
         criteria = {name: query[name] for name in ("binding", "operation", "model") if name in query}
         entries = await self._changed(criteria, since, seconds) if "since" in query else list(self._journal)
-        return JSONResponse([entry.to_json() for entry in entries if _matches(entry, criteria)])
+        return JSONResponse([_entry_json(entry, characters) for entry in entries if _matches(entry, criteria)])
 
     async def _gateway_logs(self, request: Request) -> Response:
         """Logs of all gateways, oldest first: the next 100 `after` a number, or the last 100."""
@@ -83,6 +91,10 @@ class Admin:
         except ValueError as error:
             return _bad_request(str(error))
         return JSONResponse(self._gateways.recent_logs(after=after))
+
+    async def _list_gateways(self, _: Request) -> Response:
+        """All gateways, oldest first, with the sums of their logs."""
+        return JSONResponse(self._gateways.totals())
 
     async def _changed(self, criteria: dict[str, str], number: int, seconds: float) -> list[Entry]:
         """Matching entries changed after that number: as soon as there are any, or none after so many seconds."""
@@ -127,6 +139,15 @@ class Admin:
     async def _clear_faults(self, _: Request) -> Response:
         self._faults.clear()
         return Response(status_code=204)
+
+
+def _entry_json(entry: Entry, characters: int | None) -> dict[str, Any]:
+    """The entry, with its texts cut to so many characters; None: as they are."""
+    whole = entry.to_json()
+    if characters is None:
+        return whole
+    inputs = shortened(entry.inputs, characters, characters)
+    return {**whole, "inputs": inputs, "prompt": entry.prompt[:characters]}
 
 
 def _matches(entry: Entry, criteria: dict[str, str]) -> bool:

@@ -36,7 +36,7 @@ from workers_ai_simulator.gateway.policy import (
 from workers_ai_simulator.gateway.prices import Usage
 from workers_ai_simulator.gateway.route_store import RouteStore
 from workers_ai_simulator.gateway.spend_limits import Spender, Spendings
-from workers_ai_simulator.gateway.store import GatewayStore, LogStore, body_excerpt, new_log_id
+from workers_ai_simulator.gateway.store import TOTALS, GatewayStore, LogStore, body_excerpt, new_log_id
 from workers_ai_simulator.inference.models import Answer, ModelCall, Result, RunModel
 from workers_ai_simulator.media import Media
 from workers_ai_simulator.text import tokens
@@ -242,6 +242,15 @@ class Gateways:
         """Logs of all gateways, oldest first: the next ones after the number `after`, or the last ones if it is 0."""
         return [
             {"number": log.number, "gateway": log.gateway, **log.to_json()} for log in self.logs.recent(limit, after)
+        ]
+
+    def totals(self) -> list[dict[str, Any]]:
+        """All gateways, oldest first: `{id, calls, cached, failed, cost, tokens_in, tokens_out, cache_ttl}`."""
+        totals = self.logs.totals()
+        nothing: dict[str, Any] = dict.fromkeys(TOTALS, 0)
+        return [
+            {"id": each.id, **totals.get(each.id, nothing), "cache_ttl": each.settings["cache_ttl"]}
+            for each in self.store.search()
         ]
 
 

@@ -102,6 +102,7 @@ CREATE TABLE IF NOT EXISTS logs ({LOG_COLUMNS});
 CREATE INDEX IF NOT EXISTS logs_by_time ON logs (gateway, created_at, number);
 """
 STORED_FIELDS = [each.name for each in fields(Log) if each.name != "number"]
+TOTALS = ("calls", "cached", "failed", "cost", "tokens_in", "tokens_out")
 FLAGS = ("success", "cached", "custom_cost")
 
 
@@ -149,6 +150,12 @@ class LogStore:
         if after:
             return self._select("number > ? ORDER BY number LIMIT ?", (after, limit))
         return self._select("TRUE ORDER BY number DESC LIMIT ?", (limit,))[::-1]
+
+    def totals(self) -> dict[str, dict[str, Any]]:
+        """Gateway → sums of its logs: `calls`, `cached`, `failed`, `cost` in dollars, `tokens_in`, `tokens_out`."""
+        sums = "count(*), sum(cached), sum(NOT success), sum(cost), sum(tokens_in), sum(tokens_out)"
+        rows = self._db.execute(f"SELECT gateway, {sums} FROM logs GROUP BY gateway")  # noqa: S608 - names from above
+        return {gateway: dict(zip(TOTALS, values, strict=True)) for gateway, *values in rows}
 
     def _select(self, where: str, values: Sequence[Any]) -> list[Log]:
         names = ["number", *STORED_FIELDS]

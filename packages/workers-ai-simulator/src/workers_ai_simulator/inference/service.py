@@ -65,7 +65,8 @@ class Inference:
 
         Raises UpstreamError, which carries the headers of a Result.
         """
-        entry = Entry("AI", "run", call.model, shortened(call.inputs), call.options, prompt=prompt_of(call.inputs))
+        inputs, options = shortened(call.inputs), shortened(call.options)
+        entry = Entry("AI", "run", call.model, inputs, options, prompt=prompt_of(call.inputs))
         headers = {"cf-ai-req-id": entry.id}
         try:
             async with self._traffic.span(request, entry) as fault:

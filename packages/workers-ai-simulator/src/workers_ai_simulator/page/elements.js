@@ -10,6 +10,18 @@ export function element(name, text, className = "") {
   return created;
 }
 
+/** An element with attributes, handlers (`onclick`) and children; what is null or false is left out. */
+export function h(name, attributes, ...children) {
+  const created = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes ?? {})) {
+    if (value === null || value === false || value === undefined) continue;
+    if (key.startsWith("on")) created.addEventListener(key.slice(2), value);
+    else created.setAttribute(key, value === true ? "" : value);
+  }
+  created.append(...children.flat().filter((child) => child !== null && child !== false && child !== undefined));
+  return created;
+}
+
 export function cloned(id) {
   return page[id].content.firstElementChild.cloneNode(true);
 }
@@ -33,14 +45,25 @@ export function formatted(number) {
   return NUMBERS.format(number);
 }
 
-export function counted(number, noun) {
-  return `${formatted(number)} ${noun}${number === 1 ? "" : "s"}`;
+export function counted(number, noun, plural = `${noun}s`) {
+  return `${formatted(number)} ${number === 1 ? noun : plural}`;
 }
 
 export function secondsText(seconds) {
   if (seconds < 0.001) return "< 1 ms";
   if (seconds < 1) return `${Math.round(seconds * 1000)} ms`;
   return seconds < 60 ? `${seconds.toFixed(1)} s` : `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
+}
+
+export function bytesText(bytes) {
+  if (bytes < 1024) return counted(bytes, "byte");
+  return bytes < 1_048_576
+    ? `${formatted(Math.round(bytes / 102.4) / 10)} KiB`
+    : `${formatted(Math.round(bytes / 104_857.6) / 10)} MiB`;
+}
+
+export function dollarsText(dollars) {
+  return dollars ? `$${formatted(dollars)}` : "–";
 }
 
 export function clockTime(date) {
@@ -53,20 +76,44 @@ export function breakable(text) {
   return parts.flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part]));
 }
 
-/** A text with its title and a button that copies it. */
-export function snippet(title, text) {
+/** A text with its title and a button that copies it. `shown`: what is seen of it, if it is not the whole text. */
+export function snippet(title, text, shown = text) {
   const root = cloned("snippet-template");
   const button = root.querySelector("button");
+  const pre = root.querySelector("pre");
   root.querySelector("span").textContent = title;
-  root.querySelector("pre").textContent = text;
+  pre.textContent = shown;
   button.setAttribute("aria-label", `Copy: ${title}`);
-  button.addEventListener("click", () => copy(button, root.querySelector("pre")));
+  button.addEventListener("click", () => copy(button, pre, text));
   return root;
 }
 
-async function copy(button, source) {
+/** Set the options of a select element, each `[value, text]`, and keep the value that is chosen if it is among them. */
+export function setOptions(select, options) {
+  const text = JSON.stringify(options);
+  if (select.dataset.options === text) return;
+  select.dataset.options = text;
+  const chosen = select.value;
+  select.replaceChildren(...options.map(([value, name]) => h("option", { value }, name)));
+  select.value = options.some(([value]) => value === chosen) ? chosen : (options[0]?.[0] ?? "");
+}
+
+/** Run an action, and write into that element what it returns, a text or nodes, or what went wrong. */
+export async function attempt(outcome, action) {
   try {
-    await navigator.clipboard.writeText(source.textContent);
+    const result = await action();
+    const had = outcome.classList.contains("trouble");
+    outcome.classList.remove("trouble");
+    if (had || result !== undefined) outcome.replaceChildren(...[result ?? ""].flat());
+  } catch (error) {
+    outcome.classList.add("trouble");
+    outcome.replaceChildren(error.message);
+  }
+}
+
+async function copy(button, source, text) {
+  try {
+    await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
   } catch {
     // browsers allow the clipboard on https and localhost only

@@ -1,12 +1,12 @@
 // A table that grows at its top while people read it.
 
-import { cloned, element, page, snippet } from "./elements.js";
+import { cloned, element, page } from "./elements.js";
 
 /** Rows of a table at most; the oldest are removed first. */
-const MAX_ROWS = 500;
+export const MAX_ROWS = 500;
 
 export class LiveTable {
-  /** Id → `{entry, root}`, oldest first. */
+  /** Id → `{entry, root, opened}`, oldest first. */
   #rows = new Map();
   #waiting = new Map();
   #paused = false;
@@ -16,10 +16,11 @@ export class LiveTable {
    * @param table    the table
    * @param template id of the template of a row
    * @param fill     (root, entry) => void, which writes the entry into its row
-   * @param details  entry => {facts: [[name, text]], texts: [[title, text]]}, shown below the row when it is opened
+   * @param facts    entry => [[name, text]], shown below the row when it is opened
+   * @param open     (entry, root) => changed, which shows all else in that element, and `changed(entry)` its changes
    */
-  constructor(table, template, fill, details) {
-    Object.assign(this, { table, template, fill, details });
+  constructor(table, template, { fill, facts, open }) {
+    Object.assign(this, { table, template, fill, facts, open });
   }
 
   get entries() {
@@ -63,16 +64,27 @@ export class LiveTable {
     for (const { entry, root } of this.#rows.values()) root.hidden = !matches(entry);
   }
 
+  /** Open the row of that id, and bring it into view, whatever the filter is. Returns false if there is none. */
+  reveal(id) {
+    const row = this.#rows.get(id);
+    if (!row) return false;
+    if (!row.changed) this.#toggle(row);
+    row.root.hidden = false;
+    row.root.scrollIntoView({ block: "start" });
+    row.root.querySelector(".open").focus({ preventScroll: true });
+    return true;
+  }
+
   #show(entry) {
     const row = this.#rows.get(entry.id) ?? this.#added(entry.id);
     row.entry = entry;
     row.root.hidden = !this.#matches(entry);
     this.fill(row.root, entry);
-    this.#refreshFacts(row);
+    this.#refresh(row);
   }
 
   #added(id) {
-    const row = { entry: null, root: cloned(this.template) };
+    const row = { entry: null, root: cloned(this.template), changed: null };
     this.#rows.set(id, row);
     this.table.tHead.after(row.root);
     row.root.querySelector(".row").addEventListener("click", () => {
@@ -83,27 +95,33 @@ export class LiveTable {
   }
 
   #toggle(row) {
-    const opened = row.root.querySelector(".details");
-    if (opened) opened.remove();
-    else row.root.append(this.#opened(row.entry));
-    row.root.querySelector(".open").setAttribute("aria-expanded", String(!opened));
-    this.#refreshFacts(row);
+    const isOpen = Boolean(row.changed);
+    if (isOpen) {
+      row.root.querySelector(".details").remove();
+      row.changed = null;
+    } else {
+      const root = cloned("details-template");
+      row.root.append(root);
+      row.changed = this.open(row.entry, root.querySelector(".texts"));
+    }
+    row.root.querySelector(".open").setAttribute("aria-expanded", String(!isOpen));
+    this.#refresh(row);
   }
 
-  #opened(entry) {
-    const root = cloned("details-template");
-    const { texts } = this.details(entry);
-    root.querySelector(".texts").append(...texts.map(([title, text]) => snippet(title, text)));
-    return root;
-  }
-
-  #refreshFacts({ root, entry }) {
+  #refresh({ root, entry, changed }) {
+    if (!changed) return;
+    changed(entry);
     const list = root.querySelector(".details dl");
-    if (!list) return;
-    const facts = this.details(entry).facts.filter(([, text]) => text);
+    const facts = this.facts(entry).filter(([, text]) => text);
     // unchanged facts stay, or a selection in them would be lost
     if (list.textContent === facts.flat().join("")) return;
-    list.replaceChildren(...facts.flatMap(([name, text]) => [element("dt", name), element("dd", text)]));
+    list.replaceChildren(
+      ...facts.map(([name, text]) => {
+        const fact = element("div", "");
+        fact.append(element("dt", name), element("dd", text));
+        return fact;
+      }),
+    );
   }
 }
 

@@ -1,10 +1,14 @@
-// The simulator's page: stays connected to the simulator, and shows its requests, logs and faults as they come.
+// The simulator's page: stays connected to the simulator, and shows what it does as it happens.
 
 import { showClients, showFidelity, showModels } from "./catalogue.js";
-import { counted, element, page, write } from "./elements.js";
-import { showLogs, showNoLogs } from "./gateway_logs.js";
-import { announceCount, refreshRunning, showLostRequests, showRequests } from "./requests.js";
-import { allRequests, clearFaults, getJson, logsAfter, NotFoundError, requestsSince } from "./simulator.js";
+import { page, write } from "./elements.js";
+import { showLogs, showNoLogs, showTotals } from "./gateway_logs.js";
+import { refreshIndexes, rememberModels } from "./indexes.js";
+import { showAnswers, showFaults, showModelNames } from "./next_answers.js";
+import { announceCount, refreshRunning, showKept, showLostRequests, showRequests } from "./requests.js";
+import { refreshInstances } from "./search.js";
+import { allRequests, getJson, logsAfter, NotFoundError, requestsSince } from "./simulator.js";
+import { isShown, show, start } from "./views.js";
 
 /** Milliseconds between two polls of the journal: a stream changes it with every token. */
 const JOURNAL_PAUSE = 150;
@@ -15,16 +19,10 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15];
 /** Milliseconds between two announcements of the number of requests to screen readers. */
 const ANNOUNCEMENT_INTERVAL = 5000;
 
-/** Parts of a fault that hold an answer until it is cleared. */
-const HOLDING_PARTS = ["hold_response", "hold_after_frames"];
-/** Values of a fault's parts that have no effect, and are not shown. */
-const DEFAULTS = {
-  probability: 1,
-  delay: 0,
-  code: 0,
-  description: "Simulated fault",
-  empty_body: false,
-  hold_response: false,
+/** Binding → the view of the store that its calls change, and what loads that. */
+const STORES = {
+  VECTORIZE: { view: "indexes", refresh: refreshIndexes },
+  AI_SEARCH: { view: "search", refresh: refreshInstances },
 };
 
 const ADDRESS = new URL(".", location.href).href.replace(/\/$/, "");
@@ -40,9 +38,14 @@ async function stayConnected() {
       const last = await connect(signal);
       failures = 0;
       showLive();
-      await Promise.all([followRequests(last, signal), followLogs(signal), followFaults(signal)]);
+      await Promise.all([
+        followRequests(last, signal),
+        followLogs(signal),
+        followFaults(signal),
+        followAnswers(signal),
+      ]);
     } catch (error) {
-      connection.abort(); // when one of the three fails, the others end too
+      connection.abort(); // when one of them fails, the others end too
       await waitToRetry(error, RETRY_DELAYS[Math.min(failures, RETRY_DELAYS.length - 1)]);
     }
   }
@@ -58,9 +61,14 @@ async function connect(signal) {
   ]);
   write(page.version, about.version);
   showModels(models);
+  showModelNames(models);
+  rememberModels(models);
+  showKept(about.journal, models);
   showFidelity(fidelity);
   showLostRequests(entries);
   showRequests(entries);
+  await Promise.all(Object.values(STORES).map(({ refresh }) => refresh(signal)));
+  start();
   return lastNumber(entries, 0);
 }
 
@@ -70,8 +78,18 @@ async function followRequests(last, signal) {
     const entries = await requestsSince(last, signal);
     showRequests(entries);
     last = lastNumber(entries, last);
+    await refreshStores(
+      entries.map(({ binding }) => binding),
+      signal,
+    );
     await pause(JOURNAL_PAUSE);
   }
+}
+
+/** Load again what is shown and the calls of these bindings may have changed. */
+async function refreshStores(bindings, signal) {
+  const changed = Array.from(new Set(bindings), (binding) => STORES[binding]).filter(Boolean);
+  await Promise.all(changed.filter(({ view }) => isShown(view)).map(({ refresh }) => refresh(signal)));
 }
 
 async function followLogs(signal) {
@@ -79,6 +97,7 @@ async function followLogs(signal) {
   await follow(async () => {
     const logs = await logsAfter(last, signal);
     showLogs(logs);
+    if (logs.length) showTotals(await getJson("simulator/gateways", signal));
     last = lastNumber(logs, last);
   }, showNoLogs);
 }
@@ -87,6 +106,13 @@ async function followFaults(signal) {
   await follow(
     async () => showFaults(await getJson("simulator/faults", signal)),
     () => showFaults([]),
+  );
+}
+
+async function followAnswers(signal) {
+  await follow(
+    async () => showAnswers(await getJson("simulator/answers", signal)),
+    () => {},
   );
 }
 
@@ -141,41 +167,11 @@ function untilVisible() {
   return new Promise((resolve) => document.addEventListener("visibilitychange", () => resolve(), { once: true }));
 }
 
-// ---- faults -----------------------------------------------------------------------------------
+// ---- start -------------------------------------------------------------------------------------
 
-/** Show the faults that may still have an effect: those not used up, and those that hold an answer. */
-function showFaults(faults) {
-  const active = faults.filter((fault) => fault.remaining !== 0 || HOLDING_PARTS.some((name) => fault[name] ?? false));
-  const texts = active.map(faultText);
-  const shown = Array.from(page["fault-list"].children, (each) => each.textContent);
-  page.faults.hidden = active.length === 0;
-  write(page["faults-title"], `${counted(active.length, "fault")} set`);
-  if (texts.join("\n") !== shown.join("\n")) {
-    page["fault-list"].replaceChildren(...texts.map((text) => element("li", text)));
-  }
-}
-
-function faultText({ id, applied, remaining, count, ...parts }) {
-  const isSet = ([name, value]) => value !== null && value !== DEFAULTS[name];
-  const shown = Object.entries(parts).filter(isSet);
-  const times = remaining === null ? "until cleared" : `${remaining} of ${count} to come`;
-  return `${shown.map(([name, value]) => `${name} ${value}`).join(", ")} (${times})`;
-}
-
-async function clearAndShowFaults() {
-  try {
-    await clearFaults();
-    showFaults([]);
-  } catch (error) {
-    write(page["faults-title"], error.message);
-  }
-}
-
-page["clear-faults"].addEventListener("click", clearAndShowFaults);
 page["try-now"].addEventListener("click", () => tryNow());
-// the width from which page.css shows the introduction beside the rest
-page.clients.open = matchMedia("(min-width: 68rem)").matches;
 showClients(ADDRESS);
 setInterval(refreshRunning, 1000);
 setInterval(announceCount, ANNOUNCEMENT_INTERVAL);
+show({ isFirst: true });
 stayConnected();

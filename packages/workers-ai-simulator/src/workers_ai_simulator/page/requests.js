@@ -1,19 +1,42 @@
 // The table of the requests in the journal, updated as they come.
 
-import { clockTime, counted, modelName, page, secondsText, write } from "./elements.js";
-import { LiveTable, showEmpty } from "./live_table.js";
+import { openCall } from "./call.js";
+import { clockTime, counted, formatted, modelName, page, secondsText, setOptions, write } from "./elements.js";
+import { LiveTable, MAX_ROWS, showEmpty } from "./live_table.js";
+import { onView } from "./views.js";
 
 const RUNNING = ["received", "streaming"];
 const BINDINGS = { AI: "AI", VECTORIZE: "Vectorize", AI_GATEWAY: "AI Gateway", AI_SEARCH: "AI Search" };
 /** Inputs that people recognise a request by, the most telling first. */
 const PREVIEW_INPUTS = ["prompt", "input", "text", "input_text", "query", "name", "path"];
 const MAX_PREVIEW_LENGTH = 200;
+/** Beginning of the paths of the REST API, which says nothing about a request. */
+const REST = /^\/client\/v4\/accounts\/[^/]+\//;
 
-const table = new LiveTable(page["request-table"], "request-template", fill, details);
+const table = new LiveTable(page["request-table"], "request-template", { fill, facts, open: openCall });
+/** Model → its task. */
+let tasks = new Map();
+/** The call that the address names, until it is there. */
+let awaited = "";
 
 export function showRequests(entries) {
   table.update(entries);
+  setOptions(page["model-filter"], [["", "All models"], ...names((entry) => entry.model)]);
+  setOptions(page["task-filter"], [["", "All tasks"], ...names(taskOf)]);
   describe();
+  if (awaited && table.reveal(awaited)) awaited = "";
+}
+
+/** Say how many calls and bytes the simulator keeps, and learn the models' tasks. */
+export function showKept({ requests, body_bytes, bytes_per_body }, models) {
+  tasks = new Map(models.map(({ id, task }) => [id, task]));
+  const mebibytes = (bytes) => `${formatted(bytes / 1_048_576)} MiB`;
+  write(
+    page["requests-kept"],
+    `The simulator keeps its last ${formatted(requests)} calls and, of the newest, ${mebibytes(body_bytes)} of bodies, up to ` +
+      `${mebibytes(bytes_per_body)} of each. Credentials are not kept. This page lists the newest ${MAX_ROWS} calls, and its filter ` +
+      "reads the first 2,000 characters of each text.",
+  );
 }
 
 /** Mark running requests that the journal of a restarted simulator does not have: they will never end. */
@@ -33,6 +56,11 @@ export function announceCount() {
   write(page["requests-announced"], page["requests-count"].textContent);
 }
 
+/** The model of embeddings that was last called, of those that are named. */
+export function lastModelOf(ids) {
+  return table.entries.findLast(({ model }) => ids.includes(model))?.model;
+}
+
 function fill(root, entry) {
   const badge = root.querySelector(".badge");
   badge.dataset.state = entry.state;
@@ -40,56 +68,74 @@ function fill(root, entry) {
   const open = root.querySelector(".open");
   if (!open.textContent) open.append(...(entry.model ? modelName(entry.model) : [entry.operation]));
   const binding = BINDINGS[entry.binding] ?? entry.binding;
-  write(root.querySelector(".what"), entry.model ? `${binding} · ${entry.operation}` : binding);
-  write(root.querySelector(".inputs"), preview(entry.inputs));
+  const scripted = entry.scripted === null || entry.scripted === undefined ? "" : " · scripted";
+  write(root.querySelector(".what"), `${entry.model ? `${binding} · ${entry.operation}` : binding}${scripted}`);
+  write(root.querySelector(".inputs"), preview(entry));
   write(root.querySelector(".frames"), entry.frames ? String(entry.frames) : "");
   write(root.querySelector(".duration"), secondsText(duration(entry)));
   write(root.querySelector(".time"), clockTime(new Date(entry.received * 1000)));
 }
 
-function details(entry) {
-  const { id, status, error, state, received } = entry;
-  const texts = [["Inputs", JSON.stringify(entry.inputs, null, 2)]];
-  if (Object.keys(entry.options).length) texts.push(["Options", JSON.stringify(entry.options, null, 2)]);
-  return {
-    facts: [
-      ["Id", id],
-      ["State", state === "lost" ? "lost: the simulator ended before the answer did" : state],
-      ["Status", status ? String(status) : ""],
-      ["Error", error],
-      ["Answered by", entry.real_model],
-      ["Received", new Date(received * 1000).toLocaleString("en-GB")],
-    ],
-    texts,
-  };
+function facts(entry) {
+  const { id, status, error, state, received, scripted } = entry;
+  return [
+    ["Id", id],
+    ["State", state === "lost" ? "lost: the simulator ended before the answer did" : state],
+    ["Status", status ? String(status) : ""],
+    ["Error", error],
+    ["Task", taskOf(entry)],
+    ["Answered by", scripted ? `scripted answer ${scripted}` : entry.real_model],
+    ["Received", new Date(received * 1000).toLocaleString("en-GB")],
+  ];
 }
 
 function duration({ state, received, seconds }) {
   return RUNNING.includes(state) ? Math.max(seconds, Date.now() / 1000 - received) : seconds;
 }
 
-function preview(inputs) {
-  const last = Array.isArray(inputs.messages) ? inputs.messages.at(-1) : null;
-  const input = last?.content ?? PREVIEW_INPUTS.map((name) => inputs[name]).find((value) => value !== undefined);
+function preview({ prompt, inputs }) {
+  const input = prompt || PREVIEW_INPUTS.map((name) => inputs[name]).find((value) => value !== undefined);
   const shown = input ?? inputs;
-  return (typeof shown === "string" ? shown : JSON.stringify(shown)).slice(0, MAX_PREVIEW_LENGTH);
+  const text = typeof shown === "string" ? shown.replace(REST, "") : JSON.stringify(shown);
+  return text.slice(0, MAX_PREVIEW_LENGTH);
+}
+
+function taskOf({ model }) {
+  return tasks.get(model) ?? "";
+}
+
+/** Options for the values that the entries have, in their order. */
+function names(value) {
+  const values = new Set(table.entries.map(value).filter(Boolean));
+  return [...values].toSorted().map((each) => [each, each]);
 }
 
 // ---- filter and pause -------------------------------------------------------------------------
 
 function applyFilter() {
   const words = page["request-filter"].value.toLowerCase().split(/\s+/).filter(Boolean);
-  const binding = page["binding-filter"].value;
+  const [binding, task, model, state] = ["binding", "task", "model", "state"].map(
+    (name) => page[`${name}-filter`].value,
+  );
   table.filter((entry) => {
     if (binding && entry.binding !== binding) return false;
+    if (task && taskOf(entry) !== task) return false;
+    if (model && entry.model !== model) return false;
+    if (state && !isInState(entry, state)) return false;
     const text = words.length ? searchable(entry) : "";
     return words.every((word) => text.includes(word));
   });
   describe();
 }
 
-function searchable({ id, state, status, model, operation, inputs, options }) {
-  return JSON.stringify([id, state, status, model, operation, inputs, options]).toLowerCase();
+function isInState(entry, state) {
+  if (state === "running") return RUNNING.includes(entry.state);
+  if (state === "scripted") return Boolean(entry.scripted);
+  return entry.state === state;
+}
+
+function searchable({ id, state, status, error, model, operation, inputs, options }) {
+  return JSON.stringify([id, state, status, error, model, operation, inputs, options]).toLowerCase();
 }
 
 function describe() {
@@ -102,8 +148,12 @@ function describe() {
 }
 
 page["request-filter"].addEventListener("input", applyFilter);
-page["binding-filter"].addEventListener("change", applyFilter);
+for (const name of ["binding", "task", "model", "state"])
+  page[`${name}-filter`].addEventListener("change", applyFilter);
 page.pause.addEventListener("click", () => {
   table.setPaused(!table.paused);
   describe();
+});
+onView("requests", (id) => {
+  awaited = id && !table.reveal(id) ? id : "";
 });

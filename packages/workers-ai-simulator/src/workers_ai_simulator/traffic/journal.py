@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, Literal, cast
 
+from workers_ai_simulator.traffic.credentials import recorded
+
 State = Literal["received", "streaming", "finished", "failed", "cancelled"]
 ENDED: tuple[State, ...] = ("finished", "failed", "cancelled")
 
@@ -63,23 +65,26 @@ def is_model(model: str, pattern: str) -> bool:
     return fnmatchcase(model, pattern.replace("[", "[[]"))
 
 
-def shortened(inputs: dict[str, Any]) -> dict[str, Any]:
-    """The inputs with a note of their length in place of bytes, long texts and long lists of numbers."""
-    return {name: _shortened_value(value) for name, value in inputs.items()}
+def shortened(inputs: dict[str, Any], max_characters: int = MAX_CHARACTERS, kept: int = 100) -> dict[str, Any]:
+    """The inputs with a note of their length in place of bytes, long texts and long lists of numbers.
 
+    A text of more than `max_characters` is cut to the `kept` first ones. Credentials are left out.
+    """
 
-def _shortened_value(value: Any) -> Any:
-    if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    if isinstance(value, str):
-        return value if len(value) <= MAX_CHARACTERS else f"{value[:100]}… <{len(value)} characters>"
-    if isinstance(value, dict):
-        return shortened(cast("dict[str, Any]", value))
-    if isinstance(value, list):
-        items = cast("list[Any]", value)
-        is_long = len(items) > MAX_NUMBERS and isinstance(items[0], int | float)
-        return f"<{len(items)} numbers>" if is_long else [_shortened_value(item) for item in items]
-    return value
+    def shorten(value: Any) -> Any:
+        if isinstance(value, bytes):
+            return f"<{len(value)} bytes>"
+        if isinstance(value, str):
+            return value if len(value) <= max_characters else f"{value[:kept]}… <{len(value)} characters>"
+        if isinstance(value, dict):
+            return shortened(cast("dict[str, Any]", value), max_characters, kept)
+        if isinstance(value, list):
+            items = cast("list[Any]", value)
+            is_long = len(items) > MAX_NUMBERS and isinstance(items[0], int | float)
+            return f"<{len(items)} numbers>" if is_long else [shorten(item) for item in items]
+        return value
+
+    return {name: recorded(name, shorten(value)) for name, value in inputs.items()}
 
 
 class Journal:
@@ -92,6 +97,9 @@ class Journal:
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self._entries)
+
+    def find(self, entry_id: str) -> Entry | None:
+        return next((entry for entry in self._entries if entry.id == entry_id), None)
 
     async def add(self, entry: Entry) -> None:
         self._entries.append(entry)
@@ -111,11 +119,11 @@ class Journal:
         """The entry once it is in one of the states, or as it is after so many seconds; None if there is none."""
 
         def is_in_state() -> bool:
-            entry = self._find(entry_id)
+            entry = self.find(entry_id)
             return entry is not None and entry.state in states
 
         await self._wait_until(is_in_state, seconds)
-        return self._find(entry_id)
+        return self.find(entry_id)
 
     async def since(self, number: int, seconds: float) -> list[Entry]:
         """Entries changed after that number: as soon as there are any, or none after so many seconds."""
@@ -126,6 +134,3 @@ class Journal:
         async with self._changed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait_for(condition), seconds)
-
-    def _find(self, entry_id: str) -> Entry | None:
-        return next((entry for entry in self._entries if entry.id == entry_id), None)

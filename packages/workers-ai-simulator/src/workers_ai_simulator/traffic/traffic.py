@@ -13,6 +13,7 @@ from starlette.websockets import WebSocket
 
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.http import Handler
+from workers_ai_simulator.traffic.exchanges import Exchanges
 from workers_ai_simulator.traffic.faults import Fault, Faults
 from workers_ai_simulator.traffic.journal import Entry, Journal, shortened
 
@@ -26,10 +27,11 @@ Caller = Request | WebSocket
 
 
 class Traffic:
-    """Journal and faults of the simulator, and the pace of its streams."""
+    """Journal, exchanges and faults of the simulator, and the pace of its streams."""
 
     def __init__(self, tokens_per_second: float = 0) -> None:
         self.journal = Journal()
+        self.exchanges = Exchanges()
         self.faults = Faults()
         self.tokens_per_second = tokens_per_second
         """Pace of streams; 0 for as fast as possible."""
@@ -41,6 +43,7 @@ class Traffic:
         Yields the fault whose further effect is on the answer itself. Raises UpstreamError, by the fault or the block,
         and ClientDisconnect if the caller leaves while a fault holds the call.
         """
+        self.exchanges.link(request.scope, entry)
         await self.journal.add(entry)
         try:
             fault = self.faults.take(entry)

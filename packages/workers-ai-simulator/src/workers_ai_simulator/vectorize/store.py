@@ -126,6 +126,33 @@ class VectorStore:
         with self._lock:
             return [Index(*row) for row in self._db.execute("SELECT * FROM indexes ORDER BY name")]
 
+    def overview(self) -> list[dict[str, Any]]:
+        """All indexes by name: what they are, `vectors` in them, their `metadata_indexes`, and `pending` writes.
+
+        Writes that are due are applied; an index without any is not loaded for it.
+        """
+        with self._lock:
+            return [self._overview(index) for index in self.indexes()]
+
+    def _overview(self, index: Index) -> dict[str, Any]:
+        of_index = (index.name,)
+        pending = "SELECT count(*) FROM mutations WHERE index_name = ?"
+        if self._count(f"{pending} AND due <= ?", (*of_index, time.time())):
+            self._apply_due(index)
+        return {
+            "name": index.name,
+            "dimensions": index.dimensions,
+            "metric": index.metric,
+            "description": index.description,
+            "created_on": index.created,
+            "vectors": self._count("SELECT count(*) FROM vectors WHERE index_name = ?", of_index),
+            "pending": self._count(pending, of_index),
+            "metadata_indexes": self.metadata_indexes(index.name),
+        }
+
+    def _count(self, select: str, values: Sequence[object]) -> int:
+        return self._db.execute(select, values).fetchone()[0]
+
     def delete_index(self, name: str) -> None:
         """Delete an index with its vectors. Raises VectorizeError 3000 if there is none of that name."""
         self.index(name)
