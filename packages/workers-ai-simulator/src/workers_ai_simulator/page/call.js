@@ -1,6 +1,6 @@
 // One call, opened: its request, its answer, and what one can do with it.
 
-import { attempt, bytesText, counted, element, h, secondsText, snippet } from "./elements.js";
+import { attempt, bytesText, counted, element, h, reachable, secondsText, snippet } from "./elements.js";
 import { abridged, indented, parsed, readableBody } from "./json_text.js";
 import { scriptFor, setFaultFor } from "./next_answers.js";
 import { getJson, send } from "./simulator.js";
@@ -174,7 +174,7 @@ function frames({ frames, has_ended }, broken) {
     broken > 0 && `${broken} broken`,
     !has_ended && "not ended",
   ];
-  return folded(`Frames: ${notes.filter(Boolean).join(", ")}`, [h("ol", { class: "frame-list" }, ...rows)]);
+  return folded(`Frames: ${notes.filter(Boolean).join(", ")}`, [reachable(h("ol", { class: "frame-list" }, ...rows))]);
 }
 
 function body({ body, bytes }, value, isFolded) {

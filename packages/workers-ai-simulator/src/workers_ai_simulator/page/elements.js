@@ -85,7 +85,18 @@ export function snippet(title, text, shown = text) {
   pre.textContent = shown;
   button.setAttribute("aria-label", `Copy: ${title}`);
   button.addEventListener("click", () => copy(button, pre, text));
+  reachable(pre);
   return root;
+}
+
+/** The element, which the Tab key reaches as long as it scrolls: without a mouse, only what has the focus does. */
+export function reachable(target) {
+  const observer = new ResizeObserver(() => {
+    if (target.scrollHeight > target.clientHeight) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  });
+  observer.observe(target);
+  return target;
 }
 
 /** Set the options of a select element, each `[value, text]`, and keep the value that is chosen if it is among them. */

@@ -112,45 +112,40 @@ async function showPage() {
 }
 
 function vectorRow({ id, namespace, metadata, values, score }) {
+  const outcome = h("p", { class: "outcome" });
+  const whole = smallButton("Whole vector", `Whole vector ${id}`, () =>
+    attempt(outcome, () => showWhole(row, whole, id)),
+  );
+  const nearest = smallButton("Nearest", `Nearest to ${id}`, () =>
+    attempt(form.querySelector(".outcome"), () => query({ vectorId: id })),
+  );
+  const numbers = values && `${values.map((each) => each.toFixed(4)).join(", ")}, …`;
   const row = h(
     "li",
     null,
     h(
-      "p",
+      "div",
       { class: "spread" },
       element("code", id),
       score !== undefined && element("span", `score ${formatted(score)}`, "hint"),
+      h("div", { class: "buttons" }, outcome, whole, nearest),
     ),
     metadata && element("p", JSON.stringify(metadata), "code"),
-    element(
-      "p",
-      [namespace && `namespace ${namespace}`, values && `${values.map((each) => each.toFixed(4)).join(", ")}, …`]
-        .filter(Boolean)
-        .join(" · "),
-      "hint",
-    ),
+    element("p", [namespace && `namespace ${namespace}`, numbers].filter(Boolean).join(" · "), "hint"),
   );
-  const outcome = h("p", { class: "outcome" });
-  const similar = () => attempt(form.querySelector(".outcome"), () => query({ vectorId: id }));
-  const whole = h("button", { type: "button", class: "quiet", "aria-label": `Whole vector ${id}` }, "Whole vector");
-  whole.addEventListener("click", () =>
-    attempt(outcome, async () => {
-      const [vector] = await getJson(
-        `simulator/indexes/${encodeURIComponent(opened)}/vectors?id=${encodeURIComponent(id)}`,
-      );
-      whole.remove();
-      row.append(
-        snippet(`Vector ${id}`, indented(vector), indented({ ...vector, values: `[${vector.values.join(", ")}]` })),
-      );
-    }),
-  );
-  const nearest = h(
-    "button",
-    { type: "button", class: "quiet", "aria-label": `Nearest to ${id}`, onclick: similar },
-    "Nearest",
-  );
-  row.append(h("div", { class: "buttons" }, whole, nearest, outcome));
   return row;
+}
+
+function smallButton(text, label, onclick) {
+  return h("button", { type: "button", class: "quiet small", "aria-label": label, onclick }, text);
+}
+
+async function showWhole(row, button, id) {
+  const path = `simulator/indexes/${encodeURIComponent(opened)}/vectors?id=${encodeURIComponent(id)}`;
+  const [vector] = await getJson(path);
+  const shown = indented({ ...vector, values: `[${vector.values.join(", ")}]` });
+  button.remove();
+  row.append(snippet(`Vector ${id}`, indented(vector), shown));
 }
 
 // ---- queries ----------------------------------------------------------------------------------
