@@ -1,4 +1,4 @@
-"""What the simulator's page is made from: calls as they were sent, replays, sums of gateways, indexes, instances."""
+"""The API behind the simulator's page: calls as they were sent, replays, sums of gateways, indexes, instances."""
 
 import base64
 import json
@@ -355,10 +355,10 @@ def test_vectors_are_listed_a_page_at_a_time_and_looking_is_no_call(http: httpx.
 
 def test_an_index_is_queried_by_text_and_by_one_of_its_vectors(http: httpx.Client, index: str) -> None:
     path = f"/simulator/indexes/{index}/query"
-    found = http.post(path, json={"text": "How do I bake bread?", "model": EMBEDDER, "topK": 2}).json()
-    assert found["count"] == 2
-    assert found["matches"][0]["id"] == "bread"
-    assert found["matches"][0]["metadata"] == {"topic": "food"}
+    result = http.post(path, json={"text": "How do I bake bread?", "model": EMBEDDER, "topK": 2}).json()
+    assert result["count"] == 2
+    assert result["matches"][0]["id"] == "bread"
+    assert result["matches"][0]["metadata"] == {"topic": "food"}
     near = http.post(path, json={"vectorId": "text-07", "topK": 1, "filter": {"topic": "sea"}}).json()
     assert near["matches"][0]["id"] == "text-07"
     assert near["matches"][0]["score"] == pytest.approx(1, abs=1e-5)
@@ -401,8 +401,8 @@ def test_instances_are_listed_with_their_items_and_searched(http: httpx.Client) 
     path = "/simulator/ai-search/inspected/handbook"
     listed = http.get(f"{path}/items", params={"offset": 1}).json()
     assert (listed["total"], [each["key"] for each in listed["items"]]) == (2, ["b.md"])
-    found = http.post(f"{path}/search", json={"query": "When is bread baked?"}).json()
-    assert found["chunks"][0]["item"]["key"] == "b.md"
+    result = http.post(f"{path}/search", json={"query": "When is bread baked?"}).json()
+    assert result["chunks"][0]["item"]["key"] == "b.md"
     assert http.post(f"{path}/search", json={}).status_code == 400
     assert http.post(f"{path}/search", content=b"{}").status_code == 415
     assert http.get("/simulator/ai-search/inspected/nothing/items").status_code == 404

@@ -71,10 +71,10 @@ class Inspection:
             return JSONResponse({"error": "the body must be a JSON object with the text `query`"}, 400)
         try:
             search = {"query": body["query"]}
-            found = await run_in_threadpool(self._ai_search.search, self._instance(request), search)
+            result = await run_in_threadpool(self._ai_search.search, self._instance(request), search)
         except UpstreamError as error:
             return _refusal(error)
-        return JSONResponse(found.to_json())
+        return JSONResponse(result.to_json())
 
     def _instance(self, request: Request) -> Instance:
         return self._store.instance(request.path_params["namespace"], request.path_params["id"])

@@ -75,9 +75,10 @@ class Calls:
 
     async def _media(self, request: Request) -> Response:
         """The image or sound of that number in the request or the answer."""
-        side, number = request.path_params["side"], request.path_params["number"]
+        side: str = request.path_params["side"]
+        number: int = request.path_params["number"]
         exchange = self._exchanges.find(request.path_params["id"])
-        parts: list[MediaPart] = _parts(exchange, side) if exchange and side in SIDES else []
+        parts = _parts(exchange, side) if exchange and side in SIDES else []
         if number >= len(parts):
             return JSONResponse({"error": "this call has no such image or sound, or not any more"}, 404)
         media = parts[number].media

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 REMOVED = "<not recorded>"
-"""What stands in place of a credential."""
+"""Text in place of a credential."""
 FIELDS = (
     "authorization", "proxy-authorization", "cf-aig-authorization", "api-key", "x-api-key", "x-auth-key",
     "x-goog-api-key", "cf-access-client-secret",
@@ -18,7 +18,7 @@ _FIELD = re.compile(rf"""("(?:{"|".join(FIELDS)})"\s*:\s*")(?:[^"\\]|\\.)*""", r
 
 def without_credentials(text: str) -> str:
     """A JSON text, also one that was cut, without the values of fields that carry credentials."""
-    return _FIELD.sub(lambda found: f"{found[1]}{REMOVED}", text)
+    return _FIELD.sub(lambda match: f"{match[1]}{REMOVED}", text)
 
 
 def recorded(name: str, value: Any) -> Any:
