@@ -179,7 +179,7 @@ def _are_changes(changes: dict[str, Any]) -> bool:
 def _obstacle(exchange: Exchange | None) -> str | None:
     """Why a call cannot be repeated as it was; None if it can."""
     if exchange is None:
-        return f"its request is kept no more: the newest {MAX_STORED_BYTES >> 20} MiB of bodies are"
+        return f"its request is not kept: the newest {MAX_STORED_BYTES >> 20} MiB of bodies are, without websockets"
     if not exchange.request.is_whole:
         return f"its request has {exchange.request.size:,} bytes, of which {len(exchange.request.content):,} are kept"
     return None

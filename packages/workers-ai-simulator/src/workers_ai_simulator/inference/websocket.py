@@ -59,7 +59,7 @@ class RealtimeModels:
         await self._serve(websocket, ModelCall(str(inputs.pop("model", "")), inputs, {"gateway": options}))
 
     async def _serve(self, websocket: WebSocket, call: ModelCall) -> None:
-        entry = Entry("AI", "run", call.model, shortened(call.inputs), {**call.options, "websocket": True})
+        entry = Entry("AI", "run", call.model, shortened(call.inputs), {**shortened(call.options), "websocket": True})
         await websocket.receive()  # the request to connect: what comes next is the client's first message
         try:
             async with self._traffic.span(websocket, entry) as fault:
