@@ -71,6 +71,13 @@ def test_a_stream_has_its_frames_with_their_times(http: httpx.Client) -> None:
     assert answer["body"] is None
 
 
+def test_frames_that_are_sent_at_once_are_told_apart(http: httpx.Client) -> None:
+    shown = exchange(http, run(http, {"prompt": "Without a pace", "stream": True}))
+    texts = [each["text"] for each in shown["answer"]["frames"]]
+    assert len(texts) == shown["call"]["frames"] > 10
+    assert all(each.startswith("data: ") and each.endswith("\n\n") for each in texts)
+
+
 def test_a_refused_call_shows_the_error_that_was_answered(http: httpx.Client) -> None:
     shown = exchange(http, run(http, {}, model="@cf/no/such-model"))
     assert shown["answer"]["status"] == 400

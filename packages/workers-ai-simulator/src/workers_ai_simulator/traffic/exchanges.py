@@ -20,6 +20,7 @@ MAX_STORED_BYTES = 32 * 1024 * 1024
 """Bytes of all bodies together; the oldest exchanges are dropped first."""
 MAX_FRAMES = 10_000
 """Frames of a stream whose times are kept; what follows counts as one frame."""
+FRAME_END = b"\n\n"
 FRAME_BYTES = 100
 """Memory that the time of a frame takes, about."""
 
@@ -105,12 +106,20 @@ class Exchange:
             self.status = message["status"]
             self.answer_headers = _shown(Headers(raw=message["headers"]))
         elif message["type"] == "http.response.body":
-            kept = self.answer.add(message.get("body", b""))
-            if kept and self.is_stream:
-                if len(self.frames) == MAX_FRAMES:
-                    self.frames.pop()
-                self.frames.append((time.monotonic() - self.started, len(self.answer.content)))
+            start = len(self.answer.content)
+            if self.answer.add(message.get("body", b"")) and self.is_stream:
+                self._add_frames(start)
             self.has_ended = not message.get("more_body", False)
+
+    def _add_frames(self, start: int) -> None:
+        """Record the frames of the answer from there on: those without a pace are sent several at once."""
+        seconds, size = time.monotonic() - self.started, len(self.answer.content)
+        while start < size:
+            end = self.answer.content.find(FRAME_END, start)
+            start = size if end < 0 else end + len(FRAME_END)
+            if len(self.frames) == MAX_FRAMES:
+                self.frames.pop()
+            self.frames.append((seconds, start))
 
     def drop(self) -> None:
         """Free the memory, and record nothing more."""
