@@ -99,6 +99,15 @@ def _integer_or_none(value: Any) -> int | None:
     return None if value == "" else _integer(value)
 
 
+def _cosine(value: Any) -> float | None:
+    if value == "":
+        return None
+    cosine = float(_text(value))
+    if not -1 <= cosine <= 1:  # as is what is no number
+        raise ValueError("no cosine")
+    return cosine
+
+
 def _is_on(value: Any) -> bool:
     if value not in ("on", "off"):
         raise ValueError("neither")
@@ -406,6 +415,13 @@ class Settings(BaseModel):
         1,
         "Search queries of a question of `POST /rag` whose request has no `queries`: above 1, a model makes others of "
         "the question first ([rag.md](rag.md#several-queries)). `POST /rag/search` makes none by itself.",
+    )
+    rag_min_cosine: Annotated[float | None, Accepts("a number from -1 to 1", _cosine)] = _variable(
+        "",
+        "Cosine of the nearest passage below which `POST /rag` takes a question for off topic if the passages lack its "
+        "words, too: it says that it found nothing, and calls no reranker and no chat model. Which one fits "
+        "EMBED_MODEL and your documents is measured by `scripts/eval` "
+        "([rag.md](rag.md#off-topic-questions)). Empty: none.",
     )
     simulated: Words = _variable(
         "", "Names of the bindings that a simulator answers. `scripts/dev` sets it, `GET /health` shows it."

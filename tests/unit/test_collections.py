@@ -123,10 +123,14 @@ class FakeApi:
     async def delete(self, document_id: str) -> None:
         del self.documents[document_id]
 
-    async def search(self, query: str, stages: object, depth: int, queries: int) -> list[dict[str, Any]]:
+    async def search(self, query: str, stages: object, depth: int, queries: int = 1) -> list[dict[str, Any]]:
         self.queries.add(queries)
         words = {word for word in query.lower().strip("?").split() if len(word) > 3}
-        return [{"document": each} for each, text in self.documents.items() if words & set(text.lower().split())]
+        return [
+            {"document": each, "title": "", "heading": "", "text": text, "scores": {"vector": 0.4}}
+            for each, text in self.documents.items()
+            if words & set(text.lower().split())
+        ]
 
     async def answer(self, messages: list[dict[str, str]]) -> dict[str, Any]:
         return {"sources": [1] if "king" not in messages[0]["content"] else []}
@@ -148,6 +152,15 @@ async def test_a_server_is_measured_as_the_code_is(tmp_path: Path, monkeypatch: 
     assert api.documents == {}
     await collection.measure_at("http://localhost:1", loaded, {}, keep=True)
     assert len(api.documents) == 3
+
+
+def test_the_floor_is_the_highest_that_refuses_few_answerable_questions(tmp_path: Path) -> None:
+    loaded = beir.load(write(tmp_path), "test")
+    near = {"q1": collection.Nearness(0.5, 0.2), "q2": collection.Nearness(0.1, 0.9)}
+    rows = collection.floors(loaded, {**near, "q3": collection.Nearness(0.499, 0.7)})
+    assert rows == [{"RAG_MIN_COSINE": 0.5, "answerable": 0.0, "off_topic": 1.0}] * len(collection.LOST)
+    rows = collection.floors(loaded, {**near, "q3": collection.Nearness(-1.0, 0.0)})
+    assert rows[0] == {"RAG_MIN_COSINE": 0.5, "answerable": 0.0, "off_topic": 0.0}
 
 
 def test_other_wordings_are_read(tmp_path: Path) -> None:

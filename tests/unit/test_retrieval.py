@@ -7,7 +7,8 @@ import pytest
 from aiworker.rag.fusion import fuse, fuse_ranks
 from aiworker.rag.passage import Passage, without_title
 from aiworker.rag.query_text import MAX_TOKENS, fitting
-from aiworker.rag.selection import MAX_JOINED, is_relevant, join_neighbours, limit_per_document
+from aiworker.rag.relevance import is_off_topic, is_relevant, known_share
+from aiworker.rag.selection import MAX_JOINED, join_neighbours, limit_per_document
 from aiworker.rag.text_pieces import tokens
 
 # ---- fusion ----------------------------------------------------------------------------------------------------------
@@ -111,6 +112,50 @@ def test_a_question_is_relevant_if_one_passage_reaches_the_floor() -> None:
     assert is_relevant([passage("v-0", rerank=0.001), passage("v-1", rerank=0.01)], 0.01)
     assert not is_relevant([passage("v-0", rerank=0.009)], 0.01)
     assert is_relevant([passage("v-0", rerank=0.0)], None)
+
+
+FERRY = [
+    passage("v-0", "The ferry climbed over the waves.", heading="Timetable"),
+    passage("v-1", "Dogs sail free: KT-58."),
+]
+
+
+def near(*cosines: float) -> list[Passage]:
+    return [replace(each, scores={"vector": cosine}) for each, cosine in zip(FERRY, cosines, strict=False)]
+
+
+@pytest.mark.parametrize(
+    ("question", "cosine", "floor", "off_topic"),
+    [
+        ("Who painted the Mona Lisa?", 0.2, 0.3, True),
+        ("Who painted the Mona Lisa?", 0.3, 0.3, False),
+        ("Who painted the Mona Lisa?", 0.2, None, False),
+        ("Do dogs sail for free?", 0.2, 0.3, False),
+        ("Do dogs sail on the ferry?", 0.2, 0.3, True),
+        ("Do cats sail on the steamer?", 0.2, 0.3, True),
+        ("climbing the ferry", 0.2, 0.3, False),
+        ("KT-58", 0.2, 0.3, False),
+        ("KT-59", 0.2, 0.3, True),
+        ("What is this?", 0.2, 0.3, True),
+        ("???", 0.2, 0.3, False),
+        ("法国的首都", 0.2, 0.3, True),
+    ],
+)
+def test_a_question_is_off_topic_if_neither_its_vector_nor_its_words_are_near(
+    question: str, cosine: float, floor: float | None, off_topic: bool
+) -> None:
+    assert is_off_topic(question, near(-0.5, cosine), floor) is off_topic
+
+
+def test_without_a_vector_search_no_question_is_off_topic() -> None:
+    assert not is_off_topic("Who painted the Mona Lisa?", FERRY, 0.3)
+    assert not is_off_topic("Who painted the Mona Lisa?", [], 0.3)
+    assert is_off_topic("Who painted the Mona Lisa?", [*FERRY, *near(0.1)], 0.3)
+
+
+def test_words_are_known_by_their_first_letters_in_one_passage() -> None:
+    assert known_share("The timetable of climbers", ["A ferry", "Timetables for climbing"]) == 1.0
+    assert known_share("ferry or steamer", ["The ferry", "A dog", "A steamer"]) == 1 / 2
 
 
 # ---- titles ----------------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ from aiworker.bindings import VectorRecord
 from aiworker.rag import ingest, passage_store, store
 from aiworker.rag.passage import Passage
 from aiworker.rag.retrieve import MAX_RERANKED, SEARCH_RESULTS, Search, retrieve
+from aiworker.settings import Settings
+from tests.unit.stand_ins import FakeAi
 from tests.unit.test_ingest import Embedded, Machine
 
 OLD, NEW = "aaaa", "bbbb"
@@ -216,3 +218,36 @@ async def test_the_next_best_take_the_places_of_passages_that_are_not_published(
     expected = [f"v{number:03}" for number in range(unpublished, SEARCH_RESULTS - 1)][:MAX_RERANKED]
     assert [each.document_id for each in passages] == expected
     assert all(each.text == f"A penguin of {each.document_id}." for each in passages)
+
+
+# ---- off-topic questions ---------------------------------------------------------------------------------------------
+
+
+class Far:
+    """An index in which every passage is far from every question."""
+
+    async def query(self, *_: Any) -> dict[str, float]:
+        return {f"{OLD}-{number}": 0.2 for number in range(PASSAGES)}
+
+
+@pytest.mark.parametrize(
+    ("question", "floor", "needs_relevance", "is_found"),
+    [
+        ("Who painted the Mona Lisa?", "0.3", True, False),
+        ("Who painted the Mona Lisa?", "0.3", False, True),
+        ("Who painted the Mona Lisa?", "0.2", True, True),
+        ("Who painted the Mona Lisa?", "", True, True),
+        (QUESTION, "0.3", True, True),
+    ],
+)
+async def test_an_off_topic_question_reaches_no_reranker(
+    question: str, floor: str, needs_relevance: bool, is_found: bool
+) -> None:
+    machine = await with_a_version_to_publish()
+    ai = FakeAi(Embedded(200, '{"response": [{"id": 0, "score": 0.9}]}'))
+    bindings: dict[str, Any] = {"ai": ai, "vectors": Far()}
+    settings = Settings.read({"SIMULATED": "AI", "RAG_MIN_COSINE": floor})
+    search = Search(question, "default", 5, needs_relevance=needs_relevance)
+    passages = await retrieve(replace(machine.resources, settings=settings, **bindings), search)
+    assert bool(passages) is is_found
+    assert len(ai.models) == 1 + is_found

@@ -30,6 +30,7 @@ from tools.evaluation import markdown_it_blocks, recursive_splitter, run
 from tools.evaluation.run import Evidence, Question
 from workers_ai_simulator.catalogue import find
 from workers_ai_simulator.embeddings import answers
+from workers_ai_simulator.embeddings.vectors import SIMULATED, Kind
 
 Cut = tuple[str, str]
 """The path of headings and the text of a passage."""
@@ -91,9 +92,14 @@ class Response:
 class Models:
     """Embeddings and reranking of the simulator."""
 
+    def __init__(self, kind: Kind = "mixed") -> None:
+        self._kind: Kind = kind
+
     async def run(self, model: str, inputs: Inputs, *_: Any) -> Response:
-        answer = answers.rerank if "contexts" in inputs.fields else answers.embed
-        return Response(answer(find(model), dict(inputs.fields)))
+        fields = dict(inputs.fields)
+        if "contexts" in fields:
+            return Response(answers.rerank(find(model), fields, self._kind))
+        return Response(answers.embed(find(model), fields, SIMULATED[self._kind]))
 
 
 class Vectors:
@@ -132,12 +138,13 @@ class Database:
         return rows
 
 
-async def indexed(cuts: Mapping[str, Sequence[Cut]], titles: Mapping[str, str]) -> Resources:
+async def indexed(cuts: Mapping[str, Sequence[Cut]], titles: Mapping[str, str], kind: Kind = "mixed") -> Resources:
     """A Worker that has the documents' passages indexed.
 
-    cuts: id of the document → its passages. titles: id of the document → its title; the id if it has none.
+    cuts: id of the document → its passages. titles: id of the document → its title; the id if it has none. kind: of the
+    vectors.
     """
-    bindings: dict[str, Any] = {"ai": Models(), "database": Database(), "vectors": Vectors()}
+    bindings: dict[str, Any] = {"ai": Models(kind), "database": Database(), "vectors": Vectors()}
     resources = Resources(settings=Settings.read({"SIMULATED": "AI"}), **bindings)
     database = bindings["database"]
     step = catalogue.MODELS[resources.settings.models["EMBED_MODEL"]].texts_a_call

@@ -11,21 +11,25 @@ import math
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 import httpx
 
 from aiworker.context import Resources
 from aiworker.rag.chunk import chunks
 from aiworker.rag.passage import without_title
-from aiworker.rag.retrieve import Search, retrieve
+from aiworker.rag.relevance import MIN_KNOWN_SHARE, known_share
+from aiworker.rag.retrieve import MAX_RERANKED, Search, retrieve
 from tools import ROOT
 from tools.evaluation import beir, chunkers, run
 from tools.evaluation.beir import Collection
 from tools.evaluation.bm25 import BM25
+from workers_ai_simulator.embeddings.minilm import WeightsError
+from workers_ai_simulator.embeddings.vectors import Kind
 
 ALMANAC = ROOT / "tools/evaluation/almanac"
 RECORDED = "recorded.json"
@@ -40,6 +44,8 @@ DEPTH = 10
 """Documents of a ranking that are looked at."""
 MAX_PASSAGES = 50
 """Passages of a search, the best of which make the ranking of documents."""
+LOST = (0.01, 0.02, 0.03, 0.05)
+"""Shares of the answerable questions that a floor may refuse."""
 TOLERANCE = 0.005
 """How far a figure may fall: half a question in a hundred. The figures themselves have no noise."""
 
@@ -60,6 +66,8 @@ class Result:
     """Kind of query → name of a search → nDCG@10."""
     refused: dict[str, float]
     """Kind of query, or `answerable` → share for which POST /rag finds nothing."""
+    floors: list[dict[str, float]] = field(default_factory=list[dict[str, float]])
+    """For each of LOST, the highest floor that refuses no more: `RAG_MIN_COSINE`, and kind of query → share refused."""
 
 
 def main(options: Namespace) -> int:
@@ -69,13 +77,15 @@ def main(options: Namespace) -> int:
         collection = beir.load(folder, options.split)
         distractors = read_markdown(Path(options.distractors)) if options.distractors else {}
         measured = measure_at(options.url, collection, distractors, keep=options.keep) if options.url else None
-        result = asyncio.run(measured or measure(collection, distractors))
-    except (beir.InvalidCollection, run.CannotEvaluate) as error:
+        result = asyncio.run(measured or measure(collection, distractors, kind=options.embeddings))
+    except (beir.InvalidCollection, run.CannotEvaluate, WeightsError) as error:
         print(error, file=sys.stderr)
         return 1
     print(json.dumps(result.__dict__, indent=2, ensure_ascii=False) if options.json else report(result))
     # a deployment's figures say nothing about those of the simulated models
     split = f"{options.split} at {options.url}" if options.url else options.split
+    if options.embeddings != "mixed":
+        split += f" by {options.embeddings}"
     if options.record:
         record(result, folder, split)
         return 0
@@ -86,16 +96,19 @@ def main(options: Namespace) -> int:
 
 
 async def measure(
-    collection: Collection, distractors: Mapping[str, beir.Document], stages: Iterable[str] = STAGES
+    collection: Collection,
+    distractors: Mapping[str, beir.Document],
+    stages: Iterable[str] = STAGES,
+    kind: Kind = "mixed",
 ) -> Result:
     """Index the documents and search for all queries.
 
     distractors: documents that are indexed beside the collection's and are relevant to no query. stages: names in
-    STAGES.
+    STAGES. kind: of the vectors.
     """
     documents = _all(collection, distractors)
     cuts = cut(documents)
-    resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()})
+    resources = await chunkers.indexed(cuts, {name: each.title or name for name, each in documents.items()}, kind)
     if not any(each.variants for each in collection.queries.values()):
         stages = [each for each in stages if each != SEVERAL]
     return await _measured(collection, documents, cuts, _Local(resources), stages)
@@ -162,7 +175,8 @@ async def _measured(
             }
             for kind in kinds
         },
-        refused=_refused(collection, await _for_each(collection.queries, searcher.finds_nothing)),
+        refused=_shares(collection, await _for_each(collection.queries, searcher.finds_nothing)),
+        floors=floors(collection, await _for_each(collection.queries, searcher.nearness)),
     )
 
 
@@ -197,6 +211,22 @@ class _Searcher(Protocol):
         """Tell whether POST /rag finds nothing."""
         ...
 
+    async def nearness(self, query: beir.Query) -> "Nearness":
+        """Return how near the passages are that the reranker would read."""
+        ...
+
+
+class Nearness(NamedTuple):
+    """Values by which `RAG_MIN_COSINE` judges a question."""
+
+    cosine: float
+    """Cosine of the nearest passage; -1 for none."""
+    known_share: float
+    """Share of the question's words in the passage that has the most of them."""
+
+    def is_refused(self, floor: float) -> bool:
+        return -1 < self.cosine < floor and self.known_share < MIN_KNOWN_SHARE
+
 
 class _Local:
     """The Worker's retrieval in this process."""
@@ -216,6 +246,12 @@ class _Local:
     async def finds_nothing(self, query: beir.Query) -> bool:
         return not await retrieve(self._resources, Search(query.text, run.TENANT, 1, needs_relevance=True))
 
+    async def nearness(self, query: beir.Query) -> Nearness:
+        search = Search(query.text, run.TENANT, MAX_RERANKED, rerank=False, join_neighbours=False)
+        passages = await retrieve(self._resources, search)
+        cosine = max((each.scores.get("vector", -1.0) for each in passages), default=-1.0)
+        return Nearness(cosine, known_share(query.text, [f"{each.path}\n{each.body}" for each in passages]))
+
 
 class _Remote:
     """A running server."""
@@ -232,6 +268,12 @@ class _Remote:
     async def finds_nothing(self, query: beir.Query) -> bool:
         return not (await self._api.answer([{"role": "user", "content": query.text}]))["sources"]
 
+    async def nearness(self, query: beir.Query) -> Nearness:
+        passages = await self._api.search(query.text, STAGES["hybrid"], MAX_RERANKED)
+        cosine = max((each["scores"].get("vector", -1.0) for each in passages), default=-1.0)
+        texts = [f"{each['title']}\n{each['heading']}\n{each['text']}" for each in passages]
+        return Nearness(cosine, known_share(query.text, texts))
+
 
 async def _for_each(
     queries: Mapping[str, beir.Query], work: Callable[[beir.Query], Awaitable[Outcome]]
@@ -244,12 +286,28 @@ def _unique(names: Iterable[str]) -> Ranking:
     return list(dict.fromkeys(names))[:DEPTH]
 
 
-def _refused(collection: Collection, found_nothing: Mapping[str, bool]) -> dict[str, float]:
+def _shares(collection: Collection, is_refused: Mapping[str, bool]) -> dict[str, float]:
+    """Return kind of query, or `answerable` → share that is refused."""
     outcomes: dict[str, list[bool]] = {}
     for name, query in collection.queries.items():
         kind = "answerable" if collection.relevant[name] else query.kind or "unanswerable"
-        outcomes.setdefault(kind, []).append(found_nothing[name])
+        outcomes.setdefault(kind, []).append(is_refused[name])
     return {kind: sum(each) / len(each) for kind, each in outcomes.items()}
+
+
+def floors(collection: Collection, nearness: Mapping[str, Nearness]) -> list[dict[str, float]]:
+    """Return, for each of LOST, the highest floor in hundredths that refuses no more of the answerable queries."""
+    rows = [
+        {
+            "RAG_MIN_COSINE": floor,
+            **_shares(collection, {name: each.is_refused(floor) for name, each in nearness.items()}),
+        }
+        for floor in (hundredths / 100 for hundredths in range(-100, 101))
+    ]
+    return [
+        max((row for row in rows if row.get("answerable", 0) <= lost), key=itemgetter("RAG_MIN_COSINE"))
+        for lost in LOST
+    ]
 
 
 # ---- measures --------------------------------------------------------------------------------------------------------
@@ -339,4 +397,12 @@ def report(result: Result) -> str:
         parts.append(run.table(["nDCG@10 by kind", *result.searches], rows))
     rows = [[kind, f"{share:.0%}"] for kind, share in result.refused.items()]
     parts.append(run.table(["Nothing found by POST /rag", "Share"], rows))
+    if result.floors:
+        rows = [
+            [f"{floor:.2f}", *(f"{share:.0%}" for share in shares)]
+            for floor, *shares in (each.values() for each in result.floors)
+        ]
+        parts.append(
+            run.table([f"{name} refused" if name in result.refused else name for name in result.floors[0]], rows)
+        )
     return "\n\n".join(parts)

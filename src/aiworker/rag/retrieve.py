@@ -20,8 +20,9 @@ from aiworker.rag.fusion import fuse, fuse_queries, fuse_ranks
 from aiworker.rag.passage import Passage, page_of, range_of
 from aiworker.rag.passage_store import Terms
 from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
+from aiworker.rag.relevance import is_off_topic, is_relevant
 from aiworker.rag.search_text import query_terms, query_terms_as_written
-from aiworker.rag.selection import is_relevant, join_neighbours, limit_per_document
+from aiworker.rag.selection import join_neighbours, limit_per_document
 
 SEARCH_RESULTS = 50
 """Passages that each search returns."""
@@ -66,7 +67,8 @@ class Search:
     variants: Sequence[str] = ()
     """Other wordings of the query that are searched for, too; the reranker reads the query alone."""
     needs_relevance: bool = False
-    """Return nothing if the reranker finds no passage relevant, by the floor that the catalogue has for it."""
+    """Return nothing if the question is off topic by RAG_MIN_COSINE, or if the reranker finds no passage relevant, by
+    the floor that the catalogue has for it."""
 
     @property
     def queries(self) -> tuple[str, ...]:
@@ -88,6 +90,9 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
         passage_of(matches.rows[vector_id], matches.scores(vector_id), score)
         for vector_id, score in islice(matches.fused.items(), _shown(search))
     ]
+    floor = resources.settings.rag_min_cosine if search.needs_relevance else None
+    if is_off_topic(search.query, passages[:MAX_RERANKED], floor):
+        return []
     if search.rerank and passages:
         model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
         passages = await _rerank(resources, model, search.query, passages)

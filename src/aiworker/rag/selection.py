@@ -1,6 +1,6 @@
-"""The passages of a ranking that are returned: so many of a document, neighbours joined, nothing irrelevant."""
+"""The passages of a ranking that are returned: so many of a document, neighbours joined."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from aiworker.rag.passage import Passage
@@ -80,8 +80,3 @@ def _place(passage: Passage) -> tuple[str, int]:
     """Return the version of a passage's document, and the passage's number in it."""
     version, _, number = passage.chunk_id.rpartition("-")
     return version, int(number)
-
-
-def is_relevant(passages: Sequence[Passage], floor: float | None) -> bool:
-    """Tell whether the reranker gave any of the passages `floor` or more; True without a floor."""
-    return floor is None or any(each.scores.get("rerank", 1.0) >= floor for each in passages)

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 USUAL_PACE = 60.0
 """Tokens per second of streamed text, unless an option says otherwise."""
-LEXICAL = "lexical"
-"""Value of --embeddings for vectors of words alone."""
+KINDS: "dict[str, Kind]" = {"lexical": "lexical", "minilm": "minilm"}
+"""Values of --embeddings for other simulated vectors than the default ones."""
 SERVER = "server"
 """Value of --embeddings for those of the server of --models."""
 USAGE_ERROR = 2
@@ -127,7 +127,8 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         "--embeddings", metavar="MODEL",
         help="compute embeddings by the server of --models: server, or server=MODEL, in place of models with vectors "
         "as wide; or those of bge-small, bge-base, bge-large, or bge (all three) with fastembed; or lexical: "
-        "simulate embeddings by words alone (default: by words and, with wordllama's vectors, their meaning)",
+        "simulate embeddings by words alone; or minilm: answer with the vectors of all-MiniLM-L6-v2, whatever model is "
+        "called (default: simulate them by words and, with wordllama's vectors, their meaning)",
     )  # fmt: skip
     parser.add_argument(
         "--embeddings-cache", type=Path, metavar="DIR",
@@ -336,7 +337,7 @@ def _models_of_server(options: argparse.Namespace) -> "tuple[ChatUpstream | None
 
 
 def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
-    if not options.embeddings or options.embeddings.partition("=")[0] in (LEXICAL, SERVER):
+    if not options.embeddings or options.embeddings.partition("=")[0] in (*KINDS, SERVER):
         if options.embeddings_cache:
             raise ValueError("--embeddings-cache needs --embeddings with the name of a model")
         return None
@@ -346,11 +347,17 @@ def _local_embeddings(options: argparse.Namespace) -> "LocalEmbeddings | None":
 
 
 def _simulated_embeddings(options: argparse.Namespace) -> "Kind":
-    """The kind of the simulated embeddings. The one of the stored vectors, unless an option says otherwise."""
+    """The kind of the simulated embeddings: that of the stored vectors, unless an option says otherwise.
+
+    Raises WeightsError, a ValueError, if its weights are not installed.
+    """
     from workers_ai_simulator.embeddings import stored_kind
 
-    wanted: Kind | None = "lexical" if options.embeddings == LEXICAL else None
-    kind, notice = stored_kind.choose(options.data, wanted)
+    kind, notice = stored_kind.choose(options.data, KINDS.get(options.embeddings))
+    if kind == "minilm":
+        from workers_ai_simulator.embeddings import minilm
+
+        minilm.load()  # a start without its weights fails, rather than the first call
     if notice:
         print(notice, flush=True)
     return kind

@@ -37,6 +37,6 @@ def choose(data: Path | None, wanted: "Kind | None") -> "tuple[Kind, str]":
 def _stored(data: Path) -> "Kind | None":
     """The kind of the vectors in the folder; None if it has none."""
     named = (data / NAME).read_text().strip() if (data / NAME).is_file() else ""
-    if named == "mixed":
-        return "mixed"
+    if named == "mixed" or named == "minilm":
+        return named
     return "lexical" if named == "lexical" or (data / VECTORS).is_file() else None

@@ -1,4 +1,4 @@
-"""The vectors of simulated embeddings: half meaning, half words; or words alone.
+"""The vectors of simulated embeddings: half meaning, half words; or words alone; or those of another, small model.
 
 They are not the vectors of the models whose names they answer to. Each model, and each pooling of a model, has a space
 of its own: as upstream, their vectors cannot be mixed.
@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 
 from workers_ai_simulator.catalogue import Model
 from workers_ai_simulator.embeddings.lexical import lexical_vectors, without_instruction
+from workers_ai_simulator.embeddings.minilm import minilm_vectors
 from workers_ai_simulator.embeddings.semantic import DIMENSIONS, semantic_vectors
 
 Vectors = NDArray[np.float32]
 ComputeVectors = Callable[[Model, list[str], str], Vectors]
 """Computes the vectors of a model for texts, with a pooling: one row of unit length for each text."""
-Kind = Literal["mixed", "lexical"]
+Kind = Literal["mixed", "lexical", "minilm"]
 """Simulated vectors, by what makes them."""
 SEMANTIC_SHARE = 0.5
 """Share of the meaning in the cosine of two texts."""
@@ -43,7 +44,14 @@ def mixed(model: Model, texts: list[str], pooling: str) -> Vectors:
     return joined(meaning * _signs(meaning_dimensions, space), words)
 
 
-SIMULATED: dict[Kind, ComputeVectors] = {"mixed": mixed, "lexical": lexical}
+def minilm(model: Model, texts: list[str], pooling: str) -> Vectors:
+    """Vectors of all-MiniLM-L6-v2, with zeros in the further dimensions. Raises WeightsError without its weights."""
+    rows = minilm_vectors([without_instruction(each) or each for each in texts])
+    padded = np.pad(rows, ((0, 0), (0, _dimensions(model) - rows.shape[1])))
+    return padded * _signs(_dimensions(model), _space(model, pooling))
+
+
+SIMULATED: dict[Kind, ComputeVectors] = {"mixed": mixed, "lexical": lexical, "minilm": minilm}
 
 
 def joined(meaning: Vectors, words: Vectors) -> Vectors:

@@ -55,7 +55,8 @@ class RealModels:
 
     def about(self) -> dict[str, Any]:
         """`{chat_upstream: {url, server, models}, server_embeddings: the same, local_embeddings: {id: name},
-        local_speech: name, local_voice: name}`; None where simulated; `simulated_embeddings`: `mixed` or `lexical`."""
+        local_speech: name, local_voice: name}`; None where simulated; `simulated_embeddings`: `mixed`, `lexical` or
+        `minilm`."""
         return {
             "chat_upstream": self.chat.about() if self.chat else None,
             "server_embeddings": self.server_embeddings.about() if self.server_embeddings else None,

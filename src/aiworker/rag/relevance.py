@@ -1,0 +1,41 @@
+"""Whether passages are about a question at all: the floors below which `POST /rag` finds nothing."""
+
+from collections.abc import Sequence
+
+from aiworker.rag.passage import Passage
+from aiworker.rag.search_text import STOP_WORDS, index_text
+
+MIN_KNOWN_SHARE = 0.75
+"""Share of a question's words that a passage contains, from which the question is about it, whatever its cosine.
+
+docs/rag.md has the measurements.
+"""
+PREFIX = 5
+"""Letters by which words are compared: `climbing` is known where `climbed` is."""
+
+
+def is_relevant(passages: Sequence[Passage], floor: float | None) -> bool:
+    """Tell whether the reranker gave any of the passages `floor` or more; True without a floor."""
+    return floor is None or any(each.scores.get("rerank", 1.0) >= floor for each in passages)
+
+
+def is_off_topic(question: str, passages: Sequence[Passage], floor: float | None) -> bool:
+    """Tell whether a question is about nothing in the passages: its vector is far from all, and its words are missing.
+
+    floor: cosine that the nearest passage must have; None for none. False if vector search found none of the passages.
+    The words are looked at only below the floor: normalising the passages takes time.
+    """
+    cosines = [each.scores["vector"] for each in passages if "vector" in each.scores]
+    if floor is None or not cosines or max(cosines) >= floor:
+        return False
+    return known_share(question, [f"{each.path}\n{each.body}" for each in passages]) < MIN_KNOWN_SHARE
+
+
+def known_share(question: str, texts: Sequence[str]) -> float:
+    """Return the share of a question's words, stop words aside, in the text that has the most; 1.0 without words."""
+    words = set(index_text(question).split())
+    wanted = {word[:PREFIX] for word in words - STOP_WORDS or words}
+    if not wanted:
+        return 1.0
+    rows = ({word[:PREFIX] for word in index_text(text).split()} for text in texts)
+    return max((len(wanted & each) for each in rows), default=0) / len(wanted)
