@@ -186,6 +186,7 @@ def test_a_version_that_is_kept_answers_though_it_fails_and_all_can_be_removed(d
     assert deploy(project, "--remove", "--yes").output.strip() == "There is nothing to remove."
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("subdomain")
 def test_staging_has_everything_of_its_own(project: Project, account: CloudflareAccount) -> None:
     staging = deployed(project, "--env", "staging")
@@ -223,6 +224,7 @@ def test_keys_that_this_machine_does_not_know_are_not_overwritten(project: Proje
     assert "add --all" in refused.text
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("subdomain")
 def test_an_interrupted_run_is_taken_up_again(project: Project, account: CloudflareAccount) -> None:
     account.hold("PUT", "/workers/scripts/aiworker$", moment="after")
