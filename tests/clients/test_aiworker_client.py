@@ -117,6 +117,7 @@ def test_the_first_example_of_its_readme_runs(installed: Path, keyed: Keyed) -> 
     assert "Worker?" in ended(["node", "example.ts"], installed)
 
 
+@pytest.mark.nightly
 @needs_chromium
 def test_the_example_app_works_in_a_browser(installed: Path, keyed: Keyed, tmp_path: Path) -> None:
     app = shutil.copytree(ROOT / "examples/react-vite", tmp_path / "app", ignore=shutil.ignore_patterns("node_modules"))

@@ -142,6 +142,7 @@ def test_a_version_that_fails_its_smoke_test_is_taken_back(deployment: Deploymen
     deployment.account.wait_for_edge(good)
 
 
+@pytest.mark.nightly
 def test_a_version_without_a_finished_smoke_test_is_not_a_rollback_target(deployment: Deployment) -> None:
     project, account, good = deployment.project, deployment.account, deployment.version
     account.hold("POST", "/workers/scripts/aiworker/deployments$", moment="after")
@@ -155,6 +156,7 @@ def test_a_version_without_a_finished_smoke_test_is_not_a_rollback_target(deploy
     assert f"version {good} answers again" in outcome["verdict"]
 
 
+@pytest.mark.nightly
 def test_a_killed_run_leaves_no_wrangler_behind(deployment: Deployment) -> None:
     project, account = deployment.project, deployment.account
     account.hold("POST", "/workers/scripts/aiworker/versions$", moment="before")

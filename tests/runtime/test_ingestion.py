@@ -111,18 +111,21 @@ STEPS: list[dict[str, str]] = [
 """Calls of an ingestion in their order. The machine is killed while one is held."""
 
 
-@pytest.mark.timeout(300)
-def test_a_kill_at_any_step_loses_and_doubles_nothing(machine: Machine) -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "steps", [STEPS[1:2], pytest.param(STEPS, marks=pytest.mark.nightly)], ids=["the embedding", "any step"]
+)
+def test_a_kill_at_a_step_loses_and_doubles_nothing(machine: Machine, steps: list[dict[str, str]]) -> None:
     html = "".join(f"<h2>Part {n}</h2><p>The word of part {n} is token{n}.</p>" for n in range(150))
-    machine.hold(**STEPS[0])
+    machine.hold(**steps[0])
     machine.put(html, id="manual", format="html")
-    for number, step in enumerate(STEPS):
+    for number, step in enumerate(steps):
         machine.wait_until_held(**step)
         machine.kill()
         machine.start()
         # scripts/dev has the Worker look after what was cut off
-        if number + 1 < len(STEPS):
-            machine.hold(**STEPS[number + 1])
+        if number + 1 < len(steps):
+            machine.hold(**steps[number + 1])
             assert machine.state("manual")["searchable"] is False
     assert machine.settled("manual")["state"] == "indexed"
     chunks = machine.state("manual")["chunks"]
