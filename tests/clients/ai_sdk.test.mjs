@@ -57,10 +57,10 @@ for (const id of DIALECTS) {
       prompt: 'What is the weather in "Paris" and "Rome"?',
     };
     const { text, steps } = await generateText(options);
-    assert.match(text, /23 degrees in Paris.*23 degrees in Rome/);
+    assert.match(text, /23 degrees in Paris.*23 degrees in Rome/s);
     assert.equal(steps[0].toolCalls.length, 2);
     const stream = streamText(options);
-    assert.match(await stream.text, /23 degrees in Paris.*23 degrees in Rome/);
+    assert.match(await stream.text, /23 degrees in Paris.*23 degrees in Rome/s);
   });
 
   test(`generateObject and streamObject: ${id}`, async () => {
