@@ -13,7 +13,7 @@ from aiworker.jobs import runner
 from aiworker.log import RequestLog
 from aiworker.platform import resources
 from aiworker.platform.environment import settings
-from aiworker.platform.isolate import isolate
+from aiworker.platform.isolate import collect_garbage, isolate
 from aiworker.platform.request import JsRequest
 from aiworker.platform.response import to_js_response
 from aiworker.platform.streams import JsStreams
@@ -28,7 +28,7 @@ queue_microtask = js.queueMicrotask
 
 async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     """Answer a request. execution: its context from the platform, whose waitUntil keeps work alive."""
-    isolate.requests += 1
+    isolate.count_request()
     js_request: js.Request = request.js_object
     received, streams = JsRequest(js_request), JsStreams(execution, js_request)
     context = functools.partial(
@@ -43,6 +43,8 @@ async def serve(request: WorkersRequest, execution: Any) -> js.Response:
     response = await app.handle(received, streams, settings, context, log, resources.rate_limiters().get(FAILURES))
     if response.status >= 400:
         await received.discard_body()
+    if isolate.begins_collection():
+        streams.wait_until(collect_garbage())
     return to_js_response(response)
 
 
