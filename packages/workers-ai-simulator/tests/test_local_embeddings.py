@@ -22,6 +22,7 @@ from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.embeddings.answers import embed
 from workers_ai_simulator.embeddings.local import NAMES, EmbeddingsError, LocalEmbeddings, model_ids
 from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.extras import install_command
 
 SMALL, BASE, LARGE = NAMES
 M3 = "@cf/baai/bge-m3"
@@ -182,13 +183,13 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['fastembed'] = None; from workers_ai_simulator.__main__ import main; main()"
     done = started("--embeddings", "bge", program=program)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "--embeddings needs fastembed: pip install 'workers-ai-simulator[embeddings]'\n"
+    assert done.stderr == f"--embeddings needs fastembed: {install_command('embeddings')}\n"
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--embeddings", "e5"], "'e5' is none of bge"),
+        (["--embeddings", "e5"], "'e5' is none of lexical, minilm"),
         (["--embeddings-cache", "weights"], "--embeddings-cache needs --embeddings"),
     ],
 )

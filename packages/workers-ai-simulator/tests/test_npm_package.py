@@ -98,7 +98,11 @@ def test_the_command(project: Path, arguments: list[str], status: int, words: st
 def test_init_writes_the_configuration_of_the_example(project: Path, tool: str) -> None:
     (project / "wrangler.toml").write_text('name = "mine"')
     command = [f"node_modules/{NPM['name']}/{NPM['bin'][NPM['name']]}", "init", tool]
-    assert node(project, *command).stdout == f"{tool}.config.mts is written. Run: npx {tool}\n"
+    packages = f"{tool} @cloudflare/{tool}-plugin"
+    assert (
+        node(project, *command).stdout
+        == f"{tool}.config.mts is written. Run: npm install --save-dev {packages} && npx {tool}\n"
+    )
     example = (PACKAGE / "examples" / tool / f"{tool}.config.mts").read_text()
     assert (project / f"{tool}.config.mts").read_text() == example
     assert node(project, *command).stdout.startswith(f"{tool}.config.mts is there already.")

@@ -21,6 +21,7 @@ from workers_ai_simulator.inference.answers import ANSWERS
 from workers_ai_simulator.inference.models import ModelCall
 from workers_ai_simulator.server import application
 from workers_ai_simulator.tape.errors import TapeError
+from workers_ai_simulator.tape.models import Question, RecordedAnswer
 from workers_ai_simulator.tape.options import Mode
 from workers_ai_simulator.tape.secrets import Secrets
 from workers_ai_simulator.tape.service import Service
@@ -601,6 +602,22 @@ async def test_a_tape_that_has_changed_meanwhile_says_so(tmp_path: Path) -> None
     assert "a-1.json cannot be read" in unknown.json()["description"]
 
 
+@pytest.mark.parametrize(
+    ("content_type", "end"),
+    [
+        ("audio/wav", ".wav"), ("audio/ogg", ".ogg"), ("audio/flac", ".flac"), ("audio/mp4", ".m4a"),
+        ("audio/mpeg", ".mp3"), ("image/webp", ".webp"), ("Image/JPEG; q=1", ".jpg"), ("audio/odd", ".bin"),
+    ],
+)  # fmt: skip
+def test_an_answer_s_file_ends_as_its_media_type_says_on_every_machine(
+    tmp_path: Path, content_type: str, end: str
+) -> None:
+    folder = TapeFolder(tmp_path)
+    (media := folder.partial_file("new")).write_bytes(b"any")
+    folder.add(Question("@cf/a/b", {}, {}, None, {}, ""), RecordedAnswer(200, content_type, 0), 1, media)
+    assert [file.suffix for file in tmp_path.glob("*.answer*")] == [end]
+
+
 # ---- the command ---------------------------------------------------------------------------------------------------
 
 BOTH = {"CLOUDFLARE_ACCOUNT_ID": "a", "CLOUDFLARE_API_TOKEN": "b"}
@@ -616,6 +633,7 @@ WRONG: list[tuple[list[str], dict[str, str], int, str]] = [
     (["--record", "DIR", "--replay", "DIR"], BOTH, 2, "argument --replay: not allowed with argument --record"),
     (["--replay", "DIR", "--speech", "base.en"], {}, 2, "--replay and --speech cannot be used together"),
     (["--replay", "DIR/none"], {}, 1, "--replay: there is no folder"),
+    (["--replay", "DIR/my tape"], {}, 1, "/my tape'"),
     (["--record", "DIR/file"], BOTH, 1, "File exists"),
 ]
 

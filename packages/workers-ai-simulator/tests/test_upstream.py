@@ -26,6 +26,7 @@ from starlette.routing import Route
 
 from running_simulator import ENVIRONMENT, SimulatorProcess
 from workers_ai_simulator.catalogue import MODELS
+from workers_ai_simulator.extras import install_command
 from workers_ai_simulator.upstream.discovery import base_url
 from workers_ai_simulator.upstream.names import SUGGESTED, NamesError, best_match, read
 from workers_ai_simulator.upstream.reply import events
@@ -597,10 +598,17 @@ def test_a_refusal_fails_the_call_with_the_server_s_reason(
     assert words in entry["error"]
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"choices": 5}', b'{"error": {"message": "broken"}}'])
-def test_an_answer_without_content_fails(stub: Stub, before_stub: httpx.Client, body: bytes) -> None:
-    stub.sends(body, media_type="application/json")
-    status, code, description = refused(run(before_stub, NATIVE, HELLO))
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"<html>", b"[]", b"{}", b'{"choices": 5}', b'{"error": {"message": "broken"}}', b'{"choices": []}',
+        b'{"choices": [{"message": null}]}', b'{"choices": [{"finish_reason": "stop"}]}',
+    ],
+)  # fmt: skip
+def test_an_answer_without_content_fails(stub: Stub, before_stub: httpx.Client, body: bytes, stream: bool) -> None:
+    stub.sends(body, media_type="text/html" if stream else "application/json")
+    status, code, description = refused(run(before_stub, NATIVE, {**HELLO, "stream": stream}))
     assert (status, code) == (502, 8007)
     assert any(words in description for words in ("this is no", "broken"))
 
@@ -720,7 +728,7 @@ def test_without_the_extra_it_says_what_to_install() -> None:
     program = "import sys; sys.modules['httpx'] = None; from workers_ai_simulator.__main__ import main; main()"
     done = started("--models", "http://127.0.0.1:9", program=program)
     assert done.returncode == 1
-    assert done.stderr == "--models needs httpx: pip install 'workers-ai-simulator[chat]'\n"
+    assert done.stderr == f"--models needs httpx: {install_command('chat')}\n"
     assert started(program=program).stdout.startswith("Ready on ")
 
 

@@ -8,9 +8,7 @@ import contextlib
 import json
 import logging
 import os
-import re
 import shutil
-import signal
 import socket
 import sys
 import threading
@@ -20,8 +18,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from workers_ai_simulator import argument_types
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
 from workers_ai_simulator.conform import command as conform
+from workers_ai_simulator.data_folder import DataFolder, DataFolderError
+from workers_ai_simulator.extras import install_command
+from workers_ai_simulator.standard_output import end_with_reader
 from workers_ai_simulator.tape import options as tape_options
 from workers_ai_simulator.traffic.faults import BINDINGS, PARTS, Part
 from workers_ai_simulator.traffic.journal import ENDED
@@ -97,19 +99,23 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         "--allowed-host", action="append", default=[], metavar="NAME",
         help="answer under this name of the machine too, besides localhost and its addresses (may be repeated)",
     )  # fmt: skip
-    parser.add_argument("--port", type=int, default=8788, help="port to listen on (default 8788; 0: any free port)")
     parser.add_argument(
-        "--tokens-per-second", type=float, metavar="N",
+        "--port", type=argument_types.port, default=8788, metavar="N",
+        help="port to listen on (default 8788; 0: any free port)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--tokens-per-second", type=argument_types.amount, metavar="N",
         help="pace of streamed text (default 60, and of a tape's streams as recorded; 0: as fast as possible)",
     )  # fmt: skip
     parser.add_argument(
         "--data",
         type=Path,
         metavar="DIR",
-        help="folder to store vectors, documents and gateway logs in (default: in memory only)",
+        help="folder to store vectors, documents and gateway logs in, which one simulator at a time may use (default: "
+        "in memory only)",
     )
     parser.add_argument(
-        "--vectorize-delay", type=float, default=1, metavar="SECONDS",
+        "--vectorize-delay", type=argument_types.amount, default=1, metavar="SECONDS",
         help="time until a write to Vectorize is visible, and an upload to AI Search indexed (default 1)",
     )  # fmt: skip
     parser.add_argument(
@@ -143,12 +149,13 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
         help="speak texts by the program espeak-ng of this machine (default: a soft tone for each syllable)",
     )  # fmt: skip
     parser.add_argument(
-        "--index", type=_index, action="append", default=[], metavar="NAME:DIMENSIONS[:METRIC]",
+        "--index", type=argument_types.index, action="append", default=[], metavar="NAME:DIMENSIONS[:METRIC]",
         help="Vectorize index, created at the start if it is missing (default: a binding's first write creates its "
         "index, as wide as its vectors, with the metric cosine; may be repeated)",
     )  # fmt: skip
     parser.add_argument(
-        "--metadata-index", type=_metadata_index, action="append", default=[], metavar="INDEX:PROPERTY:TYPE",
+        "--metadata-index", type=argument_types.metadata_index, action="append", default=[],
+        metavar="INDEX:PROPERTY:TYPE",
         help="metadata index of a Vectorize index, created at the start or together with the index (may be repeated)",
     )  # fmt: skip
     parser.add_argument(
@@ -171,23 +178,6 @@ def _add_server_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _index(text: str) -> tuple[str, int, str]:
-    match = re.fullmatch(r"([a-z0-9][a-z0-9_-]*):(\d+)(?::(cosine|euclidean|dot-product))?", text)
-    if match is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not NAME:DIMENSIONS or NAME:DIMENSIONS:METRIC, as in passages:768"
-        )
-    return match[1], int(match[2]), match[3] or "cosine"
-
-
-def _metadata_index(text: str) -> tuple[str, str, str]:
-    index, _, rest = text.partition(":")
-    name, _, kind = rest.partition(":")
-    if kind not in ("string", "number", "boolean"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not INDEX:PROPERTY:TYPE, such as passages:language:string")
-    return index, name, kind
-
-
 def _serve(options: argparse.Namespace) -> None:
     # slow imports, which the other commands do not need
     import uvicorn
@@ -200,6 +190,7 @@ def _serve(options: argparse.Namespace) -> None:
     from workers_ai_simulator.vectorize.store import VectorStore
 
     tape = _tape(options)
+    folder = _data_folder(options.data)
     real = _real_models(options)
     script = _script(options.answers)
     pace = USUAL_PACE if options.tokens_per_second is None else options.tokens_per_second
@@ -213,6 +204,8 @@ def _serve(options: argparse.Namespace) -> None:
                 f"Cannot listen on port {options.port} of {options.host}: {error.strerror}. Choose another: --port 0"
             )
         host, port = listener.getsockname()
+        if folder:
+            folder.note(f"http://{host}:{port}")
         data: Path | None = options.data
         vectors = VectorStore(
             data / "vectorize.sqlite" if data else None, options.vectorize_delay, options.metadata_index
@@ -237,6 +230,14 @@ def _serve(options: argparse.Namespace) -> None:
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)
         server.run(sockets=[listener])
+
+
+def _data_folder(path: Path | None) -> DataFolder | None:
+    """The folder of the data, locked until the process ends. Exits if it cannot be used."""
+    try:
+        return DataFolder(path) if path else None
+    except DataFolderError as error:
+        sys.exit(str(error))
 
 
 def _script(file: Path | None) -> "ScriptedAnswers":
@@ -273,7 +274,7 @@ def _tape(options: argparse.Namespace) -> "Tape | None":
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise
-        sys.exit("--record and --record-missing need httpx: pip install 'workers-ai-simulator[record]'")
+        sys.exit(f"--record and --record-missing need httpx: {install_command('record')}")
 
 
 def _real_models(options: argparse.Namespace) -> "RealModels":
@@ -298,7 +299,7 @@ def _real_models(options: argparse.Namespace) -> "RealModels":
         if error.name not in EXTRAS:
             raise
         option, extra = EXTRAS[error.name]
-        sys.exit(f"{option} needs {error.name}: pip install 'workers-ai-simulator[{extra}]'")
+        sys.exit(f"{option} needs {error.name}: {install_command(extra)}")
 
 
 EXTRAS: dict[str | None, tuple[str, str]] = {
@@ -409,8 +410,7 @@ def _add_command(
 
 
 def _run_command(run: Command, options: argparse.Namespace) -> int:
-    if hasattr(signal, "SIGPIPE"):  # end silently in `… | head`, as other programs do
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    end_with_reader()
     try:
         run(SimulatorClient(options.url), options)
     except SimulatorError as error:

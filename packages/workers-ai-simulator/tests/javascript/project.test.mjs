@@ -6,9 +6,11 @@ import { delimiter, join } from "node:path";
 import { test } from "node:test";
 
 const SOURCE = "../../src/workers_ai_simulator/javascript";
-const { describeBindings, PLUGIN, simulatedEnvironment, withSimulator } = await import(`${SOURCE}/configuration.mjs`);
+const { describeBindings, PLUGIN, simulatedEnvironment, withSimulator, wrongField } = await import(
+  `${SOURCE}/configuration.mjs`
+);
 const { readArguments } = await import(`${SOURCE}/dev.mjs`);
-const { findConfiguration, findWrangler, isOlder } = await import(`${SOURCE}/project.mjs`);
+const { findConfiguration, findWrangler, isOlder, readConfiguration } = await import(`${SOURCE}/project.mjs`);
 const { simulatorCommand, VERSION } = await import(`${SOURCE}/python.mjs`);
 const { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } = await import(
   `${SOURCE}/python_worker.mjs`
@@ -50,6 +52,41 @@ test("the simulator's bindings replace those of an account, in every environment
   assert.deepEqual(env.plain, { vars: { A: "b" } });
 });
 
+test("a field of another type is named, with the file", () => {
+  assert.equal(wrongField(CONFIGURATION), undefined);
+  const list = 'must be a list of objects: [{"binding": "NAME", "index_name": "name"}]';
+  const wrong = [
+    [[1], "it must be an object"],
+    [{ env: [] }, "env must be an object"],
+    [{ env: { staging: 5 } }, "env.staging must be an object"],
+    [{ ai: "AI" }, 'ai must be an object with the name of a binding: {"binding": "AI"}'],
+    [{ vectorize: { binding: "NOTES", index_name: "notes" } }, `vectorize ${list}`],
+    [{ vectorize: null }, `vectorize ${list}`],
+    [{ env: { staging: { vectorize: [{ binding: "NOTES" }] } } }, `env.staging.vectorize ${list}`],
+    [{ ai_search: 5 }, 'ai_search must be a list of objects: [{"binding": "NAME", "instance_name": "name"}]'],
+    [{ unsafe: 5 }, "unsafe must be an object"],
+    [{ unsafe: { bindings: 5 } }, "unsafe.bindings must be a list of objects"],
+  ];
+  const path = join(folder(), "wrangler.json");
+  writeFileSync(path, "{}");
+  for (const [rawConfig, sentence] of wrong) {
+    const wrangler = { require: () => ({ experimental_readRawConfig: () => ({ rawConfig }) }) };
+    const message = `${path} cannot be used: ${sentence}.`;
+    assert.throws(() => readConfiguration(path, wrangler), { name: "Error", message });
+  }
+});
+
+test("a syntax error is named with its line", () => {
+  const path = join(folder(), "wrangler.jsonc");
+  writeFileSync(path, "{");
+  const location = { line: 4, column: 2, lineText: '  "x": 1' };
+  const experimental_readRawConfig = () => {
+    throw Object.assign(new Error("CommaExpected"), { location });
+  };
+  const message = `wrangler cannot read ${path}, line 4 ("x": 1): CommaExpected`;
+  assert.throws(() => readConfiguration(path, { require: () => ({ experimental_readRawConfig }) }), { message });
+});
+
 test("bindings are described for the environment that is used", () => {
   const all = [
     "AI",
@@ -83,6 +120,8 @@ test("arguments go to whom they are for", () => {
   assert.deepEqual(tape.simulator, ["--record", "my tape", "--replay", "a", "--record-missing", "b"]);
   assert.deepEqual(tape.wrangler, ["--local"]);
   assert.throws(() => readArguments(["--data"]), /--data needs a value/);
+  for (const port of ["99999", "-1", "http"])
+    assert.throws(() => readArguments(["--simulator-port", port]), /--simulator-port: .* is no port: 0 .* to 65535/);
 });
 
 test("a configuration is found as wrangler finds it: by its kind first, then upwards", () => {
@@ -130,12 +169,12 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   interpreter(join(bin, "python3"), "3.14 -");
   assert.throws(
     () => simulatorCommand(top, env),
-    /does not have it. Run: python3 -m venv .venv && .venv\/bin\/python -m pip/,
+    /build it in a clone .*, then run here: python3 -m venv .venv && .venv\/bin\/python -m pip install \/tmp\/.*whl\. \(Once it is published: /,
   );
   interpreter(join(bin, "python3"), "3.14 0.0.1");
   assert.throws(
     () => simulatorCommand(top, env),
-    /python3 has 0.0.1. Run: python3 -m pip install workers-ai-simulator==/,
+    /python3 has 0.0.1. .* python3 -m pip install \/tmp\/simulator\/workers_ai_simulator-.*whl/,
   );
   interpreter(join(bin, "uv"), "uv 1");
   assert.deepEqual(simulatorCommand(top, env).slice(0, 3), ["uv", "tool", "run"]);

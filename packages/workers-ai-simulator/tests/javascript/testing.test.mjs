@@ -16,6 +16,11 @@ async function ask(prompt, more = {}) {
 
 const textOf = async (response) => (await response.json()).response;
 
+test("an answer that is no object is refused in a sentence", async () => {
+  for (const answer of [null, undefined, "Hi"])
+    await assert.rejects(ai.setAnswer(answer), { name: "SimulatorError", message: /^An answer is an object of its/ });
+});
+
 test("answers in order, by prompt and by regular expression", async () => {
   await ai.setAnswers([
     { prompt: "Oslo", text: "Rain" },

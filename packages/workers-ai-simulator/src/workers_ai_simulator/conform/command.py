@@ -13,6 +13,8 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from workers_ai_simulator.extras import install_command
+from workers_ai_simulator.standard_output import end_with_reader
 from workers_ai_simulator.tape.options import URL, Credentials, credentials
 
 if TYPE_CHECKING:
@@ -63,7 +65,7 @@ def run(options: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name != "httpx":
             raise
-        print("conform needs httpx: pip install 'workers-ai-simulator[record]'", file=sys.stderr)
+        print(f"conform needs httpx: {install_command('record')}", file=sys.stderr)
     return FAILED
 
 
@@ -72,6 +74,7 @@ def _run(options: argparse.Namespace) -> int:
 
     cases = chosen(_cases(options.tape), options.model)
     if options.list:
+        end_with_reader()
         for case in cases:
             print(f"{case.call.model}: {case.name}")
         return 0
@@ -82,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         account = credentials("conform")
         against = account._replace(url=options.service or account.url)
     results = asyncio.run(_compared(cases, options.url, against))
+    end_with_reader()
     print(_as_json(results) if options.json else _report(results))
     if any(each.failure for each in results):
         return FAILED

@@ -15,6 +15,8 @@ from workers_ai_simulator.embeddings.vectors import mixed
 from workers_ai_simulator.errors import UpstreamError
 
 FAMILY = "bge"
+OTHER_CHOICES = ("lexical", "minilm", "server", "server=MODEL")
+"""Values of --embeddings that are none of these models."""
 NAMES = {
     "@cf/baai/bge-small-en-v1.5": "BAAI/bge-small-en-v1.5",
     "@cf/baai/bge-base-en-v1.5": "BAAI/bge-base-en-v1.5",
@@ -46,7 +48,9 @@ def model_ids(names: str) -> list[str]:
         name: [model_id for model_id in NAMES if _matches(name, model_id)] for name in map(str.strip, names.split(","))
     }
     if unknown := [name for name, ids in ids_of.items() if not ids]:
-        raise EmbeddingsError(f"{unknown[0]!r} is none of {FAMILY}, {', '.join(NAMES.values())}")
+        short = [model_id.removeprefix("@cf/baai/").removesuffix("-en-v1.5") for model_id in NAMES]
+        choices = ", ".join([*OTHER_CHOICES, FAMILY, *short])
+        raise EmbeddingsError(f"--embeddings: {unknown[0]!r} is none of {choices}")
     return list(dict.fromkeys(model_id for ids in ids_of.values() for model_id in ids))
 
 

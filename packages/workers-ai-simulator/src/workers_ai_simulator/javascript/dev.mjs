@@ -29,6 +29,7 @@ export const SIMULATOR_OPTIONS = [
   "--voice",
 ];
 const USUAL_PORT = 8788;
+const MAX_PORT = 65535;
 /** Milliseconds between two looks at the process that has started this one. */
 const PARENT_INTERVAL = 500;
 /** Milliseconds until a wrangler that was told to end is killed. */
@@ -52,7 +53,7 @@ export function readArguments(args) {
     if (arg === "--") {
       read.wrangler.push(arg, ...rest.splice(0));
     } else if (SIMULATOR_OPTIONS.includes(name)) read.simulator.push(name, value());
-    else if (name === "--simulator-port") read.port = value();
+    else if (name === "--simulator-port") read.port = portIn(name, value());
     else if (name === "--config" || name === "-c") read.configs.push(value());
     else if (name === "--cwd") read.cwd = value();
     else if (name === "--env" || name === "-e") {
@@ -61,6 +62,11 @@ export function readArguments(args) {
     } else read.wrangler.push(arg);
   }
   return read;
+}
+
+function portIn(name, text) {
+  if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return text;
+  throw new Problem(`${name}: ${text} is no port: 0 (any free one) to ${MAX_PORT}.`);
 }
 
 /** Run `dev`. Returns the exit status. */

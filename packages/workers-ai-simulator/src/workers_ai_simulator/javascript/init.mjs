@@ -31,6 +31,9 @@ export default defineConfig(async ({ command }) => ({
 }));
 `;
 
+/** Packages that the configuration of a tool imports. */
+const PACKAGES = { vitest: "vitest @cloudflare/vitest-plugin", vite: "vite @cloudflare/vite-plugin" };
+
 /** Run `init`. Returns the exit status. */
 export async function init(args) {
   const [kind = "env", ...rest] = args[0]?.startsWith("-") ? ["env", ...args] : args;
@@ -81,5 +84,5 @@ function initFile(tool, content) {
   if (present) return `${present} is there already. Add to it what this one has:\n\n${content}`;
   const name = `${tool}.config.mts`;
   writeFileSync(join(process.cwd(), name), content);
-  return `${name} is written. Run: npx ${tool}`;
+  return `${name} is written. Run: npm install --save-dev ${PACKAGES[tool]} && npx ${tool}`;
 }

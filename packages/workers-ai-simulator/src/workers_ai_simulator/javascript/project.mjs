@@ -2,7 +2,7 @@
 import { existsSync, readdirSync, readFileSync, rmSync, unwatchFile, watchFile, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, dirname, extname, join, resolve } from "node:path";
-import { withSimulator } from "./configuration.mjs";
+import { withSimulator, wrongField } from "./configuration.mjs";
 import { asWorker } from "./pages.mjs";
 import { Problem } from "./problem.mjs";
 
@@ -54,10 +54,19 @@ export function readConfiguration(path, wrangler) {
     );
   }
   if (!existsSync(path)) throw new Problem(`There is no ${path}.`);
+  const configuration = read(() => readRawConfig({ config: path }).rawConfig, path);
+  const wrong = wrongField(configuration);
+  if (wrong) throw new Problem(`${path} cannot be used: ${wrong}.`);
+  return configuration;
+}
+
+function read(reader, path) {
   try {
-    return readRawConfig({ config: path }).rawConfig;
+    return reader();
   } catch (error) {
-    throw new Problem(`wrangler cannot read ${path}: ${error.message}`);
+    const { line, lineText = "" } = error.location ?? {}; // of a syntax error
+    const where = line ? `, line ${line} (${lineText.trim()})` : "";
+    throw new Problem(`wrangler cannot read ${path}${where}: ${error.message}`);
   }
 }
 

@@ -13,6 +13,9 @@ const REQUIREMENT = `workers-ai-simulator==${VERSION}`;
 const WITH_MODELS = `workers-ai-simulator[chat]==${VERSION}`;
 const IS_WINDOWS = process.platform === "win32";
 const IN_ENVIRONMENT = IS_WINDOWS ? ["Scripts", "python.exe"] : ["bin", "python"];
+/** The wheel that is built in a clone of the repository, which stands in for an index as long as nothing is published. */
+const WHEEL = `/tmp/simulator/workers_ai_simulator-${VERSION}-py3-none-any.whl`;
+const BUILD = "pip wheel --no-deps --wheel-dir /tmp/simulator packages/workers-ai-simulator";
 /** Milliseconds until a process that was told to end is killed. */
 const PATIENCE = 5000;
 
@@ -75,20 +78,25 @@ export function simulatorCommand(folder = process.cwd(), env = process.env, args
   throw new Problem(howToInstall(found));
 }
 
+/** The commands that install the wheel, and after them the one for the time after the release. `pip` ends in `install`. */
+function installation(pip, before = "") {
+  return `workers-ai-simulator is in no package index yet: build it in a clone of its repository (${BUILD}), then run here: ${before}${pip} ${WHEEL}. (Once it is published: ${before}${pip} ${REQUIREMENT})`;
+}
+
 function howToInstall(found) {
   const outdated = found.find(({ simulator }) => simulator !== "-");
   if (outdated) {
     const { python, simulator } = outdated;
-    return `The npm package is workers-ai-simulator ${VERSION}, and ${python} has ${simulator}. Run: ${python} -m pip install ${REQUIREMENT}`;
+    return `The npm package is workers-ai-simulator ${VERSION}, and ${python} has ${simulator}. ${installation(`${python} -m pip install`)}`;
   }
   const recent = found.find(isRecent);
   if (recent) {
     const [bin, python] = IN_ENVIRONMENT;
-    const pip = `.venv/${bin}/${python} -m pip install ${REQUIREMENT}`;
-    return `The simulator is a Python program, and ${recent.python} (${recent.version}) does not have it. Run: ${recent.python} -m venv .venv && ${pip}`;
+    const pip = `.venv/${bin}/${python} -m pip install`;
+    return `The simulator is a Python program, and ${recent.python} (${recent.version}) does not have it. ${installation(pip, `${recent.python} -m venv .venv && `)}`;
   }
   const versions = found.map(({ python, version }) => `${python} is ${version}`).join(", ");
-  return `The simulator needs Python ${OLDEST_PYTHON} or newer (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}`;
+  return `The simulator needs Python ${OLDEST_PYTHON} or newer (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}. ${installation("uv pip install", `uv venv --python ${OLDEST_PYTHON} && `)}`;
 }
 
 /**
@@ -110,12 +118,13 @@ export async function startSimulator(args, { folder = process.cwd(), env = proce
     child.once("close", (code, signal) => resolve(code ?? signal));
   });
   child.stdin.on("error", () => {}); // it has ended
-  const url = await readyUrl(child, ended, print);
+  const hint = command === "uv" ? ` If uv has not found it: ${installation("uv pip install", "uv venv && ")}` : "";
+  const url = await readyUrl(child, ended, print, hint);
   const python = first[0] === "-m" ? command : undefined;
   return { url, ended, python, process: child, stop: () => stop(child, ended) };
 }
 
-async function readyUrl(child, ended, print) {
+async function readyUrl(child, ended, print, hint) {
   const lines = createInterface({ input: child.stdout });
   const ready = new Promise((resolve) => {
     lines.on("line", (line) => {
@@ -126,7 +135,7 @@ async function readyUrl(child, ended, print) {
   });
   const first = await Promise.race([ready, ended.then((status) => ({ status }))]);
   if (first.url) return first.url;
-  throw new Problem(`The simulator did not start (exit status ${first.status}).`);
+  throw new Problem(`The simulator did not start (exit status ${first.status}).${hint}`);
 }
 
 async function stop(child, ended) {

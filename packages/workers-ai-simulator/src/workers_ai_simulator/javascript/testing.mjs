@@ -151,8 +151,11 @@ function reason(text, url, status) {
   }
 }
 
-/** The answer with a regular expression as Python has it. */
-function withPattern({ pattern, ...answer }) {
+/** The answer with a regular expression as Python has it. Throws SimulatorError if it is no object. */
+function withPattern(parts) {
+  if (typeof parts !== "object" || parts === null)
+    throw new SimulatorError(`An answer is an object of its parts, such as { text: "Hello" }, and not ${parts}.`);
+  const { pattern, ...answer } = parts;
   if (pattern === undefined) return answer;
   if (typeof pattern === "string") return { ...answer, pattern };
   const flags = pattern.flags.match(FLAGS)?.join("") ?? "";

@@ -8,8 +8,8 @@ Bytes have a file of their own because a person can look at it or listen to it, 
 and it is a quarter smaller than as base64.
 """
 
-import mimetypes
 import re
+import shlex
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import partial
@@ -31,8 +31,14 @@ SIGNATURES = {
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif",
 }  # fmt: skip
 """Beginning of a file → the end of its name. WebP begins as WAV does, and is told apart."""
-TYPES = mimetypes.MimeTypes()
-"""Python's own table, which is the same on every machine."""
+EXTENSIONS = {
+    "audio/aac": ".aac", "audio/basic": ".au", "audio/flac": ".flac", "audio/l16": ".pcm", "audio/mp4": ".m4a",
+    "audio/mpeg": ".mp3", "audio/ogg": ".ogg", "audio/opus": ".opus", "audio/wav": ".wav", "audio/webm": ".weba",
+    "audio/x-alaw-basic": ".alaw", "audio/x-wav": ".wav", "image/avif": ".avif", "image/gif": ".gif",
+    "image/jpeg": ".jpg", "image/png": ".png", "image/svg+xml": ".svg", "image/webp": ".webp", "video/mp4": ".mp4",
+    "video/webm": ".webm",
+}  # fmt: skip
+"""Media type of an answer → the end of its file's name. Python's own table depends on its version and the machine."""
 
 
 class TapeFolder:
@@ -53,7 +59,7 @@ class TapeFolder:
         if is_new:
             self.path.mkdir(parents=True, exist_ok=True)
         if not self.path.is_dir():
-            raise TapeError(f"there is no folder {self.path}. Record one: --record {self.path}")
+            raise TapeError(f"there is no folder {self.path}. Record one: --record {shlex.quote(str(self.path))}")
         for left_behind in self.path.glob(f".*{PARTIAL}"):  # a process was killed while it wrote
             left_behind.unlink(missing_ok=True)
         faults: list[str] = []
@@ -146,9 +152,8 @@ class TapeFolder:
             "status": answer.status, "content_type": answer.content_type, "seconds": answer.seconds
         }  # fmt: skip
         if media:
-            answer_json["file"] = (
-                f"{stem}.answer{TYPES.guess_extension(answer.content_type.partition(';')[0]) or '.bin'}"
-            )
+            media_type = answer.content_type.partition(";")[0].strip().lower()
+            answer_json["file"] = f"{stem}.answer{EXTENSIONS.get(media_type, '.bin')}"
             media.replace(self.path / answer_json["file"])
         else:
             answer_json |= _body(answer)

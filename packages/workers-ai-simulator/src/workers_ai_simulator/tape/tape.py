@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -136,7 +137,7 @@ class Tape:
     def _why(self, question: Question) -> str:
         """Why the call is refused, in a sentence."""
         path = self.folder.path
-        record = f"Record it: --record-missing {path}"
+        record = f"Record it: --record-missing {shlex.quote(str(path))}"
         try:
             candidate = nearest(question, ((file, each) for file, each, _ in self.folder.calls()))
         except TapeError as error:

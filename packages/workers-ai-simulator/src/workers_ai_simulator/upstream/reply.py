@@ -73,8 +73,8 @@ class CompletionReader:
         prompt, completion = self._conversation.prompt_tokens, len(tokens("".join(self._generated)))
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
-    def read(self, chunk: str | bytes) -> Iterator[Delta]:
-        """Pieces in a chunk, or in a whole completion.
+    def read(self, chunk: str | bytes, is_whole: bool = False) -> Iterator[Delta]:
+        """Pieces in a chunk, or in a whole completion, which must have a message.
 
         Raises NoAnswerError if it is neither.
         """
@@ -84,11 +84,13 @@ class CompletionReader:
         match completion.get("choices"):
             case [{**choice}, *_]:
                 pass
-            case []:  # only the usage
+            case [] if not is_whole:  # only the usage
                 return
             case _:
                 raise NoAnswerError(f"this is no chat completion: {_excerpt(chunk)}")
         message = choice.get("delta") or choice.get("message")
+        if is_whole and not message:
+            raise NoAnswerError(f"this is no chat completion, since it has no message: {_excerpt(chunk)}")
         if isinstance(message, dict):
             yield from self._shown(self._pieces(cast("Json", message)))
         if isinstance(choice.get("finish_reason"), str):

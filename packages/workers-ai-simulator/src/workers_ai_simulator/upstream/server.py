@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from workers_ai_simulator.catalogue import Model, check_window
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.text_generation.conversation import Conversation, Dialect, read
-from workers_ai_simulator.text_generation.frames import Delta, Json, Usage, writer
+from workers_ai_simulator.text_generation.frames import Delta, Json, Usage, Writer, writer
 from workers_ai_simulator.text_generation.generation import GeneratedCall, Generation
 from workers_ai_simulator.upstream.discovery import ModelServer, api_key_headers, tls_context
 from workers_ai_simulator.upstream.kinds import hint
@@ -64,33 +64,41 @@ class ChatUpstream:
         conversation = await run_in_threadpool(_conversation, model, inputs)
         response = await self._chat(model, conversation, inputs)
         reader = CompletionReader(conversation)
-        try:
-            deltas = [*reader.read(await response.aread()), *reader.end()]
-        except (NoAnswerError, httpx.HTTPError) as error:
-            raise self._failure(_reason(error)) from None
-        finally:
-            await response.aclose()
+        deltas = await self._whole(response, reader)
         generation = _generation(model, conversation, reader, deltas)
         return generation.answer(dialect)
 
     async def stream(self, model: Model, inputs: Json, dialect: Dialect | None) -> AsyncGenerator[str]:
         """Frames of the answer, each as soon as the server has sent its content.
 
-        Raises UpstreamError as `answer` does; the frames raise BrokenStreamError.
+        Raises UpstreamError as `answer` does, also for an answer that is neither a stream nor a completion; the frames
+        raise BrokenStreamError.
         """
         conversation = await run_in_threadpool(_conversation, model, inputs)
         response = await self._chat(model, conversation, inputs)
-        return self._frames(response, model, conversation, dialect)
+        reader = CompletionReader(conversation)
+        is_stream = response.headers.get("content-type", "").startswith("text/event-stream")
+        # a server that does not stream is read before the status is sent, which can then tell of a failure
+        deltas = _streamed(response, reader) if is_stream else _each(await self._whole(response, reader))
+        stream = writer(model, dialect or conversation.dialect, uuid.uuid4().hex)
+        return self._frames(response, reader, deltas, stream)
+
+    async def _whole(self, response: httpx.Response, reader: CompletionReader) -> list[Delta]:
+        """Pieces of a response that does not stream. Raises UpstreamError 8007."""
+        try:
+            return [*reader.read(await response.aread(), is_whole=True), *reader.end()]
+        except (NoAnswerError, httpx.HTTPError) as error:
+            raise self._failure(_reason(error)) from None
+        finally:
+            await response.aclose()
 
     async def _frames(
-        self, response: httpx.Response, model: Model, conversation: Conversation, dialect: Dialect | None
+        self, response: httpx.Response, reader: CompletionReader, deltas: AsyncGenerator[Delta], stream: Writer
     ) -> AsyncGenerator[str]:
-        reader = CompletionReader(conversation)
-        stream = writer(model, dialect or conversation.dialect, uuid.uuid4().hex)
         try:
             for frame in stream.start():
                 yield frame
-            async with aclosing(_deltas(response, reader)) as deltas:
+            async with aclosing(deltas):
                 async for delta in deltas:
                     for frame in stream.write(delta):
                         yield frame
@@ -163,21 +171,22 @@ def _conversation(model: Model, inputs: Json) -> Conversation:
     return conversation
 
 
-async def _deltas(response: httpx.Response, reader: CompletionReader) -> AsyncGenerator[Delta]:
-    if not response.headers.get("content-type", "").startswith("text/event-stream"):
-        for delta in reader.read(await response.aread()):  # the server does not stream
-            yield delta
-    else:
-        async with aclosing(events(response.aiter_bytes())) as all_events:
-            async for data in all_events:
-                if data.strip() == "[DONE]":
-                    break
-                for delta in reader.read(data):
-                    yield delta
-            else:
-                if not reader.has_ended:
-                    raise NoAnswerError("the stream ended before the answer did")
+async def _streamed(response: httpx.Response, reader: CompletionReader) -> AsyncGenerator[Delta]:
+    async with aclosing(events(response.aiter_bytes())) as all_events:
+        async for data in all_events:
+            if data.strip() == "[DONE]":
+                break
+            for delta in reader.read(data):
+                yield delta
+        else:
+            if not reader.has_ended:
+                raise NoAnswerError("the stream ended before the answer did")
     for delta in reader.end():
+        yield delta
+
+
+async def _each(deltas: list[Delta]) -> AsyncGenerator[Delta]:
+    for delta in deltas:
         yield delta
 
 
