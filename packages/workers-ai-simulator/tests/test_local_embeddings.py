@@ -53,7 +53,7 @@ def test_models_have_several_names(names: str, ids: list[str]) -> None:
 
 @pytest.mark.parametrize("names", ["", "bge-m3", "e5", "bge-base,", M3])
 def test_a_model_unknown_to_fastembed_is_refused(names: str) -> None:
-    with pytest.raises(EmbeddingsError, match=r"is none of bge, BAAI/bge-small-en-v1\.5"):
+    with pytest.raises(EmbeddingsError, match="is none of lexical, minilm"):
         model_ids(names)
 
 

@@ -4,8 +4,6 @@ import argparse
 import math
 import re
 
-from workers_ai_simulator.vectorize.limits import MAX_DIMENSIONS, METRICS, PROPERTY_TYPES
-
 MAX_PORT = 65535
 
 
@@ -29,6 +27,9 @@ def amount(text: str) -> float:
 
 def index(text: str) -> tuple[str, int, str]:
     """Name, dimensions and metric of a Vectorize index."""
+    # here, because every command imports this module, and that one loads numpy
+    from workers_ai_simulator.vectorize.limits import MAX_DIMENSIONS, METRICS
+
     match = re.fullmatch(rf"([a-z0-9][a-z0-9_-]{{0,63}}):(\d{{1,9}})(?::({'|'.join(METRICS)}))?", text, re.ASCII)
     if match is None:
         raise argparse.ArgumentTypeError(
@@ -42,6 +43,8 @@ def index(text: str) -> tuple[str, int, str]:
 
 def metadata_index(text: str) -> tuple[str, str, str]:
     """Vectorize index, property and type of a metadata index."""
+    from workers_ai_simulator.vectorize.limits import PROPERTY_TYPES
+
     match = re.fullmatch(rf'([^:]+):([^:$"][^:"]*):({"|".join(PROPERTY_TYPES)})', text)
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is not INDEX:PROPERTY:TYPE, such as passages:language:string")
