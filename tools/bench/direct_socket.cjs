@@ -3,7 +3,7 @@
 //
 // V8's inspector is left out as well: it records the stack of each line of the log, with all of Python's frames. With
 // VSCODE_INSPECTOR_OPTIONS in its environment, wrangler expects none.
-const Module = require("node:module");
+const changeMiniflareOptions = require("../dev/miniflare_options.cjs");
 
 const OWN = ["ProxyWorker", "InspectorProxyWorker"];
 
@@ -16,17 +16,4 @@ function withDirectSocket(options) {
   return options;
 }
 
-const load = Module._load;
-let miniflare;
-
-Module._load = function (request, ...rest) {
-  const loaded = load.call(this, request, ...rest);
-  if (request !== "miniflare" || !loaded.convertV4MiniflareOptions) return loaded;
-  miniflare ??= Object.create(loaded, {
-    convertV4MiniflareOptions: {
-      value: (options) => loaded.convertV4MiniflareOptions(withDirectSocket(options)),
-      enumerable: true,
-    },
-  });
-  return miniflare;
-};
+changeMiniflareOptions(withDirectSocket);

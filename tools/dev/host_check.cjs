@@ -5,8 +5,8 @@
 //
 // The Worker behind the proxy cannot check the host by itself: it sees the address in the header MF-Original-URL, which
 // a web page can send once its own name leads to this machine (DNS rebinding). Only the proxy sees the header Host.
-const Module = require("node:module");
 const path = require("node:path");
+const changeMiniflareOptions = require("./miniflare_options.cjs");
 
 const ORIGINAL = "ProxyWorker.js";
 
@@ -79,17 +79,4 @@ function withHostCheck(options) {
   return options;
 }
 
-const load = Module._load;
-let miniflare;
-
-Module._load = function (request, ...rest) {
-  const loaded = load.call(this, request, ...rest);
-  if (request !== "miniflare" || !loaded.convertV4MiniflareOptions) return loaded;
-  miniflare ??= Object.create(loaded, {
-    convertV4MiniflareOptions: {
-      value: (options) => loaded.convertV4MiniflareOptions(withHostCheck(options)),
-      enumerable: true,
-    },
-  });
-  return miniflare;
-};
+changeMiniflareOptions(withHostCheck);

@@ -19,7 +19,7 @@ CLOUDFLARE = "https://api.cloudflare.com/client/v4"
 
 
 class Credentials(NamedTuple):
-    """Whose account is asked, and where."""
+    """Account and token of the real service, and its address."""
 
     account: str
     token: str

@@ -1,8 +1,8 @@
 """The folder of a tape: a JSON file for each call, and beside it the bytes that go with it.
 
-    llama-3.1-8b-instruct-fast-3fa9c1d2e4b7-1.json      a call; the second time it is asked, -2
-    flux-2-dev-0b77d1e5a9c2-1.answer.png                the picture that it answered
-    whisper-9d00a3c1f2e8-1.audio.wav                    the sound that it was asked about
+    llama-3.1-8b-instruct-fast-3fa9c1d2e4b7-1.json      a call; the same question again has -2
+    flux-2-dev-0b77d1e5a9c2-1.answer.png                the image in its answer
+    whisper-9d00a3c1f2e8-1.audio.wav                    the audio in its question
 
 Bytes have a file of their own because a person can look at it or listen to it, git stores and shows it as what it is,
 and it is a quarter smaller than as base64.
@@ -30,7 +30,7 @@ SIGNATURES = {
     b"RIFF": ".wav", b"ID3": ".mp3", b"\xff\xfb": ".mp3", b"OggS": ".ogg", b"fLaC": ".flac", b"\x1aE\xdf\xa3": ".webm",
     b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"GIF8": ".gif",
 }  # fmt: skip
-"""Beginning of a file → the end of its name. WebP begins as WAV does, and is told apart."""
+"""Beginning of a file → the end of its name. WebP begins as WAV does, and is recognised by its format code."""
 EXTENSIONS = {
     "audio/aac": ".aac", "audio/basic": ".au", "audio/flac": ".flac", "audio/l16": ".pcm", "audio/mp4": ".m4a",
     "audio/mpeg": ".mp3", "audio/ogg": ".ogg", "audio/opus": ".opus", "audio/wav": ".wav", "audio/webm": ".weba",

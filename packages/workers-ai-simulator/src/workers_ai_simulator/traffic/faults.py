@@ -85,7 +85,7 @@ class Fault:
 
     @property
     def acts_on_frames(self) -> bool:
-        """Whether single frames of a stream have to be told apart."""
+        """Whether the fault applies to single frames of a stream, which then have to be counted."""
         parts = (self.hold_after_frames, self.cut_after_frames, self.end_after_frames, self.broken_frame)
         return any(part is not None for part in parts)
 

@@ -96,7 +96,7 @@ def find(option: str, names: Names, report: Report, more: Iterable[str] = ()) ->
     """The server that --models names: `ollama`, a URL, each perhaps with `=MODEL`; or `auto`, for any that runs.
 
     Models that Ollama lacks are downloaded: those that the option, the names or `more` name, or one that chats if it
-    has none; but not with `auto`, which returns None, and says why, if no server has what is asked for.
+    has none; but not with `auto`, which returns None, and says why, if no server has these models.
 
     Raises ModelsError with what to do, ValueError for an option that names no server.
     """
@@ -130,7 +130,7 @@ def _find_any(names: Names, report: Report, more: Iterable[str]) -> ModelServer 
 
 
 def _with_models(server: ModelServer, connection: "_Connection", report: Report, more: Iterable[str]) -> ModelServer:
-    """The server with the models that are asked for, which Ollama downloads if it lacks them."""
+    """Return the server with the models that the options name, which Ollama downloads if it lacks them."""
     if not server.kind.downloads:
         return _checked(server, more)
     wanted = _missing(server, more)
@@ -149,7 +149,7 @@ def _with_models(server: ModelServer, connection: "_Connection", report: Report,
 
 
 def _checked(server: ModelServer, more: Iterable[str]) -> ModelServer:
-    """The server. Raises ModelsError if it lacks a model that is asked for, or has none that chats."""
+    """Return the server. Raises ModelsError if it lacks a model that the options name, or has none that chats."""
     if missing := _missing(server, more):
         raise ModelsError(
             f"{server.kind.name} at {server.url} has no model {missing[0]}. "

@@ -1,14 +1,12 @@
 """Models that Ollama downloads, with the progress of it (`POST /api/pull`)."""
 
-import json
 import sys
 import time
-from collections.abc import Iterator
-from typing import Any, TextIO, cast
+from typing import TextIO
 
 import httpx
 
-from workers_ai_simulator.upstream.reply import reason
+from workers_ai_simulator.upstream.reply import NoAnswerError, json_object, reason
 
 STEP = 10
 """Percents between two lines of progress where there is no terminal."""
@@ -66,31 +64,19 @@ def pull(client: httpx.Client, root: str, name: str, report: Report) -> None:
         with client.stream("POST", f"{root}/api/pull", json={"model": name}, timeout=timeout) as response:
             if response.status_code != 200:
                 raise PullError(reason(response.read()))
-            for event in _events(response):
+            for line in response.iter_lines():
+                if not line.strip():
+                    continue
+                event = json_object(line, "progress of a download")
                 status = str(event.get("status", ""))
                 if digest := event.get("digest"):
                     layers[digest] = event.get("completed") or 0, event.get("total") or 0
                     report.progress(f"Downloading {name}", *(sum(each) for each in zip(*layers.values(), strict=True)))
-    except httpx.HTTPError as error:
+    except (NoAnswerError, httpx.HTTPError) as error:
         raise PullError(str(error) or type(error).__name__) from None
     if status != "success":
         raise PullError(f"the download ended early, after {status or 'nothing'!r}")
     report.say(f"{name} is there.")
-
-
-def _events(response: httpx.Response) -> Iterator[dict[str, Any]]:
-    for line in response.iter_lines():
-        if not line.strip():
-            continue
-        try:
-            event: Any = json.loads(line)
-        except ValueError:
-            raise PullError(f"its answer is no JSON: {line[:200]}") from None
-        if not isinstance(event, dict):
-            raise PullError(f"its answer is no object: {line[:200]}")
-        if cast("dict[str, Any]", event).get("error"):
-            raise PullError(reason(line))
-        yield cast("dict[str, Any]", event)
 
 
 def _size(size: int) -> str:

@@ -78,7 +78,7 @@ class CompletionReader:
 
         Raises NoAnswerError if it is neither.
         """
-        completion = _json_object(chunk)
+        completion = json_object(chunk, "chat completion")
         if isinstance(completion.get("usage"), dict):
             self._reported_usage = _usage(completion["usage"]) or self._reported_usage
         match completion.get("choices"):
@@ -222,13 +222,17 @@ class _Calls:
         return number
 
 
-def _json_object(body: str | bytes) -> Json:
+def json_object(body: str | bytes, kind: str) -> Json:
+    """Parse an answer, or an event of one. Raises NoAnswerError if it is no object, or reports an error.
+
+    kind: what it should be, for the message.
+    """
     try:
         value: Any = json.loads(body)
     except ValueError:
         raise NoAnswerError(f"this is no JSON: {_excerpt(body)}") from None
     if not isinstance(value, dict):
-        raise NoAnswerError(f"this is no chat completion: {_excerpt(body)}")
+        raise NoAnswerError(f"this is no {kind}: {_excerpt(body)}")
     if cast("Json", value).get("error"):
         raise NoAnswerError(reason(body))
     return cast("Json", value)
