@@ -177,10 +177,11 @@ def test_the_almanac_has_both_halves_of_each_kind() -> None:
         split: Counter(each.kind for each in beir.load(collection.ALMANAC, split).queries.values())
         for split in beir.splits(collection.ALMANAC)
     }
-    assert set(kinds) == {"dev", "test"}
+    assert set(kinds) == {"dev", "test", "fresh"}
     assert sum(kinds["dev"].values()) + sum(kinds["test"].values()) == 242
     for kind, count in kinds["dev"].items():
         assert abs(count - kinds["test"][kind]) <= 1, kind
+    assert kinds["fresh"]["off_topic"] >= 60 <= sum(kinds["fresh"].values()) - kinds["fresh"]["off_topic"]
 
 
 async def test_the_worker_finds_what_it_found_before_in_500_passages() -> None:
