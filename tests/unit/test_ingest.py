@@ -409,8 +409,12 @@ async def test_a_crash_between_the_segments_of_a_text_loses_and_doubles_nothing(
 @pytest.mark.usefixtures("short_segments")
 async def test_a_text_with_too_many_passages_fails_before_all_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ingest, "MAX_CHUNKS", PASSAGES // 2)
+    monkeypatch.setattr(ingest, "SEGMENTS_A_STEP", 100)  # the step that fails has stored passages
+    monkeypatch.setattr(removal, "PASSAGES_A_STATEMENT", 25)
     machine = await with_one_upload()
     await machine.ingest("aaaa")
+    steps = [key for key in machine.done if "remove passages" in key]
+    assert steps == ["aaaa remove passages 25", "aaaa remove passages 0"]
     assert machine.rows("SELECT state FROM versions") == ["failed"]
     assert machine.rows("SELECT reason FROM versions") == [
         "The document has more than 60 passages; at most 60 are indexed."

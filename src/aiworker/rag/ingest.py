@@ -46,8 +46,6 @@ MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
 MAX_TITLE_CHARACTERS = 160
 """Characters of the title that are embedded with each passage. bge models read 512 tokens; a passage has up to 320."""
-PASSAGES_A_REMOVAL = 2_000
-"""Passages of a failed version that one step removes, with 20 calls of Vectorize."""
 SMALL_TEXT_BYTES = SEGMENT_BYTES
 """Size of a text that is ingested without a Workflow at first (first_attempt.py): it is cut in one piece."""
 ABANDONED = timedelta(minutes=1)
@@ -88,9 +86,12 @@ async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embe
 
 
 async def _undo(resources: Resources, steps: Steps, version_id: str, done: "Progress", reason: str) -> None:
-    """Remove the passages of a version that has failed, and store the reason."""
-    for start in range(0, done.count, PASSAGES_A_REMOVAL):
-        end = min(done.count, start + PASSAGES_A_REMOVAL)
+    """Remove the passages of a version that has failed, the last ones first, and store the reason."""
+    # the step that has failed may have stored some, too
+    stored = await steps.do("count what is stored", lambda: count_stored(resources, version_id), patiently=True)
+    count = max(done.count, stored)
+    for start in reversed(range(0, count, removal.PASSAGES_A_STATEMENT)):
+        end = min(count, start + removal.PASSAGES_A_STATEMENT)
         remove_some = partial(removal.remove_passages, resources, version_id, start, end)
         await steps.do(f"remove passages {start}", remove_some, patiently=True)
     await steps.do("give up", lambda: fail(resources, version_id, done.folder, reason), patiently=True)
@@ -457,6 +458,12 @@ async def remove_version(resources: Resources, version_id: str) -> bool:
     """Remove some of the version, which a newer one has overtaken; return True if it is gone."""
     version = await store.find(resources.database, version_id)
     return version is None or await removal.remove(resources, [version], removal.MAX_CALLS) == 1
+
+
+async def count_stored(resources: Resources, version_id: str) -> int:
+    """Return the number of a version's passages that are stored; 0 if it was deleted meanwhile."""
+    version = await store.find(resources.database, version_id)
+    return version.chunks if version else 0
 
 
 async def is_published(resources: Resources, version_id: str) -> bool:
