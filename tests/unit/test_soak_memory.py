@@ -1,4 +1,4 @@
-"""The memory part of scripts/soak: its files, the stretches of a profile, and the bounds of its table."""
+"""The memory part of scripts/soak: its files, the shares of a profile, and the bounds of its table."""
 
 import asyncio
 import dataclasses
@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from tools.soak import attacks, memory, worst_files
-from tools.soak.inspector import Heap, Stretch
+from tools.soak.inspector import Heap, Profile, Share
 from tools.soak.memory import Row, table
 
 SIZE = 20_000
@@ -25,28 +25,34 @@ def profile(*samples: tuple[str, int]) -> dict[str, Any]:
     names = list(dict.fromkeys(name for name, _ in samples))
     return {
         "nodes": [{"id": number, "callFrame": {"functionName": name}} for number, name in enumerate(names)],
+        "startTime": 1_000_000,
         "samples": [names.index(name) for name, _ in samples],
         "timeDeltas": [delta for _, delta in samples],
     }
 
 
-def longest(*samples: tuple[str, int]) -> Stretch:
-    stretch = Stretch()
-    stretch.add_profile(profile(*samples))
-    return stretch
+def share(*samples: tuple[str, int], start: float = 0, end: float = 10) -> Share:
+    recorded = Profile()
+    recorded.add(profile(*samples))
+    return recorded.share(start, end)
 
 
-def test_a_stretch_ends_where_the_isolate_waits() -> None:
+def test_what_the_isolate_does_while_it_does_not_wait_is_its_share() -> None:
     samples = [("cut", 90_000), *[("cut", 500)] * 9, ("(program)", 90_000), ("send", 9_000), *[("send", 500)] * 29]
-    assert longest(*samples, ("read", 500)) == Stretch(15.5, ["send", "read"])
+    assert share(*samples, ("read", 500)) == Share(20.5, ["send", "cut", "read"])
 
 
-def test_the_time_of_another_isolate_is_not_in_a_stretch() -> None:
-    assert longest(("cut", 500), ("cut", 90_000), ("cut", 500)) == Stretch(3.0, ["cut"])
+def test_only_what_the_isolate_does_in_a_wait_is_its_share_of_it() -> None:
+    samples = [("before", 500), *[("cut", 500)] * 8, ("(program)", 1_000), *[("send", 500)] * 4, ("behind", 500)]
+    assert share(*samples, start=1.0010, end=1.0076) == Share(6.0, ["cut", "send"])
 
 
-def test_an_isolate_that_did_nothing_has_no_stretch() -> None:
-    assert longest(("(idle)", 500)) == Stretch()
+def test_the_time_of_another_isolate_is_not_in_a_share() -> None:
+    assert share(("cut", 500), ("cut", 90_000), ("cut", 500)) == Share(3.0, ["cut"])
+
+
+def test_an_isolate_that_did_nothing_has_no_share() -> None:
+    assert share(("(idle)", 500)) == Share(0, [])
 
 
 async def test_another_client_waits_as_long_as_the_processor_works(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +78,8 @@ async def test_another_client_waits_as_long_as_the_processor_works(monkeypatch: 
     ):
         await answered.wait()
     assert waited.longest == pytest.approx(250)
+    assert len(waited.spans) >= 2
+    assert all(start <= end for start, end in waited.spans)
 
 
 def test_files_hold_the_text_that_they_are_asked_for() -> None:
@@ -122,7 +130,7 @@ async def test_an_attack_waits_for_the_end_of_its_document() -> None:
         ({"buffers": 63_000_000}, "buffers have 129.0 MB together"),
         ({"in_use": Heap(10_000_000, 73_000_000)}, "buffers have 129.0 MB together"),
         ({"waited": 101.0}, "others waited for 101 ms"),
-        ({"waited": 300.0, "own": Stretch(150, ["cut"])}, "others waited for 150 ms (cut)"),
+        ({"waited": 300.0, "own": Share(150, ["cut"])}, "others waited for 150 ms (cut)"),
         ({"answer": "500 internal_error"}, "answered 500"),
     ],
 )
@@ -148,6 +156,6 @@ def test_the_table_has_a_line_for_each_request() -> None:
 
 
 def test_others_of_workerd_s_isolates_are_not_the_worker() -> None:
-    row = Row("DOCX", 1, "202", 45_000_000, 46_000_000, 20_000_000, 0, waited=300, own=Stretch(40, ["cut"]))
+    row = Row("DOCX", 1, "202", 45_000_000, 46_000_000, 20_000_000, 0, waited=300, own=Share(40, ["cut"]))
     assert row.broken_bounds() == []
-    assert row.cells()[-1] == "300 (of which the Worker at most 40)"
+    assert row.cells()[-1] == "300 (of which the Worker 40)"

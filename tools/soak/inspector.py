@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import json
 import re
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +99,14 @@ class Inspector:
                 sampling.cancel()
 
     @contextlib.asynccontextmanager
-    async def profiled(self) -> AsyncGenerator["Stretch"]:
-        """Profile the isolate in the block; afterwards the result is its longest stretch."""
+    async def profiled(self) -> AsyncGenerator["Profile"]:
+        """Profile the isolate in the block; afterwards the result has its samples."""
         await self._call("Profiler.enable")
         await self._call("Profiler.setSamplingInterval", interval=INTERVAL)
         await self._call("Profiler.start")
-        longest = Stretch()
-        yield longest
-        longest.add_profile((await self._call("Profiler.stop"))["profile"])
+        profile = Profile()
+        yield profile
+        profile.add((await self._call("Profiler.stop"))["profile"])
 
     async def _call(self, method: str, **parameters: Any) -> Json:
         async with self._lock:
@@ -120,29 +122,41 @@ class Inspector:
                     return message.get("result", {})
 
 
-@dataclass
-class Stretch:
-    """The longest run of busy samples of a profile."""
+@dataclass(frozen=True)
+class Share:
+    """What the isolate did in a span of time."""
 
     milliseconds: float = 0
-    """By the clock, without the time of other isolates: an upper bound, because a task that begins right after another,
-    or with only other isolates between them, counts as one stretch with it."""
-    functions: Sequence[str] = field(default_factory=list[str])
+    """Time in which it executed JavaScript or WebAssembly, without the time of other isolates."""
+    functions: Sequence[str] = ()
     """Functions that most of its samples are in, the most frequent first."""
 
-    def add_profile(self, profile: Json) -> None:
+
+class Profile:
+    """The samples of an isolate at work."""
+
+    def __init__(self) -> None:
+        self._times: list[float] = []
+        """Of each sample, in seconds of the system's monotonic clock, as Python's `time.monotonic`."""
+        self._samples: list[tuple[int, str]] = []
+        """Microseconds and function of each."""
+
+    def add(self, profile: Json) -> None:
+        """Add the samples of a profile of V8, but for those in which the isolate waits."""
         names = {node["id"]: node["callFrame"]["functionName"] or "(anonymous)" for node in profile["nodes"]}
-        time, counts = 0, dict[str, int]()
-        longest: Mapping[str, int] = {}
+        now, was_waiting = profile["startTime"], True
         for name, delta in zip(map(names.__getitem__, profile["samples"]), profile["timeDeltas"], strict=True):
-            if name in WAITING:
-                time, counts = 0, {}
-                continue
-            time += min(delta, MAX_INTERVAL if time else INTERVAL)  # before the first sample the isolate was waiting
-            counts[name] = counts.get(name, 0) + 1
-            if time > 1e3 * self.milliseconds:
-                self.milliseconds, longest = time / 1e3, counts
-        self.functions = sorted(longest, key=lambda each: -longest[each])[:NAMES]
+            now += delta
+            if name not in WAITING:
+                self._times.append(now / 1e6)
+                self._samples.append((min(delta, INTERVAL if was_waiting else MAX_INTERVAL), name))
+            was_waiting = name in WAITING
+
+    def share(self, start: float, end: float) -> Share:
+        """Return what the isolate did between two times of the monotonic clock."""
+        samples = self._samples[bisect_left(self._times, start) : bisect_right(self._times, end)]
+        counts = Counter(name for _, name in samples)
+        return Share(sum(time for time, _ in samples) / 1e3, [name for name, _ in counts.most_common(NAMES)])
 
 
 @contextlib.asynccontextmanager

@@ -6,8 +6,9 @@ workerd has no limit of its own on this machine, and V8 lets garbage grow as it 
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import httpx
@@ -15,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 
 from tools.soak import inspector
 from tools.soak.attacks import Attack, Outcome
-from tools.soak.inspector import Heap, Inspector, Stretch, cpu_seconds
+from tools.soak.inspector import Heap, Inspector, Share, cpu_seconds
 
 MAX_WEBASSEMBLY = 64_000_000
 """Bytes of WebAssembly's memory, which never shrinks."""
@@ -28,7 +29,7 @@ MAX_COUNTED = 100_000_000
 V8_MEBIBYTES = 61
 """Limit of V8's heap: what MAX_TOGETHER leaves beside the 45 MB that WebAssembly has at rest."""
 V8_FLAGS = {"MINIFLARE_WORKERD_V8_FLAGS": f"--max-heap-size={V8_MEBIBYTES}"}
-MAX_STRETCH = 100.0
+MAX_WAIT = 100.0
 """Milliseconds of processor time that others wait."""
 DEADLINE = 3_600.0
 """Seconds for one request and the ingestion of its document."""
@@ -58,12 +59,12 @@ class Row:
     """Longest time that another client waited, in milliseconds of processor time of all isolates of workerd."""
     in_use: Heap | None = None
     """Largest heap and buffers above those at rest without garbage; None if there was no need to measure it."""
-    own: Stretch | None = None
-    """Longest stretch of the Worker's isolate; None if nobody waited too long."""
+    own: Share | None = None
+    """What the Worker's isolate did in the wait in which it did most; None if nobody waited too long."""
 
     @property
-    def stretch(self) -> float:
-        """Upper bound of the time for which the Worker's isolate kept others waiting, in milliseconds."""
+    def own_wait(self) -> float:
+        """Longest time for which the Worker's isolate kept another client waiting, in milliseconds."""
         return min(self.waited, self.own.milliseconds) if self.own else self.waited
 
     def broken_bounds(self) -> list[str]:
@@ -75,7 +76,7 @@ class Row:
             (self.memory_after > MAX_WEBASSEMBLY, f"WebAssembly has {self.memory_after / 1e6:.1f} MB"),
             (together > MAX_TOGETHER, f"WebAssembly and V8's heap have {together / 1e6:.1f} MB together"),
             (everything > MAX_ISOLATE, f"WebAssembly, V8's heap and buffers have {everything / 1e6:.1f} MB together"),
-            (self.stretch > MAX_STRETCH, f"others waited for {self.stretch:.0f} ms ({self._functions()})"),
+            (self.own_wait > MAX_WAIT, f"others waited for {self.own_wait:.0f} ms ({self._functions()})"),
             (self.answer.startswith("5"), f"it was answered {self.answer}"),
         ]
         return [f"{self.name}: {message}" for is_broken, message in checks if is_broken]
@@ -85,7 +86,7 @@ class Row:
 
     def cells(self) -> tuple[str, ...]:
         memory = f"{self.memory_before / 1e6:.1f} → {self.memory_after / 1e6:.1f}"
-        own = f" (of which the Worker at most {self.own.milliseconds:.0f})" if self.own else ""
+        own = f" (of which the Worker {self.own_wait:.0f})" if self.own else ""
         live = f" (in use {self.in_use.used / 1e6:.1f} and {self.in_use.buffers / 1e6:.1f})" if self.in_use else ""
         sizes = (f"{self.used_heap / 1e6:.1f}", f"{self.buffers / 1e6:.1f}{live}", f"{self.waited:.0f}{own}")
         return self.name, f"{self.size:,}", self.answer, memory, *sizes
@@ -144,7 +145,7 @@ async def _row(
         if before + heap.used + heap.buffers > MAX_COUNTED:
             in_use = await _collected(client, workers, attack)
             in_use.buffers = max(0, in_use.buffers - rest)
-        if waited.longest > MAX_STRETCH:
+        if waited.longest > MAX_WAIT:
             own = await _profiled(client, workers, attack)
     except* (httpx.HTTPError, ConnectionClosed, FileNotFoundError) as error:
         outcome = Outcome(0, f"502 the isolate ended: {error.exceptions[0]!r}"[:60])
@@ -170,17 +171,23 @@ async def _collected(client: httpx.AsyncClient, workers: Callable[[], Sequence[i
     return heap
 
 
-async def _profiled(client: httpx.AsyncClient, workers: Callable[[], Sequence[int]], attack: Attack) -> Stretch:
-    """Send a request once more, profiled; return the longest stretch of the Worker's isolate."""
-    async with inspector.inspect(workers()) as session, session.profiled() as stretch:
+async def _profiled(client: httpx.AsyncClient, workers: Callable[[], Sequence[int]], attack: Attack) -> Share:
+    """Send a request once more, profiled; return what the Worker's isolate did in the wait in which it did most."""
+    async with (
+        inspector.inspect(workers()) as session,
+        session.profiled() as profile,
+        waiting_client(client, session.process) as waited,
+    ):
         await attack(client)
-    return stretch
+    return max((profile.share(*span) for span in waited.spans), key=lambda share: share.milliseconds, default=Share())
 
 
 @dataclass
 class Waited:
     longest: float = 0
     """Longest time in milliseconds of processor time."""
+    spans: list[tuple[float, float]] = field(default_factory=list[tuple[float, float]])
+    """Start and end of each wait, in seconds of the monotonic clock."""
 
 
 @contextlib.asynccontextmanager
@@ -195,9 +202,10 @@ async def waiting_client(client: httpx.AsyncClient, process: int) -> AsyncGenera
 
     async def wait() -> None:
         while True:
-            began = cpu_seconds(process)
+            began, start = cpu_seconds(process), time.monotonic()
             await client.options("/chat", headers=headers)
             waited.longest = max(waited.longest, 1e3 * (cpu_seconds(process) - began))
+            waited.spans.append((start, time.monotonic()))
             await asyncio.sleep(PROBE_SECONDS)
 
     async with asyncio.TaskGroup() as group:
