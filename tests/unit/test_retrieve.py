@@ -1,5 +1,6 @@
 """Searches while a document is replaced: each document is read in one version, and always in one."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from aiworker.bindings import VectorRecord
+from aiworker.errors import ApiError
 from aiworker.rag import ingest, passage_store, store
 from aiworker.rag.passage import Passage
 from aiworker.rag.retrieve import MAX_RERANKED, SEARCH_RESULTS, Search, retrieve
@@ -251,3 +253,34 @@ async def test_an_off_topic_question_reaches_no_reranker(
     passages = await retrieve(replace(machine.resources, settings=settings, **bindings), search)
     assert bool(passages) is is_found
     assert len(ai.models) == 1 + is_found
+
+
+async def test_a_search_that_fails_ends_the_other_one() -> None:
+    machine = await with_a_version_to_publish()
+    database = Slow()
+
+    async def fail(*_: Any) -> None:
+        await database.is_read.wait()
+        raise ApiError("upstream_error", "Vectorize could not answer.")
+
+    bindings: dict[str, Any] = {"vectors": Interrupted(fail, nothing), "database": database}
+    with pytest.raises(ApiError, match="Vectorize could not answer") as caught:
+        await retrieve(replace(machine.resources, **bindings), Search(QUESTION, "default", 5))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert caught.value.__context__ is None
+
+
+class Slow:
+    """A database that does not answer before the search ends."""
+
+    def __init__(self) -> None:
+        self.is_read = asyncio.Event()
+
+    async def rows(self, *_: Any) -> list[Any]:
+        self.is_read.set()
+        await asyncio.sleep(60)
+        return []
+
+
+async def nothing() -> None:
+    """Do nothing."""

@@ -1,6 +1,7 @@
 """Retrieval of passages: vector search and full-text search, fused, then reranked."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from aiworker.bindings import Inputs
 from aiworker.context import Resources
+from aiworker.errors import ApiError
 from aiworker.models import catalogue
 from aiworker.models.catalogue import Model
 from aiworker.models.model_call import Candidate, ModelCall
@@ -170,13 +172,25 @@ async def _search(resources: Resources, search: Search) -> Matches:
     condition = filters.condition(search.filter, passage_store.FIRST_CONDITION)
     live = Matches([{}], [{}])
     for _ in range(MAX_SEARCHES):
-        matches = Matches(
-            *await asyncio.gather(_vector_search(resources, search), _fulltext_search(resources, search, condition))
-        )
+        matches = await _matches(resources, search, condition)
         live = await _read(resources, search, matches, condition)
         if not await _is_outdated(resources, matches, live.rows):
             break
     return live
+
+
+async def _matches(resources: Resources, search: Search, condition: tuple[str, list[Any]]) -> Matches:
+    """Return the matches of both searches, which run at once."""
+    # one task only, each of which takes a turn of JavaScript's event loop. asyncio.gather would have one for the call
+    # of the model, too, and a task that fails keeps its frames, which only garbage collection frees
+    texts = asyncio.ensure_future(_fulltext_search(resources, search, condition))
+    try:
+        return Matches(await _vector_search(resources, search), await texts)
+    finally:
+        texts.cancel()
+        with contextlib.suppress(asyncio.CancelledError, ApiError):
+            await texts
+        del texts  # it keeps its exception, whose traceback has this frame
 
 
 async def _read(resources: Resources, search: Search, matches: Matches, condition: tuple[str, list[Any]]) -> Matches:
