@@ -280,7 +280,3 @@ class Slow:
         self.is_read.set()
         await asyncio.sleep(60)
         return []
-
-
-async def nothing() -> None:
-    """Do nothing."""

@@ -179,8 +179,12 @@ def _fitting(model: Model, texts: list[str], inputs: dict[str, Any]) -> list[str
 
 
 def _count(content: str) -> int:
-    return len(text.tokens(content))
+    """The number of tokens; spaces alone are none, as for the tokenizers of embedding models."""
+    return sum(not each.isspace() for each in text.tokens(content))
 
 
 def _cut(content: str, max_tokens: int) -> str:
-    return content if len(content) <= max_tokens else "".join(text.tokens(content)[:max_tokens])
+    if len(content) <= max_tokens:
+        return content
+    ends = [each.end() for each in text.TOKEN.finditer(content) if not each[0].isspace()]
+    return content if len(ends) <= max_tokens else content[: ends[max_tokens - 1]]
