@@ -293,8 +293,8 @@ class Bucket(Protocol):
         """Return the keys that begin with the prefix, in their order, and no more than so many."""
         ...
 
-    async def etag(self, key: str) -> str | None:
-        """Return the entity tag of an object, which changes with its content; None if there is no such object."""
+    async def head(self, key: str) -> tuple[str, int] | None:
+        """Return the entity tag of an object, which changes with its content, and its size; None if there is none."""
         ...
 
     async def delete(self, key: str) -> None:

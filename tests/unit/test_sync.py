@@ -15,11 +15,13 @@ from aiworker.bindings import WebResponse
 from aiworker.errors import ApiError
 from aiworker.rag import ingest, sync, sync_store
 from aiworker.rag.sync_store import Source
+from aiworker.settings import Settings
 from tests.unit.test_ingest import File, Files, Machine, moments
 
 SITEMAP = "https://example.com/sitemap.xml"
 FILES = ("robots.txt", "sitemap.xml")
 """Files of the site that are no pages."""
+MAX_OBJECT_BYTES = 5_000
 
 
 class Content(File):
@@ -46,12 +48,13 @@ class Objects(Files):
             raise ApiError("upstream_error", "The bucket could not answer.")
         return sorted(key for key in self._machine.files if key.startswith(prefix))[:limit]
 
-    async def etag(self, key: str) -> str | None:
+    async def head(self, key: str) -> tuple[str, int] | None:
         text = self._machine.files.get(key)
-        return None if text is None else hashlib.sha256(text.encode()).hexdigest()
+        return None if text is None else (hashlib.sha256(text.encode()).hexdigest(), len(text))
 
     async def payload(self, key: str) -> Content | None:
         text = self._machine.files.get(key)
+        assert text is None or len(text) <= MAX_OBJECT_BYTES
         return None if text is None else Content(text)
 
 
@@ -90,7 +93,8 @@ class World:
         web: Any = self.site
         self.bucket = Objects(self.machine)
         bucket: Any = self.bucket
-        self.resources = replace(self.machine.resources, web=web, bucket=bucket)
+        settings = Settings.read({"SIMULATED": "AI", "MAX_DOCUMENT_BYTES": str(MAX_OBJECT_BYTES)})
+        self.resources = replace(self.machine.resources, settings=settings, web=web, bucket=bucket)
         self.target = target
         self.machine.resources = self.resources
 
@@ -271,11 +275,16 @@ async def test_new_changed_and_gone_objects_are_followed() -> None:
 
 async def test_an_object_that_cannot_be_read_has_a_reason_and_keeps_its_document() -> None:
     world = await with_objects()
-    world.machine.files |= {"inbox/a.md": "", "inbox/movie.mp4": "\0\0\0"}
+    world.machine.files |= {
+        "inbox/a.md": "",
+        "inbox/movie.mp4": "\0\0\0",
+        "inbox/sub/b.md": "b" * (MAX_OBJECT_BYTES + 1),
+    }
     assert (await world.run()).state == "current"
     assert world.documents() == {"a.md", "b.md", "c.md"}
     failed = await world.failed()
-    assert set(failed) == {"inbox/a.md", "inbox/movie.mp4"}
+    assert set(failed) == {"inbox/a.md", "inbox/sub/b.md", "inbox/movie.mp4"}
+    assert failed["inbox/sub/b.md"] == "The object has 5,001 bytes; at most 5,000 are indexed."
     assert "cannot be read" in failed["inbox/movie.mp4"]
 
 

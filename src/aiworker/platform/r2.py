@@ -82,9 +82,9 @@ class R2Bucket:
             page["cursor"] = listed.cursor
         return keys[:maximum]
 
-    async def etag(self, key: str) -> str | None:
+    async def head(self, key: str) -> tuple[str, int] | None:
         stored = await _from_bucket(self._binding.head(key))
-        return None if isinstance(stored, JsNull) else stored.etag
+        return None if isinstance(stored, JsNull) else (stored.etag, stored.size)
 
     async def delete(self, key: str) -> None:
         await _from_bucket(self._binding.delete(key))

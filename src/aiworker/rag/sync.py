@@ -139,11 +139,16 @@ async def _look_at(resources: Resources, source: Source, page: PageState, rules:
 
 async def _look_at_object(resources: Resources, source: Source, known: PageState) -> PageState | None:
     key = known.location
-    etag = await resources.bucket.etag(key)
-    if etag is None:
+    head = await resources.bucket.head(key)
+    if head is None:
         return None
+    etag, size = head
     if known.etag == etag:
         return known
+    if size > resources.settings.max_document_bytes:  # it would not fit into memory
+        raise PageError(
+            f"The object has {size:,} bytes; at most {resources.settings.max_document_bytes:,} are indexed."
+        )
     content = await resources.bucket.payload(key)
     if content is None:
         return None
