@@ -16,6 +16,9 @@ from tools.soak.worst_files import MEGABYTE
 MEBIBYTE = 1_048_576
 ENDED = ("indexed", "failed")
 POLL_SECONDS = 0.5
+MAX_TEXT, MAX_DOCX, MAX_XLSX = 12 * MEGABYTE, 8 * MEGABYTE, 7 * MEGABYTE
+"""Bytes of text of the largest documents that are accepted: text has at most 20,000 passages, and archives unfold to
+12 MiB, of which a workbook needs more for its markup."""
 LARGE_SIDE, SIDE = 2_900, 1_660
 """Pixels of a side of a picture of 25 MB, and of one of 8.3 MB, the most that becomes base64."""
 IMAGE_MODEL, FORM_MODEL = "@cf/runwayml/stable-diffusion-v1-5-img2img", "@cf/black-forest-labs/flux-2-dev"
@@ -161,21 +164,21 @@ def _patterns() -> dict[str, Any]:
 def attacks(megabytes: float) -> Mapping[str, Attack]:
     """Return the attacks by their names. megabytes: text of the documents that are accepted."""
     size = int(megabytes * MEGABYTE)
-    converted = min(size, 8 * MEGABYTE)
+    converted = min(size, MAX_DOCX)
     bomb = 30 * MEGABYTE
     of = functools.partial
     form = {"headers": {"content-type": "multipart/form-data; boundary=b"}}
     return {
         "DOCX": of(upload, name="long.docx", make=lambda: worst_files.docx(converted)),
         "DOCX that unfolds to 30 MB": of(upload, name="bomb.docx", make=lambda: worst_files.docx(bomb, repeated=True)),
-        "XLSX": of(upload, name="long.xlsx", make=lambda: worst_files.xlsx(converted)),
+        "XLSX": of(upload, name="long.xlsx", make=lambda: worst_files.xlsx(min(size, MAX_XLSX))),
         "XLSX of 5,000 columns": of(
             upload, name="wide.xlsx", make=lambda: worst_files.xlsx(converted // 4, columns=5_000)
         ),
         "PDF": of(upload, name="long.pdf", make=lambda: worst_files.pdf(converted // 4)),
         "HTML": of(upload, name="long.html", make=lambda: worst_files.html(converted)),
         "HTML above the limit": of(upload, name="bomb.html", make=lambda: worst_files.html(24 * MEGABYTE)),
-        "text file": of(upload, name="long.txt", make=lambda: worst_files.prose(size).encode()),
+        "text file": of(upload, name="long.txt", make=lambda: worst_files.prose(min(size, MAX_TEXT)).encode()),
         "text file above the limit": of(
             upload, name="bomb.txt", make=lambda: worst_files.prose(24 * MEGABYTE).encode()
         ),
