@@ -37,7 +37,7 @@ def share(*samples: tuple[str, int], start: float = 0, end: float = 10) -> Share
     return recorded.share(start, end)
 
 
-def test_what_the_isolate_does_while_it_does_not_wait_is_its_share() -> None:
+def test_a_share_is_what_the_isolate_does_while_it_does_not_wait() -> None:
     samples = [("cut", 90_000), *[("cut", 500)] * 9, ("(program)", 90_000), ("send", 9_000), *[("send", 500)] * 29]
     assert share(*samples, ("read", 500)) == Share(20.5, ["send", "cut", "read"])
 

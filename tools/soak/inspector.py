@@ -124,7 +124,7 @@ class Inspector:
 
 @dataclass(frozen=True)
 class Share:
-    """What the isolate did in a span of time."""
+    """Work of the isolate in a span of time."""
 
     milliseconds: float = 0
     """Time in which it executed JavaScript or WebAssembly, without the time of other isolates."""
@@ -137,7 +137,7 @@ class Profile:
 
     def __init__(self) -> None:
         self._times: list[float] = []
-        """Of each sample, in seconds of the system's monotonic clock, as Python's `time.monotonic`."""
+        """Times of the samples in seconds of the system's monotonic clock, as Python's `time.monotonic`."""
         self._samples: list[tuple[int, str]] = []
         """Microseconds and function of each."""
 

@@ -60,7 +60,7 @@ class Row:
     in_use: Heap | None = None
     """Largest heap and buffers above those at rest without garbage; None if there was no need to measure it."""
     own: Share | None = None
-    """What the Worker's isolate did in the wait in which it did most; None if nobody waited too long."""
+    """Work of the Worker's isolate in the wait in which it did most; None if nobody waited too long."""
 
     @property
     def own_wait(self) -> float:
