@@ -348,8 +348,13 @@ test(
     await shown(extract.last().getByRole("region", { name: "Gateway" }), /200, success.*\d in, \d+ out/);
     await page.getByRole("list", { name: "Timing" }).waitFor();
     await shown(extract.last().locator("dl").first(), /x-model.*x-request-id/);
-    const journal = await extract.last().getByRole("link", { name: "Simulator" }).getAttribute("href");
-    assert.equal((await (await fetch(journal)).json()).state, "finished");
+    const [journal] = await Promise.all([
+      page.context().waitForEvent("page"),
+      extract.last().getByRole("link", { name: "Simulator" }).click(),
+    ]);
+    const call = journal.locator("#request-table tbody").filter({ has: journal.locator("[aria-expanded=true]") });
+    await shown(call, "finished");
+    await journal.close();
     await extract.last().getByRole("button", { name: "Code", exact: true }).click();
     await shown(page.getByRole("dialog"), /curl .*\/extract/);
     assert.equal(await page.getByRole("dialog").getByRole("tab", { name: "OpenAI SDK" }).count(), 1);

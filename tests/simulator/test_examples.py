@@ -197,7 +197,7 @@ def test_a_workspace_of_pnpm_runs_offline_and_without_python_says_what_to_do(
         [str(shutil.which("node")), str(script), "dev"], cwd=project, env=nowhere, text=True, capture_output=True,
         check=False,
     )  # fmt: skip
-    assert re.search(r"needs Python 3.11 or newer \(there is none\). Install uv, which brings it: \S", without.stderr)
+    assert re.search(r"needs Python 3.11 to 3.14 \(there is none\). Install uv, which brings it: \S", without.stderr)
     (top / "venv").rename(top / ".venv")
     dev = Dev.start(project, command=(pnpm, "exec", "workers-ai-simulator"))
     try:

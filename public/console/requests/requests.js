@@ -264,12 +264,12 @@ const CALLS = {
   "/speak": speakCall,
 };
 
-/** A link to what the simulator has noted of the model's call, if one runs. */
+/** A link to the model's call on the simulator's page, if a simulator runs. */
 function simulatorLink(record) {
   const url = worker.health.simulator;
   const id = header(record, "x-ai-request-id");
   if (!url || !id) return null;
-  const href = `${url}/simulator/requests/${encodeURIComponent(id)}`;
+  const href = `${url}/#requests/${encodeURIComponent(id)}`;
   return h("a", { class: "button quiet small", href, target: "_blank", rel: "noopener" }, icon("open"), "Simulator");
 }
 

@@ -163,9 +163,11 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   const bin = join(top, "bin");
   mkdirSync(bin);
   const env = { PATH: [bin, "/nowhere"].join(delimiter) };
-  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 or newer \(there is none\). Install uv, .*: \S+/);
+  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 to 3.14 \(there is none\). Install uv, .*: \S+/);
   interpreter(join(bin, "python3"), "3.9 -");
-  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 or newer \(python3 is 3.9\)/);
+  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 to 3.14 \(python3 is 3.9\)/);
+  interpreter(join(bin, "python3"), "3.15 -");
+  assert.throws(() => simulatorCommand(top, env), /needs Python 3.11 to 3.14 \(python3 is 3.15\)/);
   interpreter(join(bin, "python3"), "3.14 -");
   assert.throws(
     () => simulatorCommand(top, env),
@@ -179,8 +181,15 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   interpreter(join(bin, "uv"), "uv 1");
   assert.deepEqual(simulatorCommand(top, env).slice(0, 3), ["uv", "tool", "run"]);
   assert.equal(simulatorCommand(top, env, ["--port", "0"])[4], `workers-ai-simulator==${VERSION}`);
-  for (const args of [["--models", "ollama"], ["--models=auto"]]) {
-    assert.equal(simulatorCommand(top, env, args)[4], `workers-ai-simulator[chat]==${VERSION}`);
+  for (const [extras, ...args] of [
+    ["chat", "--models", "ollama"],
+    ["chat,record", "--models=auto", "--record=tape"],
+    ["record", "conform"],
+    ["embeddings", "--embeddings", "bge-base"],
+    ["minilm", "--embeddings=minilm"],
+    ["speech", "--speech", "base.en"],
+  ]) {
+    assert.equal(simulatorCommand(top, env, args)[4], `workers-ai-simulator[${extras}]==${VERSION}`);
   }
   const venv = join(top, ".venv", "bin", "python");
   interpreter(venv, `3.11 ${VERSION}`);
@@ -191,6 +200,23 @@ test("a Python is found, or the one command to run is said", { skip: process.pla
   interpreter(caller, `3.12 ${VERSION}`);
   const called = simulatorCommand(inner, { ...env, WORKERS_AI_SIMULATOR_PYTHON: caller });
   assert.deepEqual(called, [caller, "-m", "workers_ai_simulator"]);
+});
+
+test("what uv cannot install is said in our words, with what to do", { skip: process.platform === "win32" }, () => {
+  const bin = folder();
+  const env = { PATH: [bin, "/bin", "/usr/bin"].join(delimiter), WORKERS_AI_SIMULATOR_PYTHON: "/nowhere" };
+  for (const name of ["python3", "python"]) interpreter(join(bin, name), "3.9 -");
+  const uvFails = (text) => {
+    writeFileSync(join(bin, "uv"), `#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "${text}" >&2\nexit 1\n`);
+    chmodSync(join(bin, "uv"), 0o755);
+  };
+  uvFails("error: No solution found\n cause: Because workers-ai-simulator was not found in the package registry");
+  const commands = /^workers-ai-simulator is in no package index yet: .*\(uv build .*\), then run here: uv venv --python 3.14 && uv pip install/;
+  assert.throws(() => simulatorCommand(bin, env), { message: commands });
+  uvFails("error: Request failed after 3 retries\n cause: tunnel error");
+  assert.throws(() => simulatorCommand(bin, env), {
+    message: /^uv cannot install workers-ai-simulator==\S+ \(tunnel error\)\. Is there a network\? /,
+  });
 });
 
 test("a Python Worker runs by offline-python-workers, or the one command that brings it is said", {

@@ -8,14 +8,26 @@ import { Problem } from "./problem.mjs";
 
 export const VERSION = JSON.parse(readFileSync(new URL("./version.json", import.meta.url), "utf8"));
 const OLDEST_PYTHON = "3.11";
+/** The newest for which all that the simulator needs is published compiled: numpy 2.4.6 has no wheel for 3.15. */
+const NEWEST_PYTHON = "3.14";
+/** Both bounds as uv takes them. */
+const PYTHONS = ">=3.11,<3.15";
 const REQUIREMENT = `workers-ai-simulator==${VERSION}`;
-/** The same with what --models needs. */
-const WITH_MODELS = `workers-ai-simulator[chat]==${VERSION}`;
+/** Arguments that need an extra of the Python package, which uv brings along. */
+const EXTRAS = [
+  [/^--models(=|$)/, "chat"],
+  [/^(--record(-missing)?(=|$)|conform$)/, "record"],
+  [/^(--embeddings=)?bge/, "embeddings"],
+  [/^(--embeddings=)?minilm$/, "minilm"],
+  [/^--speech(=|$)/, "speech"],
+];
 const IS_WINDOWS = process.platform === "win32";
 const IN_ENVIRONMENT = IS_WINDOWS ? ["Scripts", "python.exe"] : ["bin", "python"];
 /** The wheel that is built in a clone of the repository, which stands in for an index as long as nothing is published. */
 const WHEEL = `/tmp/simulator/workers_ai_simulator-${VERSION}-py3-none-any.whl`;
-const BUILD = "pip wheel --no-deps --wheel-dir /tmp/simulator packages/workers-ai-simulator";
+const PIP_BUILD = "pip wheel --no-deps --wheel-dir /tmp/simulator packages/workers-ai-simulator";
+const UV_VENV = `uv venv --python ${NEWEST_PYTHON} && `;
+const UV_BUILD = "uv build --wheel --out-dir /tmp/simulator packages/workers-ai-simulator";
 /** Milliseconds until a process that was told to end is killed. */
 const PATIENCE = 5000;
 
@@ -60,7 +72,9 @@ function probe(python, env) {
   return { python, version, simulator };
 }
 
-const isRecent = ({ version }) => version.localeCompare(OLDEST_PYTHON, undefined, { numeric: true }) >= 0;
+const compare = (version, than) => version.localeCompare(than, undefined, { numeric: true });
+const isRecent = ({ version }) => compare(version, OLDEST_PYTHON) >= 0;
+const isSupported = (found) => isRecent(found) && compare(found.version, NEWEST_PYTHON) <= 0;
 
 /** The command that runs the simulator with these arguments. Throws Problem, with the one command to run, if there is none. */
 export function simulatorCommand(folder = process.cwd(), env = process.env, args = []) {
@@ -71,16 +85,39 @@ export function simulatorCommand(folder = process.cwd(), env = process.env, args
     if (isRecent(answer) && answer.simulator === VERSION) return [python, "-m", "workers_ai_simulator"];
     found.push(answer);
   }
-  if (spawnSync("uv", ["--version"], { env }).status === 0) {
-    const requirement = args.some((each) => /^--models(=|$)/.test(each)) ? WITH_MODELS : REQUIREMENT;
-    return ["uv", "tool", "run", "--from", requirement, "workers-ai-simulator"];
-  }
+  if (spawnSync("uv", ["--version"], { env }).status === 0) return uvCommand(requirementOf(args), env);
   throw new Problem(howToInstall(found));
 }
 
+/** What uv is to install for these arguments: the simulator, with the extras that they need. */
+function requirementOf(args) {
+  const extras = EXTRAS.filter(([pattern]) => args.some((each) => pattern.test(each))).map(([, extra]) => extra);
+  return extras.length > 0 ? REQUIREMENT.replace("==", `[${extras}]==`) : REQUIREMENT;
+}
+
+/** The command by which uv runs the simulator, downloaded if it was not. Throws Problem, with what to do, if uv cannot. */
+function uvCommand(requirement, env) {
+  const run = ["tool", "run", "--from", requirement, "--python", PYTHONS];
+  const nothing = [...run, "python", "-c", ""];
+  if (spawnSync("uv", ["--offline", ...nothing], { env }).status !== 0) {
+    console.error(`workers-ai-simulator: uv installs ${requirement}, once.`);
+    const { status, stderr } = spawnSync("uv", ["--quiet", ...nothing], { encoding: "utf8", env });
+    if (status !== 0) throw new Problem(whyUvFailed(requirement, stderr));
+  }
+  return ["uv", ...run, "workers-ai-simulator"];
+}
+
+function whyUvFailed(requirement, stderr) {
+  const commands = installation("uv pip install", UV_VENV, UV_BUILD);
+  if (/workers-ai-simulator\S* was not found/.test(stderr)) return commands;
+  const [error, cause = error] = stderr.trim().split("\n"); // the error's name, and why
+  const reason = cause.trim().replace(/^(error|cause): /, "");
+  return `uv cannot install ${requirement} (${reason}). Is there a network? ${commands}`;
+}
+
 /** The commands that install the wheel, and after them the one for the time after the release. `pip` ends in `install`. */
-function installation(pip, before = "") {
-  return `workers-ai-simulator is in no package index yet: build it in a clone of its repository (${BUILD}), then run here: ${before}${pip} ${WHEEL}. (Once it is published: ${before}${pip} ${REQUIREMENT})`;
+function installation(pip, before = "", build = PIP_BUILD) {
+  return `workers-ai-simulator is in no package index yet: build it in a clone of its repository (${build}), then run here: ${before}${pip} ${WHEEL}. (Once it is published: ${before}${pip} ${REQUIREMENT})`;
 }
 
 function howToInstall(found) {
@@ -89,14 +126,14 @@ function howToInstall(found) {
     const { python, simulator } = outdated;
     return `The npm package is workers-ai-simulator ${VERSION}, and ${python} has ${simulator}. ${installation(`${python} -m pip install`)}`;
   }
-  const recent = found.find(isRecent);
-  if (recent) {
+  const supported = found.find(isSupported);
+  if (supported) {
     const [bin, python] = IN_ENVIRONMENT;
     const pip = `.venv/${bin}/${python} -m pip install`;
-    return `The simulator is a Python program, and ${recent.python} (${recent.version}) does not have it. ${installation(pip, `${recent.python} -m venv .venv && `)}`;
+    return `The simulator is a Python program, and ${supported.python} (${supported.version}) does not have it. ${installation(pip, `${supported.python} -m venv .venv && `)}`;
   }
   const versions = found.map(({ python, version }) => `${python} is ${version}`).join(", ");
-  return `The simulator needs Python ${OLDEST_PYTHON} or newer (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}. ${installation("uv pip install", `uv venv --python ${OLDEST_PYTHON} && `)}`;
+  return `The simulator needs Python ${OLDEST_PYTHON} to ${NEWEST_PYTHON} (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}. ${installation("uv pip install", UV_VENV, UV_BUILD)}`;
 }
 
 /**
@@ -118,13 +155,12 @@ export async function startSimulator(args, { folder = process.cwd(), env = proce
     child.once("close", (code, signal) => resolve(code ?? signal));
   });
   child.stdin.on("error", () => {}); // it has ended
-  const hint = command === "uv" ? ` If uv has not found it: ${installation("uv pip install", "uv venv && ")}` : "";
-  const url = await readyUrl(child, ended, print, hint);
+  const url = await readyUrl(child, ended, print);
   const python = first[0] === "-m" ? command : undefined;
   return { url, ended, python, process: child, stop: () => stop(child, ended) };
 }
 
-async function readyUrl(child, ended, print, hint) {
+async function readyUrl(child, ended, print) {
   const lines = createInterface({ input: child.stdout });
   const ready = new Promise((resolve) => {
     lines.on("line", (line) => {
@@ -135,7 +171,7 @@ async function readyUrl(child, ended, print, hint) {
   });
   const first = await Promise.race([ready, ended.then((status) => ({ status }))]);
   if (first.url) return first.url;
-  throw new Problem(`The simulator did not start (exit status ${first.status}).${hint}`);
+  throw new Problem(`The simulator did not start (exit status ${first.status}).`);
 }
 
 async function stop(child, ended) {
