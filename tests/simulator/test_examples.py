@@ -320,6 +320,7 @@ def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: s
     written = (project / name).read_text()
     comments = [line.strip() for line in before.decode().splitlines() if line.strip().startswith("//")]
     assert [line for line in comments if line not in written] == []
+    assert "\t" not in written
     listed = ("node", str(project.parent.parent / "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run")
     run_tests(project, {}, *listed, "--env", "local")
     again = command(project, "init")

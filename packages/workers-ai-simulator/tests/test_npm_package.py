@@ -80,6 +80,7 @@ def test_a_project_imports_all_that_the_package_exports(project: Path) -> None:
     [
         (["dev", "--help"], 0, "start the simulator and your own wrangler dev"),
         (["--help"], 0, "--tokens-per-second"),
+        (["--version"], 0, PYTHON["version"]),
         (["faults", "--url", "http://127.0.0.1:1"], 1, "No simulator answers on"),
         (["dev"], 1, "workers-ai-simulator: No wrangler.json, wrangler.jsonc, wrangler.toml in "),
         (["init", "everything", "--config", "wrangler.toml"], 1, "There is no init everything"),

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from workers_ai_simulator import argument_types
+from workers_ai_simulator import __version__, argument_types
 from workers_ai_simulator.client import LoggedRequest, SimulatorClient, SimulatorError
 from workers_ai_simulator.conform import command as conform
 from workers_ai_simulator.data_folder import DataFolder, DataFolderError
@@ -70,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="commands for a project of wrangler's, which need Node.js: dev starts the simulator and wrangler dev, "
         "init writes its configuration, doctor says what is missing: `workers-ai-simulator dev --help`.",
     )
+    parser.add_argument("--version", action="version", version=__version__)
     parser.set_defaults(run=_serve)
     _add_server_options(parser)
     commands = parser.add_subparsers(title="commands for a running simulator", metavar="COMMAND")

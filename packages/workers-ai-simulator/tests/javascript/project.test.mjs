@@ -211,7 +211,8 @@ test("what uv cannot install is said in our words, with what to do", { skip: pro
     chmodSync(join(bin, "uv"), 0o755);
   };
   uvFails("error: No solution found\n cause: Because workers-ai-simulator was not found in the package registry");
-  const commands = /^workers-ai-simulator is in no package index yet: .*\(uv build .*\), then run here: uv venv --python 3.14 && uv pip install/;
+  const commands =
+    /^workers-ai-simulator is in no package index yet: .*\(uv build .*\), then run here: uv venv --python 3.14 && uv pip install/;
   assert.throws(() => simulatorCommand(bin, env), { message: commands });
   uvFails("error: Request failed after 3 retries\n cause: tunnel error");
   assert.throws(() => simulatorCommand(bin, env), {

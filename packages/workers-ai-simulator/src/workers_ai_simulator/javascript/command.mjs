@@ -4,7 +4,7 @@ import { dev, SIMULATOR_OPTIONS } from "./dev.mjs";
 import { doctor } from "./doctor.mjs";
 import { init } from "./init.mjs";
 import { Problem } from "./problem.mjs";
-import { runSimulator } from "./python.mjs";
+import { runSimulator, VERSION } from "./python.mjs";
 
 const HELP = `Run a Worker with Workers AI, Vectorize and AI Search simulated on this machine.
 
@@ -14,6 +14,7 @@ workers-ai-simulator init              add an environment "local" to your config
 workers-ai-simulator init vitest|vite  write a vitest.config.mts or vite.config.mts that starts the simulator
 workers-ai-simulator doctor            say what is missing for any of this
 workers-ai-simulator [options]         start the simulator alone; workers-ai-simulator --help lists its options
+workers-ai-simulator --version         the version of this package and of the simulator that it runs
 
 Options of dev besides wrangler's:
   --simulator-port N    the simulator's port (default: 8788 if it is free)
@@ -23,6 +24,10 @@ Options of dev besides wrangler's:
 const COMMANDS = { dev, init, doctor };
 
 async function main([name, ...args]) {
+  if (name === "--version") {
+    console.log(VERSION);
+    return 0;
+  }
   const command = COMMANDS[name];
   if (!command) return runSimulator(name === undefined ? [] : [name, ...args]);
   if (args.includes("--help") || args.includes("-h")) {

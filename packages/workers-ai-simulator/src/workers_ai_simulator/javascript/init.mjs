@@ -57,10 +57,18 @@ function initEnvironment(path) {
   if (path.endsWith(".toml")) {
     const text = readFileSync(path, "utf8");
     writeFileSync(path, `${text.trimEnd()}\n\n${tomlEnvironment(local)}`);
-  } else wrangler.require("wrangler").experimental_patchConfig(path, { env: { local } }, false);
-  return `${path} has an environment "local" now, in which ${bindings.join(", ")} are simulated. Run in two terminals:
+  } else patchJson(path, { env: { local } }, wrangler);
+  return `${path} has an environment "local" now, with these simulated: ${bindings.join(", ")}. Run in two terminals:
   npx workers-ai-simulator
   npx wrangler dev --env local`;
+}
+
+/** Add to a configuration in JSON as wrangler does, which formats it with tabs, in the file's own indentation. */
+function patchJson(path, change, wrangler) {
+  const indentation = /^([ \t]+)"/m.exec(readFileSync(path, "utf8"))?.[1] ?? "\t";
+  wrangler.require("wrangler").experimental_patchConfig(path, change, false);
+  const patched = readFileSync(path, "utf8").replace(/^\t+/gm, (tabs) => indentation.repeat(tabs.length));
+  writeFileSync(path, `${patched.trimEnd()}\n`);
 }
 
 function tomlEnvironment(section) {
