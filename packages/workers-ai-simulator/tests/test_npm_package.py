@@ -1,8 +1,11 @@
 """The npm package: its metadata agree with the Python package's, it has all of its files, and its commands work."""
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -113,6 +116,26 @@ def test_init_writes_the_configuration_of_the_example(project: Path, tool: str) 
 def test_the_parts_of_the_commands() -> None:
     done = node(PACKAGE, "--test", "--test-reporter=tap", "tests/javascript/project.test.mjs")
     assert done.returncode == 0, done.stdout
+
+
+@needs_node
+@pytest.mark.timeout(60)
+def test_the_simulator_ends_with_the_shell_that_npx_puts_between(project: Path) -> None:
+    """That shell hands no signal on."""
+    command = f"node node_modules/{NPM['name']}/{NPM['bin'][NPM['name']]} --port 0; :"
+    npx = {"npm_execpath": "npx", "WORKERS_AI_SIMULATOR_PYTHON": sys.executable}
+    with subprocess.Popen(
+        ["sh", "-c", command], cwd=project, env={**ENVIRONMENT, **npx}, text=True, stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as shell:  # fmt: skip
+        try:
+            assert shell.stdout
+            assert shell.stdout.readline().startswith("Ready on http://")
+            shell.kill()
+            assert shell.stdout.read() == ""  # as soon as every process that writes to it has ended
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
 
 
 @needs_node

@@ -7,6 +7,7 @@ import { Problem } from "./problem.mjs";
 import { DerivedConfiguration, findConfiguration, findWrangler } from "./project.mjs";
 import { startSimulator } from "./python.mjs";
 import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } from "./python_worker.mjs";
+import { firstSignal } from "./signals.mjs";
 
 /** Options of the simulator, all with a value; every other option is wrangler's. */
 export const SIMULATOR_OPTIONS = [
@@ -30,11 +31,8 @@ export const SIMULATOR_OPTIONS = [
 ];
 const USUAL_PORT = 8788;
 const MAX_PORT = 65535;
-/** Milliseconds between two looks at the process that has started this one. */
-const PARENT_INTERVAL = 500;
 /** Milliseconds until a wrangler that was told to end is killed. */
 const PATIENCE = 10_000;
-const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
 /**
  * The arguments by whom they are for: `simulator` and `wrangler` lists, `configs`, `env`, `cwd`, `port`. The
@@ -102,32 +100,6 @@ function announce({ configuration, source }, env, url) {
   const bindings = describeBindings(configuration, env);
   const what = bindings.length > 0 ? `${bindings.join(", ")}: simulated` : `${source} has no binding to simulate`;
   console.log(`workers-ai-simulator: ${what}. Requests and faults: ${url}`);
-}
-
-/** Promise of the first signal that asks this process to end, and the function that forwards all of them. */
-function firstSignal() {
-  const state = { forward: () => {} };
-  state.received = new Promise((done) => {
-    const end = (by) => {
-      done(by);
-      state.forward(by);
-    };
-    for (const each of SIGNALS) process.on(each, end);
-    const { npm_execpath: npm, WORKERS_AI_SIMULATOR_ENDS_WITH_PARENT: ends } = process.env;
-    if (npm || ends) onParentDeath(() => end("SIGTERM"));
-  });
-  return state;
-}
-
-/** npx and `npm run` put a shell between, which hands no signal on: its end is the only sign. pytest may be killed. */
-function onParentDeath(callback) {
-  const parent = process.ppid;
-  const timer = setInterval(() => {
-    if (process.ppid === parent) return;
-    clearInterval(timer);
-    callback();
-  }, PARENT_INTERVAL);
-  timer.unref();
 }
 
 /** `wrangler dev` with the derived configurations; for one Python Worker its offline runtime, if that is installed. */

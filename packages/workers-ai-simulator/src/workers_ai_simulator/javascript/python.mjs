@@ -5,6 +5,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
 import { Problem } from "./problem.mjs";
+import { firstSignal } from "./signals.mjs";
 
 export const VERSION = JSON.parse(readFileSync(new URL("./version.json", import.meta.url), "utf8"));
 const OLDEST_PYTHON = "3.11";
@@ -183,9 +184,10 @@ async function stop(child, ended) {
 
 /** Run the simulator's own command line in the foreground. Returns its exit status. */
 export async function runSimulator(args) {
+  const signal = firstSignal();
   const [command, ...first] = simulatorCommand(undefined, undefined, args);
   const child = spawn(command, [...first, ...args], { stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  signal.forward = (by) => child.kill(by);
   const [code] = await once(child, "close");
   return code ?? 1;
 }

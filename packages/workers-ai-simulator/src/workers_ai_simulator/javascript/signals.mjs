@@ -1,0 +1,30 @@
+// The signals by which a command is ended, also those that npx and `npm run` keep to themselves.
+/** Milliseconds between two looks at the process that has started this one. */
+const PARENT_INTERVAL = 500;
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
+
+/** Promise of the first signal that asks this process to end, and the function that forwards all of them. */
+export function firstSignal() {
+  const state = { forward: () => {} };
+  state.received = new Promise((done) => {
+    const end = (by) => {
+      done(by);
+      state.forward(by);
+    };
+    for (const each of SIGNALS) process.on(each, end);
+    const { npm_execpath: npm, WORKERS_AI_SIMULATOR_ENDS_WITH_PARENT: ends } = process.env;
+    if (npm || ends) onParentDeath(() => end("SIGTERM"));
+  });
+  return state;
+}
+
+/** npx and `npm run` put a shell between, which hands no signal on: its end is the only sign. pytest may be killed. */
+function onParentDeath(callback) {
+  const parent = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(timer);
+    callback();
+  }, PARENT_INTERVAL);
+  timer.unref();
+}
