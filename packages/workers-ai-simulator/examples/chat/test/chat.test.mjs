@@ -19,7 +19,7 @@ test("an answer is streamed to the page", async () => {
   assert.equal(call.inputs.messages[0].role, "system");
 });
 
-test("a busy model is said", async () => {
+test("an error of the model is reported", async () => {
   await ai.setAnswer({ error: { status: 429, code: 3040, description: "Capacity temporarily exceeded" } });
   const response = await chat("Hello");
   assert.equal(response.status, 502);
