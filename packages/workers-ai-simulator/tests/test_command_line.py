@@ -90,4 +90,8 @@ def test_the_list_of_calls_ends_silently_with_its_reader() -> None:
 
 def test_an_extra_is_installed_for_the_python_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/my venv/bin/python")
+    modules = {"pip"}
+    monkeypatch.setattr("importlib.util.find_spec", modules.__contains__)
     assert install_command("chat") == "'/my venv/bin/python' -m pip install 'workers-ai-simulator[chat]'"
+    modules.clear()
+    assert install_command("chat") == "uv pip install --python '/my venv/bin/python' 'workers-ai-simulator[chat]'"

@@ -338,7 +338,7 @@ async def test_the_sdk_makes_versions_and_deploys_them(
         (route("a", element("rate", "a", {**LIMIT, "limitType": "tokens"}, success="end")), "properties.limitType"),
         (route("a", model("a", retries=9)), "properties.retries"),
         (route("a", model("a", of="")), "properties.model"),
-        (route("a", model("a", fallback="a")), "a, start lead in a circle"),
+        (route("a", model("a", fallback="a")), "a, start form a cycle"),
     ],
 )
 async def test_malformed_routes_are_refused_with_the_place(

@@ -1,9 +1,12 @@
 """The extras of the package: what installs a module that an option needs."""
 
+import importlib.util
 import shlex
 import sys
 
 
 def install_command(extra: str) -> str:
-    """The command that installs an extra for the Python that runs."""
-    return f"{shlex.quote(sys.executable)} -m pip install 'workers-ai-simulator[{extra}]'"
+    """The command that installs an extra for the Python that runs: by pip, or by uv, whose environments have no pip."""
+    python = shlex.quote(sys.executable)
+    pip = f"{python} -m pip install" if importlib.util.find_spec("pip") else f"uv pip install --python {python}"
+    return f"{pip} 'workers-ai-simulator[{extra}]'"

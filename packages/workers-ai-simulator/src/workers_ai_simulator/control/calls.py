@@ -214,7 +214,7 @@ def _change_model(scope: dict[str, Any], model: str, wanted: str) -> None:
 
 
 async def _run(app: Starlette, scope: dict[str, Any], body: bytes) -> None:
-    """Answer a request that comes from nowhere, and record its answer."""
+    """Answer a request that no client has sent, and record its answer."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def receive() -> Message:

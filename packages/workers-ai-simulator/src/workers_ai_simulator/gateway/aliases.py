@@ -38,7 +38,7 @@ def checked(name: str, value: Any) -> Alias:
 
 
 def elements(alias: Alias) -> list[Element]:
-    """The route that an alias is: its models in turn, each the fallback of the one before.
+    """The alias as a route: its models in turn, each the fallback of the one before.
 
     Smart routing is approximated: the models by their price, cheapest first, those of unknown price last.
     """

@@ -192,7 +192,7 @@ def checked(value: Any) -> list[Element]:
     """The elements of a route, in the REST API's form and with their defaults.
 
     Raises GatewayError 7001, with the place, for elements that are malformed, that name elements that are not there,
-    that have not exactly one start, or that lead in a circle.
+    that have not exactly one start, or that form a cycle.
     """
     if not isinstance(value, list) or not value:
         raise invalid("elements: Expected array")
@@ -308,12 +308,12 @@ CHECKS: dict[str, Callable[[Element, str], dict[str, Any] | None]] = {
 
 
 def _check_acyclic(edges: dict[str, list[str]]) -> None:
-    """Refuse circles, in which a call could go round forever. Cloudflare does not document that it does."""
+    """Refuse cycles, in which a call would never end. Whether Cloudflare refuses them is not documented."""
     left = dict(edges)
     while left:
         leaves = [name for name, targets in left.items() if not any(target in left for target in targets)]
         if not leaves:
-            raise invalid(f"elements: {', '.join(sorted(left))} lead in a circle")
+            raise invalid(f"elements: {', '.join(sorted(left))} form a cycle")
         for name in leaves:
             del left[name]
 

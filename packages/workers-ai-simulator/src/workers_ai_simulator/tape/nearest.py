@@ -7,9 +7,9 @@ from typing import Any, NamedTuple, cast
 from workers_ai_simulator.tape.models import Question
 
 SHOWN = 60
-"""Characters of a value that a sentence shows."""
+"""Maximum number of characters of a value that a sentence shows."""
 BEFORE = 20
-"""Characters that are shown before the first that differs."""
+"""Number of characters shown before the first that differs."""
 MISSING = object()
 
 
@@ -27,7 +27,7 @@ class Difference(NamedTuple):
 
 
 def nearest(question: Question, calls: Iterable[tuple[Path, Question]]) -> tuple[Path, list[Difference]] | None:
-    """The call of the fewest differences, and these; None if there are no calls."""
+    """The call with the fewest differences, and those differences; None if there are no calls."""
     compared = [(file, differences(each, question)) for file, each in calls]
     return min(compared, key=_distance, default=None)
 
@@ -64,7 +64,7 @@ def _fields(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _common(one: Any, other: Any) -> int:
-    """Characters that two texts have in common at their beginning."""
+    """Length of the common prefix of two texts, in characters."""
     if not isinstance(one, str) or not isinstance(other, str):
         return 0
     pairs = enumerate(zip(one, other, strict=False))

@@ -135,7 +135,7 @@ def _body(call: ModelCall) -> dict[str, Any]:
 
 
 async def _frames(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """The chunks divided behind each empty line; what comes after the last one is a frame, too."""
+    """Frames of the chunks, each up to its empty line; what comes after the last empty line is a frame, too."""
     waiting = b""
     async for chunk in chunks:
         waiting += chunk
@@ -147,7 +147,7 @@ async def _frames(chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
 
 
 def _frame_end(text: bytes) -> int:
-    """Place behind the first empty line; 0 if there is none."""
+    """Offset after the first empty line; 0 if there is none."""
     ends = [(place, len(line)) for line in (b"\n\n", b"\r\n\r\n") if (place := text.find(line)) >= 0]
     return sum(min(ends)) if ends else 0
 

@@ -24,7 +24,7 @@ VERSION = 1
 PARTIAL = ".partial"
 """End of the name of a file that is being written."""
 MAX_NAMED = 5
-"""Unreadable files that an error names."""
+"""Maximum number of unreadable files that an error names."""
 NUMBER = re.compile(r"-(\d+)$")
 SIGNATURES = {
     b"RIFF": ".wav", b"ID3": ".mp3", b"\xff\xfb": ".mp3", b"OggS": ".ogg", b"fLaC": ".flac", b"\x1aE\xdf\xa3": ".webm",

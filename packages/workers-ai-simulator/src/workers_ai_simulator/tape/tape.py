@@ -31,7 +31,7 @@ Note = Callable[[str], None]
 """Takes the name of the file that an answer is from, or was recorded in."""
 
 TRANSIENT = (401, 403, 408, 429)
-"""Statuses below 500 that say nothing of the question: who asks, and when. They are not recorded."""
+"""Statuses below 500 that depend on the caller or the moment, not on the question. They are not recorded."""
 NOT_RECORDED_CODES = (7000, 7003, 9109, 10000)
 """Codes of the REST API for a wrong path, account or token."""
 LAST_FRAME = re.compile(

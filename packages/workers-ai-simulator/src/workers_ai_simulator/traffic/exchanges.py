@@ -137,7 +137,7 @@ class Exchanges:
         """Bytes of all bodies that are kept."""
 
     def find(self, call_id: str) -> Exchange | None:
-        """The exchange of a call; None if it was dropped, or never was."""
+        """The exchange of a call; None if it was dropped or never existed."""
         return self._by_call.get(call_id)
 
     def link(self, scope: Scope, entry: Entry) -> None:
@@ -199,7 +199,7 @@ class Recording:
 
 
 def new_exchange(scope: Scope) -> Exchange:
-    """The exchange of a request that has just come."""
+    """A new exchange, for a request that has just arrived."""
     headers = Headers(scope=scope)
     path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
     query = scope["query_string"].decode("latin-1")

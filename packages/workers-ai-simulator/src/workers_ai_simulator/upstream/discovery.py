@@ -27,8 +27,8 @@ LOADING_INTERVAL = 0.5
 VERSION = re.compile(r"/v\d+$")
 NO_LIST = (404, 405, 501)
 """Statuses of a server that has no list of its models."""
-SPOKEN_NAMES = 5
-"""Models of a server that a message names."""
+MAX_NAMED_MODELS = 5
+"""Maximum number of a server's models that a message names."""
 
 
 class ModelsError(Exception):
@@ -172,8 +172,8 @@ def _choice(server: ModelServer) -> str:
     """Sentence about the models that the server has."""
     if not server.listed:
         return "It has no models yet."
-    first = ", ".join(server.listed[:SPOKEN_NAMES])
-    others = len(server.listed) - SPOKEN_NAMES
+    first = ", ".join(server.listed[:MAX_NAMED_MODELS])
+    others = len(server.listed) - MAX_NAMED_MODELS
     spoken = f"{first} and {others} more" if others > 0 else first
     return f"It has {spoken}. To take one of them: --models {server.kind.id or 'URL'}={server.listed[0]}"
 
@@ -182,7 +182,7 @@ def _choice(server: ModelServer) -> str:
 
 
 class _Connection:
-    """Requests that tell what a server is."""
+    """Requests by which the kind of a server is recognised."""
 
     def __init__(self, address: str, kind: ServerKind | None) -> None:
         self._kind = kind
