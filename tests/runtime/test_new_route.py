@@ -70,10 +70,11 @@ from aiworker.routing import route
 
 @route("GET", "/silent", scope="open", rate="read", returns=BaseModel, is_documented=False)
 async def silent(context: Context) -> Response:
-    """Await a result that comes too late."""
+    """Await a result that comes in time, and one that comes too late."""
     import js  # here, because /openapi.json is made on CPython
     from aiworker.platform.javascript import binding_result
 
+    await binding_result("It could answer", js.scheduler.wait(30), seconds=0.05)
     await binding_result("It could not answer", js.scheduler.wait(1000), seconds=0.05)
     return json_response({})
 '''

@@ -1,22 +1,22 @@
 """Calls into JavaScript that several modules of this package need."""
 
 import asyncio
-import functools
-import itertools
 import json
 from collections.abc import Awaitable
 from typing import Any
 
 import js
-from pyodide.ffi import JsException, JsNull, create_proxy
+from pyodide.ffi import JsException, JsNull
 
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError, ErrorType, release
+from aiworker.platform.deadlines import deadlines
 
 # JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
 parse_json = js.JSON.parse
 """Make a JavaScript value from JSON: one crossing, whatever its size."""
 apply = js.Reflect.apply
+stringify = js.JSON.stringify
 
 BINDING_SECONDS = 30.0
 """Time limit of one call of a binding other than AI. D1 itself ends a query after 30 seconds."""
@@ -29,7 +29,7 @@ def js_object(data: Any) -> Any:
 
 def from_js(value: Any) -> Any:
     """Return a Python copy of a JavaScript value that JSON can hold: one crossing, whatever its size."""
-    return json.loads(js.JSON.stringify(value))
+    return json.loads(stringify(value))
 
 
 def call_method(method: Any, arguments: Any) -> Any:
@@ -57,10 +57,8 @@ async def binding_result(
     has no result after so many seconds.
     """
     future = asyncio.ensure_future(result)
-    call = next(_numbers)
-    _waiting[call] = future
-    # asyncio.timeout would leave its timer and a proxy behind, until the timer fires
-    timer = js.setTimeout(_expire_proxy(), round(seconds * 1000), call)
+    limits = deadlines()
+    limits.add(future, seconds)
     try:
         return await future
     except TimeoutError as error:
@@ -69,25 +67,8 @@ async def binding_result(
     except JsException as error:
         raise ApiError(kind, f"{sentence}: {error_message(error)}", retry_after=retry_after) from error
     finally:
-        js.clearTimeout(timer)
-        del _waiting[call], future  # it keeps its exception, whose traceback may have this frame
-
-
-_numbers = itertools.count()
-_waiting: dict[int, asyncio.Future[Any]] = {}
-"""Number of a call → its result, while it is awaited."""
-
-
-def _expire(call: int) -> None:
-    future = _waiting.get(call)
-    if future and not future.done():
-        future.set_exception(TimeoutError())
-
-
-@functools.cache
-def _expire_proxy() -> Any:
-    """Return `_expire` as a JavaScript function: one for all calls, because each costs more than its call."""
-    return create_proxy(_expire)
+        limits.remove(future)
+        del future  # it keeps its exception, whose traceback may have this frame
 
 
 def error_message(error: JsException) -> str:

@@ -1,0 +1,81 @@
+"""Time limits of calls of bindings: one timer of JavaScript for all calls of a request."""
+
+import asyncio
+import functools
+import itertools
+import math
+import time
+from contextvars import ContextVar
+from typing import Any
+
+import js
+from pyodide.ffi import create_proxy
+
+# JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
+set_timeout = js.setTimeout
+
+Result = asyncio.Future[Any]
+
+
+class Deadlines:
+    """Time limits of the calls of one request, or of one run of a workflow.
+
+    A timer for each call, cleared behind it, would cost as much as a short query. This one is not cleared: the platform
+    ends it with the request. asyncio's timers would leave a proxy behind until they fire.
+    """
+
+    def __init__(self) -> None:
+        self._number = next(_numbers)
+        self._due: dict[Result, float] = {}
+        """Result that is awaited → the time of the clock at which it is too late."""
+        self._timer_at = 0.0
+        """Time at which the timer fires; in the past if there is none."""
+
+    def add(self, result: Result, seconds: float) -> None:
+        """Have the result raise TimeoutError if it is not there after so many seconds."""
+        now = time.monotonic()
+        self._due[result] = now + seconds
+        _waiting[self._number] = self
+        if not now < self._timer_at <= now + seconds:
+            self._set_timer(now, seconds)
+
+    def remove(self, result: Result) -> None:
+        del self._due[result]
+        if not self._due:
+            del _waiting[self._number]
+
+    def expire(self) -> None:
+        """Raise TimeoutError for the results that are too late, and set the timer for the next one."""
+        now = time.monotonic()
+        for result in [each for each, due in self._due.items() if due <= now and not each.done()]:
+            result.set_exception(TimeoutError())
+        if times := [due for due in self._due.values() if due > now]:
+            self._set_timer(now, min(times) - now)
+
+    def _set_timer(self, now: float, seconds: float) -> None:
+        self._timer_at = now + seconds
+        set_timeout(_expire_proxy(), math.ceil(seconds * 1000), self._number)
+
+
+def deadlines() -> Deadlines:
+    """Return those of the task and of the tasks that it has started: a timer is no good to another request."""
+    if (made := _deadlines.get()) is None:
+        _deadlines.set(made := Deadlines())
+    return made
+
+
+_deadlines: ContextVar[Deadlines | None] = ContextVar("deadlines", default=None)
+_numbers = itertools.count()
+_waiting: dict[int, Deadlines] = {}
+"""Number → deadlines of a request that awaits results."""
+
+
+def _expire(number: int) -> None:
+    if made := _waiting.get(number):
+        made.expire()
+
+
+@functools.cache
+def _expire_proxy() -> Any:
+    """Return `_expire` as a JavaScript function: one for all requests, because each costs more than its call."""
+    return create_proxy(_expire)
