@@ -1,5 +1,6 @@
 """The steps between the searches and the passages that are returned: fusion, selection, the part of a query."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
@@ -61,7 +62,7 @@ def passage(
     return Passage(chunk_id, document, "Title", None, heading, text, rerank, scores, 7, (number * 10, number * 10 + 12))
 
 
-def ids(passages: list[Passage]) -> list[str]:
+def ids(passages: Iterable[Passage]) -> list[str]:
     return [each.chunk_id for each in passages]
 
 

@@ -25,6 +25,12 @@ def without_title(title: str, heading: str, text: str) -> tuple[str, str]:
     return heading.removeprefix(f"{title}{HEADING_SEPARATOR}"), text
 
 
+def text_with_path(title: str, heading: str, text: str) -> str:
+    """Return what a reranker reads of a passage: title and headings, then the text, with the title once."""
+    heading, text = without_title(title, heading, text)
+    return f"{HEADING_SEPARATOR.join(filter(None, (title, heading)))}\n{text}"
+
+
 @dataclass(frozen=True)
 class Passage:
     chunk_id: str

@@ -158,30 +158,26 @@ WHERE v.tenant = ?1
 
 SHOWN = ("c.heading", "c.text", "c.first_byte", "c.end_byte", "v.title", "v.url", "v.media_type")
 """Columns of what readers see of a passage."""
-FIRST_CONDITION = 4
+FIRST_CONDITION = 3
 """Number of the first parameter of a condition in `passages` and `fulltext_search`."""
 
 
 async def passages(
-    database: Database,
-    tenant: str,
-    vector_ids: Sequence[str],
-    condition: tuple[str, list[Any]] = ("", []),
-    with_text: int | None = None,
+    database: Database, tenant: str, vector_ids: Sequence[str], condition: tuple[str, list[Any]] = ("", [])
 ) -> dict[str, dict[str, Any]]:
     """Return vector id → row, for those of the ids that belong to live passages and meet the condition.
 
     One statement, so that all passages of a document are of the same version. condition: SQL on `v.metadata`, with its
-    values, whose parameters start at number FIRST_CONDITION. with_text: number of ids, from the first, whose rows have
-    what readers see; in the others all of it is None. None for all.
+    values, whose parameters start at number FIRST_CONDITION.
     """
+    if not vector_ids:
+        return {}
     where, values = condition
-    shown = ", ".join(f"iif(key < ?3, {each}, NULL) AS {each.partition('.')[2]}" for each in SHOWN)
     rows = await database.rows(
-        f"SELECT value AS vector_id, v.document_id, {shown} "  # noqa: S608 - names of ours, and those that are checked
+        f"SELECT value AS vector_id, v.document_id, {', '.join(SHOWN)} "  # noqa: S608 - names of ours, and those that are checked
         "FROM json_each(?2) CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) "
         f"AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER) {_LIVE} {where}",
-        tenant, json.dumps(list(vector_ids)), len(vector_ids) if with_text is None else with_text, *values,
+        tenant, json.dumps(vector_ids), *values,
     )  # fmt: skip
     return {row["vector_id"]: row for row in rows}
 
@@ -224,7 +220,7 @@ async def fulltext_search(
             matches += _matches(tenant, terms)
     scores: list[dict[str, float]] = [{} for _ in queries]
     if searches:
-        rows = await database.rows(" UNION ALL ".join(searches), tenant, limit, NORMALIZATION, *values, *matches)
+        rows = await database.rows(" UNION ALL ".join(searches), tenant, limit, *values, *matches)
         for row in sorted(rows, key=lambda each: -each["score"]):
             scores[row["query"]][row["vector_id"]] = row["score"]
     return scores
@@ -241,15 +237,22 @@ def _matches(tenant: str, terms: Terms) -> list[str]:
 
 def _search(number: int, first: int, where: str) -> str:
     """Return the SQL of a query's search, whose expressions are the parameters from number `first`."""
-    normalized = _ranked("passage_words", "0, 2, 2, 1", f"MATCH ?{first} AND v.normalization >= ?3 {where}")
+    normalized = _ranked(
+        "passage_words", "0, 2, 2, 1", f"MATCH ?{first} AND v.normalization >= {NORMALIZATION} {where}"
+    )
     as_written = _ranked(
-        "chunk_words", "0, 2, 1", f"MATCH ?{first + 1} AND v.normalization < ?3 {where}", f"{_OUTDATED} CROSS JOIN"
+        "chunk_words",
+        "0, 2, 1",
+        f"MATCH ?{first + 1} AND v.normalization < {NORMALIZATION} {where}",
+        f"{_OUTDATED} CROSS JOIN",
     )
     both = f"SELECT * FROM ({normalized}) UNION ALL SELECT * FROM ({as_written})"  # noqa: S608 - no values in it
     return f"SELECT {number} AS query, * FROM ({both} ORDER BY score DESC LIMIT ?2)"  # noqa: S608 - the same
 
 
-_OUTDATED = "(SELECT 1 WHERE EXISTS (SELECT 1 FROM versions WHERE state = 'indexed' AND normalization < ?3))"
+_OUTDATED = (
+    f"(SELECT 1 WHERE EXISTS (SELECT 1 FROM versions WHERE state = 'indexed' AND normalization < {NORMALIZATION}))"  # noqa: S608
+)
 """Source of one row if there are passages that are not normalised yet, else of none, so that nothing is searched."""
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from aiworker.rag.passage import Passage
+from aiworker.rag.passage import Passage, text_with_path
 from aiworker.rag.search_text import STOP_WORDS, index_text
 
 MIN_KNOWN_SHARE = 0.75
@@ -28,7 +28,10 @@ def is_off_topic(question: str, passages: Sequence[Passage], floor: float | None
     cosines = [each.scores["vector"] for each in passages if "vector" in each.scores]
     if floor is None or not cosines or max(cosines) >= floor:
         return False
-    return known_share(question, [f"{each.path}\n{each.body}" for each in passages]) < MIN_KNOWN_SHARE
+    return (
+        known_share(question, [text_with_path(each.title, each.heading, each.text) for each in passages])
+        < MIN_KNOWN_SHARE
+    )
 
 
 def known_share(question: str, texts: Sequence[str]) -> float:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain, islice
 from typing import Any
@@ -19,7 +19,7 @@ from aiworker.models.ranking import ranking
 from aiworker.rag import filters, passage_store
 from aiworker.rag.document_fields import safe_reader_url
 from aiworker.rag.fusion import fuse, fuse_queries, fuse_ranks
-from aiworker.rag.passage import Passage, page_of, range_of
+from aiworker.rag.passage import Passage, page_of, range_of, text_with_path
 from aiworker.rag.passage_store import Terms
 from aiworker.rag.query_text import MAX_RERANKED_TOKENS, fitting
 from aiworker.rag.relevance import is_off_topic, is_relevant
@@ -88,21 +88,21 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
     The order follows the fused searches and the reranker alike.
     """
     matches = await _search(resources, search)
-    passages = [
-        passage_of(matches.rows[vector_id], matches.scores(vector_id), score)
-        for vector_id, score in islice(matches.fused.items(), _shown(search))
-    ]
+    ids = list(islice(matches.fused, _shown(search)))
     floor = resources.settings.rag_min_cosine if search.needs_relevance else None
-    if is_off_topic(search.query, passages[:MAX_RERANKED], floor):
+    if floor is not None and is_off_topic(search.query, list(map(matches.passage, ids[:MAX_RERANKED])), floor):
         return []
-    if search.rerank and passages:
+    if search.rerank and ids:
         model = catalogue.MODELS[resources.settings.models["RERANK_MODEL"]]
-        passages = await _rerank(resources, model, search.query, passages)
-        if search.needs_relevance and not is_relevant(passages, model.relevance_floor):
+        matches.reranked = await _rerank(resources, model, search.query, [matches.rows[each] for each in ids])
+        if search.needs_relevance and not is_relevant(list(map(matches.passage, ids)), model.relevance_floor):
             return []
-    passages = [each for each in passages if _has_min_score(each, search)]
-    passages = limit_per_document(passages, search.per_document)
-    return join_neighbours(passages, search.top_k) if search.join_neighbours else passages[: search.top_k]
+        # the reranker's order is not taken for itself: on average it may be worse than that of the searches
+        ids = fuse_ranks([ids, list(matches.reranked)])
+    # made as they are asked for: most of those that were reranked are not returned
+    good_enough = (each for each in map(matches.passage, ids) if _has_min_score(each, search))
+    passages = limit_per_document(good_enough, search.per_document)
+    return join_neighbours(passages, search.top_k) if search.join_neighbours else list(islice(passages, search.top_k))
 
 
 def _shown(search: Search) -> int | None:
@@ -122,6 +122,8 @@ class Matches:
         """Ids of all matches, the best first."""
         self.rows: Mapping[str, Any] = {}
         """Vector id → row of passage_store.passages."""
+        self.reranked: Scores = {}
+        """Vector id → score of the reranker, once that has answered."""
 
     @property
     def cosines(self) -> set[str]:
@@ -135,11 +137,19 @@ class Matches:
 
     def scores(self, vector_id: str) -> dict[str, float]:
         """Return the highest scores of a match by each search that has found it."""
-        by_search = {
-            name: [scores[vector_id] for scores in each if vector_id in scores]
-            for name, each in (("vector", self._vectors), ("text", self._texts))
-        }
-        return {name: max(scores) for name, scores in by_search.items() if scores}
+        highest: dict[str, float] = {}
+        for name, by_query in (("vector", self._vectors), ("text", self._texts)):
+            if scores := [each[vector_id] for each in by_query if vector_id in each]:
+                highest[name] = max(scores)
+        return highest
+
+    def passage(self, vector_id: str) -> Passage:
+        """Return a match whose row has what readers see."""
+        score = self.fused[vector_id]
+        scores = {**self.scores(vector_id), "fusion": score}
+        if vector_id in self.reranked:
+            score = scores["rerank"] = self.reranked[vector_id]
+        return passage_of(self.rows[vector_id], scores, score)
 
     def with_rows(self, rows: Mapping[str, Any]) -> "Matches":
         """Return those matches that have rows.
@@ -153,10 +163,6 @@ class Matches:
         live.rows = rows
         return live
 
-    def have_text(self, count: int | None) -> bool:
-        """Tell whether the rows of so many matches, from the best, have their text."""
-        return all(self.rows[each]["text"] is not None for each in islice(self.fused, count))
-
 
 def _kept(scores: Sequence[Scores], rows: Mapping[str, Any]) -> list[Scores]:
     """Return the scores of passages that have rows."""
@@ -164,19 +170,25 @@ def _kept(scores: Sequence[Scores], rows: Mapping[str, Any]) -> list[Scores]:
 
 
 async def _search(resources: Resources, search: Search) -> Matches:
-    """Return the live matches of both searches, with their rows.
+    """Return the live matches of both searches, with the rows of those that are shown.
 
     The rows are read after both searches, in one statement: all passages of a document are of one version. If a
     document was replaced in between, so that the passages found are no longer there, it is searched for again.
     """
     condition = filters.condition(search.filter, passage_store.FIRST_CONDITION)
-    live = Matches([{}], [{}])
-    for _ in range(MAX_SEARCHES):
+    read = partial(passage_store.passages, resources.database, search.tenant, condition=condition)
+    attempts = 0
+    while True:
+        attempts += 1
         matches = await _matches(resources, search, condition)
-        live = await _read(resources, search, matches, condition)
-        if not await _is_outdated(resources, matches, live.rows):
-            break
-    return live
+        best = list(islice(matches.fused, _shown(search)))
+        matches.rows = await read(best)
+        if len(matches.rows) == len(best):  # whatever is behind them is not shown
+            return matches
+        # some of the best are not live: then others are the best
+        live = matches.with_rows(await read(matches.ids))
+        if attempts == MAX_SEARCHES or not await _is_outdated(resources, matches, live.rows):
+            return live
 
 
 async def _matches(resources: Resources, search: Search, condition: tuple[str, list[Any]]) -> Matches:
@@ -191,16 +203,6 @@ async def _matches(resources: Resources, search: Search, condition: tuple[str, l
         with contextlib.suppress(asyncio.CancelledError, ApiError):
             await texts
         del texts  # it keeps its exception, whose traceback has this frame
-
-
-async def _read(resources: Resources, search: Search, matches: Matches, condition: tuple[str, list[Any]]) -> Matches:
-    """Return the live matches with their rows, of which those that are shown have their text."""
-    if not (ids := matches.ids):
-        return matches
-    read = partial(passage_store.passages, resources.database, search.tenant, ids, condition)
-    live = matches.with_rows(await read(_shown(search)))
-    # those that are not live may have been among the best: then others are
-    return live if live.have_text(_shown(search)) else matches.with_rows(await read())
 
 
 async def _is_outdated(resources: Resources, matches: Matches, rows: Mapping[str, Any]) -> bool:
@@ -246,28 +248,18 @@ async def _terms(resources: Resources, tenant: str, query: str) -> Terms:
     return Terms(terms, query_terms_as_written(query)[:MAX_TERMS])
 
 
-async def _rerank(resources: Resources, model: Model, query: str, passages: list[Passage]) -> list[Passage]:
-    """Return the passages in the order in which the searches and the reranker together have them.
-
-    The reranker's order is not taken for itself: on average it may be worse than that of the searches.
-    """
-    contexts = [{"text": f"{each.path}\n{each.body}"} for each in passages]
+async def _rerank(resources: Resources, model: Model, query: str, rows: Sequence[Mapping[str, Any]]) -> Scores:
+    """Return the reranker's scores of passages, given as rows of the database."""
+    contexts = [{"text": text_with_path(each["title"], each["heading"], each["text"])} for each in rows]
     response = await ModelCall(
         resources, [Candidate(model, Inputs({"query": fitting(query, MAX_RERANKED_TOKENS), "contexts": contexts}))]
     ).run()
-    ranks = await ranking(response, len(passages))
-    reranked = [_with_rerank_score(passages[int(each["id"])], float(each["score"])) for each in ranks]
-    by_id = {each.chunk_id: each for each in [*passages, *reranked]}
-    return [
-        by_id[chunk_id] for chunk_id in fuse_ranks([[each.chunk_id for each in rank] for rank in (passages, reranked)])
-    ]
+    ranks = await ranking(response, len(rows))
+    return {rows[int(each["id"])]["vector_id"]: float(each["score"]) for each in ranks}
 
 
-def _with_rerank_score(passage: Passage, score: float) -> Passage:
-    return replace(passage, score=score, scores={**passage.scores, "rerank": score})
-
-
-def passage_of(row: Mapping[str, Any], scores: dict[str, float], fusion: float) -> Passage:
+def passage_of(row: Mapping[str, Any], scores: Mapping[str, float], score: float) -> Passage:
+    """Return the passage of a row. scores: by stage. score: by the last one."""
     return Passage(
         chunk_id=row["vector_id"],
         document_id=row["document_id"],
@@ -277,8 +269,8 @@ def passage_of(row: Mapping[str, Any], scores: dict[str, float], fusion: float) 
         page=page_of(row["media_type"], row["heading"]),
         range=range_of(row),
         text=row["text"],
-        score=fusion,
-        scores={**scores, "fusion": fusion},
+        score=score,
+        scores=scores,
     )
 
 

@@ -1,6 +1,6 @@
 """The passages of a ranking that are returned: so many of a document, neighbours joined."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from aiworker.rag.passage import Passage
@@ -28,15 +28,13 @@ class _Run:
         return is_near and is_together and len(self.numbers) < MAX_JOINED
 
 
-def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> list[Passage]:
-    """Return the passages in their order, at most `maximum` of each document; all for None."""
-    kept: list[Passage] = []
+def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> Iterator[Passage]:
+    """Yield the passages in their order, at most `maximum` of each document; all for None."""
     counts: dict[str, int] = {}
     for passage in passages:
         counts[passage.document_id] = counts.get(passage.document_id, 0) + 1
         if maximum is None or counts[passage.document_id] <= maximum:
-            kept.append(passage)
-    return kept
+            yield passage
 
 
 def join_neighbours(passages: Iterable[Passage], count: int) -> list[Passage]:
