@@ -1,5 +1,5 @@
-// The retrieval that `POST /rag/search` of aiworker does, with the same calls: embedding, Vectorize, the same statements
-// to D1, reranker.
+// The retrieval that `POST /rag/search` of aiworker does, with the same calls: embedding, Vectorize, two statements to D1
+// (the words; the texts of the best passages), reranker.
 
 const EMBED = "@cf/baai/bge-base-en-v1.5";
 const RERANK = "@cf/baai/bge-reranker-base";
@@ -12,45 +12,41 @@ const COMMON = new Set(
   "a an and are as at by does for from how in is it of on or the to what when where which who why".split(" "),
 );
 
-const LIVE = (source, columns = "") => `
-SELECT ${columns} c.version || '-' || c.number AS vector_id, c.heading, c.text, v.document_id, v.title, v.url, v.metadata
-FROM ${source} JOIN versions v ON v.id = c.version
-JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id AND d.live_version = v.id
+const LIVE = `
+CROSS JOIN versions v ON v.id = c.version
+CROSS JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id AND d.live_version = v.id
 WHERE v.tenant = ?1
 `;
-const BY_ID = LIVE(
-  "json_each(?2) wanted JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1) " +
-    "AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER)",
-);
-const BY_WORDS =
-  LIVE("chunk_words JOIN chunks c ON c.row = chunk_words.rowid", "-bm25(chunk_words, 0, 2, 1) AS score,") +
-  " AND chunk_words MATCH ?2 ORDER BY score DESC LIMIT ?3";
+const BY_WORDS = `
+SELECT c.version || '-' || c.number AS vector_id
+FROM passage_words CROSS JOIN chunks c ON c.row = passage_words.rowid ${LIVE}
+AND passage_words.rank MATCH 'bm25(0, 2, 2, 1)' AND passage_words MATCH ?2 ORDER BY passage_words.rank LIMIT ?3
+`;
+const BY_ID = `
+SELECT value AS vector_id, c.heading, c.text, v.document_id, v.title, v.url
+FROM json_each(?2) CROSS JOIN chunks c ON c.version = substr(value, 1, instr(value, '-') - 1)
+AND c.number = CAST(substr(value, instr(value, '-') + 1) AS INTEGER) ${LIVE}
+`;
 
 export async function search(request, env) {
   const { query, top_k = 5 } = await request.json();
   if (typeof query !== "string") return Response.json({ error: "query must be a string" }, { status: 400 });
-  const [nearest, worded] = await Promise.all([byMeaning(env, query), byWords(env, query)]);
-  const rows = new Map(worded.map((row) => [row.vector_id, row]));
-  const fused = fuse([nearest.map((match) => match.id), [...rows.keys()]]);
-  const missing = fused.filter((id) => !rows.has(id));
-  if (missing.length) {
-    const { results } = await env.DB.prepare(BY_ID).bind(TENANT, JSON.stringify(missing)).all();
-    for (const row of results) rows.set(row.vector_id, row);
-  }
-  const found = fused.flatMap((id) => rows.get(id) ?? []).slice(0, RERANKED);
-  return Response.json({ passages: await reranked(env, query, found, top_k) });
+  const best = fuse(await Promise.all([byMeaning(env, query), byWords(env, query)])).slice(0, RERANKED);
+  const { results } = await env.DB.prepare(BY_ID).bind(TENANT, JSON.stringify(best)).all();
+  return Response.json({ passages: await reranked(env, query, results, top_k) });
 }
 
 async function byMeaning(env, query) {
   const { data } = await env.AI.run(EMBED, { text: [PREFIX + query] });
   const options = { topK: CANDIDATES, namespace: TENANT, returnValues: false, returnMetadata: "none" };
-  return (await env.VECTORIZE.query(data[0], options)).matches;
+  return (await env.VECTORIZE.query(data[0], options)).matches.map(({ id }) => id);
 }
 
 async function byWords(env, query) {
   const words = [...new Set(query.toLowerCase().match(/\w+/g))].filter((word) => !COMMON.has(word));
-  const match = `scope : ${await scope(TENANT)} AND {heading text} : (${words.map((word) => `"${word}"`).join(" OR ")})`;
-  return (await env.DB.prepare(BY_WORDS).bind(TENANT, match, CANDIDATES).all()).results;
+  const match = `scope : ${await scope(TENANT)} AND {title heading text} : (${words.map((word) => `"${word}"`).join(" OR ")})`;
+  const { results } = await env.DB.prepare(BY_WORDS).bind(TENANT, match, CANDIDATES).all();
+  return results.map(({ vector_id }) => vector_id);
 }
 
 async function scope(tenant) {
