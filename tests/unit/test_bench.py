@@ -194,7 +194,7 @@ def test_the_key_that_is_sent_is_among_those_that_the_worker_knows() -> None:
 
 
 def test_every_row_has_aiworker_and_whomever_its_goals_name() -> None:
-    selected = rows.rows("key.png")
+    selected = rows.rows()
     assert len({row.name for row in selected}) == len(selected)
     for row in selected:
         assert {AIWORKER, JAVASCRIPT, *(goal.peer for goal in row.goals)} <= {*row.servers}
@@ -210,7 +210,7 @@ def test_a_server_that_does_not_run_takes_no_part() -> None:
 def test_the_routes_that_are_measured_are_those_of_the_worker() -> None:
     from aiworker.routes import ROUTES, find
 
-    for row in rows.rows(f"{'0' * 64}.png"):
+    for row in rows.rows():
         for call in row.calls:
             if call.path != "/nothing":
                 route, _ = find(call.method, call.path)
@@ -286,7 +286,7 @@ def test_the_guard_compares_processor_time_with_three_peers() -> None:
 
 def test_every_quick_row_has_recorded_ratios() -> None:
     recorded = figures.guarded_ratios(published.results())
-    quick = {f"{row.name} / {JAVASCRIPT}" for row in rows.rows("key.png") if row.quick_rounds}
+    quick = {f"{row.name} / {JAVASCRIPT}" for row in rows.rows() if row.quick_rounds}
     assert quick <= recorded.keys()
 
 

@@ -29,6 +29,9 @@ END_OF_HEAD = b"\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
 STAMP = re.compile(rb'"t(\d+)"')
 """Matches the text of a frame of tools/bench/model_server, which says when it was written."""
+LAST_KEY = "{key}"
+"""Place in a request for the key of what the request before it has stored."""
+KEY = re.compile(rb'"key": ?"([^"]+)"')
 
 
 class Unexpected(Exception):  # noqa: N818 - a sentence for whoever runs the bench
@@ -227,7 +230,7 @@ def take_turns(job: Job) -> dict[str, Samples]:
                 continue
             made = samples[target.name]
             made.cpu += clocks[target.name].since_last_turn()
-            answers = [connections[target.name].ask(request.encode()) for request in target.requests]
+            answers = _ask(connections[target.name], target.requests)
             for expected, answer in zip(job.expected, answers, strict=True):
                 expected.check(target.name, answer)
             if 0 <= number < job.rounds:
@@ -237,6 +240,16 @@ def take_turns(job: Job) -> dict[str, Samples]:
     for connection in connections.values():
         connection.close()
     return samples
+
+
+def _ask(connection: Connection, requests: Sequence[str]) -> list[Answer]:
+    """Send the requests of a piece of work, each with the key that the answer before it has."""
+    answers: list[Answer] = []
+    for request in requests:
+        stored = KEY.search(answers[-1].whole()) if LAST_KEY in request else None
+        filled = request.replace(LAST_KEY, stored[1].decode()) if stored else request
+        answers.append(connection.ask(filled.encode()))
+    return answers
 
 
 class Clock:

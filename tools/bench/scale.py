@@ -32,7 +32,7 @@ HALVINGS = 3
 
 async def measure(session: Session) -> int:
     await session.start([JAVASCRIPT, AIWORKER])
-    costs = [await _cost(session, endpoint) for endpoint in _endpoints(session.image_key())]
+    costs = [await _cost(session, endpoint) for endpoint in _endpoints()]
     crowds = [await _crowd(session, *each) for each in _crowds()]
     _show(costs, crowds)
     session.write({"cpu": costs, "streams": crowds})
@@ -50,7 +50,7 @@ class Endpoint:
     servers: Sequence[str] = (JAVASCRIPT, AIWORKER)
 
 
-def _endpoints(image_key: str) -> list[Endpoint]:
+def _endpoints() -> list[Endpoint]:
     return [
         Endpoint("404", [Call("GET", "/nothing", statuses=(404,))], 1000),
         Endpoint("invalid request", [Call("POST", "/chat", {"prompt": 5}, statuses=(400,))], 1000),
@@ -69,7 +69,7 @@ def _endpoints(image_key: str) -> list[Endpoint]:
         Endpoint("POST /embed, 1 text", [rows.embed(rows.TEXTS[:1])], 500),
         Endpoint("POST /embed, 100 texts", [rows.embed(rows.TEXTS)], 200),
         Endpoint("POST /rag/search", [rows.SEARCH], 300),
-        Endpoint("POST /image, stored, and GET /images/{key}", rows.image(image_key), 100),
+        Endpoint("POST /image, stored, and GET /images/{key}", rows.image(), 100),
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from tools import ROOT
 from tools.bench import figures, packages, published, rows
-from tools.bench.client import Job, Samples, fetched
+from tools.bench.client import Job, Samples
 from tools.bench.figures import Result
 from tools.bench.rows import Row
 from tools.bench.servers import (
@@ -95,10 +95,6 @@ class Session:
         samples: dict[str, Any] = json.loads(result_file.read_text())
         return {name: Samples(**each) for name, each in samples.items()}
 
-    def image_key(self) -> str:
-        """Return the key of the one image that the models make."""
-        return f"{fetched(self.servers[MODELS].port, '/image.sha256').decode()}.png"
-
     def write(self, results: Mapping[str, Any]) -> None:
         """Write the figures to the file of --json, if there is one."""
         if self.options.json:
@@ -149,7 +145,6 @@ async def compare(session: Session) -> int:
     options = session.options
     chosen = _chosen(options)
     await session.start(name for row in chosen for name in row.servers)
-    chosen = _chosen(options, session.image_key())
     results: list[Result] = []
     memory: list[dict[str, Any]] = []
     problems: list[str] = []
@@ -173,8 +168,8 @@ async def compare(session: Session) -> int:
     return 1 if problems else 0
 
 
-def _chosen(options: Namespace, image_key: str = "") -> list[Row]:
-    known = [_with_options(row, options) for row in rows.rows(image_key)]
+def _chosen(options: Namespace) -> list[Row]:
+    known = [_with_options(row, options) for row in rows.rows()]
     if unknown := set(options.only) - {row.name for row in known}:
         raise CannotMeasure(f"There is no row {', '.join(unknown)}. The rows: {', '.join(row.name for row in known)}")
     return [row for row in known if row.name in options.only or (not options.only and _is_due(row, options))]
@@ -222,7 +217,7 @@ async def _guarded(session: Session, results: list[Result]) -> dict[str, str]:
     recorded = figures.guarded_ratios(published.results())
     suspects = figures.worse(figures.guarded_ratios(results), recorded)
     doubtful = {name.partition(" / ")[0] for name in suspects}
-    for row in (row for row in _chosen(session.options, session.image_key()) if row.name in doubtful):
+    for row in (row for row in _chosen(session.options) if row.name in doubtful):
         session.say(f"{row.name} seems worse than recorded, which may be noise: once more, {AGAIN} times as long")
         again = await measured(session, row, AGAIN)
         results[:] = [next((new for new in again if new.name == old.name), old) for old in results]
