@@ -13,7 +13,7 @@ TEMPLATE_TOKENS = 3
 SENTENCES = (
     "It is put together from fixed sentences, so that the same question always gets the same answer.",
     "What you see is how an answer arrives, piece by piece, and not what a model would say.",
-    "The Worker in front of me is real: it runs in workerd and calls me through the real binding class.",
+    "Only the interface is true to the original: its inputs, limits and errors, and the form of answers.",
     "Numbers such as the token counts are computed from this text in the way a model would report them.",
     "Deployed to Cloudflare, the same request reaches the real model without a change to your code.",
     "Accents and other scripts survive the trip: naïve café, 東京, здравствуй, 👋🏽.",
