@@ -16,19 +16,20 @@ const STORED_KEY = "key";
 let screens = [];
 /** The shown screen's `leave`, which ends what it has running. */
 let leave = null;
+/** Number of the last connection, or of the last question for a key: what an earlier one still brings is not shown. */
+let connection = 0;
 
 // ---- connecting -------------------------------------------------------------------------------
 
 async function start() {
+  const own = ++connection;
   showStatus("");
   page.main.setAttribute("aria-busy", "true");
-  try {
-    await connect();
-  } catch (error) {
+  const error = await connect().catch((failure) => failure);
+  if (own !== connection) return;
+  page.main.removeAttribute("aria-busy");
+  if (error)
     return isLocked(error) ? askForKey(error) : showProblem(explained(error), error.traceback && traceback(error));
-  } finally {
-    page.main.removeAttribute("aria-busy");
-  }
   page.version.textContent = worker.health.version;
   if (problem()) return showProblem(problem());
   showBadge();
@@ -81,6 +82,8 @@ function badgeTitle() {
 /** Show the field for the key, and the error if it is about a key that was sent. */
 function askForKey(error) {
   const message = hasKey() ? error.message : "";
+  connection++;
+  page.main.removeAttribute("aria-busy");
   forgetKey();
   page.title.textContent = "API key";
   page.actions.replaceChildren();
@@ -97,6 +100,7 @@ function submitKey(key, isKept) {
 function forgetKey() {
   remember(STORED_KEY, undefined, "sessionStorage");
   useKey(null);
+  page.foot.querySelector(".forget")?.remove();
 }
 
 /** For screens: called with an error of a request, which may be about the key. */
@@ -151,9 +155,9 @@ async function show() {
   for (const link of page.screens.querySelectorAll("a"))
     if (link.hash === `#/${screen.name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
-  const wanted = location.hash;
+  const [wanted, own] = [location.hash, connection];
   const { show: showScreen } = await screen.load();
-  if (wanted !== location.hash) return; // the user has gone on meanwhile
+  if (wanted !== location.hash || own !== connection) return; // the user has gone on meanwhile
   page.main.replaceChildren();
   page.main.scrollTop = 0;
   leave = showScreen({ root: page.main, actions: page.actions, rest: rest.map(decodeURIComponent) }) ?? null;

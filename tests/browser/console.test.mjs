@@ -156,9 +156,11 @@ const KEY = "aiw_right";
 test("a Worker that wants a key: the page asks for one, sends it, keeps it only if told to, and forgets it", async (t) => {
   const unauthorized = (message) => ({ status: 401, json: { error: { type: "unauthorized", message } } });
   let isRevoked = false;
+  const late = Promise.withResolvers();
   const lock = (page) =>
-    page.route(/\/(models|chat|conversations)(\?|$)/, (route) => {
+    page.route(/\/(models|chat|conversations)(\?|$)/, async (route) => {
       const sent = route.request().headers().authorization;
+      if (sent === "Bearer aiw_late") await late.promise;
       if (sent === `Bearer ${KEY}` && !isRevoked) return route.continue();
       return route.fulfill(unauthorized(sent ? "This API key is not known." : "Send an API key."));
     });
@@ -174,8 +176,14 @@ test("a Worker that wants a key: the page asks for one, sends it, keeps it only 
   await give("aiw_wrong");
   await page.getByText("This API key is not known.").waitFor();
   assert.equal(await field.inputValue(), "");
+  await give("aiw_late");
   await give(` ${KEY} `); // as pasted
   await text(page).waitFor();
+  const refusal = page.waitForResponse((response) => response.status() === 401);
+  late.resolve();
+  await refusal;
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  assert.ok(await text(page).isVisible(), "the answer to the first key is late, and changes nothing");
   assert.ok(!(await kept()).includes(KEY));
   await page.reload();
   await field.waitFor();

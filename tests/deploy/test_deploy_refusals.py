@@ -120,6 +120,7 @@ def test_a_missing_feature_of_the_account_is_named(project: Project, account: Cl
     assert "as many D1 databases as its plan allows" in refusal(project)
 
 
+@pytest.mark.nightly  # three deployments
 def test_a_network_that_is_lost_in_the_middle_is_mended_by_a_second_run(
     project: Project, account: CloudflareAccount
 ) -> None:

@@ -201,11 +201,11 @@ def test_a_killed_run_leaves_no_process_and_the_files_of_one_are_removed(project
 HASTY = """
 import runpy
 from tools.dev import long_steps, server
-server.NUDGE_SECONDS = 1
+server.NUDGE_SECONDS = 3
 long_steps.FIRST_SECONDS = long_steps.NEXT_SECONDS = 0.3
 runpy.run_path("scripts/dev", run_name="__main__")
 """
-"""Program that runs scripts/dev with NUDGE_SECONDS of one, and with lines about steps that take a third of a second."""
+"""Program that runs scripts/dev with NUDGE_SECONDS of 3, and with lines about steps that take a third of a second."""
 
 
 def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
@@ -219,7 +219,8 @@ def test_an_edit_that_loads_for_long_is_loaded_once(project: Path) -> None:
     entry.write_text(worker.format(rounds=0))
     server = DevServer.start("--project", project, program=("-c", HASTY))
     try:
-        for rounds in (20_000_000, 1):  # two seconds and more, and a quick one to see whether another came in between
+        # four seconds with the start of the Worker, and a quick one to see whether another came in between
+        for rounds in (20_000_000, 1):
             with server.reload():
                 entry.write_text(worker.format(rounds=rounds))
             assert httpx.get(server.url, timeout=60, verify=TLS).text == str(rounds)
