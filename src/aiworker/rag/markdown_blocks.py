@@ -19,6 +19,8 @@ UNDERLINE = re.compile(r" {0,3}(?:={3,}|-{3,})[ \t]*$")
 FENCE = re.compile(r"[ \t]*(?P<marks>`{3,}(?=[^`]*$)|~{3,})")
 RULE = re.compile(r"(?=.*-)[ \t]*:?-*[-:| \t]*\|[-:| \t]*$")
 """The line below a table's header."""
+BLOCK_MARK = re.compile(r"[#`~|]")
+"""Characters of which one is in any line that begins a heading, code or a table: most lines have none."""
 ITEM = re.compile(r"[ \t]*(?:[-*+•]|\d{1,9}[.)])[ \t]+\S")
 CLOSING_MARKS = re.compile(r"(?:^|[ \t])#+[ \t]*$")
 LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()]*\)")
@@ -102,7 +104,9 @@ def _text(lines: list[str], at: int) -> tuple[Block, int]:
     """Return the lines up to an empty one or another block, as text."""
     end = at + 1
     while end < len(lines) and lines[end].strip():
-        if HEADING.match(lines[end]) or FENCE.match(lines[end]) or _is_table(lines, end):
+        if BLOCK_MARK.search(lines[end]) and (
+            HEADING.match(lines[end]) or FENCE.match(lines[end]) or _is_table(lines, end)
+        ):
             break
         end += 1
     return Block("\n".join(lines[at:end])), end

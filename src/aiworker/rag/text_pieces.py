@@ -17,8 +17,11 @@ MAX_TOKEN_CHARACTERS = 4 + 80
 """Characters of a token and of the spaces after it, of which markdown_blocks leaves 80."""
 
 SENTENCE_END = re.compile(
-    r"""(?:[!?…‽؟।]|(?<!\b[^\W\d])(?<!\b[^\W\d]{2})(?<!\b[^\W\d]{3})\.)["'”’»)\]*_`]*\s+(?=[^\sa-zß-ÿ])"""
-    r"|[。！？｡][」』”’）]*\s*(?![。！？｡」』”’）])"
+    # one set at the start, which is searched for twenty times as fast as alternatives
+    r"[!?…‽؟।.。！？｡]"
+    r"(?:(?:(?<=[!?…‽؟।])|(?<=\.)(?<!\b[^\W\d]\.)(?<!\b[^\W\d]{2}\.)(?<!\b[^\W\d]{3}\.))"
+    r"""["'”’»)\]*_`]*\s+(?=[^\sa-zß-ÿ])"""
+    r"|(?<=[。！？｡])[」』”’）]*\s*(?![。！？｡」』”’）]))"
 )
 """The end of a sentence with the spaces after it.
 
