@@ -1,5 +1,6 @@
 """The command line: wrong values and data folders are refused in a sentence, before anything has started."""
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from running_simulator import ENVIRONMENT, SimulatorProcess
 from workers_ai_simulator.__main__ import main
+from workers_ai_simulator.client import SimulatorClient
 from workers_ai_simulator.data_folder import DataFolder, DataFolderError
 from workers_ai_simulator.embeddings.local import EmbeddingsError, model_ids
 from workers_ai_simulator.extras import install_command
@@ -95,3 +97,16 @@ def test_an_extra_is_installed_for_the_python_that_runs(monkeypatch: pytest.Monk
     assert install_command("chat") == "'/my venv/bin/python' -m pip install 'workers-ai-simulator[chat]'"
     modules.clear()
     assert install_command("chat") == "uv pip install --python '/my venv/bin/python' 'workers-ai-simulator[chat]'"
+
+
+def test_ctrl_c_ends_the_simulator_without_a_traceback() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "workers_ai_simulator", "--port", "0"],
+        env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as simulator:  # fmt: skip
+        assert simulator.stdout
+        url = simulator.stdout.readline().removeprefix("Ready on ").strip()
+        SimulatorClient(url).faults()  # it answers, so that it handles signals
+        simulator.send_signal(signal.SIGINT)
+        assert simulator.communicate(timeout=30)[1] == ""
+        assert simulator.returncode == 0

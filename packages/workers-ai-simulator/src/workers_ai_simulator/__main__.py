@@ -48,6 +48,8 @@ SERVER = "server"
 """Value of --embeddings for those of the server of --models."""
 USAGE_ERROR = 2
 """Exit status for wrong arguments, as argparse has it."""
+INTERRUPTED = 130
+"""Exit status of a command that Ctrl-C ends, as shells have it."""
 
 
 NODE_COMMANDS = ("dev", "init", "doctor")
@@ -59,7 +61,10 @@ def main() -> None:
     if sys.argv[1:2] and sys.argv[1] in NODE_COMMANDS:
         _run_in_node(sys.argv[1:])
     options = _parser().parse_args()
-    sys.exit(options.run(options))
+    try:
+        sys.exit(options.run(options))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -230,7 +235,8 @@ def _serve(options: argparse.Namespace) -> None:
         logging.getLogger("uvicorn.error").addFilter(_is_unexpected)
         listener.listen(128)
         print(f"Ready on http://{host}:{port}", flush=True)
-        server.run(sockets=[listener])
+        with contextlib.suppress(KeyboardInterrupt):  # uvicorn raises Ctrl-C again after its shutdown
+            server.run(sockets=[listener])
 
 
 def _data_folder(path: Path | None) -> DataFolder | None:

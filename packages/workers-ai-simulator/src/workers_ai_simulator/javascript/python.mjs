@@ -187,7 +187,8 @@ export async function runSimulator(args) {
   const signal = firstSignal();
   const [command, ...first] = simulatorCommand(undefined, undefined, args);
   const child = spawn(command, [...first, ...args], { stdio: "inherit" });
-  signal.forward = (by) => child.kill(by);
+  // a terminal sends Ctrl-C to the simulator, too, whose shutdown a second one would cut short
+  signal.forward = (by) => (by === "SIGINT" && process.stdin.isTTY) || child.kill(by);
   const [code] = await once(child, "close");
   return code ?? 1;
 }
