@@ -314,7 +314,7 @@ def test_in_strict_mode_an_unexpected_call_is_refused_with_what_was_expected(
 
 
 def test_assertions_say_what_was_asked_instead(http: httpx.Client, script: SimulatorClient) -> None:
-    with pytest.raises(AssertionError, match=r"0 calls match \{'prompt': 'Oslo'\}. Asked was: nothing"):
+    with pytest.raises(AssertionError, match=r"0 calls match \{'prompt': 'Oslo'\}. Calls made: none"):
         script.assert_asked(prompt="Oslo")
     run(http, NATIVE, {"prompt": "Weather in Bergen?"})
     with pytest.raises(AssertionError, match=r"0 calls match .*\n  @cf/meta/.*: 'Weather in Bergen\?'"):

@@ -178,8 +178,8 @@ class SimulatorClient:
         if len(matches) != times if times is not None else not matches:
             wanted = {"model": model, "prompt": prompt, "pattern": pattern, "times": times}
             sought = {name: value for name, value in wanted.items() if value is not None}
-            prompts = "".join(f"\n  {each['model']}: {each['prompt'][:200]!r}" for each in calls) or " nothing"
-            raise AssertionError(f"{len(matches)} calls match {sought}. Asked was:{prompts}")
+            prompts = "".join(f"\n  {each['model']}: {each['prompt'][:200]!r}" for each in calls) or " none"
+            raise AssertionError(f"{len(matches)} calls match {sought}. Calls made:{prompts}")
         return matches
 
     def _model_calls(self, model: str | None = None) -> list[LoggedRequest]:

@@ -73,7 +73,7 @@ export class SimulatorClient {
     if (times === undefined ? matches.length > 0 : matches.length === times) return matches;
     const sought = JSON.stringify({ model, prompt, pattern: expression?.source, times });
     const asked = calls.map((each) => `\n  ${each.model}: ${JSON.stringify(each.prompt.slice(0, 200))}`).join("");
-    throw assertion(`${matches.length} calls match ${sought}. Asked was:${asked || " nothing"}`);
+    throw assertion(`${matches.length} calls match ${sought}. Calls made:${asked || " none"}`);
   }
 
   // ---- faults ----
