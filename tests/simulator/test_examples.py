@@ -330,15 +330,27 @@ def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: s
 SIMULATOR = "workers-ai-simulator/src/workers_ai_simulator"
 MINIFLARE = "miniflare/dist/src/index.js"
 PLUGIN = f"{SIMULATOR}/miniflare_plugin.cjs"
+AI_SEARCH = """
+[[ai_search_namespaces]]
+binding = "SEARCH"
+namespace = "default"
+
+[[ai_search]]
+binding = "BOOK"
+instance_name = "handbook"
+"""
 
 
 def test_the_doctor_calls_each_binding_through_wrangler(packages: BuiltPackages, top: Path) -> None:
     """By each of the internals that the simulator relies on. After a release that has changed one, it says which."""
     project = lay_out(packages, "hono-vectorize", top)
+    with (project / "wrangler.toml").open("a") as file:
+        file.write(AI_SEARCH)
     done = command(project, "doctor")
     assert done.returncode == 0, done.stdout + done.stderr
     assert [line.partition(" ")[0] for line in done.stdout.splitlines()] == ["ok"] * 5
-    assert done.stdout.splitlines()[-1].endswith("the simulator has answered: AI, NOTES (vectorize notes)")
+    called = "AI, NOTES (vectorize notes), SEARCH (ai-search-namespace default), BOOK (ai-search handbook)"
+    assert done.stdout.splitlines()[-1].endswith(f"the simulator has answered: {called}")
 
 
 OWN = 'key === "workers-ai-simulator"'
