@@ -327,6 +327,15 @@ def test_init_adds_an_environment(packages: BuiltPackages, top: Path, example: s
     assert (again.returncode, 'has an environment "local" already' in again.stderr) == (1, True)
 
 
+@pytest.mark.nightly
+def test_init_leaves_a_pages_project_as_it_is(packages: BuiltPackages, top: Path) -> None:
+    """wrangler refuses environments of Pages projects that are neither production nor preview."""
+    project = lay_out(packages, "pages", top)
+    done = command(project, "init")
+    assert (done.returncode, "Run it as it is: npx workers-ai-simulator dev" in done.stderr) == (1, True)
+    assert {path.name: path.read_bytes() for path in project.glob("wrangler.*")} == contents("pages")
+
+
 SIMULATOR = "workers-ai-simulator/src/workers_ai_simulator"
 MINIFLARE = "miniflare/dist/src/index.js"
 PLUGIN = f"{SIMULATOR}/miniflare_plugin.cjs"

@@ -39,9 +39,11 @@ export async function init(args) {
   const [kind = "env", ...rest] = args[0]?.startsWith("-") ? ["env", ...args] : args;
   const config = rest.indexOf("--config");
   const path = resolve(config >= 0 ? (rest[config + 1] ?? "") : findConfiguration(process.cwd()));
-  const write = { env: initEnvironment, vitest: () => initFile("vitest", VITEST), vite: () => initFile("vite", VITE) }[
-    kind
-  ];
+  const write = {
+    env: initEnvironment,
+    vitest: () => initFile("vitest", VITEST),
+    vite: () => initFile("vite", VITE),
+  }[kind];
   if (!write) throw new Problem(`There is no init ${kind}: env (the default), vitest or vite.`);
   console.log(await write(path));
   return 0;
@@ -50,6 +52,11 @@ export async function init(args) {
 function initEnvironment(path) {
   const wrangler = findWrangler(dirname(path));
   const configuration = readConfiguration(path, wrangler);
+  if (configuration.pages_build_output_dir !== undefined) {
+    throw new Problem(
+      `${path} is a Pages project's, which has no environments but production and preview. Run it as it is: npx workers-ai-simulator dev`,
+    );
+  }
   if (configuration.env?.local) throw new Problem(`${path} has an environment "local" already.`);
   const bindings = describeBindings(configuration);
   if (bindings.length === 0) throw new Problem(`${path} has no binding to simulate: ai, vectorize, ai_search.`);
