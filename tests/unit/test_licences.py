@@ -68,5 +68,6 @@ def test_npm_packages_need_a_hash_and_a_licence() -> None:
 
 
 def test_copied_files_and_pins_are_as_they_should_be() -> None:
+    assert licences.npm_problems(licences.npm_packages()) == []
     assert licences.copied_problems() == []
     assert licences.pin_problems() == []

@@ -98,6 +98,14 @@ def test_a_body_may_be_as_large_as_the_limit_and_no_larger(client: httpx.Client,
     assert client.get("/health").status_code == 200
 
 
+@pytest.mark.parametrize(("path", "size"), [("/v1/embeddings", 12_600_000), ("/chat", 20_000_000)])
+def test_a_body_far_above_the_limit_has_its_413_and_no_reset(client: httpx.Client, path: str, size: int) -> None:
+    for _ in range(2):
+        response = client.post(path, content=padded(size), headers={"content-type": "application/json"})
+        assert response.status_code == 413
+        assert "1,048,576" in response.json()["error"]["message"]
+
+
 def test_an_answer_that_needs_no_body_comes_after_it(client: httpx.Client, error_of: ErrorOf) -> None:
     """Else the connection is closed amidst the upload, and who sends it sees that: every second time, at this size."""
     for _ in range(8):

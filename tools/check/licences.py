@@ -26,7 +26,7 @@ SHIPPED = frozenset(
     | {"Unlicense", "Zlib"}
 )
 """SPDX identifiers of licences that ask for their notice at most."""
-USED = SHIPPED | {"AFL-2.1", "CNRI-Python", "LGPL-3.0-or-later", "MPL-2.0"}
+USED = SHIPPED | {"AFL-2.1", "CNRI-Python", "LGPL-3.0-or-later", "MPL-2.0", "Python-2.0"}
 """Licences of development tools, too. Nothing under them is copied, part of the Worker or distributed by aiworker."""
 
 CLASSIFIERS: Mapping[str, str] = {
@@ -186,7 +186,7 @@ def main() -> int:
     folders += [folder for python in apart for folder in python.parent.parent.glob("lib/python*/site-packages")]
     locks = {name: _locked(name) for name in lock.LOCKS}
     environment = installed([*folders, install.BUILT / "worker-packages"])
-    npm = {f"{path}:{name}": each for path in NPM_LOCKS for name, each in _npm_packages(path).items() if name}
+    npm = npm_packages()
     problems = [*python_problems(locks, environment), *npm_problems(npm), *copied_problems(), *pin_problems()]
     print(
         "\n".join(problems)
@@ -195,8 +195,10 @@ def main() -> int:
     return 1 if problems else 0
 
 
-def _npm_packages(path: str) -> dict[str, dict[str, str]]:
-    return json.loads((ROOT / path).read_text())["packages"]
+def npm_packages() -> dict[str, dict[str, str]]:
+    """Return the packages of all locks of npm."""
+    locks = {path: json.loads((ROOT / path).read_text())["packages"] for path in NPM_LOCKS}
+    return {f"{path}:{name}": each for path, packages in locks.items() for name, each in packages.items() if name}
 
 
 def _problem(name: str, expression: str, *, is_shipped: bool) -> str:
