@@ -231,7 +231,7 @@ test("a Python Worker runs by offline-python-workers, or the one command that br
   assert.equal(offlineRuntime(top, env), undefined);
   assert.match(
     howToRunOffline("python3"),
-    /needs? no network: python3 -m pip install offline-python-workers && npm install/,
+    /need no network, .* packages\/offline-python-workers\), then run here: python3 -m pip install \S+\.whl && npm install/,
   );
   const python = join(top, ".venv", "bin", "python");
   interpreter(python, ""); // imports whatever it is told to

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { interpreters } from "./python.mjs";
 
 const MODULE = "offline_python_workers";
+const WHEEL = "/tmp/simulator/offline_python_workers-0.1.0-py3-none-any.whl";
+const BUILD = "pip wheel --no-deps --wheel-dir /tmp/simulator packages/offline-python-workers";
 /** The npm package with the interpreter, in the version that offline-python-workers is made for. */
 const INTERPRETER = "pyodide@314.0.7";
 
@@ -25,6 +27,6 @@ export function offlineArguments({ path }, folder, args) {
   return [folder, "--config", path, "--", ...state, ...args.filter((each) => each !== "--")];
 }
 
-/** What a Python Worker needs to run without a network, in a sentence with the one command. `python` is the simulator's. */
+/** What a Python Worker needs to run without a network, in a sentence with the commands. `python` is the simulator's. */
 export const howToRunOffline = (python) =>
-  `a Python Worker: workerd downloads its interpreter at the first start. To need no network: ${python} -m pip install offline-python-workers && npm install --save-dev ${INTERPRETER}`;
+  `a Python Worker: workerd downloads its interpreter at the first start. To need no network, build offline-python-workers, which is in no package index yet, in a clone of its repository (${BUILD}), then run here: ${python} -m pip install ${WHEEL} && npm install --save-dev ${INTERPRETER}`;
