@@ -33,3 +33,11 @@ def estimate_text(text: str) -> int:
 def lower_bound(text: str) -> int:
     """Return a number of tokens that every tokenizer reaches: none in use puts two words into one token."""
     return len(text.split())
+
+
+def upper_bound(characters: int, texts: int = 1) -> int:
+    """Return a number that neither count of so many texts, with so many characters in all, exceeds.
+
+    It takes no look at the texts: a character has at most four bytes, and a word at least one character and a space.
+    """
+    return characters * 4 // BYTES_A_TOKEN + texts

@@ -153,8 +153,10 @@ def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
             param="text",
         )
     limit = model.longest_text or model.context_window
+    if not limit or token_counts.upper_bound(max(map(len, texts))) <= limit:
+        return
     for number, text in enumerate(texts):
-        if limit and token_counts.lower_bound(text) > limit:
+        if token_counts.lower_bound(text) > limit:
             raise ApiError(
                 "context_exceeded",
                 f"A text has at least {token_counts.lower_bound(text):,} tokens: {model.id} takes {limit:,}.",
@@ -164,8 +166,11 @@ def _check(body: EmbedRequest, model: Model, texts: list[str]) -> None:
 
 def _batches(model: Model, texts: list[str]) -> Iterator[list[str]]:
     """Yield the texts in order, as many at a time as the model takes in one call."""
-    batch: list[str] = []
     budget = _token_budget(model)
+    if len(texts) <= model.texts_a_call and token_counts.upper_bound(sum(map(len, texts)), len(texts)) <= budget:
+        yield texts
+        return
+    batch: list[str] = []
     for text in texts:
         count = max(token_counts.estimate_text(text), token_counts.lower_bound(text))
         budget -= count
