@@ -122,7 +122,8 @@ class ModelCall:
 
         Raises ApiError `invalid_request` as `add_system_prompt` does.
         """
-        if candidate.model.task != "text-generation" or candidate.has_instructions:
+        is_answered = candidate.model.task == "text-generation" and not candidate.has_instructions
+        if not (is_answered and self._resources.settings.system_prompt):
             return candidate
         fields = system_prompt.add_system_prompt(self._resources.settings, candidate.inputs.fields)
         return replace(candidate, inputs=replace(candidate.inputs, fields=fields))

@@ -22,7 +22,6 @@ from aiworker.models.catalogue import Model
 from aiworker.models.completion import (
     Completion,
     as_frames,
-    call_ids,
     failure_formatter,
     frame,
     is_done,
@@ -56,14 +55,15 @@ async def chat(context: Context, body: ChatRequest) -> Response:
         models = text_models(context, body.model, body.check)
     conversation = context.conversation(body.conversation) if body.conversation else None
     history = await conversation.history() if conversation else []
-    messages = [*history, *body.turn()]
-    await guard.check_input(context, messages, body.gateway, stored=len(history), inputs=body.inputs(models[0]))
-    if body.worker_tools:
-        return await _with_tools(context, body, models, conversation, history)
+    messages = [*history, *body.turn()] if context.settings.guarded else []  # only the guard reads them
     candidates = [
         Candidate(model, Inputs(body.inputs(model, prompt_messages(context.settings, body, model, history))))
         for model in models
     ]
+    inputs = candidates[0].inputs.fields
+    await guard.check_input(context, messages, body.gateway, stored=len(history), inputs=inputs)
+    if body.worker_tools:
+        return await _with_tools(context, body, models, conversation, history)
     model_response = await ModelCall(context, candidates, body.gateway).run()
     model_response = await guard.screen_response(context, messages, model_response, body.gateway)
     if body.stream:
@@ -117,7 +117,7 @@ async def _whole(
     context: Context, body: ChatRequest, model_response: ModelResponse, conversation: Conversation | None
 ) -> dict[str, Any]:
     """Return an answer that is not a stream, with its tool calls in order; store it in the conversation."""
-    data, completion = await model_response.answer(context.request_id, call_ids(body.turn()))
+    data, completion = await model_response.answer(context.request_id, body.call_ids())
     completion.take_written_calls(body.required_tools())
     await _store(conversation, body, [completion.message()])
     return with_calls(data, completion)
