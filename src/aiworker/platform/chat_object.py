@@ -28,6 +28,7 @@ from aiworker.platform.environment import settings
 from aiworker.platform.javascript import error_message, js_object
 from aiworker.platform.resources import analytics, request_adapters
 from aiworker.platform.streams import DEFECT
+from aiworker.platform.time_limits import time_limits
 from aiworker.platform.worker import write_line
 from aiworker.routes.ui_chat.answer import ChatAnswer
 from aiworker.routes.ui_chat.chat_schema import AnswerOrder
@@ -97,8 +98,12 @@ class ConversationObject:
         return js.Response.new(_stream_of(answer), js_object({"headers": dict(headers)}))
 
     async def _write(self, work: ChatAnswer, answer: LiveAnswer) -> None:
-        await work.run()
-        await self._answers.end(answer)
+        limits = time_limits()
+        try:
+            await work.run()
+            await self._answers.end(answer)
+        finally:
+            limits.end()
 
     def _conversation(self, order: AnswerOrder, resources: ClientResources) -> Conversation:
         conversation = OwnConversation(self.store, replaces_last=order.request.is_repeated)

@@ -10,7 +10,7 @@ from pyodide.ffi import JsException, JsNull
 
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError, ErrorType, release
-from aiworker.platform.deadlines import deadlines
+from aiworker.platform.time_limits import time_limits
 
 # JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
 parse_json = js.JSON.parse
@@ -57,7 +57,7 @@ async def binding_result(
     has no result after so many seconds.
     """
     future = asyncio.ensure_future(result)
-    limits = deadlines()
+    limits = time_limits()
     limits.add(future, seconds)
     try:
         return await future

@@ -12,16 +12,17 @@ import js
 from pyodide.ffi import create_proxy
 
 # JavaScript values that are kept at import must have a path from globalThis, or the memory snapshot cannot hold them
-set_timeout = js.setTimeout
+set_timeout, clear_timeout = js.setTimeout, js.clearTimeout
 
 Result = asyncio.Future[Any]
 
 
-class Deadlines:
+class TimeLimits:
     """Time limits of the calls of one request, or of one run of a workflow.
 
     A timer for each call, cleared behind it, would cost as much as a short query. This one is not cleared: the platform
-    ends it with the request. asyncio's timers would leave a proxy behind until they fire.
+    ends it with the request. A Durable Object outlives its requests, so it calls `end`. asyncio's timers would leave a
+    proxy behind until they fire.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,7 @@ class Deadlines:
         """Result that is awaited → the time of the clock at which it is too late."""
         self._timer_at = 0.0
         """Time at which the timer fires; in the past if there is none."""
+        self._timer: Any = None
 
     def add(self, result: Result, seconds: float) -> None:
         """Have the result raise TimeoutError if it is not there after so many seconds."""
@@ -52,22 +54,27 @@ class Deadlines:
         if times := [due for due in self._due.values() if due > now]:
             self._set_timer(now, min(times) - now)
 
+    def end(self) -> None:
+        """Clear the timer, which would keep a Durable Object from hibernating until it fires."""
+        clear_timeout(self._timer)
+        self._timer_at = 0.0
+
     def _set_timer(self, now: float, seconds: float) -> None:
         self._timer_at = now + seconds
-        set_timeout(_expire_proxy(), math.ceil(seconds * 1000), self._number)
+        self._timer = set_timeout(_expire_proxy(), math.ceil(seconds * 1000), self._number)
 
 
-def deadlines() -> Deadlines:
+def time_limits() -> TimeLimits:
     """Return those of the task and of the tasks that it has started: a timer is no good to another request."""
-    if (made := _deadlines.get()) is None:
-        _deadlines.set(made := Deadlines())
+    if (made := _time_limits.get()) is None:
+        _time_limits.set(made := TimeLimits())
     return made
 
 
-_deadlines: ContextVar[Deadlines | None] = ContextVar("deadlines", default=None)
+_time_limits: ContextVar[TimeLimits | None] = ContextVar("time_limits", default=None)
 _numbers = itertools.count()
-_waiting: dict[int, Deadlines] = {}
-"""Number → deadlines of a request that awaits results."""
+_waiting: dict[int, TimeLimits] = {}
+"""Number → time limits of a request that awaits results."""
 
 
 def _expire(number: int) -> None:
