@@ -10,7 +10,7 @@ import pytest
 from tools import ROOT
 from tools.setup.install import WORKER_PACKAGES
 
-PROGRAM = ROOT / "tests/runtime/snapshot.mjs"
+PROGRAM = ROOT / "tools/testing/snapshot.mjs"
 SOURCE = ROOT / "src"
 
 
