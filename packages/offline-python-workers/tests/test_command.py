@@ -63,16 +63,19 @@ def url(worker: Path, tmp_path: Path) -> Iterator[str]:
             [*command, "--port=0", "--inspector-port=0"],
             env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
         )  # fmt: skip
-    url = wait_for_address(output, process)
-    yield url
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) == 128 + signal.SIGINT
+    try:
+        url = wait_for_address(output, process)
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        status = process.wait(20)
+    assert status == 128 + signal.SIGINT
     with pytest.raises(httpx.ConnectError):
         httpx.get(url)
 
 
 def wait_for_address(output: Path, process: subprocess.Popen[bytes]) -> str:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 180  # it compiles the interpreter and the packages first
     while (match := re.search(r"Ready on (http://\S+)", output.read_text())) is None:
         assert process.poll() is None, output.read_text()
         assert time.monotonic() < deadline, output.read_text()
