@@ -56,10 +56,12 @@ class TimeLimits:
 
     def end(self) -> None:
         """Clear the timer, which would keep a Durable Object from hibernating until it fires."""
-        clear_timeout(self._timer)
+        if self._timer is not None:
+            clear_timeout(self._timer)
         self._timer_at = 0.0
 
     def _set_timer(self, now: float, seconds: float) -> None:
+        self.end()  # a timer before it, which fires later or has fired
         self._timer_at = now + seconds
         self._timer = set_timeout(_expire_proxy(), math.ceil(seconds * 1000), self._number)
 

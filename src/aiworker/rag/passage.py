@@ -25,10 +25,15 @@ def without_title(title: str, heading: str, text: str) -> tuple[str, str]:
     return heading.removeprefix(f"{title}{HEADING_SEPARATOR}"), text
 
 
+def path_and_body(title: str, heading: str, text: str) -> tuple[str, str]:
+    """Return title and headings, the title once, and the text without the title."""
+    heading, body = without_title(title, heading, text)
+    return HEADING_SEPARATOR.join(filter(None, (title, heading))), body
+
+
 def text_with_path(title: str, heading: str, text: str) -> str:
     """Return what a reranker reads of a passage: title and headings, then the text, with the title once."""
-    heading, text = without_title(title, heading, text)
-    return f"{HEADING_SEPARATOR.join(filter(None, (title, heading)))}\n{text}"
+    return "\n".join(path_and_body(title, heading, text))
 
 
 @dataclass(frozen=True)
@@ -52,13 +57,12 @@ class Passage:
     @property
     def path(self) -> str:
         """Title and headings, the title once."""
-        heading, _ = without_title(self.title, self.heading, self.text)
-        return HEADING_SEPARATOR.join(filter(None, (self.title, heading)))
+        return path_and_body(self.title, self.heading, self.text)[0]
 
     @property
     def body(self) -> str:
         """Text without the title."""
-        return without_title(self.title, self.heading, self.text)[1]
+        return path_and_body(self.title, self.heading, self.text)[1]
 
 
 def page_of(media_type: str, heading: str) -> int | None:

@@ -28,10 +28,8 @@ def is_off_topic(question: str, passages: Sequence[Passage], floor: float | None
     cosines = [each.scores["vector"] for each in passages if "vector" in each.scores]
     if floor is None or not cosines or max(cosines) >= floor:
         return False
-    return (
-        known_share(question, [text_with_path(each.title, each.heading, each.text) for each in passages])
-        < MIN_KNOWN_SHARE
-    )
+    texts = [text_with_path(each.title, each.heading, each.text) for each in passages]
+    return known_share(question, texts) < MIN_KNOWN_SHARE
 
 
 def known_share(question: str, texts: Sequence[str]) -> float:

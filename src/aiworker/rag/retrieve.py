@@ -99,7 +99,7 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
             return []
         # the reranker's order is not taken for itself: on average it may be worse than that of the searches
         ids = fuse_ranks([ids, list(matches.reranked)])
-    # made as they are asked for: most of those that were reranked are not returned
+    # passages are made one by one, since most of those that were reranked are not returned
     good_enough = (each for each in map(matches.passage, ids) if _has_min_score(each, search))
     passages = limit_per_document(good_enough, search.per_document)
     return join_neighbours(passages, search.top_k) if search.join_neighbours else list(islice(passages, search.top_k))
