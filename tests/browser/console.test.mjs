@@ -176,7 +176,9 @@ test("a Worker that wants a key: the page asks for one, sends it, keeps it only 
   await give("aiw_wrong");
   await page.getByText("This API key is not known.").waitFor();
   assert.equal(await field.inputValue(), "");
+  const sent = page.waitForRequest((request) => request.headers().authorization === "Bearer aiw_late");
   await give("aiw_late");
+  await sent; // or this connection would send the next key
   await give(` ${KEY} `); // as pasted
   await text(page).waitFor();
   const refusal = page.waitForResponse((response) => response.status() === 401);
