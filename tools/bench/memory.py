@@ -30,17 +30,17 @@ async def growth(session: Session) -> list[dict[str, Any]]:
     """Take a reading before the first request, and after each thousand."""
     server = session.servers[AIWORKER]
     session.say(f"memory: {REQUESTS:,} requests of all kinds")
-    readings = [_reading(server, 0)]
+    readings = [reading(server)]
     target = Target(AIWORKER, server.port, [call.over_the_wire(server.port) for call in MIX])
     job = Job([target], [call.expected() for call in MIX], BETWEEN // len(MIX))
-    for count in range(BETWEEN, REQUESTS + 1, BETWEEN):
+    for _ in range(REQUESTS // BETWEEN):
         await session.measure(job)
-        readings.append(_reading(server, count))
+        readings.append(reading(server))
     return readings
 
 
-def _reading(server: Server, requests: int) -> dict[str, Any]:
+def reading(server: Server) -> dict[str, Any]:
     """Return the isolate's figures of `GET /health`, and the size of workerd's process in bytes."""
     health = fetched(server.port, "/health", authorization=f"Bearer {ADMIN_KEY}")
     isolate: dict[str, Any] = json.loads(health)["isolate"]
-    return {"requests": requests, **isolate, "process_bytes": resident_bytes(server.process)}
+    return {**isolate, "process_bytes": resident_bytes(server.process)}
