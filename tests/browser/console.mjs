@@ -49,10 +49,11 @@ export async function open(t, { at = "chat", address, refused = /^\/chat$/, prep
   const complaints = [];
   page.on("pageerror", (error) => complaints.push(String(error)));
   page.on("console", (message) => {
+    const { url } = message.location();
     // Chromium itself notes every refused request as an error
     const isRefusal = message.text().startsWith("Failed to load resource");
-    if (isRefusal && refused.test(new URL(message.location().url).pathname)) return;
-    if (["error", "warning"].includes(message.type())) complaints.push(message.text());
+    if (isRefusal && refused.test(new URL(url).pathname)) return;
+    if (["error", "warning"].includes(message.type())) complaints.push(`${message.text()} (${url})`);
   });
   t.after(async () => {
     await opened.close();
@@ -85,6 +86,14 @@ export async function assertFits(page, name) {
 
 export async function shown(locator, text) {
   await locator.filter({ hasText: text }).first().waitFor();
+}
+
+/** Wait until a function of the page is true, which reads `records`: what the console has noted of its requests. */
+export async function recorded(page, isTrue) {
+  await page.evaluate(async () => {
+    globalThis.records = (await import("/console/api.js")).records;
+  });
+  await page.waitForFunction(isTrue);
 }
 
 export async function fault(what) {
