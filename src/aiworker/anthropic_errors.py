@@ -1,4 +1,5 @@
-"""Errors in the form of Anthropic's API. Its clients choose by the status what they raise and whether they retry."""
+"""Errors in the form of Anthropic's API. By the status, its clients choose which exception to raise and whether to
+retry."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -39,7 +40,7 @@ not know it.
 """
 
 TOO_LONG = "prompt is too long: "
-"""Beginning of Anthropic's message for a prompt that the model's context does not hold. Agents look for it."""
+"""Beginning of Anthropic's message for a prompt that exceeds the model's context. Agents look for it."""
 
 
 def anthropic_error(error: ApiError, request_id: str) -> dict[str, Any]:

@@ -28,9 +28,10 @@ SECURITY_HEADERS = {
 """Headers of every response: a browser that opens one neither guesses its type nor runs anything in it."""
 
 PARAMETER = re.compile(r"[A-Za-z0-9_.\[\]-]{1,64}")
-"""Names of ignored parameters that a header may repeat: a client chooses them."""
+"""Names of ignored parameters that are safe to repeat in a header; others, which clients make up, are left out of
+it."""
 MAX_IGNORED = 50
-"""Names of ignored parameters in the header."""
+"""Maximum number of names in the header `x-ignored-parameters`."""
 
 
 async def handle(
@@ -100,7 +101,7 @@ def _error_response(error: ApiError, request: Request, log: RequestLog) -> Respo
         return rpc_response(error, log.request_id)
     if is_oauth(request.path):
         return oauth_response(error)
-    # clients of OpenAI's API with a wrong base URL, too: `//v1/…`, `/api/v1/…`
+    # also for clients of OpenAI's API that have a wrong base URL: `//v1/…`, `/api/v1/…`
     is_misdirected = log.route is None and "v1" in request.path.lower().split("/")
     if request.path.startswith("/v1/messages") or request.header("anthropic-version") is not None:
         return anthropic_response(error, log.request_id)

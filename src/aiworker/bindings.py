@@ -13,18 +13,18 @@ from aiworker.http.messages import JsHandle, Payload, Request
 
 @dataclass(frozen=True)
 class Part:
-    """A slice of a payload behind bytes of its own, such as a piece of a recording behind a header."""
+    """A slice of a payload with other bytes in front of it, such as a piece of a recording with a header of its own."""
 
     head: bytes
     """Bytes in front of the slice."""
     start: int
     end: int
-    """The byte behind the last one."""
+    """Index after the slice's last byte."""
 
 
 @dataclass(frozen=True)
 class Binary:
-    """An input of a model that is bytes."""
+    """A model input that consists of bytes."""
 
     payload: Payload
     written_as: Literal["base64", "numbers", "stream"]
@@ -372,7 +372,7 @@ class Chat(Protocol):
     """A chat whose object writes its answers. All methods raise ApiError `upstream_error` if it is out of reach."""
 
     async def start(self, order: str) -> AnswerStream:
-        """Have an answer written; return it as soon as it begins. order: an AnswerOrder as JSON."""
+        """Start an answer, and return it as soon as it begins. order: an AnswerOrder as JSON."""
         ...
 
     async def resume(self) -> AnswerStream | None:
@@ -492,7 +492,7 @@ class Web(Protocol):
 
 
 class NoWeb:
-    """A web of which nothing can be reached."""
+    """Stand-in for the web in places where nothing of it can be reached."""
 
     async def get(self, url: str, headers: Mapping[str, str], limit: int, seconds: float) -> WebResponse:  # noqa: ARG002 - Web's
         raise ApiError("upstream_error", "The site cannot be reached.")

@@ -1,4 +1,4 @@
-"""Times in UTC as texts in ISO 8601, so that their order is that of the texts."""
+"""Times in UTC as texts in ISO 8601, which sort in order of time."""
 
 import datetime
 

@@ -28,7 +28,8 @@ class IndexedConversation:
         return await self._conversation.history()
 
     async def append(self, messages: list[dict[str, Any]]) -> None:
-        # first the row: a crash may leave one without a conversation, never a conversation that nobody can delete
+        # the row comes first: after a crash, a row without a conversation is harmless; a conversation without a row
+        # could never be deleted
         await record(self._database, self._owner, self._id, title_of(messages))
         await self._conversation.append(messages)
 
@@ -36,7 +37,7 @@ class IndexedConversation:
         return await self._conversation.turns()
 
     async def delete_item(self, turn: int, number: int) -> bool:
-        # the title may be of this item; the next question gives another
+        # the title may come from this item; the next question gives another
         await self._database.run(("UPDATE conversations SET title = '' WHERE name = ?", self._owner.prefix + self._id))
         return await self._conversation.delete_item(turn, number)
 
@@ -68,7 +69,7 @@ def title_of(messages: Sequence[Mapping[str, Any]]) -> str:
     """Return the beginning of the first question of a turn on one line; empty if no user's message has a text."""
     contents = (message.get("content") for message in messages if message.get("role") == "user")
     texts = (text for content in contents for text in _texts(content))
-    # a text of megabytes is not split to its end
+    # only the beginning is split: the text may have megabytes
     lines = (" ".join(text[: 4 * MAX_TITLE].split()) for text in texts)
     line = next(filter(None, lines), "")
     return line if len(line) <= MAX_TITLE else line[: MAX_TITLE - 1].rstrip() + "…"
@@ -82,7 +83,7 @@ def _texts(content: object) -> list[str]:
 
 
 async def page(database: Database, owner: ConversationOwner, after: str, limit: int) -> list[dict[str, Any]]:
-    """Return rows of an owner's conversations in the order of their ids, from behind the id `after`.
+    """Return rows of an owner's conversations in the order of their ids, beginning after the id `after`.
 
     Those of the Responses API, whose ids have a colon, are left out.
     """
@@ -93,7 +94,7 @@ async def page(database: Database, owner: ConversationOwner, after: str, limit: 
 
 
 async def page_of_tenant(database: Database, tenant: str, after: str, limit: int) -> list[dict[str, Any]]:
-    """Return rows of conversations of all users of a tenant, from behind the name `after`, as `page` does."""
+    """Return rows of conversations of all users of a tenant, beginning after the name `after`, as `page` does."""
     return await database.rows(
         "SELECT * FROM conversations WHERE tenant = ? AND name > ? AND id NOT LIKE '%:%' ORDER BY name LIMIT ?",
         tenant, after, limit,

@@ -1,4 +1,4 @@
-"""To whom conversations belong. Without other packages: scripts/keys reads it, too."""
+"""The owner of conversations. This module imports only the standard library, because scripts/keys uses it, too."""
 
 from dataclasses import dataclass
 
@@ -14,5 +14,5 @@ class ConversationOwner:
 
     @property
     def prefix(self) -> str:
-        """The beginning of the names of their objects."""
+        """Beginning of the names of the owner's Durable Objects."""
         return "" if self.tenant is None else f"{self.tenant}/{self.subject}/"

@@ -26,7 +26,7 @@ MAX_CHARACTERS = 4_000_000
 
 
 NUMBERS = "items"
-"""Field of the messages of a turn of which items were deleted: the numbers of the message's items that are left."""
+"""Field of a message from whose turn items were deleted: the numbers of the items that the message still has."""
 CONVERSATION = "conversation"
 """Name of the deadline at which a conversation is erased."""
 
@@ -58,7 +58,7 @@ class ConversationStore:
 
     async def append(self, messages: str) -> None:
         """Store a turn, a JSON array of messages."""
-        self._storage.execute(SCHEMA)  # erasing takes the table too
+        self._storage.execute(SCHEMA)  # the table is missing before the first turn and after `erase`
         [[turn]] = self._storage.execute("INSERT INTO turns (messages) VALUES (?) RETURNING id", messages)
         self._storage.execute("DELETE FROM turns WHERE id <= ?", turn - MAX_TURNS)
         self._storage.execute(DELETE_OLDEST, turn, MAX_CHARACTERS)

@@ -1,4 +1,4 @@
-"""Error messages of other programs, without what tells about the inside of this one: tracebacks, stacks, paths."""
+"""Error messages of other programs, without what reveals this program's internals: tracebacks, stacks, paths."""
 
 import re
 
@@ -6,12 +6,12 @@ MAX_CHARACTERS = 500
 """Characters of a message that are kept."""
 TRACEBACK = "Traceback (most recent call last)"
 UNKNOWN_CAUSE = "an internal error"
-"""Stands for a message of which nothing else is fit to be shown."""
+"""Replaces a message of which no part may be shown."""
 
 FRAME = re.compile(r"\s*(?:at\s.+[:(<].*|File \".*|\^+|~+)$|\s*$")
 """A line of a stack, as JavaScript and Python have them, or an empty one."""
 RAISED_HERE = re.compile(r"^(?:\w+Error: )*RuntimeError: (?P<message>.+)", re.MULTILINE)
-"""The end of a traceback with a message that the Worker has raised for its readers, as the platform reports it."""
+"""The end of a traceback, as the platform reports it, with a message that this Worker raised for clients to read."""
 PATH = re.compile(
     r"""(?<![\w:/.@-])(?:file://|[A-Za-z]:(?=[\\/]))?
     (?:[\\/][\w.@+~-]+)*

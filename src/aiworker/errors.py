@@ -95,7 +95,7 @@ UPSTREAM_CODES: Mapping[int, ErrorType] = {
     UNUSABLE_INPUT: "invalid_request",
     3036: "rate_limited",  # the day's free neurons are used up
     3040: "rate_limited",  # out of capacity
-    4006: "rate_limited",  # what the service really says for 3036
+    4006: "rate_limited",  # what the service really sends in place of 3036
     3041: "forbidden",
     3042: "model_not_found",
     5004: "invalid_request",

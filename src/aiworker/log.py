@@ -69,13 +69,14 @@ class RequestLog:
     successor: str | None = None
     """Id of the model that answers in its place."""
     ignored: list[str] = field(default_factory=list[str])
-    """Names of the request's parameters that were ignored. The line does not have them: they are a client's texts."""
+    """Names of the request's parameters that were ignored. They are not logged, because clients choose them."""
     gen_ai: Attributes = field(default_factory=dict[str, str | float])
     """Facts of the last model call, under OpenTelemetry's names."""
     spans: list[Span] = field(default_factory=list[Span])
-    """Spans of the request's model calls: the end of the request ends those whose answer was not read to its end."""
+    """Spans of the request's model calls. Those that are still open, because an answer was not read to its end, end
+    with the request."""
     client_disconnected: bool = False
-    """The client did not wait for the end."""
+    """True if the client disconnected before the end."""
     log_prompts: str = "off"
     """The variable LOG_PROMPTS: which texts of a request the line may repeat."""
     started: float = field(default_factory=time.monotonic)

@@ -1,4 +1,4 @@
-"""The storage of a Durable Object: a SQLite database, and one alarm for everything that is due later."""
+"""The storage of a Durable Object: a SQLite database, and one alarm for all deadlines."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
@@ -38,13 +38,13 @@ class Deadlines:
         self._now = now
 
     async def set(self, name: str, seconds: float) -> None:
-        """Let this be due in so many seconds, in place of an earlier time of the same name."""
+        """Set the deadline of this name to so many seconds from now, in place of an earlier one."""
         self._storage.execute(SCHEMA)
         self._storage.execute("INSERT OR REPLACE INTO deadlines VALUES (?, ?)", name, self._now() + seconds)
         await self._set_alarm()
 
     async def take(self) -> Due:
-        """Return what is due now, and forget it."""
+        """Return the names of the deadlines that are due now, and delete them."""
         if not has_table(self._storage, "deadlines"):
             return Due(set(), has_more=False)
         rows = self._storage.execute("DELETE FROM deadlines WHERE at <= ? RETURNING name", self._now())

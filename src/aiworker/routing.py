@@ -164,7 +164,8 @@ def route(
 
 
 def _check(new_route: Route) -> None:
-    """Raises TypeError for a second handler of the same route, or one whose parameters differ from the declaration."""
+    """Raises TypeError for a second handler of the same route, or a handler whose parameters differ from the
+    declaration."""
     where = f"{new_route.method} {new_route.path}"
     if new_route.method in ROUTES.get(new_route.path, {}):
         raise TypeError(f"{where} has two handlers.")
@@ -184,7 +185,7 @@ class Match(NamedTuple):
 
 
 def find(method: str, path: str) -> Match:
-    """Return the route of a request; HEAD is answered as GET.
+    """Return the route of a request; HEAD has the route of GET.
 
     Raises ApiError `not_found` or, with the header `Allow`, `method_not_allowed`.
     """
@@ -223,7 +224,8 @@ def _pattern(path: str) -> tuple[str, dict[str, str]] | None:
 
 
 def _corrections(path: str) -> Iterator[str]:
-    """Yield paths that may be meant: without slashes too many, `/v1` twice or in capitals, or what stands before it."""
+    """Yield paths that may be meant: the path without extra slashes, without a second `/v1` or capitals in it, or
+    without what precedes it."""
     segments = [segment for segment in path[:200].split("/") if segment]
     lower = [segment.lower() for segment in segments]
     yield "/" + "/".join(segments)

@@ -477,7 +477,7 @@ class Settings(BaseModel):
                 if not info.data.get("simulated"):
                     sites.check(server.url, ())
             except ApiError:
-                # not the address, which may hold a secret
+                # without the address, which may hold a secret
                 message = "The address of {name} is not public, or names a port."
                 raise PydanticCustomError(FAULT, message, {"name": server.name}) from None
         return value

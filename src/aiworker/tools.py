@@ -73,7 +73,7 @@ class WorkerTool:
             return json.dumps({"error": str(error)})
 
     async def result(self, arguments: str) -> str:
-        """Run the tool; return its result as JSON. Raises ToolError. arguments: as of `call`."""
+        """Run the tool; return its result as JSON. Raises ToolError. arguments: as for `call`."""
         try:
             values = self.arguments.model_validate_json(arguments or "{}")
             result = self.function(**{name: getattr(values, name) for name in self.arguments.model_fields})

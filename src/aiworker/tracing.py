@@ -8,7 +8,7 @@ Attributes = Mapping[str, str | float]
 
 
 class Span(Protocol):
-    """One operation of a request. What comes after its end is ignored."""
+    """One operation of a request. Calls after its end have no effect."""
 
     def set(self, attributes: Attributes) -> None: ...
 

@@ -47,8 +47,8 @@ def tools_of(resources: Resources) -> dict[str, WorkerTool]:
 async def search(resources: Resources, query: str, limit: int) -> list[dict[str, str]]:
     """Return `title`, `url` and `description` of the pages that the provider finds.
 
-    The search counts against the budgets and in the log as neurons, at the provider's list price. Raises ApiError:
-    `budget_exceeded` before the call, those of model calls after it.
+    The search counts against the budgets and in the log as neurons, at the provider's list price. Raises ApiError
+    `budget_exceeded` before the call, and otherwise the errors of model calls.
     """
     provider = resources.settings.web_search
     cost = PRICES[provider] * NEURONS_PER_DOLLAR

@@ -139,7 +139,8 @@ class Caller:
 
     @property
     def owner(self) -> str:
-        """Tenant, key and user to whom belongs what the caller stores; empty for callers whom many others equal."""
+        """Owner of what the caller stores (tenant, key, user); empty for callers that many share: the public, and
+        tokens for nobody in particular."""
         if self.key is None or (self.has_token and not self.subject):
             return ""
         return f"{self.tenant or ''}/{self.key.name}/{self.subject}"
@@ -165,7 +166,8 @@ class Policy:
 
     @property
     def log_secret(self) -> str:
-        """Secret that binds the ids of logs to tenants: TOKEN_SECRET, or else something that only its owner knows."""
+        """Secret that binds the ids of logs to tenants: TOKEN_SECRET, else the hashes of all keys, which only the owner
+        has."""
         return self.token_secret or " ".join(sorted(key.sha256 for key in self.keys))
 
     @property

@@ -48,7 +48,7 @@ class DailyBudget:
     """Neurons that a day may cost."""
     budget: Budget
     is_shared: bool = False
-    """True if others draw on it, too, whose spending is not the caller's business."""
+    """True if other callers draw on it, too: error messages then do not tell how much is spent."""
 
 
 @dataclass
@@ -60,7 +60,7 @@ class RequestBudget:
     reservations: list[BudgetReservation] = field(default_factory=list[BudgetReservation])
 
     def charge_to(self, budget: DailyBudget, request_id: str) -> None:
-        """Count against this budget, too, from now on."""
+        """Count later reservations against this budget, too. request_id: makes their ids unique."""
         self.budgets.append(budget)
         self.request_id = request_id
 
@@ -72,7 +72,8 @@ class RequestBudget:
     async def reserve(self, neurons: Sequence[float], ids: Sequence[str] = ()) -> list[BudgetReservation]:
         """Reserve these neurons, one item for each model call, in all budgets; all of them or none.
 
-        ids: of the reservations, for work that goes on after the request; by default numbers of the request.
+        ids: ids of the reservations, for work that goes on after the request; by default they are made from the
+        request's id.
 
         Raises ApiError `budget_exceeded` if a budget has fewer left today, `unavailable` if it cannot be reached.
         """
@@ -181,7 +182,7 @@ DELETE_OLD = ("DELETE FROM days WHERE day < ?", "DELETE FROM charges WHERE day <
 
 
 class BudgetStore:
-    """Neurons that one budget has spent. Nothing in here awaits, so that no other request comes in between."""
+    """Neurons that one budget has spent. No method awaits, so that requests cannot interleave."""
 
     def __init__(self, storage: Storage, now: Callable[[], float]) -> None:
         """now: seconds since 1970."""

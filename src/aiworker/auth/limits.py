@@ -24,7 +24,7 @@ FAILURES = "RATE_LIMIT_FAILURES"
 """The rate limit that counts the requests of one network with a missing or invalid key."""
 
 LIMITERS = (*RATES.values(), *TOKEN_RATES.values(), FAILURES)
-"""Names of all rate limits of wrangler.jsonc. Those but the first three may be missing: nothing is limited then."""
+"""Names of all rate limits of wrangler.jsonc. All but the first three may be missing: they limit nothing then."""
 
 PERIOD = 10
 """Seconds: `period` of the rate limits in wrangler.jsonc, which a Worker cannot read."""
@@ -48,7 +48,8 @@ async def check_rate(context: Context, rate: Rate) -> None:
 async def slow_failures(error: ApiError, request: Request, limiter: RateLimiter | None) -> ApiError:
     """Return the error, or `rate_limited` if its network has sent too many requests with a missing or invalid key.
 
-    Requests with a valid key are not counted, and never refused by this. limiter: that of FAILURES; None for none.
+    Requests with a valid key are not counted, and never refused by this. limiter: the rate limit of FAILURES; None if
+    wrangler.jsonc does not have it.
     """
     if error.type != "unauthorized" or limiter is None or await limiter.allow(f"failures {_network(request)}"):
         return error

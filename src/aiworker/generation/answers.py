@@ -16,9 +16,10 @@ from aiworker.object_storage import Deadlines
 ANSWER = "answer"
 """Name of the deadline at which the last answer is deleted."""
 ORPHAN_SECONDS = 86_400
-"""Time for which an answer is kept whose end nobody has written: its client may come back after a crash."""
+"""Seconds for which an unfinished answer is kept: its client may come back after a crash."""
 STORE_SECONDS = 0.25
-"""Longest time for which frames are in memory only. A row for each frame would take seven times the processor time."""
+"""Maximum seconds for which frames are in memory only. A row for each frame would take seven times the processor
+time."""
 
 
 class Timers(Protocol):
@@ -50,9 +51,9 @@ class LiveAnswer:
         """The headers of the response, as soon as the answer begins; raises ApiError for one that does not begin."""
         self.is_over = False
         self.is_stopped = False
-        """Stopped by somebody, in place of complete or failed."""
+        """True if somebody has stopped the answer before it was complete."""
         self.is_abandoned = False
-        """Nobody listened when it ended."""
+        """True if there was no reader when the answer ended."""
         self._store = store
         self._timers = timers
         self._seconds = seconds
@@ -70,7 +71,7 @@ class LiveAnswer:
     # ---- for its writer ------------------------------------------------------------------------------------------
 
     def start(self, headers: Mapping[str, str]) -> None:
-        """Let the response begin. headers: of the model's response."""
+        """Let the response begin. headers: the headers of the model's response."""
         if not self.begun.done():
             self.begun.set_result(headers)
 
@@ -103,7 +104,7 @@ class LiveAnswer:
         is_begun = self.begun.done()
         if not is_begun:
             self.begun.set_exception(error)
-            self.begun.exception()  # nobody may wait for it any more
+            self.begun.exception()  # perhaps no reader waits for it any more
         self.complete(self.writer.fail(error))
         if not is_begun:
             self._store.delete()

@@ -31,9 +31,9 @@ and the rest."""
 STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 """A JSON string; one without an end reaches to the end of the body."""
 NUMBER = re.compile(r"\[\d+\]$")
-"""Number of a file in a list, `[]` in the form."""
+"""Number of a file in a list, whose name in the form ends with `[]`."""
 MAX_ERRORS = 100
-"""Errors of a body that are read: to explain one takes as long as to find a hundred."""
+"""Maximum number of errors that are read from a body: to explain one takes as long as to find a hundred."""
 
 
 class Schema(BaseModel):
@@ -136,7 +136,7 @@ async def read_json_with_files(
 ) -> tuple[Any, Mapping[str, Payload]]:
     """Read a JSON body of any kind, in which the fields `files` of the object at the path `within` may be files.
 
-    As `parse_json_with_files`, but for a schema, by which the caller checks what is returned.
+    Works as `parse_json_with_files`, except that the caller checks the result.
     """
     _check_json(request)
     body, payloads = await request.read_with_files(min(limit, MAX_BYTES_WITH_FILES), files, within)
@@ -168,7 +168,7 @@ async def parse_form(
 
 
 def check_form(request: Request, content: str) -> None:
-    """Raise ApiError `unsupported_media_type` for a body that is no form. content: what the form holds."""
+    """Raise ApiError `unsupported_media_type` for a body that is no form. content: the form's file, for the message."""
     if media_type(request) != FORM:
         actual = media_type(request) or "a body without content-type"
         raise ApiError("unsupported_media_type", f"Send {content} as a file of a {FORM}, not as {actual}.")
@@ -188,7 +188,7 @@ def parse_object(schema: type[SomeSchema], fields: dict[str, Any]) -> SomeSchema
 
 
 def _from_texts(schema: type[SomeSchema], texts: Mapping[str, str]) -> SomeSchema:
-    """Validate fields that are all texts, as in forms and query strings: here "5" is a number."""
+    """Validate fields that are all texts, as in forms and query strings, where "5" is a number."""
     try:
         return schema.model_validate_strings(texts, strict=False)
     except ValidationError as error:
@@ -209,7 +209,7 @@ def _check_structure(body: bytes) -> None:
 
     The parser itself limits how deep it is nested (to about 200 levels).
     """
-    # a quotation mark within a text has a backslash before it; the one that ends a text seldom has
+    # a backslash precedes a quotation mark within a text, and seldom the one that ends it
     if body.count(b'"') - body.count(b'\\"') > 2 * MAX_STRINGS:
         raise too_many_strings()
     if len(body) <= MAX_STRUCTURE_BYTES and _containers(body) <= MAX_CONTAINERS:

@@ -74,6 +74,6 @@ def answer_preflight(request: Request, allowed: tuple[str, ...]) -> Response:
 
 
 def _requested_headers(request: Request) -> list[str]:
-    """Return the names of headers that a preflight asks for, without what is no name."""
+    """Return the names of headers that a preflight asks for; anything that is not a name is left out."""
     names = (request.header("access-control-request-headers") or "").lower().split(",")[:MAX_REQUEST_HEADERS]
     return [name for each in names if HEADER_NAME.fullmatch(name := each.strip())]

@@ -18,7 +18,7 @@ MAX_HEAD_BYTES = 4_096
 MAX_TEXT_BYTES = 1_048_576
 """Bytes of a form's texts together."""
 DELIMITER_END = re.compile(rb"--|[ \t]*(?:\r|\n|$)")
-"""Text behind a delimiter; before anything else, the line only begins like one."""
+"""Text that may follow a delimiter. With any other, the line merely begins like a delimiter."""
 FILE_NAME = re.compile(rb';[ \t]*filename="((?:[^"\\\r\n]|\\[^\r\n])*)"|;[ \t]*filename=([^";\r\n]*)', re.IGNORECASE)
 ENCODED_FILE_NAME = re.compile(rb";[ \t]*filename\*=utf-8'[^';]*'([^;\r\n]*)", re.IGNORECASE)
 CONTENT_TYPE = re.compile(rb"^content-type:[ \t]*([^;\r\n]*)([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -93,7 +93,7 @@ def form_fields(
 def _part(payload: Payload, index: int, following: bytes, end: int) -> FormPart:
     """Return the part between two delimiters.
 
-    index: behind the first one; following: the bytes from there. end: where the second one begins.
+    index: index after the first one. following: bytes from there on. end: index of the second one.
     """
     head = LINE_END.sub(b"", following.lstrip(b" \t"), count=1)
     blank = BLANK_LINE.search(head)

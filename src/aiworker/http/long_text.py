@@ -8,8 +8,8 @@ from aiworker.http.messages import Payload
 from aiworker.http.payload_checks import windows
 
 LONG_BYTES = 131_072
-"""Bytes of a JSON string from which on it is long. Python's memory never shrinks, and a string there takes up to four
-bytes a character, for as many copies as are made of it."""
+"""Bytes from which on a JSON string counts as long. Python's memory never shrinks, and each copy of a string takes up
+to four bytes a character."""
 MAX_STRINGS = 10_000
 """Texts and names of fields in a JSON body, each of which costs Python some microseconds."""
 WITHIN = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)

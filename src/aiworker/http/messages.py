@@ -115,7 +115,8 @@ class Request(Protocol):
         ...
 
     def start_reading(self, limit: int) -> None:
-        """Let a body whose length is known and at most `limit` bytes arrive; whoever reads it then waits for less."""
+        """Start to receive a body whose length is known and at most `limit` bytes, so that reading it takes less time
+        later."""
         ...
 
     async def read(self, limit: int) -> bytes:

@@ -1,6 +1,8 @@
-"""Checks of requests that a browser may have sent for a web page: the name of the host, and the page's origin.
+"""Checks of the host's name and of the page's origin, for requests that a browser may have sent on behalf of a web
+page.
 
-Whoever needs no key is recognised by nothing but their network, and any web page can send requests from there. CORS
+Callers without a key are recognised by their network alone, and any web page that they open can send requests from
+there. CORS
 does not prevent that: it only keeps the page from reading the responses, and not even that once the page's own name
 leads to this Worker (DNS rebinding).
 """
@@ -35,8 +37,8 @@ def check_host(request: Request, allowed: tuple[str, ...]) -> None:
 def check_page(request: Request, allowed: tuple[str, ...], what: str = "this Worker without a key") -> None:
     """Raise ApiError `forbidden` for a request by which a foreign page would change something.
 
-    allowed: the origins whose pages may call, besides the Worker's own; as in `cors.is_allowed`. what: what pages of
-    other origins may not call, for the message.
+    allowed: the origins whose pages may call, besides the Worker's own; as in `cors.is_allowed`. what: name of what
+    those pages may not call, for the message.
     """
     if request.method in SAFE_METHODS or "*" in allowed:
         return

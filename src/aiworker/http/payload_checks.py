@@ -17,8 +17,8 @@ MAX_PUNCTUATION = 20_000
 """Quotation marks, commas, colons and opening brackets in a JSON body with files; base64 has none of them."""
 PUNCTUATION = b'",:[{'
 WINDOW_BYTES = 65_536
-"""Bytes of a payload that are copied to Python at a time: its memory never shrinks again, and grows where it has no
-such place left between others."""
+"""Bytes of a payload that are copied to Python at a time. Larger pieces may not fit between others in Python's memory,
+which then grows, and never shrinks again."""
 WINDOWS_AT_A_STRETCH = 16
 """Windows that are read before others get their turn."""
 

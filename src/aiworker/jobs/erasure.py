@@ -27,7 +27,7 @@ PAGES_A_STEP = 20
 async def start(resources: Resources, tenant: str, subject: str | None) -> Job:
     """Hide the documents and delete their sources at once, and start the job that deletes everything.
 
-    What is stored while it runs may stay. A second request begins the unfinished job anew.
+    Data stored while the job runs may stay. A second request restarts an unfinished job.
     """
     await _hide_documents(resources, tenant, subject)
     key = f"{ERASE} {tenant} {'' if subject is None else subject}"
@@ -67,7 +67,7 @@ async def _documents(resources: Resources, params: Mapping[str, Any], cursor: An
 
 
 async def _items(resources: Resources, params: Mapping[str, Any]) -> tuple[int, Any]:
-    """Delete some documents of a tenant in AI Search, which does not know whose of its users they are."""
+    """Delete some documents of a tenant in AI Search, where documents have no user."""
     engine = AiSearchEngine(resources)
     versions = [] if params["subject"] is not None else await engine.page(params["tenant"], "", ITEMS_A_STEP)
     for version in versions:

@@ -14,7 +14,7 @@ class Kind:
     step: Callable[[Resources, Job], Awaitable[Progress]]
     """Does the next part of the work, as the package's docstring says."""
     is_resumed: bool = False
-    """A job whose step has failed in every attempt stays unfinished, so that `resume` tries again, until it is done."""
+    """True if a job stays unfinished when its step has failed in every attempt, so that `resume` tries again."""
 
 
 async def purge(resources: Resources, job: Job) -> Progress:

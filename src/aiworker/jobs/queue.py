@@ -30,8 +30,8 @@ async def start(
     """Store a job and start its workflow. If that fails or the Worker stops before it, `resume` starts it.
 
     kind: key of kinds.KINDS. tenant: who may read the job; None for admins only. params: JSON of at most some KB.
-    unique_key: of unfinished jobs with the same key there is one, which begins anew when it is requested again.
-    job_id: as new_id returns it, if it is known already.
+    unique_key: at most one unfinished job has this key; a second request restarts that job.
+    job_id: a result of new_id; by default a new one.
     """
     job_id = job_id or new_id()
     job = await store.add(resources.database, job_id, kind, tenant, params, unique_key, now())

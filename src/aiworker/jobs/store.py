@@ -65,7 +65,7 @@ async def add(
     unique_key: str | None,
     now: str,
 ) -> Job:
-    """Store a new job. If an unfinished one has the key, begin that one anew and return it."""
+    """Store a new job. If an unfinished job has the same key, restart and return that one."""
     rows = await database.rows(
         "INSERT INTO jobs (id, kind, tenant, params, unique_key, created_at, updated_at) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) "
@@ -82,7 +82,7 @@ async def find(database: Database, job_id: str) -> Job | None:
 
 
 async def set_progress(database: Database, job: Job, progress: Progress, now: str) -> bool:
-    """Store the result of a step; return False if the work was requested anew meanwhile, which drops the result."""
+    """Store the result of a step. Return False, and drop the result, if the work was requested again meanwhile."""
     rows = await database.rows(
         "UPDATE jobs SET state = ?3, position = ?4, reason = NULL, total = ?5, done = ?6, failed = ?7, "
         "updated_at = ?8, params = iif(?3 = 'done', '{}', params), unique_key = iif(?3 = 'done', NULL, unique_key) "

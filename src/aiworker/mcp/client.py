@@ -53,7 +53,7 @@ class Connection:
 
 @dataclass(frozen=True)
 class Connections:
-    """Server's name → what this isolate knows of it."""
+    """Server's name → its connection."""
 
     by_name: dict[str, Connection] = field(default_factory=dict[str, Connection])
 
@@ -92,7 +92,7 @@ class McpClient:
         return known.tools
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> CallResult:
-        """Call a tool. An error of the protocol's is a result, too."""
+        """Call a tool. A JSON-RPC error becomes a result, too."""
         try:
             result = await self._request("tools/call", {"name": name, "arguments": arguments})
         except RpcError as error:
@@ -176,7 +176,7 @@ class McpClient:
                 "timeout": f"has not answered within {self._seconds:g} seconds",
                 "payload_too_large": f"has answered with more than {MAX_RESPONSE_BYTES:,} bytes",
             }
-            # the platform's own message may repeat the address, and that a secret
+            # the platform's own message may repeat the address, which may hold a secret
             raise self._failed(reasons.get(error.type, "cannot be reached")) from None
         if answer.status in (401, 403):
             raise self._failed(f"refuses the headers of MCP_SERVERS with status {answer.status}")

@@ -25,7 +25,7 @@ def rpc_response(error: ApiError, request_id: str) -> Response:
 
 
 def is_oauth(path: str) -> bool:
-    """Tell whether clients ask on this path for OAuth, which this Worker does not have."""
+    """Tell whether this is a path of OAuth, which this Worker does not support."""
     return OAUTH_PATH.fullmatch(path) is not None
 
 

@@ -57,13 +57,13 @@ class RpcError(Exception):
 
 @dataclass(frozen=True)
 class RpcRequest:
-    """A request that wants an answer."""
+    """A request that expects an answer."""
 
     id: str | int
     method: str
     params: Mapping[str, Any]
     is_stateless: bool
-    """It is of a version without a handshake."""
+    """True for versions without a handshake."""
 
 
 def request_id(message: Any) -> str | int | None:
@@ -78,7 +78,7 @@ def is_stateless(request: Request, message: Any) -> bool:
 
 
 def read_request(request: Request, message: Any) -> RpcRequest | None:
-    """Return the request that a JSON-RPC message is; None for one that wants no answer. Raises RpcError."""
+    """Return a JSON-RPC message as a request; None for a message that expects no answer. Raises RpcError."""
     if not isinstance(message, dict):
         raise RpcError(INVALID_REQUEST, "The body must be one JSON-RPC message, a JSON object.")
     body, stateless = cast("dict[str, Any]", message), is_stateless(request, message)
@@ -120,7 +120,7 @@ def _meta(message: Any) -> Mapping[str, Any]:
 
 
 def _check_version(version: str | None) -> None:
-    """Raise RpcError for a header that names a version that is not known; without one, any version is meant."""
+    """Raise RpcError for a header that names an unknown version. A missing header stands for any version."""
     if version is not None and version not in HANDSHAKE_VERSIONS:
         raise _unsupported(version)
 

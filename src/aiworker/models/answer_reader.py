@@ -1,6 +1,6 @@
-"""Reading of a model's answer, whole or in the frames of a stream, in any dialect, as parts of one shape.
+"""Reads a model's answer, whole or in the frames of a stream, in any dialect, into parts of one shape.
 
-Nothing in an answer is believed: a field of another type than expected counts as missing.
+Answers are not trusted: a field of an unexpected type counts as missing.
 """
 
 import json
@@ -13,8 +13,8 @@ from aiworker.models.tool_calls import CallPart, Json, ToolCallReader
 from aiworker.models.vendors.dialects import to_openai
 
 TEXTS = ("content", "response", "text", "refusal")
-"""Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts), and where a
-model of OpenAI's declines."""
+"""Fields that hold a text: in OpenAI's chat, in native answers, in OpenAI's completions (of raw prompts), and in
+refusals of OpenAI's models."""
 REASONING = ("reasoning_content", "reasoning")
 CALLS = ("tool_calls", "function_call")
 
@@ -81,7 +81,7 @@ class AnswerReader:
         return list(self._calls.read(items))
 
     def add_usage(self, usage: object) -> None:
-        """Read the usage of a frame: that of the answer so far, or of this frame alone, as some models send it."""
+        """Add the usage of a frame. Models send that of the answer so far, or that of the frame alone."""
         counts = valid_usage(usage)
         if counts and "prompt_tokens" not in counts:  # Anthropic's streams begin with those of the prompt
             counts = {**self.usage, **counts}
@@ -103,7 +103,7 @@ class AnswerReader:
 
     @property
     def finish_reason(self) -> FinishReason | None:
-        """Reason for the end; None if the model has given none. Calls of tools end no answer with `stop`."""
+        """Reason for the end; None if the model has given none. For an answer with tool calls, it is never `stop`."""
         if not self._reason:
             return None
         reason = FINISH_REASONS.get(self._reason.lower(), "stop")
@@ -139,7 +139,7 @@ def _object(value: Any) -> Json:
 
 
 def _error_reason(data: Json) -> str:
-    """Return the reason in an error's object, in any of the forms that Workers AI and its backends send; else ""."""
+    """Return the message of an error object, in any of the forms that Workers AI and its backends send; else ""."""
     match data:
         case {"error": error} | {"errors": [error, *_]} if error:
             words = _object(error).get("message") or _object(error).get("description") or error

@@ -15,15 +15,15 @@ STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_
 
 @dataclass
 class _Block:
-    """A content block that the client has not got whole yet."""
+    """A content block that has not been sent completely."""
 
     start: Json
-    """The block as `content_block_start` has it, without its content."""
+    """The block for the event `content_block_start`, without its content."""
     prefix: bytes
     """The beginning of its deltas, up to the piece itself: a JSON string."""
     index: int
     pieces: list[bytes] = field(default_factory=list[bytes])
-    """Pieces that wait until the blocks before this one are complete."""
+    """Pieces held back until the blocks before this one are complete."""
     is_complete: bool = False
 
 
@@ -45,7 +45,7 @@ class MessagesWriter:
         self._input_tokens = input_tokens
         self._has_thinking = has_thinking
         self._open: list[_Block] = []
-        """Blocks that are not complete, and those behind them. The client is getting the first."""
+        """Blocks that are not sent completely, in order. Pieces of the first are sent as they come."""
         self._calls: dict[int, _Block] = {}
         self._count = 0
 
@@ -108,7 +108,7 @@ class MessagesWriter:
         return b""
 
     def _advance(self) -> bytes:
-        """End the blocks that are complete, and begin those that follow them."""
+        """Return the events that end complete blocks and begin the blocks after them."""
         encoded = b""
         while self._open and self._open[0].is_complete:
             encoded += _event("content_block_stop", {"index": self._open.pop(0).index})

@@ -47,7 +47,8 @@ class Breaker:
         return True
 
     def cancel_trial(self, model: str) -> None:
-        """Make the next call the trial, as this one did not test the model: its request, for instance, was invalid."""
+        """Make the next call the trial, because this one did not test the model (its request was invalid, for
+        instance)."""
         if (circuit := self._circuits.get(model)) and circuit.open_until is not None:
             circuit.open_until = time.monotonic()
 

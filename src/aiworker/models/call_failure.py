@@ -9,7 +9,8 @@ from aiworker.errors import UPSTREAM_CODES, UPSTREAM_STATUSES, ApiError, ErrorTy
 
 OUT_OF_CAPACITY = 3040
 TRANSIENT_CODES = frozenset((OUT_OF_CAPACITY, 3007, 3008))
-"""Workers AI's codes of errors that may be over in a moment: no capacity, a time-out. So may any status 408 and 5xx.
+"""Workers AI's codes of errors that may be over in a moment: no capacity, a time-out. The same holds for the statuses
+408 and 5xx.
 
 Not among them: 3036 and 4006 (the day's neurons are used up), 3021 and 2003 (the minute's requests)."""
 CODES_OF_ONE_MODEL = frozenset((3021, 5028))
@@ -19,7 +20,7 @@ PREFIXES: Mapping[ErrorType, str] = {
     "rate_limited": "Workers AI refuses more requests for now",
     "upstream_error": "Workers AI could not answer",
 }
-"""Beginning of the message, where Workers AI's own words would not say who speaks."""
+"""Beginning of the message, for errors of which Workers AI's own message does not say where they come from."""
 
 
 class CallFailure(Exception):  # noqa: N818 - not yet an error of the Worker: another model may answer
@@ -53,7 +54,7 @@ async def read_failure(raw: UpstreamResponse, headers: Mapping[str, str]) -> Cal
     """
     try:
         code, description = _code_and_description(await raw.text())
-    except ApiError:  # the body broke off; the status is still known
+    except ApiError:  # the body broke off, but the status is known
         code, description = None, ""
     error_type = UPSTREAM_CODES.get(code) if code else UPSTREAM_STATUSES.get(raw.status)
     error_type = error_type or "upstream_error"

@@ -120,7 +120,7 @@ class Model:
     texts_a_call: int = 100
     """Maximum number of texts in one call of an embeddings model."""
     longest_text: int | None = None
-    """Maximum tokens of a text of an embeddings model; None where it is not known, or whether longer ones are cut."""
+    """Tokens of the longest text that an embeddings model reads; None where Cloudflare does not document it."""
     efforts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
     """`reasoning_effort` of a request → the model's inputs for it: its nearest level, or its switch."""
     template_arguments: tuple[str, ...] = ()
@@ -173,7 +173,7 @@ def find(model_id: str, task: Task) -> Model:
 
 
 def unknown(model_id: str, known: Collection[str], query: str = "") -> ApiError:
-    """Return the error for an unknown id, or a retired model's.
+    """Return the error for an id that is unknown, or that of a retired model.
 
     known: ids among which similar ones are suggested. query: for GET /models.
     """
@@ -229,7 +229,7 @@ def check_window(model: Model, texts: Iterable[str], answer: int, param: str) ->
 
 
 def neurons(model: Model, usage: Mapping[str, Any]) -> float | None:
-    """Return the cost of an answer by its `usage` (tokens, as models report them); None where it is not known."""
+    """Return the cost of an answer from its `usage` (tokens, as models report them); None if it is not known."""
     inputs, outputs = usage.get("prompt_tokens"), usage.get("completion_tokens") or 0
     if not isinstance(inputs, int) or not isinstance(outputs, int) or "million_input_tokens" not in model.neurons:
         return None
@@ -392,5 +392,5 @@ RETIRED: Mapping[str, str] = {
 }
 """Model that Cloudflare has retired → its successor, the model that answers in its place.
 
-Successors are this Worker's choice, but for kimi-k2.5's, which is Cloudflare's: a model that takes what the retired one
+The successor of kimi-k2.5 is Cloudflare's choice, the others are this Worker's: a model that takes what the retired one
 took (its dialect, `raw`, JSON mode, images, tools), of the same family where there is one, and of a similar price."""

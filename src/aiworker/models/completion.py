@@ -24,7 +24,7 @@ EVENTS: Mapping[EventName, tuple[str, str, str]] = {
     "tool": (
         "`POST /chat` with `worker_tools`",
         '`{"id", "name", "arguments", "result"}`, the last two as JSON text',
-        "One of the Worker's own tools was called.",
+        "A tool that the Worker runs was called.",
     ),
     "error": (
         "`POST /chat`, `POST /rag`",
@@ -42,7 +42,7 @@ class ToolCall:
     id: str
     name: str
     pieces: list[str] = field(default_factory=list[str])
-    """The arguments as they have come."""
+    """The arguments, in the pieces in which they came."""
 
     @property
     def arguments(self) -> str:
@@ -67,7 +67,7 @@ class Completion:
         """Index in the answer → tool call."""
 
     def add(self, data: dict[str, Any]) -> None:
-        """Add a frame's data, or a whole answer; parts that have not the shape of an answer are skipped.
+        """Add a frame's data, or a whole answer; parts without the shape of an answer are skipped.
 
         Raises ApiError `upstream_error` for an error's object.
         """
@@ -78,7 +78,7 @@ class Completion:
             self._add_call(part)
 
     def take_written_calls(self, names: Collection[str]) -> None:
-        """Turn the text into tool calls, if it is one of these tools' and no call has come otherwise."""
+        """Turn the text into tool calls, if it consists of calls of these tools and the answer has no other calls."""
         calls = [] if self.tool_calls else read_calls(self.text, names)
         for part in self._reader.read_calls(calls):
             self._add_call(part)
@@ -134,7 +134,7 @@ def with_calls(whole: dict[str, Any], completion: Completion) -> dict[str, Any]:
             {"name": call["function"]["name"], "arguments": _json_or_text(call["function"]["arguments"])}
             for call in calls
         ]
-        # as the model wrote them, if it wrote all that a call has
+        # kept as the model wrote them, if they are complete
         has_all = all(item.get("arguments") or item.get("function") for item in objects(whole.get("tool_calls")))
         return (
             whole
@@ -201,7 +201,7 @@ class Frames:
 
 
 LINE_END = re.compile(rb"\r\n|\r(?!\Z)")
-"""Ends of lines other than a line feed. What follows one at the end of a chunk decides what it is."""
+"""Ends of lines other than a line feed. At the end of a chunk, what kind it is depends on the next chunk."""
 
 
 def frame_payloads(block: bytes) -> list[bytes]:
@@ -228,7 +228,7 @@ def frame(data: dict[str, Any] | str, event: EventName | None = None) -> str:
 
 
 def failure_formatter(request_id: str) -> Callable[[ApiError], str]:
-    """Return a function that returns the end of a stream that is no whole answer, an `event: error`."""
+    """Return a function that returns the end of an incomplete stream: an `event: error`."""
 
     def format_failure(error: ApiError) -> str:
         # the stream may have broken off within a frame
@@ -268,7 +268,7 @@ def _delta(message: Any) -> Any:
 
 DONE_AT_END = re.compile(rb"(?:^|[\r\n])data: ?\[DONE\]\Z")
 MAX_DONE_BYTES = 13
-"""Most bytes that DONE_AT_END matches."""
+"""Maximum bytes that DONE_AT_END matches."""
 
 
 def is_done(body: bytes) -> bool:
@@ -288,7 +288,8 @@ def ends_within_frame(body: bytes) -> bool:
 
 
 def _from_frame_with(text: bytes, body: bytes) -> bytes:
-    """Return the body from the first frame on that contains a text; the usage is in one of hundreds, the last."""
+    """Return the body from the first frame on that contains a text: of hundreds of frames, only the last has the
+    usage."""
     first = body.find(text)
     if first < 0:
         return b""

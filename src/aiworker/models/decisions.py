@@ -22,7 +22,7 @@ MAX_IMAGES = 4
 YES = 0.5
 """Probability from which a yes-or-no question counts as answered with yes."""
 REFUSAL: Mapping[str, str] = {"type": "refusal"}
-"""The answer of a question to which the model has given none that can be read."""
+"""The answer to a question for which the model has given none that can be read."""
 
 Question = Mapping[str, Any]
 """`{"type": "noul" | "choice" | "score", "instructions", "criteria"}`, as the model takes it."""
@@ -55,7 +55,8 @@ async def decide(
     """Answer the questions, in several calls if there are more than MAX_QUESTIONS.
 
     state: a text or JSON. images: data URIs, or `{"content_type", "base64"}`.
-    Raises ApiError `upstream_error` for an answer that is none; what is wrong with one question is its refusal.
+    Raises ApiError `upstream_error` for a response without answers; an invalid answer to one question becomes a
+    refusal.
     """
     names = list(questions)
     shared = {"model": selector(model), "state": state, **({"images": list(images)} if images else {})}

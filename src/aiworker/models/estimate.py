@@ -24,7 +24,7 @@ fewer; what a longer one costs is taken from the budget when it is known."""
 CHARACTERS_PER_MINUTE = 600
 """Characters of text read aloud in a minute of slow speech."""
 COMPRESSED_BYTES_PER_MINUTE = 120_000
-"""Bytes of a minute of a recording of unknown duration, at 16 kbit/s: most are estimated longer than they are."""
+"""Bytes of a minute of a recording of unknown duration, at 16 kbit/s: most recordings are shorter than estimated."""
 
 IMAGE_TOKENS = 1_024
 """Tokens of an image of a decision, at most. Source: the schema of clef-omni."""
@@ -33,7 +33,7 @@ SIDE = 1_024
 """Pixels of an image's sides, where neither the request nor Cloudflare's documentation says."""
 
 PASSAGE_OVERHEAD = 2
-"""Factor between a document's tokens and those of its passages with titles, headings and overlaps, at most about."""
+"""Factor, at most about, by which titles, headings and overlaps make a document's passages longer than the document."""
 
 
 def neurons(model: Model, inputs: Inputs) -> float:
@@ -52,7 +52,7 @@ def ingestion(model: Model, size: int) -> float:
 
 
 def embedding(model: Model, count: int, size: int) -> float:
-    """Return the estimated neurons for embedding texts. count: of them. size: their bytes of UTF-8 together."""
+    """Return the estimated neurons for embedding texts. count: number of texts. size: their bytes of UTF-8 together."""
     price = model.neurons.get("million_input_tokens")
     if price is None:
         return UNPRICED

@@ -33,14 +33,15 @@ class WrittenCalls:
         return ""
 
     def finish(self) -> tuple[list[Json], str]:
-        """Return the calls that the text is, as items of `tool_calls`; else none, and the text that was held back."""
+        """Return the calls of which the text consists, as items of `tool_calls`; else none, and the text that was held
+        back."""
         text, self._buffered = self._buffered, ""
         calls = read_calls(text, self._names)
         return (calls, "") if calls else ([], text)
 
 
 def read_calls(text: str, names: Collection[str]) -> list[Json]:
-    """Return the calls of these tools that a text is; none if any part of it is something else."""
+    """Return the calls of these tools of which a text consists; none if any part of it is something else."""
     fenced = FENCE.fullmatch(text)
     try:
         # not by the json module: in Pyodide, JSON that is nested thousands deep would end the isolate
@@ -53,7 +54,7 @@ def read_calls(text: str, names: Collection[str]) -> list[Json]:
 
 
 def _call(item: Any, names: Collection[str]) -> Json | None:
-    """Return the call that an object is: its arguments are in `arguments` or `parameters`, or beside the name."""
+    """Read an object as a call: its arguments are in `arguments` or `parameters`, or beside the name."""
     if not isinstance(item, dict):
         return None
     fields = cast("Json", item)

@@ -22,7 +22,7 @@ class GatewayOptions(Schema):
     metadata: Metadata | None = None
 
     def __bool__(self) -> bool:
-        """Tell whether any option asks for something; one that is its default counts as left out."""
+        """Tell whether any option has an effect; one with its default value counts as left out."""
         return bool(self.skip_cache or self.cache_ttl or self.cache_key or self.metadata)
 
     def without_cache_key(self) -> "GatewayOptions":

@@ -1,10 +1,12 @@
 """The guard: a model, named by the variable GUARD_MODEL, that judges what users ask and what models answer.
 
 What it judges unsafe is refused: a question before a model is called, an answer before any of it is sent. Streams are
-therefore sent late and at once. If the guard itself fails, the request fails with its error: nothing goes unjudged.
+therefore sent late and at once. If the guard itself fails, the request fails with that error: nothing is passed on
+unjudged.
 
-The guard judges the last turn, with the turns before it as context. Of a request, everything is one turn of the user:
-a client writes the earlier turns itself, those of the assistant included, and tools as well. The guard sees no images.
+The guard judges the last turn, with the turns before it as context. A request counts as a single turn of the user as a
+whole: a client writes the earlier turns itself, including the assistant's, and the tools as well. The guard sees no
+images.
 """
 
 import json
@@ -73,7 +75,7 @@ async def check_input(
     stored: int = 0,
     inputs: Mapping[str, Any] | None = None,
 ) -> None:
-    """Have everything judged that a request brings, if the guard judges input.
+    """Judge everything that a request contains, if the guard judges input.
 
     messages: those that a model would be sent. stored: number of messages at the beginning that are from the stored
     conversation, not from this request. inputs: the model's inputs, of which JUDGED_INPUTS are judged.
@@ -92,7 +94,7 @@ async def check_input(
 async def check_output(
     resources: Resources, messages: Messages, outputs: Messages, gateway: GatewayOptions | None
 ) -> None:
-    """Have a model's answer judged, if the guard judges output.
+    """Judge a model's answer, if the guard judges output.
 
     messages: those that the model was sent. outputs: its own messages. Raises as `check_input` does.
     """
@@ -103,7 +105,7 @@ async def check_output(
 async def screen_response(
     resources: Resources, messages: Messages, response: ModelResponse, gateway: GatewayOptions | None
 ) -> ModelResponse:
-    """Have a model's response judged, if the guard judges output; return it, buffered if it was judged.
+    """Judge a model's response, if the guard judges output; return it, buffered if it was judged.
 
     messages: those that the model was sent. Raises as `check_input` does; `upstream_error` for an answer that breaks
     off.
@@ -122,7 +124,7 @@ async def screen_response(
     try:
         await check_output(resources, messages, [completion.message(with_reasoning=True)], gateway)
     except ApiError:
-        response.record_usage(completion.usage)  # the call has its cost, although its answer is refused
+        response.record_usage(completion.usage)  # the call has cost something, although its answer is refused
         raise
     return response
 
@@ -131,7 +133,8 @@ async def screen_response(
 
 
 async def _check(resources: Resources, side: str, messages: Messages, gateway: GatewayOptions | None) -> None:
-    """Call the guard. side: `input` or `output`, for the error. Raises ApiError `content_blocked`, or the guard's."""
+    """Call the guard. side: `input` or `output`, for the error. Raises ApiError `content_blocked`, or the guard's own
+    error."""
     turns = to_turns(messages)
     if not turns:
         return

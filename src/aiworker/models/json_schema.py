@@ -8,7 +8,8 @@ sentences name the field and the rule without repeating the value, which may be 
 kept true to the draft, which its tests do by comparison with `jsonschema`.
 
 Nothing is ever fetched. `format` and `content…` are annotations, as the draft has them by default. So are patterns that
-this engine cannot check: `unchecked` names them. Forms of older drafts that schema makers still write are understood:
+this engine cannot check: `unchecked` names them. Older drafts' forms that generators of schemas still write are
+understood:
 `items` as a list, `additionalItems`, `dependencies`, `exclusiveMinimum: true`, `nullable`.
 """
 
@@ -39,7 +40,7 @@ which serves nobody else meanwhile; anyOf and references may multiply them witho
 MAX_DESCRIBED_FAULTS = 100
 """Faults with their own message; further ones share one."""
 MAX_CHOICES = 1_000
-"""Values of one enum."""
+"""Maximum values of one enum."""
 MAX_PATTERN_WEIGHT = 1_000
 """Largest sum of the weights of all patterns, which take 20 ms to compile on CPython. Others are not checked."""
 CLASS_WEIGHTS = ((re.compile(r"\\[wWpPbB]"), 30), (re.compile(r"\\[dD]"), 3))
@@ -51,7 +52,8 @@ ELEMENT = re.compile(
 )
 """A part of a pattern: the end of a group, a number of repetitions, or a character or class."""
 UNSUPPORTED = ("look-around", "backreferences", "unrecognized escape", "exceeds size limit")
-"""Words of the engine about patterns that are valid elsewhere, and cannot be checked in linear time, or not here."""
+"""Parts of the engine's messages about patterns that are valid elsewhere, but that it cannot check in linear time or at
+all."""
 MAX_SHOWN_LENGTH = 200
 """Characters of a keyword's value that a sentence repeats."""
 

@@ -98,7 +98,7 @@ class ModelCall:
         try:
             return replace(await self._first_response(), reservation=reservation)
         except ApiError as error:
-            # after a time-out or a disconnect, the model may have done its work
+            # after a time-out or a disconnect, the model may have done the work, which costs neurons
             if error.type != "timeout" and not isinstance(error, ClientDisconnected):
                 reservation.cost = 0
             raise
@@ -118,7 +118,7 @@ class ModelCall:
         raise AssertionError("no candidate")
 
     def _with_system_prompt(self, candidate: Candidate) -> Candidate:
-        """Return the candidate with the owner's system prompt, if it answers a client by a prompt of the client's.
+        """Return the candidate with the owner's system prompt, if the prompt is the client's own.
 
         Raises ApiError `invalid_request` as `add_system_prompt` does.
         """
@@ -160,7 +160,7 @@ class ModelCall:
                 return await self._attempt(candidate, options, has_next=has_next)
             except CallFailure as failure:
                 wait = max(next(waits, math.inf), failure.error.retry_after or 0)
-                # without capacity, the next model at once is better than this one later
+                # if a model has no capacity, the next model is called at once instead of this one later
                 goes_to_next = failure.is_out_of_capacity and has_next
                 if not failure.is_transient or goes_to_next or wait >= self._seconds_left:
                     raise
@@ -187,7 +187,7 @@ class ModelCall:
             raw = await self._resources.ai.run(model.id, candidate.inputs, options, self._seconds_left)
         except ApiError as error:
             error.headers |= self._headers(model)
-            # after the Worker's own time-out no time is left; a broken connection may work the next time
+            # after the Worker's own time-out, no time is left; after a broken connection, another attempt may succeed
             is_timeout = error.type == "timeout" and not isinstance(error, ClientDisconnected)
             is_broken = error.type == "upstream_error"
             raise CallFailure(error, is_transient=is_broken, is_models_fault=is_broken or is_timeout) from None
@@ -239,7 +239,7 @@ class ModelCall:
         return options
 
     async def _gateway_options(self, candidate: Candidate) -> dict[str, Any]:
-        """Return the options of the gateway, whose own cache keys are the same for all tenants: it makes none here."""
+        """Return the options of the gateway; its own cache keys, which all tenants would share, are never used."""
         scope = self._cache_scope(candidate)
         options = self._gateway.options(scope) if self._gateway else {}
         if not self._resources.cache_owner or "cacheKey" in options or options.get("skipCache"):
@@ -311,7 +311,7 @@ async def _reserve(resources: Resources, calls: Sequence[ModelCall]) -> list[Bud
 
 
 async def _without_control_tokens(candidate: Candidate) -> Candidate:
-    """Return the candidate with texts that the model's chat template cannot take for its own."""
+    """Return the candidate without control tokens in its texts, by which clients could forge turns of the prompt."""
     if candidate.model.task not in control_tokens.TEMPLATED:
         return candidate
     fields = await control_tokens.neutralize_inputs(candidate.inputs.fields)
@@ -333,7 +333,7 @@ def _waits(attempts: int) -> Iterator[float]:
 
 
 async def _fingerprint(inputs: Inputs) -> str:
-    """Return a hash of the inputs of a call that fits a gateway: equal ones have the same."""
+    """Return a hash of the inputs of a call that fits a gateway. Equal inputs have equal hashes."""
     binary = {name: [await each.payload.sha256(), each.part] for name, each in inputs.binary.items()}
     content = json.dumps([inputs.fields, binary], sort_keys=True, default=repr)
     return hashlib.sha256(content.encode()).hexdigest()

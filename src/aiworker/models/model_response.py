@@ -118,7 +118,7 @@ class ModelResponse:
         return cast("dict[str, Any]", data)
 
     async def answer(self, answer_id: str = "", known_ids: Collection[str] = ()) -> tuple[dict[str, Any], Completion]:
-        """Return the parsed body of a whole answer, and the completion that it is.
+        """Return the parsed body of a whole answer, and the completion read from it.
 
         answer_id, known_ids: as for Completion.
         Raises ApiError `upstream_error` if it is no answer of a text model; the call then still has its cost.
@@ -149,7 +149,7 @@ class ModelResponse:
         return cost
 
     def response(self, body: Any, content_type: str | None = None) -> Response:
-        """Return a response with this one's headers, which no cache may store."""
+        """Return a response with the model's headers, and `cache-control: no-store`."""
         headers = {"content-type": content_type or self.content_type, "cache-control": "no-store", **self.headers}
         return Response(body, 200, headers)
 
@@ -186,7 +186,7 @@ def add_cost(response: Response, neurons: float | None) -> Response:
 def joined_response(
     responses: Sequence[ModelResponse], body: str | list[str | JsHandle], neurons: float | None
 ) -> Response:
-    """Return a JSON response made of several calls of one model, with the headers of all and their cost together."""
+    """Return a JSON response made of several calls of one model, with the headers of all and the sum of their costs."""
     headers: dict[str, dict[str, None]] = {}
     for response in responses:
         for name, value in response.headers.items():
@@ -205,9 +205,9 @@ class ResponseEpilogue:
 
     response: ModelResponse
     format_failure: Callable[[ApiError], str]
-    """Returns the end of a stream that is no whole answer."""
+    """Returns the end of an incomplete stream."""
     on_complete: Callable[[Completion], Awaitable[None]] | None = None
-    """Called with a completion that is whole; may raise ApiError."""
+    """Called with a complete answer; may raise ApiError."""
 
     @property
     def tail_size(self) -> int | None:
@@ -260,7 +260,7 @@ class TranslatedStream:
         return prefix
 
     def _add(self, content: bytes) -> bytes:
-        """Keep what the epilogue reads of a piece of the stream, and return the piece."""
+        """Keep the part of a piece that the epilogue needs, and return the piece."""
         self._body = (self._body + content)[-(self._epilogue.tail_size or 0) :]
         return content
 

@@ -48,7 +48,8 @@ class Limits:
     is_single_call: bool = False
     """All tool calls but the first are left out."""
     required_tools: Collection[str] = ()
-    """Names of the tools one of which `tool_choice` requires; a text that is a call of one becomes this call."""
+    """Names of the tools one of which `tool_choice` requires. A text that has the form of such a call becomes the
+    call."""
     known_call_ids: Collection[str] = ()
     """Ids of the tool calls in the request's messages."""
     prompt_tokens: int = 0
@@ -78,7 +79,7 @@ class OpenAITransform:
 
     def transform(self, chunk: bytes) -> bytes:
         """Transform the next chunk of the model's stream, which may begin and end within a frame."""
-        # a model usually writes more slowly than the network sends: each chunk is one frame
+        # a model usually writes more slowly than the network sends, so that each chunk is one frame
         is_ready = self._accepts_text_frame and not self._frames.has_rest
         if is_ready and (match := SINGLE_TEXT_FRAME.fullmatch(chunk)) and chunk.isascii():
             encoded = self._transform_text_frame(match)

@@ -10,7 +10,7 @@ from aiworker.models.vendors import names
 
 
 def find_model(resources: Resources, model_id: str, task: Task) -> Model:
-    """Return the model of this id, for this task; in place of a retired one its successor, which the response names.
+    """Return the model of this id, for this task; for a retired one its successor, which the response names.
 
     Raises ApiError as `catalogue.find` does; `model_not_found` for a retired model if RETIRED_MODELS is `refuse`;
     `not_configured` for another vendor's model without AI Gateway.
@@ -41,7 +41,7 @@ def _check_vendor_model(resources: Resources, model: Model, task: Task) -> Model
     if resources.settings.gateway_id is None:
         raise ApiError(
             "not_configured",
-            f"{model.id} is called through an AI Gateway, which this Worker has not: set its variable GATEWAY_ID.",
+            f"{model.id} is called through AI Gateway, which this Worker does not have: set its variable GATEWAY_ID.",
             param="model",
         )
     return model

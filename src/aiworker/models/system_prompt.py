@@ -36,7 +36,7 @@ def estimate_tokens(settings: Settings) -> int:
 
 
 def hide(settings: Settings, message: str) -> str:
-    """Return an upstream's error message without the owner's system prompt, should it repeat that."""
+    """Return an upstream's error message without the owner's system prompt, which it may repeat."""
     return message.replace(settings.system_prompt, "…") if settings.system_prompt else message
 
 

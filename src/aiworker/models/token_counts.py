@@ -31,13 +31,13 @@ def estimate_text(text: str) -> int:
 
 
 def lower_bound(text: str) -> int:
-    """Return a number of tokens that every tokenizer reaches: none in use puts two words into one token."""
+    """Return the least number of tokens that any tokenizer needs: none in use puts two words into one token."""
     return len(text.split())
 
 
 def upper_bound(characters: int, texts: int = 1) -> int:
-    """Return a number that neither count of so many texts, with so many characters in all, exceeds.
+    """Return an upper bound of both counts for so many texts with so many characters in all.
 
-    It takes no look at the texts: a character has at most four bytes, and a word at least one character and a space.
+    The texts need not be read: a character has at most four bytes, and a word at least one character and a space.
     """
     return characters * 4 // BYTES_A_TOKEN + texts

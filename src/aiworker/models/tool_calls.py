@@ -1,4 +1,4 @@
-"""Tool calls in a model's answer, put in order as they come: whole or in pieces, with or without ids and indexes."""
+"""Reads the tool calls in a model's answer as they come: whole or in pieces, with or without ids and indexes."""
 
 import json
 import re
@@ -11,7 +11,7 @@ Json = dict[str, Any]
 EMPTY_ARGUMENTS = ("", "{}", "null")
 """Arguments that say nothing; some models send them first and the real ones later."""
 STRUCTURE = re.compile(r'\\.|["{}\[\]]', re.DOTALL)
-"""Marks on which the end of a JSON text depends: brackets, quotation marks, and what has a backslash before it."""
+"""Marks on which the end of a JSON text depends: brackets, quotation marks, and characters after a backslash."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class _Call:
     end: JsonEnd = field(default_factory=JsonEnd)
 
     def repeats(self, piece: str) -> bool:
-        """Tell whether the piece is what the call's complete arguments say already."""
+        """Tell whether the piece repeats the call's complete arguments."""
         try:
             return piece.strip() in EMPTY_ARGUMENTS or json.loads(piece) == json.loads(self.arguments)
         except (ValueError, RecursionError):
@@ -82,8 +82,8 @@ class _Call:
 class ToolCallReader:
     """Reads the items of `tool_calls`, in either dialect, frame by frame.
 
-    A named item is a new call, unless its id or its index says that it goes on with one of the same name whose
-    arguments are incomplete. An item without a name adds to a call that has begun.
+    An item with a name begins a new call, unless its id or its index is that of a call of the same name whose arguments
+    are incomplete: then it continues that call. An item without a name continues a call that has begun.
     """
 
     def __init__(self, answer_id: str, *, is_single: bool = False, known_ids: Collection[str] = ()) -> None:
@@ -127,7 +127,7 @@ class ToolCallReader:
                 yield CallPart(call.number, arguments="{}")
 
     def _named(self, item: Json, name: str, piece: str) -> _Call | None:
-        """Return the call with which a named item goes on, or that it repeats; None for a new one."""
+        """Return the call that a named item continues or repeats; None for a new one."""
         call_id, place = _id(item), _place(item)
         for call in reversed(self._calls):
             is_other = call.name != name or call.frame == self._frames
@@ -141,7 +141,7 @@ class ToolCallReader:
         return None
 
     def _continued(self, item: Json, number: int | None) -> _Call | None:
-        """Return the call to which an item without a name adds. number: position of the item among several."""
+        """Return the call that an item without a name continues. number: position of the item among several."""
         call_id, place = _id(item), _place(item)
         by_id = [call for call in self._calls if call_id and call.id == call_id]
         by_place = [call for call in self._calls if place is not None and call.place == place]

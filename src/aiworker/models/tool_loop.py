@@ -62,7 +62,7 @@ class ToolLoop:
         """Messages of the model so far, with its reasoning."""
 
     async def start_round(self) -> ModelResponse:
-        """Call a model for the next round: the one of the last round, or one after it with the same dialect."""
+        """Call a model for the next round: that of the last round, or one of its fallbacks with the same dialect."""
         candidates = [Candidate(model, Inputs(self._inputs(model))) for model in self._models]
         self._rounds -= 1
         self.answer = await ModelCall(self._resources, candidates, self._gateway).run()

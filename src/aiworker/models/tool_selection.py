@@ -87,7 +87,7 @@ async def _tools(resources: Resources, server: McpServer, *, is_needed: bool) ->
 
 
 def _name(server: McpServer, tool: Mapping[str, Any]) -> str:
-    """Return a name as models take it: MCP allows more signs."""
+    """Return a name in the form that models take: MCP allows more characters."""
     plain = "".join(each if each.isascii() and (each.isalnum() or each in "_-") else "_" for each in tool["name"])
     return f"{server.name}_{plain}"
 

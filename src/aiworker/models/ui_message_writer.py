@@ -21,7 +21,7 @@ OTHER = "other"
 INTERRUPTED = "The answer was interrupted: the server has been restarted. Ask again."
 
 BOUNDARY = re.compile(rb'","id":"\w+"\}\n\ndata: \{"type":"(?:text|reasoning)-delta","delta":"')
-"""Between two pieces of the same part. Nothing else ends like a delta's frame, and no JSON string holds a line feed."""
+"""The text between two pieces of the same part. Only a delta's frame ends so, and no JSON string holds a line feed."""
 STARTED = re.compile(r'^data: \{"id":"(\w+)","type":"(text|reasoning)-start"\}$', re.MULTILINE)
 
 NEUTRAL_FIELDS = ("prompt_tokens", "completion_tokens", "total_tokens")
@@ -36,7 +36,8 @@ class UiMessageWriter:
     """
 
     failure: ApiError | None = None
-    """The error that has broken off the model's answer: `error` writes nothing, so that the caller may decide."""
+    """The error that has broken off the model's answer. `error` writes nothing, so that the caller may decide what
+    follows."""
 
     def __init__(self, *, runs_tools: bool) -> None:
         """runs_tools: the Worker runs the tools that the model calls; else the client does."""
@@ -162,7 +163,8 @@ def join_deltas(frames: bytes) -> bytes:
 
 
 def interruption(frames: str) -> str:
-    """Return the end of a message whose writing was interrupted. frames: what there is of it, whole frames."""
+    """Return the end of a message whose writing was interrupted. frames: the frames that were written, each
+    complete."""
     end = b""
     for part in list(STARTED.finditer(frames))[-1:]:
         end = _end_of(part[2], part[1])

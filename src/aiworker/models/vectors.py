@@ -30,7 +30,7 @@ class Vectors:
 
     answer: ModelResponse
     rows: JsHandle
-    """Text of the vectors' JSON arrays, with commas between them and without the outer brackets."""
+    """JSON arrays of the vectors as text, with commas between them and without the outer brackets."""
     count: int
     dimensions: int
     extra: Mapping[str, Any]
@@ -40,7 +40,7 @@ class Vectors:
     begin: int
     """Position in the payload at which the JSON array of all vectors begins."""
     end: int
-    """Position behind its last byte."""
+    """Position after its last byte."""
 
     def split(self) -> Iterator[JsHandle]:
         """Yield the JSON array of each vector."""

@@ -20,14 +20,14 @@ recommended length is not documented; Cloudflare's tutorial cuts by bytes, 1 MiB
 SEARCH_SECONDS = 10
 """Seconds at the end of a piece that are searched for a pause, at most a third of it; few sentences last longer."""
 PAUSE_WINDOWS = 10
-"""Windows of 20 ms in a pause, the quietest 0.2 s. In one window even a deep voice swings once; ten are longer than the
-silence before a consonant such as t or k."""
+"""Windows of 20 ms in a pause, the quietest 0.2 s. A window is long enough for one period of even a deep voice, and ten
+are longer than the silence before a consonant such as t or k."""
 WINDOWS_PER_SECOND = 50
 ANALYSIS_RATE = 4000
 """Samples per second whose loudness is measured: enough to tell speech from silence."""
 RATES = range(8_000, 384_001)
-"""Frames per second of recordings that are cut, from the telephone's to the studio's. Other rates are no speech, and
-would give many thousands of pieces."""
+"""Frames per second of recordings that are cut, from the telephone's to the studio's. Recordings with other rates are
+not speech, and would be cut into many thousands of pieces."""
 MAX_CHANNELS = 8
 MAX_CHUNKS = 100
 """Chunks of a file among which the samples must be; real files have them among the first ten."""
@@ -36,7 +36,7 @@ UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 SAMPLE_BYTES: Mapping[int, Sequence[int]] = {PCM: (1, 2, 3, 4), FLOAT: (4, 8), A_LAW: (1,), MU_LAW: (1,)}
-"""Coding → sizes of a sample in bytes. Other codings are compressed: their files' length is only what the header says.
+"""Coding → sizes of a sample in bytes. Other codings are compressed: only the header tells the duration of their files.
 """
 
 
@@ -80,7 +80,7 @@ class Wave:
 
     @property
     def seconds(self) -> float | None:
-        """Duration in seconds; None if the header alone says how many bytes make a second, which anybody can write."""
+        """Duration in seconds; None if it follows from a header's claim alone, which anybody can forge."""
         return (self.end - self.start) / self.bytes_per_second if self._is_consistent else None
 
     @property

@@ -1,6 +1,7 @@
-"""How many bytes a model's inputs may have that become text there: an isolate has 128 MB for everything.
+"""Limits of bytes that become text in a model's inputs: an isolate has 128 MB for everything.
 
-At the peak there are the bytes, their text, the JSON with it, and the JSON's bytes. A stream of the same bytes is
+At its peak, memory holds the bytes, their text, the JSON that contains it, and the JSON's bytes. A stream of the same
+bytes is
 passed on as it is, and has no such limit.
 """
 
@@ -20,7 +21,7 @@ PARALLEL_PIECES: Mapping[str, int] = {"base64": 2, "numbers": 1}
 
 
 def check_written(param: str, size: int, encoding: TextEncoding, model: str, way_out: str) -> None:
-    """Raise ApiError `payload_too_large` for an input of too many bytes.
+    """Raise ApiError `payload_too_large` for an input with too many bytes.
 
     param: field of the request that it came in. size: its bytes. way_out: what the client can do, as a clause.
     """

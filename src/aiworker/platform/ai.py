@@ -23,7 +23,7 @@ from aiworker.platform.javascript import (
 from aiworker.platform.payload import JsPayload, decode_base64, payload_from_text
 
 CONVERSION = {"conversionOptions": {"pdf": {"metadata": False}}}
-"""Options of toMarkdown: a PDF's metadata is no text of its pages.
+"""Options of toMarkdown: leave out a PDF's metadata, which is not text of its pages.
 
 Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/conversion-options
 """
@@ -75,7 +75,7 @@ class WorkersAi:
             ) from error
         if result.format == "error":
             return Converted(None, str(result.error))
-        # as the values of an object: the text, which may be long, would be copied to Python by its name
+        # as the values of an object: reading the text by its name would copy it to Python, and it may be long
         names = list(js.Object.keys(result))
         at = names.index("data")
         return Converted(payload_from_text(js.Object.values(result).slice(at, at + 1)))

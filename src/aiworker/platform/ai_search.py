@@ -103,7 +103,7 @@ class AiSearchInstances:
 class Remote:
     """An object of another service, kept in a JavaScript array.
 
-    It is a promise as well: Python would make a future of it, which has neither its properties nor its methods.
+    Such an object is a promise as well, from which Python would make a future without its properties and methods.
     """
 
     def __init__(self, boxed: Any) -> None:

@@ -1,4 +1,4 @@
-"""The side of a conversation's Durable Object: what it stores, the answers that it writes, and their readers."""
+"""The inside of a conversation's Durable Object: what it stores, the answers that it writes, and their readers."""
 
 import asyncio
 import json
@@ -140,7 +140,7 @@ async def _consume(body: JsHandle, write: Callable[[bytes], None]) -> None:
             defects.append(error)
             controller.error(js.Error.new(DEFECT))
 
-    # to be called for each chunk costs a fraction of awaiting each
+    # a callback for each chunk costs a fraction of awaiting each chunk
     sink = js.Object.new()
     sink.write = create_proxy(pass_on)
     stream: Any = body
@@ -203,7 +203,7 @@ class _Reader:
             return True
         if self._answer.is_over:
             controller = self._controller
-            self._end()  # first the mark: to close may pull again
+            self._end()  # marked first: closing may call pull again
             controller.close()
             return True
         return False
@@ -219,7 +219,7 @@ class _Reader:
         self._controller = None
         if self._is_listening:
             self._answer.remove_listener()
-        # later: one of them is being called
+        # deferred, because one of them is being called
         js.setTimeout(create_once_callable(self._destroy), 0)
 
     def _destroy(self) -> None:

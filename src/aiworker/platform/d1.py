@@ -20,7 +20,7 @@ class D1Database:
         self._with_names = js_object({"columnNames": True})
 
     async def rows(self, query: str, *values: str | float | None) -> list[dict[str, Any]]:
-        # rows as arrays: as objects, each would bring the names of its columns
+        # rows as arrays: as objects, each would repeat the names of the columns
         names, *rows = from_js(await _from_database(self._prepare((query, *values)).raw(self._with_names)))
         return [dict(zip(names, row, strict=True)) for row in rows]
 

@@ -140,7 +140,7 @@ class ObjectStorage:
     """aiworker.object_storage.Storage and aiworker.auth.budget.Storage over the storage of a Durable Object."""
 
     def __init__(self, storage: Any) -> None:
-        # JavaScript's own: the SDK's makes, of each result, objects that refer to themselves
+        # JavaScript's own object: the SDK's wraps each result in objects that refer to themselves
         self._storage = getattr(storage, "_binding", storage)
 
     def execute(self, query: str, *values: str | float) -> list[list[Any]]:

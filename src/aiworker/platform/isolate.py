@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import pyodide_js
 
 COUNT_SECONDS = 10
-"""Seconds for which a count of objects is shown again: counting takes some milliseconds, in which nothing is served."""
+"""Seconds for which a count of objects is reused: counting takes some milliseconds, in which nothing is served."""
 
 COLLECT_EVERY = 1_000
-"""Requests between two garbage collections. Python's own collections do not find what JavaScript has kept alive until
-after them: four objects a request, of failed calls and of steps of workflows, stayed until memory had grown."""
+"""Requests between two garbage collections. Python's own collections miss objects that JavaScript releases only later:
+four a request, from failed calls and from steps of workflows, stayed in memory until it grew."""
 
 
 @dataclass
@@ -29,13 +29,14 @@ class Isolate:
     _counted_at: float = -math.inf
 
     def count_request(self) -> None:
-        """Count a request. The first leaves what was imported out of all collections: with it, one takes 100 ms."""
+        """Count a request. The first one exempts imported objects from garbage collection: with them, a collection
+        takes 100 ms."""
         if not self.requests:
             gc.freeze()
         self.requests += 1
 
     def begins_collection(self) -> bool:
-        """Tell whether garbage has to be collected behind this response: once in COLLECT_EVERY requests."""
+        """Tell whether garbage has to be collected after this response: once in COLLECT_EVERY requests."""
         if self.requests - self._collected_at < COLLECT_EVERY:
             return False
         self._collected_at = self.requests

@@ -68,7 +68,7 @@ async def binding_result(
         raise ApiError(kind, f"{sentence}: {error_message(error)}", retry_after=retry_after) from error
     finally:
         limits.remove(future)
-        del future  # it keeps its exception, whose traceback may have this frame
+        del future  # it keeps its exception, whose traceback may refer to this frame
 
 
 def error_message(error: JsException) -> str:

@@ -71,7 +71,8 @@ class JsPayload:
         return JsPayload(buffer, self.name, self.media_type)
 
     async def _decode(self, decoder: Any, result: Awaitable[Any]) -> "tuple[Any] | None":
-        """Write the bytes to a TextDecoderStream; return what becomes of them, or None if they are not in its encoding.
+        """Write the bytes to a TextDecoderStream; return its output, or None if the bytes are not valid in its
+        encoding.
 
         They are written in windows: decoded in one piece, 25 MB would keep everybody else waiting.
         """
@@ -88,7 +89,7 @@ class JsPayload:
         await writer.close()
 
     def part(self, part: Part) -> "JsPayload":
-        """Copy the part's bytes behind its head."""
+        """Return the part's head with a copy of its bytes after it."""
         joined = js.Uint8Array.new(len(part.head) + part.end - part.start)
         joined.set(to_js(part.head))
         joined.set(self._bytes.subarray(part.start, part.end), len(part.head))
@@ -138,9 +139,9 @@ def _method(kind: Any, name: str) -> Any:
 
 
 def _decoder(encoding: str) -> Any:
-    """Return a stream that makes texts of bytes and breaks off at wrong ones. Raises JsException for no encoding.
+    """Return a stream that decodes bytes and fails at invalid ones. Raises JsException for an unknown encoding.
 
-    As a stream, because a text would be copied to Python.
+    It is a stream, because a text would be copied to Python.
     """
     return js.TextDecoderStream.new(encoding, js_object({"fatal": True}))
 

@@ -24,7 +24,7 @@ from aiworker.platform.javascript import call_method, js_errors_suppressed, stri
 from aiworker.platform.payload import JsPayload, payload_from_base64
 
 MAX_TEXT = 1_048_576
-"""Characters of a JSON body without its files; bytes of one in which no files are found."""
+"""Characters of a JSON body without its files; for a body in which no files are found, its bytes."""
 
 DRAIN_FACTOR = 16
 """A body up to this many times the limit is received to its end before it is refused: a client that is still sending
@@ -44,7 +44,7 @@ class JsRequest:
         self.method: str = request.method
         self._url = urlsplit(request.url)
         self._arriving: Awaitable[Any] | None = None
-        """The body as an ArrayBuffer, if it has been started to be read."""
+        """The body as an ArrayBuffer, once `start_reading` has started to receive it."""
         self.path = self._url.path
 
     @property
@@ -107,8 +107,8 @@ class JsRequest:
     async def discard_body(self) -> None:
         """Receive the body to its end if nothing has read it and its declared length is at most MAX_DISCARDED.
 
-        An answer that comes before the body has arrived closes the connection: a client that is still sending, or a
-        proxy in front of the Worker, sees that instead of the answer.
+        An answer that is sent before the body has arrived closes the connection: a client that is still sending, or a
+        proxy in front of the Worker, then sees a broken connection instead of the answer.
         """
         if self._arriving:
             with contextlib.suppress(ClientDisconnected):
@@ -155,7 +155,8 @@ class JsRequest:
 
 
 def _total_length(texts: Any) -> int:
-    """Return the characters of all strings of an iterable of JavaScript, which stay there; others have none."""
+    """Return the number of characters of all strings of a JavaScript iterable. The strings are not copied; other values
+    count as 0."""
     # as objects, strings stay in JavaScript; files have no length
     return sum(getattr(value, "length", 0) for value in js.Array.from_(texts, js.Object))
 

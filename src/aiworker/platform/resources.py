@@ -60,7 +60,7 @@ def resources() -> Resources:
 
 
 def request_adapters(caller: Any) -> Mapping[str, Any]:
-    """Return `adapters`, with one for AI whose calls end with the caller: a Request, or an AbortController."""
+    """Return `adapters`, in which AI's calls end when the caller (a Request or an AbortController) does."""
     shared = adapters()
     return {**shared, "ai": shared["ai"].for_caller(caller)} if "ai" in shared else shared
 

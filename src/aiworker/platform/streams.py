@@ -15,7 +15,7 @@ from aiworker.platform.isolate import isolate
 from aiworker.platform.javascript import error_message, js_errors_suppressed
 
 DEFECT = "a defect of the server"
-"""The reason with which a stream breaks off, as its client may see it; the log has the exception."""
+"""The reason that a client sees when a stream breaks off; the log has the exception."""
 
 
 class JsStreams:
@@ -83,7 +83,8 @@ class JsStreams:
 
     def _check_complete(self) -> None:
         if self._on_complete and not self._open:
-            # the callback refers to these streams: in a circle, all of the request would be left to Python's collector
+            # the callback refers to these streams: such a circle would leave all objects of the request to Python's
+            # collector
             on_complete, self._on_complete = self._on_complete, None
             on_complete(self._outcome)
             if self._on_abort:
@@ -133,7 +134,7 @@ async def _transform(body: Any, writable: Any, transform: StreamTransform) -> bo
 
 
 class _Transformer:
-    """Callbacks of a TransformStream: to be called for each chunk costs a fraction of awaiting each chunk."""
+    """Callbacks of a TransformStream. A callback for each chunk costs a fraction of awaiting each chunk."""
 
     def __init__(self, stream_transform: StreamTransform) -> None:
         self.defect: Exception | None = None
@@ -152,7 +153,7 @@ class _Transformer:
                 proxy.destroy()
 
     def start(self, controller: Any) -> None:
-        self._enqueue = controller.enqueue.bind(controller)  # once, not for each chunk
+        self._enqueue = controller.enqueue.bind(controller)  # bound once, not for each chunk
 
     def transform(self, chunk: Any, controller: Any) -> None:
         try:

@@ -28,13 +28,13 @@ class TimeLimits:
     def __init__(self) -> None:
         self._number = next(_numbers)
         self._due: dict[Result, float] = {}
-        """Result that is awaited → the time of the clock at which it is too late."""
+        """Result that is awaited → its deadline on the monotonic clock."""
         self._timer_at = 0.0
         """Time at which the timer fires; in the past if there is none."""
         self._timer: Any = None
 
     def add(self, result: Result, seconds: float) -> None:
-        """Have the result raise TimeoutError if it is not there after so many seconds."""
+        """Make the result raise TimeoutError if it has not arrived after so many seconds."""
         now = time.monotonic()
         self._due[result] = now + seconds
         _waiting[self._number] = self
@@ -47,7 +47,7 @@ class TimeLimits:
             del _waiting[self._number]
 
     def expire(self) -> None:
-        """Raise TimeoutError for the results that are too late, and set the timer for the next one."""
+        """Make the results that are too late raise TimeoutError, and set the timer for the next one."""
         now = time.monotonic()
         for result in [each for each, due in self._due.items() if due <= now and not each.done()]:
             result.set_exception(TimeoutError())
@@ -61,13 +61,14 @@ class TimeLimits:
         self._timer_at = 0.0
 
     def _set_timer(self, now: float, seconds: float) -> None:
-        self.end()  # a timer before it, which fires later or has fired
+        self.end()  # end the previous timer, which fires later or has fired
         self._timer_at = now + seconds
         self._timer = set_timeout(_expire_proxy(), math.ceil(seconds * 1000), self._number)
 
 
 def time_limits() -> TimeLimits:
-    """Return those of the task and of the tasks that it has started: a timer is no good to another request."""
+    """Return the time limits shared by the current task and the tasks that it starts: a timer belongs to one
+    request."""
     if (made := _time_limits.get()) is None:
         _time_limits.set(made := TimeLimits())
     return made

@@ -9,7 +9,7 @@ from aiworker.errors import ApiError
 from aiworker.platform.javascript import binding_result, from_js, js_object
 
 MAX_DELETED = 100
-"""Ids in one call of deleteByIds."""
+"""Maximum ids in one call of deleteByIds."""
 
 _from_index = functools.partial(binding_result, "Vectorize could not answer")
 

@@ -76,5 +76,6 @@ _has_resumed = False
 
 def write_line(line: str) -> None:
     """Write a line to the Worker's log. (print() writes byte by byte.)"""
-    # as a microtask: workerd records the stack of each line, which takes milliseconds with Python's frames on it
+    # in a microtask, without Python's frames: workerd records the stack of each line, which takes milliseconds with
+    # them
     queue_microtask(console_log.bind(js.console, line))

@@ -25,7 +25,7 @@ class IngestionWorkflow:
         await self._wake(version_id, {"version": version_id})
 
     async def wake_reindex(self, normalization: int) -> None:
-        # not a version: the Worker's first releases would take it for a deleted one
+        # this id is not that of a version: the Worker's first releases would take it for a deleted version
         await self._wake(f"reindex-{normalization}", {"reindex": normalization})
 
     async def start_job(self, job_id: str, instance: int) -> None:
@@ -49,7 +49,7 @@ class IngestionWorkflow:
             release(error)
             await self._start(instance_id, params)
             return
-        with js_errors_suppressed():  # it may end at this moment
+        with js_errors_suppressed():  # it may end just now
             if (await instance.status()).status in ENDED:  # even the step that records a failure has failed
                 await instance.restart()
                 return

@@ -1,4 +1,5 @@
-"""Whether the passages that a search has found answer a question, as a decision model judges it: RAG_CHECK_MODEL."""
+"""A decision model's judgement, by RAG_CHECK_MODEL, whether the passages that a search has found answer the
+question."""
 
 from collections.abc import Sequence
 
@@ -14,7 +15,8 @@ QUESTION = "Do these passages answer the question?"
 async def is_answered(
     resources: Resources, question: str, passages: Sequence[Passage], gateway: GatewayOptions | None
 ) -> bool:
-    """Ask the model of RAG_CHECK_MODEL; True without one, without passages, and for a question that it refuses."""
+    """Return the judgement of RAG_CHECK_MODEL; True without a model, without passages, and for a question that it
+    refuses."""
     model_id = resources.settings.rag_check_model
     if model_id is None or not passages:
         return True

@@ -1,4 +1,4 @@
-"""How much an archive (DOCX, XLSX, ODT, ODS) unfolds to, by its directory. Nothing is unfolded.
+"""Unpacked size of an archive (DOCX, XLSX, ODT, ODS), read from its directory. Nothing is unpacked.
 
 Source: APPNOTE.TXT of PKWARE, "Central directory structure" and "End of central directory record".
 """
@@ -19,16 +19,17 @@ PART = struct.Struct("<4s6H3I5H2I")
 PART_SIGNATURE = b"PK\x01\x02"
 TEXT_ENDINGS = (b".xml", b".rels")
 MIN_RATIO = 1.2
-"""Size of a part by its compressed size, from which on it is text, whatever its name: pictures are compressed already.
+"""Ratio of a part's size to its compressed size from which on it counts as text, whatever its name: pictures are
+compressed already.
 """
 
 
 class UnreadableArchiveError(Exception):
-    """A file that is no archive, or one whose directory is not where it has to be."""
+    """A file that is not an archive, or whose directory is not at the place that the format requires."""
 
 
 def text_size(file: ReadableBytes) -> int:
-    """Return the bytes of an archive's parts that are text, unfolded. Raises UnreadableArchiveError."""
+    """Return the unpacked bytes of an archive's parts that are text. Raises UnreadableArchiveError."""
     return sum(
         size
         for name, compressed, size in _parts(_directory(file))

@@ -1,4 +1,5 @@
-"""Batches of documents: a job takes one after the other, each as a request of its own would be."""
+"""Batches of documents: a job adds one document after the other, each as if it had been sent in a request of its
+own."""
 
 import asyncio
 import codecs
@@ -24,7 +25,7 @@ DOCUMENTS_A_STEP = 8
 """Documents that one step takes, each with about eight calls of bindings."""
 TICK = datetime.timedelta(microseconds=1)
 TRANSIENT: tuple[ErrorType, ...] = ("upstream_error", "unavailable", "timeout")
-"""Errors of bindings that may pass: the step is tried again."""
+"""Temporary errors of bindings, after which the step is tried again."""
 
 
 async def step(resources: Resources, job: Job) -> Progress:
@@ -49,20 +50,20 @@ async def _take_all(resources: Resources, batch: Batch, entries: Sequence[Entry]
     for entry in entries:
         created = _later(created)
         outcome = await _take(resources, batch, entry, created)
-        # one by one: a step that is repeated must not take an earlier version of a document behind a later one
+        # recorded one by one: a repeated step must not add an earlier version of a document after a later one
         await batch_store.record(resources.database, batch.job, outcome)
         await asyncio.sleep(0)  # other requests get their turn
 
 
 def _later(created: str) -> str:
-    """Return the present time, or one behind `created`: of two versions of a document, the later one stays."""
+    """Return the present time, or the first one after `created`: of two versions of a document, the later one stays."""
     return max(now(), (datetime.datetime.fromisoformat(created) + TICK).isoformat(timespec="microseconds"))
 
 
 async def _take(resources: Resources, batch: Batch, entry: Entry, created: str) -> Outcome:
     charged = ingestion_cost.charged_to(resources, batch.payer)
     try:
-        if not entry.size:  # no range of an object is empty
+        if not entry.size:  # R2 has no empty ranges
             raise ApiError("unprocessable", "The document is empty.")
         part = await resources.bucket.read_part(batch_store.body_key(batch.job), entry.start, entry.size)
         if part is None:

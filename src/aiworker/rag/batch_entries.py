@@ -1,4 +1,5 @@
-"""The documents of a batch, found in its bytes: where each is, and what the form says of it. Nothing is parsed."""
+"""The documents of a batch, found in its bytes: the place of each, and its fields in the form. Documents are not
+parsed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ MAX_FORM_FIELDS = 10
 MAX_FIELD_BYTES = 65_536
 """Bytes of a form's texts."""
 MAX_BLANK_BYTES = 64
-"""Bytes of a line that may be empty but for spaces; longer ones are not read to find out."""
+"""Bytes up to which a line is checked for being blank; longer ones are not read for that."""
 NEWLINE = ord("\n")
 
 

@@ -1,6 +1,6 @@
 """Batches of documents in D1: every SQL statement.
 
-A document of a batch has a row from the start. What becomes of it is read from its version.
+Every document of a batch has a row from the start. Its state is read from its version.
 """
 
 import json
@@ -30,7 +30,7 @@ class Batch(Record):
     metadata: dict[str, Any]
     """Metadata of all its files."""
     caller: str
-    """Whose documents of an hour are counted."""
+    """The caller whose documents in an hour are counted, as the rate limits name them."""
     payer: str
     """Name of the key whose budget pays; empty for none."""
     subject: str
@@ -63,7 +63,7 @@ _DOCUMENTS = f"FROM batch_documents e {document_states.VERSION} WHERE e.job = ?1
 async def add(database: Database, batch: Batch, entries: Sequence[Entry], hourly: int | None) -> bool:
     """Store a batch and its documents.
 
-    Return False if the caller's batches of the last hour would have more than `hourly` documents; None for any number.
+    Return False if the caller's batches of the last hour would then have more than `hourly` documents (None: no limit).
     """
     row = batch.to_row()
     earlier = (
@@ -91,14 +91,14 @@ async def find(database: Database, job: str) -> Batch | None:
 
 
 async def delete(database: Database, job: str) -> None:
-    """Forget a batch; its documents stay."""
+    """Delete the rows of a batch; its documents stay."""
     await database.run(
         ("DELETE FROM batch_documents WHERE job = ?", job),
         ("DELETE FROM batches WHERE job = ?", job),
     )
 
 
-async def forgotten(database: Database, before: str) -> list[str]:
+async def without_job(database: Database, before: str) -> list[str]:
     """Return batches from before that time whose jobs are gone, or were never started."""
     rows = await database.rows(
         f"SELECT job FROM batches b WHERE created_at < ? AND NOT EXISTS (SELECT 1 FROM jobs WHERE id = b.job) "  # noqa: S608 - no values in it
@@ -112,7 +112,7 @@ async def forgotten(database: Database, before: str) -> list[str]:
 
 
 async def queued(database: Database, job: str, limit: int) -> list[Entry]:
-    """Return the next documents whose turn has not come, in their order."""
+    """Return the next documents that have not been added yet, in order."""
     rows = await database.rows(
         "SELECT number, start, size, path, media_type, charset FROM batch_documents "
         "WHERE job = ? AND version IS NULL AND reason IS NULL ORDER BY number LIMIT ?",
@@ -122,7 +122,7 @@ async def queued(database: Database, job: str, limit: int) -> list[Entry]:
 
 
 async def record(database: Database, job: str, outcome: Outcome) -> None:
-    """Store what has become of a document."""
+    """Store the outcome of a document."""
     await database.run(
         (
             "UPDATE batch_documents SET document_id = ?, version = ?, reason = ? WHERE job = ? AND number = ?",

@@ -2,8 +2,8 @@
 
 A document is cut at its headings. A section that exceeds one passage is cut between paragraphs, else between items,
 sentences or words. Small sections stay with the section that contains them; code and tables are cut between lines only.
-Every letter of the document is in some passage, in the document's order. Only the overlap, the fences of code and the
-header of a table are repeated.
+The passages contain every letter of the document, in its order. Only overlaps, fences of code and headers of tables are
+repeated.
 """
 
 import re
@@ -53,8 +53,8 @@ class Section:
     body: list[Block] = field(default_factory=list[Block])
 
     count: int = 0
-    """Tokens of its text; of one that is longer than a passage some number above that. Counted block by block: to count
-    a growing text again and again takes a thousand times as long."""
+    """Tokens of its text; if they exceed a passage, any number above that. They are counted block by block: counting a
+    growing text anew each time takes a thousand times as long."""
 
     @property
     def level(self) -> int:

@@ -1,4 +1,4 @@
-"""How large a file may be that the AI binding converts to Markdown: an isolate has 128 MB for everything."""
+"""Limits on files that the AI binding converts to Markdown: an isolate has 128 MB for everything."""
 
 from aiworker.errors import ApiError
 from aiworker.http.messages import ReadableBytes
@@ -8,12 +8,12 @@ from aiworker.rag import archive, file_kinds
 MAX_CONVERTED_BYTES = MAX_WRITTEN_BYTES["base64"]
 """Bytes of a file that the AI binding converts: it sends base64 in JSON."""
 MAX_UNFOLDED_BYTES = 12_582_912
-"""Bytes that the texts of an archive unfold to, with their markup.
+"""Bytes of the texts in an archive, unpacked and with their markup.
 
-The binding returns the Markdown as one string of JSON, which is in V8's heap twice and takes two bytes a character
-there if one of them is not of Latin-1."""
+The binding returns the Markdown as one JSON string. V8's heap holds it twice, with two bytes a
+character if any of them is outside Latin-1."""
 MAX_MARKDOWN_BYTES = MAX_UNFOLDED_BYTES
-"""Bytes of the Markdown that comes back."""
+"""Bytes of the Markdown that a conversion returns."""
 
 
 def check_converted(kind: str, file: ReadableBytes) -> None:

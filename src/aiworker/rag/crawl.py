@@ -89,7 +89,7 @@ def _check_redirect(site: Site, url: str, seen: Sequence[str]) -> None:
 
 
 async def read_robots(resources: Resources, url: str) -> Robots:
-    """Return the rules of the site of an address; those that allow nothing if its robots.txt cannot be read for now."""
+    """Return the rules of the site of an address; rules that allow nothing if its robots.txt cannot be read for now."""
     parts = urlsplit(url)
     site = Site(sites.site(url))
     try:

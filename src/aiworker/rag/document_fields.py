@@ -26,7 +26,7 @@ def check_reader_url(url: str) -> str:
 
 
 def safe_reader_url(url: str | None) -> str | None:
-    """Return a stored URL; None in place of one that earlier versions of the Worker took and this one refuses."""
+    """Return a stored URL; None for one that an earlier version of the Worker accepted and this one refuses."""
     try:
         return url and check_reader_url(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""SQL on the documents of a batch or of a source: rows that name a version, from which their state is read.
+"""SQL that reads the states of the documents of a batch or of a source from the versions that their rows name.
 
 Such a row is `e`, with columns `version` and `reason`; its version is `v`, by VERSION.
 """
@@ -7,7 +7,7 @@ VERSION = "LEFT JOIN versions v ON v.id = e.version"
 
 
 def state(gone: str) -> str:
-    """Return the expression of a document's state. gone: state of one whose version is no longer there."""
+    """Return the SQL expression of a document's state. gone: the state if its version is no longer there."""
     return f"""CASE
   WHEN e.reason IS NOT NULL THEN 'failed'
   WHEN e.version IS NULL THEN 'queued'
@@ -20,7 +20,8 @@ END"""
 def page(columns: str, source: str, key: str, gone: str) -> str:
     """Return the query for documents in the order of `key`, whose parameters 2 to 4 are key, state and limit.
 
-    source: tables and condition. Documents behind the key are returned, and only those in the state unless it is empty.
+    source: tables and condition. The query returns documents above the key; unless the state is empty, only those in
+    it.
     """
     return (
         f"SELECT * FROM (SELECT {columns}, {state(gone)} AS state, coalesce(e.reason, v.reason) AS reason "  # noqa: S608 - no values in it

@@ -18,22 +18,23 @@ from aiworker.rag.store import Version
 from aiworker.settings import RagEngine
 
 ATTEMPTS = 3
-"""Versions that are tried: one may be replaced, and its file removed, between the reads of its row and of its file."""
+"""Attempts to read a file: its version may be replaced, and the file removed, between the reads of the row and of the
+file."""
 
 
 class Engine(Protocol):
     """Storage and search of documents. All methods raise ApiError if a binding fails."""
 
     async def add(self, version: Version, content: str | Payload, background: Background | None = None) -> Version:
-        """Store a version with its file, and have it indexed; return it.
+        """Store a version with its file, and start to index it; return it.
 
-        Return the document's newest version in its place if that has the same content and has not failed.
+        If the document's newest version has the same content and has not failed, return that one instead.
         background: lets work go on after the response; None where no request waits.
         """
         ...
 
     async def page(self, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
-        """Return the newest version of each document behind the id `after`, by id.
+        """Return the newest version of each document with an id above `after`, by id.
 
         folder: only documents of it and of the folders below it; empty for all.
         """
@@ -72,7 +73,8 @@ class OwnEngine:
         if stored.state == "queued" and background and is_added and first_attempt.is_small(stored):
             background(first_attempt.attempt(resources, stored, content))
         elif stored.state == "queued" and (is_added or not first_attempt.is_running(stored)):
-            # again for one of before: the Worker may have stopped first. If this fails, resume() starts the workflow
+            # also for a version stored earlier: the Worker may have stopped before this. If this fails, resume() starts
+            # the workflow
             await resources.ingestions.start(stored.id)
         return stored
 
@@ -87,7 +89,7 @@ class OwnEngine:
             stored = await store.add(database, version)
         except ApiError:
             reservation.cost = 0
-            await store.delete_version(database, version.id)  # it may be stored, and only the answer lost
+            await store.delete_version(database, version.id)  # the file may be stored, and only the answer lost
             await bucket.delete_folder(version.folder)
             raise
         if stored.id != version.id:

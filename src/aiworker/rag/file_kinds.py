@@ -76,7 +76,7 @@ TEXTUAL = PLAIN | LANGUAGES.keys() | DECLARING | {CSV}
 ARCHIVES = frozenset(CONVERTED[extension] for extension in (".docx", ".xlsx", ".odt", ".ods"))
 """Media types of files that are ZIP archives."""
 UNDECLARED = ("", "application/octet-stream")
-"""Media types that say nothing about a file."""
+"""Media types that tell nothing about a file."""
 SIGNATURES: Mapping[bytes, str] = {
     b"%PDF-": PDF,
     b"<!doctype html": HTML,
@@ -108,7 +108,7 @@ def media_type(name: str, declared: str, ends: bytes) -> str | None:
 
 
 def _kind_of(ends: bytes) -> str | None:
-    """Return the media type that the ends of a file tell: text if they are none of a known kind."""
+    """Return the media type that the ends of a file reveal; text if they are of no known kind."""
     start = ends[:64].lstrip(codecs.BOM_UTF8 + b" \t\r\n").lower()
     for signature, kind in SIGNATURES.items():
         if start.startswith(signature.lower()):
@@ -122,7 +122,7 @@ def _kind_of(ends: bytes) -> str | None:
 
 
 def is_converted(kind: str) -> bool:
-    """Tell whether files of a media type become Markdown by the AI binding."""
+    """Tell whether the AI binding converts files of a media type to Markdown."""
     return kind in CONVERTED.values()
 
 

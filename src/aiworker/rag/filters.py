@@ -1,4 +1,5 @@
-"""Filters on documents' metadata: their checks, as SQL, which decides, and for Vectorize, whose search they narrow.
+"""Filters on documents' metadata: their checks, their form in SQL, which decides, and their form for Vectorize, which
+narrows its search.
 
 Vectorize indexes the first 64 bytes of a string, and only what was written after a property's index was made. Whatever
 it finds is therefore checked against the rows of the database.
@@ -148,7 +149,7 @@ def _operands(operator: str, operand: Any) -> list[Scalar]:
 
 
 def _forms(operand: Scalar) -> list[Scalar]:
-    """Return the operand composed, decomposed and as it is: documents of earlier versions have either form."""
+    """Return the operand composed, decomposed and as it is: documents added by earlier versions have either form."""
     if not isinstance(operand, str) or operand.isascii():
         return [operand]
     return list(dict.fromkeys((_composed(operand), unicodedata.normalize("NFD", operand), operand)))

@@ -1,4 +1,4 @@
-"""The first attempt at ingesting a small text: behind the response to its upload, without a Workflow.
+"""The first attempt to ingest a small text: after the response to its upload, without a Workflow.
 
 An instance of a Workflow costs more than the ingestion of a small text does. The version and its file are stored before
 the request is answered. Whatever fails here or is cut off is left to a Workflow, which starts from the beginning: each
@@ -28,7 +28,7 @@ Background = Callable[[Coroutine[Any, Any, None]], None]
 FIRST_CHECK = 1.0
 """Seconds until the first check for the vectors, which Vectorize shows some seconds after they were written."""
 VECTOR_CHECKS = 12
-"""Checks, a second apart, for the vectors. All work behind a response has 30 seconds, in which it must be done.
+"""Checks, a second apart, for the vectors. Work after a response must end within 30 seconds.
 
 Source: developers.cloudflare.com/workers/platform/limits, and /workers/runtime-apis/context
 """
@@ -62,7 +62,7 @@ async def attempt(resources: Resources, version: Version, content: str | Payload
         version = replace(version, chunks=await _embed(resources, version, content))
         is_embedded = True
         await _publish(resources, version)
-    except Exception:  # the Workflow meets what caused it again, and reports it
+    except Exception:  # the Workflow fails for the same reason, and reports it
         with contextlib.suppress(ApiError):  # resume() starts it if this cannot
             await resources.ingestions.start(version.id, is_embedded=is_embedded)
 
@@ -99,7 +99,7 @@ async def _text(resources: Resources, version: Version, content: str | Payload) 
 
 
 async def _publish(resources: Resources, version: Version) -> None:
-    """Publish an embedded version and remove the ones before, or this one if a newer one is there."""
+    """Publish an embedded version and remove earlier ones, or remove this one if a newer one is published."""
     await asyncio.sleep(FIRST_CHECK)
     await ingest.wait_for_vectors(resources, version, version.chunks, VECTOR_CHECKS)
     replaced = await store.publish_over(resources.database, version, now())

@@ -1,4 +1,4 @@
-"""Ingestion of one version of a document, in the steps of a Workflow: convert, chunk, embed, publish.
+"""Ingestion of one version of a document in the steps of a Workflow: convert, chunk, embed, publish.
 
 Every step may run twice: the platform repeats a step that failed, and one that a crash interrupted. Until `publish`,
 readers see the version before, or none. A version that fails leaves its file and the reason.
@@ -57,7 +57,7 @@ MAX_CHUNKS = 20_000
 async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embedded: bool = False) -> None:
     """Convert, chunk, embed, publish; then remove the version before.
 
-    is_embedded: the vectors are written and paid for; what is left is to wait for them.
+    is_embedded: the vectors are written and paid for, so that this only waits for them and publishes.
     """
     done = Progress()
     run = WorkflowRun(resources, steps, version_id)
@@ -87,7 +87,7 @@ async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embe
 
 async def _undo(resources: Resources, steps: Steps, version_id: str, done: "Progress", reason: str) -> None:
     """Remove the passages of a version that has failed, the last ones first, and store the reason."""
-    # the step that has failed may have stored some, too
+    # the step that failed may have stored some passages, too
     stored = await steps.do("count what is stored", lambda: count_stored(resources, version_id), patiently=True)
     count = max(done.count, stored)
     for start in reversed(range(0, count, removal.PASSAGES_A_STATEMENT)):
@@ -139,7 +139,7 @@ class Progress:
 
 @dataclass
 class Cost:
-    """Cost of embedding a version."""
+    """Cost of embedding a version so far."""
 
     reservation: Reservation | None = None
     neurons: float = 0
@@ -170,7 +170,7 @@ async def pay_and_embed(
     size = ingestion_cost.embedding_model(resources).texts_a_call
     for start in range(0, done.count, size):
         share = reserved * min(size, done.count - start) / done.count
-        done.cost.neurons += share  # also counts if the step fails: the model may have done its work
+        done.cost.neurons += share  # counted even if the step fails: the model may have done its work
         neurons = _neurons(await run.do(f"embed {start}", partial(embed_some, start=start, count=done.count)))
         if neurons is not None:
             done.cost.neurons += neurons - share
@@ -188,7 +188,8 @@ async def publish_embedded(resources: Resources, run: Run, count: int) -> bool:
 
 
 def _neurons(result: "Embedded | int") -> float | None:
-    """Return what a step says about its cost. One of an earlier version of the Worker has a number of passages."""
+    """Return the cost that a step reports; None for a result of an earlier version of the Worker, which is a number of
+    passages."""
     return None if isinstance(result, int) else result["neurons"]
 
 
@@ -242,7 +243,7 @@ async def decoded(resources: Resources, version: Version, original: Payload) -> 
 
 async def _to_markdown(resources: Resources, version: Version, file: Payload) -> None:
     """Store the file as Markdown, made by the AI binding."""
-    if file.size > MAX_CONVERTED_BYTES:  # one that an older version of the Worker took, or long only as UTF-8
+    if file.size > MAX_CONVERTED_BYTES:  # accepted by an older version, or longer as UTF-8
         raise NonRetryableError(f"The document has {file.size:,} bytes; at most {MAX_CONVERTED_BYTES:,} are converted.")
     name = file_kinds.conversion_name(version.file_name, version.media_type, version.document_id)
     converted = await resources.ai.to_markdown(name, version.media_type, file)
@@ -258,16 +259,17 @@ async def _to_markdown(resources: Resources, version: Version, file: Payload) ->
 
 
 class Position(TypedDict):
-    """How far the text of a version is cut into passages; the result of a step, so that the next one goes on there."""
+    """The position up to which a version's text is cut into passages: the result of a step, where the next one goes
+    on."""
 
     offset: int
     """Bytes that are cut."""
     count: int
     """Passages that are stored."""
     path: Path
-    """Headings above what follows."""
+    """Headings above the text that follows."""
     fence: str
-    """Opening fence of code that goes on; empty outside of code."""
+    """Opening fence of code that continues here; empty outside of code."""
     is_end: bool
 
 
@@ -312,7 +314,7 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
     """
     first, start = position["count"], position["offset"]
     is_last = start + len(content) >= size
-    is_code = version.media_type in file_kinds.LANGUAGES  # in which marks of Markdown mean nothing
+    is_code = version.media_type in file_kinds.LANGUAGES  # fenced, so that marks of Markdown in it mean nothing
     segment = next_segment(content, "" if is_code else position["fence"], is_last=is_last)
     text = _markdown(version, segment.text, is_first=not start, is_last=is_last)
     cutter = SegmentChunks(text, position["path"], first)
@@ -326,7 +328,7 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
         raise NonRetryableError(
             f"The document has more than {MAX_CHUNKS:,} passages; at most {MAX_CHUNKS:,} are indexed."
         )
-    source = content[: segment.size].decode(errors="replace")  # without the fence that is repeated at its start
+    source = content[: segment.size].decode(errors="replace")  # less the fence that is repeated at its start
     ranges: list[Range | None] = []
     for located in passage_ranges(source, (each.text for each in chunks), start):
         ranges.append(located)
@@ -455,7 +457,7 @@ async def remove_earlier_versions(resources: Resources, version_id: str) -> bool
 
 
 async def remove_version(resources: Resources, version_id: str) -> bool:
-    """Remove some of the version, which a newer one has overtaken; return True if it is gone."""
+    """Remove some of a version that was overtaken by a newer one; return True if it is gone."""
     version = await store.find(resources.database, version_id)
     return version is None or await removal.remove(resources, [version], removal.MAX_CALLS) == 1
 
@@ -479,7 +481,7 @@ async def fail(resources: Resources, version_id: str, folder: str, reason: str) 
     version = await store.find(resources.database, version_id)
     if version is None:  # the document was deleted meanwhile, and a step may have written after that
         await store.delete_version(resources.database, version_id)
-        if folder:  # else the version was deleted before its first step, and no step has written anything
+        if folder:  # an empty folder: the version was deleted before its first step, and no step has written anything
             await resources.bucket.delete_folder(folder)
         return False
     await passage_store.put_chunks(resources.database, version, [])
@@ -512,7 +514,8 @@ async def resume(resources: Resources, *, is_restarted: bool = True) -> None:
 
 
 def _with_context(version: Version, heading: str, text: str) -> str:
-    """Return the text to embed: the passage below its title and headings, which may say what it is about."""
+    """Return the text to embed: the title and the headings, which may say what the passage is about, then the
+    passage."""
     title = version.title[:MAX_TITLE_CHARACTERS]
     heading, text = without_title(title, heading, text)
     # the headings of a PDF begin with the file's name, which is often the title

@@ -1,6 +1,6 @@
 """The cost of ingesting a document: reserved by the upload's size when it is taken, by its text before it is embedded.
 
-A small file may unfold to any length, so that only its passages say what their embedding costs.
+A small file may unpack to any length, so that only its passages tell what embedding them costs.
 """
 
 from dataclasses import replace
@@ -21,7 +21,7 @@ class Reservation(TypedDict):
     payer: str
     """Name of the key that uploaded it; empty without one."""
     charges: dict[str, float]
-    """Id of the reservation → neurons: what its size made likely, then what its text adds."""
+    """Id of the reservation → neurons: the estimate by the file's size, then what its text adds."""
 
 
 def embedding_model(resources: Resources) -> Model:
@@ -53,7 +53,7 @@ async def reserve(resources: Resources, version: Version) -> Reservation:
 async def settle(resources: Resources, reservation: Reservation, cost: float) -> None:
     """Replace a reservation by the cost in neurons; what was settled before stays."""
     costs: dict[str, float] = {}
-    for name, neurons in reservation["charges"].items():  # each may belong to another day
+    for name, neurons in reservation["charges"].items():  # each reservation may belong to another day
         costs[name] = min(cost, neurons)
         cost -= costs[name]
     costs[list(costs)[-1]] += cost
@@ -61,7 +61,7 @@ async def settle(resources: Resources, reservation: Reservation, cost: float) ->
 
 
 async def release(resources: Resources, version: Version) -> None:
-    """Give back what is reserved for a version of which nothing was embedded."""
+    """Release the reservation for a version of which nothing was embedded."""
     await settle(resources, {"payer": version.payer, "charges": {version.id: 0}}, 0)
 
 

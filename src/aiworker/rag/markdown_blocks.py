@@ -1,4 +1,4 @@
-"""Splits Markdown into headings, code, tables and text, by the rules of CommonMark and of GitHub's tables that matter
+"""Splits Markdown into headings, code, tables and text, by those rules of CommonMark and of GitHub's tables that matter
 for cutting.
 
 Paragraphs, lists, quotes, HTML and front matter are text, and so is a document without any Markdown.

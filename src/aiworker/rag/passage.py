@@ -8,11 +8,11 @@ from typing import Any
 from aiworker.rag import file_kinds
 
 HEADING_SEPARATOR = " › "
-"""Between a title and headings, and between headings."""
+"""Separator between a title and headings, and between headings."""
 PAGE = re.compile(rf"(?:^|{HEADING_SEPARATOR})Page (\d+)(?:{HEADING_SEPARATOR}|$)")
-"""A page among the headings of a PDF's passage."""
+"""Pattern of the page number among the headings of a PDF's passage."""
 Range = tuple[int, int]
-"""The first byte of a passage in the UTF-8 of its document's text, and the byte behind its last one."""
+"""Bytes of a passage in the UTF-8 of its document's text: index of the first one, and index after the last one."""
 
 
 def without_title(title: str, heading: str, text: str) -> tuple[str, str]:
@@ -32,7 +32,7 @@ def path_and_body(title: str, heading: str, text: str) -> tuple[str, str]:
 
 
 def text_with_path(title: str, heading: str, text: str) -> str:
-    """Return what a reranker reads of a passage: title and headings, then the text, with the title once."""
+    """Return a passage as a reranker reads it: title and headings, then the text, with the title once."""
     return "\n".join(path_and_body(title, heading, text))
 
 

@@ -1,7 +1,7 @@
-"""Where passages stand in their document's text.
+"""The places of passages in their document's text.
 
 A passage is not a copy of the text: empty lines are shortened, and the header of a table, the fence of code and the
-heading of a page are written anew. The letters and their order stay, so that passages are located by them.
+heading of a page are written anew. The letters and their order stay, so that they locate a passage.
 """
 
 import re
@@ -15,7 +15,7 @@ MAX_ADDED_LINES = 4
 MAX_REPEATED_LETTERS = 600
 """Letters that a passage may repeat of the one before: more than chunk.OVERLAP tokens have."""
 MAX_SKIPPED_LETTERS = 4_000
-"""Letters between two passages that may be in none: the metadata of a PDF."""
+"""Letters between two passages that may belong to neither: the metadata of a PDF."""
 WORD = re.compile(r"\S+")
 
 
@@ -63,12 +63,13 @@ class Letters:
         return self._bytes[at] + len(self._words[at][: number - self._numbers[at]].encode())
 
     def byte_behind(self, number: int) -> int:
-        """Return the place behind a character's last byte."""
+        """Return the place after a character's last byte."""
         return self.byte_at(number) + len(self.joined[number].encode())
 
 
 def _locate(letters: str, passage: str, end: int) -> tuple[int, int] | None:
-    """Return the first letter of a passage and the one behind its last. end: that of the passage before."""
+    """Return the number of a passage's first letter, and the number after its last. end: the latter of the passage
+    before."""
     lines = passage.split("\n")
     for first in range(min(MAX_ADDED_LINES + 1, len(lines))):
         for last in (len(lines), len(lines) - 1):
@@ -80,7 +81,7 @@ def _locate(letters: str, passage: str, end: int) -> tuple[int, int] | None:
 
 
 def _find(letters: str, part: str, end: int) -> int:
-    """Return the place of a part that goes on where the passage before ends, or repeats its last letters."""
+    """Return the place of a part that follows the end of the passage before, or that repeats its last letters."""
     if letters.startswith(part, end):
         return end
     first = max(0, end - min(len(part) - 1, MAX_REPEATED_LETTERS))

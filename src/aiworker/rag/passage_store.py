@@ -44,7 +44,7 @@ async def put_chunks(
 ) -> None:
     """Store a version's passages in place of those from number `first`; index their words.
 
-    All in one transaction. ranges: where each passage stands in the document's text, if that is known. then: statements
+    All in one transaction. ranges: the place of each passage in the document's text, if it is known. then: statements
     that end the transaction.
     """
     rows = zip_longest(chunks, ranges)
@@ -183,7 +183,7 @@ async def passages(
 
 
 async def replaced_documents(database: Database, vector_ids: Iterable[str]) -> set[str]:
-    """Return the ids of the documents of which these passages were, before a newer version became live."""
+    """Return the ids of the documents to which these passages belonged before a newer version became live."""
     version_ids = {vector_id.partition("-")[0] for vector_id in vector_ids}
     rows = await database.rows(
         "SELECT DISTINCT v.document_id FROM json_each(?) CROSS JOIN versions v ON v.id = value "
@@ -199,7 +199,7 @@ class Terms(NamedTuple):
     normalized: Sequence[str]
     """Expressions of search_text.query_terms."""
     as_written: Sequence[str]
-    """Those for passages that are not normalised yet; empty for the same ones."""
+    """Expressions for passages that are not normalised yet; empty if they are the same."""
 
 
 async def fulltext_search(
@@ -259,8 +259,8 @@ _OUTDATED = (
 def _ranked(index: str, weights: str, conditions: str, source: str = "") -> str:
     """Return the SQL of a search. weights: of the index's columns. conditions: SQL that follows the index's name.
 
-    The index sorts its matches by rank before any is looked up in another table, and this ends with the last that is
-    wanted: with 100,000 matches, looking up each takes as long as everything else. CROSS JOIN keeps that order.
+    The index sorts its matches by rank before any is looked up in another table, and the query ends at its limit: with
+    100,000 matches, looking up each would take as long as everything else. CROSS JOIN keeps that order.
     """
     live = _LIVE.replace("JOIN", "CROSS JOIN")
     return (

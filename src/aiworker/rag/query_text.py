@@ -1,21 +1,21 @@
-"""The part of a long question that an embedding model reads: its vector is of the first 512 tokens alone."""
+"""Shortens a long question to what an embedding model reads: vectors represent only the first 512 tokens."""
 
 from aiworker.rag.search_text import STOP_WORDS
 from aiworker.rag.text_pieces import parts, sentences, tokens, tokens_up_to
 
 MAX_TOKENS = 400
 """Tokens of a query, estimated rather too high than too low, that leave room for a model's prefix in the 512 tokens of
-the bge models. What is longer would be cut at its end, or refused, and the question often stands there.
+the bge models. A longer query would be refused, or cut at its end, where the question often is.
 """
 MAX_RERANKED_TOKENS = 128
 """Tokens of a query for the reranker, which reads query and passage together in 512 tokens."""
 
 
 def fitting(query: str, limit: int = MAX_TOKENS) -> str:
-    """Return the query if it has up to `limit` tokens, else the sentences that say the most, in their order.
+    """Return the query if it has up to `limit` tokens, else its most telling sentences, in their order.
 
-    The last sentence stays, since a question follows what it is about. Of the others those stay whose words are the
-    rarest in the query; one that is too long itself is cut.
+    The last sentence stays, since a question follows what it is about. Of the others, those with the rarest words stay;
+    a sentence that is too long by itself is cut.
     """
     if tokens_up_to(query, limit) <= limit:
         return query

@@ -1,7 +1,6 @@
 """Indexing the words of documents again, after the normalisation of text has changed.
 
-A Workflow of its own, so that a crash only delays it. Until a document is done, searches find it by the index that it
-was added with.
+A Workflow of its own, so that a crash only delays it. Until a document is done, searches find it by its old index.
 """
 
 from aiworker.context import Resources

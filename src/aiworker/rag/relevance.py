@@ -1,4 +1,4 @@
-"""Whether passages are about a question at all: the floors below which `POST /rag` finds nothing."""
+"""Floors of relevance, below which `POST /rag` finds nothing for a question."""
 
 from collections.abc import Sequence
 
@@ -6,12 +6,12 @@ from aiworker.rag.passage import Passage, text_with_path
 from aiworker.rag.search_text import STOP_WORDS, index_text
 
 MIN_KNOWN_SHARE = 0.75
-"""Share of a question's words that a passage contains, from which the question is about it, whatever its cosine.
+"""Share of a question's words in a passage from which on the question counts as being about it, whatever its cosine.
 
 docs/rag.md has the measurements.
 """
 PREFIX = 5
-"""Letters by which words are compared: `climbing` is known where `climbed` is."""
+"""First letters by which words are compared: a passage with `climbed` also contains `climbing`."""
 
 
 def is_relevant(passages: Sequence[Passage], floor: float | None) -> bool:
@@ -20,7 +20,8 @@ def is_relevant(passages: Sequence[Passage], floor: float | None) -> bool:
 
 
 def is_off_topic(question: str, passages: Sequence[Passage], floor: float | None) -> bool:
-    """Tell whether a question is about nothing in the passages: its vector is far from all, and its words are missing.
+    """Tell whether a question has nothing to do with the passages: its vector is far from all, and its words are
+    missing.
 
     floor: cosine that the nearest passage must have; None for none. False if vector search found none of the passages.
     The words are looked at only below the floor: normalising the passages takes time.

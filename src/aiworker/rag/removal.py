@@ -1,7 +1,7 @@
 """Removal of versions, with their vectors, files and rows, a bounded number of binding calls at a time.
 
 What is to be removed is marked in the database: documents as deleted, versions as replaced. Readers no longer see it.
-A version loses its last passages first, and its row last, so that whatever interrupts a removal, the next one goes on.
+A version loses its last passages first, and its row last, so that the next removal can continue an interrupted one.
 """
 
 import contextlib
@@ -64,7 +64,7 @@ async def purge(resources: Resources) -> tuple[int, bool]:
 
 
 async def remove(resources: Resources, versions: Sequence[Version], calls: int) -> int:
-    """Remove versions, with about so many calls of bindings; return the number of those that are gone."""
+    """Remove versions, with about `calls` calls of bindings; return the number of versions that are gone."""
     for number, version in enumerate(versions):
         if calls < CALLS_A_VERSION:
             return number
@@ -99,5 +99,5 @@ async def remove_passages(resources: Resources, version_id: str, start: int, end
 
 
 def interrupted_before(resources: Resources) -> str:
-    """Return the time without progress since which work counts as interrupted: now, in a local run."""
+    """Return the time before which work without later progress counts as interrupted: now, in a local run."""
     return ago(datetime.timedelta() if resources.settings.simulated else STALE)

@@ -65,7 +65,7 @@ class Search:
     per_document: int | None = None
     """Maximum number of passages of one document."""
     join_neighbours: bool = True
-    """Make one passage of those that follow each other in a document."""
+    """Join passages that follow each other in a document into one."""
     variants: Sequence[str] = ()
     """Other wordings of the query that are searched for, too; the reranker reads the query alone."""
     needs_relevance: bool = False
@@ -97,7 +97,7 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
         matches.reranked = await _rerank(resources, model, search.query, [matches.rows[each] for each in ids])
         if search.needs_relevance and not is_relevant(list(map(matches.passage, ids)), model.relevance_floor):
             return []
-        # the reranker's order is not taken for itself: on average it may be worse than that of the searches
+        # the reranker's order is not used alone: on average it may be worse than that of the searches
         ids = fuse_ranks([ids, list(matches.reranked)])
     # passages are made one by one, since most of those that were reranked are not returned
     good_enough = (each for each in map(matches.passage, ids) if _has_min_score(each, search))
@@ -106,7 +106,7 @@ async def retrieve(resources: Resources, search: Search) -> list[Passage]:
 
 
 def _shown(search: Search) -> int | None:
-    """Return the number of passages, the best by the searches, that a search may return; None for all."""
+    """Return the number of the searches' best passages from which the result may come; None for all."""
     return MAX_RERANKED if search.rerank else None
 
 
@@ -144,7 +144,7 @@ class Matches:
         return highest
 
     def passage(self, vector_id: str) -> Passage:
-        """Return a match whose row has what readers see."""
+        """Return a match as a passage. Its row must have the columns that readers see."""
         score = self.fused[vector_id]
         scores = {**self.scores(vector_id), "fusion": score}
         if vector_id in self.reranked:
@@ -154,8 +154,8 @@ class Matches:
     def with_rows(self, rows: Mapping[str, Any]) -> "Matches":
         """Return those matches that have rows.
 
-        The others belong to a version that is not published, or no longer, or to a document that only Vectorize lets
-        through.
+        The others belong to a version that is not (or no longer) published, or to a document that passes Vectorize's
+        filter but not the database's.
         """
         live = copy(self)
         if len(rows) < len(self.ids):
@@ -183,9 +183,9 @@ async def _search(resources: Resources, search: Search) -> Matches:
         matches = await _matches(resources, search, condition)
         best = list(islice(matches.fused, _shown(search)))
         matches.rows = await read(best)
-        if len(matches.rows) == len(best):  # whatever is behind them is not shown
+        if len(matches.rows) == len(best):  # the matches after them are not shown
             return matches
-        # some of the best are not live: then others are the best
+        # some of the best are not live: others take their place
         live = matches.with_rows(await read(matches.ids))
         if attempts == MAX_SEARCHES or not await _is_outdated(resources, matches, live.rows):
             return live
@@ -193,8 +193,8 @@ async def _search(resources: Resources, search: Search) -> Matches:
 
 async def _matches(resources: Resources, search: Search, condition: tuple[str, list[Any]]) -> Matches:
     """Return the matches of both searches, which run at once."""
-    # one task only, each of which takes a turn of JavaScript's event loop. asyncio.gather would have one for the call
-    # of the model, too, and a task that fails keeps its frames, which only garbage collection frees
+    # a single task, because each takes a turn of JavaScript's event loop. asyncio.gather would make one for the call of
+    # the model, too, and a task that fails keeps its frames, which only garbage collection frees
     texts = asyncio.ensure_future(_fulltext_search(resources, search, condition))
     try:
         return Matches(await _vector_search(resources, search), await texts)
@@ -202,7 +202,7 @@ async def _matches(resources: Resources, search: Search, condition: tuple[str, l
         texts.cancel()
         with contextlib.suppress(asyncio.CancelledError, ApiError):
             await texts
-        del texts  # it keeps its exception, whose traceback has this frame
+        del texts  # it keeps its exception, whose traceback refers to this frame
 
 
 async def _is_outdated(resources: Resources, matches: Matches, rows: Mapping[str, Any]) -> bool:
@@ -211,7 +211,7 @@ async def _is_outdated(resources: Resources, matches: Matches, rows: Mapping[str
         return False
     if matches.texts - rows.keys():  # they were live
         return True
-    # vectors are written before their version is live, and stay a while after it has been replaced
+    # vectors are written before their version is live, and stay for a while after it has been replaced
     replaced = await passage_store.replaced_documents(resources.database, matches.cosines - rows.keys())
     return bool(replaced - {row["document_id"] for row in rows.values()})
 

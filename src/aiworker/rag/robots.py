@@ -12,7 +12,7 @@ MAX_BYTES = 512_000
 """Bytes of a robots.txt that are read; RFC 9309, section 2.5, has crawlers read at least 500 KiB."""
 MAX_RULES = 2_000
 Rule = tuple[Literal["allow", "disallow"], str]
-"""Kind of a rule, and the start of the paths that it is for."""
+"""Kind of a rule, and the beginning of the paths to which it applies."""
 COMMENT = re.compile(r"#.*")
 
 
@@ -45,7 +45,7 @@ class Robots:
         return cls((named if is_named else others)[:MAX_RULES])
 
     def allows(self, url: str) -> bool:
-        """Tell whether the address may be fetched; of an allowing and a refusing rule of one length, the first wins."""
+        """Tell whether the address may be fetched. Of two rules of the same length, the allowing one wins."""
         parts = urlsplit(url)
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         matched = [(len(pattern), kind == "allow") for kind, pattern in self.rules if _matches(pattern, path)]

@@ -1,4 +1,4 @@
-"""Work of each minute: unfinished work is taken up, and runs of sources are started."""
+"""Work done every minute: unfinished work is resumed, and runs of sources are started."""
 
 import datetime
 from functools import partial
@@ -10,7 +10,7 @@ from aiworker.rag import batch_store, ingest, removal, sync
 
 
 async def run(resources: Resources, *, is_restarted: bool) -> None:
-    """Do all that is due; what fails keeps nothing else from being done, and is tried again in a minute.
+    """Do all that is due. A part that fails does not keep the others from being done, and is tried again in a minute.
 
     is_restarted: the isolate is new. A local one means that the engine of Workflows has been restarted.
     """
@@ -31,7 +31,7 @@ async def run(resources: Resources, *, is_restarted: bool) -> None:
 
 
 async def _delete_batches(resources: Resources) -> None:
-    """Forget batches whose jobs are forgotten."""
-    for job in await batch_store.forgotten(resources.database, ago(KEPT + datetime.timedelta(days=1))):
+    """Delete batches whose jobs are deleted."""
+    for job in await batch_store.without_job(resources.database, ago(KEPT + datetime.timedelta(days=1))):
         await resources.bucket.delete(batch_store.body_key(job))
         await batch_store.delete(resources.database, job)

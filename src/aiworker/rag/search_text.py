@@ -1,4 +1,4 @@
-"""Text as full-text search compares it: passages and queries are normalised alike, so that equal words are equal.
+"""Normalisation of text for full-text search: passages and queries are treated alike, so that equal words match.
 
 Case, accents, ligatures, width and invisible characters make no difference. The parts of a compound (`RFC-2119`,
 `snake_case`, `camelCase`) are words, and so is the compound without its marks. Scripts without spaces between words
@@ -20,7 +20,7 @@ INVISIBLE = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
     "\ufeff\uffa0\U000e0000-\U000e0fff\u2122\u2120]"
 )
-"""Format characters, and signs of trade marks, which would become letters."""
+"""Format characters, and trade mark signs, which would become letters."""
 OPTIONAL_MARKS = re.compile(
     "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670"
     "\u06d6-\u06dc\u06df-\u06e4\u06e7\u06e8\u06ea-\u06ed\u08d3-\u08ff\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
@@ -74,7 +74,7 @@ RUN = re.compile(rf"[{UNSPACED}]+|[^{UNSPACED}]+")
 CLUSTER = re.compile(rf"[^{MARKS}][{MARKS}]*|^[{MARKS}]+")
 """A letter with the marks after it."""
 HYPHENATED = re.compile(r"(?<=\w)(?:[-\u2010\u2011\u00ac]|\u00ad)[^\S\n]*\r?\n[^\S\n]*(?=\w)")
-"""A hyphen at the end of a line. Whether it belongs to the word is unknown, so that both spellings are indexed."""
+"""A hyphen at the end of a line. It may or may not belong to the word, so that both spellings are indexed."""
 BROKEN_LINE = re.compile(
     "(?<=[\u3041-\u30ff\u3400-\u9fff])(?:[^\\S\n]*\r?\n[^\\S\n]*|[^\\S\n]+)(?=[\u3041-\u30ff\u3400-\u9fff])"
 )
@@ -87,7 +87,7 @@ SUBWORD = re.compile(
 )
 """Where a word within a word begins: at a capital after a small letter, and between letters and digits."""
 MAX_SUBWORDS = 4
-"""Words within one; what has more of them is a hash or a random id, and is one word."""
+"""Maximum words within a word. A word with more is a hash or a random id, and is not divided."""
 MAX_COMPOUND_PARTS = 8
 MAX_COMPOUND_CHARACTERS = 64
 """Parts and characters of a compound that is also indexed as one word."""
@@ -102,8 +102,8 @@ COMMON_WORDS = (
     "us was we were what when where which who whom whose why will with would you your"
 )
 STOP_WORDS = frozenset(COMMON_WORDS.split())
-"""English words, like the index's stems. Nearly every passage has some of them, so that a search for them is slow and
-finds any passage."""
+"""Stop words, English like the index's stemmer. Nearly every passage has some of them, so that a search for them is
+slow and finds any passage."""
 
 
 MAX_FOLDED_QUERY = 16_384
@@ -130,7 +130,7 @@ def index_text(text: str) -> str:
         for term in _terms_of(compound):
             if term.is_unspaced:
                 words += _pairs(term.parts)
-                words.append(term.parts[-1])  # so that a search for one letter finds a last one, too
+                words.append(term.parts[-1])  # the last one alone, too, so that a search for one letter finds it
             else:
                 words += term.parts
                 if term.joined:
@@ -196,7 +196,7 @@ def _terms_of(compound: str) -> Iterator[Term]:
 
 
 def _folded(text: str) -> str:
-    """Return the text without differences that no reader sees, or that people do not type; case is kept."""
+    """Return the text without differences that readers do not see or people do not type; case is kept."""
     text = HYPHENATED.sub("-", text)
     if not text.isascii():
         text = unicodedata.normalize("NFKD", INVISIBLE.sub("", text))

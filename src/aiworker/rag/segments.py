@@ -1,7 +1,7 @@
 """Cuts a long text into segments, so that Python holds and works on one of them at a time.
 
-A segment ends before a heading, else at an empty line. Code that is longer goes on in the next segment, behind a copy
-of its opening fence.
+A segment ends before a heading, else at an empty line. Longer code continues in the next segment, after a copy of its
+opening fence.
 """
 
 import re
@@ -23,7 +23,7 @@ class Segment(NamedTuple):
     size: int
     """Bytes that it takes of what was read."""
     fence: str
-    """Opening fence of the code that goes on behind the segment; empty if it ends outside of code."""
+    """Opening fence of the code that continues after the segment; empty if it ends outside of code."""
 
 
 def next_segment(content: bytes, fence: str, *, is_last: bool) -> Segment:
@@ -40,7 +40,7 @@ def next_segment(content: bytes, fence: str, *, is_last: bool) -> Segment:
 
 
 def _cut(content: bytes, fence: bytes) -> tuple[int, bytes]:
-    """Return the end of a segment in bytes, and the opening fence of the code that goes on behind it."""
+    """Return the end of a segment in bytes, and the opening fence of the code that continues after it."""
     half = len(content) // 2
     codes, open_code = _codes(content, fence)
     if open_code:
@@ -59,7 +59,7 @@ def _cut(content: bytes, fence: bytes) -> tuple[int, bytes]:
 
 
 def _codes(content: bytes, fence: bytes) -> tuple[list[tuple[int, int]], tuple[int, bytes] | None]:
-    """Return start and end of each code, and start and opening fence of one that has no end here."""
+    """Return start and end of each block of code, and start and opening fence of one that has no end here."""
     codes: list[tuple[int, int]] = []
     opening = FENCE.match(fence)
     start = 0
@@ -73,7 +73,7 @@ def _codes(content: bytes, fence: bytes) -> tuple[list[tuple[int, int]], tuple[i
 
 
 def _last_line(content: bytes) -> int:
-    """Return the place after the last line's end; without one, that after the last complete character."""
+    """Return the place after the end of the last line, or, without a line's end, after the last complete character."""
     end = content.rfind(b"\n") + 1
     if end:
         return end

@@ -1,4 +1,4 @@
-"""The passages of a ranking that are returned: so many of a document, neighbours joined."""
+"""Selection of the passages of a ranking that are returned: a maximum for each document, with neighbours joined."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from aiworker.rag.passage import Passage
 
 MAX_JOINED = 3
-"""Passages that become one: more would fill a prompt with a single place."""
+"""Maximum passages that are joined: more would fill a prompt with a single place."""
 MAX_OVERLAP_CHARACTERS = 1_000
 """Characters in which the end of a passage and the start of the next one are compared; they share up to 40 tokens."""
 MIN_OVERLAP_CHARACTERS = 16
@@ -15,13 +15,13 @@ MIN_OVERLAP_CHARACTERS = 16
 
 @dataclass
 class _Run:
-    """Passages of one document that follow each other, at one place of the ranking."""
+    """Passages of one document that follow each other and share a place in the ranking."""
 
     best: Passage
     numbers: dict[int, Passage] = field(default_factory=dict[int, Passage])
 
     def takes(self, passage: Passage) -> bool:
-        """Tell whether a passage is a neighbour of these on the same page, and not one too many."""
+        """Tell whether a passage is a neighbour of these on the same page, and there is room for it."""
         version, number = _place(passage)
         is_near = number - 1 in self.numbers or number + 1 in self.numbers
         is_together = _place(self.best)[0] == version and self.best.page == passage.page
@@ -40,8 +40,8 @@ def limit_per_document(passages: Iterable[Passage], maximum: int | None) -> Iter
 def join_neighbours(passages: Iterable[Passage], count: int) -> list[Passage]:
     """Return the first `count` passages; neighbours on one page of a document are one, at the better one's place.
 
-    A joined passage has the id and the scores of its best part, and heading and page of its first one. What the end of
-    a passage and the start of the next one share is in it once.
+    A joined passage has the id and the scores of its best part, and heading and page of its first one. The text shared
+    by the end of a passage and the start of the next one is in it once.
     """
     runs: list[_Run] = []
     for passage in passages:
@@ -66,7 +66,7 @@ def _joined(run: _Run) -> Passage:
 
 
 def _append(text: str, following: str) -> str:
-    """Return both texts, with what the first one ends and the second one begins with only once."""
+    """Return both texts joined. The text shared by the end of the first and the start of the second is in it once."""
     longest = min(MAX_OVERLAP_CHARACTERS, len(text), len(following))
     for size in range(longest, MIN_OVERLAP_CHARACTERS - 1, -1):
         if text.endswith(following[:size]):

@@ -12,13 +12,13 @@ PORTS = {"http": 80, "https": 443}
 MAX_URL_CHARACTERS = 2_000
 PRIVATE_SUFFIXES = (
     "localhost", "local", "internal", "intranet", "lan", "home", "corp", "private", "home.arpa", "onion",
-    # names that lead to the address which stands in them, or to this machine
+    # names that lead to an address that they contain, or to this machine
     "nip.io", "sslip.io", "xip.io", "localtest.me", "lvh.me", "vcap.me",
 )  # fmt: skip
 """Ends of names that stand for private networks."""
 NAME = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))+")
 NUMBER = re.compile(r"\d+|0x[0-9a-f]*")
-"""Last part of a host by which it is an address; anything but the usual four numbers is refused."""
+"""Last part of a host that is an IP address. Any form but the usual four numbers is refused."""
 LOCATION = re.compile(r"<loc>\s*(?:<!\[CDATA\[)?([^<\]]{1,2100})", re.IGNORECASE)
 INDEX = re.compile(r"<sitemapindex\b", re.IGNORECASE)
 
@@ -27,7 +27,7 @@ def check(url: str, hosts: Collection[str], variable: str = "SYNC_HOSTS") -> str
     """Return the address without its fragment. Raises ApiError `invalid_request` for one that may not be fetched.
 
     hosts: the only ones, with or without a port, that may be fetched, private ones too; empty for all public ones.
-    variable: the one that names them.
+    variable: the variable that names these hosts, for the message.
     """
     address, host, port = _parse(url)
     if hosts:
@@ -58,7 +58,7 @@ def _parse(url: str) -> tuple[str, str, int]:
 
 
 def site(url: str) -> str:
-    """Return the host of an address with its port, without `www.`: what two addresses of one site share."""
+    """Return the host of an address with its port, without `www.`. Two addresses of one site have the same."""
     return urlsplit(url).netloc.lower().rpartition("@")[2].removeprefix("www.")
 
 
@@ -71,7 +71,7 @@ def locations(sitemap: str) -> tuple[list[str], bool]:
 def _is_public(host: str) -> bool:
     if ":" in host:
         return _is_public_address(host)
-    name = _ascii(host)  # as clients read it: with dots, digits and letters of all scripts replaced
+    name = _ascii(host)  # as clients read a host: dots, digits and letters of all scripts are replaced by ASCII
     if NUMBER.fullmatch(name.rpartition(".")[2]):
         return _is_public_address(name)
     is_private = any(f".{name}".endswith(f".{suffix}") for suffix in PRIVATE_SUFFIXES)

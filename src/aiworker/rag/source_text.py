@@ -1,4 +1,4 @@
-"""Markdown of files that the chunker would misread: code, and the pages of PDFs."""
+"""Prepares Markdown that the chunker would misread: code, and the pages of PDFs."""
 
 import re
 
@@ -12,7 +12,7 @@ Source: developers.cloudflare.com/workers-ai/features/markdown-conversion/usage/
 """
 HEADING = re.compile(r"^(?=#{1,5} )", re.MULTILINE)
 BEFORE_PAGES = re.compile(r"^(?:# .*|## (?:Metadata|Contents)|- [\w:.-]+=.*)$", re.MULTILINE)
-"""Lines of toMarkdown before the pages, which say nothing about what is in them."""
+"""Lines that toMarkdown writes before the pages, which tell nothing about their content."""
 
 
 def fenced(code: str, language: str) -> str:

@@ -13,7 +13,7 @@ from aiworker.rag.record import Record, selected
 
 UNFINISHED = ("queued", "converting", "embedding")
 MAX_LOOKED_UP = 1_000
-"""Documents of a folder up to which each is looked up."""
+"""Documents up to which those of a folder are looked up one by one."""
 MAX_ROWS = 100
 """Rows of maintenance that one call returns; the next call returns the next."""
 
@@ -82,8 +82,8 @@ SELECT * FROM (
 async def add(database: Database, version: Version) -> Version:
     """Store a version, unless the newest one of its document is the same upload; return the one that is stored.
 
-    Of any number of equal uploads at the same time, one is stored. Raises ApiError `unavailable` if the equal one has
-    ended in this moment.
+    Of any number of equal uploads at the same time, one is stored. Raises ApiError `unavailable` if an equal one has
+    just ended.
     """
     row = version.to_row()
     rows = await database.run(
@@ -262,10 +262,10 @@ async def shown_version(database: Database, tenant: str, document_id: str) -> Ve
 
 
 async def page(database: Database, tenant: str, after: str, limit: int, folder: str = "") -> list[Version]:
-    """Return the newest version of each document, ordered by document id, of ids after `after`.
+    """Return the newest version of each document with an id above `after`, ordered by document id.
 
     folder: only documents of it and of the folders below it; empty for all. Those of a folder with few documents are
-    looked up by an index; one with many is soon met among the tenant's documents, which are in the right order.
+    looked up by an index; those of one with many are soon met among the tenant's documents, which are read in order.
     """
     where, values = filters.condition(filters.below(folder), first=4)
     ids = await _ids_in_folder(database, tenant, after, *values) if values else []
@@ -323,7 +323,7 @@ async def deleted_versions(database: Database, tenant: str, limit: int) -> list[
 
 
 async def tenants(database: Database, after: str, limit: int) -> list[str]:
-    """Return tenants that have documents or conversations, in the order of their names, from behind `after`."""
+    """Return tenants that have documents or conversations, in the order of their names, beginning after `after`."""
     # one search in the indexes for each name: DISTINCT would read every row
     following = (
         "SELECT min(name) FROM (SELECT min(tenant) AS name FROM documents WHERE tenant > {0} "

@@ -1,4 +1,4 @@
-"""Sources that are kept in step: a run fetches what is new or changed, and removes what is gone."""
+"""Synchronised sources of documents: a run fetches what is new or changed, and removes what is gone."""
 
 import asyncio
 import json
@@ -33,14 +33,14 @@ PAGES_A_STEP = 6
 """Pages that one step looks at, each with up to ten calls of bindings; a crash repeats them."""
 LOCATIONS_A_STATEMENT = 500
 KEPT = ("queued", "converting", "embedding", "indexed")
-"""States of a version that need not be made again."""
+"""States of a version whose page need not be ingested again."""
 TRANSIENT: tuple[ErrorType, ...] = ("upstream_error", "unavailable", "timeout")
-"""Errors of bindings that may pass: the step is tried again."""
+"""Temporary errors of bindings, after which the step is tried again."""
 CHARSET = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
 
 
 class Position(TypedDict):
-    """How far a run is; the position of its job."""
+    """The progress of a run; the position of its job."""
 
     phase: Literal["find", "look", "remove"]
     rules: list[Rule]
@@ -50,7 +50,7 @@ class Position(TypedDict):
 async def step(resources: Resources, job: Job) -> Progress:
     """Do the next part of a run: find the pages, look at them, remove what is gone.
 
-    A later run, or the deletion of the source, ends this one. Raises ApiError if a binding fails.
+    A later run, or the deletion of the source, ends this run. Raises ApiError if a binding fails.
     """
     source = await sync_store.of_run(resources.database, job.params["source"], job.params["run"])
     if source is None:
@@ -72,9 +72,8 @@ async def step(resources: Resources, job: Job) -> Progress:
 
 
 async def find_pages(resources: Resources, source: Source) -> list[Rule]:
-    """Note what there is; return the rules of the site's robots.txt.
-
-    If that cannot be found out, the run ends with the reason (NonRetryableError): nothing is removed.
+    """Store the list of the source's pages; return the rules of the site's robots.txt. If the pages cannot be listed,
+    the run ends with the reason (NonRetryableError), and nothing is removed.
     """
     try:
         if source.kind == "prefix":
@@ -115,7 +114,7 @@ async def look_at_some(resources: Resources, source: Source, rules: Robots) -> b
 
 
 async def end(resources: Resources, source: Source, state: str, reason: str | None) -> None:
-    """Store the end of a run; forget a source that is deleted, once all its documents are."""
+    """Store the end of a run; if it has deleted all documents of a deleted source, delete the source."""
     if source.state == "deleting" and state == "current":
         await sync_store.delete(resources.database, source)
     else:
@@ -145,7 +144,7 @@ async def _look_at_object(resources: Resources, source: Source, known: PageState
     etag, size = head
     if known.etag == etag:
         return known
-    if size > resources.settings.max_document_bytes:  # it would not fit into memory
+    if size > resources.settings.max_document_bytes:  # too large for memory
         raise PageError(
             f"The object has {size:,} bytes; at most {resources.settings.max_document_bytes:,} are indexed."
         )
@@ -199,7 +198,7 @@ def _described(source: Source, page: Page, content: Payload) -> tuple[Mapping[st
         "url": page.url,
         "metadata": paths.metadata(path, source.metadata),
     }
-    # a page's name says nothing about its kind (index.php), unless the site does not say it either
+    # a page's name tells nothing about its kind (index.php); it is used only if the site declares none
     name = path if media_type in file_kinds.UNDECLARED else ""
     return fields, content.described(name, media_type, charset[1] if charset else "")
 
@@ -247,7 +246,8 @@ async def start_due(resources: Resources, source_id: str = "") -> None:
 
 
 async def restart_lost(resources: Resources, before: str) -> None:
-    """Start runs that were begun before that time and have no job: the Worker has stopped before it had one."""
+    """Start the jobs of runs that began before that time and have none: the Worker stopped before it could start
+    them."""
     for source in await sync_store.without_job(resources.database, before):
         await _start(resources, source)
 

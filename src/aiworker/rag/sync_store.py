@@ -1,6 +1,7 @@
-"""Sources that are kept in step, and their pages, in D1: every SQL statement.
+"""Synchronised sources and their pages in D1: every SQL statement.
 
-A page is an address of a site, or an object of the bucket. Its row remembers what was fetched last, and its document.
+A page is an address of a site, or an object of the bucket. Its row stores what was fetched last, and the document made
+of it.
 """
 
 import json
@@ -25,18 +26,18 @@ class Source(Record):
     tenant: str
     kind: Kind
     target: str
-    """A prefix, or a JSON array of addresses, of which a sitemap has one."""
+    """A prefix, or a JSON array of addresses; for a sitemap, that of the sitemap."""
     metadata: dict[str, Any]
     hours: int
     """Time between two runs."""
     run: int
     """Number of the last run that was started."""
     state: str
-    """`waiting`, `running`, `current`, `failed` if the last run could not find out what there is, or `deleting`."""
+    """`waiting`, `running`, `current`, `failed` if the last run could not list the pages, or `deleting`."""
     reason: str | None
     created_at: str
     began_at: str | None
-    """Begin of the last run."""
+    """Start of the last run."""
     ran_at: str | None
     """End of the last run."""
     next_at: str
@@ -92,7 +93,7 @@ async def find(database: Database, tenant: str, source_id: str) -> Source | None
 
 
 async def of_run(database: Database, source_id: str, run: int) -> Source | None:
-    """Return a source if this run is its last one."""
+    """Return a source if this run is its latest one."""
     rows = await database.rows("SELECT * FROM sync_sources WHERE id = ? AND run = ?", source_id, run)
     return Source.from_row(rows[0]) if rows else None
 
@@ -103,7 +104,7 @@ async def of_tenant(database: Database, tenant: str, limit: int) -> list[Source]
 
 
 async def start_due(database: Database, now: str, source_id: str = "") -> list[Source]:
-    """Begin a run of the sources whose time has come, and return them: of several callers, each gets others.
+    """Begin a run of the sources whose time has come, and return them. Of several concurrent callers, each gets others.
 
     source_id: the only one to begin with; empty for all.
     """
@@ -117,7 +118,7 @@ async def start_due(database: Database, now: str, source_id: str = "") -> list[S
 
 
 async def start_deletion(database: Database, source: Source, now: str) -> Source | None:
-    """Begin a run that finds nothing, and so removes every document of the source; a run that goes on finds no more."""
+    """Begin a run that finds nothing, and so removes every document of the source. A run under way ends."""
     rows = await database.rows(
         "UPDATE sync_sources SET run = run + 1, state = 'deleting', reason = NULL, began_at = ? "
         "WHERE id = ? RETURNING *",
@@ -168,7 +169,7 @@ async def delete_all(database: Database, tenant: str, subject: str | None) -> No
 
 
 async def list_pages(database: Database, source: Source, pages: Iterable[str]) -> None:
-    """Note that the present run has found these pages; what is known of them stays."""
+    """Store that the present run has found these pages; other facts about them stay."""
     await database.run(
         (
             "INSERT INTO sync_pages (source, location, run, done) SELECT s.id, value, s.run, 0 "
@@ -186,7 +187,7 @@ async def waiting(database: Database, source: Source, limit: int) -> list[PageSt
 
 
 async def record(database: Database, source: Source, page: PageState) -> bool:
-    """Store what has become of a page in the present run; return False if the page was deleted meanwhile."""
+    """Store the result for a page in the present run; return False if the page was deleted meanwhile."""
     fields = {name: value for name, value in asdict(page).items() if name != "location"}
     changes = ", ".join(f"{name} = ?" for name in fields)
     query = f"UPDATE sync_pages SET {changes}, done = ? WHERE source = ? AND location = ? RETURNING 1"  # noqa: S608 - names of ours
@@ -227,7 +228,7 @@ async def counts(database: Database, sources: Sequence[str]) -> Mapping[str, Map
 
 
 async def pages(database: Database, source_id: str, state: str, after: str, limit: int) -> list[dict[str, Any]]:
-    """Return pages with a location behind `after`, in their order. state: only those in it; empty for all."""
+    """Return pages with a location above `after`, in their order. state: only those in it; empty for all."""
     source = f"{_PAGES} e.source = ?1"
     query = document_states.page("e.location, e.document_id AS document", source, "location", "queued")
     return await database.rows(query, source_id, after, state, limit)

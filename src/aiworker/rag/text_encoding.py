@@ -18,13 +18,13 @@ SEVEN_BIT = frozenset(("iso-2022-jp", "csiso2022jp", "utf-16", "utf-16le", "utf-
 """Encodings whose texts may be valid UTF-8, too."""
 FALLBACK = "windows-1252"
 NO_1252 = (*range(9), *range(0x0E, 0x1A), *range(0x1C, 0x20), 0x7F, 0x81, 0x8D, 0x8F, 0x90, 0x9D)
-"""Bytes that texts in Windows-1252 do not have: control characters, and those that stand for nothing."""
+"""Bytes that texts in Windows-1252 do not have: control characters, and codes without a character."""
 DECLARATION = re.compile(rb"""<(?:meta|\?xml)\b[^>]*?(?:charset|encoding)\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
 SAMPLE_BYTES = 4096
 DECLARATION_BYTES = 1024
 """Bytes in which a declaration is looked for. Source: html.spec.whatwg.org, prescan a byte stream"""
 MIN_LETTERS = 20
-"""Letters from which on their kinds tell something about a text."""
+"""Number of letters from which on their kinds tell something about a text."""
 UNKNOWN_ENCODING = (
     "The file is not text in an encoding that can be recognised. Save it as UTF-8, or declare its charset in the "
     "file's content type."
@@ -53,7 +53,7 @@ async def to_utf8(file: Payload, charset: str, *, may_declare: bool = False) -> 
     for encoding in [marked] if marked else _candidates(sample, declared):
         if encoding == FALLBACK and FALLBACK not in declared and not _is_western(file, sample):
             continue
-        if encoding == "utf-8" and not marked and not with_mark:  # nearly all texts
+        if encoding == "utf-8" and not marked and not with_mark:  # true of nearly all texts
             if await file.is_utf8():
                 return file
             continue

@@ -21,9 +21,9 @@ from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 
 TAIL_BYTES = 65_536
-"""Bytes at the end of a file in which a PDF says that it is encrypted, and a ZIP archive lists what is in it."""
+"""Bytes at the end of a file, where a PDF states that it is encrypted, and a ZIP archive lists its parts."""
 MAX_TEXT_BYTES = 2_097_152
-"""Bytes of a document in JSON, whose strings have to be found in it. The file of a form may be larger."""
+"""Bytes of a document in JSON, which has to be searched for its strings. The file of a form may be larger."""
 FORMATS = {"markdown": "text/markdown", "text": "text/plain", "html": "text/html"}
 
 
@@ -46,7 +46,7 @@ class Upload:
 async def of_text(body: DocumentRequest, long_text: Payload | None) -> Upload:
     """Return the upload of a document as text. Raises ApiError `unprocessable` for an empty one.
 
-    long_text: takes the place of the text of `body`.
+    long_text: used in place of the text of `body`; None if that is the text.
     """
     fields = DocumentFields.model_validate(body.model_dump(exclude={"text", "format"}))
     kind = FORMATS[body.format]
@@ -92,11 +92,11 @@ async def take(
     resources: Resources, upload: Upload, tenant: str, payer: str, created: str = "", origin: str = "",
     subject: str = "", background: Background | None = None,
 ) -> Version:  # fmt: skip
-    """Store an upload and have it indexed; return its version, or the one of before if nothing has changed.
+    """Store an upload and start to index it; return its version, or the existing one if nothing has changed.
 
-    payer: name of the key whose budget pays; empty for none. created: its time, by which the latest version of a
-    document is known; the present time if it is empty. origin: text by which a step that is repeated finds the version
-    and the file that it has stored before; empty for an upload of its own. subject: that of the browser token.
+    payer: name of the key whose budget pays; empty for none. created: its time, which orders the versions of a
+    document; empty for the present time. origin: a text by which a repeated step finds the version and the file that it
+    stored before; empty for an upload that is not part of a step. subject: subject of the browser token.
     background: lets work go on after the response; None where no request waits.
     """
     filters.check_metadata(upload.fields.metadata, resources.settings.rag_properties)

@@ -20,7 +20,7 @@ PATIENT: Mapping[str, Any] = {
 """Configuration of a step that waits for another system."""
 
 MARKED = "‹‹%s››"  # noqa: RUF001
-"""A message for readers within the error of a step, which the platform reports with a traceback around it."""
+"""A message for readers within the error of a step, around which the platform puts a traceback."""
 MESSAGE = re.compile(MARKED % "(.*?)", re.DOTALL)
 
 
@@ -47,7 +47,7 @@ class WorkflowSteps:
             outcome = json.loads(await run())
         except Exception as error:
             message = MESSAGE.search(str(error))
-            # of any other exception, the platform's log has the traceback
+            # for any other exception, the platform's log has the traceback
             raise StepError(message[1] if message else f"The step “{name}” failed.") from error
         if "hopeless" in outcome:
             raise NonRetryableError(outcome["hopeless"])

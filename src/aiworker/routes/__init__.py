@@ -1,7 +1,7 @@
-"""The API's routes, a module or a folder a family.
+"""The API's routes: a module or a folder for each family.
 
-Every module here is imported when this package is, and the handlers that it declares with `@route` are served: to add a
-route is to add a file.
+This package imports every module in it, and the handlers that they declare with `@route` are served: to add a route,
+add a file.
 """
 
 from importlib import import_module

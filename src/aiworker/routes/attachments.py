@@ -1,6 +1,6 @@
-"""Attachments of messages, as models get them: an image by address as a data URI, a file as its text.
+"""Attachments of messages in the form that models get: an image by address as a data URI, a file as its text.
 
-What is fetched is as large as what a client may send itself (MAX_BODY_BYTES), and is treated like it from then on.
+Fetched data may be as large as a client's own (MAX_BODY_BYTES), and is treated like it from then on.
 """
 
 import base64
@@ -30,7 +30,7 @@ MAX_REDIRECTS = 3
 SECONDS = 20.0
 """Time within which all of a request's addresses must have answered."""
 ENDS_BYTES = 65_536
-"""Bytes at either end of a file by which its kind is known."""
+"""Bytes at either end of a file that tell its kind."""
 ANY_HOST = "*"
 """Value of ATTACHMENT_HOSTS for all public hosts."""
 DATA_URI = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w.+-]+=[^;,]*)*;base64,")
@@ -59,18 +59,19 @@ class Attachments:
     """The attachments of one request. Each is fetched and read once, however often it is resolved."""
 
     def __init__(self, resources: Resources, field: str = "messages") -> None:
-        """field: the request's field that has them, which errors name."""
+        """field: the request's field that holds them, which errors name."""
         self._resources = resources
         self._field = field
-        self._bytes_left = resources.settings.max_body_bytes * 3 // 4  # as base64, that much fits into a body
+        self._bytes_left = resources.settings.max_body_bytes * 3 // 4  # this much fits into a body as base64
         self._deadline = 0.0
         self._resolved: dict[str, Part] = {}
         """Address or data URI → what the model gets."""
 
     async def resolve(self, chat: ChatRequest) -> ChatRequest:
-        """Return the request with what models get in place of its attachments.
+        """Return the request with its attachments in the form that models get.
 
-        Raises ApiError `invalid_request` for one that cannot be fetched or read, `payload_too_large` for too much.
+        Raises ApiError `invalid_request` for one that cannot be fetched or read, `payload_too_large` if they are too
+        large.
         """
         attached = list(_attached(chat))
         if not attached:
@@ -166,7 +167,7 @@ class Attachments:
     # ---- the web -------------------------------------------------------------------------------------------------
 
     async def _fetch(self, url: str) -> File:
-        """Fetch an address. Raises ApiError `invalid_request` if that may not be done, or fails."""
+        """Fetch an address. Raises ApiError `invalid_request` if that is not allowed, or fails."""
         hosts = self._resources.settings.attachment_hosts
         if not hosts:
             raise self._refused(
@@ -191,7 +192,7 @@ class Attachments:
             return await self._resources.web.get(address, headers, self._bytes_left, seconds)
         except ApiError as error:
             if error.type == "payload_too_large":
-                message = f"What {url[:200]} leads to is too large: {self._bytes_left:,} bytes are left."
+                message = f"The file at {url[:200]} is too large: {self._bytes_left:,} bytes are left."
                 raise ApiError(error.type, message, param=self._field) from None
             reason = error.message if error.param == "url" else f"{url[:200]} could not be fetched: {error.message}"
             raise ApiError("invalid_request", reason, param=self._field) from None

@@ -28,7 +28,7 @@ from aiworker.routing import Returns, route
 LINES = ("application/x-ndjson", "application/jsonl")
 """Media types of JSON lines."""
 MAX_DOCUMENTS_AN_HOUR = 100_000
-"""Documents in the batches of one caller, who is counted as by the rate limits."""
+"""Documents in the batches of one caller, whom the rate limits define."""
 RETRY_SECONDS = 600
 
 
@@ -130,7 +130,7 @@ class Parsed(NamedTuple):
 
 
 async def _parse(context: Context, query: TenantQuery) -> Parsed:
-    """Return the batch, where its documents are, and its body, which stays in JavaScript."""
+    """Return the batch, the places of its documents, and its body, which stays in JavaScript."""
     kind = media_type(context.request)
     if kind not in (*LINES, FORM):
         raise ApiError(

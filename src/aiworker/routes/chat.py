@@ -101,7 +101,7 @@ async def _streamed(
         return _with_cost(model_response.response("".join(as_frames(data)), EVENT_STREAM), model_response, data)
 
     if body.required_tools() and model_response.buffered is None:
-        # the answer is a call: it is of no use to the client before it is whole, and may have to be read from the text
+        # the answer is a call: the client cannot use a part of it, and it may have to be read from the text
         model_response = replace(model_response, buffered=await model_response.text())
     if model_response.buffered and (frames := _written_calls(body, model_response.buffered, context.request_id)):
         model_response = replace(model_response, buffered=frames)
@@ -127,7 +127,7 @@ def _written_calls(body: ChatRequest, stream: str, answer_id: str) -> str:
     """Return the frames of a stream whose text is a required tool call, with the call in place of the text; else ""."""
     try:
         completion = read_completion(stream.encode(), answer_id=answer_id)
-    except ApiError:  # the end of the stream says so
+    except ApiError:  # the end of the stream tells so
         return ""
     if completion.tool_calls or not is_done(stream.encode()):
         return ""
@@ -139,7 +139,7 @@ def _written_calls(body: ChatRequest, stream: str, answer_id: str) -> str:
 
 
 async def _store(conversation: Conversation | None, body: ChatRequest, messages: list[dict[str, Any]]) -> None:
-    """Store the turn in the conversation, if there is one; an answer without a text or a call is not worth a turn."""
+    """Store the turn in the conversation, if there is one; an answer without a text and calls is not stored."""
     if conversation and (messages[-1]["content"] or messages[-1].get("tool_calls")):
         await conversation.append([*body.turn(), *messages])
 
@@ -187,7 +187,7 @@ async def _loop_buffered(
     conversation: Conversation | None,
     history: list[dict[str, Any]],
 ) -> Response:
-    """Return everything `_loop_stream` would send, once it is complete and the guard has passed it."""
+    """Return everything that `_loop_stream` would send, after the guard has judged it."""
     await loop.start_round()
     parts = [part async for part in loop.stream()]
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)

@@ -14,7 +14,8 @@ from aiworker.models.gateway_options import GatewayOptions
 from aiworker.models.reasoning import reasoning_inputs
 
 MAX_PROMPT_LENGTH = 131_072
-"""Characters of `prompt`. Source: the input schemas of Workers AI's text-generation models, which bound no message."""
+"""Characters of `prompt`. Source: the input schemas of Workers AI's text-generation models, which do not limit
+messages."""
 MAX_TOOLS = 128
 MAX_SEED = 9_999_999_999
 """Source: the same schemas."""
@@ -43,7 +44,7 @@ class TextPart(Schema):
 
 
 def _none_if(default: Any) -> AfterValidator:
-    """Return a validator that reads a default as if the field were left out."""
+    """Return a validator that replaces a default by None, as if the field were left out."""
     return AfterValidator(lambda value: None if value == default else value)
 
 
@@ -150,7 +151,7 @@ class Message(Schema):
 
     @property
     def attachments(self) -> list[ImagePart | FilePart]:
-        """Parts that no model takes as they are: files, and images by address."""
+        """Parts that models take only in another form: files, and images by address."""
         parts = self.content if isinstance(self.content, list) else []
         files = [part for part in parts if not isinstance(part, TextPart)]
         return [part for part in files if isinstance(part, FilePart) or part.image_url.is_address]
@@ -307,7 +308,7 @@ class ChatRequest(Sampling):
 
     @property
     def has_attachments(self) -> bool:
-        """True if there are parts that no model takes as they are."""
+        """True if there are parts that models take only in another form: files, and images by address."""
         return any(message.attachments for message in self.messages or [])
 
     def required_tools(self) -> list[str]:

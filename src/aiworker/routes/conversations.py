@@ -82,7 +82,7 @@ async def list_conversations(context: Context, query: ConversationsQuery) -> Res
     """
     owner, caller = _owner(context, query), context.caller
     if caller.tenant is not None and not caller.owner:
-        # their ids are the secret that keeps them apart
+        # only the ids, which are secret, keep these conversations apart
         raise ApiError("forbidden", "Callers without a key or a subject share conversations, which are not listed.")
     if query.tenant is not None and query.subject is None and caller.tenant is None:
         rows = await conversation_index.page_of_tenant(context.database, query.tenant, query.cursor, query.limit + 1)

@@ -29,7 +29,7 @@ HEADERS = {
     "cross-origin-resource-policy": "same-site",
     "cache-control": "private, no-cache",
 }
-"""`no-cache`: a browser may keep the file, and asks each time whether the document has a new one."""
+"""`no-cache`: a browser may store the file, and asks each time whether it is still current."""
 PDF_HEADERS = {"content-security-policy": f"{NO_SCRIPTS}; object-src 'self'; frame-ancestors 'none'"}
 """Chromium shows no PDF in a sandbox; its viewer runs scripts of a PDF apart from the origin."""
 RETURNS = (

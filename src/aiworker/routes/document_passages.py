@@ -1,4 +1,4 @@
-"""`GET /rag/documents/{document_id}/passages`: what searches find of a document."""
+"""`GET /rag/documents/{document_id}/passages`: the passages of a document that searches find."""
 
 import re
 from typing import Annotated

@@ -133,7 +133,7 @@ def _document(version: Version) -> dict[str, Any]:
     return {
         "id": version.document_id,
         "state": version.state,
-        # earlier versions of the Worker stored the platform's own words
+        # earlier versions of the Worker stored the platform's own message
         "reason": public_message(version.reason) if version.reason else None,
         "title": version.title,
         "url": version.url,

@@ -189,7 +189,7 @@ def _token_budget(model: Model) -> float:
 
 
 def _as_too_long(error: ApiError) -> ApiError:
-    """Return the error as `context_exceeded` if the model cannot use a text, which is then too long.
+    """Return the error as `context_exceeded` if the model refuses a text because of its length.
 
     The messages are "Sequence too long: 9001 > 8192", or "Max context reached 85920 tokens but model supports only
     60000". Source: responses recorded by public projects.
@@ -213,7 +213,7 @@ def _check_counts(embedded: list[Vectors], batches: list[list[str]]) -> None:
 
 
 def _usage(embedded: list[Vectors], texts: list[str]) -> dict[str, Any]:
-    """Return tokens and cost: as the model reports them, else estimated."""
+    """Return tokens and cost as the model reports them, else an estimate."""
     counted = [count for each in embedded if (count := _prompt_tokens(each)) is not None]
     is_counted = len(counted) == len(embedded)
     prompt_tokens = sum(counted) if is_counted else sum(map(token_counts.estimate_text, texts))

@@ -59,7 +59,7 @@ class ExtractRequest(Sampling):
     messages: Annotated[list[Message] | None, Field(min_length=1, fail_fast=True)] = None
     """A conversation in place of `text`, with images for models with the ability vision."""
     instructions: Annotated[Text | None, Field(min_length=1)] = None
-    """Data to extract, and in which form."""
+    """The data to extract, and their form."""
     model: str | None = None
     """Any text-generation model with the ability json. EXTRACT_MODEL if left out."""
     gateway: GatewayOptions | None = None

@@ -134,7 +134,7 @@ async def _parse(context: Context) -> tuple[ImageRequest, Mapping[str, Payload]]
 
 
 def choose_model(context: Context, body: ImageRequest) -> Model:
-    """Return the model that the request names, or the default for what it asks for."""
+    """Return the model that the request names, else the default for its task."""
     defaults = context.settings.models
     if body.mask is not None:
         default = defaults["INPAINT_MODEL"]
@@ -160,7 +160,7 @@ def check_images(model: Model, files: Mapping[str, Payload]) -> None:
 
 
 def _others(name: str) -> str:
-    """Return which models take a file as it is."""
+    """Return the models that take a file of any size, as the end of a sentence; empty if there are none."""
     others = [model for model, each in IMAGE_MODELS.items() if each.files.get(name, ("", ""))[1] == "form"]
     return f", or use {' or '.join(others)}" if others else ""
 
@@ -195,7 +195,7 @@ async def store(
 ) -> str:
     """Store an image; return its key for `GET /images/{key}`.
 
-    One that is stored already stays as it is: nobody becomes the owner of another's image by making it again.
+    An image that is stored already stays as it is: making another caller's image again does not change its owner.
     """
     name = f"{await image.sha256()}.{EXTENSIONS[content_type]}"
     stored = await bucket.metadata(f"images/{name}")
@@ -220,7 +220,7 @@ async def image_of(model_response: ModelResponse) -> tuple[Payload, str]:
 def _metadata(context: Context, body: ImageRequest, model: Model) -> dict[str, str]:
     created = datetime.now(UTC).isoformat(timespec="seconds")
     seed = {} if body.seed is None else {"seed": str(body.seed)}
-    prompt = body.prompt.encode()[:MAX_STORED_PROMPT].decode(errors="ignore")  # without a character cut in two
+    prompt = body.prompt.encode()[:MAX_STORED_PROMPT].decode(errors="ignore")  # without a character that was cut in two
     tenant = context.caller.resolve_tenant(None)
     return {
         "model": model.id,

@@ -26,7 +26,7 @@ MAX_TEXTS = 100
 """Texts in one request to /translate or /classify, whose models take one text a call; this Worker's own bound."""
 
 WORDS_PER_TOKEN = 0.75
-"""Approximate, for English. The prompt states the length in words, which models keep to better than to tokens."""
+"""Approximate, for English. The prompt gives the length in words, which models observe better than tokens."""
 
 
 class TranslateRequest(Schema):

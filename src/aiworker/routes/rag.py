@@ -112,7 +112,7 @@ def search_of(
 
 
 async def queries_of(resources: ClientResources, body: RagRequest, models: list[Model]) -> list[str]:
-    """Return what is searched for: the question, or what a model makes of it and the conversation."""
+    """Return the search queries: the question, or queries that a model makes of it and the conversation."""
     count = body.queries or resources.settings.rag_queries
     return await search_queries(resources, models, body.question, body.history(), count, body.gateway)
 

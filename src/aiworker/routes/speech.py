@@ -42,8 +42,8 @@ NOVA_PARAMETERS = (
     "language", "detect_language", "diarize", "punctuate", "smart_format", "numerals", "measurements", "dictation",
     "filler_words", "profanity_filter", "keyterm", "redact", "replace", "mode",
 )  # fmt: skip
-"""Parameters that nova-3 takes here. Left out are those whose results have no field in the response (topics,
-sentiment, …), and those for bare samples or WebSockets."""
+"""Parameters that nova-3 takes here. Parameters for bare samples or WebSockets, and those whose results have no field
+in the response (topics, sentiment, …), are left out."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def _renamed(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _is_neutral(value: Any) -> bool:
-    """Tell whether a parameter asks for nothing: a model without it does as much."""
+    """Tell whether a parameter has no effect, so that a model that does not take it behaves the same."""
     return value is False or value in ("transcribe", "general")
 
 
@@ -208,7 +208,7 @@ class SpeakRequest(Schema):
         voice_param = "speaker" if self.speaker else "voice"
         parameters |= {"voice": self.speaker} if self.speaker else {}
         if "encoding" not in model_type.parameters and self.encoding == "mp3":
-            del parameters["encoding"]  # the model makes no other
+            del parameters["encoding"]  # the model makes no other format
         for name in parameters:
             if name not in model_type.parameters:
                 param = voice_param if name == "voice" else name

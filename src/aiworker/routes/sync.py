@@ -1,4 +1,4 @@
-"""`/rag/sync`: sources of documents that are kept in step, sites and folders of the bucket."""
+"""`/rag/sync`: synchronised sources of documents, which are sites and folders of the bucket."""
 
 import hashlib
 import json
@@ -180,7 +180,7 @@ async def delete_source(context: Context, source_id: str, query: SyncQuery) -> R
 
 
 def _target(context: Context, body: SyncRequest, tenant: str) -> tuple[Kind, str]:
-    """Return the kind of a source and its target as it is stored. Raises ApiError for one that may not be read."""
+    """Return the kind of a source and its target as it is stored. Raises ApiError for a source that may not be read."""
     named = [name for name in ("prefix", "sitemap", "urls") if getattr(body, name) is not None]
     if len(named) != 1:
         raise ApiError("invalid_request", "Send one of prefix, sitemap and urls.", param="prefix")

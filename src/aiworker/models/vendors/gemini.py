@@ -34,8 +34,8 @@ CONFIG = {
 MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 """OpenAI's `tool_choice` → the mode of `functionCallingConfig`."""
 NO_SIGNATURE = "skip_thought_signature_validator"
-"""Stands for the signature of a tool call that has none any more: OpenAI's dialect has no place for one, and Gemini 3
-refuses calls without. Source: ai.google.dev/gemini-api/docs/thought-signatures."""
+"""Replaces the signature of a tool call, which OpenAI's dialect has no place for and Gemini 3 requires. Source:
+ai.google.dev/gemini-api/docs/thought-signatures."""
 
 FINISH_REASONS = {"MAX_TOKENS": "length", "STOP": "stop"}
 """Gemini's reason for the end → OpenAI's; others, such as SAFETY, are `content_filter`."""

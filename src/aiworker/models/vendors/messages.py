@@ -70,7 +70,7 @@ def count(usage: Mapping[str, Any], name: str) -> int:
 
 
 def as_text(value: Any) -> str:
-    """Return a value that an answer has where OpenAI's has JSON text."""
+    """Return a value as text, for fields that hold JSON text in OpenAI's dialect."""
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -1,4 +1,4 @@
-"""The models of other vendors by their names. What is not known of one, its limits and often its price, is None."""
+"""The models of other vendors by their names. Facts that are not known (limits, often the price) are None."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from aiworker.settings import Settings
 
 ABILITIES = "streaming tools json vision reasoning"
-"""Abilities that requests may ask of any of these models: whether a model has one, only its vendor knows."""
+"""Abilities that requests may ask of any of these models: only the vendor knows which of them a model has."""
 
 TEMPERATURE_AND_TOP_P: Mapping[str, Range] = {"temperature": (0, 1), "top_p": (0, 1), "top_k": (1, 500)}
 """Sampling parameters of Anthropic's Messages API."""

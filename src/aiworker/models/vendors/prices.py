@@ -1,4 +1,4 @@
-"""Prices of other vendors' models, which the variable MODEL_PRICES has: nobody else tells the Worker."""
+"""Prices of other vendors' models: the variable MODEL_PRICES is their only source."""
 
 import math
 import re
@@ -16,7 +16,7 @@ PRICE = re.compile(r"\$?\d+(\.\d+)?")
 def read_prices(text: str) -> dict[str, Mapping[str, float]]:
     """Read `openai/gpt-5-mini=$0.25/$2/$0.025 …` as name → unit → neurons for one.
 
-    Raises ValueError for a name that is no other vendor's, and for what is no price.
+    Raises ValueError for the name of a model that is not another vendor's, and for an invalid price.
     """
     pairs = [pair.partition("=") for pair in text.split()]
     return {name: _read_price(name, figures.split("/")) for name, _, figures in pairs}

@@ -1,8 +1,8 @@
 """The routes of /rag over AI Search.
 
 Each tenant has an instance of its own, and each upload a key of its own: the version before is found until the new one
-is indexed. AI Search tells nobody when that is: every call that reads a tenant's documents looks after those that are
-unfinished.
+is indexed. AI Search does not announce that: every call that reads a tenant's documents first checks the state of
+unfinished ones.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from aiworker.rag.text_encoding import UnknownEncodingError, to_utf8
 MAX_RESULTS = 50
 """Chunks of one search. Source: developers.cloudflare.com/ai-search/api/search/workers-binding"""
 SPARE_RESULTS = 20
-"""Chunks beyond `top_k`, since the database may refuse some: of a version that is being replaced."""
+"""Chunks beyond `top_k`, since the database may refuse some: those of a version that is being replaced."""
 STATES: Mapping[str, str] = {"queued": "queued", "outdated": "queued", "running": "embedding"}
 """State of an item that AI Search has not finished → that of its document."""
 REASONS: Mapping[str, str] = {
@@ -72,7 +72,7 @@ class AiSearchEngine:
     # ---- documents ---------------------------------------------------------------------------------------------------
 
     async def add(self, version: Version, content: str | Payload, background: Background | None = None) -> Version:  # noqa: ARG002 - AI Search indexes by itself
-        await self.find(version.tenant, version.document_id)  # which brings its state up to date
+        await self.find(version.tenant, version.document_id)  # to bring its state up to date
         same = await items.unchanged(self._database, version)
         if same and not _is_unsent(same):
             return same.version
@@ -80,7 +80,7 @@ class AiSearchEngine:
         [reservation] = await self._resources.request_budget.reserve([neurons], [version.id])
         stored = None
         try:
-            # a row without an item is one whose upload was interrupted, or goes on: the same key makes no second item
+            # the upload of a row without an item was interrupted, or is under way: the same key makes no second item
             row = same or await items.add(self._database, self._row(version))
             if row.version.id == version.id or _is_unsent(row):
                 stored = await self._send(row, content)
@@ -90,7 +90,7 @@ class AiSearchEngine:
         return stored or row.version
 
     async def _send(self, row: Item, content: str | Payload) -> Version:
-        """Upload the file of a row. Raises ApiError if AI Search does not take it; the row is removed then."""
+        """Upload the file of a row. Raises ApiError, and removes the row, if AI Search refuses it."""
         try:
             uploaded = await self._upload(row, await _utf8(row.version, content))
         except UnknownEncodingError as error:
@@ -323,7 +323,7 @@ def _limited(passages: list[Passage], per_document: int | None) -> list[Passage]
 
 
 def _heading(text: str) -> str:
-    """Return the heading that a chunk begins with; AI Search does not tell those above it."""
+    """Return the heading that a chunk begins with; AI Search does not report the headings above it."""
     match = HEADING.match(text)
     return match[1].strip() if match else ""
 

@@ -16,7 +16,7 @@ CONFIG: Mapping[str, Any] = {
     "index_method": {"vector": True, "keyword": True},
     "fusion_method": "rrf",
     "retrieval_options": {"keyword_match_mode": "or"},
-    # an answer from the cache may be one of before a document was replaced
+    # an answer from the cache may be older than the replacement of a document
     "cache": False,
 }
 
@@ -24,7 +24,7 @@ CONFIG: Mapping[str, Any] = {
 def name(tenant: str) -> str:
     """Return the name of a tenant's instance; no two tenants have the same.
 
-    The tenant's own behind `t-` if an instance can have it, else a hash behind `h-`.
+    It is `t-` and the tenant's name if an instance can have that, else `h-` and a hash.
     """
     if len(tenant) <= MAX_PLAIN_LENGTH and PLAIN.fullmatch(tenant):
         return f"t-{tenant}"
@@ -36,7 +36,7 @@ _prepared: dict[str, list[dict[str, str]]] = {}
 
 
 async def prepare(resources: Resources, tenant: str) -> str:
-    """Return the name of the tenant's instance, which has the properties of RAG_PROPERTIES as fields afterwards.
+    """Return the name of the tenant's instance, after creating it or giving it the fields of RAG_PROPERTIES.
 
     A change of the fields has AI Search index all documents of the tenant again.
     """
@@ -56,7 +56,7 @@ async def prepare(resources: Resources, tenant: str) -> str:
 
 
 def unprepare(tenant: str) -> None:
-    """Have the next upload create the tenant's instance, which somebody has deleted."""
+    """Make the next upload create the tenant's instance again, after somebody has deleted it."""
     _prepared.pop(name(tenant), None)
 
 

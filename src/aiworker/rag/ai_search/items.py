@@ -82,7 +82,7 @@ async def versions_of(database: Database, tenant: str, document_id: str) -> list
 
 
 async def page(database: Database, tenant: str, after: str, limit: int, folder: str = "") -> list[Item]:
-    """Return the newest version of each document behind the id `after`, by id.
+    """Return the newest version of each document with an id above `after`, by id.
 
     folder: only documents of it and of the folders below it; empty for all.
     """
@@ -143,7 +143,8 @@ async def set_state(
 
 
 async def publish(database: Database, item: Item, chunks: int, now: str) -> None:
-    """Make a version the one that searches find, and hide those before it; hide it, if a newer one is live already."""
+    """Make a version the one that searches find, and hide earlier ones; if a newer one is live already, hide this
+    one."""
     version = item.version
     key, created = (version.tenant, version.document_id), version.created_at
     await database.run(

@@ -13,14 +13,14 @@ DEFAULT_IMAGE_TYPE = "image/jpeg"
 
 
 def check_stored(kind: str) -> str:
-    """Return the type of a source. Raises ValueError for a stored file, of which there are none here."""
+    """Return the type of a source. Raises ValueError for a stored file, which this Worker does not have."""
     if kind == "file":
         raise ValueError("must not be file: no files are stored here")
     return kind
 
 
 def check_content(kind: str, data: str | None, url: str | None) -> None:
-    """Raise ValueError for a source without what its type promises."""
+    """Raise ValueError for a source without the field that its type requires."""
     if kind == "base64" and not data:
         raise ValueError("data is required")
     if kind == "url" and not (url and ADDRESS.match(url)):

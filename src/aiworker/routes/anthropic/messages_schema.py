@@ -145,7 +145,7 @@ class CountRequest(OpenAIRequest):
         return parse_object(ChatRequest, {**fields, **self._more()})
 
     def _more(self) -> Json:
-        """Return the fields of `POST /chat` that only one of the routes has."""
+        """Return further fields for `POST /chat`, which differ between the two routes."""
         return {}
 
     def _messages(self) -> Iterator[Json]:
@@ -203,7 +203,7 @@ class MessagesRequest(CountRequest):
 
     def extra_inputs(self, model: Model) -> Json:
         """Return inputs for models of OpenAI's dialect that `POST /chat` has no parameters for."""
-        # stop sequences are not among them: the Worker looks for them itself, to say which has ended the answer
+        # without stop sequences: the Worker looks for them itself, to report which one has ended the answer
         single = not self.parallel_tool_calls and bool(self.tools)
         return {"parallel_tool_calls": False} if single and model.dialect == "openai" else {}
 

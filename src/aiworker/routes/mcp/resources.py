@@ -44,7 +44,7 @@ async def list_page(context: Context, cursor: str) -> dict[str, Any]:
 
 
 async def read(context: Context, uri: str, *, is_stateless: bool) -> dict[str, Any]:
-    """Return the text of a document. Raises RpcError for an address that leads to none, or to one that is too long."""
+    """Return the text of a document. Raises RpcError if the address is unknown, or the text too long."""
     match = ADDRESS.fullmatch(uri)
     try:
         if match is None or not has_resources(context):

@@ -69,7 +69,7 @@ async def mcp(context: Context) -> Response:
     The Model Context Protocol's streamable HTTP without sessions; docs/mcp.md describes it. Each tool needs the scope
     of its route, and counts against that route's rate limit.
     """
-    # whatever key a page has: the protocol asks for it
+    # checked for every key: the protocol requires it
     pages.check_page(context.request, context.settings.allowed_origins, "/mcp")
     try:
         message, files = await _read(context)
@@ -195,7 +195,8 @@ async def _read_resource(exchange: Exchange, request: RpcRequest) -> dict[str, A
 
 
 async def _call_tool(exchange: Exchange, request: RpcRequest) -> dict[str, Any]:
-    """Call a tool; its errors are results, so that a model can do better. Raises RpcError for an unknown tool."""
+    """Call a tool. Its errors become results, so that a model can correct its call. Raises RpcError for an unknown
+    tool."""
     context, name = exchange.context, _text(request.params, "name")
     arguments = request.params.get("arguments", {})
     if not isinstance(arguments, dict):
@@ -218,7 +219,7 @@ async def _call_tool(exchange: Exchange, request: RpcRequest) -> dict[str, Any]:
 
 
 def _text(params: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """Return a parameter. Raises RpcError for one that is no text, or that is missing and has no default."""
+    """Return a parameter. Raises RpcError if it is not a text, or if it is missing and has no default."""
     value = params.get(name, default)
     if not isinstance(value, str):
         raise RpcError(INVALID_PARAMS, f"{name} must be a text.")
@@ -234,7 +235,7 @@ COMMON: Mapping[str, Method] = {
     "resources/read": _read_resource,
 }
 HANDSHAKE: Mapping[str, Method] = {"initialize": _initialize, "ping": _ping, **COMMON}
-"""Method → what answers it, in versions with a handshake."""
+"""Method → function that answers it, in versions with a handshake."""
 STATELESS: Mapping[str, Method] = {"server/discover": _discover, **COMMON}
 """The same in versions without."""
 KEPT: Mapping[str, int] = {

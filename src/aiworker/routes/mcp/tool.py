@@ -86,7 +86,7 @@ class RouteTool:
     files: Mapping[str, str]
     """Arguments that are files in base64, all of them required → what they are."""
     is_reading: bool
-    """It changes nothing."""
+    """True if the tool changes nothing."""
 
     @property
     def name(self) -> str:

@@ -54,7 +54,8 @@ def route_tool(
 
 
 def allowed(context: Context) -> dict[str, McpTool]:
-    """Return the tools that the caller's scopes allow, by name. One of a route comes before an own of its name."""
+    """Return the tools that the caller's scopes allow, by name. A route's tool takes precedence over one of
+    aiworker.tools."""
     own = {**web_search.tools_of(context), **tools.TOOLS}
     known: dict[str, McpTool] = {name: OwnTool(each) for name, each in own.items()}
     known.update(ROUTE_TOOLS)
@@ -74,7 +75,7 @@ def file_names() -> tuple[str, ...]:
     arguments={"query": QUERY, "top_k": "How many passages at most.", "filter": FILTER},
 )  # fmt: skip
 async def search_documents(context: Context, body: SearchRequest, files: Files) -> ToolResult:  # noqa: ARG001
-    """Find the passages of the stored documents that say most about a question, with their sources.
+    """Find the passages of the stored documents that are most relevant to a question, with their sources.
 
     To have the question answered, use ask_documents.
     """
@@ -92,7 +93,7 @@ async def search_documents(context: Context, body: SearchRequest, files: Files) 
     },
 )  # fmt: skip
 async def ask_documents(context: Context, body: RagRequest, files: Files) -> ToolResult:  # noqa: ARG001
-    """Have a question answered from the stored documents. The answer cites its sources as [1]."""
+    """Answer a question from the stored documents. The answer cites its sources as [1]."""
     response = await rag.rag(context, body.model_copy(update={"stream": False}))
     answer = _data(response)
     cited = [each for each in answer["sources"] if each["number"] in answer["citations"]]

@@ -39,7 +39,8 @@ class TranscriptionRequest(OpenAIRequest):
     temperature: Annotated[Any, IgnoredUnless("0", "0.0")] = None
 
     def to_transcribe(self, model: Model) -> tuple[TranscribeRequest, list[str]]:
-        """Return the equivalent request to `POST /transcribe`, and the names of what the model does not take."""
+        """Return the equivalent request to `POST /transcribe`, and the names of parameters that the model does not
+        take."""
         fields = self.model_dump(include={"language", "prompt"}, exclude_none=True)
         supported = speech.MODELS[model.id].parameters if model.id in speech.MODELS else tuple(fields)
         taken = {name: value for name, value in fields.items() if name in supported}

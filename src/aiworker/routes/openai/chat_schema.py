@@ -44,8 +44,8 @@ from aiworker.routes.openai.embeddings import Tokens
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless, Only, OpenAIRequest
 
 DEFAULT_MAX_TOKENS = 4096
-"""Limit of a completion for which the request sets none, where the model's own default is 256 or 2,000: clients expect
-no limit, as OpenAI's models have none."""
+"""Limit of a completion whose request sets none, for models with a default of 256 or 2,000: clients expect none, as
+with OpenAI's models."""
 
 Json = dict[str, Any]
 

@@ -1,6 +1,6 @@
 """`/v1/conversations`: the conversations of `/conversations`, in OpenAI's form.
 
-A conversation exists from its first item or metadata on; one that has neither is empty, whoever asks for it.
+A conversation exists from its first item or metadata on; before, every caller finds it empty.
 """
 
 import re
@@ -198,7 +198,7 @@ def _resource(conversation_id: str, metadata: Mapping[str, str]) -> Json:
 
 
 async def _append(context: Context, conversation_id: str, items: list[Item]) -> None:
-    """Store items. Raises ApiError `content_blocked` for what the guard does not let pass."""
+    """Store items. Raises ApiError `content_blocked` if the guard judges them unsafe."""
     if any(isinstance(item, ItemReference) for item in items):
         raise ApiError("invalid_request", "items must be whole: a conversation stores no references.", param="items")
     chat = parse_object(ResponsesRequest, {"model": "any", "input": items}).to_chat()
@@ -223,7 +223,7 @@ async def with_history(context: Context, body: ResponsesRequest) -> ResponsesReq
 async def store_turn(context: Context, body: ResponsesRequest, output: list[Json], attachments: Attachments) -> None:
     """Store a request's input and the items of its response in its conversation, if it names one.
 
-    Attachments are stored as the model has got them: an address may lead elsewhere later.
+    Attachments are stored in the form that the model got: an address may lead elsewhere later.
     """
     if body.conversation_id is None:
         return

@@ -35,7 +35,7 @@ class IgnoredUnless:
     """Annotation of a field that is accepted with any value; the response names it if it asks for something."""
 
     def __init__(self, *values: Any) -> None:
-        """values: those that ask for nothing, beside null and false."""
+        """values: values without an effect, beside null and false."""
         self.values = (None, False, *values)
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, _: GetJsonSchemaHandler) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class IgnoredUnless:
 
 
 class OpenAIRequest(Schema):
-    """Base of the requests under /v1. Fields that are not known are ignored: clients send those of other servers."""
+    """Base of the requests under /v1. Unknown fields are ignored: clients send those of other servers."""
 
     model_config = ConfigDict(extra="allow", strict=True, allow_inf_nan=False, frozen=True)
 

@@ -37,8 +37,8 @@ COUNTERPARTS: Mapping[str, tuple[str, ...]] = {
     "S12": ("sexual",),
     "S14": ("illicit",),
 }
-"""Llama Guard's category → OpenAI's; a text of one that is missing here is flagged without a category. By this Worker's
-own choice: the two taxonomies have nothing to do with each other."""
+"""Llama Guard's category → OpenAI's; a text of a category that is missing here is flagged without one. The pairs are
+this Worker's choice: the two taxonomies are unrelated."""
 
 Text = Annotated[str, Field(min_length=1)]
 
@@ -121,7 +121,7 @@ def _model(context: Context, body: ModerationRequest) -> Model:
 
 
 def _check_length(model: Model, text: str) -> None:
-    """Raise ApiError `context_exceeded` for a text of which the guard would read only a part."""
+    """Raise ApiError `context_exceeded` for a text that the guard cannot read whole."""
     tokens = token_counts.estimate_text(text) + guard.VERDICT_TOKENS
     if model.context_window and tokens > model.context_window:
         raise ApiError("context_exceeded", f"input is too long for {model.id}, which judges it.", param="input")

@@ -53,7 +53,7 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
 class StoringTransform:
     """aiworker.bindings.StreamTransform that stores a response before its client sees the end of it.
 
-    A client may refer to the items at once.
+    A client may refer to the items as soon as it has the end.
     """
 
     def __init__(

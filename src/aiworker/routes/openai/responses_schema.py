@@ -311,7 +311,7 @@ class ResponsesRequest(OpenAIRequest):
             if calls:
                 yield {"role": "assistant", "content": "", "tool_calls": calls}
                 calls = []
-            if not isinstance(item, Reasoning | ItemReference):  # of references, only those to reasoning are left
+            if not isinstance(item, Reasoning | ItemReference):  # the only references left are those to reasoning
                 yield item.to_chat()
         if calls:
             yield {"role": "assistant", "content": "", "tool_calls": calls}

@@ -28,7 +28,7 @@ def can_store(context: Context) -> bool:
 
 
 async def store(context: Context, response: Json) -> bool:
-    """Store the items of a response; return whether that worked. The response is of use without it."""
+    """Store the items of a response; return False if that fails, which need not fail the request."""
     items = [item for item in response["output"] if item["type"] in ITEM_TYPES]
     try:
         await _object(context, response["id"].removeprefix("resp_")).append(items)

@@ -1,4 +1,4 @@
-"""The answer to a request of `/api/chat`, as the chat's object writes it: guard, documents, model, tools, the end."""
+"""Writing of the answer to a request of `/api/chat`, in the chat's object: guard, documents, model, tools, the end."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -41,13 +41,13 @@ class Prompts:
     """Messages for the models that can answer."""
 
     by_model: Mapping[str, list[Json]]
-    """Id of each model that can answer → its messages; none of any if the documents hold nothing."""
+    """Id of each model that can answer → its messages; empty if the documents hold nothing about the question."""
     sources: Mapping[str, list[Json]] = field(default_factory=dict[str, list[Json]])
     """Id of the model → the sources that its messages quote."""
 
 
 class ChatAnswer:
-    """Writes one answer. Everything that it costs and meets is in the log line of its request."""
+    """Writes one answer. Its cost and its errors are in the log line of its request."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class ChatAnswer:
         """Messages of the model and of the tools that are complete."""
 
     async def run(self) -> None:
-        """Write the answer to its end, whatever that is; then the log line and the cost."""
+        """Write the answer to its end, also after an error; then write the log line and settle the cost."""
         log = self._resources.log
         try:
             await self._write()
@@ -199,7 +199,7 @@ class ChatAnswer:
                 self._usage[name] = self._usage.get(name, 0) + value
 
     def _write_nothing_found(self, model: Model) -> None:
-        """Say so without a model."""
+        """Write the sentence for a question about which the documents hold nothing, without a model."""
         writer = self._writer
         self._start(model, {})
         text = writer.text(json.dumps(rag.NO_RESULTS).encode())
@@ -226,7 +226,7 @@ class ChatAnswer:
         self._answer.fail(error)
 
     async def _store(self) -> None:
-        """Store the turn, for requests with `message`; an answer without a text or a call is not worth one."""
+        """Store the turn, for requests with `message`; an answer without a text and calls is not stored."""
         last = self._messages[-1]
         if self._order.request.is_stored and (last["content"] or last.get("tool_calls")):
             await self._conversation.append([*self._chat.turn(), *self._messages])

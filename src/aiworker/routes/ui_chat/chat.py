@@ -20,7 +20,8 @@ from aiworker.routing import EVENTS, MODEL_ERRORS, Returns, route
 
 DESCRIPTION = "The UI message stream of the AI SDK."
 UNCHANGED = "no-store, no-transform"
-"""`no-transform`: a server between, such as that of Next.js, would compress the stream, and send it only at its end."""
+"""`no-transform`: otherwise a server in between, such as that of Next.js, would compress the stream, and send it only
+at its end."""
 
 
 @route(
@@ -78,7 +79,7 @@ async def ui_chat_stop(context: Context, chat_id: str, query: StopQuery) -> Resp
 
 
 async def _start(context: Context, body: UiChatRequest) -> Response:
-    """Have the chat's object write the answer, and its line in the log."""
+    """Make the chat's object write the answer, and the request's log line."""
     caller, log = context.caller, context.log
     order = AnswerOrder(
         request=body,
@@ -108,7 +109,7 @@ def _response(answer: AnswerStream) -> Response:
 
 
 def _check_documents(context: Context, body: UiChatRequest) -> None:
-    """Raise ApiError for documents that the caller may not search, or not so."""
+    """Raise ApiError if the caller may not search documents, or the options for the search are invalid."""
     options = body.search_options
     if options is None:
         return

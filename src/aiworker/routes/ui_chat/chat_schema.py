@@ -24,7 +24,7 @@ class UiChatRequest(Sampling):
     id: Name
     """The chat. Its answers can be taken up again under this id, and stopped."""
     messages: Annotated[list[UiMessage] | None, Field(min_length=1, max_length=1_000, fail_fast=True)] = None
-    """The whole conversation, as `useChat` sends it by default. Nothing of it is stored but the answer, for a while."""
+    """The whole conversation, as `useChat` sends it by default. Only the answer is stored, for a while."""
     message: UiMessage | None = None
     """The last message alone, in place of `messages`: the conversation stored under `id` comes before it, and the
     message and its answer are stored."""
@@ -142,6 +142,6 @@ class AnswerOrder(Schema):
         return self.request.continued_id or f"msg_{self.request_id.removeprefix('req_')}"
 
     def known_caller(self, keys: tuple[Key, ...]) -> Caller:
-        """Return the caller, whose rights the Worker has checked. keys: those of the Worker."""
+        """Return the caller, whose rights the Worker has checked. keys: the Worker's API keys."""
         key = next((each for each in keys if each.name == self.key), None)
         return Caller(self.caller, frozenset(), self.tenant, self.subject, key, self.has_token)

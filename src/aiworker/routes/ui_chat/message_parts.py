@@ -119,7 +119,7 @@ class ToolPart(UiSchema):
 
 
 def _kind(part: object) -> str:
-    # an instance, when a message is written as JSON again
+    # an instance, when a message is converted to JSON again
     kind = cast("dict[str, Any]", part).get("type") if isinstance(part, dict) else getattr(part, "type", None)
     named = {"text": "text-part", "file": "file-part", "step-start": "step-part", "steering-message": "steering-part"}
     if isinstance(kind, str) and (kind == DYNAMIC or kind.startswith(TOOL)):
@@ -152,7 +152,7 @@ class UiMessage(UiSchema):
 
 
 def _assistant(parts: Sequence[Part]) -> Iterator[Json]:
-    """Yield a message for each step, with the results of its tools behind it."""
+    """Yield a message for each step, followed by the results of its tools."""
     step: list[Part] = []
     for part in parts:
         if isinstance(part, StepPart | SteeringPart):
