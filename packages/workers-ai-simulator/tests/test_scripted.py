@@ -299,7 +299,7 @@ def test_in_strict_mode_an_unexpected_call_is_refused_with_what_was_expected(
     refused = post(http, NATIVE, {"prompt": "Bergen?"})
     assert (refused.status_code, refused.json()["internalCode"]) == (400, 600)
     assert refused.json()["description"] == (
-        f"Unexpected call of {NATIVE} with the prompt “Bergen?”: no scripted answer is for it (answer "
+        f"Unexpected call of {NATIVE} with the prompt “Bergen?”: no scripted answer applies to it (answer "
         f"{first} is for model '{EMBEDDING}'; answer {second} is for prompt 'Oslo')."
     )
     with pytest.raises(AssertionError, match=r"Unexpected call of .* “Bergen"):

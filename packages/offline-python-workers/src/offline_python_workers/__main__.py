@@ -25,7 +25,7 @@ from offline_python_workers.configuration import Configuration, ConfigurationErr
 
 OFFLINE = {
     "WRANGLER_SEND_METRICS": "false",
-    # wrangler would look the Request.cf object up on the network at every start
+    # otherwise wrangler would fetch the Request.cf object from the network at every start
     "CLOUDFLARE_CF_FETCH_ENABLED": "false",
 }
 """Environment of wrangler."""
@@ -200,7 +200,7 @@ def _install_command(packages: Path) -> str:
 
 
 def _last_change(folder: Path) -> float:
-    """When a file or folder in `folder` was last changed, in seconds since 1970."""
+    """Time of the last change of a file or folder in `folder`, in seconds since 1970."""
     return max(path.stat().st_mtime for path in (folder, *folder.rglob("*")))
 
 

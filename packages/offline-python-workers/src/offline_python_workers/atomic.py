@@ -7,7 +7,7 @@ from pathlib import Path
 def write_atomically(
     path: Path, content: bytes, *, folder: Path | None = None, mode: int = 0o666, is_synced: bool = False
 ) -> None:
-    """Replace a file's content: whoever reads it, after a crash too, finds all of the old content or all of the new.
+    """Replace a file's content. Readers, also after a crash, find all of the old content or all of the new.
 
     folder: where the new content is written first, on the same file system (default: beside the file).
     mode: permissions of the file, less those that the umask takes.

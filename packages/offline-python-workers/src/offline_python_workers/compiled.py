@@ -40,8 +40,8 @@ class CompiledModules:
         file = self.file(path, source)
         try:
             code = file.read_bytes()
-            os.utime(file)  # used now: `prune` keeps it
-        except OSError:  # not made, or just removed by another run
+            os.utime(file)  # marked as used, so that `prune` keeps it
+        except OSError:  # not compiled, or just removed by another run
             return None
         return code
 
@@ -51,7 +51,8 @@ class CompiledModules:
         return {file.name for file in files if not file.exists()}
 
     def make(self, pack: bytes) -> None:
-        """Compile the modules in a pack that have no byte-code, without invalid ones. Call this inside Pyodide only."""
+        """Compile the modules in a pack that have no byte-code; invalid ones are left out. Call this inside Pyodide
+        only."""
         for path, source in unpack(pack):
             file = self.file(path, source)
             if not path.endswith(".py") or file.exists():
@@ -59,7 +60,7 @@ class CompiledModules:
             try:
                 code = _compiled(path, source)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
-                continue  # the Worker says why when it imports the module
+                continue  # the Worker reports the error when it imports the module
             write_atomically(file, code)  # several runs may write the same file, and others read it
 
     def prune(self, keep: int = MAX_FILES) -> None:

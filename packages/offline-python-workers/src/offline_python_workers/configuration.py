@@ -14,7 +14,7 @@ OLDEST_COMPATIBILITY_DATE = "2026-09-08"
 
 
 class ConfigurationError(Exception):
-    """The local run cannot give what wrangler.jsonc asks for. The message says what to change."""
+    """The local run does not support something in wrangler.jsonc. The message says what to change."""
 
 
 def read(path: Path) -> Configuration:

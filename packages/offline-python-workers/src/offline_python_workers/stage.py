@@ -178,6 +178,6 @@ def _write(path: Path, content: bytes) -> bool:
     """Write a file unless it has this content. Returns whether it had another."""
     if path.exists() and path.read_bytes() == content:
         return False
-    # beside the folder: wrangler may read the file at any time, and looks at what is new in the folder
+    # written beside the folder first: wrangler may read the file at any time, and reacts to new files in the folder
     write_atomically(path, content, folder=path.parent.parent)
     return True

@@ -1,4 +1,4 @@
-"""The command `workers-ai-simulator`: starts the simulator, or sends a command to one that runs.
+"""The command `workers-ai-simulator`: starts the simulator, or sends a command to a running one.
 
 Exit status: 0; 1 if the simulator cannot start or none answers; 2 for wrong arguments.
 """
@@ -45,11 +45,11 @@ USUAL_PACE = 60.0
 KINDS: "dict[str, Kind]" = {"lexical": "lexical", "minilm": "minilm"}
 """Values of --embeddings for other simulated vectors than the default ones."""
 SERVER = "server"
-"""Value of --embeddings for those of the server of --models."""
+"""Value of --embeddings for embeddings by the server of --models."""
 USAGE_ERROR = 2
 """Exit status for wrong arguments, as argparse has it."""
 INTERRUPTED = 130
-"""Exit status of a command that Ctrl-C ends, as shells have it."""
+"""Exit status of a command that is ended by Ctrl-C, as shells report it."""
 
 
 NODE_COMMANDS = ("dev", "init", "doctor")
@@ -427,7 +427,7 @@ def _run_command(run: Command, options: argparse.Namespace) -> int:
 
 
 PART = "part of a fault: "
-"""Prefix of these options' names, which tells them from the simulator's own `--tokens-per-second`."""
+"""Prefix of these options' names, which distinguishes them from the simulator's own `--tokens-per-second`."""
 
 
 def _add_fault(commands: "Commands[argparse.ArgumentParser]") -> None:

@@ -13,7 +13,7 @@ Bounds = list[float | None]
 
 @dataclass(frozen=True)
 class Model:
-    """A model of Workers AI, with the facts that Cloudflare publishes of it."""
+    """A model of Workers AI, with the facts that Cloudflare publishes about it."""
 
     id: str
     task: str
@@ -50,7 +50,7 @@ class Retirement:
     successor: str | None
     """Model that answers in its place; None where Cloudflare names none."""
     like: str | None = None
-    """Model whose facts it has here, if it is not in models.json."""
+    """Model whose facts are used for it, if it is not in models.json."""
 
 
 def _load_retired() -> dict[str, Retirement]:
@@ -75,7 +75,7 @@ class Account:
 
     plan: Plan = "paid"
     serves_retired: bool = False
-    """Whether retired models answer, as they do not upstream."""
+    """Whether retired models answer. Upstream, they do not."""
 
 
 PAID_ACCOUNT = Account()

@@ -59,7 +59,7 @@ class ScriptedError(TypedDict, total=False):
 
 
 class AnswerParts(TypedDict, total=False):
-    """Parts of a scripted answer: the calls that it is for, and what it is. The README describes them."""
+    """Parts of a scripted answer: the calls that it applies to, and its content. The README describes them."""
 
     model: str
     prompt: str
@@ -81,7 +81,7 @@ class AnswerParts(TypedDict, total=False):
 
 
 UNEXPECTED = "600: "
-"""Beginning of the error of a call that no scripted answer was for."""
+"""Beginning of the error of a call that matched no scripted answer."""
 
 
 class SimulatorError(Exception):
@@ -130,7 +130,7 @@ class SimulatorClient:
     # ---- scripted answers ----------------------------------------------------------------------
 
     def set_answer(self, **answer: Unpack[AnswerParts]) -> int:
-        """Add a scripted answer, behind those that are set. Returns its id."""
+        """Add a scripted answer after those that are set. Returns its id."""
         return self._call("POST", "/answers", answer)["answers"][0]["id"]
 
     def set_answers(self, answers: list[AnswerParts] | Path) -> list[int]:
@@ -139,7 +139,7 @@ class SimulatorClient:
         return [each["id"] for each in self._call("POST", "/answers", body)["answers"]]
 
     def set_strict(self, strict: bool = True) -> None:
-        """Whether a call that no scripted answer is for is refused."""
+        """Set whether a call that matches no scripted answer is refused."""
         self._call("POST", "/answers", {"strict": strict, "answers": []})
 
     def answers(self) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ class SimulatorClient:
         return self._call("GET", "/answers")["answers"]
 
     def clear_answers(self) -> None:
-        """Delete all scripted answers, and refuse no call any more."""
+        """Delete all scripted answers, and end strict mode."""
         self._call("DELETE", "/answers")
 
     def assert_answers_used(self) -> None:
@@ -165,7 +165,7 @@ class SimulatorClient:
         pattern: str | None = None,
         times: int | None = None,
     ) -> list[LoggedRequest]:
-        """Assert that a model was called so often, by default at least once, and return these calls.
+        """Assert that a model was called `times` times, by default at least once, and return these calls.
 
         prompt: text that the call's prompt contains. pattern: regular expression that is found in it.
         """  # fmt: skip
@@ -206,7 +206,8 @@ class SimulatorClient:
         return self._call("GET", "/requests", query=query, seconds=seconds)
 
     def request(self, request_id: str, state: str = ",".join(ENDED), seconds: float = DEFAULT_WAIT) -> LoggedRequest:
-        """The request of that id (an answer's `cf-ai-req-id`), once it is in a state or after `seconds`.
+        """The request of that id (an answer's `cf-ai-req-id`), as soon as it is in one of the states, at the latest
+        after `seconds`.
 
         state: one or several, separated by commas; by default, any end.
         """
@@ -231,7 +232,7 @@ class SimulatorClient:
         return matches[-1]
 
     def ignore_past_requests(self) -> None:
-        """Leave the requests so far out of what this client's methods return from now on."""
+        """Leave all requests so far out of the results of this client's methods."""
         self._since = max((entry["number"] for entry in self.requests()), default=self._since)
 
     def close(self) -> None:
@@ -263,7 +264,7 @@ def _is_unexpected(entry: LoggedRequest) -> bool:
 
 
 def _reason(error: urllib.error.HTTPError) -> str:
-    """The simulator's reason, or a note that the server is no simulator."""
+    """The simulator's reason, or a note that the server is not a simulator."""
     with error:
         try:
             return json.loads(error.read())["error"]

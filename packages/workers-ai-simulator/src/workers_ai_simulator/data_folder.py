@@ -1,4 +1,5 @@
-"""The folder of --data: made if it is missing, and locked, since two simulators do not see each other's writes."""
+"""The folder of --data. It is created if it is missing, and locked: two simulators would not see each other's
+writes."""
 
 import os
 import sys
@@ -6,7 +7,7 @@ import time
 from pathlib import Path
 
 LOCK = "lock"
-"""File in the folder, which is locked as long as a simulator uses the folder; its text says which one."""
+"""File in the folder that is locked as long as a simulator uses the folder; its text says which one."""
 PATIENCE = 2.0
 """Seconds to wait for the lock: a simulator that was told to end may still be ending."""
 INTERVAL = 0.05
@@ -42,7 +43,7 @@ class DataFolder:
         self.note("")
 
     def note(self, url: str) -> None:
-        """Write which simulator this is, for one that finds the folder locked."""
+        """Write the simulator's process id and address into the lock file, for others that find the folder locked."""
         os.ftruncate(self._file, 0)
         os.write(self._file, f"process {os.getpid()}{f', {url}' if url else ''}\n".encode())
         os.lseek(self._file, 0, os.SEEK_SET)

@@ -33,7 +33,7 @@ QUESTION_ID = re.compile(r"[\w.-]{1,100}", re.ASCII)
 OPTIONS = (2, 255)
 LEVELS = (2, 10)
 MAX_FILES = {"images": 4, "audio": 4, "videos": 2}
-"""Input → how many files it may hold; audio and videos are inputs of clef-omni, and are not looked at here."""
+"""Input → how many files it may hold; audio and videos are inputs of clef-omni, and have no effect here."""
 IMAGE_TOKENS = 256
 """Tokens of one image; the schema of clef-omni says 64 to 1,024."""
 DIGITS = 4
@@ -196,12 +196,13 @@ class _State:
         self.sentiment = SENTIMENT_RANGE * sentiment(self.text)
 
     def shared(self, content: str) -> float:
-        """Share of the words of a text that the state has; those that it negates count against it. -1 to 1."""
+        """Share of the words of a text that the state contains, from -1 to 1; words that it negates count
+        negatively."""
         stems = {stem(word) for word in words(content) if word not in STOP_WORDS}
         return (len(stems & self._stems) - 2 * len(stems & self._negated)) / max(1, len(stems)) ** 0.5
 
     def agreement(self, content: str) -> float:
-        """Whether a text has the sentiment of the state: positive if so, negative if it has the opposite one."""
+        """Agreement of a text's sentiment with the state's: positive if they agree, negative if they are opposite."""
         own = SENTIMENT_RANGE * sentiment(content) + sum(POLES.get(word, 0) for word in words(content))
         return max(-3, min(own, 3)) * self.sentiment / 3
 
@@ -243,7 +244,7 @@ def _choice(state: _State, question: Question) -> dict[str, Any]:
 
 def _score(state: _State, question: Question) -> dict[str, Any]:
     last = len(question.options) - 1
-    # without words of the levels, the sentiment says where on the scale the state is
+    # without words of the levels, the sentiment determines the state's place on the scale
     centre = last / 2 * (1 + state.sentiment / 5)
     logits = {
         level: state.logit(Question("score", question.instructions, {level: each}), level) - abs(int(level) - centre)
@@ -275,6 +276,7 @@ def _distribution(logits: dict[str, float]) -> dict[str, float]:
 
 
 def _confidence(probabilities: Sequence[float]) -> float:
-    """How far the probabilities are from even ones, 0 to 1: the entropy that they lack. The formula is a guess."""
+    """Distance of the probabilities from even ones, 0 to 1: one minus their relative entropy. The formula is a
+    guess."""
     entropy = -sum(each * math.log(each) for each in probabilities if each > 0)
     return round(max(0.0, 1 - entropy / math.log(len(probabilities))), DIGITS)

@@ -1,4 +1,4 @@
-"""The extras of the package: what installs a module that an option needs."""
+"""The extras of the package, and the command that installs one."""
 
 import importlib.util
 import shlex

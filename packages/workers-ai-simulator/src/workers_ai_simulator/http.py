@@ -44,7 +44,8 @@ def json_object(text: bytes | str) -> dict[str, Any] | None:
 
 
 async def object_body(request: Request, error: Callable[[str], UpstreamError]) -> dict[str, Any]:
-    """JSON object in the request's body. For any other body, raises what `error` makes of the reason."""
+    """JSON object in the request's body. For any other body, raises the exception that `error` returns for the
+    reason."""
     try:
         value = json_value(await request.body())
     except ValueError as reason:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Media:
-    """An image or a sound that a model answers."""
+    """An image or a sound that is a model's answer."""
 
     content: bytes
     content_type: str

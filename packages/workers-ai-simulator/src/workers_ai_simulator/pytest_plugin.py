@@ -44,7 +44,7 @@ def workers_ai_simulator(workers_ai_simulator_server: str) -> "Iterator[Simulato
 
 @pytest.fixture
 def scripted_workers_ai(workers_ai_simulator: "SimulatorClient") -> "Iterator[SimulatorClient]":
-    """The same client in strict mode: calls that no scripted answer is for fail the test, and so do unused answers."""
+    """The same client in strict mode: calls without a scripted answer fail the test, and so do unused answers."""
     workers_ai_simulator.set_strict()
     yield workers_ai_simulator
     workers_ai_simulator.assert_answers_used()
@@ -73,14 +73,14 @@ def simulated_worker_process(
 
 @pytest.fixture
 def simulated_worker(simulated_worker_process: "SimulatedWorker") -> "Iterator[SimulatedWorker]":
-    """The Worker: its `url`, and `ai`, the client of its simulator, as new. What it has stored stays."""
+    """The Worker: its `url`, and `ai`, the client of its simulator in its initial state. Stored data stays."""
     for _ in _cleared(simulated_worker_process.ai):
         yield simulated_worker_process
 
 
 @pytest.fixture
 def scripted_worker(simulated_worker: "SimulatedWorker") -> "Iterator[SimulatedWorker]":
-    """The same in strict mode: calls that no scripted answer is for fail the test, and so do unused answers."""
+    """The same in strict mode: calls without a scripted answer fail the test, and so do unused answers."""
     simulated_worker.ai.set_strict()
     yield simulated_worker
     simulated_worker.ai.assert_answers_used()

@@ -59,7 +59,8 @@ def application(
     """The simulator over these stores.
 
     tokens_per_second: pace of streamed text; 0 for as fast as possible. real: models that are not simulated.
-    hosts: names of this machine by which it is called, besides localhost and its addresses. account: whose plan counts.
+    hosts: names of this machine by which it is called, besides localhost and its addresses. account: the account, whose
+    plan limits the models.
     script: scripted answers that are set at the start. tape: answers the models' calls in place of the simulation.
     """
     traffic = Traffic(tokens_per_second)

@@ -52,7 +52,7 @@ class SimulatedWorker:
         self.url = addresses["worker"]
         """Address of the Worker, without a slash at the end."""
         self.ai = SimulatorClient(addresses["simulator"])
-        """Client of its simulator: scripted answers, faults, and what was asked."""
+        """Client of its simulator: scripted answers, faults, and the journal of requests."""
 
     @property
     def printed(self) -> str:

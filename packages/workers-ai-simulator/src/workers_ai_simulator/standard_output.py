@@ -4,6 +4,6 @@ import signal
 
 
 def end_with_reader() -> None:
-    """End silently when nobody reads any more, as in `… | head`, as other programs do."""
+    """End silently when the reader of standard output is gone, as in `… | head`."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)

@@ -1,7 +1,7 @@
-"""Protection from web pages: whoever opens one beside the simulator lets it send requests to this machine.
+"""Protection from web pages: any page that the user opens beside the simulator can send requests to this machine.
 
-A page may neither change anything here, for which a form would do, nor read the prompts, which it could if its own name
-led to this machine (DNS rebinding).
+A page must neither change anything here, for which a form would suffice, nor read the prompts, which it could do if its
+own name led to this machine (DNS rebinding).
 """
 
 from collections.abc import Iterable

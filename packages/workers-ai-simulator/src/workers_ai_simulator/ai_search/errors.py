@@ -1,7 +1,7 @@
 """Errors of AI Search, with the codes and words of its documentation.
 
-Source: developers.cloudflare.com/ai-search/troubleshooting/api-error-codes. Code 7000, for what has no code there, is
-the simulator's own.
+Source: developers.cloudflare.com/ai-search/troubleshooting/api-error-codes. Code 7000, for errors that have none there,
+is the simulator's own.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ class AiSearchError(UpstreamError):
 
 
 class InvalidField(UpstreamError):  # noqa: N818 - named after what is wrong
-    """Refusal of a field's value: which, and what it takes."""
+    """Refusal of a field's value: the field, and the values that it takes."""
 
     def __init__(self, field: str, expected: str) -> None:
         super().__init__(400, 7000, f"{field}: expected {expected}", "AiSearchError")

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float32]
 Answer = Callable[[Model, dict[str, Any]], Any]
 """Answers the inputs of a model of embeddings or of reranking."""
 TEXTS_A_CALL = 32
-"""Texts of one call, of which qwen3-embedding takes no more."""
+"""Texts of one call: the maximum of qwen3-embedding."""
 PLAIN_EXTENSIONS = (
     "bat bib bst c cfg cls conf cpp css csv cxx dart editorconfig el env eot gitignore go h hpp ini ipynb java js json "
     "jsonc kt latex log lua markdown md mdx php pl properties ps1 py r rb rs rst scala sgml sh sql sty swift tex toml "
@@ -62,7 +62,7 @@ def _extension(key: str) -> str:
 
 
 def cut(text: str, size: int, overlap: int) -> list[tuple[int, int, str]]:
-    """Chunks of at most `size` tokens, as first byte, byte behind the last, and text.
+    """Chunks of at most `size` tokens: index of the first byte, index after the last one, and text.
 
     They end after a paragraph, a line or a sentence if there is one in their second half. overlap: percent of a chunk's
     tokens that the next one begins with.

@@ -1,4 +1,5 @@
-"""Instances of AI Search and what is in them, for the simulator's page: no call of AI Search, and in no journal."""
+"""Instances of AI Search and their content, for the simulator's page. Its requests do not count as calls, and the
+journal does not record them."""
 
 from collections import Counter
 from typing import Any

@@ -44,7 +44,7 @@ DEFAULTS: dict[str, Any] = {
     "custom_metadata": [],
     "enable": True,
 }
-"""Configuration of an instance where its maker says nothing."""
+"""Configuration of a new instance, unless its creator sets other values."""
 MODEL_TASKS = {
     "embedding_model": "embeddings",
     "ai_search_model": "text-generation",
@@ -86,7 +86,7 @@ class Item:
     """Custom metadata, by the types of the instance's fields."""
     created_at: str
     timestamp: int
-    """When its content came, in milliseconds since 1970."""
+    """Time of its upload, in milliseconds since 1970."""
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ class Item:
 
 
 def folder_of(key: str) -> str:
-    """The part of a key up to its last slash, which included; empty without one."""
+    """The part of a key up to and including its last slash; empty without one."""
     return key[: key.rfind("/") + 1]
 
 

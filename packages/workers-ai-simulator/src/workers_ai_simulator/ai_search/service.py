@@ -151,7 +151,7 @@ def _filter(filters: Any) -> Any:
 
 
 def _custom_metadata(instance: Instance, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of the instance's fields, by their types; what is no value of its type is left out."""
+    """Values of the instance's fields, converted to their types; invalid values are left out."""
     values = {name.lower(): value for name, value in metadata.items()}
     typed = {name: _typed(kind, values[name]) for name, kind in instance.fields.items() if name in values}
     return {name: value for name, value in typed.items() if value is not None}

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS jobs (
 ITEM = "id, key, status, error, checksum, length(content), chunks, metadata, created_at, timestamp"
 
 IndexedChunk = tuple[int, int, str]
-"""First byte, byte behind the last, text."""
+"""Index of the first byte, index after the last one, text."""
 Index = Callable[[Instance, str, bytes], tuple[list[IndexedChunk], Floats]]
 """Cuts a file of that key into chunks and makes their vectors. Raises UnindexableError."""
 
@@ -93,7 +93,7 @@ class SearchStore:
             return [_instance(row) for row in rows]
 
     def update(self, instance: Instance, config: dict[str, Any]) -> Instance:
-        """Change fields of the configuration. All items are indexed again if that changes how."""
+        """Change fields of the configuration. If the change affects indexing, all items are indexed again."""
         changed = {name for name, value in config.items() if instance.config.get(name) != value}
         with self._lock:
             self._db.execute(
@@ -132,7 +132,7 @@ class SearchStore:
             return self._items(instance, "key", key)[0]
 
     def sync(self, instance: Instance, item_id: str | None = None) -> int:
-        """Index one item again, or all; returns how many."""
+        """Index one item again, or all; return their number."""
         condition, values = ("AND id = ?", [item_id]) if item_id else ("", [])
         with self._lock:
             return self._db.execute(
@@ -141,7 +141,7 @@ class SearchStore:
             ).rowcount
 
     def items(self, instance: Instance) -> list[Item]:
-        """Items in the order of their keys, those that are due indexed."""
+        """Items in the order of their keys, after indexing those that are due."""
         with self._lock:
             self._index_due(instance)
             return self._items(instance)
@@ -188,7 +188,7 @@ class SearchStore:
                 chunks, matrix = self._index(instance, name, content)
             except UnindexableError as reason:
                 status, error = "error", str(reason)
-            except UpstreamError:  # a model that does not take the text
+            except UpstreamError:  # the model refuses the text
                 status, error = "error", "unknown_error"
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute("DELETE FROM chunks WHERE item = ?", (item_id,))
@@ -230,7 +230,7 @@ class SearchStore:
     # ---- jobs --------------------------------------------------------------------------------------------------------
 
     def create_job(self, instance: Instance, description: str | None) -> dict[str, Any]:
-        """Index all items again, as a job, which has ended when it is answered."""
+        """Index all items again, as a job, which has ended when this returns."""
         with self._lock:
             row = (str(uuid.uuid4()), instance.namespace, instance.id, description, now(), self.sync(instance))
             self._db.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?)", row)

@@ -1,1 +1,2 @@
-"""The same calls to the simulator and to the real service, and where the shapes of their answers differ."""
+"""Comparison of the simulator with the real service: the same calls to both, and the differences in the shapes of their
+answers."""

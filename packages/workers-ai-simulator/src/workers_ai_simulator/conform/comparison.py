@@ -14,15 +14,15 @@ from workers_ai_simulator.tape.models import RecordedAnswer
 from workers_ai_simulator.tape.service import Service
 
 AT_ONCE = 4
-"""Calls that are made at the same time."""
+"""Maximum number of calls made at the same time."""
 FRAMES = "frames["
 FIRST_AND_LAST = ("first frame", "last frame")
 PARTS = ("HTTP status", "content type", "body", "body text", "media format", "stream end")
-"""Parts of an answer that are no fields of its body."""
+"""Parts of an answer that are not fields of its body."""
 
 
 class Difference(NamedTuple):
-    """A field that is one thing in the simulator's answer and another in the service's."""
+    """A field whose kinds differ between the simulator's answer and the service's."""
 
     field: str
     simulator: str
@@ -99,7 +99,7 @@ def _about(answer: RecordedAnswer) -> Shape:
 
 
 def differences(simulator: Shape, service: Shape) -> list[Difference]:
-    """Fields that differ. Of an object or a list that differs itself, the fields are not named."""
+    """Fields that differ. If an object or a list itself differs, its fields are not listed."""
     missing = frozenset({MISSING})
     pairs = {
         name: (simulator.get(name, missing), service.get(name, missing))
@@ -107,7 +107,7 @@ def differences(simulator: Shape, service: Shape) -> list[Difference]:
     }
     differing = {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
     named = [name for name in differing if not any(each in differing for each in _holders(name))]
-    # a frame that stands first or last is one of its type, too
+    # the first and the last frame count for their types, too
     in_frames = {_in_frame(name) for name in named if name.startswith(FRAMES)}
     return [
         Difference(name, *(" or ".join(sorted(each)) for each in differing[name]))
@@ -117,7 +117,7 @@ def differences(simulator: Shape, service: Shape) -> list[Difference]:
 
 
 def _holders(name: str) -> list[str]:
-    """The objects and lists that a field is in: of `a/b[]/c`, those are the body, `a`, `a/b` and `a/b[]`."""
+    """The objects and lists that contain a field: for `a/b[]/c`, they are the body, `a`, `a/b` and `a/b[]`."""
     ends = [place for place in range(len(name)) if name[place] == "/" or name.startswith("[]", place)]
     return [] if name in PARTS else ["body", *(name[:end] for end in ends)]
 

@@ -1,4 +1,4 @@
-"""The shape of an answer: what it is at each of its fields, without its texts and numbers."""
+"""The shape of an answer: the kind of each of its fields, without its texts and numbers."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from typing import Any, cast
 from workers_ai_simulator.tape.json_text import is_numbers
 
 Shape = dict[str, frozenset[str]]
-"""Field, such as `result/usage/total_tokens` → what it is: one kind, or several that it takes in turn."""
+"""Field, such as `result/usage/total_tokens` → its kind, or several kinds if they vary."""
 
 MISSING = "missing"
 CONSTANTS = {"code", "finish_reason", "object", "role", "stop_reason", "success", "type"}
@@ -75,7 +75,7 @@ def _type(value: Any) -> str:
 
 
 def _fields(value: Any, path: str, name: str) -> Iterator[tuple[str, str]]:
-    """The fields of a JSON value with what they are. The items of a list are merged."""
+    """The fields of a JSON value with their kinds. The items of a list are merged."""
     yield path or "body", _kind(value, name)
     if isinstance(value, dict):
         for each, inner in cast("dict[str, Any]", value).items():

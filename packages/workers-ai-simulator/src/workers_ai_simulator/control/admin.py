@@ -22,7 +22,7 @@ from workers_ai_simulator.traffic.journal import ENDED, MAX_ENTRIES, Entry, Stat
 from workers_ai_simulator.traffic.traffic import Traffic
 
 MAX_WAIT = 60.0
-"""Seconds that a request of this API waits at most."""
+"""Maximum seconds that a request of this API waits."""
 
 Value = TypeVar("Value")
 

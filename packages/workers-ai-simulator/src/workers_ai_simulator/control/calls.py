@@ -26,7 +26,7 @@ MEDIA_HEADERS = {
     "cache-control": "no-store",
 }
 MAX_WAIT = 2.0
-"""Seconds until the answer of a call that has ended is shown as far as it was sent."""
+"""Seconds to wait for the rest of the answer of a call that has ended, before the part that was sent is shown."""
 SIDES = ("request", "answer")
 
 
@@ -51,7 +51,7 @@ class Calls:
         ]
 
     async def _exchange(self, request: Request) -> Response:
-        """`{call, request, answer, media, replay}`: `request` and `answer` are null if they are kept no more.
+        """`{call, request, answer, media, replay}`: `request` and `answer` are null if they are no longer kept.
 
         `replay`: null if the call can be repeated as it was, else the reason why not.
         """
@@ -59,7 +59,7 @@ class Calls:
         if entry is None:
             return _no_call(request)
         exchange = self._exchanges.find(entry.id)
-        if exchange and entry.state in ENDED:  # the journal has the end of a call before its answer is sent
+        if exchange and entry.state in ENDED:  # the journal records the end of a call before its answer is sent
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(exchange.over.wait(), MAX_WAIT)
         return JSONResponse(

@@ -1,4 +1,4 @@
-"""The page at the simulator's root: its fidelity, its models, and the requests as they come."""
+"""The page at the simulator's root, which shows its fidelity, its models, and the requests as they arrive."""
 
 import hashlib
 from dataclasses import asdict

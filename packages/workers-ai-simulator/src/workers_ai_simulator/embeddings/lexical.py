@@ -53,7 +53,7 @@ VOWEL = re.compile("[aeiouy]|[^a-z]")
 STEM, SPELLING, LETTERS, NEIGHBOURS, STOP_WORD = 1.0, 0.4, 0.25, 0.2, 0.1
 """Weights of a word's features; the last is a factor for all features of a stop word."""
 BUCKETS = 4
-"""Dimensions that each feature is hashed into, so that one collision makes no similarity."""
+"""Dimensions that each feature is hashed into: several, so that a single collision creates no similarity."""
 
 
 class WordFeatures(NamedTuple):
@@ -121,10 +121,10 @@ def _vector(content: str, dimensions: int, salt: np.uint64) -> NDArray[np.float6
 
 def _features(content: str) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
     """Hashes of a text's features, and their weights."""
-    sequence = words(without_instruction(content)) or words(content) or list(content)  # texts of signs only differ, too
+    sequence = words(without_instruction(content)) or words(content) or list(content)  # texts without words differ, too
     counts = Counter(sequence)
     features = {word: _word_features(word) for word in counts}
-    frequency = 1.0 + np.log(np.array(list(counts.values())))  # dampened: ten times as often does not weigh tenfold
+    frequency = 1.0 + np.log(np.array(list(counts.values())))  # dampened: ten occurrences do not weigh tenfold
     frequency = np.repeat(frequency, [len(word.hashes) for word in features.values()])
     roots = np.array([features[word].root for word in sequence], np.uint64)
     pairs = _mixed(roots[:-1]) + roots[1:]  # depends on the order of both

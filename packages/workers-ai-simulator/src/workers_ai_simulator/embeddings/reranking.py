@@ -1,6 +1,7 @@
 """Relevance of texts to a query, in place of a cross-encoder's, by the vectors of the simulated embeddings.
 
-Two views in equal parts: the cosine of both texts, and how well each word of the query is met by some word of the text,
+The score has two equal parts: the cosine of both texts, and how close the nearest word of the text is to each word of
+the query,
 by its stem or by its meaning (as ColBERT compares texts).
 """
 
@@ -37,7 +38,7 @@ def scores(model: Model, query: str, contexts: list[str], kind: Kind) -> list[fl
 
 
 def _met(query: str, context: str) -> float:
-    """The mean of the query's words, stop words aside, of how near the nearest word of the text is, 0 to 1."""
+    """The mean, over the query's words without stop words, of the similarity of the text's nearest word, 0 to 1."""
     sequence = dict.fromkeys(words(query))
     wanted = [word for word in sequence if word not in STOP_WORDS] or list(sequence)
     present = list(dict.fromkeys(words(context)))

@@ -36,7 +36,7 @@ def piece_vectors(texts: list[str]) -> list[NDArray[np.float32]]:
     model = _load()
     # JSON texts may contain unpaired surrogates, which tokenizers refuse
     readable = [each.encode(errors="replace").decode() for each in texts]
-    encodings = model.tokenizer.encode_batch_fast(readable, add_special_tokens=False)  # without their places
+    encodings = model.tokenizer.encode_batch_fast(readable, add_special_tokens=False)  # without offsets
     return [model.pieces[np.array(each.ids, np.intp)].astype(np.float32) for each in encodings]
 
 

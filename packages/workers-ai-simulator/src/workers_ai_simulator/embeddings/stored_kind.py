@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # numpy's half of it is not needed to start
+if TYPE_CHECKING:  # a name for the type checker only: the start does not need numpy
     from workers_ai_simulator.embeddings.vectors import Kind
 
 NAME = "embeddings"

@@ -1,6 +1,7 @@
-"""The vectors of simulated embeddings: half meaning, half words; or words alone; or those of another, small model.
+"""The vectors of simulated embeddings, by one of three kinds: half by meaning and half by words; by words alone; or
+those of another, small model.
 
-They are not the vectors of the models whose names they answer to. Each model, and each pooling of a model, has a space
+They are not the vectors of the models that they stand in for. Each model, and each pooling of a model, has a space
 of its own: as upstream, their vectors cannot be mixed.
 """
 
@@ -21,7 +22,7 @@ Vectors = NDArray[np.float32]
 ComputeVectors = Callable[[Model, list[str], str], Vectors]
 """Computes the vectors of a model for texts, with a pooling: one row of unit length for each text."""
 Kind = Literal["mixed", "lexical", "minilm"]
-"""Simulated vectors, by what makes them."""
+"""Kind of simulated vectors."""
 SEMANTIC_SHARE = 0.5
 """Share of the meaning in the cosine of two texts."""
 
@@ -62,7 +63,8 @@ def joined(meaning: Vectors, words: Vectors) -> Vectors:
 
 @lru_cache(maxsize=32)
 def _signs(dimensions: int, space: str) -> Vectors:
-    """A sign for each dimension: vectors of one space keep their cosines, those of two have none in common."""
+    """A sign for each dimension. Vectors of one space keep their cosines; those of different spaces become
+    unrelated."""
     return np.random.default_rng(crc32(space.encode())).choice(np.array([-1, 1], np.float32), dimensions)
 
 

@@ -1,4 +1,4 @@
-"""Dynamic routes: graphs of elements that choose the model of a call, and how a call goes through them.
+"""Dynamic routes: graphs of elements that choose the model of a call, and the way of a call through them.
 
 After https://developers.cloudflare.com/ai-gateway/features/routing/dynamic-routing/json-configuration/ and the types of
 elements in the REST API. Where these two differ, both forms are read: `conditions` and `condition`, `rate` and
@@ -35,7 +35,7 @@ OUTPUTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "model": (("success",), ("fallback",)),
     "end": ((), ()),
 }
-"""Type of an element → its outputs, those that it must and those that it may have. `percentage` names its own."""
+"""Type of an element → its required outputs, and its optional ones. The outputs of `percentage` have any names."""
 SYNONYMS = {"rate_limit": "rate"}
 """Type on Cloudflare's page → type in its REST API."""
 
@@ -63,7 +63,7 @@ class Graph:
     """The elements of a route, checked."""
 
     id: str
-    """Id of the route's version: each counts for itself."""
+    """Id of the route's version. Limits and splits count for each version separately."""
     elements: dict[str, Element]
 
     @property
@@ -71,25 +71,25 @@ class Graph:
         return next(each for each in self.elements.values() if each["type"] == "start")
 
     def after(self, element: Element, output: str) -> Element | None:
-        """The element at an output; None if the output is not there."""
+        """The element at an output; None if there is no such output."""
         target = element.get("outputs", {}).get(output)
         return self.elements[target["elementId"]] if target else None
 
 
 def no_answer() -> GatewayError:
-    """Invented error 2019: a route came to its end and had called no model."""
+    """Invented error 2019: a route ended without calling a model."""
     return GatewayError(400, 2019, "The route ended without a response of a model")
 
 
 class Routing:
-    """Sends calls through routes. Counts in memory what their limits and splits need."""
+    """Sends calls through routes. Keeps the counts for limits and splits in memory."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
         self._served: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
         """Version and percentage element → how often each of its outputs was chosen."""
         self._used: defaultdict[tuple[str, str, Any], deque[tuple[float, float]]] = defaultdict(deque)
-        """Version, limit element and value of its key → when, and how much of the limit."""
+        """Version, limit element and value of its key → times, and amounts used."""
 
     async def run(self, graph: Graph, fields: Fields, run_step: RunStep) -> Result:
         """Result of the last model on the call's way that answered.
@@ -152,7 +152,7 @@ class Routing:
 
 
 class _Way:
-    """How far a call has come."""
+    """The progress of a call through a route."""
 
     def __init__(self, fields: Fields) -> None:
         self.fields = fields

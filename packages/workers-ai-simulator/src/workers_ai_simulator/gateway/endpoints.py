@@ -81,7 +81,7 @@ class Endpoints:
             try:
                 return await self._run(request, step, number)
             except UpstreamError:
-                continue  # its log has the reason; the caller wants the next step in this case
+                continue  # its log has the reason; in this case, the caller asks for the next step
         return await self._run(request, steps[-1], len(steps) - 1)
 
     async def compat(self, request: Request) -> Response:

@@ -58,7 +58,7 @@ class Finding:
     categories: list[str]
     """Categories that are configured and found, whatever their action is."""
     text: str
-    """The text that was looked at."""
+    """The text that was examined."""
 
     @property
     def answer(self) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def check(settings: Mapping[str, Any], findings: list[Finding], surface: Surface
 
 
 def texts(value: Any) -> list[str]:
-    """Every text of inputs or of an answer, in any dialect, the system prompt's too, in order."""
+    """Every text of inputs or of an answer, in any dialect and in order, including the system prompt."""
     if isinstance(value, str):
         return [value] if value.strip() else []
     if isinstance(value, list):

@@ -45,12 +45,12 @@ from workers_ai_simulator.vendors.models import PROVIDERS, find_vendor_model
 
 Frames = tuple[str, ...]
 WholeAnswer = Answer | Frames
-"""Answer that has come to its end; a stream as all of its frames."""
+"""A complete answer; for a stream, all of its frames."""
 
 MAX_CACHED_REQUEST_BYTES = 25 * 1024 * 1024
 """Bytes of a request whose answer is cached (Cloudflare's documentation of limits)."""
 VENDORS = {"google-ai-studio": "google", "google-vertex-ai": "google", "grok": "xai"}
-"""Provider in a route's element → first part of its models' names, where that is another."""
+"""Provider in a route's element → first part of its models' names, where the two differ."""
 FRAME_END = re.compile(r"(?<=\n\n)|(?<=\n\r\n)")
 CONNECTED = 101
 CLIENT_DISCONNECTED = 499
@@ -152,7 +152,7 @@ class Gateways:
         return await self._routing.run(graph, fields, run_step)
 
     def _admit(self, gateway: Gateway, options: GatewayOptions, call: ModelCall) -> None:
-        """Count the call and look at its prompt. Raises GatewayError 2003, 2016 or 2017 if it may not go on."""
+        """Count the call and examine its prompt. Raises GatewayError 2003, 2016 or 2017 if the call is refused."""
         self._rates.check(gateway.id, gateway.settings, self._now())
         findings = guardrails.examine(gateway.settings, "prompt", call.inputs)
         self.log_findings(gateway, options, findings)
@@ -168,8 +168,8 @@ class Gateways:
     ) -> Result:
         """Answer the call from the cache or by attempts, and log it.
 
-        spent: functions that get the cost, once the call has ended. is_admitted: whether its prompt was looked at, and
-        the call counted, already.
+        spent: functions that get the cost, once the call has ended. is_admitted: whether the call was counted, and its
+        prompt examined, already.
 
         A result's headers are the attempt's and `cf-aig-event-id`, `-step`, `-cache-status` and, for a call that is
         logged, `-log-id`. Raises the last attempt's UpstreamError, or GatewayError 2003 (too many calls), 2016 and 2017
@@ -299,7 +299,7 @@ class LoggedCall:
 
     @property
     def spender(self) -> Spender:
-        """Whose budgets the call uses up."""
+        """Origin of the call's cost, by which spend limits are chosen."""
         log = self._log
         return Spender(log.gateway, log.provider, log.model, log.metadata or {})
 
@@ -417,9 +417,9 @@ def _with_event_id(options: GatewayOptions) -> GatewayOptions:
 
 
 def _unstreamed(gateway: Gateway, options: GatewayOptions, call: ModelCall) -> ModelCall:
-    """The call, which does not stream at a gateway's own endpoint if guardrails are to examine the answer.
+    """The call, without streaming at a gateway's own endpoint if guardrails have to examine the answer.
 
-    So Cloudflare documents it; at its REST API such answers stream, and are examined without effect.
+    Cloudflare documents this; at its REST API, such answers stream, and are examined without effect.
     """
     is_examined = options.surface == "endpoint" and guardrails.actions(gateway.settings, "response")
     if not (is_examined and call.inputs.get("stream")):
@@ -465,7 +465,7 @@ def _usage(frames: Sequence[str]) -> Usage | None:
     usages: list[Usage] = []
     for frame in frames:
         if '"usage' in frame:
-            with contextlib.suppress(ValueError):  # a fault has cut it in half
+            with contextlib.suppress(ValueError):  # a fault has cut the frame in half
                 usages.append(Usage.of(json.loads(frame.partition("data: ")[2])))
     if not usages:
         return None

@@ -225,7 +225,7 @@ def _open(content: bytes) -> Image.Image:
         image.load()
     except UpstreamError:
         raise
-    except Exception as error:  # each format has its own kinds
+    except Exception as error:  # each format raises its own kinds of exceptions
         raise _unreadable("the data is not an image that can be decoded") from error
     return image
 

@@ -1,4 +1,4 @@
-"""Table of the simulated answers: for each task, a function of the model and its inputs."""
+"""Table of the functions that simulate answers: for each task, a function of the model and its inputs."""
 
 from collections.abc import Callable
 from typing import Any

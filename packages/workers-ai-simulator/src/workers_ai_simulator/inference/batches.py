@@ -1,7 +1,7 @@
 """Asynchronous batches: requests queued together, whose answers are fetched by the batch's request id.
 
-After https://developers.cloudflare.com/workers-ai/features/batch-api/. When a batch is done is invented: the first poll
-answers that it is running, the second answers its results, so that a program has to poll here as well.
+After https://developers.cloudflare.com/workers-ai/features/batch-api/. The moment at which a batch is done is invented:
+the first poll answers that it is running, the second has its results, so that a program has to poll here as well.
 """
 
 from collections import Counter

@@ -1,4 +1,5 @@
-"""Real models on the user's machine or server, which answer in place of the simulated ones, and the kind of those."""
+"""Real models on the user's machine or server, which answer in place of simulated ones, and the kind of simulated
+embeddings."""
 
 from dataclasses import dataclass
 from functools import partial

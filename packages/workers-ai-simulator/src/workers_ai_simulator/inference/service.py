@@ -51,7 +51,7 @@ class Inference:
         account: Account = PAID_ACCOUNT,
         tape: Tape | None = None,
     ) -> None:
-        """tape: answers every call that no scripted answer is for; None: they are simulated."""
+        """tape: answers every call without a scripted answer; None: they are simulated."""
         self._tape = tape
         self._traffic = traffic
         self._script = script
@@ -61,7 +61,7 @@ class Inference:
         self._batches = BatchStore()
 
     async def run(self, request: Request, call: ModelCall) -> Result:
-        """Answer the call, whose gateway is not looked at.
+        """Answer the call, without its gateway.
 
         Raises UpstreamError, which carries the headers of a Result.
         """
@@ -71,7 +71,7 @@ class Inference:
         try:
             async with self._traffic.span(request, entry) as fault:
                 answering = self._result(entry, call, fault, headers)
-                # a real model may take minutes, in vain if its caller has left
+                # a real model may take minutes, which are wasted if its caller has disconnected
                 is_slow = self._real.chat or self._tape
                 return await (cancelled_on_disconnect(request, answering) if is_slow else answering)
         except UpstreamError as error:
@@ -128,7 +128,7 @@ class Inference:
         self, entry: Entry, model: VendorModel, call: ModelCall, fault: Fault | None
     ) -> Answer | AsyncIterator[str]:
         if find_vendor_model(call.model) and "gateway" not in call.options:
-            # Cloudflare documents that they require a gateway, and not how they are refused without: a guess
+            # Cloudflare documents that they require a gateway, but not the error without one, which is a guess
             raise UpstreamError(400, 5007, f"No such model {call.model} or task: it requires an AI Gateway")
         inputs = read_inputs(model, call.inputs)
         answer = self._take(entry, model, call)
@@ -153,11 +153,11 @@ class Inference:
             with _unused_if_refused(answer, entry):
                 return await run_in_threadpool(scripted.text_of_task, model, call.inputs, answer)
         entry.real_model = self._real.embeds_by(model)
-        # painting and the like take their time: other requests are served meanwhile
+        # slow work such as painting runs in a thread, so that other requests are served meanwhile
         return await run_in_threadpool(self._answers[model.task], model, call.inputs)
 
     def _take(self, entry: Entry, model: Model, call: ModelCall) -> ScriptedAnswer | None:
-        """The scripted answer to the call, noted in the journal; None if the simulator shall answer.
+        """The scripted answer to the call, noted in the journal; None if the simulator is to answer.
 
         Raises UnexpectedCall in strict mode.
         """
@@ -199,7 +199,7 @@ class Inference:
 
 
 def _prompted(call: ModelCall, task: str | None = None) -> PromptedCall:
-    """The call as scripted answers see it; of a model that is not known, as one of text."""
+    """The call in the form by which scripted answers are chosen. An unknown model counts as one of text."""
     known = MODELS.get(ALIASES.get(call.model, call.model))
     task = task or (known.task if known else "text-generation")
     return PromptedCall(call.model, task, prompt_of(call.inputs), call.inputs.get("stream") is True)

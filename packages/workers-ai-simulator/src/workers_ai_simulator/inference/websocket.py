@@ -60,7 +60,7 @@ class RealtimeModels:
 
     async def _serve(self, websocket: WebSocket, call: ModelCall) -> None:
         entry = Entry("AI", "run", call.model, shortened(call.inputs), {**shortened(call.options), "websocket": True})
-        await websocket.receive()  # the request to connect: what comes next is the client's first message
+        await websocket.receive()  # this is the request to connect; the client's first message follows
         try:
             async with self._traffic.span(websocket, entry) as fault:
                 logged = self._logged(call)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 MIN_GAP = 3
 """Spaces before a column."""
 MIN_LINES = 3
-"""Lines in which a column must begin at the same place, and which are set in columns together."""
+"""Least number of lines in a row that form columns, and in which a column begins at the same place."""
 MIN_CHARACTERS = 18
 """Characters of the lines of a column, on average. Shorter ones are the cells of a table, which is read by rows."""
 MAX_EMPTY_LINES = 1
@@ -19,7 +19,7 @@ def has_columns(lines: Sequence[str]) -> bool:
 
 
 def in_reading_order(lines: Sequence[str]) -> list[str]:
-    """Return the lines of a page with each column behind the one before it, and without spaces for the layout."""
+    """Return the lines of a page with its columns one after the other, and without spaces for the layout."""
     for gutter in _gutters(lines):
         blocks = _blocks(lines, gutter)
         if any(_is_in_columns(block, gutter) for block in blocks):

@@ -65,7 +65,7 @@ def _result(file: InputFile, options: dict[str, Any]) -> dict[str, Any]:
         data = _converted(file, mime_type, options)
     except UnconvertibleError as error:
         return {**result, "format": "error", "error": _encodable(str(error))}
-    except Exception as error:  # each library has its own kinds for files that it cannot read
+    except Exception as error:  # each library raises its own kinds of exceptions for files that it cannot read
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         return {**result, "format": "error", "error": _encodable(f"The file cannot be read as {mime_type}: {reason}")}
     is_plain = section(options, "output").get("format") == "text"

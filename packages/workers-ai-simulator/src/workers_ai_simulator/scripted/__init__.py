@@ -1,1 +1,1 @@
-"""Scripted answers: what a test or a file says that models answer, in order or by rule, in place of the simulation."""
+"""Scripted answers: a test or a file determines what models answer, in order or by rule, in place of the simulation."""

@@ -3,11 +3,11 @@
 from workers_ai_simulator.errors import UpstreamError
 
 UNEXPECTED = 600
-"""Code of a call that no scripted answer is for. Upstream never sends it."""
+"""Code of a call without a scripted answer. Upstream never sends it."""
 
 
 class AnswersError(ValueError):
-    """JSON that is no scripted answer, or no list of them. `part` names the place, such as `0/text`."""
+    """JSON that is neither a scripted answer nor a list of them. `part` names the place, such as `0/text`."""
 
     def __init__(self, part: str, message: str) -> None:
         super().__init__(f"{part}: {message}" if part else message)
@@ -15,7 +15,7 @@ class AnswersError(ValueError):
 
 
 class UnexpectedCall(UpstreamError):  # noqa: N818 - a statement about the test, not about the request
-    """Refusal of a call, in strict mode, that no scripted answer is for.
+    """Refusal, in strict mode, of a call without a scripted answer.
 
     Its status is 400, so that clients do not try again.
     """

@@ -1,4 +1,4 @@
-"""Data of scripted answers: which calls an answer is for, and what it is."""
+"""Data of scripted answers: the calls that an answer applies to, and its content."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ WRITTEN = ("text", "stream", "json", "tool_calls")
 WHOLE = ("frames", "answer", "media", "error", "simulated")
 """Kinds of answers that stand alone."""
 DETAILS = ("reasoning", "finish_reason", "usage")
-"""Parts that only go with what a model writes."""
+"""Parts that are only allowed with what a model of text writes."""
 GENERATING = "text-generation"
 TEXT_TASKS = (GENERATING, "translation", "summarization", "image-to-text", "speech-to-text")
 """Tasks whose answers are a text, which `text` sets."""
@@ -29,7 +29,7 @@ TEXT_TASKS = (GENERATING, "translation", "summarization", "image-to-text", "spee
 
 @dataclass(frozen=True)
 class PromptedCall:
-    """A call of a model, as far as answers are chosen by it."""
+    """The facts about a call by which a scripted answer is chosen."""
 
     model: str
     task: str
@@ -39,7 +39,7 @@ class PromptedCall:
 
 @dataclass(kw_only=True)
 class ScriptedAnswer:
-    """An answer and the calls that it is for; answers.schema.json describes the parts. None: not set."""
+    """An answer and the calls that it applies to; answers.schema.json describes the parts. None: not set."""
 
     model: str | None = None
     prompt: str | None = None
@@ -73,11 +73,11 @@ class ScriptedAnswer:
 
     @property
     def is_pending(self) -> bool:
-        """Whether the answer is still due; a rule never is."""
+        """Whether the answer has calls left that it must answer; a rule never has."""
         return bool(self.remaining)
 
     def fits(self, call: PromptedCall) -> bool:
-        """Whether the answer is for that call, and not used up."""
+        """Whether the answer applies to that call, and is not used up."""
         return self.remaining != 0 and self._can_answer(call) and self._selects(call)
 
     def _selects(self, call: PromptedCall) -> bool:
@@ -88,7 +88,7 @@ class ScriptedAnswer:
         )
 
     def _can_answer(self, call: PromptedCall) -> bool:
-        """Whether the model's answers are of that kind: no text is left to a model of embeddings."""
+        """Whether the model's answers are of that kind: a model of embeddings, for instance, cannot answer a text."""
         if "frames" in self.parts:
             return call.task == GENERATING and call.streams
         if self.parts.keys() & {"stream", "json", "tool_calls"}:

@@ -42,7 +42,7 @@ class Handlers:
         return script if isinstance(script, Response) else self._add(script)
 
     async def replace(self, request: Request) -> Response:
-        """The same in place of all that are set."""
+        """Replace all answers that are set by those of the request."""
         script = await _script(request)
         if isinstance(script, Response):
             return script

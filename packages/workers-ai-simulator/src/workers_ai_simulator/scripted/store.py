@@ -8,19 +8,19 @@ from workers_ai_simulator.text import shortened
 
 
 class ScriptedAnswers:
-    """Answers in the order in which they were set, also those that are used up."""
+    """Answers in the order in which they were set, including those that are used up."""
 
     def __init__(self) -> None:
         self._answers: list[ScriptedAnswer] = []
         self._last_id = 0
         self.strict = False
-        """Whether a call that no answer is for is refused."""
+        """Whether a call without a scripted answer is refused."""
 
     def __iter__(self) -> Iterator[ScriptedAnswer]:
         return iter(self._answers)
 
     def add(self, script: Script) -> list[ScriptedAnswer]:
-        """Add the answers of a script, behind those that are set, and return them."""
+        """Add the answers of a script after those that are set, and return them."""
         for answer in script.answers:
             self._last_id += 1
             answer.id = self._last_id
@@ -29,16 +29,16 @@ class ScriptedAnswers:
         return script.answers
 
     def clear(self) -> None:
-        """Delete all answers, and refuse no call any more."""
+        """Delete all answers, and end strict mode."""
         self._answers.clear()
         self.strict = False
 
     def decides(self, call: PromptedCall) -> bool:
-        """Whether the call gets a scripted answer, or is refused for want of one."""
+        """Whether the call gets a scripted answer, or is refused because there is none."""
         return self.strict or any(each.fits(call) for each in self._answers)
 
     def take(self, call: PromptedCall) -> ScriptedAnswer | None:
-        """The first answer for the call, counted as applied; None if the simulator shall answer.
+        """The first answer for the call, counted as applied; None if the simulator is to answer.
 
         Raises UnexpectedCall, in strict mode, if there is none.
         """
@@ -54,11 +54,11 @@ class ScriptedAnswers:
         left = "; ".join(f"answer {each.id} is for {_described(each)}" for each in pending[:3])
         prompt = f" with the prompt “{shortened(call.prompt, 120)}”" if call.prompt else ""
         used = f"all {len(self._answers)} are used up" if self._answers else "none is set"
-        return f"Unexpected call of {call.model}{prompt}: no scripted answer is for it ({left or used})."
+        return f"Unexpected call of {call.model}{prompt}: no scripted answer applies to it ({left or used})."
 
 
 def _described(answer: ScriptedAnswer) -> str:
-    """The calls that an answer is for, in words."""
+    """The calls that an answer applies to, in words."""
     parts = [f"{name} {answer.parts[name]!r}" for name in ("model", "prompt", "pattern") if name in answer.parts]
     kind = next((name for name in ("frames", "tool_calls", "json", "stream") if name in answer.parts), None)
     return f"{', '.join(parts) or 'any prompt'}" + (f" ({kind})" if kind else "")

@@ -46,7 +46,7 @@ class EspeakVoice:
 
 
 def _resampled(wav: bytes, rate: int) -> Samples:
-    """Samples of a WAV file at another rate. Raises ValueError if it is none with 16 bits and one channel.
+    """Samples of a WAV file at another rate. Raises ValueError unless it has 16 bits and one channel.
 
     The file is written to a pipe, so that its header does not know its length.
     """

@@ -4,9 +4,10 @@ The events are Deepgram's, whose models these are, as Cloudflare's example of it
 https://developers.cloudflare.com/ai-gateway/usage/websockets-api/realtime-api/, https://developers.deepgram.com/docs/flux/state,
 https://developers.deepgram.com/reference/speech-to-text/listen-streaming and …/text-to-speech/speak-streaming.
 
-Time is that of the sound, not of a clock: the same bytes always have the same events, however fast they are sent.
-Speech is told from silence by loudness. Words are those of a scripted answer, else a sentence that says that it is
-simulated.
+Times are measured in the sound, not by a clock: the same bytes always cause the same events, however fast they are
+sent.
+Speech is distinguished from silence by loudness. The words are those of a scripted answer, else a sentence that says
+that it is simulated.
 """
 
 import hashlib
@@ -38,7 +39,7 @@ LOUD = 300
 SECONDS_PER_WORD = 0.3
 """Pace at which the words of a turn appear."""
 UNPARSABLE = "UNPARSABLE_CLIENT_MESSAGE"
-"""Invented code of a text message that is no message of the model's."""
+"""Invented code for a text message that the model does not know."""
 
 
 class Session(Protocol):
@@ -60,7 +61,7 @@ class Session(Protocol):
 
 
 def session(model: Model, inputs: dict[str, Any], request_id: str, dictated: str | None) -> Session:
-    """A connection to the model. dictated: what is transcribed of each turn, whatever is said.
+    """A connection to the model. dictated: the transcript of each turn, whatever is said.
 
     Raises UpstreamError 5006 if the model has no websocket (invented), or for inputs that it does not take.
     """
@@ -158,7 +159,8 @@ def _transcript(dictated: str | None, seconds: float) -> str:
 
 UPDATE_SECONDS = 0.25
 SECONDS_OF_CERTAINTY = 1.0
-"""Seconds of silence after which the confidence that a turn has ended is 1; it grows evenly. This simulator's own."""
+"""Seconds of silence after which the confidence that a turn has ended is 1; it grows evenly. The value is this
+simulator's own."""
 MAX_CONFIDENCE = 0.99
 
 
@@ -179,7 +181,7 @@ class Flux:
         self._sequence = 0
         self._turn = 0
         self._started: float | None = None
-        """When the turn began, in seconds of sound; None between turns."""
+        """Start of the turn, in seconds of sound; None between turns."""
         self._spoke_until = 0.0
         self._is_eager = False
         self._last_event = 0.0
@@ -268,7 +270,7 @@ class Flux:
         return self._numbered(info)
 
     _last_end = 0.0
-    """When the last turn ended, in seconds of sound."""
+    """End of the last turn, in seconds of sound."""
 
     def _configured(self, message: dict[str, Any]) -> Event:
         value: Any = message.get("thresholds") or {}
@@ -304,7 +306,8 @@ class Flux:
 
 INTERIM_SECONDS = 1.0
 MIN_ENDPOINTING_SECONDS = 0.4
-"""Silence that ends an utterance, at least: Deepgram's default of 10 ms tells apart what loudness alone does not."""
+"""Minimum seconds of silence that end an utterance. Deepgram's default is 10 ms, in which loudness alone cannot find
+the end of speech."""
 BYTES_PER_SAMPLE = {"linear16": 2, "mulaw": 1, "alaw": 1}
 
 
@@ -327,7 +330,7 @@ class Nova:
         self._request_id = request_id
         self._dictated = dictated
         self._recording = bytearray()
-        """Bytes of a file, whose sound is not listened to before its end."""
+        """Bytes of a file, which is transcribed only at its end."""
         self._digest = hashlib.sha256()
         self._segment = 0.0
         """Beginning of the utterance, in seconds of sound."""

@@ -214,7 +214,7 @@ def digest(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Recording:
-    """A recording, as far as it is understood."""
+    """The facts that are known about a recording."""
 
     seconds: float
     text: str | None = None
@@ -506,7 +506,7 @@ def _recording(audio: bytes) -> Recording:
         seconds = TinyTag.get(file_obj=io.BytesIO(audio), tags=False).duration
     except UnsupportedFormatError:
         raise _unreadable("the format is none of those known: WAV, MP3, OGG, FLAC, WebM, M4A, AAC") from None
-    if not seconds and (audio[4:8] == b"ftyp" or audio[:4] == b"fLaC"):  # recorders write the head before they know
+    if not seconds and (audio[4:8] == b"ftyp" or audio[:4] == b"fLaC"):  # written before the length is known
         seconds = 8 * len(audio) / USUAL_BIT_RATE
     return Recording(seconds or 0)
 

@@ -1,4 +1,4 @@
-"""JSON whose numbers are written as they were read, for files that people read and that differ line by line."""
+"""JSON that keeps the spelling of numbers, laid out so that people can read it and compare versions line by line."""
 
 import json
 import re
@@ -26,7 +26,7 @@ class OneLine(dict[str, Any]):
 
 
 def parse(text: str) -> Any:
-    """Parse JSON. Raises ValueError for text that is none, and for JSON nested too deeply."""
+    """Parse JSON. Raises ValueError for text that is not JSON, and for JSON nested too deeply."""
     try:
         return json.loads(text, parse_float=ExactFloat)
     except RecursionError:
@@ -39,7 +39,7 @@ def compact(value: Any) -> str:
 
 
 def readable(value: Any, indent: str = "") -> str:
-    """JSON on several lines. Lists of numbers, and whatever is short, stand on one."""
+    """JSON on several lines. Lists of numbers, and short values, are on one line."""
     line = _on_one_line(value, ", ", ": ")
     if len(indent) + len(line) <= WIDTH or not _is_divided(value):
         return line

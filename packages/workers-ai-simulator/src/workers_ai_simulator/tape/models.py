@@ -28,7 +28,7 @@ class Attachment:
 
 @dataclass(frozen=True)
 class Question:
-    """All that an answer depends on, without secrets."""
+    """Everything that an answer depends on, without secrets."""
 
     model: str
     inputs: dict[str, Any] = field(default_factory=dict[str, Any])

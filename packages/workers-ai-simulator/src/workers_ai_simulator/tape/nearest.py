@@ -44,7 +44,8 @@ def differences(recorded: Question, called: Question) -> list[Difference]:
 
 
 def _distance(compared: tuple[Path, list[Difference]]) -> tuple[bool, int, int]:
-    """Another model, then the number of differences, then how late the first text differs."""
+    """Sort key: whether the model differs, then the number of differences, then the length of the common beginning of
+    the first text."""
     _, fields = compared
     first = fields[0] if fields else Difference("", "", "")
     return any(each.field == "model" for each in fields), len(fields), -_common(first.recorded, first.called)

@@ -18,7 +18,7 @@ CONNECT_TIMEOUT = 10.0
 ENDPOINTS = {"openai": "chat/completions", "responses": "responses", "messages": "messages"}
 """Dialect → its endpoint under `/ai/v1`."""
 BODIES = ("audio", "image")
-"""Inputs that are the whole body where they are bytes and the call is no form."""
+"""Inputs that are sent as the whole body if they are bytes and the call is not a form."""
 EVENT_STREAM = "text/event-stream"
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # needs an extra, which those who replay need not install
     from workers_ai_simulator.tape.service import Response, Service
 
 Note = Callable[[str], None]
-"""Takes the name of the file that an answer is from, or was recorded in."""
+"""Called with the name of the file from which an answer comes, or in which it was recorded."""
 
 TRANSIENT = (401, 403, 408, 429)
 """Statuses below 500 that depend on the caller or the moment, not on the question. They are not recorded."""
@@ -135,7 +135,7 @@ class Tape:
                 await asyncio.sleep(1 / self._pace)
 
     def _why(self, question: Question) -> str:
-        """Why the call is refused, in a sentence."""
+        """The reason why the call is refused, as a sentence."""
         path = self.folder.path
         record = f"Record it: --record-missing {shlex.quote(str(path))}"
         try:
@@ -230,13 +230,13 @@ class Tape:
 
 
 def _is_kept(answer: RecordedAnswer) -> bool:
-    """Whether an error is an answer to the question: no refusal of the token, and no failure that will pass."""
+    """Whether an error is worth recording: neither a refusal of the token nor a temporary failure."""
     code, _ = _error(answer)
     return answer.status < 500 and answer.status not in TRANSIENT and code not in NOT_RECORDED_CODES
 
 
 def _taped(answer: RecordedAnswer) -> TapedAnswer:
-    """The whole answer as a model's. Raises UpstreamError if it is an error, or is none of Workers AI's."""
+    """The whole answer as a model's. Raises UpstreamError if it is an error, or not an answer of Workers AI."""
     if answer.media:
         return TapedAnswer(Media(answer.media(), answer.content_type), answer.status)
     text = answer.text or ""

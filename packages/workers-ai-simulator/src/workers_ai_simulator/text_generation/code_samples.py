@@ -61,14 +61,14 @@ NOT_CODE = re.compile(
     r"difference|compare|pros and cons|table)\b",
     re.IGNORECASE,
 )
-"""Words by which a question that names a language or code asks for something else."""
+"""Words of questions that mention a language or code, but ask for something else."""
 PURPOSE = re.compile(r"\b(?:that|which|to|for)\s+(?P<purpose>[^\n]{3,120})", re.IGNORECASE)
 SENT = re.compile(
     r"\b(?:fix|refactor|review|explain|debug|correct|improve|test)\b[^:\n]{0,80}\b(?:code|function|script|query|snippet|"
     r"program)\b[^:\n]{0,40}:\s*(?:```\w*\n)?(?P<code>.+?)(?:```)?\Z",
     re.IGNORECASE | re.DOTALL,
 )
-"""Request about code that it brings with it."""
+"""Request about code that the message contains."""
 LANGUAGE_AT_END = re.compile(r"\s*\b(?:in|using|with)\s+\S+\s*$", re.IGNORECASE)
 
 

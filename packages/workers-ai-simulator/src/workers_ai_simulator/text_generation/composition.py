@@ -16,7 +16,7 @@ from workers_ai_simulator.text_generation.facts import EXPRESSION, Facts
 from workers_ai_simulator.text_generation.lists import COUNT, WORD_NUMBERS
 
 MAX_QUESTION = 2_000
-"""Characters of a question for which a form is looked for: longer ones bring a text with them."""
+"""Maximum characters of a question for which a form is looked for: longer ones contain a text."""
 MAX_ITEMS = 20
 MAX_GAP = 60
 """Characters between the number of items and their noun."""
@@ -66,7 +66,7 @@ SINGULAR = {"cities": "city", "countries": "country", "activities": "activity", 
 VERB_TOPIC = re.compile(
     r"\b(?:how (?:to|do|can|should|would)|(?:instructions|steps|ways?|guide|recipe) (?:on how )?to)\b", re.IGNORECASE
 )
-"""Words before a verb that says what is to be done."""
+"""Words before the verb of a request for instructions."""
 ROW_NOUN = re.compile(r"\b(?:for|with|of)\s+(?:\d+|[a-z]+)\s+(?P<noun>[a-z]+s)\b", re.IGNORECASE)
 """Noun for the rows of a table: “for 4 products”."""
 TRANSLATION = re.compile(
@@ -89,7 +89,7 @@ REQUEST_WORDS = re.compile(
     r"step[- ]by[- ]step|steps|step|guide|instructions)\b[\s,:]*)+",
     re.IGNORECASE,
 )
-"""Words at the start of a request that say what to write, not about what."""
+"""Words at the start of a request that name the form of the answer, not its subject."""
 ENDING = re.compile(
     r"[\s,]*\b(?:please|in detail|with (?:headings|examples|code|pictures)\b.*|(?:as|in) (?:a )?(?:markdown )?table|"
     r"as a list|step by step|with (?:the )?columns\b.*|"

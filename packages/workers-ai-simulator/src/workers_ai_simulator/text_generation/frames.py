@@ -1,4 +1,4 @@
-"""Frames of a stream in each dialect, written piece by piece as an answer comes."""
+"""Frames of a stream in each dialect, written piece by piece as an answer arrives."""
 
 import json
 import time
@@ -97,7 +97,7 @@ class OpenAIWriter:
         yield self._chunk({**role, **contents.get(delta.kind, {"tool_calls": [_call_part(delta)]})}, None)
 
     def end(self, finish_reason: str, usage: Usage) -> Iterator[str]:
-        # the usage always comes, whatever `stream_options.include_usage` says
+        # the usage is always sent, whatever `stream_options.include_usage` is
         yield self._chunk({}, finish_reason, usage=usage)
         yield DONE
 
@@ -219,7 +219,7 @@ class ResponsesWriter:
 class DualWriter:
     """Frames in both dialects at once: `{response, p}` beside a `chat.completion.chunk`, as measured in 2026.
 
-    That calls of tools stand in both places is a guess. Upstream, a piece that is a number has been seen as a JSON
+    It is a guess that tool calls are in both places. Upstream, a piece that is a number has been seen as a JSON
     number in `response`; here it is a string, as the types say.
     """
 

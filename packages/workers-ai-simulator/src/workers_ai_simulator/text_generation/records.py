@@ -14,7 +14,7 @@ def records(text: str, by_name: bool, numbers: int) -> list[str]:
 
     by_name: whether each has a name. numbers: how many numbers each has, if it has none.
     """
-    by_name = by_name and bool(Facts(text).names)  # names in lower case are not recognised: their numbers tell
+    by_name = by_name and bool(Facts(text).names)  # those in lower case are not recognised
     search = _Records(by_name, numbers)
     parts = segments(text, search.are_equal) or (segments(text, search.have_one_name) if by_name else [])
     return search.grouped(parts)

@@ -100,7 +100,7 @@ class _Validator(Protocol):
 
 
 class SchemaDocument:
-    """A JSON Schema, into which its own `$ref` point. A schema without `$schema` is one of draft 2020-12.
+    """A JSON Schema that is the target of its own `$ref`s. A schema without `$schema` is one of draft 2020-12.
 
     References to other documents are not followed: nothing is fetched.
     """

@@ -1,4 +1,5 @@
-"""Parts of a message with equal values each: “2 + 3 and 10 + 20” has two pairs of numbers, to be used one by one."""
+"""Division of a message into parts with the same number of values: “2 + 3 and 10 + 20” has two pairs of numbers, to be
+used one by one."""
 
 import re
 from collections.abc import Callable, Iterator

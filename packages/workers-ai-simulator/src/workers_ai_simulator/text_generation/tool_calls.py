@@ -30,7 +30,7 @@ COMMON_WORDS = (
 FILLERS = frozenset(map(root, COMMON_WORDS.split()))
 """Stems of words that many tools have in their descriptions."""
 USER = root("user")
-"""Stem that says something in the name of a tool only: `get_user`."""
+"""Stem that is significant only in the name of a tool, such as `get_user`."""
 
 OPERATIONS = {
     r"\d\s*\+\s*[-(\d]|\bplus\b|\bsum\b|\btotal\b": "add addition plus sum",
@@ -133,7 +133,8 @@ def _providers(chosen: list[Tool], tools: list[Tool], message: str) -> list[Tool
 
 
 def _missing_ids(tool: Tool, message: str) -> list[str]:
-    """Whose ids the tool requires, as stems: `customer` for `customer_id`; none if the message has a number."""
+    """Stems of the things whose ids the tool requires: `customer` for `customer_id`; none if the message has a
+    number."""
     if re.search(r"\d", message):
         return []
     keys = [key_words(name) for name in _required(tool, "string", "integer", "number")]
@@ -213,7 +214,7 @@ def _relevant(tools: list[Tool], message: str) -> list[Tool]:
 
 
 def _fitting(tools: list[Tool], message: str) -> list[Tool]:
-    """The first tool for whose numbers the message has values, else the first."""
+    """The first tool for whose numeric parameters the message has values, else the first."""
     numbers = _number_count(message)
     fitting = [tool for tool in tools if 0 < len(_required(tool, "number", "integer")) <= numbers]
     return (fitting or tools)[:1]

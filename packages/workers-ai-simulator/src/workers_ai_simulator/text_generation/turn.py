@@ -27,7 +27,7 @@ class Result:
     """Result of a tool call."""
 
     tool: str | None
-    """None if the conversation does not say whose result it is."""
+    """None if the conversation does not tell which tool's result it is."""
     text: str
     """The result on one line."""
     values: str
@@ -57,7 +57,7 @@ class Turn:
         return bool(self.calls or self.results)
 
     def facts(self, tool: str | None = None) -> str:
-        """The results, without those of that tool, and the request: what arguments and properties are taken from."""
+        """The results of other tools, and the request, from which arguments and properties are taken."""
         return "\n".join([*(each.values for each in self.results if each.tool != tool), self.request])
 
 

@@ -1,1 +1,1 @@
-"""Every call's way through the simulator: the journal records it, and a fault may be applied to it."""
+"""The way of every call through the simulator: the journal records it, and a fault may be applied to it."""

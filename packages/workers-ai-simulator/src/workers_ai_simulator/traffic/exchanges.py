@@ -74,7 +74,7 @@ class Exchange:
     frames: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
     """For each frame of a stream the seconds since the request came, and where it ends in the answer's body."""
     has_ended: bool = False
-    """Whether the answer has come to its end."""
+    """Whether the answer is complete."""
     calls: list[str] = field(default_factory=list[str])
     """Ids of its calls in the journal."""
     is_dropped: bool = False
@@ -85,7 +85,7 @@ class Exchange:
         self.in_journal = asyncio.Event()
         """Set once the journal has a call of it."""
         self.over = asyncio.Event()
-        """Set once nothing more is recorded, whether the answer has come to its end or not."""
+        """Set once nothing more is recorded, whether the answer is complete or not."""
 
     @property
     def is_stream(self) -> bool:
@@ -112,7 +112,7 @@ class Exchange:
             self.has_ended = not message.get("more_body", False)
 
     def _add_frames(self, start: int) -> None:
-        """Record the frames of the answer from there on: those without a pace are sent several at once."""
+        """Record the frames of the answer from `start` on: without a pace, several are sent at once."""
         seconds, size = time.monotonic() - self.started, len(self.answer.content)
         while start < size:
             end = self.answer.content.find(FRAME_END, start)
@@ -153,7 +153,7 @@ class Exchanges:
         self.count(exchange)
 
     def count(self, exchange: Exchange) -> None:
-        """Count the bytes that an exchange has come to, and drop the oldest ones for which there is no room."""
+        """Update the size of an exchange, and drop the oldest exchanges until all fit."""
         if not exchange.calls or exchange.is_dropped:
             return
         self.bytes += exchange.kept_bytes - exchange.stored_bytes
@@ -167,7 +167,7 @@ class Exchanges:
 
 
 class Recording:
-    """Middleware that gives each request its exchange, and records in it what is sent and answered."""
+    """Middleware that gives each request an exchange, and records the request and the answer in it."""
 
     def __init__(self, app: ASGIApp, exchanges: Exchanges) -> None:
         self._app = app

@@ -25,7 +25,7 @@ class About:
     excluded: tuple[int, ...] = ()
     """Numbers of the range that are refused."""
     has_effect: bool = False
-    """The field changes an answer without any other field."""
+    """Whether the field changes an answer by itself, without any other field."""
     alias: str | None = None
     """Shorter name on the command line."""
 
@@ -112,7 +112,7 @@ class FaultError(ValueError):
 
 @dataclass(frozen=True)
 class Part:
-    """A field of `Fault`, as its readers from JSON and from the command line see it."""
+    """A field of `Fault`, with the facts by which it is read from JSON and from the command line."""
 
     name: str
     kind: type

@@ -22,7 +22,7 @@ SIGNATURES: tuple[tuple[bytes, int, bytes, str], ...] = (
     (b"OggS", 0, b"", "audio/ogg"),
     (b"fLaC", 0, b"", "audio/flac"),
 )
-"""By which files are recognised. SVG is not among them, since it may hold scripts."""
+"""Signatures by which files are recognised. SVG is not among them, since it may hold scripts."""
 MIN_LENGTH = 32
 """Characters of a text, or numbers of a list, that may be a file."""
 HEAD = 16

@@ -1,4 +1,4 @@
-"""Every call's way through the simulator: the journal records it, and a fault may be applied to it."""
+"""The way of every call through the simulator: the journal records it, and a fault may be applied to it."""
 
 import asyncio
 import json
@@ -125,12 +125,12 @@ class Traffic:
 
     async def _batched(self, entry: Entry, frames: Iterable[str]) -> AsyncIterator[str]:
         """Frames as fast as possible, several at once: each write costs as much as many frames."""
-        rest, size = iter(frames), 1  # the first by itself, so that a client does not wait for others
+        rest, size = iter(frames), 1  # the first frame alone, so that a client does not wait for others
         try:
             while batch := list(islice(rest, size)):
                 yield "".join(batch)
                 await self.journal.update(entry, "streaming", entry.frames + len(batch))
-                await asyncio.sleep(0)  # others want to be answered too
+                await asyncio.sleep(0)  # other requests get their turn
                 size = min(2 * size, MAX_BATCH)
             await self.journal.update(entry, "finished")
         finally:
@@ -139,7 +139,7 @@ class Traffic:
 
     def _cancel(self, entry: Entry) -> None:
         entry.state = "cancelled"
-        # the caller is gone, and with it this task: the journal's update must outlive both
+        # the caller has disconnected, which ends this task: the journal's update must outlive both
         _spawn(self.journal.update(entry, "cancelled"))
 
 

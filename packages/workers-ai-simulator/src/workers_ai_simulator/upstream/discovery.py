@@ -1,4 +1,4 @@
-"""The server that --models names: whether it runs, what it is, which models it has, and which of them answer."""
+"""Discovery of the server that --models names: whether it runs, its kind, its models, and which of them answer."""
 
 import os
 import re
@@ -36,7 +36,7 @@ class ModelsError(Exception):
 
 
 class NotRunningError(ModelsError):
-    """Nothing answers at the server's address, or something that serves no models."""
+    """Nothing answers at the server's address, or the program there serves no models."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
-"""Embeddings by models of the user's server, in place of those of Workers AI that have vectors as wide."""
+"""Embeddings by models of the user's server, each in place of models of Workers AI with the same number of
+dimensions."""
 
 from collections.abc import Callable, Iterable
 from typing import Any, cast
@@ -25,7 +26,7 @@ SAME_WEIGHTS = {
 }
 """Id in Workers AI → part of the names of the same model elsewhere."""
 COMMON = "nomic-embed-text"
-"""A model of Ollama's with vectors as wide as those of aiworker's default, for messages."""
+"""A common model of Ollama's, with 768 dimensions, to suggest in messages."""
 PROBE = "width"
 READ_SECONDS = 300.0
 """Time that the server has to load its model and to answer."""

@@ -74,7 +74,7 @@ HINTS: tuple[tuple[str, str], ...] = (
 
 
 def hint(kind: ServerKind, reason: str, model: str) -> str:
-    """Sentence on what to do after a failure of the server; empty if that is not known."""
+    """Sentence that says what to do after a failure of the server; empty if that is not known."""
     sentence = next((each for pattern, each in HINTS if re.search(pattern, reason, re.IGNORECASE)), "")
     return sentence.format(id=kind.id or "URL", model=model, fetch=kind.how_to_fetch(model))
 

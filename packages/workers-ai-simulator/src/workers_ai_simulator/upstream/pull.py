@@ -27,7 +27,7 @@ class Report:
         self._open_line = 0
         """Length of the line of progress that is not ended yet."""
         self._shown = (-1, 0.0)
-        """Step of the progress shown last, and when."""
+        """Step of the progress shown last, and its time."""
 
     def say(self, line: str) -> None:
         self._end_line()

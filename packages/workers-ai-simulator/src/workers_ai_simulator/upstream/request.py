@@ -28,8 +28,8 @@ SAMPLING = {
 NO_PARAMETERS: Json = {"type": "object", "properties": {}}
 REASONING = ("reasoning_effort", "chat_template_kwargs", "reasoning")
 NO_REASONING: Json = {"reasoning_effort": "none", "chat_template_kwargs": {"enable_thinking": False}}
-"""Parameters that turn reasoning off, in Ollama, and in vLLM and llama.cpp. A model that reasons by itself could spend
-all of its tokens on it, where the model of Workers AI does not reason."""
+"""Parameters that turn reasoning off, in Ollama, and in vLLM and llama.cpp. Otherwise a model that reasons could spend
+all of its tokens on that, in place of a model of Workers AI that does not reason."""
 
 
 def body(model: Model, conversation: Conversation, inputs: Json, name: str) -> Json:

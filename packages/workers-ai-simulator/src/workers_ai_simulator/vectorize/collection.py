@@ -128,11 +128,12 @@ class Collection:
         return self._matrix[:count], rest
 
     def move_matrix(self, file: Path) -> bool:
-        """Make the matrix this file, if it is mapped from one of its own. Returns whether; that ends the collection."""
+        """Move the matrix to this file, if it is mapped from a file of its own, and return True. The collection ends
+        then."""
         return self._room.take(self._matrix, len(self._ids), file)
 
     def discard(self) -> None:
-        """Give back its room. The collection is not used any more."""
+        """Release its room. The collection must not be used after that."""
         self._room.discard(self._matrix)
 
     @classmethod

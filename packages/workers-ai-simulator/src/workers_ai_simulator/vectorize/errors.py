@@ -1,6 +1,6 @@
-"""Errors of Vectorize, with the codes and words that public repositories quote from the service.
+"""Errors of Vectorize, with the codes and messages that public repositories quote from the service.
 
-Where none was found, the code is that of a body that does not parse, 40026.
+Errors for which none was found have the code for an invalid body, 40026.
 """
 
 from workers_ai_simulator.errors import UpstreamError

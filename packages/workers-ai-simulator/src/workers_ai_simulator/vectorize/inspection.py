@@ -1,4 +1,5 @@
-"""Indexes and what is in them, for the simulator's page: no call of Vectorize, and in no journal."""
+"""Indexes and their content, for the simulator's page. Its requests do not count as calls, and the journal does not
+record them."""
 
 from typing import Any, cast
 

@@ -21,7 +21,7 @@ SUFFIX = ".growing"
 
 
 class Room(Protocol):
-    """Where a collection has its matrix, one row for each vector."""
+    """Storage for the matrix of a collection, one row for each vector."""
 
     def grown(self, matrix: Floats, rows: int) -> Floats:
         """The matrix with room for so many rows; what is in the new ones is undefined."""
@@ -32,11 +32,12 @@ class Room(Protocol):
         ...
 
     def take(self, matrix: Floats, rows: int, target: Path) -> bool:
-        """Make the first rows of the matrix the file `target`, if the matrix is a file of its own. Returns whether."""
+        """Turn the first rows of the matrix into the file `target`, if the matrix has a file of its own, and return
+        True."""
         ...
 
     def discard(self, matrix: Floats) -> None:
-        """Delete the matrix's own file, if it has one. The matrix is not used any more."""
+        """Delete the matrix's own file, if it has one. The matrix must not be used after that."""
         ...
 
 
@@ -72,7 +73,7 @@ class FileRoom:
         self.clear()
 
     def clear(self) -> None:
-        """Delete the files, of a process that was killed too."""
+        """Delete the files, including those of a process that was killed."""
         self._files.clear()
         self._snapshots.clear()
         for file in self._folder.glob(f"*{SUFFIX}"):
@@ -103,7 +104,7 @@ class FileRoom:
         if snapshot is None:
             return matrix
         file, rest = snapshot
-        rest.unlink()  # first: what it describes is no more
+        rest.unlink()  # deleted first: what it describes is about to change
         return self._mapped(file.replace(self._new_file()), (len(matrix), matrix.shape[1]))
 
     def _new_file(self) -> Path:

@@ -1,6 +1,7 @@
 """Snapshots of collections in files that are mapped into memory: a start need not read every vector from SQLite.
 
-A snapshot is valid for the last mutation that it contains, and SQLite has the truth: without one, it is read.
+A snapshot is valid for the last mutation that it contains. SQLite is authoritative, and is read if there is no valid
+snapshot.
 """
 
 import contextlib
@@ -54,7 +55,7 @@ class Snapshots:
             rows.tofile(unfinished)
             unfinished.replace(matrix)
         unfinished.write_text(json.dumps(stored), encoding="utf-8")
-        unfinished.replace(rest)  # last: it makes the snapshot valid
+        unfinished.replace(rest)  # written last: it makes the snapshot valid
         self.delete(index.name, {matrix, rest})
 
     def delete(self, index_name: str, kept: Container[Path] = ()) -> None:

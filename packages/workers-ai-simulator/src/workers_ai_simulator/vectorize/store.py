@@ -274,7 +274,7 @@ class VectorStore:
 
     def _collection(self, index: Index) -> Collection:
         if index.name not in self._collections:
-            current = self.index(index.name)  # the caller's may be of before the last mutation
+            current = self.index(index.name)  # the caller's index may be older than the last mutation
             loaded = self._snapshots.load(current) if self._snapshots else None
             self._collections[index.name] = loaded or self._read_collection(index)
         return self._collections[index.name]

@@ -1,4 +1,5 @@
-"""Requests in a vendor's dialect, read as inputs in OpenAI's. What a dialect does not take is refused with 5006.
+"""Requests in a vendor's dialect, read as inputs in OpenAI's. Inputs that a dialect does not have are refused with
+5006.
 
 The sentences follow Workers AI's own validator: how AI Gateway words a vendor's refusal to the binding is not known.
 """
