@@ -1,4 +1,4 @@
-"""Programs for developers, which are never deployed: a folder a tool."""
+"""Programs for developers, which are never deployed: a folder for each tool."""
 
 import sys
 from pathlib import Path

@@ -2,8 +2,8 @@
 
 python -m tools.bench.client JOB RESULT     reads the job (JSON) and writes what it has measured (JSON)
 
-Plain sockets, one connection for each server. The servers take turns, request by request, so that whatever else the
-machine does falls on all of them. Processor time is that of a server's whole process from one of its turns to the next,
+Plain sockets, one connection for each server. The servers take turns, request by request, so that other work of the
+machine affects all of them alike. Processor time is that of a server's whole process from one of its turns to the next,
 so that what it does after a response counts as well.
 """
 
@@ -28,14 +28,14 @@ SECONDS = 60
 END_OF_HEAD = b"\r\n\r\n"
 END_OF_CHUNKS = b"0\r\n\r\n"
 STAMP = re.compile(rb'"t(\d+)"')
-"""Matches the text of a frame of tools/bench/model_server, which says when it was written."""
+"""Matches the text of a frame of tools/bench/model_server: the time at which it was written."""
 LAST_KEY = "{key}"
-"""Place in a request for the key of what the request before it has stored."""
+"""Placeholder in a request for the key of the image that the request before it has stored."""
 KEY = re.compile(rb'"key": ?"([^"]+)"')
 
 
 class Unexpected(Exception):  # noqa: N818 - a sentence for whoever runs the bench
-    """A server has sent another response than the work asks for. The message says which."""
+    """A server has sent an unexpected response. The message describes it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Target:
     requests: Sequence[str]
     """Requests as bytes of HTTP/1.1."""
     every: int = 1
-    """Takes part in every n-th round."""
+    """The target takes part in every n-th round."""
     process: int = 0
     """Process id of the server, whose processor time is measured; 0 for none."""
 
@@ -258,12 +258,13 @@ class Clock:
     def __init__(self, process: int) -> None:
         """process: a process id, or 0 for no measurement."""
         self.is_counted = False
-        """The turn that ends next is one of those that count."""
+        """True if the turn that ends next counts."""
         self._process = process
         self._last = 0
 
     def since_last_turn(self) -> list[float]:
-        """Return the milliseconds since the last turn began, as a list of one; nothing if that did not count."""
+        """Return the milliseconds since the last turn began, as a list of one; an empty list if that turn does not
+        count."""
         if not self._process:
             return []
         last, self._last = self._last, cpu_nanoseconds(self._process)
@@ -278,7 +279,7 @@ def cpu_nanoseconds(process: int) -> int:
 
 
 def _in_turn(targets: Sequence[Target], number: int) -> Sequence[Target]:
-    """Return the targets in another order each round, so that work after a response delays all others alike."""
+    """Return the targets in another order for each round, so that work after a response delays all others equally."""
     return random.Random(number).sample(targets, len(targets))
 
 

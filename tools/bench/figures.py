@@ -1,4 +1,5 @@
-"""Figures, ratios with their spread and the table, from samples; the guard that finds ratios that have become worse."""
+"""Figures, ratios with their spread, and the table, computed from samples; and the guard, which finds ratios that have
+become worse."""
 
 import math
 import random
@@ -20,7 +21,7 @@ RESAMPLES = 400
 DIVISORS = (JAVASCRIPT, GUARDED, SDK)
 """Peers by whose figure the table divides aiworker's, in the order of its columns."""
 UNITS = {"total": "", "first": ", to the first byte", "delay": ", p95 of a frame's delay"}
-"""Measure → what the table says of it behind the work. Only `total` has processor time."""
+"""Measure → words for it in the table, after the name of the work. Only `total` has processor time."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ class Result:
 def results(row: Row, samples: Mapping[str, Samples]) -> list[Result]:
     made: list[Result] = []
     for measure in row.measures:
-        is_whole = measure == row.measures[0]  # processor time is of whole requests, and shown once
+        is_whole = measure == row.measures[0]  # processor time is measured for whole requests, and shown once
         shown = {
             name: Figure.of(getattr(each, measure), each.cpu if is_whole else ()) for name, each in samples.items()
         }

@@ -32,7 +32,7 @@ def _install_hono() -> None:
     """Raises InstallError with npm's output if it fails."""
     folder = HONO.parent
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "package.json").write_text('{"private": true}\n')  # else npm would look for one further up
+    (folder / "package.json").write_text('{"private": true}\n')  # or npm would use one of a folder above
     npm = ["npm", "install", "--prefix", str(folder), "--ignore-scripts", "--no-audit", "--no-fund", HONO_PIN]
     done = subprocess.run(npm, cwd=ROOT, text=True, check=False, capture_output=True)
     if done.returncode != 0:

@@ -1,4 +1,4 @@
-"""The figures of the last `scripts/bench --record`, as docs/performance.md has them."""
+"""The figures of the last `scripts/bench --record`, in the form of docs/performance.md."""
 
 import json
 from collections.abc import Mapping

@@ -238,7 +238,7 @@ def _questions() -> list[str]:
 
 
 class Rows:
-    """aiworker.bindings.Database over SQLite, as far as searches use it."""
+    """aiworker.bindings.Database over SQLite, with the methods that searches need."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -274,7 +274,7 @@ def _database(state: Path) -> Path:
 
 
 class Words:
-    """Words of the corpus, as frequent as there."""
+    """Random words with the frequencies of the corpus."""
 
     def __init__(self, seed: int) -> None:
         counted: Counter[str] = Counter()

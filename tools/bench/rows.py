@@ -20,7 +20,7 @@ JAVASCRIPT_ONLY = (JAVASCRIPT, GUARDED, AIWORKER)
 QUICK = (JAVASCRIPT, GUARDED, SDK, AIWORKER)
 """Servers of --quick."""
 MAX_WARM_UP = 30
-"""Most rounds that come before the measured ones of a row: until V8 has compiled what they need."""
+"""Maximum number of rounds before the measured ones of a row, in which V8 compiles what they need."""
 
 TEXTS = [
     f"Text {number} of a hundred: in winter the valves of the greenhouses stay closed until the sun has warmed them."
@@ -79,7 +79,7 @@ class Row:
     """Times that the table shows: `total`, `first` (byte of the body), `delay` (of frames)."""
     clients: int = 1
     direct: Sequence[Call] = ()
-    """The same requests to the model server without a Worker, if that is among the servers."""
+    """The same requests for the model server itself, if it is among the servers."""
     seldom: Mapping[str, int] = field(default_factory=dict[str, int])
     """Slow servers → they take part in every n-th round only."""
 

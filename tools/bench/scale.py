@@ -27,7 +27,7 @@ FRAMES = 300
 SETTLE_MS = 500
 """Wait after the last stream has begun, before frames count."""
 HALVINGS = 3
-"""Number of times that the span between a number of streams that is held and one that is not is halved."""
+"""Number of times that the interval between a sufficient and an excessive number of streams is halved."""
 
 
 async def measure(session: Session) -> int:

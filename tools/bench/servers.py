@@ -47,7 +47,7 @@ ORIGIN = "https://app.example.com"
 
 
 def _keys() -> str:
-    """Return five keys, as a small team has them. Requests are measured with the last one."""
+    """Return five keys, like those of a small team. Measured requests use the last one."""
     scopes = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback"]
     texts = {ADMIN_KEY: ["admin"], **{f"{KEY}{number}": scopes for number in range(3)}, KEY: scopes}
     return json.dumps(
@@ -115,7 +115,7 @@ def _listening_socket(port: int) -> str:
 def _open_files(pid: int) -> set[str]:
     seen: set[str] = set()
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(OSError):  # closed in this moment
+        with suppress(OSError):  # it was closed just now
             seen.add(str(entry.readlink()))
     return seen
 
@@ -171,9 +171,9 @@ class Site:
         return file
 
     def _run_folder(self, name: str) -> Path:
-        # by its last part, which is our process id, scripts/dev knows whether such a folder is in use
+        # scripts/dev tells by the last part, a process id, whether such a folder is in use
         run = BUILT / f"run-bench-{name}-{os.getpid()}"
-        shutil.rmtree(run, ignore_errors=True)  # of an earlier process of our number
+        shutil.rmtree(run, ignore_errors=True)  # left by an earlier process with the same id
         self._laid_out.append(run)
         return run
 

@@ -75,7 +75,7 @@ class Session:
         wanted = [name for name in dict.fromkeys(names) if name != MODELS]
         self.say(f"starting {', '.join(wanted)}")
         self.servers[MODELS] = await self.site.start_models()
-        for name in wanted:  # one after the other: at once, on few cores, they can take longer than each may
+        for name in wanted:  # one after the other: together, on few cores, they may exceed the time limit for a start
             try:
                 self.servers[name] = await self.site.start(name)
             except CannotStart as error:
@@ -156,7 +156,7 @@ async def compare(session: Session) -> int:
             problems += [f"WORSE  {each}" for each in (await _guarded(session, results)).values()]
         if not options.quick and not options.only:
             memory = await _memory(session)
-    finally:  # what has been measured is worth something, whatever comes of the rest
+    finally:  # saved now: a later row may fail
         print(figures.table(results))
         for each in memory:
             print(f"after {each['requests']:,} requests: {each}")
@@ -193,7 +193,7 @@ async def _warm_up(session: Session, chosen: Sequence[Row]) -> None:
 
 
 async def _measured_into(results: list[Result], session: Session, row: Row) -> list[str]:
-    """Measure a row and add its results. Returns what has gone wrong: a row that fails twice does not end the run."""
+    """Measure a row and add its results. Returns the failures: a row that fails twice does not end the run."""
     problem = ""
     for _ in range(2):
         try:

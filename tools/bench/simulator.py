@@ -1,7 +1,7 @@
 """`scripts/bench --simulator`: the start of the simulator, its streams, its small answers, and its vectors.
 
-Everything is measured in the simulator's own process: its processor time does not depend on what else the machine does,
-as the time of a clock does. Vectors are written by the same code in another process, and are on the disk.
+Everything is measured in the simulator's own process: its processor time, unlike the time of a clock, does not depend
+on other work of the machine. Vectors are written by the same code in another process, and are on the disk.
 """
 
 import json
@@ -43,7 +43,7 @@ class Cost:
     cpu_us: float
     """Processor time of the simulator, in microseconds."""
     a_second: float
-    """How many were done in a second of the clock, with one client."""
+    """Rate per second of the clock, with one client."""
 
 
 @dataclass(frozen=True)

@@ -25,9 +25,10 @@ SHIPPED = frozenset(
     {"0BSD", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "CC0-1.0", "ISC", "MIT", "MIT-0", "MIT-CMU", "PSF-2.0"}
     | {"Unlicense", "Zlib"}
 )
-"""SPDX identifiers of licences that ask for their notice at most."""
+"""SPDX identifiers of licences that require at most their notice."""
 USED = SHIPPED | {"AFL-2.1", "CNRI-Python", "LGPL-3.0-or-later", "MPL-2.0", "Python-2.0"}
-"""Licences of development tools, too. Nothing under them is copied, part of the Worker or distributed by aiworker."""
+"""Further licences that development tools may have. Nothing under them is copied, part of the Worker or distributed by
+aiworker."""
 
 CLASSIFIERS: Mapping[str, str] = {
     "Apache Software License": "Apache-2.0",
@@ -52,7 +53,7 @@ READ_BY_HAND: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Copied:
-    """A file, or a folder of files, of somebody else's in this repository."""
+    """A file, or a folder of files, that others wrote and this repository contains."""
 
     path: str
     name: str

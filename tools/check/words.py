@@ -256,7 +256,7 @@ def _has_word(text: str, word: str) -> bool:
 
 
 def without_allowed(refused: list[Refusal], allowed: Mapping[str, str]) -> list[str]:
-    """Refusals that no entry allows, and what is wrong with the entries: without a reason, unused, too many."""
+    """Refusals that no entry allows, and refusals of entries: without a reason, unused, too many."""
     keys = {refusal.key for refusal in refused}
     complaints = [str(refusal) for refusal in refused if refusal.key not in allowed]
     for key, reason in allowed.items():

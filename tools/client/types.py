@@ -28,7 +28,7 @@ MADE_BY = "// Made by `python -m tools.client.types`; SHA-256 of what it was mad
 
 
 def is_current() -> bool:
-    """Whether the types were made from the description as it is, and are as they were made."""
+    """Whether the types were made from the present description, and were not edited since."""
     first, _, types = FILE.read_text().partition("\n") if FILE.exists() else ("", "", "")
     return first == _first_line(types)
 
@@ -51,7 +51,7 @@ def _generate() -> str:
     texts = tuple((PACKAGE / name).read_text() for name in NPM_FILES)
     install.run([install.Step("Generator of the client's types", GENERATOR, texts, _install)])
     output = GENERATOR / "api.ts"
-    # as the package's own script `types` has it
+    # the command of the package's own script `types`
     command = [str(GENERATOR / "node_modules/.bin/openapi-typescript"), str(DESCRIPTION), "--output", str(output)]
     subprocess.run([*command, "--default-non-nullable", "false"], check=True, capture_output=True)
     return output.read_text()

@@ -32,7 +32,7 @@ FILES: Mapping[str, str] = {
 
 
 def differences() -> list[str]:
-    """Return the files that are missing, that no package has, or whose bytes are not the package's."""
+    """Return the files that are missing, that belong to no package, or that differ from the package's."""
     present = {path.relative_to(VENDOR).as_posix() for path in VENDOR.rglob("*") if path.is_file()}
     same = {name for name in present & FILES.keys() if (VENDOR / name).read_bytes() == _source(name).read_bytes()}
     return sorted((present | FILES.keys()) - same)

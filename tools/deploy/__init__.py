@@ -9,5 +9,5 @@ bundle.py        the upload: built, measured, sent, taken back
 smoke.py         the deployed Worker tried over HTTP
 unfinished.py    an upload that was not tried to the end, for the next run
 removal.py       `--remove`
-report.py        what people and programs are shown
+report.py        output for people and for programs
 """

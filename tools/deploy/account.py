@@ -36,14 +36,14 @@ class Account:
     def reach(self, action: str, permission: str = SCRIPTS) -> Generator[None]:
         """Turn errors of the API in the block into DeployError, if the block does not catch them itself.
 
-        action: what the block does, such as "create the R2 bucket aiworker". permission: what it takes.
+        action: what the block does, such as "create the R2 bucket aiworker". permission: permission that it needs.
         """
         with reaching(action, permission):
             yield
 
 
 def placeholder() -> Account:
-    """Return an account for where one is needed and no request is sent to it."""
+    """Return a stand-in account, for code that needs one but sends no requests."""
     return Account("", "", CloudflareApi.log_in(Credentials()))
 
 

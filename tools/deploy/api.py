@@ -1,6 +1,6 @@
 """Cloudflare's REST API: its requests, its pages and its errors.
 
-Cloudflare's Python SDK would do, but importing what a deployment needs of it takes 2.5 s of processor time.
+Cloudflare's Python SDK could be used, but importing the parts that a deployment needs takes 2.5 s of processor time.
 """
 
 import itertools
@@ -18,7 +18,7 @@ SECONDS = 30.0
 PAUSES = (0.5, 1.0)
 """Seconds before each further attempt at a request that was not answered, or is refused only for now."""
 MAX_PAUSE = 60.0
-"""Longest pause that the header Retry-After is granted."""
+"""Maximum pause in seconds, whatever the header Retry-After asks for."""
 REQUEST_TIMEOUT, TOO_MANY, SERVER_ERROR, NOT_FOUND = 408, 429, 500, 404
 """HTTP statuses. The same request may succeed later after the first two, and from the third on."""
 
@@ -33,7 +33,7 @@ class Refusal(NamedTuple):
 
 
 class ApiError(Exception):
-    """Cloudflare has answered with an error. `refusals` is empty where a proxy or Cloudflare's edge has answered."""
+    """Cloudflare has answered with an error. `refusals` is empty if a proxy or Cloudflare's edge has answered."""
 
     def __init__(self, status: int, refusals: tuple[Refusal, ...]) -> None:
         self.status = status
@@ -141,7 +141,7 @@ class CloudflareApi:
 def _document(response: httpx.Response, error: ApiError | None) -> Document:
     if error:
         raise error
-    if response.request.method == "DELETE":  # nothing of its answer is needed
+    if response.request.method == "DELETE":  # its answer is not needed
         return {}
     document = response.json()
     if not isinstance(document, dict):

@@ -63,7 +63,7 @@ def build(target: Target, file: Path, commands: Commands) -> Bundle:
         except CommandError as error:
             raise error.explained(BUILD, PERMISSION) from error
         files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in _files(Path(folder))}
-    files.pop("README.md", None)  # wrangler's note about the folder
+    files.pop("README.md", None)  # a file that wrangler writes into the folder
     return Bundle(
         modules=files,
         compressed=_compressed_size(b"".join(files.values())),
@@ -86,7 +86,7 @@ def _files(folder: Path) -> list[Path]:
 
 @dataclass(frozen=True)
 class Version:
-    """The version of the Worker that has all of its traffic."""
+    """The version of the Worker that gets all of its traffic."""
 
     id: str
     tag: str
@@ -128,7 +128,7 @@ def upload(target: Target, file: Path, tag: str, secrets: dict[str, str], comman
 
     secrets: those that the Worker lacks; the others stay.
     """
-    # beside the configuration: what a killed run leaves of it, the next one removes with that
+    # beside the configuration: if this run is killed, the next one removes both
     secrets_file = file.with_suffix(".secrets.json")
     with tempfile.TemporaryDirectory() as folder:
         output = Path(folder) / "output.ndjson"

@@ -21,13 +21,13 @@ QUIET: Mapping[str, str] = {
     "NODE_COMPILE_CACHE": ENVIRONMENT["NODE_COMPILE_CACHE"],
     "PYWRANGLER_LOG": "warning",
     "NO_COLOR": "1",
-    # wrangler asks no question: every decision is in the configuration that is passed
+    # wrangler must not ask questions: the configuration contains every decision
     "CI": "1",
-    # at "debug", what is printed has requests with their credentials in it, and is no JSON
+    # with "debug", wrangler prints requests with their credentials, and no valid JSON
     "WRANGLER_LOG": "log",
 }
 OWN_ENVIRONMENT = "--env="
-"""Keeps wrangler from reading CLOUDFLARE_ENV, of .env too: it would deploy this configuration under another name."""
+"""Keeps wrangler from reading CLOUDFLARE_ENV, also from .env: it would deploy this configuration under another name."""
 REDIRECTING = ("WRANGLER_CI_", "WRANGLER_OUTPUT_")
 """Prefixes of wrangler's variables that give the Worker another name, or its output another place."""
 ERROR = re.compile(r"\[ERROR\]\s*(.+?)(?:\n\s*\n|\Z)", re.DOTALL)
@@ -45,7 +45,7 @@ class CommandError(Exception):
         self.output = output
 
     def explained(self, action: str, permission: str) -> DeployError:
-        """Return a DeployError for the user. action: what the command was to do. permission: what that takes."""
+        """Return a DeployError for the user. action: purpose of the command. permission: permission that it needs."""
         sentence = sentence_for(codes_in(self.output), action, permission)
         if sentence is None and NETWORK.search(self.output):
             sentence = f"Cloudflare's API could not be reached to {action}: check the network, {AGAIN}"
@@ -62,7 +62,7 @@ class Commands:
         variables = {
             name: value
             for name, value in os.environ.items()
-            # as in a workflow whose secrets are not set, an empty variable is none
+            # an empty variable counts as unset: workflows set it so if a secret is missing
             if (value or not name.startswith("CLOUDFLARE_")) and not name.startswith(REDIRECTING)
         }
         self._environment = {**variables, **QUIET, "PATH": f"{VENV / 'bin'}{os.pathsep}{os.environ['PATH']}"}

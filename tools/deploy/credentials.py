@@ -1,7 +1,7 @@
 """The deployment's two secrets, and the credentials of the smoke test.
 
-The Worker's API_KEYS cannot be read back from Cloudflare, so what is there is never overwritten: keys are uploaded
-where there are none, and `scripts/keys push` replaces them when somebody asks for that.
+The Worker's API_KEYS cannot be read back from Cloudflare, so existing keys are never overwritten: keys are uploaded
+only to a deployment without any. `scripts/keys push` replaces them.
 """
 
 import os
@@ -41,7 +41,7 @@ class Secrets:
     new_key: str = ""
     """An API key that was made for this deployment, and is shown once."""
     is_from_environment: bool = False
-    """Whether `new_key` is $AIWORKER_KEY, which they have already."""
+    """Whether `new_key` is $AIWORKER_KEY, which the user has already."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -109,7 +109,7 @@ def _own_key() -> str:
 
 
 def _strong(key: str) -> str:
-    """Check a key that is going to open the deployment. Raises DeployError if it could be guessed."""
+    """Check a key that will give access to the deployment. Raises DeployError if it could be guessed."""
     if not re.fullmatch(rf"{keys.PREFIX}[A-Za-z0-9_-]{{43,}}", key):
         raise DeployError(
             f"{CALLER} becomes the first key of this deployment, and could be guessed: set it to {keys.PREFIX} and 43 "
@@ -173,7 +173,7 @@ def caller(target: Target, address: str, uploaded: Secrets) -> Caller:
     maker = next((key for key in local.keys() if _can_check(key)), None)  # noqa: SIM118 - no mapping
     if not secret or maker is None:
         return NOBODY
-    # as the Worker sees its address: in small letters, without the port that goes without saying
+    # the Worker's own view of its address: in small letters, without the default port
     url = httpx.URL(address)
     audience = f"{url.scheme}://{url.netloc.decode()}"
     return Caller(

@@ -42,7 +42,7 @@ def codes_in(output: str) -> list[int]:
 def sentence_for(codes: list[int], action: str, permission: str) -> str | None:
     """Return the sentence for the first code that has one; None if none has.
 
-    action: what was tried, such as "create the R2 bucket aiworker". permission: what it takes.
+    action: what was tried, such as "create the R2 bucket aiworker". permission: permission that it needs.
     """
     for code in codes:
         if code in SENTENCES:

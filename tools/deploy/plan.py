@@ -63,7 +63,7 @@ def rows_of(account: Account | None, target: Target, options: Options) -> list[t
     ]
     rows += [(f"migrations of {name}", "", "apply those that are missing") for name in target.named("d1_databases")]
     rows.append(("secrets", "", f"set {API_KEYS} and {TOKEN_SECRET} if they are missing; what is there stays"))
-    # whoever made it: the name may be that of another Worker, which this one is about to replace
+    # also if somebody else made it: the name may be that of another Worker, which would be replaced
     has_worker = bundle.is_there(account, target) if account else None
     uploaded = "build with pywrangler, upload unless it is unchanged"
     uploaded += "; the code that is there is replaced" if has_worker else ""

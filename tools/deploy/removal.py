@@ -17,7 +17,7 @@ from tools.deploy.workplace import alone
 def remove(options: Options, *, everything: bool) -> int:
     """Remove a deployment, and return the exit status. Raises DeployError if that is not possible.
 
-    everything: delete what stands in wrangler.jsonc, whether or not this machine has created it.
+    everything: delete all resources of wrangler.jsonc, whether or not this machine has created them.
     """
     target = Target.read(options.root, options.environment)
     account = log_in(target, Commands(options.root))
@@ -55,7 +55,7 @@ def _found(account: Account, target: Target) -> list[tuple[str, str, str]]:
     existing: list[tuple[str, str, str]] = []
     if bundle.is_there(account, target):
         existing.append((WORKER, target.worker, "with its conversations and budgets"))
-    # without the Worker, too: a removal may have been interrupted behind it
+    # also without the Worker: an earlier removal may have been interrupted after deleting it
     existing += [(WORKFLOW, name, "") for name in target.named("workflows") if _has_workflow(account, target, name)]
     return existing + [
         (each.kind, each.name, each.contents()) for each in resources.all_of(account, target) if each.is_there()

@@ -31,7 +31,7 @@ class Report:
 
     @contextmanager
     def step(self, title: str) -> Generator[Step]:
-        """Show that the block runs if it takes a while, and at the end its outcome and time."""
+        """Show the step while the block runs, if that takes a while, and its outcome and time at the end."""
         step, began, over = Step(), time.monotonic(), threading.Event()
         progress = self._count if self._is_terminal else self._announce
         thread = threading.Thread(target=progress, args=(title, began, over), daemon=True)
@@ -82,7 +82,7 @@ class Report:
 
 
 def _show(text: str, stream: TextIO, end: str = "\n") -> None:
-    """Print, or go on without if nobody reads the output any more (`| head`): the deployment must not end for that."""
+    """Print. If the reader of the output is gone (`| head`), go on without: the deployment must not end for that."""
     try:
         print(text, end=end, file=stream, flush=True)
     except BrokenPipeError:

@@ -39,7 +39,7 @@ class Deployment:
 
     def run(self) -> int:
         target = self._target
-        target.settings()  # a variable that the Worker would refuse is refused here
+        target.settings()  # to refuse variables that the Worker would refuse
         if self._options.dry_run:
             return self._show_plan()
         account = log_in(target, self._commands)
@@ -87,7 +87,8 @@ class Deployment:
         before = bundle.active(account, target)
         if credentials.deployed_names(account, target) != deployed:
             raise DeployError("Meanwhile somebody else has changed the secrets of this deployment: run it again.")
-        # whom the version before has known, the new one must know: a 401 is no missing key then, but a defect
+        # a caller that the version before has known must be known to the new one: a 401 is then a defect, not a missing
+        # key
         was_known = before is not None and smoke.is_known(address, credentials.caller(target, address, secrets))
         try:
             version, is_new = self._upload(account, built, before, secrets)
@@ -124,7 +125,8 @@ class Deployment:
         )
 
     def _migrate(self, account: Account) -> None:
-        """Bring the databases up to date before the new code serves. Migrations only add: the old code goes on."""
+        """Bring the databases up to date before the new code serves. Migrations only add, so that the old code keeps
+        working."""
         folders = {
             each["database_name"]: each.get("migrations_dir", "migrations")
             for each in self._target.configuration.get("d1_databases", [])
@@ -150,7 +152,7 @@ class Deployment:
         target, unfinished = self._target, self._unfinished(account)
         begun = unfinished.read()
         with self._report.step(f"Worker {target.worker}") as step:
-            # an upload that was cut off may lack what follows the version: its address, its Workflows
+            # an upload that was cut off may lack the steps after the version: its address, its Workflows
             if before and before.tag == built.tag and not secrets.values and not begun:
                 step.outcome = f"unchanged, version {before.id}"
                 return before.id, False
@@ -159,11 +161,11 @@ class Deployment:
                 made.add(WORKER, target.worker)
                 for name in target.named("workflows"):
                     made.add(WORKFLOW, name)
-            # a version that was not tried to the end is none to go back to
+            # a version whose smoke test did not finish is not one to go back to
             is_untried = begun is not None and before is not None and begun.tag == before.tag
             good = begun.before if begun and is_untried else before and before.id
             unfinished.start(Upload(built.tag, good))
-            # kept first: whatever becomes of the upload, the next run brings along the same secrets
+            # stored first: if the upload fails, the next run uploads the same secrets
             note = credentials.keep(target, secrets)
             self._unseen_key = "" if secrets.is_from_environment else secrets.new_key
             version = bundle.upload(target, self._file, built.tag, secrets.values, self._commands)

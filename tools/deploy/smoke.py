@@ -29,7 +29,7 @@ TEXT = "# Lighthouse of Sálvora\n\nThe lighthouse of Sálvora was built in 1921
 QUESTION = "When was the lighthouse of Sálvora built?"
 
 KEY_LIMITS = ("forbidden", "budget_exceeded")
-"""Types of errors that are about the caller's key, and not about the version."""
+"""Types of errors that concern the caller's key, not the version."""
 ATTEMPTS = 3
 """Number of attempts at an answer that cites its source: models do not always cite."""
 
@@ -138,7 +138,7 @@ class SmokeTest:
                     if deployed == self._version:
                         return self._healthy(health)
             except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-                # whoever had the address before this version may answer anything
+                # another server may have had the address before this version, and may answer anything
                 state = str(error) or type(error).__name__
             if waited > SECONDS_TO_APPEAR:
                 raise CheckError(f"after {SECONDS_TO_APPEAR} s this version does not answer, but: {state}")

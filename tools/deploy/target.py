@@ -34,7 +34,8 @@ PER_DEPLOYMENT = ("database_id", "preview_database_id")
 PER_ADDRESS = ("route", "routes", "workers_dev")
 """Fields that an environment does not inherit: production's addresses. Its own address is under workers.dev."""
 SHARED = ("kv_namespaces", "queues", "hyperdrive", "pipelines", "services", "dispatch_namespaces", "ai_search")
-"""Bindings by an id, or to what scripts/deploy does not create: no name for an environment can be derived."""
+"""Bindings by an id, or to resources that scripts/deploy does not create, for which no environment's name can be
+derived."""
 VERSION = "VERSION"
 """Binding from which /health has the version that answers."""
 
@@ -122,7 +123,7 @@ def derive(own: Configuration, environment: str) -> Configuration:
     """Derive the configuration of an environment: production's with other names, and with the overrides of `env`.
 
     Everything that `env.NAME` of wrangler.jsonc has replaces production's; its `vars` are merged with production's.
-    Raises DeployError for an environment that would use what is production's.
+    Raises DeployError for an environment that would use resources of production.
     """
     derived = copy.deepcopy(own)
     environments: Configuration = derived.pop("env", None) or {}
@@ -148,7 +149,7 @@ def derive(own: Configuration, environment: str) -> Configuration:
 
 
 def _check_apart(own: Configuration, overrides: Configuration, environment: str) -> None:
-    """Raises DeployError for an environment that would use what is production's."""
+    """Raises DeployError for an environment that would use resources of production."""
     if shared := [kind for kind in SHARED if own.get(kind) and kind not in overrides]:
         raise DeployError(
             f"{environment} would share {', '.join(shared)} with {PRODUCTION}: put its own into wrangler.jsonc, under "
@@ -159,7 +160,7 @@ def _check_apart(own: Configuration, overrides: Configuration, environment: str)
 
 
 def _check(own: Configuration) -> None:
-    """Raises DeployError for a configuration that lacks what a deployment is recognised by."""
+    """Raises DeployError for a configuration without the names by which a deployment is recognised."""
     if not own.get("name"):
         raise DeployError("wrangler.jsonc has no name for the Worker: add one.")
     for kind, fields in NAMED.items():

@@ -32,7 +32,7 @@ class Unfinished:
         with contextlib.suppress(FileNotFoundError):
             try:
                 return Upload(**json.loads(self._file.read_text()))
-            except (ValueError, TypeError):  # written half-way: what is deployed is uploaded once more
+            except (ValueError, TypeError):  # an incomplete file: the deployment is uploaded once more
                 return Upload("", None)
         return None
 

@@ -14,7 +14,7 @@ async def fire(host: str, port: int, loaded: asyncio.Event) -> None:
     await loaded.wait()
     while True:
         loaded.clear()
-        with contextlib.suppress(OSError):  # it reloads at this moment, or it has crashed
+        with contextlib.suppress(OSError):  # it is reloading, or it has crashed
             await _get(host, port)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SECONDS):

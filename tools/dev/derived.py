@@ -22,11 +22,12 @@ DESCRIBED = BUILT / "api-described"
 """File with the fingerprints of the sources and of the public/openapi.json made from them."""
 
 MANY_MODULES = 10
-"""Number of modules without byte-code from which an edit is worth the compiler's start, which takes 800 ms. The Worker
+"""Number of modules without byte-code from which on the compiler is started after an edit, which takes 800 ms. The
+Worker
 compiles a module by itself in 3 ms."""
 
 PATIENTLY = ("nice", "-n", "19")
-"""Prefix of a command that leaves the processor to what the user waits for."""
+"""Prefix of a command that runs with low priority, after work that the user waits for."""
 
 
 def compiled_modules() -> CompiledModules:
@@ -63,7 +64,7 @@ class DerivedFiles:
         if _stamp() == _described_by(sources):
             return
         status, printed = await self._run([str(PYTHON), "-m", "tools.docs.openapi"])
-        if status == 0:  # else the sources are broken, which the Worker says
+        if status == 0:  # otherwise the sources are broken, which the Worker reports
             DESCRIBED.write_text(_described_by(sources))
             print(*printed, sep="\n", end="\n" if printed else "", flush=True)
 

@@ -1,8 +1,9 @@
-"""Run a command and, should the process that started this one be killed, end all that the command has started.
+"""Run a command; if the process that started this one is killed, end everything that the command has started.
 
 python tools/dev/group.py COMMAND …     in a process group of its own, with `processes.end_with_parent`
 
-A signal at the death of the parent reaches one process. pywrangler, for one, starts wrangler, which would stay.
+A signal at the death of the parent reaches a single process. pywrangler, for example, starts wrangler, which would
+stay.
 """
 
 import os

@@ -9,7 +9,7 @@ NEXT_SECONDS = 10.0
 
 
 class LongStep:
-    """The step that is under way, which is named after two seconds and then every ten, until `end`."""
+    """Names the step that is under way after two seconds, and then every ten, until `end`."""
 
     def __init__(self) -> None:
         self._lines: asyncio.Task[None] | None = None

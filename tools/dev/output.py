@@ -62,7 +62,7 @@ class Output:
         self._step.start("Starting the Worker")
 
     def take(self, line: str) -> None:
-        """Print what there is to say of a line."""
+        """Print a line, or what takes its place; nothing for NOISE."""
         line = COLOUR.sub("", line).replace(f"{HOME}python_modules/", "python_modules/").replace(HOME, self._sources)
         if ERROR.match(line) or (self._error and (line.startswith("  ") or not line)):
             self._take_error(line)
@@ -120,7 +120,7 @@ class Output:
         print(f"Ready on {address}", *(f"  {name:<9} {page}" for name, page in pages.items()), sep="\n", flush=True)
 
     def end(self) -> None:
-        """Show what has been read, and say nothing more of a step that is under way."""
+        """Show what has been read, and stop the lines about a step that is under way."""
         self._step.end()
         self._show_error()
         if self._timer:
@@ -145,6 +145,6 @@ def _shown_readably(line: str) -> str | None:
 
 
 def _address(announced: str, host: str) -> str:
-    """Where to call: by the name `localhost` if the server listens there, else as wrangler has it."""
+    """Address to call: with the name `localhost` if the server listens there, else as wrangler announces it."""
     port = announced.rpartition(":")[2]
     return f"http://localhost:{port}" if host in ("127.0.0.1", "localhost", "0.0.0.0") else announced  # noqa: S104

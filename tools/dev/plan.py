@@ -43,7 +43,7 @@ class Plan:
     file: Path
     """File for the configuration. Its folder is wrangler's module folder, except on the official runtime."""
     state: Path
-    """Folder of what outlives a run: databases, objects, vectors."""
+    """Folder of the data that outlives a run: databases, objects, vectors."""
     wrangler: Command
     environment: Mapping[str, str]
     """Environment of wrangler, beside this process's own."""
@@ -77,7 +77,7 @@ def make(options: Namespace, port: int, simulator_port: int, run: str, real: Rea
     values = {**(variables.FOR_TESTS if options.for_tests else {}), **dict(options.var)}
     own = configuration.read(project / "wrangler.jsonc")
     derived = _configuration(options, project, own, f"127.0.0.1:{simulator_port}", {**real.variables, **values})
-    if project == ROOT:  # another Worker has variables of its own
+    if project == ROOT:  # aiworker's variables are not those of another Worker
         _check_names(own, dict(options.var))
     return Plan(
         project=project,
@@ -117,7 +117,7 @@ def _check_names(own: Configuration, values: dict[str, str]) -> None:
 
 
 def _state(options: Namespace, project: Path) -> Path:
-    # what tests leave behind does not come among the developer's own documents
+    # tests must not mix their documents with the developer's own
     default = ".wrangler/state-for-tests" if options.for_tests else ".wrangler/state"
     return Path(options.persist_to or project / default).resolve()
 
@@ -169,7 +169,8 @@ def _wrangler(options: Namespace, project: Path, file: Path, state: Path, port: 
     command = [str(VENV / "bin/pywrangler")] if options.official else ["node", "--no-warnings", str(WRANGLER)]
     command += ["dev", "--config", str(file), "--ip", options.host, "--port", str(port)]
     command += ["--persist-to", str(state), "--show-interactive-dev-session=false", "--inspector-port=0"]
-    # the configuration lies elsewhere, so wrangler does not find the first by itself; those of --var come last and win
+    # wrangler would look for the first file beside the configuration; the file for --var comes last and takes
+    # precedence
     return [*command, *(f"--env-file={file}" for file in (_secrets(project), env_file) if file)]
 
 

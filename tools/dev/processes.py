@@ -67,7 +67,7 @@ class Child:
     async def stop(self) -> None:
         """End the program and all it started: SIGTERM to it, then to the rest of its group, then SIGKILL."""
         if self._process.returncode is not None and self._has_left_nothing:
-            return  # by now the number may belong to another process
+            return  # it has ended: its id may belong to another process
         with contextlib.suppress(TimeoutError, ProcessLookupError):
             async with asyncio.timeout(SECONDS_TO_STOP):
                 self._process.terminate()

@@ -1,4 +1,5 @@
-"""The real models of `scripts/dev --models`: the server is found, and its models are there, before anything starts."""
+"""The real models of `scripts/dev --models`: before anything starts, the server is found, and missing models are
+downloaded."""
 
 import sys
 from argparse import Namespace
@@ -20,7 +21,7 @@ SERVER = "server"
 
 
 def asked_for(options: Namespace) -> RealModels:
-    """The options of scripts/dev as they are, for a run that is only shown."""
+    """The unchanged options of scripts/dev, for --dry-run."""
     values = {"--models": options.models, "--chat-models": options.chat_models, "--embeddings": options.embeddings}
     return RealModels(tuple(each for name, value in values.items() if value for each in (name, value)))
 

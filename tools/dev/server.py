@@ -29,7 +29,8 @@ MAX_CRASHES = 3
 """Number of crashes of workerd, within CRASH_SECONDS, after which it is started again."""
 CRASH_SECONDS = 600.0
 NUDGE_SECONDS = 8.0
-"""Time after which a change is shown to wrangler again. wrangler notices one within 0.2 s, on a busy machine 2 s."""
+"""Seconds after which a change is repeated for wrangler, which notices one within 0.2 s, on a busy machine within 2
+s."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def _real_models(options: Namespace, is_dry: bool = False) -> RealModels:
     """The real models that the options ask for. Raises ConfigurationError if they cannot be used."""
     if not (options.models or options.chat_models or options.embeddings):
         return NOTHING_REAL
-    from tools.dev import real_models  # takes a moment, and few runs need it
+    from tools.dev import real_models  # imported here, since it takes a moment and few runs need it
 
     return real_models.asked_for(options) if is_dry else real_models.find(options)
 
@@ -215,7 +216,7 @@ def _laid_out(made: Plan) -> Generator[None]:
         if not _is_running(leftover):
             _remove(leftover)
     run = made.file if made.is_official else made.file.parent
-    for earlier in (run, made.env_file):  # of a process with the same id, which every start in a container may have
+    for earlier in (run, made.env_file):  # left by a process with the same id, as in containers, where ids repeat
         _remove(earlier)
     try:
         if not made.is_official:
@@ -264,9 +265,9 @@ async def _restage_on_edit(made: Plan, reloads: Reloads) -> None:
 
 
 async def ensure_noticed(noticed: asyncio.Event, show_again: Callable[[], None], seconds: float) -> None:
-    """Show wrangler a change again that it has not noticed in time: its watcher misses one now and then.
+    """Repeat a change that wrangler has not noticed in time: its watcher misses one now and then.
 
-    A change that it has noticed is loading, however long that takes. Showing it again would load it twice.
+    A change that it has noticed is loading, however long that takes. Repeating it would load it twice.
     """
     for _ in range(2):
         try:

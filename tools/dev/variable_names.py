@@ -17,7 +17,7 @@ ASSIGNMENT = re.compile(
 
 def known() -> frozenset[str]:
     """Return the names of the variables that the Worker reads."""
-    from aiworker.settings import VARIABLES  # takes a moment, and few of those who import this module need it
+    from aiworker.settings import VARIABLES  # imported here, since it takes a moment and is seldom needed
 
     return frozenset({*VARIABLES, *FOR_TESTS})
 
@@ -39,7 +39,7 @@ def in_file(file: Path) -> list[str]:
     """Return the names that a .dev.vars assigns; none if there is no such file."""
     try:
         text = file.read_text()
-    except (OSError, UnicodeDecodeError):  # wrangler and scripts/keys say what is wrong with it
+    except (OSError, UnicodeDecodeError):  # wrangler and scripts/keys report what is wrong with it
         return []
     return ASSIGNMENT.findall(text)
 

@@ -1,15 +1,15 @@
 """Compare public/openapi.json with the last release's and name the changes that break clients.
 
 python -m tools.docs.compatibility            fail if a change breaks clients and is not allowed
-python -m tools.docs.compatibility --release  take the document as it is now for the last release's, and allow nothing
+python -m tools.docs.compatibility --release  make the present document the last release's, and clear the allowed breaks
 
 The last release's document is released.json, beside this file. A release renews it with --release, after the version
 was raised; docs and examples are left out of it. allowed_breaks.json allows the breaks that are meant: it maps each,
 as this program prints it, to the reason.
 
 Breaks are: a route, method, media type, response status or field of a response that is gone; a scope, field or
-parameter that is newly required; a request that was taken and no longer is (a field, type, value or range); a default
-that is another; a field of a response that may be missing or null and never was. Additions break nothing.
+parameter that is newly required; a request that was accepted and no longer is (a field, type, value or range); a
+changed default; a field of a response that may newly be missing or null. Additions break nothing.
 """
 
 import json
@@ -42,14 +42,14 @@ TYPES: Mapping[type, str] = {
 
 
 class Comparison:
-    """Two documents, of which `old` is the one that clients were written for."""
+    """Comparison of two documents. `old` is the one that clients were written for."""
 
     def __init__(self, old: Json, new: Json) -> None:
         self._documents = (old, new)
         self._compared: set[tuple[str, str, int, int]] = set()
 
     def breaks(self) -> list[str]:
-        """Every break, as a sentence that begins with where it is."""
+        """Every break, as a sentence that begins with its place."""
         old, new = self._documents
         return list(dict.fromkeys(self._paths(old["paths"], new["paths"])))
 
@@ -203,7 +203,7 @@ def scopes(operation: Json) -> frozenset[str]:
 
 
 def reduced(value: Any, parent: str = "") -> Any:
-    """The document without what promises clients nothing. Names of fields are kept, whatever they are."""
+    """The document without members that promise clients nothing. Fields are kept, whatever their names are."""
     if isinstance(value, list):
         return [reduced(each) for each in cast("list[Any]", value)]
     if not isinstance(value, dict):

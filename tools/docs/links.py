@@ -1,4 +1,4 @@
-"""Links of Markdown files: which files and headings they lead to, and whether those are there."""
+"""Links of Markdown files: the files and headings that they lead to, and a check that these exist."""
 
 import re
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """The documentation as a site, by Zensical: pages of docs/ and some of other folders, with search and checked links.
 
-The pages are copied to a folder, where links to what is no page lead to the repository instead. Without the address of
-a repository they are plain text.
+The pages are copied to a folder, where links to anything but pages lead to the repository. Without the address of a
+repository, such links become plain text.
 """
 
 import os
@@ -21,7 +21,7 @@ from tools.setup import install
 
 CONFIGURATION = ROOT / "tools/docs/zensical.toml"
 STAGED = install.BUILT / "site"
-"""Folder of the configuration, of the copied pages (`docs`) and of what is made of them (`html`)."""
+"""Folder of the configuration, of the copied pages (`docs`) and of the site made from them (`html`)."""
 HTML = STAGED / "html"
 
 DIAGRAMS = install.DOCS_NPM / "node_modules/@mermaid-js/tiny/dist/mermaid.tiny.js"

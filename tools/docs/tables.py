@@ -1,5 +1,5 @@
 """Write the tables of docs/ that repeat what the code says: variables, scopes, models, errors, events, routes,
-parameters, licences, figures of the bench; and that of the simulator's README, of what is simulated and what is not.
+parameters, licences, figures of the bench; and the table of features in the simulator's README.
 
 python -m tools.docs.tables            write those that are not what the code says
 python -m tools.docs.tables --check    fail, with the names of the files, if there are any
@@ -152,7 +152,7 @@ def copied_licences() -> str:
 
 
 def simulator_features() -> str:
-    """Every feature of the simulator, and of Cloudflare's that it lacks, as its page shows them, too."""
+    """Every feature of the simulator, and those of Cloudflare that it lacks. The simulator's page shows the same."""
     rows = (
         (each["part"], LEVELS[each["level"]], each["answer"], each["faithful"], each["approximated"])
         for each in json.loads(FEATURES.read_text())

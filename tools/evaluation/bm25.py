@@ -1,4 +1,4 @@
-"""Plain BM25 over stems, without stop words: what a search has to be better than."""
+"""Plain BM25 over stems, without stop words: the baseline that a search has to exceed."""
 
 import importlib
 import math

@@ -35,9 +35,10 @@ from workers_ai_simulator.embeddings.vectors import SIMULATED, Kind
 Cut = tuple[str, str]
 """The path of headings and the text of a passage."""
 LONG_WORDS = 700
-"""Words from which a document counts as long: its sections, or its text without sections, exceed one passage."""
+"""Number of words from which a document counts as long: its sections, or its text without sections, exceed a
+passage."""
 RUNS = 20
-"""Times that the corpus is cut to measure the CPU time."""
+"""Number of times that the corpus is cut to measure the CPU time."""
 SIZE = 320
 """Tokens of a passage, at most."""
 READ_TOKENS = 500
@@ -72,7 +73,7 @@ CHUNKERS = {
 
 
 class Response:
-    """A model's answer, as much of it as retrieval reads."""
+    """The part of a model's answer that retrieval reads."""
 
     status = 200
 
@@ -178,7 +179,7 @@ async def searched(resources: Resources, question: str, stages: Mapping[str, boo
 
 
 def has_context(passage: Mapping[str, Any], evidence: Evidence) -> bool:
-    """Whether a passage has the evidence, and the words without which nobody knows what it is about."""
+    """Whether a passage has the evidence, and the words without which a reader cannot tell what it is about."""
     return run.holds(passage, evidence) and all(
         run.even(each) in run.even(f"{passage['heading']}\n{passage['text']}") for each in evidence.context
     )
@@ -252,7 +253,7 @@ class Measured:
         return f"{figures['recall@5']:.3f} / {figures['nDCG@10']:.3f}"
 
     def recall_read(self, questions: Sequence[Question]) -> str:
-        """Recall of the default search in equally much text."""
+        """Recall of the default search in the same amount of text."""
         gained = [(run.gains(each.evidence, read(self.rankings[run.WHOLE][each.id])), each) for each in questions]
         return f"{sum(run.recall(gains, len(each.evidence), run.DEPTH) for gains, each in gained) / len(gained):.3f}"
 
@@ -281,7 +282,7 @@ async def measure(chunker: Chunker, texts: Mapping[str, str], questions: Sequenc
 
 
 def groups(texts: Mapping[str, str], questions: Sequence[Question]) -> dict[str, list[Question]]:
-    """The questions by what they are about: short documents, long ones, and these by kind."""
+    """The questions by group: those about short documents, about long ones, and the latter by kind."""
 
     def is_long(question: Question) -> bool:
         return any(len(texts[each.document].split()) >= LONG_WORDS for each in question.evidence)

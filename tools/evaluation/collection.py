@@ -41,13 +41,13 @@ SEVERAL = "hybrid + rerank, 3 queries"
 QUERIES = 3
 STAGES = {**run.STAGES, SEVERAL: run.STAGES[WHOLE]}
 DEPTH = 10
-"""Documents of a ranking that are looked at."""
+"""Documents of a ranking that are measured."""
 MAX_PASSAGES = 50
 """Passages of a search, the best of which make the ranking of documents."""
 LOST = (0.01, 0.02, 0.03, 0.05)
 """Shares of the answerable questions that a floor may refuse."""
 TOLERANCE = 0.005
-"""How far a figure may fall: half a question in a hundred. The figures themselves have no noise."""
+"""Allowed fall of a figure: half a question in a hundred. The figures themselves have no noise."""
 
 Ranking = Sequence[str]
 """Ids of documents, the best first, each once."""
@@ -122,7 +122,7 @@ async def measure_at(
     *,
     keep: bool = False,
 ) -> Result:
-    """Measure a running server: its tenant run.TENANT has the documents meanwhile, and no others.
+    """Measure a running server: its tenant run.TENANT holds the documents meanwhile, and no others.
 
     keep: leave them there. Raises run.CannotEvaluate.
     """
@@ -212,7 +212,7 @@ class _Searcher(Protocol):
         ...
 
     async def nearness(self, query: beir.Query) -> "Nearness":
-        """Return how near the passages are that the reranker would read."""
+        """Return the nearness of the passages that the reranker would read."""
         ...
 
 

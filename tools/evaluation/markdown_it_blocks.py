@@ -1,4 +1,4 @@
-"""Markdown as blocks by markdown-it-py, to compare the Worker's own block parser with."""
+"""Blocks of Markdown by markdown-it-py, for comparison with the Worker's own block parser."""
 
 from collections.abc import Iterator
 

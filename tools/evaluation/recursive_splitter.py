@@ -1,7 +1,7 @@
-"""A recursive splitter, to compare the Worker's chunker with: sections, paragraphs, lines, sentences, words.
+"""A recursive splitter, for comparison with the Worker's chunker: sections, paragraphs, lines, sentences, words.
 
-What a short splitter does in many projects: text is split at the coarsest separator whose parts fit, and small parts
-are joined again up to the size. Of Markdown it knows headings and fences; lists, tables and code are text, unless
+It works like the short splitters of many projects: text is split at the coarsest separator whose parts fit, and small
+parts are joined again up to the size. It knows headings and fences of Markdown; lists, tables and code are text, unless
 `split_with_blocks` first takes code and tables out, to cut them at lines and to repeat their fences or header.
 """
 

@@ -1,6 +1,7 @@
 """`scripts/eval --relevance`: how well the simulator's scores tell off-topic questions from answerable ones.
 
-For each question of the almanac, the passages that the reranker would read are looked at. A score serves as a floor if
+For each question of the almanac, the scores of the passages that the reranker would read are examined. A score serves
+as a floor if
 nearly all off-topic questions are below the value that 3 of 100 answerable ones are below.
 """
 
@@ -29,7 +30,8 @@ RERANKER = find("@cf/baai/bge-reranker-base")
 LOST = 0.03
 """Share of the answerable questions that a floor may refuse."""
 FAR, NEAR, MAX_NEAR = 0.1, 0.6, 0.8
-"""Cosines of words of other and of the same meaning; what the latter counts where an equal stem counts 1."""
+"""Cosine of words with different meanings, and with the same meaning; weight of the latter, where an equal stem has
+1."""
 FAR_IN_COLLECTION = 0.2
 """Cosine of a word to the nearest of all words of a collection, if that has none of its meaning."""
 
@@ -112,9 +114,10 @@ def _words(question: Question) -> float:
 
 
 def _met(question: Question, *, in_one: bool, near: float) -> float:
-    """Return how much of the question's words is met by stem or, up to `near`, by meaning, weighed by their rarity.
+    """Return the share of the question's words that passages have by stem or, up to `near`, by meaning, weighted by
+    rarity.
 
-    Rare words are of many and of telling pieces: the vectors of common pieces are short. in_one: by one passage, else
+    The vectors of common word pieces are short, so that rare words weigh more. in_one: by one passage, else
     by all together.
     """
     wanted = _content_words(question)
@@ -132,7 +135,7 @@ def _met(question: Question, *, in_one: bool, near: float) -> float:
 
 
 def _known(question: Question, *, near: bool) -> float:
-    """Return how much of the question's words any document has, weighed by their rarity in the collection.
+    """Return the share of the question's words that any document has, weighted by their rarity in the collection.
 
     near: words whose meaning is near to one of the collection's count in part.
     """

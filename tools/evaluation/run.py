@@ -1,4 +1,4 @@
-"""`scripts/eval`: how well /rag finds and cites what a labelled set of questions asks for.
+"""`scripts/eval`: how well /rag finds and cites the answers to a labelled set of questions.
 
 The set lies beside this module: documents of an invented maker of greenhouse controls and its island, and questions
 with the words in which the documents answer them. A passage counts as found if it belongs to the right document and
@@ -28,9 +28,9 @@ SET = ROOT / "tools/evaluation"
 RECORDED = SET / "recorded.json"
 TENANT = "eval"
 DEPTH = 10
-"""Passages of each search that are looked at."""
+"""Passages of each search that are measured."""
 SHOWN = 5
-"""Passages that a model gets by default: what is not among them is lost for the answer."""
+"""Passages that a model gets by default: evidence outside of them is lost for the answer."""
 STAGES = {
     "vector only": {"vector": True, "text": False, "rerank": False},
     "full text only": {"vector": False, "text": True, "rerank": False},
@@ -40,14 +40,14 @@ STAGES = {
 WHOLE = "hybrid + rerank"
 """Stages of /rag by default."""
 TOLERANCE = 0.01
-"""How far figures may fall. Of 239 questions that are searched for, two may lose their evidence from the first five,
+"""Allowed fall of a figure. Of 239 questions that are searched for, two may lose their evidence from the first five,
 not three: equal scores may come in another order with the next run, but a fault rarely costs one question only."""
 THRESHOLDS = (0.0, 0.02, 0.03, 0.04, 0.05, 0.1, 0.2, 0.3)
-"""Values of `min_score` for which the reranker's scores are looked at."""
+"""Values of `min_score` for which the reranker's scores are measured."""
 AT_ONCE = 6
 """Requests under way."""
 ATTEMPTS = 8
-"""How often a request is made that the server has no room for."""
+"""Attempts of a request while the server has no capacity."""
 INDEXING_SECONDS = 300
 STARTING_SECONDS = 120
 
@@ -113,7 +113,7 @@ Passage = Mapping[str, Any]
 
 
 def gains(evidence: Sequence[Evidence], passages: Iterable[Passage]) -> list[int]:
-    """How many pieces of evidence each passage brings that none before it has."""
+    """Number of pieces of evidence that each passage adds to those of the passages before it."""
     missing = list(evidence)
     ranks: list[int] = []
     for passage in passages:
@@ -138,7 +138,7 @@ def reciprocal_rank(gained: Sequence[int]) -> float:
 
 
 def ndcg(gained: Sequence[int], wanted: int, depth: int = DEPTH) -> float:
-    """Discounted cumulative gain, as a share of what it would be if each of the first passages brought one piece.
+    """Discounted cumulative gain, relative to a ranking whose first passages bring one piece each.
 
     Source: Järvelin and Kekäläinen, "Cumulated gain-based evaluation of IR techniques", ACM TOIS 20 (2002), with the
     discount 1 / log2(1 + rank). One passage may bring all pieces; more than 1 does not count.
@@ -156,7 +156,7 @@ def even(text: str) -> str:
 
 
 def _mean(values: Iterable[float]) -> float:
-    """0 for none."""
+    """Mean of the values; 0 if there are none."""
     kept = list(values)
     return sum(kept) / len(kept) if kept else 0.0
 
@@ -266,9 +266,9 @@ Rankings = dict[str, dict[str, list[dict[str, Any]]]]
 
 
 async def ingest(api: Api, texts: Mapping[str, str], titles: Mapping[str, str] | None = None) -> int:
-    """Have the documents indexed, and no others. How many passages they became.
+    """Index the documents, and no others; return the number of their passages.
 
-    titles: of documents whose text does not begin with it.
+    titles: titles of documents whose text does not begin with one.
     Raises CannotEvaluate if one fails, or after five minutes.
     """
     others = {each["id"] for each in await api.listed()} - texts.keys()
@@ -355,7 +355,7 @@ REFUSAL = re.compile(
     r"|(?:not|\w+n't) (?:answer|contain|include|mention|provide|say|specif|state))",
     re.IGNORECASE,
 )
-"""How a model says, in English, that the passages hold no answer. A guess: it knows no other ways of saying so."""
+"""Matches English sentences that say that the passages hold no answer. A guess: a model may say so in other words."""
 STATEMENT = re.compile(r"(?P<said>[^\[\]]*)(?P<cited>(?:\s*\[\d+(?:,\s*\d+)*\])+)")
 SENTENCE_END = re.compile(r"(?<=[.!?:])\s+|\n+")
 ENDINGS = re.compile(r"(?:ings?|ed|es|s|ly)$")
@@ -371,18 +371,18 @@ COMMON = frozenset(COMMON_WORDS.split())
 
 @dataclass(frozen=True)
 class Verdict:
-    """On one answer."""
+    """The judgement of one answer."""
 
     refused: bool
-    """No sources at all, or the answer says that they hold none."""
+    """There are no sources, or the answer says that they hold no answer."""
     sources_have_it: bool = False
-    """Some source has labelled evidence: the search did its part."""
+    """Some source has labelled evidence: the search succeeded."""
     cites: bool = False
     """It has a citation."""
     cites_evidence: bool = False
     """Some source that it cites has labelled evidence."""
     cites_only_evidence: bool = False
-    """Every source that it cites has."""
+    """Every source that it cites has labelled evidence."""
     is_supported: bool = False
     """Each statement with a citation has most of its content words from the sources that it cites."""
 
@@ -428,7 +428,7 @@ def _content_words(text: str) -> set[str]:
 
 
 async def answer_all(api: Api, questions: Sequence[Question], rankings: Rankings) -> dict[str, Verdict]:
-    """Ask everything. Id of the question → what is to be said of the answer."""
+    """Ask all questions. Id of the question → verdict on its answer."""
     texts = {each["id"]: each["text"] for ranked in rankings.values() for some in ranked.values() for each in some}
 
     async def one(question: Question) -> tuple[str, Verdict]:
@@ -438,7 +438,7 @@ async def answer_all(api: Api, questions: Sequence[Question], rankings: Rankings
             messages.append({"role": "assistant", "content": (await api.answer(messages))["answer"]})
         answer = await api.answer([*messages, {"role": "user", "content": question.question}])
         for source in answer["sources"]:
-            if source["id"] not in texts:  # no search has had it: its own beginning finds it
+            if source["id"] not in texts:  # no search has found it: a search for its own beginning does
                 again = await api.search(source["snippet"], STAGES["hybrid"])
                 texts.update({each["id"]: each["text"] for each in again})
         return question.id, judge(question, answer, texts)
@@ -476,7 +476,7 @@ def answer_figures(questions: Sequence[Question], verdicts: Mapping[str, Verdict
 @dataclass(frozen=True)
 class Result:
     models: str
-    """`simulated` or `real`: figures of the one say nothing about the other."""
+    """`simulated` or `real`: the figures of the two cannot be compared."""
     documents: int
     passages: int
     questions: int
@@ -492,7 +492,8 @@ class Result:
 
 
 def run(options: Namespace) -> int:
-    """Measure and print. The exit status: 1 if figures fell below the recorded ones, or none could be had."""
+    """Measure and print. Returns the exit status: 1 if figures fell below the recorded ones, or could not be
+    measured."""
     try:
         result = asyncio.run(_until_terminated(options.url, keep=options.keep))
     except CannotEvaluate as error:
@@ -507,7 +508,7 @@ def run(options: Namespace) -> int:
 
 
 async def _until_terminated(url: str | None, *, keep: bool) -> Result:
-    """`evaluate`, which SIGTERM ends as Ctrl-C does: what was started is stopped, what was stored deleted."""
+    """Run `evaluate`. SIGTERM ends it as Ctrl-C does: its processes are stopped, and its documents deleted."""
     task = asyncio.ensure_future(evaluate(url, keep=keep))
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     try:
@@ -528,7 +529,7 @@ async def evaluate(url: str | None, *, keep: bool = False) -> Result:
             rankings = await search_all(api, labelled)
             verdicts = await answer_all(api, labelled, rankings)
         finally:
-            if url and not keep:  # our own server goes with all it has
+            if url and not keep:  # a server of our own is removed with all its data
                 await clear(api)
     searched = [each for each in labelled if each.is_searched]
     kinds = dict.fromkeys(each.kind for each in searched)
@@ -557,7 +558,7 @@ async def evaluate(url: str | None, *, keep: bool = False) -> Result:
 
 
 Figures = dict[str, dict[str, float]]
-"""Name in STAGES → measure → value; and of "answers"."""
+"""Name in STAGES, or "answers" → measure → value."""
 
 
 def record(result: Result) -> None:
@@ -571,7 +572,7 @@ def record(result: Result) -> None:
 
 
 def _recorded() -> dict[str, Figures]:
-    """By the kind of models."""
+    """Recorded figures by the kind of models."""
     return json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
 
 
@@ -686,5 +687,5 @@ class Progress:
 
 
 def _say(text: str) -> None:
-    """To the person at the terminal: standard output is for the figures."""
+    """Print to standard error: standard output is for the figures."""
     print(text, end="", file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from tools.ingest.sources import Source
 ATTEMPTS = 5
 """Attempts of a request while the Worker cannot be reached or answers 5xx."""
 MAX_WAIT_SECONDS = 3_600.0
-"""Time until a limit of requests passes that is waited for; a spent budget comes back the next day only."""
+"""Maximum seconds to wait for the end of a rate limit; a spent budget lasts until the next day."""
 
 
 class Refused(Exception):  # noqa: N818 - a sentence for the user, not an error of ours

@@ -84,7 +84,7 @@ def _check(packages: Packages) -> None:
     twine = [*UV, "tool", "run", "--from", TWINE, "twine"]
     _step("twine check", [*twine, "check", "--strict", str(packages.wheel), str(packages.source)])
     _step("publint", ["npx", "--yes", PUBLINT, str(packages.tarball), "--strict"])
-    # the main entry point is the plugin, which miniflare loads by its name: it has no types
+    # the main entry point is the plugin, which miniflare loads by name, and which needs no types
     types = [
         "npx",
         "--yes",

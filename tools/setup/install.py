@@ -56,7 +56,7 @@ OLDEST_NODE = (22, 12)
 """wrangler's package.json, `engines`."""
 
 FIRST_SECONDS, NEXT_SECONDS = 2.0, 10.0
-"""Time after which a step is spoken of again where there is no terminal, and between two further lines."""
+"""Without a terminal: seconds until the first line about a step in progress, and between two further lines."""
 
 OWN_INDEX = re.compile(r"\.(index-url|no-index|proxy|trusted-host)=")
 """Matches the output of `pip config list` if packages do not come from PyPI, or not directly."""
@@ -101,7 +101,7 @@ def enter() -> None:
 
     Raises SystemExit, with a message on stderr, if a step fails or is interrupted.
     """
-    # as exceptions, these end the step's own processes too; exec restores the default handlers
+    # as exceptions, these signals end the step's own processes, too; exec restores the default handlers
     signal.signal(signal.SIGTERM, _exit)
     signal.signal(signal.SIGHUP, _exit)
     try:
@@ -122,7 +122,8 @@ def _exit(number: int, _frame: object) -> None:
 
 
 def _keep_compiled() -> None:
-    """Let Python keep compiled modules, here and in children, where the environment forbids it, as container images do.
+    """Let Python store compiled modules, here and in children, even if the environment forbids it, as container images
+    do.
 
     Compiling the packages of .venv takes most of the processor time of a start of scripts/dev or scripts/deploy.
     """
@@ -237,7 +238,7 @@ def _install_python_packages(locks: list[Path], *, own_node: bool) -> None:
 
 
 def _make_venv(folder: Path) -> None:
-    # with the system's Python: .venv's own, should that run this, may be about to be replaced
+    # with the system's Python: .venv's own, if it runs this, may be about to be replaced
     python: str = getattr(sys, "_base_executable", sys.executable)
     _call([python, "-m", "venv", "--clear", str(folder)])
 
@@ -262,7 +263,7 @@ def _is_synced_by_uv(python: Path, locks: list[Path]) -> bool:
     sync = [str(VENV / "bin/uv"), "pip", "sync", "--quiet", "--python", str(python), "--require-hashes"]
     try:
         _call([*sync, *map(str, locks)])
-    except InstallError:  # pip may get through where uv does not, or say better why not
+    except InstallError:  # pip may succeed where uv fails, or explain the failure better
         return False
     return True
 

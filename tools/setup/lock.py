@@ -1,6 +1,6 @@
-"""Lock what the lists in pyproject.toml install: every distribution by version and hash, in requirements/.
+"""Lock every distribution that the lists in pyproject.toml install, by version and hash, in requirements/.
 
-python -m tools.setup.lock             write the locks that do not fit the lists; versions stay as far as they may
+python -m tools.setup.lock             write the locks that do not fit the lists; versions stay where possible
 python -m tools.setup.lock --upgrade   write all locks, with the newest versions that the lists allow
 python -m tools.setup.lock --check     fail if a lock does not fit the lists
 
@@ -27,7 +27,7 @@ MACHINE = ("--universal", "--python-version", "3.11")
 """CPython 3.11 and newer, on any system: requirements that differ between them have markers."""
 # Wheels of all platforms are locked, so that uv need not know the platform of 2026, which pip names.
 PYODIDE = ("--python-version", "3.14", "--python-platform", "wasm32-pyodide2025")
-"""The Python in workerd. Its markers are resolved here, because pip would ask them of the machine's Python."""
+"""The Python in workerd. Its markers are resolved here, because pip would evaluate them for the machine's Python."""
 
 LOCKS: Mapping[str, tuple[str, ...]] = {
     "development": (*MACHINE, PROJECT, SIMULATOR, "--group", "dev", "--group", f"{SIMULATOR}:test"),

@@ -1,1 +1,1 @@
-"""Load that lasts for hours, and measurements of what grows under it."""
+"""Load over hours, and measurements of memory that grows under it."""

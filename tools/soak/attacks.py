@@ -1,4 +1,5 @@
-"""Requests that are as bad as the Worker's limits allow, and worse, by what they try to make large or slow."""
+"""The worst requests that the Worker's limits allow, and worse ones, each of which tries to make something large or
+slow."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""The inspector of a Worker's isolate: V8's heap, and what the isolate does.
+"""The inspector of a Worker's isolate: V8's heap, and profiles of the isolate's work.
 
 workerd opens one inspector for all of its isolates at a port of its own choice, which is found among the ports that its
 processes listen at.
@@ -54,10 +54,10 @@ class Heap:
     used: int = 0
     """V8's heap in use, garbage that is not yet collected included."""
     buffers: int = 0
-    """ArrayBuffers, likewise."""
+    """ArrayBuffers, garbage that is not yet collected included."""
 
     def add(self, other: "Heap") -> None:
-        """Become the larger one of both, number by number."""
+        """Raise each number to the other's, if that is larger."""
         self.used, self.buffers = max(self.used, other.used), max(self.buffers, other.buffers)
 
 

@@ -30,7 +30,7 @@ V8_MEBIBYTES = 61
 """Limit of V8's heap: what MAX_TOGETHER leaves beside the 45 MB that WebAssembly has at rest."""
 V8_FLAGS = {"MINIFLARE_WORKERD_V8_FLAGS": f"--max-heap-size={V8_MEBIBYTES}"}
 MAX_WAIT = 100.0
-"""Milliseconds of processor time that others wait."""
+"""Maximum milliseconds of processor time that other clients may wait."""
 DEADLINE = 3_600.0
 """Seconds for one request and the ingestion of its document."""
 RESTART_SECONDS = 60.0

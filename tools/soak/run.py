@@ -1,4 +1,4 @@
-"""`scripts/soak`: prove that the Worker stays up, with load and faults, slow readers, schemathesis and fuzzing.
+"""`scripts/soak`: prove that the Worker stays up under load and faults, with slow readers, schemathesis and fuzzing.
 
 It starts a server of its own: with keys, as a deployment has them, without rate limits, on simulated models.
 """
@@ -43,7 +43,7 @@ SHOWN_EVERY = 5.0
 PACE = 300
 """Tokens a second of the simulated models, slow enough for clients to disconnect in the middle of a stream."""
 CASES = 5_000
-"""Least number of requests that schemathesis has to make."""
+"""Minimum number of requests that schemathesis has to make."""
 SCOPES = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write", "feedback", "admin"]
 KEY_VARIABLE = "AIWORKER_KEY"
 Figures = dict[str, Any]
@@ -107,7 +107,7 @@ async def _soak(options: Namespace) -> int:
                 _say(f"\n{name}\n")
                 try:
                     figures, wrong = await PARTS[name](options, site, children, Path(folder))
-                except Exception as error:  # the results of the other parts are shown nevertheless
+                except Exception as error:  # the results of the other parts are still shown
                     figures, wrong = {}, [f"it broke off: {error!r}"]
                 report["parts"][name] = figures
                 faults += [f"{name}: {each}" for each in wrong]
@@ -347,7 +347,7 @@ async def _until(is_there: Callable[[], Awaitable[bool]], seconds: float) -> Non
 def _growth(samples: list[Sample]) -> float:
     """Return the heap's growth from the second third of the samples to the last. In the first third it warms up.
 
-    Each third counts as its lowest: what a request leaves in cycles stays until Python next looks for them.
+    Each third counts by its lowest sample: cycles of objects that a request leaves stay until Python's next collection.
     """
     objects = [sample.objects for sample in samples]
     third = len(objects) // 3

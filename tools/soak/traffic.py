@@ -32,15 +32,15 @@ FAULTS: tuple[Mapping[str, Any], ...] = (
     {"binding": "VECTORIZE", "status": 500, "code": 50000, "probability": 0.2},
     {"binding": "AI_GATEWAY", "status": 500, "code": 7003, "probability": 0.2},
 )
-"""Faults that about twenty of a hundred calls of a binding meet while they are set."""
+"""Faults, which hit about twenty of a hundred calls of a binding while they are set."""
 
 EXPLAINED: Mapping[int, tuple[str, ...]] = {
     502: ("upstream_error", "server_error"),
     503: ("unavailable", "server_error"),
     504: ("server_error",),
 }
-"""Status → `error.type` of what the faults above lead to: a model or a binding that fails, one that the breaker spares
-for a while (with Retry-After), one that takes too long. Under /v1 they are all `server_error`."""
+"""Status → `error.type` of errors that these faults cause: a model or a binding that fails, one that the breaker does
+not call for a while (with Retry-After), one that takes too long. Under /v1 they are all `server_error`."""
 
 Json = dict[str, Any]
 

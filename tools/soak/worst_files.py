@@ -1,4 +1,4 @@
-"""Files of every kind that are as large as the Worker takes, and those that unfold to more."""
+"""Files of every kind, as large as the Worker accepts, and archives that unpack to more."""
 
 import io
 import struct

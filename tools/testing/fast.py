@@ -1,7 +1,7 @@
-"""`scripts/test --fast`: what can be known of an edit in half a minute, without a server.
+"""`scripts/test --fast`: the checks of an edit that take half a minute and no server.
 
-Lint, the types of src/, and the tests that are plain Python run at the same time. scripts/check and scripts/test say
-the rest.
+Lint, the types of src/, and the tests that are plain Python run at the same time. scripts/check and scripts/test do the
+rest.
 """
 
 import os
@@ -63,7 +63,7 @@ def run(pytest_command: Sequence[str]) -> int:
         passed = [check.passes() for check in checks]
     finally:
         for process in (tests, *(check.process for check in checks)):
-            process.terminate()  # in time for pytest to end its own processes
+            process.terminate()  # early enough for pytest to end its own processes
             process.wait()
     print(f"In {time.monotonic() - began:.0f} s. The whole: scripts/check and scripts/test.", flush=True)
     return 0 if all(passed) and tests.returncode == 0 else 1

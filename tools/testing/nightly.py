@@ -50,8 +50,8 @@ PARTS: Mapping[str, Part] = {
     "slow-readers": Part("200 clients that read slowly", ("scripts/soak", "--only", "slow-readers")),
     "load": Part("half an hour of load with faults", ("scripts/soak", "--only", "load")),
 }
-"""By the name that --only takes, in the order in which they run. scripts/test has a short pass of each of the checks;
-figures of time are compared here only."""
+"""Parts by the name that --only takes, in the order in which they run. scripts/test runs each of the checks briefly;
+only this compares figures of time."""
 
 
 @dataclass(frozen=True)

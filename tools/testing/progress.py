@@ -48,7 +48,7 @@ class Progress:
         self._seconds: defaultdict[str, float] = defaultdict(float)
         """Duration by file, with setup and teardown."""
         self._running: dict[str, float] = {}
-        """When each running test has begun, by its id."""
+        """Start of each running test, by its id."""
         self._ended: dict[str, set[str]] = defaultdict(set)
         """Ids of the tests that have ended, by file."""
         self._over = threading.Event()
@@ -56,7 +56,7 @@ class Progress:
         self._terminal = os.dup(1)
         self._watcher = threading.Thread(target=self._watch, daemon=True)
 
-    # ---- what happens -------------------------------------------------------------------------------------------
+    # ---- events -------------------------------------------------------------------------------------------------
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._plan(item.nodeid for item in session.items)
@@ -109,10 +109,10 @@ class Progress:
             for file, seconds in slowest:
                 self._reporter.write_line(f"{seconds:7.1f} s  {self._planned[file]:4} tests  {file}")
 
-    # ---- what is written ----------------------------------------------------------------------------------------
+    # ---- output -------------------------------------------------------------------------------------------------
 
     def _line(self, text: str) -> str:
-        """The text behind the time, and how many files and tests have ended."""
+        """A line with the time, the numbers of files and tests that have ended, and the text."""
         minutes, seconds = divmod(int(time.monotonic() - self._began), 60)
         files = sum(len(self._ended[file]) == number for file, number in self._planned.items())
         tests = sum(map(len, self._ended.values()))

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 
 ATTEMPTS = 6
-"""How often a request is sent that gets 429, 502 or 503, or no answer."""
+"""Attempts of a request that gets 429, 502 or 503, or no answer."""
 BUSY = (429, 502, 503)
 PAGE = 100
-"""Entries of a list in one request: the most that the Worker returns."""
+"""Entries of a list in one request: the maximum that the Worker returns."""
 
 
 class TransferError(Exception):

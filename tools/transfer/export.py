@@ -1,4 +1,5 @@
-"""Export: from a Worker into a folder. What an earlier run has exported, and has not changed since, is left alone."""
+"""Export: from a Worker into a folder. Entries that an earlier run has exported, and that have not changed since, are
+left alone."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Import: from the folder of an export into a Worker. What is there already, as it was exported, is left alone."""
+"""Import: from the folder of an export into a Worker. Entries that the Worker already has, equal to the exported ones,
+are left alone."""
 
 import json
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from tools.transfer.api import Api, TransferError, without_none
 from tools.transfer.progress import Progress
 
 COMPARED = ("title", "url", "metadata", "size")
-"""Facts by which a document of the Worker is that of the export."""
+"""Facts by which a document of the Worker is compared with that of the export."""
 MAX_BATCH = 500_000
 """Characters of JSON in one request with messages, for which the Worker's limit is MAX_BODY_BYTES."""
 
@@ -18,7 +19,7 @@ MAX_BATCH = 500_000
 def import_folder(api: Api, folder: Path, tenants: list[str]) -> bool:
     """Import the documents and conversations of these tenants, or of all; return True if nothing failed.
 
-    Raises TransferError if the folder is none of an export.
+    Raises TransferError if the folder is not that of an export.
     """
     if not (folder / files.DOCUMENTS).exists():
         raise TransferError(f"{folder} has no {files.DOCUMENTS}: it is not the folder of an export.")

@@ -1,4 +1,4 @@
-"""Counts of what a transfer has done, in one line of the terminal."""
+"""Counts of transferred things, in one line of the terminal."""
 
 import sys
 from collections import Counter
@@ -27,7 +27,7 @@ class Progress:
         return f"{self._what}: {counts or 'none'}"
 
     def report(self) -> bool:
-        """Print the counts and the failures; return True if there are none of these."""
+        """Print the counts and the failures; return True if there are no failures."""
         print("\r" * sys.stderr.isatty(), end="", file=sys.stderr)
         print(self)
         for failure in self.failures:

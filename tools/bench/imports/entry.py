@@ -1,6 +1,6 @@
-"""Imports a Worker's code within a request, where the clock runs, and answers what each module has taken.
+"""Imports a Worker's code within a request, where the clock runs, and answers with the time of each module.
 
-As `python -X importtime` does: each module with the time of its own code, and with that of all it has imported first.
+Like `python -X importtime`, it lists each module with the time of its own code, and with its imports included.
 """
 
 import importlib

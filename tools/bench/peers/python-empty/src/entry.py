@@ -1,4 +1,4 @@
-"""A Python Worker that does nothing: what starting one takes at least."""
+"""A Python Worker that does nothing, to measure the least time that a start takes."""
 
 from workers import Response, WorkerEntrypoint
 
