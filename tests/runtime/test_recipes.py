@@ -29,3 +29,15 @@ def test_a_recipe_works(recipe: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d+ passed", done.stdout)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(1500)
+def test_all_recipes_together_pass_the_fast_loop(tmp_path: Path) -> None:
+    changes = "\n".join(re.sub(r"^scripts/test .*$", "", each, flags=re.MULTILINE) for each in RECIPES.values())
+    copy_checkout(tmp_path)
+    done = subprocess.run(
+        ["bash", "-euc", f"git init -q && git add --all\n{changes}\nscripts/test --fast"], cwd=tmp_path, text=True,
+        capture_output=True, timeout=1400, check=False, env=unmeasured(),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

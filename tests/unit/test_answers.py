@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker.errors import ApiError
@@ -550,7 +550,6 @@ scalars = st.one_of(st.none(), st.booleans(), st.integers(-2, 3), st.sampled_fro
 values = st.recursive(scalars, lambda inner: st.one_of(st.lists(inner, max_size=2), _dictionaries(inner)), max_leaves=8)
 
 
-@settings(deadline=None)
 @given(
     data=st.lists(_dictionaries(values), max_size=6),
     cuts=st.lists(st.integers(0, 600), max_size=8),

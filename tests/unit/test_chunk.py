@@ -255,7 +255,7 @@ LINES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example("x" * 300 + "\n---\n```", (16, 0))
 @given(
     st.lists(LINES | st.text(max_size=80), max_size=40).map("\n".join), st.sampled_from([(16, 0), (40, 0), (60, 20)])
@@ -270,7 +270,7 @@ def test_nothing_is_lost_and_no_passage_is_too_long(markdown: str, limits: tuple
     assert passages == list(chunks(markdown, size, overlap))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.sampled_from(["# A", SENTENCE, WORDS, "- item", "plain", ""]), max_size=30).map("\n".join))
 def test_passages_without_overlap_repeat_nothing(markdown: str) -> None:
     assert solid("".join(texts(markdown))) == solid(markdown)

@@ -45,7 +45,6 @@ from tests.unit.stand_ins import FakeRequest
 
 fuzzed = settings(
     max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "30")),
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
 

@@ -64,7 +64,7 @@ def keywords(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]
 SCHEMAS = st.recursive(st.booleans(), keywords, max_leaves=6)
 
 
-@settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")), deadline=None)
+@settings(max_examples=int(os.environ.get("HYPOTHESIS_EXAMPLES", "100")))
 @given(schema=SCHEMAS, inner=keywords(st.booleans()), value=VALUES)
 def test_the_same_values_fit_as_for_jsonschema(schema: Any, inner: dict[str, Any], value: Any) -> None:
     inner.pop("$ref", None)  # to itself, for ever

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.conftest import unmeasured
 from tools import ROOT
@@ -15,6 +16,7 @@ from tools.testing.slowest_first import SLOWEST
 TESTS = """
 import os
 import pytest
+from hypothesis import settings
 
 def test_passes(): pass
 def test_fails(): assert 1 == 2, "the reason"
@@ -108,3 +110,7 @@ def test_a_part_of_the_night_that_fails_ends_neither_the_others_nor_well(
     assert [line.split()[:2] for line in lines if line.startswith(("ok", "FAILED"))] == [
         ["FAILED", "bad"], ["ok", "good"], ["ok", "good"],
     ]  # fmt: skip
+
+
+def test_no_example_of_hypothesis_has_a_time_limit() -> None:
+    assert settings().deadline is None

@@ -15,6 +15,7 @@ from aiworker.http.messages import JsHandle, Response
 from aiworker.log import RequestLog
 from aiworker.mcp import protocol
 from aiworker.settings import Settings
+from aiworker.tools import TOOLS
 from tests.unit.stand_ins import VARIABLES, FakeRequest, FakeStreams, a_context
 
 NEW = "2026-07-28"
@@ -81,7 +82,7 @@ async def test_a_session_gets_its_version_or_the_newest_with_a_handshake(request
 
 async def test_the_tools_are_those_of_the_callers_scopes() -> None:
     tools = (await old("tools/list"))["tools"]
-    assert [tool["name"] for tool in tools] == ["current_time", "generate_image"]
+    assert [tool["name"] for tool in tools] == [*TOOLS, "generate_image"]
     for name in ("search_documents", "transcribe", "nothing"):
         error = await old("tools/call", name=name, arguments={})
         assert (error["code"], name in error["message"]) == (protocol.INVALID_PARAMS, True)

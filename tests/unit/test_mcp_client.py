@@ -13,6 +13,7 @@ from aiworker.errors import ApiError
 from aiworker.mcp import client, protocol
 from aiworker.models import tool_selection
 from aiworker.settings import Settings
+from aiworker.tools import TOOLS
 from tests.unit.stand_ins import VARIABLES, FakeRequest, a_context
 
 SECRET = "s3cret"
@@ -153,10 +154,10 @@ async def test_all_tools_are_those_of_all_servers_and_a_list_is_not_kept_forever
 ) -> None:
     web = FakeServer(is_stateless=True)
     context = a_worker(web)
-    assert set(await tool_selection.select(context, None)) == {"current_time", "docs_echo", "shop_echo"}
+    assert set(await tool_selection.select(context, None)) == {*TOOLS, "docs_echo", "shop_echo"}
     monkeypatch.setattr(client, "KEPT_SECONDS", -1)
     web.tools = ()
-    assert set(await tool_selection.select(context, None)) == {"current_time"}
+    assert set(await tool_selection.select(context, None)) == {*TOOLS}
 
 
 async def test_no_server_is_asked_for_tools_of_the_workers_own() -> None:
@@ -237,14 +238,15 @@ async def test_arguments_that_are_no_object_never_reach_the_server(arguments: st
 
 async def test_a_server_that_does_not_answer_is_left_out_unless_it_is_named() -> None:
     context = a_worker(a_context(FakeRequest("POST", "/"), Settings.read(VARIABLES), None).web)
-    assert set(await tool_selection.select(context, None)) == {"current_time"}
+    assert set(await tool_selection.select(context, None)) == {*TOOLS}
     with pytest.raises(ApiError, match="The MCP server docs cannot be reached") as raised:
         await tool_selection.select(context, ["docs_echo"])
     assert raised.value.type == "upstream_error"
 
 
 async def test_a_name_that_no_tool_has_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ApiError, match="no tool docs_other: it has docs_echo, current_time, those of shop_") as raised:
+    known = f"no tool docs_other: it has docs_echo, {', '.join(TOOLS)}, those of shop_"
+    with pytest.raises(ApiError, match=known) as raised:
         await tool_selection.select(a_worker(FakeServer(is_stateless=True)), ["docs_other"])
     assert (raised.value.type, raised.value.param) == ("invalid_request", "worker_tools")
 
@@ -255,9 +257,9 @@ async def test_odd_tools_are_left_out_and_names_are_made_fit() -> None:
         {**ECHO, "inputSchema": {"type": "object", "description": "x" * 20_000}}, {**ECHO, "name": "files/read.é"},
     ]  # fmt: skip
     tools = await tool_selection.select(a_worker(FakeServer(is_stateless=True, tools=odd)), None)
-    assert set(tools) == {"current_time", "docs_files_read__", "shop_files_read__"}
+    assert set(tools) == {*TOOLS, "docs_files_read__", "shop_files_read__"}
     many = FakeServer(is_stateless=True, tools=[{**ECHO, "name": f"t{number}"} for number in range(500)])
-    assert len(await tool_selection.select(a_worker(many), None)) == 1 + 2 * client.MAX_TOOLS
+    assert len(await tool_selection.select(a_worker(many), None)) == len(TOOLS) + 2 * client.MAX_TOOLS
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from aiworker.errors import ApiError
@@ -80,7 +80,6 @@ def streams(draw: st.DrawFn) -> str:
     return "".join(f"data: {json.dumps(each, ensure_ascii=is_ascii)}{end}" for each in frames) + f"data: [DONE]{end}"
 
 
-@settings(deadline=None)
 @given(
     stream=streams(),
     cuts=st.lists(st.integers(0, 2000), max_size=30),
@@ -193,7 +192,6 @@ def test_a_token_that_is_written_as_a_number_is_text() -> None:
 # ---- stop --------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None)
 @given(
     text=st.text("abc\n", max_size=20),
     sizes=st.lists(st.integers(1, 4), min_size=20, max_size=20),

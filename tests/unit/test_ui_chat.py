@@ -166,7 +166,7 @@ PARTS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), st.lists(PARTS, max_size=4)), max_size=4))
 def test_random_messages_become_a_request_or_an_error_of_ours(messages: list[tuple[str, list[Any]]]) -> None:
     sent = [{"id": "1", "role": role, "parts": parts} for role, parts in messages]

@@ -71,7 +71,7 @@ TEXTS = st.text(max_size=8) | st.sampled_from(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.sampled_from(["response", "content", "reasoning_content"]), TEXTS), max_size=30))
 def test_any_pieces_become_whole_parts_that_joining_does_not_change(pieces: list[tuple[str, str]]) -> None:
     data = [

@@ -20,6 +20,7 @@ import pytest
 
 from aiworker.auth.access import ADMIN, SCOPES
 from aiworker.routes import ROUTES
+from aiworker.tools import TOOLS
 from tests.checkout import link_worker
 from tests.conftest import TLS, DevServer, ErrorOf, StartServer, until
 from tools import ROOT
@@ -338,7 +339,7 @@ def rpc(client: httpx.Client, credential: str, method: str, **params: Any) -> di
 
 def test_agents_see_and_call_the_tools_of_their_scopes(client: httpx.Client, door: Door) -> None:
     tools = {
-        "chat": {"current_time", "web_search"},
+        "chat": {*TOOLS, "web_search"},
         "image": {"generate_image"},
         "audio": {"transcribe"},
         "rag:read": {"search_documents", "ask_documents", "list_documents"},
