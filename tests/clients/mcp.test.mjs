@@ -60,7 +60,10 @@ for (const name of Object.keys(CLIENTS)) {
     assert.equal(client.getServerVersion().name, "aiworker");
     const { tools } = await client.listTools();
     const names = new Set(tools.map((tool) => tool.name));
-    assert.deepEqual(TOOLS.filter((each) => !names.has(each)), []);
+    assert.deepEqual(
+      TOOLS.filter((each) => !names.has(each)),
+      [],
+    );
 
     const found = await client.callTool({
       name: "search_documents",
