@@ -8,6 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from aiworker.rag.chunk import Chunk, chunks
+from aiworker.rag.markdown_blocks import blocks
 from aiworker.rag.text_pieces import tokens
 
 SENTENCE = "The lock is freed when the owner has gone away for good. "
@@ -306,3 +307,11 @@ def test_time_is_linear_whatever_comes(unit: str) -> None:
         passages = cut(text, size=320, overlap=40)
         assert time.process_time() - began < 4, "it takes a fraction of a second, if time is linear"
         assert all(len(chunk.text) <= 320 * 84 for chunk in passages)
+
+
+@pytest.mark.parametrize("marks", ["-", "-|", "|", ":-", "-:| "])
+def test_a_line_that_is_nearly_the_rule_of_a_table_is_read_once(marks: str) -> None:
+    text = "a|b\n" + marks * (32_000 // len(marks)) + "x"
+    began = time.process_time()
+    assert not any(block.head for block in blocks(text))
+    assert time.process_time() - began < 1, "it took 5 s, and a Worker 47, when each place to divide it was tried"

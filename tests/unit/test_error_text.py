@@ -1,6 +1,7 @@
 """Error messages of other programs, as clients see them."""
 
 import json
+import time
 
 import pytest
 from pydantic import create_model
@@ -50,9 +51,17 @@ def test_a_message_keeps_its_words_and_loses_the_inside(text: str, expected: str
     assert public_message(text) == expected
 
 
-@pytest.mark.parametrize("text", ["/" * 20_000, "/a" * 10_000, "at " * 7_000, TRACEBACK * 50, "RuntimeError: " * 2_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("/" * 20_000, "/a" * 10_000, "/+" * 10_000, "/~" * 10_000, "/a.py" * 4_000, r"\a+" * 7_000),
+        *("at " * 7_000, "\t " * 10_000 + "x", "^" * 20_000 + "x", TRACEBACK * 50, "RuntimeError: " * 2_000),
+    ],
+)
 def test_a_long_message_is_cut(text: str) -> None:
+    began = time.process_time()
     assert 0 < len(public_message(text)) <= MAX_CHARACTERS
+    assert time.process_time() - began < 2, "it takes some milliseconds, if each part is looked at once"
 
 
 async def test_a_tool_that_fails_tells_the_model_no_path() -> None:

@@ -1,5 +1,6 @@
 """JSON Schema, against the `jsonschema` package as the one that is right."""
 
+import contextlib
 import json
 import os
 import time
@@ -210,6 +211,14 @@ def test_a_pattern_takes_no_longer_than_its_text_is_long() -> None:
     assert JsonSchema({"pattern": "^(a+)+$"}).find_faults("a" * 50_000 + "b")
     assert JsonSchema({"pattern": "^(a|a)*$"}).find_faults("a" * 50_000 + "b")
     assert time.process_time() - began < 1
+
+
+@pytest.mark.parametrize("unit", ["[", "\\p{", "[\\", "(?", "{1,", "(a){999999999}"])
+def test_the_weight_of_a_pattern_is_known_after_one_look_at_each_character(unit: str) -> None:
+    began = time.process_time()
+    with contextlib.suppress(InvalidSchema):
+        JsonSchema({"pattern": unit * (60_000 // len(unit))})
+    assert time.process_time() - began < 1, "it took a minute to look for the end of a class from each bracket"
 
 
 # ---- what makers of schemas write ----------------------------------------------------------------------------------

@@ -47,10 +47,13 @@ CLASS_WEIGHTS = ((re.compile(r"\\[wWpPbB]"), 30), (re.compile(r"\\[dD]"), 3))
 """Classes of characters that are long tables of Unicode's, and how much longer each takes than a letter."""
 ELEMENT = re.compile(
     r"(?P<open>\()|(?P<close>\))|\{(?P<times>\d{1,9})\d*(?:,(?P<most>\d{0,9})\d*)?\}"
-    r"|(?:\\[pP](?:\{[^}]*\}|.)|\\.|\[(?:\\.|[^\]\\])*\]|.)",
+    r"|(?:\\[pP](?:\{[^}]*+\}?|.)|\\.|\[(?:\\.|[^\]\\])*+\]?|.)",
     re.DOTALL,
 )
-"""A part of a pattern: the end of a group, a number of repetitions, or a character or class."""
+"""A part of a pattern: the end of a group, a number of repetitions, or a character or class.
+
+A class without an end is the rest of the pattern, which the engine refuses: to look for an end from each of 60,000
+brackets would take minutes."""
 UNSUPPORTED = ("look-around", "backreferences", "unrecognized escape", "exceeds size limit")
 """Parts of the engine's messages about patterns that are valid elsewhere, but that it cannot check in linear time or at
 all."""
