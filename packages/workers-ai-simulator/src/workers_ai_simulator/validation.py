@@ -88,6 +88,19 @@ def list_input(inputs: dict[str, Any], name: str) -> list[Any]:
     return cast("list[Any]", value)
 
 
+def object_input(inputs: dict[str, Any], name: str, at: str = "") -> dict[str, Any]:
+    """The object of that name; empty if it is missing. at: path of the inputs, for the error.
+
+    Raises UpstreamError 5006 for anything else.
+    """
+    value: Any = inputs.get(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise mismatch(f"{at}/{name}", value, "object")
+    return cast("dict[str, Any]", value)
+
+
 def byte_input(value: object, path: str) -> bytes:
     """Bytes from bytes, or from an array of numbers from 0 to 255.
 

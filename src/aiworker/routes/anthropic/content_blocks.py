@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from aiworker.routes.chat_schema import ADDRESS
 from aiworker.routes.openai.chat_schema import Json, Lenient
@@ -33,15 +33,10 @@ class TextBlock(Lenient):
 
 
 class ImageSource(Lenient):
-    type: Literal["base64", "url", "file"]
+    type: Annotated[Literal["base64", "url", "file"], AfterValidator(check_stored)]
     media_type: Literal["image/jpeg", "image/png", "image/gif", "image/webp"] | None = None
     data: str | None = None
     url: str | None = None
-
-    @field_validator("type")
-    @classmethod
-    def _check_type(cls, kind: str) -> str:
-        return check_stored(kind)
 
     @model_validator(mode="after")
     def _check_content(self) -> "ImageSource":
@@ -63,20 +58,14 @@ class ImageBlock(Lenient):
 
 
 class DocumentSource(Lenient):
-    type: Literal["text", "base64", "url", "file"]
+    type: Annotated[Literal["text", "base64", "url", "file"], AfterValidator(check_stored)]
     media_type: str = "application/pdf"
     data: str = ""
     url: str | None = None
 
-    @field_validator("type")
-    @classmethod
-    def _check_type(cls, kind: str) -> str:
-        return check_stored(kind)
-
     @model_validator(mode="after")
     def _check_content(self) -> "DocumentSource":
-        if self.type != "text":
-            check_content(self.type, self.data, self.url)
+        check_content(self.type, self.data, self.url)
         return self
 
     @property

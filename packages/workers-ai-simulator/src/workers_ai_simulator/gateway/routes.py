@@ -1,5 +1,7 @@
 """HTTP routes of AI Gateway: the binding's calls, the REST API, and the gateways' own endpoints."""
 
+from collections.abc import Callable
+
 from starlette.routing import BaseRoute, Route
 
 from workers_ai_simulator.gateway.endpoints import Endpoints, refusing
@@ -29,10 +31,17 @@ def routes(gateways: Gateways, run_model: RunModel, traffic: Traffic) -> list[Ba
     ]
 
 
-def _management_routes(rest: Rest, traffic: Traffic) -> list[BaseRoute]:
+def _observed_by(traffic: Traffic) -> Callable[[str, str, str, Handler], Route]:
+    """Return a function that returns the route of a path, a method, an operation in the journal, and a handler."""
+
     def route(path: str, method: str, operation: str, handler: Handler) -> Route:
         return Route(path, traffic.observed("AI_GATEWAY", operation, handler, error_envelope), methods=[method])
 
+    return route
+
+
+def _management_routes(rest: Rest, traffic: Traffic) -> list[BaseRoute]:
+    route = _observed_by(traffic)
     return [
         route(f"{BINDING}/logs/{{log}}", "GET", "getLog", rest.log),
         route(f"{BINDING}/logs/{{log}}", "PATCH", "patchLog", rest.patch_log),
@@ -53,9 +62,7 @@ def _management_routes(rest: Rest, traffic: Traffic) -> list[BaseRoute]:
 
 
 def _routing_routes(rest: RouteRest, traffic: Traffic) -> list[BaseRoute]:
-    def route(path: str, method: str, operation: str, handler: Handler) -> Route:
-        return Route(path, traffic.observed("AI_GATEWAY", operation, handler, error_envelope), methods=[method])
-
+    route = _observed_by(traffic)
     return [
         route(ROUTES, "GET", "listRoutes", rest.list),
         route(ROUTES, "POST", "createRoute", rest.create),

@@ -12,7 +12,7 @@ const OLDEST_PYTHON = "3.11";
 /** The newest for which all that the simulator needs is published compiled: numpy 2.4.6 has no wheel for 3.15. */
 const NEWEST_PYTHON = "3.14";
 /** Both bounds as uv takes them. */
-const PYTHONS = ">=3.11,<3.15";
+const PYTHONS = `>=${OLDEST_PYTHON},<${NEWEST_PYTHON.replace(/\d+$/, (minor) => Number(minor) + 1)}`;
 const REQUIREMENT = `workers-ai-simulator==${VERSION}`;
 /** Arguments that need an extra of the Python package, which uv brings along. */
 const EXTRAS = [
@@ -24,7 +24,10 @@ const EXTRAS = [
 ];
 const IS_WINDOWS = process.platform === "win32";
 const IN_ENVIRONMENT = IS_WINDOWS ? ["Scripts", "python.exe"] : ["bin", "python"];
-/** The wheel that is built in a clone of the repository, which stands in for an index as long as nothing is published. */
+/**
+ * The wheel built in a clone of the repository, which takes the place of a package index as long as nothing is
+ * published.
+ */
 const WHEEL = `/tmp/simulator/workers_ai_simulator-${VERSION}-py3-none-any.whl`;
 const PIP_BUILD = "pip wheel --no-deps --wheel-dir /tmp/simulator packages/workers-ai-simulator";
 const UV_VENV = `uv venv --python ${NEWEST_PYTHON} && `;
@@ -54,7 +57,7 @@ function* upwards(folder) {
   }
 }
 
-/** Interpreters to look at: the one that has called, those of virtual environments, those on the path. */
+/** Interpreters to try: the one that started this command, those of virtual environments, those on the path. */
 export function* interpreters(folder, env) {
   if (env.WORKERS_AI_SIMULATOR_PYTHON) yield env.WORKERS_AI_SIMULATOR_PYTHON;
   if (env.VIRTUAL_ENV) yield join(env.VIRTUAL_ENV, ...IN_ENVIRONMENT);
@@ -90,7 +93,7 @@ export function simulatorCommand(folder = process.cwd(), env = process.env, args
   throw new Problem(howToInstall(found));
 }
 
-/** What uv is to install for these arguments: the simulator, with the extras that they need. */
+/** The requirement for uv: the simulator, with the extras that these arguments need. */
 function requirementOf(args) {
   const extras = EXTRAS.filter(([pattern]) => args.some((each) => pattern.test(each))).map(([, extra]) => extra);
   return extras.length > 0 ? REQUIREMENT.replace("==", `[${extras}]==`) : REQUIREMENT;
@@ -116,7 +119,7 @@ function whyUvFailed(requirement, stderr) {
   return `uv cannot install ${requirement} (${reason}). Is there a network? ${commands}`;
 }
 
-/** The commands that install the wheel, and after them the one for the time after the release. `pip` ends in `install`. */
+/** The commands that install the wheel, and the command for the time after the release. `pip` ends in `install`. */
 function installation(pip, before = "", build = PIP_BUILD) {
   return `workers-ai-simulator is in no package index yet: build it in a clone of its repository (${build}), then run here: ${before}${pip} ${WHEEL}. (Once it is published: ${before}${pip} ${REQUIREMENT})`;
 }
@@ -144,7 +147,7 @@ function howToInstall(found) {
  */
 export async function startSimulator(args, { folder = process.cwd(), env = process.env, print = console.log } = {}) {
   const [command, ...first] = simulatorCommand(folder, env, args);
-  // a session of its own: Ctrl-C in a terminal must end those who use it first
+  // in a session of its own: Ctrl-C in a terminal must first end the programs that use it
   const child = spawn(command, [...first, ...args, "--end-with-stdin"], {
     cwd: folder,
     env,
@@ -187,7 +190,7 @@ export async function runSimulator(args) {
   const signal = firstSignal();
   const [command, ...first] = simulatorCommand(undefined, undefined, args);
   const child = spawn(command, [...first, ...args], { stdio: "inherit" });
-  // a terminal sends Ctrl-C to the simulator, too, whose shutdown a second one would cut short
+  // a terminal sends Ctrl-C to the simulator, too: a second one would cut its shutdown short
   signal.forward = (by) => (by === "SIGINT" && process.stdin.isTTY) || child.kill(by);
   const [code] = await once(child, "close");
   return code ?? 1;

@@ -10,7 +10,15 @@ from workers_ai_simulator.catalogue import MODELS, Model
 from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.images.painting import describe
 from workers_ai_simulator.text import count_prompt_tokens
-from workers_ai_simulator.validation import byte_input, choice_input, invalid, mismatch, number_input, text_input
+from workers_ai_simulator.validation import (
+    byte_input,
+    choice_input,
+    invalid,
+    mismatch,
+    number_input,
+    object_input,
+    text_input,
+)
 
 Dialect = Literal["native", "openai", "responses"]
 """Shape of the inputs and the answer: Workers AI's own, OpenAI's chat completions, or OpenAI's Responses."""
@@ -343,8 +351,8 @@ def _tool(tool: Any, at: str) -> Tool | None:
         raise invalid(f"required properties at '{at}{'/function' if value is not fields else ''}' are 'name'")
     if "code" in function:
         return None
-    parameters = _object(function, "parameters", at)
-    _object(parameters, "properties", f"{at}/parameters")
+    parameters = object_input(function, "parameters", at)
+    object_input(parameters, "properties", f"{at}/parameters")
     return Tool(function["name"], str(function.get("description") or ""), parameters)
 
 
@@ -376,10 +384,10 @@ def _schema(model: Model, inputs: dict[str, Any], dialect: Dialect) -> dict[str,
 
     The native dialect takes the bare schema; OpenAI's envelope `{name, schema}` is a schema without keywords to it.
     """
-    schema = _object(inputs, "guided_json") or None
+    schema = object_input(inputs, "guided_json") or None
     at = "/text/format" if dialect == "responses" else "/response_format"
-    holder = _object(inputs, "text") if dialect == "responses" else inputs
-    if response_format := _object(holder, "format" if dialect == "responses" else "response_format"):
+    holder = object_input(inputs, "text") if dialect == "responses" else inputs
+    if response_format := object_input(holder, "format" if dialect == "responses" else "response_format"):
         schema = _format_schema(response_format, at, dialect)
     if schema is None:
         return None
@@ -399,8 +407,8 @@ def _format_schema(response_format: dict[str, Any], at: str, dialect: Dialect) -
     name = "schema" if dialect == "responses" else "json_schema"
     if response_format.get(name) is None:
         raise invalid(f"required properties at '{at}' are '{name}'")
-    schema = _object(response_format, name)
-    return _object(schema, "schema") if dialect == "openai" and isinstance(schema.get("name"), str) else schema
+    schema = object_input(response_format, name)
+    return object_input(schema, "schema") if dialect == "openai" and isinstance(schema.get("name"), str) else schema
 
 
 # ---- parameters ----------------------------------------------------------------------------------------------------
@@ -423,20 +431,7 @@ def _check_parameters(model: Model, inputs: dict[str, Any], dialect: Dialect) ->
         if inputs.get(name) is not None and not isinstance(inputs[name], bool):
             raise mismatch(f"/{name}", inputs[name], "boolean")
     for name in OBJECTS if dialect != "native" else ():
-        _object(inputs, name)
-
-
-def _object(inputs: dict[str, Any], name: str, at: str = "") -> dict[str, Any]:
-    """The object of that name; empty if it is missing.
-
-    Raises UpstreamError 5006 for anything else.
-    """
-    value: Any = inputs.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise mismatch(f"{at}/{name}", value, "object")
-    return cast("dict[str, Any]", value)
+        object_input(inputs, name)
 
 
 def _max_tokens(model: Model, inputs: dict[str, Any]) -> int:

@@ -1,14 +1,22 @@
-"""Requests in a vendor's dialect, read as inputs in OpenAI's. Inputs that a dialect does not have are refused with
-5006.
+"""Requests in a vendor's dialect, read as inputs in OpenAI's.
 
-The sentences follow Workers AI's own validator: how AI Gateway words a vendor's refusal to the binding is not known.
+Inputs that a dialect does not have are refused with 5006. The sentences follow Workers AI's own validator: how AI
+Gateway words a vendor's refusal to the binding is not known.
 """
 
 import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
-from workers_ai_simulator.validation import choice_input, invalid, list_input, mismatch, number_input, required
+from workers_ai_simulator.validation import (
+    choice_input,
+    invalid,
+    list_input,
+    mismatch,
+    number_input,
+    object_input,
+    required,
+)
 from workers_ai_simulator.vendors.models import VendorModel
 
 Json = dict[str, Any]
@@ -43,16 +51,6 @@ def _objects(value: Any, at: str) -> list[Json]:
     return cast("list[Json]", value)
 
 
-def _object(holder: Json, name: str) -> Json:
-    """The object of that name; empty if it is missing. Raises UpstreamError 5006 for anything else."""
-    value: Any = holder.get(name)
-    if value is None:
-        return {}
-    if not isinstance(value, dict):
-        raise mismatch(f"/{name}", value, "object")
-    return cast("Json", value)
-
-
 # ---- Anthropic's Messages --------------------------------------------------------------------------------------------
 
 ANTHROPIC_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
@@ -69,11 +67,11 @@ def _anthropic(_: VendorModel, inputs: Json) -> Json:
         read["messages"] += _anthropic_messages(message, f"/messages/{number}")
     if tools := inputs.get("tools"):
         read["tools"] = [_anthropic_tool(tool, f"/tools/{n}") for n, tool in enumerate(_objects(tools, "/tools"))]
-        choice = _object(inputs, "tool_choice") or {"type": "auto"}
+        choice = object_input(inputs, "tool_choice") or {"type": "auto"}
         name = {"type": "function", "function": {"name": choice.get("name")}}
         read["tool_choice"] = name if choice.get("type") == "tool" else ANTHROPIC_CHOICES[str(choice.get("type"))]
         read["parallel_tool_calls"] = choice.get("disable_parallel_tool_use") is not True
-    if schema := _object(_object(inputs, "output_config"), "format").get("schema"):
+    if schema := object_input(object_input(inputs, "output_config"), "format").get("schema"):
         read["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "schema": schema}}
     return {**read, "stop": inputs.get("stop_sequences") or []}
 
@@ -129,7 +127,7 @@ GEMINI_MODES = {"AUTO": "auto", "ANY": "required", "NONE": "none"}
 
 
 def _gemini(_: VendorModel, inputs: Json) -> Json:
-    config = _object(inputs, "generationConfig")
+    config = object_input(inputs, "generationConfig")
     number_input(config, "temperature", None, 0, 2)
     read: Json = {theirs: config[name] for name, theirs in GEMINI_CONFIG.items() if name in config}
     read |= {"stream": inputs.get("stream", False), "messages": []}
@@ -149,7 +147,7 @@ def _gemini_tools(inputs: Json) -> Json:
     declarations = [each for tool in tools for each in _objects(tool.get("functionDeclarations") or [], "/tools")]
     if not declarations:
         return {}
-    calling = _object(_object(inputs, "toolConfig"), "functionCallingConfig") or {"mode": "AUTO"}
+    calling = object_input(object_input(inputs, "toolConfig"), "functionCallingConfig") or {"mode": "AUTO"}
     names = calling.get("allowedFunctionNames")
     chosen = {"type": "function", "function": {"name": names[0]}} if names else GEMINI_MODES[str(calling.get("mode"))]
     return {"tools": [_gemini_tool(each) for each in declarations], "tool_choice": chosen}
