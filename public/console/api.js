@@ -37,7 +37,7 @@ export function useKey(newKey) {
 
 export const hasKey = () => key !== null;
 
-/** Requests of this page, the newest first. Listeners of "change" are told of each new one and of its end. */
+/** Requests of this page, the newest first. The event "change" is dispatched for each new one and at its end. */
 export const records = Object.assign(new EventTarget(), { all: [] });
 
 /**
@@ -90,7 +90,7 @@ export async function postJson(path, json, options) {
 export async function* events(response) {
   let isComplete = false;
   for await (const { event, data } of readEvents(response.body)) {
-    // the loop reads to the end, because the Worker takes leaving it for a disconnected client
+    // the loop reads to the end: for the Worker, leaving it early would be a disconnected client
     if (data === "[DONE]") {
       isComplete = true;
       continue;
@@ -107,7 +107,7 @@ export const isStream = (response) => response.headers.get("content-type")?.star
 /** Read a frame or a whole completion in either dialect: Workers AI's own, or OpenAI's with `choices`. */
 export function completionPart(data) {
   const choice = data.choices?.[0];
-  // Workers AI sends a text that is valid JSON, even a single digit, as that value
+  // Workers AI sends a text that is valid JSON, even a single digit, as the JSON value
   const content = choice?.delta?.content ?? choice?.message?.content ?? data.response ?? "";
   const reasoning = choice?.delta?.reasoning_content ?? choice?.message?.reasoning_content ?? "";
   return { text: typeof content === "string" ? content : JSON.stringify(content), reasoning, usage: data.usage };
@@ -132,7 +132,7 @@ function addRecord(method, path, headers, body) {
   return record;
 }
 
-/** Statuses whose responses may not have a body, not even the empty one that browsers now and then give them. */
+/** Statuses whose responses must not have a body, not even the empty one that browsers sometimes give them. */
 const WITHOUT_BODY = [204, 205, 304];
 
 /** Return a response whose bytes are counted, and whose end is noted. */

@@ -14,9 +14,9 @@ const STORED_KEY = "key";
 
 /** The screens that this Worker's routes allow. */
 let screens = [];
-/** The shown screen's `leave`, which ends what it has running. */
+/** The shown screen's `leave`, which ends its running requests. */
 let leave = null;
-/** Number of the last connection, or of the last question for a key: what an earlier one still brings is not shown. */
+/** Number of the last connection, or of the last request for a key. Results of earlier ones are not shown. */
 let connection = 0;
 
 // ---- connecting -------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ function setProperty(node, property, value) {
   else node.setAttribute(property, value === true ? "" : value);
 }
 
-/** What is set as a property: as an attribute, it would only be the initial value. */
+/** Names that are set as properties: as attributes, they would only be initial values. */
 const PROPERTIES = new Set(["value", "checked", "disabled", "htmlFor", "hidden", "open", "multiple", "srcObject"]);
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -144,7 +144,7 @@ export function neuronsText(neurons) {
 
 export const dollarsText = (dollars) => `$${significant(dollars)}`;
 
-/** A number with three digits that count, without an exponent. */
+/** A number with three significant digits, without an exponent. */
 function significant(number) {
   if (number === 0) return "0";
   return number.toLocaleString("en", { maximumSignificantDigits: 3 });

@@ -1,4 +1,4 @@
-// A form that sends one request and shows what comes back.
+// A form that sends one request and shows its result.
 
 import { ApiError, request } from "./api.js";
 import { h, neuronsText, secondsText, shortName } from "./dom.js";

@@ -21,9 +21,9 @@ function isForbidden(error) {
 }
 
 /**
- * Show an error: its sentence, what to do, and its details on demand. A key that is refused is asked for again.
+ * Show an error: its sentence, what to do, and its details on demand. After a refused key, the form for a key is shown.
  *
- * retry: called by a button, which waits for as long as the Worker asks to.
+ * retry: called by a button, which is enabled after the time for which the Worker asks.
  */
 export function failure(error, retry) {
   // a public Worker answers without a key, and only some of its routes want one

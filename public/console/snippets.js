@@ -160,7 +160,7 @@ export function Example() {
 }`;
 }
 
-/** What the SDK's answer becomes. */
+/** Code that uses the SDK's answer. */
 const SDK_ENDS = {
   stream: () => `for await (const part of answer) process.stdout.write(part.choices[0]?.delta?.content ?? "");`,
   json: () => "console.log(JSON.stringify(answer, null, 2));",

@@ -1,4 +1,4 @@
-// What is known of the Worker behind the page, and what this browser remembers.
+// Facts about the Worker behind the page, and values that this browser stores.
 
 import { getJson } from "./api.js";
 
@@ -42,7 +42,7 @@ export function problem() {
 
 export const isSimulated = () => worker.health?.simulated.includes("AI") ?? false;
 
-/** Who generates text behind the simulator, as "llama3.2 by Ollama"; "" if nobody real does. */
+/** The real model that generates text behind the simulator, as "llama3.2 by Ollama"; "" if there is none. */
 export const realModel = () => worker.health?.real_models?.["text-generation"] ?? "";
 
 export const modelsFor = (task) => worker.models.filter((model) => model.task === task);

@@ -1,4 +1,4 @@
-// What comes back: status, time, headers, and the body as it is best seen.
+// The answer to a request: status, time, headers, and a view of the body that fits its type.
 
 import { bytesText, h, secondsText } from "../console/dom.js";
 import { codeBlock } from "../console/markdown.js";

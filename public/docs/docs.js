@@ -18,7 +18,7 @@ let description;
 let operations = [];
 let leave = () => {};
 
-/** Return the operations in the order of the description: {id, method, path, and what it says of them}. */
+/** Return the operations in the order of the description: {id, method, path, and the operation's own fields}. */
 function operationsOf({ paths }) {
   return Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => ({

@@ -59,7 +59,7 @@ function answerView(status, { description, content = {} }, schemas) {
 
 // ---- the form --------------------------------------------------------------------------------------------------------
 
-/** Return `{node, leave}`: a form that opens with an example, and what comes back. */
+/** Return `{node, leave}`: a form that opens with an example, and the view of the answer. */
 function tryForm(operation, schemas, key) {
   const parameters = (operation.parameters ?? []).map((parameter) => ({
     ...parameter,

@@ -103,7 +103,7 @@ export class AnswerStream<Event extends RagEvent = ChatEvent> implements AsyncIt
     let isComplete = false;
     try {
       for await (const { event, data } of readEvents(response.body)) {
-        // the loop reads to the end: the Worker takes leaving it for a client that has disconnected
+        // the loop reads to the end: for the Worker, leaving it early would be a disconnected client
         if (data === "[DONE]") isComplete = true;
         else yield* read(frames, event, JSON.parse(data));
       }

@@ -21,9 +21,9 @@ export interface UploadOptions extends WaitOptions {
   url?: string;
   /** Facts by which searches may be narrowed. */
   metadata?: NonNullable<DocumentRequest["metadata"]>;
-  /** Of a text: `markdown` (default), `text` or `html`. */
+  /** Format of a text: `markdown` (default), `text` or `html`. */
   format?: NonNullable<DocumentRequest["format"]>;
-  /** Name of a Blob, whose ending says what it is. A File has its own. */
+  /** Name of a Blob, whose extension tells its kind. A File has its own name. */
   name?: string;
   /** Called with the bytes that were sent. In Node.js only for the first and the last byte. */
   onProgress?: (progress: UploadProgress) => void;

@@ -1,4 +1,4 @@
-/** What the Worker, and others, answer in place of what was asked for. */
+/** Error responses of the Worker, and answers of other servers. */
 import * as errors from "./errors.js";
 import { ApiError, UnexpectedResponseError } from "./errors.js";
 import type { ErrorDetail, ErrorType } from "./types.js";

@@ -57,7 +57,7 @@ export class ApiError extends AiworkerError {
   readonly upstreamCode: number | null;
   /** Seconds after which the same request may succeed. */
   readonly retryAfter: number | null;
-  /** What errors of this type have beside the others, such as the categories of `content_blocked`. */
+  /** Values that only errors of this type have, such as the categories of `content_blocked`. */
   readonly details: unknown;
 
   constructor(detail: ErrorDetail, status: number | null, options: ErrorOptions = {}) {

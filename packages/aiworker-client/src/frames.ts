@@ -40,7 +40,7 @@ export class FrameReader {
     else if (event === "message") yield* this.#readFrame(data as Frame);
   }
 
-  /** Yield what is known at the end of an answer. */
+  /** Yield the events at the end of an answer. */
   *end(): Generator<ChatEvent, void, undefined> {
     for (const call of this.#calls) yield { type: "tool-call", ...call };
     if (this.#usage) yield { type: "usage", usage: this.#usage };
@@ -70,7 +70,10 @@ export class FrameReader {
   }
 }
 
-/** Return a text as it is. Workers AI sends a text that is valid JSON, even a single digit, as that value. */
+/**
+ * Return a text as the model wrote it. Workers AI sends a text that is valid JSON, even a single digit, as the JSON
+ * value.
+ */
 function toText(value: unknown): string {
   if (value === undefined || value === null) return "";
   return typeof value === "string" ? value : JSON.stringify(value);

@@ -10,7 +10,7 @@ export interface Token {
 /** A function that gets a new token from your own server. */
 export type GetToken = () => Token | string | Promise<Token | string>;
 
-/** A token is renewed so many milliseconds before it expires. */
+/** Milliseconds before its expiry at which a token is renewed. */
 const RENEW_BEFORE_MS = 30_000;
 
 /** Keeps one token, and gets the next one in time. */
@@ -33,7 +33,7 @@ export class TokenStore {
     return this.#pending;
   }
 
-  /** Forget a token that the Worker has refused, unless another has taken its place. */
+  /** Delete a token that the Worker has refused, unless another has taken its place. */
   discard(token: string): void {
     if (this.#current?.token === token) this.#current = null;
   }

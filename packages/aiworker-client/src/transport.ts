@@ -200,7 +200,7 @@ export function sleep(milliseconds: number, signal: AbortSignal | undefined): Pr
   return unlessAborted(over, signal).finally(() => clearTimeout(timer));
 }
 
-/** Return what a promise gives. Throws the signal's reason as soon as it is aborted. */
+/** Return the value of a promise. Throws the signal's reason as soon as it is aborted. */
 function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
   if (!signal) return promise;
   return new Promise((resolve, reject) => {

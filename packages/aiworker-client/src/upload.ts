@@ -7,7 +7,7 @@ export interface UploadProgress {
 }
 
 /**
- * Return what sends a file and reports its progress.
+ * Return a function that sends a file as `fetch` does, and reports its progress.
  *
  * Browsers tell the progress of an upload to XMLHttpRequest alone. Where there is none, as in Node.js, the file is sent by
  * `fetch`, and only its beginning and its end are reported.

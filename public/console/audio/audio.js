@@ -183,7 +183,7 @@ function speakingForm() {
         "div",
         { class: "form-grid" },
         field("Model", model),
-        field("Voice", voice, "Of aura, such as zeus"),
+        field("Voice", voice, "A voice of aura, such as zeus"),
         field("Language", lang, "Of melotts"),
       ),
     ],

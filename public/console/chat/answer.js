@@ -4,9 +4,9 @@ import { completionPart, events, isStream, request } from "../api.js";
 import { neuronsOf } from "../worker.js";
 
 /**
- * Ask for an answer of POST /chat or POST /rag. `on` is told of what arrives: `{text, reasoning, tool, sources}`.
+ * Ask for an answer of POST /chat or POST /rag. `on` is called with what arrives: `{text, reasoning, tool, sources}`.
  *
- * Returns the message of the assistant, whose `error` is set if it failed and whose `facts` are known where it began.
+ * Returns the assistant's message. Its `error` is set if it failed, its `facts` if the answer began.
  */
 export async function answer(body, signal, on, path = "/chat") {
   const start = performance.now();

@@ -1,4 +1,4 @@
-// A conversation: its messages, what of them the Worker has stored, and the list of conversations that this browser knows.
+// A conversation: its messages, the number of those that the Worker has stored, and the list of known conversations.
 
 import { getJson, request } from "../api.js";
 import { timeText } from "../dom.js";
@@ -18,7 +18,7 @@ export class Conversation {
     this.id = id;
   }
 
-  /** Read a conversation from the Worker, and what it did not store from this tab. */
+  /** Read a conversation from the Worker, and from this tab the messages that the Worker did not store. */
   static async open(id) {
     const conversation = new Conversation(id);
     if (isKept()) {
@@ -53,7 +53,7 @@ export class Conversation {
     if (title) list(this.id, title);
   }
 
-  /** Note that the answer is complete, and so is stored; one that broke off is only in this tab. */
+  /** Note that the answer is complete and therefore stored. One that broke off is only in this tab. */
   settle(isComplete) {
     if (isComplete) this.stored = this.messages.length;
     const pending = this.messages.slice(this.stored).map(({ error, ...message }) => message);
@@ -81,7 +81,7 @@ export function imagesOf({ content }) {
     : [];
 }
 
-/** Stored messages with the calls of tools and their results as `tools` of the answer that they led to. */
+/** Stored messages, in which tool calls and their results become the `tools` of the answer after them. */
 function folded(messages) {
   const shown = [];
   let tools = [];

@@ -64,7 +64,7 @@ export class Settings {
     this.select.dispatchEvent(new Event("change"));
   }
 
-  /** The fields of POST /chat; what is empty is not sent. */
+  /** The fields of POST /chat; empty ones are not sent. */
   values() {
     const filled = this.#inputs().filter((input) => input.value.trim());
     const { abilities } = this.model;
@@ -96,7 +96,7 @@ export class Settings {
     return Array.from(this.parameters.querySelectorAll("input"));
   }
 
-  /** Show the model's parameters; one that the last model took too keeps its value. */
+  /** Show the model's parameters. One that the last model took, too, keeps its value. */
   #showParameters() {
     const { model } = this;
     const window = model.context_window ? `, ${formatted(model.context_window)} tokens of context` : "";
@@ -119,7 +119,7 @@ export class Settings {
   }
 }
 
-/** Return the number, or the text if it is none: the Worker validates the request, and its error is shown. */
+/** Return the number, or the text if it is not a number: the Worker validates the request, and its error is shown. */
 function numberOrText(text) {
   return Number.isFinite(Number(text)) ? Number(text) : text;
 }

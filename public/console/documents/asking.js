@@ -49,7 +49,7 @@ export class Asking {
           { class: "form-grid" },
           field("Model", this.model),
           field("Passages", this.topK, "At most, 1 to 50"),
-          field("Least score", this.minScore, "Passages below are left out"),
+          field("Minimum score", this.minScore, "Passages below are left out"),
         ),
         field("Filter", this.filter, "On metadata, as JSON: $eq $ne $in $nin $lt $lte $gt $gte"),
         h(

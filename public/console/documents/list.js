@@ -115,7 +115,7 @@ export class DocumentList {
     }
   }
 
-  /** Show a document's state in its row, which is made first where there is none. */
+  /** Show a document's state in its row, which is made if there is none. */
   #show(state) {
     const row = documentRow(state, this);
     const old = this.#row(state.id);
@@ -127,7 +127,7 @@ export class DocumentList {
     return Array.from(this.rows.children).find((row) => row.dataset.id === id);
   }
 
-  /** Read the states of documents that are being indexed again and again, until they are. */
+  /** Poll the states of documents until they are indexed. */
   #poll() {
     if (this.#timer || this.hasLeft || !this.#unfinished().length) return;
     this.#timer = setTimeout(async () => {
@@ -340,7 +340,7 @@ function stepsLine(step, reason) {
   );
 }
 
-/** How much of an upload is sent. Screen readers have the bar's value; the text would be read out with each change. */
+/** The progress of an upload. Screen readers get the bar's value: they would read out each change of the text. */
 function uploadLine({ loaded, total }) {
   const text =
     loaded < total

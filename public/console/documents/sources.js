@@ -1,4 +1,4 @@
-// Sources that the Worker keeps documents in step with: sites, and folders of its bucket.
+// Synchronised sources of documents: sites, and folders of the Worker's bucket.
 
 import { getJson, postJson, request } from "../api.js";
 import { button, h, iconButton } from "../dom.js";

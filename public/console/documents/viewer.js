@@ -1,4 +1,4 @@
-// Where a passage stands: in the text of its document, and in the file.
+// The place of a passage in the text of its document, and in the file.
 
 import { getJson, hasKey, request } from "../api.js";
 import { button, h, icon } from "../dom.js";
@@ -7,7 +7,7 @@ import { withTenant } from "./scope.js";
 
 /** Bytes of the text that are shown before and after a passage. */
 const AROUND = 6_000;
-/** What a page can show as a `blob:` URL without running it. */
+/** Media types that a page can show as a `blob:` URL without running their content. */
 const HARMLESS = /^(application\/pdf|text\/plain|image\/(png|jpeg|webp))/;
 
 const address = (id, part, scope) => withTenant(`/rag/documents/${encodeURIComponent(id)}${part}`, scope.tenant);

@@ -1,4 +1,4 @@
-// The cards of Home: what each sends, and how it shows the answer.
+// The cards of Home: the request of each, and the view of its answer.
 
 import { getJson, postJson, request } from "../api.js";
 import { answer } from "../chat/answer.js";

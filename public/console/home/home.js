@@ -6,7 +6,7 @@ import { showCode } from "../snippets.js";
 import { isSimulated, realModel, worker } from "../worker.js";
 import { cards } from "./cards.js";
 
-/** What is to say of the models before the cards are run. */
+/** A clause that says whether models are simulated, for the text above the cards. */
 function whose() {
   if (realModel()) return `, where ${realModel()} generates text and other models are simulated`;
   return isSimulated() ? ", whose models are simulated on this machine" : "";

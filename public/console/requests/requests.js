@@ -1,4 +1,4 @@
-// The screen Requests: what this page has sent, with times, costs and headers.
+// The screen Requests: the requests of this page, with times, costs and headers.
 
 import { getJson, hasKey, records } from "../api.js";
 import {
@@ -186,7 +186,7 @@ function body(record) {
 
 // ---- the gateway's log ------------------------------------------------------------------------
 
-/** Record → a promise of its log: the list is made anew with every request, also with the one that reads a log. */
+/** Record → a promise of its log. The list is made anew with every request, including the one that reads a log. */
 const logs = new WeakMap();
 
 function gatewayLog(record) {
@@ -199,7 +199,7 @@ function gatewayLog(record) {
   return logs.get(record);
 }
 
-/** What AI Gateway has logged of a request's model call: only an admin key may read it. */
+/** AI Gateway's log of a request's model call, which only an admin key may read. */
 function gatewaySection(record) {
   const content = h("div", { "aria-live": "polite" }, h("p", { class: "hint" }, "Reading the log…"));
   const read = async () => {

@@ -59,7 +59,7 @@ DIALECTS.both = {
   end: DIALECTS.openai.end,
 };
 
-/** What is made once for each combination of its arguments. */
+/** A function whose result is made once for each combination of its arguments. */
 function once(make) {
   const made = new Map();
   return (...key) => {

@@ -46,7 +46,10 @@ class Instance {
 
 const LOCAL_ORIGIN = /^https?:\/\/(localhost|[\w-]+\.localhost|127\.0\.0\.1|\[::1\])(:\d+)?$/;
 
-/** Say why nothing can be answered. Pages of this machine may read it: the browser would only name CORS otherwise. */
+/**
+ * Answer with the reason why the Worker cannot run. Pages of this machine may read it: browsers would otherwise
+ * report CORS only.
+ */
 function explain(request, text) {
   const headers = new Headers({ "content-type": "text/plain; charset=utf-8", vary: "origin" });
   const origin = request.headers.get("origin");

@@ -1,6 +1,6 @@
 // Miniflare plugin that gives a Worker the production classes `Ai` and `VectorizeIndexImpl`, and AI Search by RPC as in
-// production, and sends their calls to the simulator over HTTP. What the class `Ai` calls by RPC,
-// a Worker in front of the simulator answers. A wrangler configuration names it for each binding;
+// production, and sends their calls to the simulator over HTTP. A Worker in front of the simulator answers the RPC
+// calls of the class `Ai`. A wrangler configuration names it for each binding;
 // "package" may be the path of this file:
 //
 //   "unsafe": { "bindings": [{ "name": "AI", "type": "simulated", "dev": {
@@ -40,9 +40,9 @@ function simulated(given) {
 }
 
 /**
- * The miniflare that loads this file, whose classes it tells from another's: one is loaded already. Else one that is found,
- * which need not be visible from here: this file may lie in a Python package, and pnpm shows a package its own dependencies
- * only.
+ * The miniflare that loads this file, if one is loaded: it accepts only its own classes. Else one that is found
+ * elsewhere, which need not be visible from here: this file may be part of a Python package, and pnpm shows a package
+ * only its own dependencies.
  */
 function requireMiniflare() {
   const loaded = Object.values(require.cache).find((module) => MINIFLARE.test(module?.filename ?? ""));

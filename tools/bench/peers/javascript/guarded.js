@@ -1,4 +1,4 @@
-// The same Worker with what aiworker has against strangers: keys, a rate limit, a line in the log for each request. As
+// The same Worker with aiworker's protections: keys, a rate limit, a line in the log for each request. As
 // there, an unknown path is refused first, stored images are open, and a stream's line follows its last byte.
 
 import { routeOf } from "./index.js";

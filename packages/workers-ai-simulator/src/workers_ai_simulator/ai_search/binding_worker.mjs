@@ -60,7 +60,7 @@ function messageOf(text) {
   }
 }
 
-/** Content of an upload as a Blob, whatever it is given as. */
+/** Content of an upload, of any type, as a Blob. */
 const blobOf = async (content) =>
   content instanceof ReadableStream ? new Response(content).blob() : new Blob([content]);
 

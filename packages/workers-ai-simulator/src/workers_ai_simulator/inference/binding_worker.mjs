@@ -1,4 +1,4 @@
-// The Worker behind the class `Ai`: it hands on what the class sends by HTTP, and answers what it calls by RPC.
+// The Worker behind the class `Ai`: it forwards the class's HTTP requests, and answers its RPC calls.
 // miniflare_plugin.cjs binds SIMULATOR.
 import { WorkerEntrypoint } from "cloudflare:workers";
 

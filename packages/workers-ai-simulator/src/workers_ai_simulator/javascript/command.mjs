@@ -38,7 +38,7 @@ async function main([name, ...args]) {
 }
 
 try {
-  process.exit(await main(process.argv.slice(2))); // a runtime that has failed may leave something that would go on
+  process.exit(await main(process.argv.slice(2))); // a failed runtime may leave something that keeps the process running
 } catch (error) {
   if (!(error instanceof Problem)) throw error;
   console.error(`workers-ai-simulator: ${error.message}`);

@@ -5,12 +5,12 @@ import { startSimulator } from "./python.mjs";
 
 const QUICK = ["--port", "0", "--tokens-per-second", "0", "--vectorize-delay", "0"];
 
-/** As config.d.mts describes it. */
+/** See config.d.mts. */
 export async function simulatedWorker({ config, simulator = [] } = {}) {
   const path = resolve(config ?? findConfiguration(process.cwd()));
   const wrangler = findWrangler(dirname(path));
   const started = await startSimulator([...QUICK, ...simulator], { folder: dirname(path), print: console.error });
-  // it ends with this process, and does not keep it
+  // it ends with this process, and does not keep it running
   started.process.unref();
   started.process.stdin.unref();
   started.process.stdout.unref();

@@ -5,7 +5,7 @@ export const PLUGIN_NAME = "workers-ai-simulator";
 /** Absolute path of the Miniflare plugin. */
 export const PLUGIN = fileURLToPath(new URL("../miniflare_plugin.cjs", import.meta.url));
 
-/** Keys that an environment does not inherit, and so has to have itself (Cloudflare's documentation of wrangler). */
+/** Keys that an environment does not inherit, and must therefore contain (Cloudflare's documentation of wrangler). */
 const NOT_INHERITED = [
   "define",
   "vars",
@@ -48,12 +48,12 @@ export function simulatedBindings({
   ];
 }
 
-/** Sections that are lists of bindings → what each binding names. */
+/** Section that is a list of bindings → field in which a binding names its resource. */
 const LISTS = { vectorize: "index_name", ai_search_namespaces: "namespace", ai_search: "instance_name" };
 
 const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** What is wrong with the fields that are read here, in a sentence that names the first; undefined if they are well. */
+/** A sentence about the first invalid field among those that are read here; undefined if all are valid. */
 export function wrongField(configuration) {
   if (!isObject(configuration)) return "it must be an object";
   const { env } = configuration;
@@ -105,7 +105,7 @@ export function withSimulator(configuration, address, plugin = PLUGIN) {
   return { ...simulated, env: Object.fromEntries(environments) };
 }
 
-/** Names of the simulated bindings of the configuration, or of one of its environments, with what each of them is. */
+/** Names of the simulated bindings of the configuration, or of one of its environments, each with its kind. */
 export function describeBindings(configuration, environment) {
   const section = environment ? (configuration.env?.[environment] ?? {}) : configuration;
   return simulatedBindings(section).map(([name, { kind, index, namespace, instance }]) => {

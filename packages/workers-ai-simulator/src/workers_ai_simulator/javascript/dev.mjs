@@ -35,7 +35,8 @@ const MAX_PORT = 65535;
 const PATIENCE = 10_000;
 
 /**
- * The arguments by whom they are for: `simulator` and `wrangler` lists, `configs`, `env`, `cwd`, `port`. The
+ * The arguments, divided by the program that takes them: the lists `simulator` and `wrangler`, `configs`, `env`,
+ * `cwd`, `port`. The
  * configurations are not among wrangler's. Throws Problem if a value is missing.
  */
 export function readArguments(args) {
@@ -118,7 +119,7 @@ async function runWrangler([program, ...args], simulator, signal) {
   // in a terminal it must stay in the foreground's group, to read its keys; elsewhere a group of its own can be killed
   const hasGroup = !process.stdin.isTTY && process.platform !== "win32";
   const child = spawn(program, args, {
-    // the place of a request is looked up on the network at every start otherwise, and its lack is an error in the output
+    // otherwise wrangler looks up the place of requests on the network at every start, and prints an error without one
     env: { CLOUDFLARE_CF_FETCH_ENABLED: "false", ...process.env },
     stdio: "inherit",
     detached: hasGroup,
@@ -133,7 +134,7 @@ async function runWrangler([program, ...args], simulator, signal) {
     killer ??= setTimeout(() => kill(child, hasGroup), PATIENCE);
   };
   signal.forward = end;
-  signal.received.then(end); // one that came before wrangler was there
+  signal.received.then(end); // also for a signal that came before wrangler had started
   const first = await Promise.race([ended.then((status) => ({ status })), simulator.ended.then((by) => ({ by }))]);
   if (first.status === undefined) {
     console.error(`workers-ai-simulator: the simulator ended with status ${first.by}; wrangler is stopped.`);
@@ -141,7 +142,7 @@ async function runWrangler([program, ...args], simulator, signal) {
   }
   const status = await ended;
   clearTimeout(killer);
-  if (hasGroup) kill(child, hasGroup); // workerd, should wrangler have been killed
+  if (hasGroup) kill(child, hasGroup); // for workerd, if wrangler was killed
   return first.status === undefined ? 1 : status;
 }
 

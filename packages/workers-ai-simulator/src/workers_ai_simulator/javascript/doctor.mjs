@@ -1,4 +1,4 @@
-// `workers-ai-simulator doctor`: what a project lacks, one sentence each, and a call through its own wrangler as proof.
+// `workers-ai-simulator doctor`: names what a project lacks, and proves the rest by calls through its own wrangler.
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { describeBindings } from "./configuration.mjs";
@@ -18,7 +18,7 @@ export async function doctor(args) {
   return results.every(Boolean) ? 0 : 1;
 }
 
-/** The outcome of a check as `{ok, text}`, and as `value` what it found. */
+/** The outcome of a check as `{ok, text, value}`; `value` is what the check found. */
 async function outcome(check) {
   try {
     const [text, value] = await check();

@@ -1,4 +1,4 @@
-// `workers-ai-simulator init`: writes what a project needs, for those who want the simulator in its own files.
+// `workers-ai-simulator init`: writes the simulator's configuration into a project's own files.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { describeBindings, PLUGIN_NAME, simulatedEnvironment } from "./configuration.mjs";

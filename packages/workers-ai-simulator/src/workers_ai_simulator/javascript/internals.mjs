@@ -1,5 +1,5 @@
-// What the simulator relies on inside wrangler, miniflare and workerd, though none of them promises it. `doctor` looks at
-// each through the project's own wrangler, so that a release that has changed one is told by its name.
+// The internals of wrangler, miniflare and workerd on which the simulator relies, and which none of them promises.
+// `doctor` checks each through the project's own wrangler, so that it can name the one that a release has changed.
 import { createRequire } from "node:module";
 import { describeBindings, PLUGIN, PLUGIN_NAME, simulatedBindings } from "./configuration.mjs";
 import { Problem } from "./problem.mjs";
@@ -8,10 +8,13 @@ import { startSimulator } from "./python.mjs";
 import { SimulatorClient } from "./testing.mjs";
 
 const CHAT = "@cf/meta/llama-3.1-8b-instruct-fast";
-/** Dimensions of the indexes in the simulator that is asked, which no other has. */
+/** Dimensions of the simulator's indexes in this check: a number that no real index has. */
 const DIMENSIONS = 11;
 
-/** By kind of binding: a call of it, whether the answer is the simulator's, and what else does not hold. */
+/**
+ * Kind of a binding → a call of it, a test whether the answer is the simulator's, and a sentence for the case that it
+ * is not.
+ */
 const CALLS = {
   ai: {
     call: async (ai) => (await ai.run(CHAT, { prompt: "Hello" })).response.includes("simulated"),
@@ -33,7 +36,10 @@ const CALLS = {
   },
 };
 
-/** In the order in which they are used. Each: what does not hold any more, and whether the facts say so. */
+/**
+ * Internals in the order of their use: a sentence for the case that one has changed, and a test of the facts for
+ * that.
+ */
 const INTERNALS = [
   ["wrangler exports no function experimental_readRawConfig", ({ wrangler }) => !wrangler.experimental_readRawConfig],
   ["wrangler exports no function getPlatformProxy", ({ wrangler }) => !wrangler.getPlatformProxy],
@@ -76,7 +82,10 @@ async function wasReached(call, simulator) {
 
 const isSame = (some, others) => JSON.stringify([...some].sort()) === JSON.stringify([...others].sort());
 
-/** Look at all of them. Throws Problem with the first that does not hold any more. Returns the names of what was called. */
+/**
+ * Check all internals. Throws Problem for the first that has changed. Returns the names of the bindings that were
+ * called.
+ */
 export async function checkInternals(path, wrangler) {
   const facts = { wrangler: wrangler.require("wrangler"), miniflare: miniflareOf(wrangler) };
   throwBroken(facts, wrangler);
@@ -139,7 +148,7 @@ function observed(plugin) {
   return [seen, () => Object.assign(plugin, originals)];
 }
 
-/** The modules of workerd with which it does not start, though it does without any binding of theirs. */
+/** The modules of workerd that keep it from starting when a binding uses them. */
 async function failingModules(facts, derived, bindings) {
   const failing = [];
   for (const [kind, name] of Object.entries({ ai: "ai-api", vectorize: "vectorize-api" })) {

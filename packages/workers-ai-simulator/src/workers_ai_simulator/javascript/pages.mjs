@@ -1,5 +1,5 @@
-// Pages projects: `wrangler pages dev` takes neither another configuration nor simulated bindings, so that a Worker with the
-// same functions and files runs in their place.
+// Pages projects. `wrangler pages dev` takes neither another configuration nor simulated bindings; a Worker with the
+// same functions and files runs in its place.
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 

@@ -1,2 +1,2 @@
-/** What is wrong on the user's side, in a sentence that says what to do. */
+/** An error on the user's side. Its message is a sentence that says what to do. */
 export class Problem extends Error {}

@@ -94,7 +94,7 @@ export class DerivedConfiguration {
     writeFileSync(this.path, `${JSON.stringify(simulated, null, 2)}\n`);
   }
 
-  /** Write it anew whenever the user's changes; `onProblem` gets what is wrong with it. */
+  /** Write it anew whenever the user's changes; `onProblem` is called with an error in that. */
   follow(onProblem) {
     watchFile(this.source, { interval: INTERVAL, persistent: false }, () => {
       try {
@@ -111,7 +111,7 @@ export class DerivedConfiguration {
   }
 }
 
-/** Remove what processes that were killed have left behind. */
+/** Remove the files of processes that were killed. */
 function removeOrphans(folder, name) {
   const pattern = new RegExp(`^\\.${RegExp.escape?.(name) ?? name}\\.simulated-(\\d+)\\.json$`);
   for (const file of readdirSync(folder)) {

@@ -27,6 +27,9 @@ export function offlineArguments({ path }, folder, args) {
   return [folder, "--config", path, "--", ...state, ...args.filter((each) => each !== "--")];
 }
 
-/** What a Python Worker needs to run without a network, in a sentence with the commands. `python` is the simulator's. */
+/**
+ * A sentence about a Python Worker without a network, with the commands that install what it needs. `python` is the
+ * simulator's.
+ */
 export const howToRunOffline = (python) =>
   `a Python Worker: workerd downloads its interpreter at the first start. To need no network, build offline-python-workers, which is in no package index yet, in a clone of its repository (${BUILD}), then run here: ${python} -m pip install ${WHEEL} && npm install --save-dev ${INTERPRETER}`;

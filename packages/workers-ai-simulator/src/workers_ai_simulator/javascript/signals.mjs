@@ -1,5 +1,5 @@
-// The signals by which a command is ended, also those that npx and `npm run` keep to themselves.
-/** Milliseconds between two looks at the process that has started this one. */
+// The signals that end a command, including those that npx and `npm run` do not forward.
+/** Milliseconds between two checks of the process that has started this one. */
 const PARENT_INTERVAL = 500;
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"];
 
@@ -18,7 +18,10 @@ export function firstSignal() {
   return state;
 }
 
-/** npx and `npm run` put a shell between, which hands no signal on: its end is the only sign. pytest may be killed. */
+/**
+ * npx and `npm run` start a shell in between, which forwards no signals: its end is the only sign. pytest may be
+ * killed.
+ */
 function onParentDeath(callback) {
   const parent = process.ppid;
   const timer = setInterval(() => {

@@ -1,5 +1,5 @@
-// Client of a running simulator's own API, and fixtures for node:test and vitest. It needs nothing but fetch, so that it
-// also runs inside workerd; Node.js is loaded only to start a simulator.
+// Client of a running simulator's own API, and fixtures for node:test and vitest. It needs only fetch, so that it also
+// runs inside workerd; modules of Node.js are loaded only to start a simulator.
 
 const UNEXPECTED = "600: ";
 const DEFAULT_WAIT = 20;

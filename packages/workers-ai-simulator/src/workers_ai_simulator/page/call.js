@@ -1,4 +1,4 @@
-// One call, opened: its request, its answer, and what one can do with it.
+// The view of one call: its request, its answer, and actions such as a replay.
 
 import { attempt, bytesText, counted, element, h, reachable, secondsText, snippet } from "./elements.js";
 import { abridged, indented, parsed, readableBody } from "./json_text.js";

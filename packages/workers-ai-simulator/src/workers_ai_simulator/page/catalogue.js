@@ -7,7 +7,7 @@ const MODEL = "@cf/meta/llama-3.1-8b-instruct-fast";
 
 // ---- models -----------------------------------------------------------------------------------
 
-/** Models with their rows, and the texts that the search looks in. */
+/** Models with their rows, and the texts that are searched. */
 let rows = [];
 
 export function showModels(models) {

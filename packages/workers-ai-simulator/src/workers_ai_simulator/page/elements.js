@@ -10,7 +10,7 @@ export function element(name, text, className = "") {
   return created;
 }
 
-/** An element with attributes, handlers (`onclick`) and children; what is null or false is left out. */
+/** An element with attributes, handlers (`onclick`) and children; null and false are left out. */
 export function h(name, attributes, ...children) {
   const created = document.createElement(name);
   for (const [key, value] of Object.entries(attributes ?? {})) {
@@ -76,7 +76,7 @@ export function breakable(text) {
   return parts.flatMap((part, number) => (number ? [document.createElement("wbr"), part] : [part]));
 }
 
-/** A text with its title and a button that copies it. `shown`: what is seen of it, if it is not the whole text. */
+/** A text with its title and a button that copies it. `shown`: the visible part, if it is not the whole text. */
 export function snippet(title, text, shown = text) {
   const root = cloned("snippet-template");
   const button = root.querySelector("button");
@@ -89,7 +89,7 @@ export function snippet(title, text, shown = text) {
   return root;
 }
 
-/** The element, which the Tab key reaches as long as it scrolls: without a mouse, only what has the focus does. */
+/** The element, which the Tab key reaches as long as it scrolls: without a mouse, only a focused element scrolls. */
 export function reachable(target) {
   const observer = new ResizeObserver(() => {
     if (target.scrollHeight > target.clientHeight) target.tabIndex = 0;
@@ -109,7 +109,7 @@ export function setOptions(select, options) {
   select.value = options.some(([value]) => value === chosen) ? chosen : (options[0]?.[0] ?? "");
 }
 
-/** Run an action, and write into that element what it returns, a text or nodes, or what went wrong. */
+/** Run an action, and write its result (a text or nodes) or its error into that element. */
 export async function attempt(outcome, action) {
   try {
     const result = await action();

@@ -3,7 +3,7 @@
 /** Numbers of a list that are all shown. */
 const MAX_NUMBERS = 16;
 const SHOWN_NUMBERS = 4;
-/** Characters without a space from which a text is no text but an encoded file. */
+/** Characters without a space from which on a text counts as an encoded file. */
 const ENCODED = /^[\w+/=:;,.-]{300,}$/;
 const SHOWN_CHARACTERS = 40;
 

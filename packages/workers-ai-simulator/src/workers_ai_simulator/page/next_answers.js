@@ -1,4 +1,4 @@
-// Forms for scripted answers and faults, and what is set.
+// Forms for scripted answers and faults, and the lists of those that are set.
 
 import { attempt, counted, element, h, page, write } from "./elements.js";
 import { parsed } from "./json_text.js";

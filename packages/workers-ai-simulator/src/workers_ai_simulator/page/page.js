@@ -1,4 +1,4 @@
-// The simulator's page: stays connected to the simulator, and shows what it does as it happens.
+// The simulator's page: stays connected to the simulator, and shows its work as it happens.
 
 import { showClients, showFidelity, showModels } from "./catalogue.js";
 import { page, write } from "./elements.js";
@@ -19,7 +19,7 @@ const RETRY_DELAYS = [1, 2, 4, 8, 15];
 /** Milliseconds between two announcements of the number of requests to screen readers. */
 const ANNOUNCEMENT_INTERVAL = 5000;
 
-/** Binding → the view of the store that its calls change, and what loads that. */
+/** Binding → the view of the store that its calls change, and the function that loads it. */
 const STORES = {
   VECTORIZE: { view: "indexes", refresh: refreshIndexes },
   AI_SEARCH: { view: "search", refresh: refreshInstances },
@@ -86,7 +86,7 @@ async function followRequests(last, signal) {
   }
 }
 
-/** Load again what is shown and the calls of these bindings may have changed. */
+/** Reload the shown view if calls of these bindings may have changed its content. */
 async function refreshStores(bindings, signal) {
   const changed = Array.from(new Set(bindings), (binding) => STORES[binding]).filter(Boolean);
   await Promise.all(changed.filter(({ view }) => isShown(view)).map(({ refresh }) => refresh(signal)));

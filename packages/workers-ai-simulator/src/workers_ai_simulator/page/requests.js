@@ -7,16 +7,16 @@ import { onView } from "./views.js";
 
 const RUNNING = ["received", "streaming"];
 const BINDINGS = { AI: "AI", VECTORIZE: "Vectorize", AI_GATEWAY: "AI Gateway", AI_SEARCH: "AI Search" };
-/** Inputs that people recognise a request by, the most telling first. */
+/** Inputs by which people recognise a request, the most telling first. */
 const PREVIEW_INPUTS = ["prompt", "input", "text", "input_text", "query", "name", "path"];
 const MAX_PREVIEW_LENGTH = 200;
-/** Beginning of the paths of the REST API, which says nothing about a request. */
+/** Beginning of the paths of the REST API, which tells nothing about a request. */
 const REST = /^\/client\/v4\/accounts\/[^/]+\//;
 
 const table = new LiveTable(page["request-table"], "request-template", { fill, facts, open: openCall });
 /** Model → its task. */
 let tasks = new Map();
-/** The call that the address names, until it is there. */
+/** The call that the address names, until it is in the table. */
 let awaited = "";
 
 export function showRequests(entries) {
@@ -27,7 +27,7 @@ export function showRequests(entries) {
   if (awaited && table.reveal(awaited)) awaited = "";
 }
 
-/** Say how many calls and bytes the simulator keeps, and learn the models' tasks. */
+/** Show how many calls and bytes the simulator keeps, and store the models' tasks. */
 export function showKept({ requests, body_bytes, bytes_per_body }, models) {
   tasks = new Map(models.map(({ id, task }) => [id, task]));
   const mebibytes = (bytes) => `${formatted(bytes / 1_048_576)} MiB`;
@@ -51,7 +51,7 @@ export function refreshRunning() {
   if (!table.paused) table.update(table.entries.filter(({ state }) => RUNNING.includes(state)));
 }
 
-/** Announce the number of requests to screen readers, which is too much for every change of it. */
+/** Announce the number of requests to screen readers: every change would be too much for them. */
 export function announceCount() {
   write(page["requests-announced"], page["requests-count"].textContent);
 }

@@ -6,7 +6,7 @@ const FIRST = "requests";
 const VIEWS = Array.from(document.querySelectorAll("main > .view"), (each) => each.id);
 const LINKS = Array.from(document.querySelectorAll("nav a"));
 
-/** View → what to do when it is shown, with the rest of the address. */
+/** View → function to call when it is shown, with the rest of the address. */
 const handlers = new Map();
 let isReady = false;
 
@@ -41,7 +41,7 @@ export function show({ isFirst = false } = {}) {
   if (isReady) handlers.get(view)?.(decodeURIComponent(rest));
 }
 
-/** Call the handler of the view that is shown, once what it needs is loaded, and from then on with each change. */
+/** Call the handler of the shown view once its data is loaded, and from then on with each change. */
 export function start() {
   if (isReady) return;
   isReady = true;
