@@ -71,7 +71,7 @@ KINDS: Mapping[ErrorType, ErrorKind] = {
         "The key's `daily_neurons` or the Worker's `DAILY_NEURONS` are spent. `Retry-After` says when the next day "
         "begins.",
     ),
-    "internal_error": ErrorKind(500, "The Worker has failed. Its log has the details under the request id."),
+    "internal_error": ErrorKind(500, "The Worker failed. Its log has the cause under the request id."),
     "upstream_error": ErrorKind(502, "Workers AI or another service behind the Worker has failed."),
     "unavailable": ErrorKind(
         503,
