@@ -151,13 +151,13 @@ async function show() {
   page.title.textContent = screen.title;
   document.title = `${screen.title} · aiworker console`;
   page.actions.replaceChildren();
-  page.main.className = `screen-${screen.name}`;
   for (const link of page.screens.querySelectorAll("a"))
     if (link.hash === `#/${screen.name}`) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   const [wanted, own] = [location.hash, connection];
   const { show: showScreen } = await screen.load();
   if (wanted !== location.hash || own !== connection) return; // the user has gone on meanwhile
+  page.main.className = `screen-${screen.name}`;
   page.main.replaceChildren();
   page.main.scrollTop = 0;
   leave = showScreen({ root: page.main, actions: page.actions, rest: rest.map(decodeURIComponent) }) ?? null;

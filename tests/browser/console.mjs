@@ -43,7 +43,12 @@ afterEach(() => SIMULATOR && clearFaults());
  * at: the screen, such as "chat". address: of another page. refused: a pattern of paths whose requests this test lets fail.
  */
 export async function open(t, { at = "chat", address, refused = /^\/chat$/, prepare, ...context } = {}) {
-  const opened = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...context });
+  // without transitions, whose colours are neither those before nor those after
+  const opened = await browser.newContext({
+    viewport: { width: 1280, height: 800 },
+    reducedMotion: "reduce",
+    ...context,
+  });
   const page = await opened.newPage();
   page.setDefaultTimeout(30_000);
   const complaints = [];

@@ -52,8 +52,8 @@ async function askAndWait(page, question) {
 }
 
 /** Ask, with the model held after three pieces of its answer. Returns the id of the model's call. */
-async function askHeld(page, question) {
-  await fault({ hold_after_frames: 3 });
+async function askHeld(page, question, more) {
+  await fault({ hold_after_frames: 3, ...more });
   const [response] = await Promise.all([page.waitForResponse("**/chat"), ask(page, question)]);
   await shown(last(page).locator(".markdown"), /^This is a$/);
   return response.headers()["x-ai-request-id"];
@@ -72,20 +72,18 @@ test(
   "the first screen is small, comes with a strict policy, and names what is simulated",
   NEEDS_SIMULATOR,
   async (t) => {
-    let size = 0;
-    const policies = [];
-    const prepare = (page) =>
-      page.on("response", async (response) => {
-        const body = await response.body().catch(() => Buffer.alloc(0));
-        size += gzipSync(body).length;
-        if (new URL(response.url()).pathname === "/") policies.push(response.headers()["content-security-policy"]);
-      });
+    const responses = [];
+    const prepare = (page) => page.on("response", (response) => responses.push(response));
     const page = await open(t, { at: "", prepare });
     await page.getByRole("button", { name: "Ask it" }).first().waitFor();
     await page.waitForLoadState("networkidle");
+    const bodies = await Promise.all(responses.map((response) => response.body().catch(() => Buffer.alloc(0))));
+    const size = bodies.reduce((sum, body) => sum + gzipSync(body).length, 0);
     assert.ok(size > 20_000 && size < MAX_FIRST_SCREEN, `${size} bytes`);
-    assert.match(policies[0], /^default-src 'self';.*require-trusted-types-for 'script'/);
-    assert.doesNotMatch(policies[0], /unsafe/);
+    const document = responses.find((response) => new URL(response.url()).pathname === "/");
+    const policy = document.headers()["content-security-policy"];
+    assert.match(policy, /^default-src 'self';.*require-trusted-types-for 'script'/);
+    assert.doesNotMatch(policy, /unsafe/);
     const { version } = await (await fetch(`${SERVER}/health`)).json();
     assert.equal(await page.locator(".brand p").textContent(), `aiworker ${version}`);
     assert.equal(await page.locator("#badge").textContent(), "Simulated");
@@ -248,17 +246,26 @@ test(
     await last(page).getByText("Details").click();
     await shown(last(page).locator(".details"), /req_/);
 
+    const { promise: isRead, resolve: read } = Promise.withResolvers();
+    await page.route(/\/conversations\/\w+$/, (route) => isRead.then(() => route.continue()));
     await page.reload();
-    await shown(last(page).locator(".markdown"), /^This is a simulated answer/);
-    await page.locator("#chats").getByText("What is a Worker?").waitFor();
-    const { body } = await askAndWait(page, "And an isolate?");
+    await page.getByText("Reading the conversation…").waitFor();
+    const sent = page.waitForRequest("**/chat");
+    await ask(page, "And an isolate?"); // before the conversation is there
+    read();
+    const body = (await sent).postDataJSON();
     assert.deepEqual(body.messages, [{ role: "user", content: "And an isolate?" }]);
+    await shown(answers(page).first().locator(".markdown"), /^This is a simulated answer/);
+    const entry = page.locator("#chats li").filter({ has: page.locator(`[href$="${body.conversation}"]`) });
+    await shown(entry, "What is a Worker?");
+    await ended(page);
+    assert.equal(await answers(page).count(), 2);
     assert.ok(page.url().endsWith(`#/chat/${body.conversation}`));
     await page.getByRole("button", { name: "New chat" }).click();
     await page.getByRole("heading", { name: "What would you like to ask?" }).waitFor();
     await page.locator("#chats a").first().click();
     await shown(last(page).locator(".markdown"), /And an isolate/);
-    await page.getByRole("button", { name: "Delete the chat: What is a Worker?" }).click();
+    await entry.getByRole("button", { name: "Delete the chat: What is a Worker?" }).click();
     await page.getByRole("heading", { name: "What would you like to ask?" }).waitFor();
     const stored = await (await fetch(`${SERVER}/conversations/${body.conversation}`)).json();
     assert.deepEqual(stored.messages, []);
@@ -332,7 +339,8 @@ test(
   NEEDS_SIMULATOR,
   async (t) => {
     const page = await openNative(t);
-    const call = await askHeld(page, "Tell me everything");
+    // slow enough that it has not ended by the time that workerd notices that its reader has gone
+    const call = await askHeld(page, "Tell me everything", { tokens_per_second: 4 });
     await ask(page, "a draft meanwhile"); // Enter neither sends it nor stops the answer
     assert.equal(await last(page).getAttribute("aria-busy"), "true");
     await page.keyboard.press("Escape");
@@ -340,7 +348,7 @@ test(
     assert.equal(await last(page).locator(".markdown").textContent(), "This is a");
     assert.equal(await text(page).inputValue(), "a draft meanwhile");
     await clearFaults(); // workerd notices that a reader has gone when it has something to hand on
-    const journal = await fetch(`${SIMULATOR}/simulator/requests/${call}?seconds=10`);
+    const journal = await fetch(`${SIMULATOR}/simulator/requests/${call}?seconds=60`);
     assert.equal((await journal.json()).state, "cancelled");
 
     await page.reload(); // the Worker has stored nothing of it
@@ -366,6 +374,10 @@ test("a question is edited and an answer retried, as a conversation of their own
   const first = await askAndWait(page, "One?");
   const second = await askAndWait(page, "Two?");
   const sentBy = async (act) => (await Promise.all([page.waitForRequest("**/chat"), act()]))[0].postDataJSON();
+  const deleted = page.waitForResponse(
+    (response) =>
+      response.request().method() === "DELETE" && response.url().endsWith(`/conversations/${second.body.conversation}`),
+  );
   const retried = await sentBy(() => last(page).getByRole("button", { name: "Retry" }).click());
   assert.deepEqual(
     retried.messages.map(({ content }) => content),
@@ -382,6 +394,7 @@ test("a question is edited and an answer retried, as a conversation of their own
   await shown(last(page).locator(".markdown"), "Three?");
   await ended(page);
   assert.equal(await page.locator(".turn").count(), 2);
+  await deleted;
   const old = await (await fetch(`${SERVER}/conversations/${second.body.conversation}`)).json();
   assert.deepEqual(old.messages, []);
 });
@@ -409,6 +422,7 @@ test("the page follows the answer only while the reader is at its end", NEEDS_SI
   const scroller = page.locator(".scroller");
   await answerWith(page, frames("line\n\n".repeat(60)) + DONE);
   await askAndWait(page, "A long one");
+  await last(page).locator(".markdown p").nth(59).waitFor();
   const toEnd = await scroller.evaluate((e) => e.scrollHeight - e.clientHeight - e.scrollTop);
   assert.ok(toEnd < 2, `followed a long answer: ${toEnd}`);
   await page.unroute("**/chat");
@@ -427,13 +441,13 @@ test(
   "429: the sentence, the details, and a wait that is counted; the question is not lost",
   NEEDS_SIMULATOR,
   async (t) => {
-    const page = await openNative(t);
+    const page = await openNative(t, { prepare: (opened) => opened.clock.install() });
     const error = {
       type: "rate_limited",
       code: 7505,
       message: "Too many requests.",
       request_id: "req_1",
-      retry_after: 2,
+      retry_after: 3600,
     };
     await page.route("**/chat", (route) => route.fulfill({ status: 429, json: { error } }));
     await ask(page, "Hello?");
@@ -443,6 +457,7 @@ test(
     await shown(notice(page), /type rate_limited.*code 7505.*req_1/);
     assert.equal(await text(page).inputValue(), "Hello?");
     await page.unroute("**/chat");
+    await page.clock.runFor(1000 * error.retry_after);
     await notice(page).getByRole("button", { name: "Try again", exact: true }).click();
     await ended(page);
     assert.equal(await notice(page).count(), 0);

@@ -35,7 +35,7 @@ async function ask(page, question) {
 
 async function assertCancelled() {
   const requests = await (await fetch(`${SIMULATOR}/simulator/requests?operation=run`)).json();
-  const ended = await fetch(`${SIMULATOR}/simulator/requests/${requests.at(-1).id}?state=cancelled&seconds=20`);
+  const ended = await fetch(`${SIMULATOR}/simulator/requests/${requests.at(-1).id}?state=cancelled&seconds=60`);
   assert.equal((await ended.json()).state, "cancelled");
 }
 
@@ -50,7 +50,7 @@ test("a document is added with its progress, asked, and deleted", async (t) => {
     new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
   });
   const network = await page.context().newCDPSession(page);
-  const speed = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 40_000 };
+  const speed = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 10_000 };
   await network.send("Network.emulateNetworkConditions", speed);
   await page.setInputFiles("input[type=file]", file("penguins.html", "text/html", PENGUINS));
   await page.locator("progress").waitFor();

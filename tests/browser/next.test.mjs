@@ -35,7 +35,8 @@ test("the answer streams through Next.js without a route handler", async () => {
   await page.press("input", "Enter");
   await page.locator("p", { hasText: /simulated/ }).waitFor();
   await page.locator("input:enabled").waitFor();
-  assert.ok((await page.evaluate(() => window.lengths.size)) > 5, "the text has grown piece by piece");
+  // "" and the whole text would be two
+  assert.ok((await page.evaluate(() => window.lengths.size)) > 2, "the text has grown piece by piece");
 });
 
 test("an error of the Worker is what the page shows", async () => {

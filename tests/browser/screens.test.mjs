@@ -18,6 +18,7 @@ import {
   NEEDS_SIMULATOR,
   open,
   PHONE,
+  recorded,
   SERVER,
   shown,
 } from "./console.mjs";
@@ -224,12 +225,28 @@ test(
     await page.getByRole("button", { name: "Search only" }).click();
     await page.locator(".asking .failure").filter({ hasText: "colour" }).waitFor();
     await page.getByLabel("Filter").fill("");
+    // an answer that comes late takes nobody's place
+    const { promise: isLate, resolve: late } = Promise.withResolvers();
+    await page.route("**/rag/search", (route) => isLate.then(() => route.continue()), { times: 1 });
+    const [first] = await Promise.all([
+      page.waitForRequest("**/rag/search"),
+      page.getByRole("button", { name: "Search only" }).click(),
+    ]);
+    await page.getByLabel("Your question").fill("Where do polar bears live?");
+    await page.getByRole("button", { name: "Search only" }).click();
+    await shown(page.locator(".sources li").first(), "Polar bears live");
+    late();
+    await (await first.response()).finished();
+    await recorded(page, () => records.all.every(({ end }) => end));
+    await shown(page.locator(".sources li").first(), "Polar bears live");
 
-    const bears = page.getByRole("listitem").filter({ hasText: "bears.md" });
+    const bears = page.locator(".documents").getByRole("listitem").filter({ hasText: "bears.md" });
+    // a row is made anew with each state: the one that is there is of the first time
+    await bears.evaluate((row) => row.setAttribute("data-first", ""));
     const again = page.waitForResponse(/bears[^/]*\/reindex/);
     await bears.getByRole("button", { name: "Index bears.md again" }).click();
     assert.equal((await again).status(), 202);
-    await bears.filter({ hasText: "1 passage" }).waitFor();
+    await bears.and(page.locator(":not([data-first])")).filter({ hasText: "1 passage" }).waitFor();
     await bears.getByRole("button", { name: "Delete bears.md" }).click();
     await assertAccessible(page, "asked before it is deleted");
     await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
@@ -241,13 +258,15 @@ test(
     );
 
     const network = await page.context().newCDPSession(page);
-    const slow = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 200_000 };
-    await network.send("Network.emulateNetworkConditions", slow);
+    const speed = { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 5_000 };
+    await network.send("Network.emulateNetworkConditions", speed);
     const archive = { name: "archive.xyz", mimeType: "application/x-xyz", buffer: Buffer.alloc(200_000) };
     await page.getByLabel("Files").setInputFiles(archive);
     await page.getByText(/^Uploading: [\d.]+ kB of 200\.\d kB$/).waitFor();
     assert.ok((await page.getByRole("progressbar", { name: "Uploaded" }).getAttribute("value")) > 0);
     await assertAccessible(page, "an upload");
+    assert.ok(await page.getByText(/^Uploading: /).isVisible(), "it has been looked at while it was under way");
+    await network.send("Network.emulateNetworkConditions", { ...speed, uploadThroughput: -1 });
     await shown(page.locator(".documents li:has(.failure)"), /archive\.xyz.*cannot be read/);
     await page.setViewportSize(PHONE.viewport);
     await assertFits(page, "Documents");
@@ -317,8 +336,26 @@ test(
     await page.getByRole("button", { name: "Record" }).click();
     await page.getByRole("button", { name: "Stop recording" }).click();
     await page.getByRole("button", { name: "Record", exact: true }).waitFor();
+    // a screen that is left while the browser asks for the permission records nothing
+    await page.evaluate(() => {
+      const allowed = new Promise((resolve) => {
+        globalThis.allow = resolve;
+      });
+      const { mediaDevices } = navigator;
+      const ask = mediaDevices.getUserMedia.bind(mediaDevices);
+      mediaDevices.getUserMedia = async (wanted) => {
+        globalThis.stream = await ask(wanted);
+        await allowed;
+        return globalThis.stream;
+      };
+    });
+    await page.getByRole("button", { name: "Record", exact: true }).click();
+    await page.waitForFunction(() => globalThis.stream);
 
     await go("Text");
+    await page.getByRole("button", { name: "Translate" }).waitFor();
+    await page.evaluate(() => globalThis.allow());
+    await page.waitForFunction(() => globalThis.stream.getTracks().every(({ readyState }) => readyState === "ended"));
     await page.getByRole("button", { name: "Translate" }).click();
     await page.getByText("[simulated, en→fr] Good morning!").waitFor();
     await page.getByRole("tab", { name: "Classify" }).click();
@@ -394,7 +431,7 @@ for (const [name, context] of [
         .locator(`#main.screen-${address.slice(2)} > *`)
         .first()
         .waitFor();
-      await page.waitForLoadState("networkidle");
+      await recorded(page, () => records.all.every(({ end }) => end));
       await assertAccessible(page, address);
       await assertFits(page, address);
     }

@@ -95,9 +95,11 @@ async function began(page) {
 
 test("an answer streams, and the next one knows it", async (t) => {
   const page = await open(await newContext(t));
+  await hold(30);
   await say(page, "My name is Ada.");
   await began(page);
   await status(page, "streaming");
+  await release();
   await status(page, "ready");
   await say(page, "What is my name?");
   await page.locator("p.assistant").nth(1).waitFor();
@@ -162,7 +164,11 @@ test("the page of Next.js has sources, and its configuration passes the paths on
   const document = { id: "ice", title: "Glaciers", text: "# Glaciers\n\nA glacier is a river of ice." };
   const headers = { "content-type": "application/json" };
   await fetch(`${SERVER}/rag/documents`, { method: "POST", headers, body: JSON.stringify(document) });
-  while ((await (await fetch(`${SERVER}/rag/documents/ice`)).json()).state !== "indexed");
+  for (let state = ""; state !== "indexed"; ) {
+    assert.notEqual(state, "failed");
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    ({ state } = await (await fetch(`${SERVER}/rag/documents/ice`)).json());
+  }
   const page = await open(await newContext(t), "/pages/next.html");
   await say(page, "What is a glacier?");
   await page.locator("cite", { hasText: "Glaciers" }).first().waitFor();
@@ -176,7 +182,8 @@ test("the page of Next.js has sources, and its configuration passes the paths on
 
 test("after a crash, what was stored is there once, and the answer ends as interrupted", async (t) => {
   const page = await open(await newContext(t));
-  await simulator("/faults", "POST", { tokens_per_second: 20, operation: "run" });
+  // held, so that it has not ended by the time of the crash
+  await simulator("/faults", "POST", { tokens_per_second: 20, hold_after_frames: 100, operation: "run" });
   await say(page, "What is a Worker?");
   // a second of it: more than the time for which frames are in memory only
   await page.waitForFunction(() => document.querySelector("p.assistant")?.textContent.length > 120);

@@ -45,12 +45,14 @@ function transcribing() {
   const recorder = new Recorder();
 
   async function toggle() {
+    record.disabled = true; // until the browser has answered: a second click would begin a second recording
     try {
       if (recorder.isRunning) take(await recorder.stop());
       else await recorder.start();
     } catch {
       toast("This page may not use the microphone.");
     }
+    record.disabled = false;
     label.data = recorder.isRunning ? "Stop recording" : "Record";
     record.setAttribute("aria-pressed", String(recorder.isRunning));
   }
@@ -96,7 +98,7 @@ function transcribing() {
     },
     leave: () => {
       leave();
-      recorder.cancel();
+      recorder.close();
     },
   };
 }

@@ -2,6 +2,7 @@
 
 export class Recorder {
   #recorder = null;
+  #isClosed = false;
 
   get isRunning() {
     return this.#recorder !== null;
@@ -12,6 +13,13 @@ export class Recorder {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
     this.#recorder = new MediaRecorder(stream);
     this.#recorder.start();
+    if (this.#isClosed) this.cancel(); // while the browser asked for the permission
+  }
+
+  /** End a recording that runs, or that is about to. */
+  close() {
+    this.#isClosed = true;
+    this.cancel();
   }
 
   /** Return the recording as a file. */

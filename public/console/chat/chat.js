@@ -38,6 +38,9 @@ class Chat {
   pictures = [];
   /** The running request, as `{controller, finished}`, or null. */
   running = null;
+  /** Whether the conversation is being read; a question that is sent meanwhile waits. */
+  isReading = false;
+  hasWaiting = false;
   isFollowing = true;
   lastTop = 0;
 
@@ -68,13 +71,17 @@ class Chat {
     if (!id || id.startsWith("new-")) return;
     this.welcome.hidden = true;
     this.log.replaceChildren(h("p", { class: "hint" }, "Reading the conversation…"));
+    this.isReading = true;
     try {
       this.conversation = await Conversation.open(id);
+      this.#showAll();
     } catch (error) {
       this.log.replaceChildren(failure(error, () => this.open(id)));
       return;
+    } finally {
+      this.isReading = false;
     }
-    this.#showAll();
+    if (this.hasWaiting) this.composer.requestSubmit();
   }
 
   /** The call of the present settings, for its code. */
@@ -224,6 +231,8 @@ class Chat {
   #submit(event) {
     event.preventDefault();
     if (this.running) return this.stop();
+    this.hasWaiting = this.isReading;
+    if (this.isReading) return;
     const text = this.text.value.trim();
     if (!text && !this.pictures.length) return;
     const pictures = this.#takePictures().map((url) => ({ type: "image_url", image_url: { url } }));

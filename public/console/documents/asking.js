@@ -12,6 +12,8 @@ const STAGES = { vector: "Vector search", text: "Full-text search", rerank: "Rer
 
 export class Asking {
   controller = null;
+  /** Number of the last question: what an earlier search still brings is not shown. */
+  #last = 0;
 
   constructor(scope) {
     this.scope = scope;
@@ -130,6 +132,7 @@ export class Asking {
     if (this.controller) return this.controller.abort();
     const body = this.#checked();
     if (!body) return;
+    this.#last++;
     this.controller = new AbortController();
     this.submit.textContent = "Stop";
     const isStandard = this.model.value === worker.defaultModel;
@@ -146,12 +149,20 @@ export class Asking {
   async #search() {
     const body = this.#checked();
     if (!body) return;
+    this.controller?.abort();
+    const own = ++this.#last;
     this.result.replaceChildren(h("p", { class: "hint" }, "Searching…"));
+    const shown = await this.#found(body);
+    if (own === this.#last) this.result.replaceChildren(shown);
+  }
+
+  /** The passages of a search, or its failure, as an element. */
+  async #found(body) {
     try {
       const { passages } = await postJson("/rag/search", body);
-      this.result.replaceChildren(sourceList(passages, this.scope, "Nothing fits this question."));
+      return sourceList(passages, this.scope, "Nothing fits this question.");
     } catch (error) {
-      this.result.replaceChildren(failure(error, () => this.#search()));
+      return failure(error, () => this.#search());
     }
   }
 }

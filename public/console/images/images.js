@@ -41,6 +41,8 @@ export function show({ root, actions }) {
   const mask = picker("mask", "Mask", files);
   const gallery = h("ul", { class: "gallery", "aria-label": "Stored images" });
   const empty = h("p", { class: "hint" }, "Images that you keep appear here.");
+  /** Number of the last reading of the gallery: what an earlier one still brings is not shown. */
+  let reading = 0;
 
   const values = () => ({
     ...filled([prompt, negative, model, ...numbers]),
@@ -92,7 +94,9 @@ export function show({ root, actions }) {
   });
 
   async function showGallery() {
+    const own = ++reading;
     const stored = await storedImages();
+    if (own !== reading) return;
     empty.hidden = stored.length > 0;
     gallery.replaceChildren(...stored.map(storedItem));
   }

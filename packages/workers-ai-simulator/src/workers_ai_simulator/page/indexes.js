@@ -76,6 +76,7 @@ async function openIndex(name) {
   opened = name;
   cursor = "";
   await refreshIndexes();
+  if (opened !== name) return; // another one has been opened meanwhile
   const index = indexes.find((each) => each.name === name);
   page.index.hidden = !index;
   if (!index) return;
@@ -99,8 +100,10 @@ async function openIndex(name) {
 }
 
 async function showPage() {
-  const path = `simulator/indexes/${encodeURIComponent(opened)}/vectors`;
-  const { vectors, totalCount, nextCursor = "" } = await getJson(`${path}?cursor=${encodeURIComponent(cursor)}`);
+  const [name, from] = [opened, cursor];
+  const path = `simulator/indexes/${encodeURIComponent(name)}/vectors`;
+  const { vectors, totalCount, nextCursor = "" } = await getJson(`${path}?cursor=${encodeURIComponent(from)}`);
+  if (name !== opened || from !== cursor) return; // another page has been asked for meanwhile
   page.vectors.replaceChildren(...vectors.map((vector) => vectorRow(vector)));
   write(
     page["vectors-count"],

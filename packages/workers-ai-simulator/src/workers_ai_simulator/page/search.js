@@ -57,6 +57,7 @@ async function openInstance(name) {
   opened = name;
   offset = 0;
   await refreshInstances();
+  if (opened !== name) return; // another one has been opened meanwhile
   const isThere = instances.some((each) => nameOf(each) === name);
   page.instance.hidden = !isThere;
   if (!isThere) return;
@@ -71,7 +72,9 @@ function pathOf(rest) {
 }
 
 async function showPage() {
-  const { total, items } = await getJson(pathOf(`items?offset=${offset}`));
+  const [name, from] = [opened, offset];
+  const { total, items } = await getJson(pathOf(`items?offset=${from}`));
+  if (name !== opened || from !== offset) return; // another page has been asked for meanwhile
   page.items.replaceChildren(...items.map(itemRow));
   write(page["items-count"], total ? `${formatted(items.length)} of ${formatted(total)}, by their keys` : "none");
   page["items-first"].disabled = offset === 0;
