@@ -51,6 +51,8 @@ class Machine:
         """Calls of bindings."""
         self.calls_a_step: dict[str, int] = {}
         """Name of a workflow's step → the calls that it made."""
+        self.most_deleted = 0
+        """Largest number of passages that one statement has deleted."""
         self.moment = -1
         self.event: Callable[[], Awaitable[None]] = crash
         """Called after `moment` effects."""
@@ -123,7 +125,10 @@ class Rows:
         self._machine.database.execute("BEGIN")
         rows: list[dict[str, Any]] = []
         for query, *values in statements:
+            [before] = self._machine.rows("SELECT count(*) FROM chunks")
             rows = [dict(row) for row in self._machine.database.execute(str(query), values)]
+            [after] = self._machine.rows("SELECT count(*) FROM chunks")
+            self._machine.most_deleted = max(self._machine.most_deleted, before - after)
         self._machine.database.execute("COMMIT")
         await self._machine.touch()
         return rows
@@ -344,6 +349,22 @@ async def test_a_deletion_amidst_an_ingestion_leaves_nothing() -> None:
         await ingest.resume(machine.resources)
         assert machine.rows("SELECT count(*) FROM chunks") == [0], number
         assert (machine.vectors, machine.files) == ({}, {}), number
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("short_segments")
+@pytest.mark.parametrize("event", [lambda _: crash(), delete])
+async def test_whatever_cuts_an_ingestion_off_no_statement_deletes_many_passages(
+    event: Callable[[Machine], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ingest, "SEGMENTS_A_STEP", 100)  # one step stores all passages
+    monkeypatch.setattr(removal, "PASSAGES_A_STATEMENT", 25)
+    machines = await moments(lambda machine: machine.ingest("aaaa"), with_one_upload, event)
+    assert len(machines) > 20
+    for number, machine in enumerate(machines):
+        await machine.ingest("aaaa")
+        await ingest.resume(machine.resources)
+        assert machine.most_deleted <= 25, number
 
 
 @pytest.mark.timeout(120)

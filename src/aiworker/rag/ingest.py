@@ -278,6 +278,9 @@ START: Position = {"offset": 0, "count": 0, "path": (), "fence": "", "is_end": F
 
 async def chunk(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
     """Store the passages of the text's next segments in the database; return where they end."""
+    # those of an attempt that was interrupted, some at a time, before a segment takes the place of all that follow it
+    for start in reversed(range(position["count"], version.chunks, removal.PASSAGES_A_STATEMENT)):
+        await passage_store.delete_chunks(resources.database, version.id, start)
     for _ in range(SEGMENTS_A_STEP):
         position = await _chunk_segment(resources, version, position, text_file)
         if position["is_end"]:

@@ -25,6 +25,12 @@ CHARACTERS_AT_A_STRETCH = 10_000
 MAX_COUNTED = 500
 """Passages up to which the passages of a word are counted."""
 
+_IS_KEPT = (
+    "EXISTS (SELECT 1 FROM versions WHERE id = ?1) AND NOT EXISTS (SELECT 1 FROM versions v "
+    "JOIN documents d ON d.tenant = v.tenant AND d.id = v.document_id WHERE v.id = ?1 AND d.deleted = 1)"
+)
+"""Condition that version ?1 exists and its document is not marked as deleted."""
+
 NumberedPassage = tuple[int, str, str]
 """Number of a passage in its version, its path of headings, and its text."""
 
@@ -44,14 +50,16 @@ async def put_chunks(
 ) -> None:
     """Store a version's passages in place of those from number `first`; index their words.
 
-    All in one transaction. ranges: the place of each passage in the document's text, if it is known. then: statements
+    All in one transaction. None is stored once the document is deleted, so that whoever removes it knows how many there
+    are. ranges: the place of each passage in the document's text, if it is known. then: statements
     that end the transaction.
     """
     rows = zip_longest(chunks, ranges)
     stored: list[Statement] = [
         (
-            "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text, first_byte, end_byte) "
-            "SELECT ?, value ->> 0, ?, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)",
+            "INSERT OR REPLACE INTO chunks (version, number, scope, heading, text, first_byte, end_byte) "  # noqa: S608 - no values in it
+            "SELECT ?1, value ->> 0, ?2, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?3) "
+            f"WHERE {_IS_KEPT}",
             version.id, scope(version.tenant), batch,
         )
         for batch in _batches(json.dumps([*chunk, *(place or (None, None))]) for chunk, place in rows)
