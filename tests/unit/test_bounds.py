@@ -18,9 +18,11 @@ from aiworker.http.body import (
     MAX_ERRORS,
     MAX_STRINGS,
     MAX_STRUCTURE_BYTES,
+    MAX_VALUES,
     STRING,
     Schema,
     parse_json,
+    parse_json_field,
 )
 from aiworker.routes.chat_schema import ChatRequest
 from tests.unit.stand_ins import FakeRequest
@@ -65,6 +67,22 @@ async def test_lists_and_objects_are_counted_where_they_are_no_text() -> None:
     text = "[{" * MAX_CONTAINERS
     request = FakeRequest("POST", "/", json.dumps({"prompt": text}).encode(), content_type="application/json")
     assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == text
+
+
+async def test_values_are_counted_where_they_are_no_text() -> None:
+    error = await refusal('{"messages":[' + "1," * MAX_VALUES + "1]}")
+    assert (error.type, "100,000 values" in error.message) == ("payload_too_large", True)
+    assert (await refusal('{"messages":[' + "1," * (MAX_VALUES - 1) + "1]}")).type == "invalid_request"
+    text = "," * MAX_VALUES
+    request = FakeRequest("POST", "/", json.dumps({"prompt": text}).encode(), content_type="application/json")
+    assert (await parse_json(ChatRequest, request, 1 << 20)).prompt == text
+
+
+@pytest.mark.parametrize("text", ["[" + "1," * MAX_VALUES + "1]", "[" + "[]," * MAX_CONTAINERS + "1]"])
+def test_json_in_a_field_of_a_form_has_the_same_bounds(text: str) -> None:
+    with pytest.raises(ApiError) as raised:
+        parse_json_field("metadata", text)
+    assert raised.value.type == "payload_too_large"
 
 
 async def test_outside_of_texts_a_body_has_a_megabyte() -> None:

@@ -453,6 +453,22 @@ async def test_a_file_that_unfolds_to_too_much_text_fails_before_it_is_stored(mo
     assert not [key for key in machine.files if key.endswith(ingest.MARKDOWN)]
 
 
+async def test_a_segment_of_many_passages_is_stored_in_several_transactions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "PASSAGES_A_TRANSACTION", 50)
+    machine = await with_one_upload()
+    stored: list[int] = []
+    put_chunks = passage_store.put_chunks
+
+    async def put(*arguments: Any) -> None:
+        await put_chunks(*arguments)
+        stored.extend(machine.rows("SELECT chunks FROM versions"))
+
+    monkeypatch.setattr(passage_store, "put_chunks", put)
+    await machine.ingest("aaaa")
+    assert stored == [50, 100, PASSAGES]
+    check_what_readers_see(machine)
+
+
 async def test_passages_are_looked_up_by_number_and_not_by_reading_all_of_a_version() -> None:
     machine = await with_one_upload()
     statements: list[str] = []

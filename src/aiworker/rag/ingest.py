@@ -42,6 +42,9 @@ SEGMENTS_A_STEP = 64
 PASSAGES_AT_A_STRETCH = 4
 """Passages that are cut before others get their turn: on CPython 3 ms of prose and 12 ms of nothing but headings, in a
 Worker a few times that."""
+PASSAGES_A_TRANSACTION = 500
+"""Passages that are stored at once. A segment of prose has about fifty, one of nothing but headings 5,000: to write
+these as JSON keeps Python busy for too long, and to insert them the database."""
 MAX_VECTOR_CHECKS = 20
 """Checks, a second apart, for the vectors in one attempt of the step that waits for them."""
 MAX_TITLE_CHARACTERS = 160
@@ -349,8 +352,12 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
 
 async def put_passages(resources: Resources, version: Version, cut: Cut, first: int) -> None:
     """Store a segment's passages in place of those from number `first`."""
-    state = store.state_change(version.id, "embedding", now(), chunks=cut.end["count"])
-    await passage_store.put_chunks(resources.database, version, cut.passages, first, cut.ranges, [state])
+    for start in range(0, max(1, len(cut.passages)), PASSAGES_A_TRANSACTION):
+        passages = cut.passages[start : start + PASSAGES_A_TRANSACTION]
+        ranges = cut.ranges[start : start + PASSAGES_A_TRANSACTION]
+        number = first + start
+        state = store.state_change(version.id, "embedding", now(), chunks=number + len(passages))
+        await passage_store.put_chunks(resources.database, version, passages, number, ranges, [state])
 
 
 async def _read_text(resources: Resources, version: Version, start: int, text_file: str) -> tuple[bytes, int] | None:

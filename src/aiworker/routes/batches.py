@@ -4,14 +4,13 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field
-from pydantic_core import from_json
 
 from aiworker.auth import limits
 from aiworker.bindings import require
 from aiworker.clock import now
 from aiworker.context import Context
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, Reply, Schema, media_type, parse_object
+from aiworker.http.body import FORM, Reply, Schema, media_type, parse_json_field, parse_object
 from aiworker.http.content_type import read_boundary
 from aiworker.http.messages import Payload, Response, json_response
 from aiworker.jobs import queue
@@ -170,11 +169,7 @@ def _in_folder(folder: str, entry: Entry) -> Entry:
 
 def _metadata(context: Context, text: str) -> dict[str, Any]:
     """Return the metadata of a form. Raises ApiError `invalid_request` if no document could have it."""
-    try:
-        # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
-        parsed = from_json(text)
-    except ValueError:
-        raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
-    metadata = dict(parse_object(BatchMetadata, {"metadata": parsed}).metadata)
+    fields = {"metadata": parse_json_field("metadata", text)}
+    metadata = dict(parse_object(BatchMetadata, fields).metadata)
     filters.check_metadata(metadata, context.settings.rag_properties)
     return metadata

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from pydantic_core import from_json
-
 from aiworker.context import Context
 from aiworker.error_text import public_message
 from aiworker.errors import ApiError
-from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_with_text, parse_object
+from aiworker.http.body import FORM, JSON, media_type, parse_form, parse_json_field, parse_json_with_text, parse_object
 from aiworker.http.messages import Response, json_response
 from aiworker.rag import upload
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
@@ -117,16 +115,9 @@ async def _parse_form(context: Context) -> Upload:
     file = files.get("file")
     if file is None:
         raise ApiError("invalid_request", "The form must contain the document as file.", param="file")
-    fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": _metadata(form.metadata)})
+    metadata = parse_json_field("metadata", form.metadata)
+    fields = parse_object(DocumentFields, {**form.model_dump(exclude_none=True), "metadata": metadata})
     return await upload.of_file(fields, file)
-
-
-def _metadata(text: str) -> Any:
-    try:
-        # not with the json module: in Pyodide, JSON nested thousands of levels deep would end the isolate
-        return from_json(text)
-    except ValueError:
-        raise ApiError("invalid_request", "metadata must be a JSON object.", param="metadata") from None
 
 
 def _document(version: Version) -> dict[str, Any]:
