@@ -362,6 +362,35 @@ def test_the_doctor_calls_each_binding_through_wrangler(packages: BuiltPackages,
     assert done.stdout.splitlines()[-1].endswith(f"the simulator has answered: {called}")
 
 
+STAGING = """
+[env.staging]
+ai = { binding = "MODEL" }
+
+[env.plain]
+vars = { A = "b" }
+"""
+
+
+@pytest.mark.nightly
+def test_the_doctor_and_dev_take_an_environment(packages: BuiltPackages, top: Path) -> None:
+    project = lay_out(packages, "hono-vectorize", top)
+    with (project / "wrangler.toml").open("a") as file:
+        file.write(STAGING)
+    done = command(project, "doctor", "--env", "staging")
+    assert done.stdout.splitlines()[-1].endswith("the simulator has answered: MODEL"), done.stdout + done.stderr
+    plain = command(project, "doctor", "--env=plain")
+    assert 'WRONG The environment "plain" of' in plain.stdout
+    assert "has no binding to simulate" in plain.stdout
+    (project / "src/index.ts").write_text("export default { fetch: (_, env) => new Response(Object.keys(env)) };")
+    dev = Dev.start(project, command=("env", "CLOUDFLARE_ENV=staging", "node", str(top / COMMAND)))
+    try:
+        dev.wait_for(r"(simulator: MODEL: simulated)")
+        assert httpx.get(dev.addresses()["WORKER"]).text == "MODEL"
+        dev.end()
+    finally:
+        dev.close()
+
+
 OWN = 'key === "workers-ai-simulator"'
 CHANGES = {
     "no experimental_readRawConfig": (

@@ -32,7 +32,7 @@ def test_both_packages_have_the_same_name_version_and_license() -> None:
 
 
 def test_dev_hands_every_option_of_the_simulator_on_that_has_a_value() -> None:
-    listed = re.search(r"SIMULATOR_OPTIONS = \[(.+?)\]", (JAVASCRIPT / "dev.mjs").read_text(), re.DOTALL)
+    listed = re.search(r"SIMULATOR_OPTIONS = \[(.+?)\]", (JAVASCRIPT / "arguments.mjs").read_text(), re.DOTALL)
     assert listed
     actions = _parser()._actions  # pyright: ignore[reportPrivateUsage] - argparse shows them nowhere else
     options = {each.option_strings[-1] for each in actions if each.option_strings and each.nargs is None}
@@ -87,6 +87,8 @@ def test_a_project_imports_all_that_the_package_exports(project: Path) -> None:
         (["faults", "--url", "http://127.0.0.1:1"], 1, "No simulator answers on"),
         (["dev"], 1, "workers-ai-simulator: No wrangler.json, wrangler.jsonc, wrangler.toml in "),
         (["init", "everything", "--config", "wrangler.toml"], 1, "There is no init everything"),
+        (["init", "--env", "staging"], 1, "init does not take --env: init [env|vitest|vite] [--config FILE]"),
+        (["doctor", "--config=none.toml"], 1, "none.toml."),
         (["doctor"], 1, "ok    workers-ai-simulator"),
     ],
 )

@@ -6,10 +6,10 @@ import { delimiter, join } from "node:path";
 import { test } from "node:test";
 
 const SOURCE = "../../src/workers_ai_simulator/javascript";
-const { describeBindings, PLUGIN, simulatedEnvironment, withSimulator, wrongField } = await import(
+const { describeBindings, noBinding, PLUGIN, simulatedEnvironment, withSimulator, wrongField } = await import(
   `${SOURCE}/configuration.mjs`
 );
-const { readArguments } = await import(`${SOURCE}/dev.mjs`);
+const { readArguments } = await import(`${SOURCE}/arguments.mjs`);
 const { findConfiguration, findWrangler, isOlder, readConfiguration } = await import(`${SOURCE}/project.mjs`);
 const { simulatorCommand, VERSION } = await import(`${SOURCE}/python.mjs`);
 const { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } = await import(
@@ -99,6 +99,19 @@ test("bindings are described for the environment that is used", () => {
   assert.deepEqual(describeBindings(CONFIGURATION, "none"), []);
 });
 
+test("without a binding to simulate, it is said where there are some", () => {
+  const nothing = "has no binding to simulate: ai, vectorize, ai_search_namespaces, ai_search.";
+  const { env } = CONFIGURATION;
+  assert.equal(noBinding("w", {}), `w ${nothing}`);
+  assert.equal(noBinding("w", { env }), `w ${nothing} --env takes those of an environment: staging.`);
+  assert.equal(
+    noBinding("w", CONFIGURATION, "plain"),
+    `The environment "plain" of w ${nothing} --env takes those of an environment: staging. An environment does not inherit the top level's.`,
+  );
+  assert.equal(noBinding("w", CONFIGURATION, "none"), 'w has no environment "none", but staging, plain.');
+  assert.equal(noBinding("w", {}, "none"), 'w has no environment "none", but none at all.');
+});
+
 test("an environment has what environments do not inherit", () => {
   const local = simulatedEnvironment(CONFIGURATION, ADDRESS, "workers-ai-simulator");
   assert.deepEqual(Object.keys(local), ["vars", "unsafe"]);
@@ -119,6 +132,8 @@ test("arguments go to whom they are for", () => {
   const tape = readArguments(["--record", "my tape", "--local", "--replay=a", "--record-missing", "b"]);
   assert.deepEqual(tape.simulator, ["--record", "my tape", "--replay", "a", "--record-missing", "b"]);
   assert.deepEqual(tape.wrangler, ["--local"]);
+  assert.equal(readArguments([], { CLOUDFLARE_ENV: "staging" }).env, "staging");
+  assert.equal(readArguments(["--env="], { CLOUDFLARE_ENV: "staging" }).env, "");
   assert.throws(() => readArguments(["--data"]), /--data needs a value/);
   for (const port of ["99999", "-1", "http"])
     assert.throws(() => readArguments(["--simulator-port", port]), /--simulator-port: .* is no port: 0 .* to 65535/);

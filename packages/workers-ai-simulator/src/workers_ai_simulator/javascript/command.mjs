@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // The command `workers-ai-simulator` of the npm package.
-import { dev, SIMULATOR_OPTIONS } from "./dev.mjs";
+import { SIMULATOR_OPTIONS } from "./arguments.mjs";
+import { dev } from "./dev.mjs";
 import { doctor } from "./doctor.mjs";
 import { init } from "./init.mjs";
 import { Problem } from "./problem.mjs";

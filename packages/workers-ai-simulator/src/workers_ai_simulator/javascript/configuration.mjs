@@ -105,13 +105,32 @@ export function withSimulator(configuration, address, plugin = PLUGIN) {
   return { ...simulated, env: Object.fromEntries(environments) };
 }
 
+/** The part of a configuration with the bindings of an environment; of the top level without one. */
+export const sectionOf = (configuration, environment) =>
+  environment ? (configuration.env?.[environment] ?? {}) : configuration;
+
 /** Names of the simulated bindings of the configuration, or of one of its environments, each with its kind. */
 export function describeBindings(configuration, environment) {
-  const section = environment ? (configuration.env?.[environment] ?? {}) : configuration;
-  return simulatedBindings(section).map(([name, { kind, index, namespace, instance }]) => {
-    const of = index ?? namespace ?? instance;
-    return of ? `${name} (${kind} ${of})` : name;
-  });
+  return simulatedBindings(sectionOf(configuration, environment)).map(
+    ([name, { kind, index, namespace, instance }]) => {
+      const of = index ?? namespace ?? instance;
+      return of ? `${name} (${kind} ${of})` : name;
+    },
+  );
+}
+
+/** The sentence for a configuration, or an environment of it, without a binding to simulate: where there are some. */
+export function noBinding(path, configuration, environment) {
+  const names = Object.keys(configuration.env ?? {});
+  if (environment && !names.includes(environment))
+    return `${path} has no environment "${environment}", but ${names.join(", ") || "none at all"}.`;
+  const others = names.filter((each) => describeBindings(configuration, each).length > 0);
+  const hints = [
+    others.length > 0 ? `--env takes those of an environment: ${others.join(", ")}.` : "",
+    environment && describeBindings(configuration).length > 0 ? "An environment does not inherit the top level's." : "",
+  ].filter(Boolean);
+  const where = environment ? `The environment "${environment}" of ${path}` : path;
+  return [`${where} has no binding to simulate: ${SIMULATED.join(", ")}.`, ...hints].join(" ");
 }
 
 /** An environment for wrangler's `--env`: the bindings of the configuration, with the simulator's among them. */

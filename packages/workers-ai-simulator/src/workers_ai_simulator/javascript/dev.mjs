@@ -2,71 +2,16 @@
 import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
-import { describeBindings } from "./configuration.mjs";
-import { Problem } from "./problem.mjs";
+import { readArguments } from "./arguments.mjs";
+import { describeBindings, noBinding } from "./configuration.mjs";
 import { DerivedConfiguration, findConfiguration, findWrangler } from "./project.mjs";
 import { startSimulator } from "./python.mjs";
 import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } from "./python_worker.mjs";
 import { firstSignal } from "./signals.mjs";
 
-/** Options of the simulator, all with a value; every other option is wrangler's. */
-export const SIMULATOR_OPTIONS = [
-  "--answers",
-  "--chat-models",
-  "--data",
-  "--embeddings",
-  "--embeddings-cache",
-  "--index",
-  "--metadata-index",
-  "--models",
-  "--plan",
-  "--record",
-  "--record-missing",
-  "--replay",
-  "--retired",
-  "--speech",
-  "--tokens-per-second",
-  "--vectorize-delay",
-  "--voice",
-];
 const USUAL_PORT = 8788;
-const MAX_PORT = 65535;
 /** Milliseconds until a wrangler that was told to end is killed. */
 const PATIENCE = 10_000;
-
-/**
- * The arguments, divided by the program that takes them: the lists `simulator` and `wrangler`, `configs`, `env`,
- * `cwd`, `port`. The
- * configurations are not among wrangler's. Throws Problem if a value is missing.
- */
-export function readArguments(args) {
-  const read = { simulator: [], wrangler: [], configs: [], env: undefined, cwd: undefined, port: undefined };
-  const rest = [...args];
-  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
-    const [name, ...parts] = arg.split("=");
-    const value = () => {
-      const given = parts.length > 0 ? parts.join("=") : rest.shift();
-      if (given === undefined) throw new Problem(`${name} needs a value.`);
-      return given;
-    };
-    if (arg === "--") {
-      read.wrangler.push(arg, ...rest.splice(0));
-    } else if (SIMULATOR_OPTIONS.includes(name)) read.simulator.push(name, value());
-    else if (name === "--simulator-port") read.port = portIn(name, value());
-    else if (name === "--config" || name === "-c") read.configs.push(value());
-    else if (name === "--cwd") read.cwd = value();
-    else if (name === "--env" || name === "-e") {
-      read.env = value();
-      read.wrangler.push("--env", read.env);
-    } else read.wrangler.push(arg);
-  }
-  return read;
-}
-
-function portIn(name, text) {
-  if (/^\d{1,5}$/.test(text) && Number(text) <= MAX_PORT) return text;
-  throw new Problem(`${name}: ${text} is no port: 0 (any free one) to ${MAX_PORT}.`);
-}
 
 /** Run `dev`. Returns the exit status. */
 export async function dev(args) {
@@ -87,7 +32,7 @@ export async function dev(args) {
   const derived = [];
   try {
     for (const each of configs) derived.push(new DerivedConfiguration(each, wrangler, new URL(simulator.url).host));
-    announce(derived[0], options.env, simulator.url);
+    announce(derived, options.env, simulator.url);
     for (const each of derived) each.follow((error) => console.error(`workers-ai-simulator: ${error.message}`));
     const command = devCommand(wrangler, derived, options.wrangler, simulator.python);
     return await runWrangler(command, simulator, signal);
@@ -97,10 +42,11 @@ export async function dev(args) {
   }
 }
 
-function announce({ configuration, source }, env, url) {
-  const bindings = describeBindings(configuration, env);
-  const what = bindings.length > 0 ? `${bindings.join(", ")}: simulated` : `${source} has no binding to simulate`;
-  console.log(`workers-ai-simulator: ${what}. Requests and faults: ${url}`);
+function announce(derived, env, url) {
+  const bindings = derived.flatMap(({ configuration }) => describeBindings(configuration, env));
+  const [{ configuration, source }] = derived;
+  const what = bindings.length > 0 ? `${bindings.join(", ")}: simulated.` : noBinding(source, configuration, env);
+  console.log(`workers-ai-simulator: ${what} Requests and faults: ${url}`);
 }
 
 /** `wrangler dev` with the derived configurations; for one Python Worker its offline runtime, if that is installed. */

@@ -1,7 +1,8 @@
 // `workers-ai-simulator doctor`: names what a project lacks, and proves the rest by calls through its own wrangler.
 import { existsSync } from "node:fs";
 import { dirname, resolve } from "node:path";
-import { describeBindings } from "./configuration.mjs";
+import { readArguments } from "./arguments.mjs";
+import { describeBindings, noBinding } from "./configuration.mjs";
 import { checkInternals } from "./internals.mjs";
 import { Problem } from "./problem.mjs";
 import { findConfiguration, findWrangler, readConfiguration } from "./project.mjs";
@@ -9,9 +10,10 @@ import { simulatorCommand, VERSION } from "./python.mjs";
 
 /** Run `doctor`. Returns the exit status: 0 if all is well. */
 export async function doctor(args) {
-  const at = args.findIndex((each) => each === "--config" || each === "-c");
+  const { configs, env, cwd } = readArguments(args);
+  if (cwd) process.chdir(cwd);
   const results = [];
-  for await (const { ok, text } of checks(at >= 0 ? args[at + 1] : undefined)) {
+  for await (const { ok, text } of checks(configs, env)) {
     console.log(`${ok ? "ok   " : "WRONG"} ${text}`);
     results.push(ok);
   }
@@ -29,9 +31,14 @@ async function outcome(check) {
   }
 }
 
-async function* checks(config) {
+async function* checks(configs, env) {
   const python = await outcome(() => [`workers-ai-simulator ${VERSION} runs by: ${simulatorCommand().join(" ")}`]);
   yield python;
+  for (const config of configs.length > 0 ? configs : [undefined]) yield* checksOf(config, env, python.ok);
+}
+
+/** What a configuration needs: the one that wrangler would find, if none is named. */
+async function* checksOf(config, env, isInstalled) {
   const configuration = await outcome(() => {
     const path = resolve(config ?? findConfiguration(process.cwd()));
     if (!existsSync(path)) throw new Problem(`There is no ${path}.`);
@@ -45,18 +52,19 @@ async function* checks(config) {
   });
   yield wrangler;
   if (!wrangler.ok) return;
-  const bindings = await outcome(() => checkBindings(configuration.value, wrangler.value));
+  const bindings = await outcome(() => checkBindings(configuration.value, wrangler.value, env));
   yield bindings;
-  if (python.ok && bindings.ok) {
+  if (isInstalled && bindings.ok) {
     yield await outcome(async () => {
-      const called = await checkInternals(configuration.value, wrangler.value);
+      const called = await checkInternals(configuration.value, wrangler.value, env);
       return [`Each was called through wrangler's own runtime, and the simulator has answered: ${called.join(", ")}`];
     });
   }
 }
 
-function checkBindings(path, wrangler) {
-  const found = describeBindings(readConfiguration(path, wrangler));
-  if (found.length === 0) throw new Problem(`${path} has no binding to simulate: ai, vectorize, ai_search.`);
+function checkBindings(path, wrangler, env) {
+  const configuration = readConfiguration(path, wrangler);
+  const found = describeBindings(configuration, env);
+  if (found.length === 0) throw new Problem(noBinding(path, configuration, env));
   return [`Simulated are ${found.join(", ")}`];
 }

@@ -1,7 +1,8 @@
 // `workers-ai-simulator init`: writes the simulator's configuration into a project's own files.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { describeBindings, PLUGIN_NAME, simulatedEnvironment } from "./configuration.mjs";
+import { readArguments } from "./arguments.mjs";
+import { describeBindings, noBinding, PLUGIN_NAME, simulatedEnvironment } from "./configuration.mjs";
 import { Problem } from "./problem.mjs";
 import { findConfiguration, findWrangler, readConfiguration } from "./project.mjs";
 
@@ -36,15 +37,18 @@ const PACKAGES = { vitest: "vitest @cloudflare/vitest-plugin", vite: "vite @clou
 
 /** Run `init`. Returns the exit status. */
 export async function init(args) {
-  const [kind = "env", ...rest] = args[0]?.startsWith("-") ? ["env", ...args] : args;
-  const config = rest.indexOf("--config");
-  const path = resolve(config >= 0 ? (rest[config + 1] ?? "") : findConfiguration(process.cwd()));
+  const { configs, cwd, wrangler, simulator } = readArguments(args);
+  if (cwd) process.chdir(cwd);
+  const [kind = "env", ...others] = [...wrangler, ...simulator];
+  const unknown = kind.startsWith("-") ? kind : (others[0] ?? configs[1]);
+  if (unknown) throw new Problem(`init does not take ${unknown}: init [env|vitest|vite] [--config FILE] [--cwd DIR]`);
   const write = {
     env: initEnvironment,
     vitest: () => initFile("vitest", VITEST),
     vite: () => initFile("vite", VITE),
   }[kind];
   if (!write) throw new Problem(`There is no init ${kind}: env (the default), vitest or vite.`);
+  const path = resolve(configs[0] ?? findConfiguration(process.cwd()));
   console.log(await write(path));
   return 0;
 }
@@ -59,7 +63,7 @@ function initEnvironment(path) {
   }
   if (configuration.env?.local) throw new Problem(`${path} has an environment "local" already.`);
   const bindings = describeBindings(configuration);
-  if (bindings.length === 0) throw new Problem(`${path} has no binding to simulate: ai, vectorize, ai_search.`);
+  if (bindings.length === 0) throw new Problem(noBinding(path, {}));
   const local = simulatedEnvironment(configuration, ADDRESS, PLUGIN_NAME);
   if (path.endsWith(".toml")) {
     const text = readFileSync(path, "utf8");

@@ -1,7 +1,7 @@
 // The internals of wrangler, miniflare and workerd on which the simulator relies, and which none of them promises.
 // `doctor` checks each through the project's own wrangler, so that it can name the one that a release has changed.
 import { createRequire } from "node:module";
-import { describeBindings, PLUGIN, PLUGIN_NAME, simulatedBindings } from "./configuration.mjs";
+import { describeBindings, PLUGIN, PLUGIN_NAME, sectionOf, simulatedBindings } from "./configuration.mjs";
 import { Problem } from "./problem.mjs";
 import { DerivedConfiguration, readConfiguration } from "./project.mjs";
 import { startSimulator } from "./python.mjs";
@@ -86,11 +86,11 @@ const isSame = (some, others) => JSON.stringify([...some].sort()) === JSON.strin
  * Check all internals. Throws Problem for the first that has changed. Returns the names of the bindings that were
  * called.
  */
-export async function checkInternals(path, wrangler) {
-  const facts = { wrangler: wrangler.require("wrangler"), miniflare: miniflareOf(wrangler) };
+export async function checkInternals(path, wrangler, environment) {
+  const facts = { environment, wrangler: wrangler.require("wrangler"), miniflare: miniflareOf(wrangler) };
   throwBroken(facts, wrangler);
   const configuration = readConfiguration(path, wrangler);
-  const bindings = simulatedBindings(configuration);
+  const bindings = simulatedBindings(sectionOf(configuration, environment));
   const indexes = bindings.filter(([, { kind }]) => kind === "vectorize").map(([, { index }]) => index);
   const options = indexes.flatMap((index) => ["--index", `${index}:${DIMENSIONS}`]);
   const simulator = await startSimulator(["--port", "0", ...options], { print: () => {} });
@@ -100,7 +100,7 @@ export async function checkInternals(path, wrangler) {
     throwBroken(facts, wrangler);
     await call(facts, bindings, new SimulatorClient(simulator.url));
     throwBroken(facts, wrangler);
-    return describeBindings(configuration);
+    return describeBindings(configuration, environment);
   } finally {
     await facts.proxy?.dispose();
     derived.remove();
@@ -133,7 +133,8 @@ async function start(facts, derived, bindings) {
   if (facts.failure) facts.failing = await failingModules(facts, derived, bindings);
 }
 
-const platformProxy = ({ wrangler }, configPath) => wrangler.getPlatformProxy({ configPath, persist: false });
+const platformProxy = ({ wrangler, environment }, configPath) =>
+  wrangler.getPlatformProxy({ configPath, environment, persist: false });
 
 /** The functions of a plugin, noting what each is given until the second value that is returned is called. */
 function observed(plugin) {
@@ -153,7 +154,7 @@ async function failingModules(facts, derived, bindings) {
   const failing = [];
   for (const [kind, name] of Object.entries({ ai: "ai-api", vectorize: "vectorize-api" })) {
     if (!bindings.some(([, options]) => options.kind === kind)) continue;
-    derived.write((configuration) => onlyKind(configuration, kind));
+    derived.write((configuration) => onlyKind(configuration, facts.environment, kind));
     try {
       await (await platformProxy(facts, derived.path)).dispose();
     } catch {
@@ -163,10 +164,12 @@ async function failingModules(facts, derived, bindings) {
   return failing;
 }
 
-/** The configuration with the bindings of one kind alone. */
-function onlyKind({ unsafe, ...configuration }, kind) {
-  const bindings = unsafe.bindings.filter(({ dev }) => dev?.options?.kind === kind);
-  return { name: configuration.name, compatibility_date: configuration.compatibility_date, unsafe: { bindings } };
+/** The configuration with the bindings of one kind alone, in its environment if there is one. */
+function onlyKind(configuration, environment, kind) {
+  const { name, compatibility_date } = configuration;
+  const { unsafe } = sectionOf(configuration, environment);
+  const section = { unsafe: { bindings: unsafe.bindings.filter(({ dev }) => dev?.options?.kind === kind) } };
+  return { name, compatibility_date, ...(environment ? { env: { [environment]: section } } : section) };
 }
 
 /** Call each binding, and note the kinds of those whose answer is not the simulator's. */
