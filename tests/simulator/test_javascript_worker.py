@@ -31,6 +31,7 @@ LLAMA = "@cf/meta/llama-3.2-3b-instruct"
 GPT = "@cf/openai/gpt-oss-20b"
 EMBEDDING = "@cf/baai/bge-base-en-v1.5"
 NOVA, FLUX, AURA = "@cf/deepgram/nova-3", "@cf/deepgram/flux", "@cf/deepgram/aura-1"
+SEARCH = "/client/v4/accounts/any/ai-search"
 FLUX_2 = "@cf/black-forest-labs/flux-2-klein-4b"
 
 
@@ -123,6 +124,19 @@ def test_the_bindings_are_the_production_classes(worker: httpx.Client) -> None:
     assert (names["AI"], names["VECTORIZE"]) == ("Ai", "VectorizeIndexImpl")
     # AI Search has no class in workerd: on Cloudflare too, the binding is a stub of another service
     assert (names["AI_SEARCH"], names["HANDBOOK"]) == ("Fetcher", "Fetcher")
+
+
+def test_autorag_is_the_class_of_workerd(call: Call, http: httpx.Client) -> None:
+    http.post(f"{SEARCH}/instances", json={"id": "old"}).raise_for_status()
+    assert [each["id"] for each in value(call("AI.autorag", "old", then=("list",)))] == ["old"]
+    answer = value(call("AI.autorag", "old", then=("aiSearch", {"query": "penguins"})))
+    assert (answer["object"], answer["data"]) == ("vector_store.search_results.page", [])
+    assert "simulated" in answer["response"]
+    streamed = call("AI.autorag", "old", then=("aiSearch", {"query": "penguins", "stream": True}))["result"]
+    assert streamed["kind"] == "Response"
+    refused = call("AI.autorag", "none", then=("search", {"query": "penguins"}))["error"]
+    assert (refused["name"], refused["message"]) == ("AutoRAGNotFoundError", "ai_search_not_found")
+    http.delete(f"{SEARCH}/instances/old").raise_for_status()
 
 
 # ---- env.AI.run ----------------------------------------------------------------------------------------------------

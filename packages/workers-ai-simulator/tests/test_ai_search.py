@@ -276,3 +276,110 @@ def test_uploads_outlive_the_process(tmp_path: Path) -> None:
     with simulator.client() as http:
         assert search(http, f"{ROOT}/animals", "penguins") == first != []
     simulator.stop()
+
+
+AUTORAG = "/autorag/rags/animals"
+
+
+@pytest.fixture
+def autorag(http: httpx.Client) -> Iterator[str]:
+    """An instance of the namespace `default`, with three files. Returns the path that workerd's class AutoRAG calls."""
+    path = ROOT.replace("/test/", "/default/")
+    http.post(path, json={"id": "animals"}).raise_for_status()
+    for key, content in (
+        ("cold/penguins.md", PENGUINS),
+        ("cold/bears.md", BEARS),
+        ("warm/lions.md", "Lions sleep a lot."),
+    ):
+        item = http.post(f"{path}/animals/items", files={"file": (key, content)}).json()["result"]
+        settled(http, f"{path}/animals/items/{item['id']}")
+    yield AUTORAG
+    http.delete(f"{path}/animals").raise_for_status()
+
+
+def autorag_files(http: httpx.Client, path: str, **body: Any) -> list[str]:
+    response = http.post(f"{path}/search", json={"query": "Where do penguins live?", **body})
+    assert response.status_code == 200, response.text
+    return [each["filename"] for each in response.json()["result"]["data"]]
+
+
+def test_autorag_is_ai_search_in_its_older_shapes(http: httpx.Client, autorag: str) -> None:
+    result = http.post(f"{autorag}/search", json={"query": "Where do penguins live?", "max_num_results": 2}).json()
+    page = result["result"]
+    assert (page["object"], page["has_more"], page["next_page"]) == ("vector_store.search_results.page", False, None)
+    assert page["search_query"] == "Where do penguins live?"
+    first, second = page["data"]
+    assert (first["filename"], second["filename"]) == ("cold/penguins.md", "cold/bears.md")
+    assert first["content"] == [{"id": first["content"][0]["id"], "type": "text", "text": PENGUINS}]
+    assert (set(first["attributes"]), first["attributes"]["folder"]) == ({"folder", "modified_date"}, "cold/")
+    assert first["score"] > second["score"]
+    [about] = http.get("/autorag/rags").json()["result"]
+    assert set(about) == {"id", "enable", "type", "source", "vectorize_name", "paused", "status"}
+    assert (about["id"], about["enable"], about["paused"]) == ("animals", True, False)
+
+
+def test_autorag_answers_and_streams(http: httpx.Client, autorag: str) -> None:
+    model = "@cf/meta/llama-3.1-8b-instruct-fast"
+    body = {"query": "Where do penguins live?", "model": model, "system_prompt": "Be brief."}
+    answer = http.post(f"{autorag}/ai-search", json=body).json()["result"]
+    assert "southern hemisphere" in answer["response"]
+    assert answer["data"][0]["filename"] == "cold/penguins.md"
+    streamed = http.post(f"{autorag}/ai-search", json={**body, "stream": True})
+    assert streamed.headers["content-type"].startswith("text/event-stream")
+    *frames, done = re.findall(r"data: (.+)\n\n", streamed.text)
+    assert done == "[DONE]"
+    assert "".join(json.loads(frame)["response"] for frame in frames) == answer["response"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"type": "eq", "key": "folder", "value": "warm/"}, ["warm/lions.md"]),
+        ({"type": "ne", "key": "folder", "value": "cold/"}, ["warm/lions.md"]),
+        ({"type": "lt", "key": "timestamp", "value": 1}, []),
+        (
+            {
+                "type": "or",
+                "filters": [{"type": "eq", "key": "filename", "value": f"cold/{each}.md"} for each in ("bears", "x")],
+            },
+            ["cold/bears.md"],
+        ),
+        (
+            {
+                "type": "and",
+                "filters": [
+                    {"type": "eq", "key": "folder", "value": "cold/"},
+                    {"type": "ne", "key": "filename", "value": "cold/bears.md"},
+                    {"type": "gt", "key": "timestamp", "value": 1},
+                ],
+            },
+            ["cold/penguins.md"],
+        ),
+    ],
+)
+def test_autorag_s_filters(http: httpx.Client, autorag: str, filters: dict[str, Any], expected: list[str]) -> None:
+    assert autorag_files(http, autorag, filters=filters) == expected
+
+
+def test_autorag_s_thresholds_and_reranking(http: httpx.Client, autorag: str) -> None:
+    assert len(autorag_files(http, autorag)) == 3
+    assert autorag_files(http, autorag, ranking_options={"score_threshold": 0.999}) == []
+    assert autorag_files(http, autorag, reranking={"enabled": True})[0] == "cold/penguins.md"
+
+
+def test_autorag_s_errors_are_in_the_envelope_that_its_class_reads(http: httpx.Client, autorag: str) -> None:
+    assert error(http.post("/autorag/rags/none/search", json={"query": "a"})) == (404, 7002, "ai_search_not_found")
+    assert error(http.post(f"{autorag}/ai-search", json={})) == (400, 7039, "missing_user_query")
+    wrong: list[Any] = [
+        {"type": "like", "key": "folder", "value": "a"},
+        {"type": "or", "filters": [{"type": "gt", "key": "timestamp", "value": 1}]},
+        {"type": "or", "filters": []},
+        {"type": "and", "filters": [{"type": "eq", "key": "a", "value": 1}] * 2},
+        "folder",
+    ]
+    for filters in wrong:
+        status, code, _ = error(http.post(f"{autorag}/search", json={"query": "a", "filters": filters}))
+        assert (status, code) == (400, 7000)
+    account = "/client/v4/accounts/any"
+    by_rest = http.post(f"{account}{autorag}/search", json={"query": "penguins"}).json()
+    assert (by_rest["success"], len(by_rest["result"]["data"])) == (True, 3)

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from workers_ai_simulator.ai_search import autorag
 from workers_ai_simulator.ai_search import routes as ai_search_routes
 from workers_ai_simulator.ai_search.inspection import Inspection as AiSearchInspection
 from workers_ai_simulator.ai_search.service import AiSearch
@@ -89,6 +90,7 @@ def application(
             *gateway.routes(gateways, run_model, traffic),
             *markdown.routes(traffic),
             *ai_search_routes.routes(ai_search, traffic),
+            *autorag.routes(ai_search, traffic),
             *web_search.routes(gateways, traffic),
         ],
         middleware=[

@@ -219,8 +219,9 @@ class ResponsesWriter:
 class DualWriter:
     """Frames in both dialects at once: `{response, p}` beside a `chat.completion.chunk`, as measured in 2026.
 
-    It is a guess that tool calls are in both places. Upstream, a piece that is a number has been seen as a JSON
-    number in `response`; here it is a string, as the types say.
+    It is a guess that tool calls are in the chunk alone: workers-ai-provider reads both places and doubles the text
+    (cloudflare/ai#615), but nobody has reported doubled arguments, which would not be JSON. Upstream, a piece that is a
+    number has been seen as a JSON number in `response`; here it is a string, as the types say.
     """
 
     def __init__(self, model: Model, answer_id: str) -> None:
@@ -234,8 +235,7 @@ class DualWriter:
         if delta.kind == "text":
             yield self._frame({"content": delta.piece}, {"response": delta.piece})
         elif delta.kind in ("call", "arguments"):
-            calls = {"tool_calls": [_call_part(delta)]}
-            yield self._frame(calls, {"response": "", **calls})
+            yield self._frame({"tool_calls": [_call_part(delta)]}, {"response": ""})
 
     def end(self, finish_reason: str, usage: Usage) -> Iterator[str]:
         yield self._frame({}, {"response": "", "usage": usage}, finish_reason)
@@ -276,8 +276,11 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 WRITERS: dict[str, type[Writer]] = {"native": NativeWriter, "openai": OpenAIWriter, "responses": ResponsesWriter}
-DUAL_STREAMS = ("@cf/meta/llama-3.3-70b-instruct-fp8-fast",)
-"""Native models whose streams are in both dialects at once."""
+DUAL_STREAMS = ("@cf/meta/llama-3.3-70b-instruct-fp8-fast", "@cf/meta/llama-4-scout-17b-16e-instruct")
+"""Native models whose streams are in both dialects at once.
+
+Source: cloudflare/ai#615, cloudflare/agents-starter#157.
+"""
 
 
 def writer(model: Model, dialect: str, answer_id: str) -> Writer:
