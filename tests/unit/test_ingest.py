@@ -17,7 +17,7 @@ from aiworker.bindings import Converted, Inputs, VectorRecord
 from aiworker.context import Resources
 from aiworker.http.messages import JsHandle
 from aiworker.jobs import runner
-from aiworker.rag import ingest, passage_store, reindex, removal, store
+from aiworker.rag import ingest, passage_bounds, passage_store, reindex, removal, store
 from aiworker.rag.store import Version
 from aiworker.settings import Settings
 from tests.unit.stand_ins import FakeAi, FakeAnswer
@@ -351,9 +351,13 @@ async def test_a_deletion_amidst_an_ingestion_leaves_nothing() -> None:
         assert (machine.vectors, machine.files) == ({}, {}), number
 
 
+async def crash_machine(_: Machine) -> None:
+    await crash()
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.usefixtures("short_segments")
-@pytest.mark.parametrize("event", [lambda _: crash(), delete])
+@pytest.mark.parametrize("event", [crash_machine, delete])
 async def test_whatever_cuts_an_ingestion_off_no_statement_deletes_many_passages(
     event: Callable[[Machine], Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -429,7 +433,9 @@ async def test_a_crash_between_the_segments_of_a_text_loses_and_doubles_nothing(
 
 @pytest.mark.usefixtures("short_segments")
 async def test_a_text_with_too_many_passages_fails_before_all_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingest, "MAX_CHUNKS", PASSAGES // 2)
+    monkeypatch.setattr(passage_bounds, "MAX_CHUNKS", PASSAGES // 2)
+    monkeypatch.setattr(passage_bounds, "BYTES_A_PASSAGE", 1_000_000)  # so that they are not counted before
+    monkeypatch.setattr(passage_bounds, "SECTION_MARKS", ())
     monkeypatch.setattr(ingest, "SEGMENTS_A_STEP", 100)  # the step that fails has stored passages
     monkeypatch.setattr(removal, "PASSAGES_A_STATEMENT", 25)
     machine = await with_one_upload()

@@ -23,7 +23,7 @@ from aiworker.jobs import queue
 from aiworker.models import token_counts
 from aiworker.models.model_call import Candidate, ModelCall
 from aiworker.models.model_response import record_cost
-from aiworker.rag import file_kinds, filters, ingestion_cost, passage_store, removal, search_text, store
+from aiworker.rag import file_kinds, filters, ingestion_cost, passage_bounds, passage_store, removal, search_text, store
 from aiworker.rag.chunk import Chunk, Path, SegmentChunks
 from aiworker.rag.conversion_limits import MAX_CONVERTED_BYTES, MAX_MARKDOWN_BYTES
 from aiworker.rag.ingestion_cost import Reservation
@@ -53,8 +53,8 @@ SMALL_TEXT_BYTES = SEGMENT_BYTES
 """Size of a text that is ingested without a Workflow at first (first_attempt.py): it is cut in one piece."""
 ABANDONED = timedelta(minutes=1)
 """Time without progress after which the ingestion of a small text counts as cut off."""
-MAX_CHUNKS = 20_000
-"""Passages of one document: 200 steps that embed 100 each. A workflow may have 1,024 steps."""
+COUNTED_BYTES = 262_144
+"""Bytes of a text in which headings are counted at a time."""
 
 
 async def ingest(resources: Resources, steps: Steps, version_id: str, *, is_embedded: bool = False) -> None:
@@ -152,6 +152,13 @@ class Cost:
 async def embed_all(resources: Resources, run: Run, done: Progress) -> None:
     """Convert, chunk and embed, and settle what that costs."""
     text_file = await run.do("convert", partial(convert, resources))
+    position = START
+    for number in count_from(0):
+        position = await run.do(
+            f"measure {number}", partial(measure, resources, position=position, text_file=text_file)
+        )
+        if position["is_end"]:
+            break
     position = START
     for number in count_from(0):
         position = await run.do(f"chunk {number}", partial(chunk, resources, position=position, text_file=text_file))
@@ -256,6 +263,8 @@ async def _to_markdown(resources: Resources, version: Version, file: Payload) ->
         raise NonRetryableError(
             f"The document has {converted.markdown.size:,} bytes of text; at most {MAX_MARKDOWN_BYTES:,} are indexed."
         )
+    if await passage_bounds.has_too_many(converted.markdown):
+        raise NonRetryableError(passage_bounds.too_many())
     if not converted.markdown.size:
         raise NonRetryableError("The document has no text.")
     await resources.bucket.put(version.folder + MARKDOWN, converted.markdown, "text/markdown", {})
@@ -279,6 +288,37 @@ class Position(TypedDict):
 START: Position = {"offset": 0, "count": 0, "path": (), "fence": "", "is_end": False}
 
 
+async def measure(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
+    """Cut the text's next segments without storing a passage, if there may be too many; return where they end.
+
+    Raises NonRetryableError for too many passages, of which none is stored or paid for.
+    """
+    if not position["offset"] and not await _may_have_too_many(resources, version, text_file):
+        return {**position, "is_end": True}
+    for _ in range(SEGMENTS_A_STEP):
+        content, size = await _next_part(resources, version, position, text_file)
+        _, position = await _cut(version, content, size, position)
+        if position["is_end"]:
+            break
+        await asyncio.sleep(0)  # other requests get their turn
+    return position
+
+
+async def _may_have_too_many(resources: Resources, version: Version, text_file: str) -> bool:
+    """Tell by a text's size and its headings whether it may have too many passages."""
+    if text_file == ORIGINAL and not passage_bounds.may_be_too_many(version.size):
+        return False
+    start = marks = size = 0
+    while part := await _read_text(resources, version, start, text_file, COUNTED_BYTES):
+        content, size = part
+        marks += passage_bounds.marks(content)
+        start += len(content)
+        is_certain = passage_bounds.most(size, marks) > passage_bounds.MAX_CHUNKS
+        if is_certain or start >= size or not passage_bounds.may_be_too_many(size):
+            break
+    return passage_bounds.may_be_too_many(size) and passage_bounds.most(size, marks) > passage_bounds.MAX_CHUNKS
+
+
 async def chunk(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
     """Store the passages of the text's next segments in the database; return where they end."""
     # those of an attempt that was interrupted, some at a time, before a segment takes the place of all that follow it
@@ -295,13 +335,18 @@ async def chunk(resources: Resources, version: Version, position: Position, text
 
 
 async def _chunk_segment(resources: Resources, version: Version, position: Position, text_file: str) -> Position:
-    part = await _read_text(resources, version, position["offset"], text_file)
-    if part is None and not position["offset"]:
-        raise NonRetryableError("The document's text is missing.")
-    content, size = part or (b"", position["offset"])
+    content, size = await _next_part(resources, version, position, text_file)
     cut = await cut_segment(version, content, size, position)
     await put_passages(resources, version, cut, position["count"])
     return cut.end
+
+
+async def _next_part(resources: Resources, version: Version, position: Position, text_file: str) -> tuple[bytes, int]:
+    """Return what may be the text's next segment, and the size of the text."""
+    part = await _read_text(resources, version, position["offset"], text_file, SEGMENT_BYTES)
+    if part is None and not position["offset"]:
+        raise NonRetryableError("The document's text is missing.")
+    return part or (b"", position["offset"])
 
 
 class Cut(NamedTuple):
@@ -318,9 +363,23 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
 
     content: the text from the position on, at most SEGMENT_BYTES of it. size: bytes of the whole text.
     """
+    start = position["offset"]
+    chunks, end = await _cut(version, content, size, position)
+    # without the fence that is repeated at its start
+    source = content[: end["offset"] - start].decode(errors="replace")
+    ranges: list[Range | None] = []
+    for located in passage_ranges(source, (each.text for each in chunks), start):
+        ranges.append(located)
+        if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
+            await asyncio.sleep(0)
+    return Cut([(each.number, each.heading, each.text) for each in chunks], ranges, end)
+
+
+async def _cut(version: Version, content: bytes, size: int, position: Position) -> tuple[list[Chunk], Position]:
+    """Return the passages of a text's next segment, and where it ends. Parameters are those of `cut_segment`."""
     first, start = position["count"], position["offset"]
     is_last = start + len(content) >= size
-    is_code = version.media_type in file_kinds.LANGUAGES  # fenced, so that marks of Markdown in it mean nothing
+    is_code = version.media_type in file_kinds.LANGUAGES  # in which marks of Markdown mean nothing
     segment = next_segment(content, "" if is_code else position["fence"], is_last=is_last)
     text = _markdown(version, segment.text, is_first=not start, is_last=is_last)
     cutter = SegmentChunks(text, position["path"], first)
@@ -330,16 +389,8 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
         if len(chunks) % PASSAGES_AT_A_STRETCH == 0:
             await asyncio.sleep(0)  # other requests get their turn
     count = first + len(chunks)
-    if count > MAX_CHUNKS:
-        raise NonRetryableError(
-            f"The document has more than {MAX_CHUNKS:,} passages; at most {MAX_CHUNKS:,} are indexed."
-        )
-    source = content[: segment.size].decode(errors="replace")  # less the fence that is repeated at its start
-    ranges: list[Range | None] = []
-    for located in passage_ranges(source, (each.text for each in chunks), start):
-        ranges.append(located)
-        if len(ranges) % PASSAGES_AT_A_STRETCH == 0:
-            await asyncio.sleep(0)
+    if count > passage_bounds.MAX_CHUNKS:
+        raise NonRetryableError(passage_bounds.too_many())
     end: Position = {
         "offset": start + segment.size,
         "count": count,
@@ -347,7 +398,7 @@ async def cut_segment(version: Version, content: bytes, size: int, position: Pos
         "fence": segment.fence,
         "is_end": is_last,
     }
-    return Cut([(each.number, each.heading, each.text) for each in chunks], ranges, end)
+    return chunks, end
 
 
 async def put_passages(resources: Resources, version: Version, cut: Cut, first: int) -> None:
@@ -360,12 +411,14 @@ async def put_passages(resources: Resources, version: Version, cut: Cut, first: 
         await passage_store.put_chunks(resources.database, version, passages, number, ranges, [state])
 
 
-async def _read_text(resources: Resources, version: Version, start: int, text_file: str) -> tuple[bytes, int] | None:
-    """Return at most SEGMENT_BYTES of a version's text, and the size of all of it; None if there is none."""
+async def _read_text(
+    resources: Resources, version: Version, start: int, text_file: str, length: int
+) -> tuple[bytes, int] | None:
+    """Return at most `length` bytes of a version's text, and the size of all of it; None if there is none."""
     is_converted = file_kinds.is_converted(version.media_type)
     files = {ORIGINAL: [ORIGINAL], MARKDOWN: [MARKDOWN]}.get(text_file, [MARKDOWN] + [ORIGINAL] * (not is_converted))
     for name in files:
-        part = await resources.bucket.read_part(version.folder + name, start, SEGMENT_BYTES)
+        part = await resources.bucket.read_part(version.folder + name, start, length)
         if part:
             return part[0].read(), part[1]
     return None

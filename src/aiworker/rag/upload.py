@@ -17,6 +17,7 @@ from aiworker.rag.conversion_limits import check_converted
 from aiworker.rag.document_fields import DocumentFields, DocumentRequest
 from aiworker.rag.engine import engine_of
 from aiworker.rag.first_attempt import Background
+from aiworker.rag.passage_bounds import check_upload
 from aiworker.rag.store import Version
 from aiworker.rag.text_encoding import SAMPLE_BYTES, decode_head
 
@@ -73,7 +74,10 @@ def _empty(param: str) -> ApiError:
 
 
 async def of_file(fields: DocumentFields, file: Payload) -> Upload:
-    """Return the upload of a file. Raises ApiError for one that is empty, encrypted or of a kind that is not taken."""
+    """Return the upload of a file.
+
+    Raises ApiError for one that is empty, encrypted, of a kind that is not taken, or too long to be indexed.
+    """
     if not file.size:
         raise _empty("file")
     sample = file.read(0, min(file.size, SAMPLE_BYTES))
@@ -82,6 +86,7 @@ async def of_file(fields: DocumentFields, file: Payload) -> Upload:
     if kind == file_kinds.PDF and b"/Encrypt" in tail:
         raise ApiError("unprocessable", "The PDF is encrypted: remove its password first.", param="file")
     check_converted(kind, file)
+    await check_upload(kind, file.charset, file, sample)
     if fields.title is None and file.name:
         fields = fields.model_copy(update={"title": file.name[:500]})
     head = decode_head(sample) if kind in file_kinds.PLAIN else ""
