@@ -137,6 +137,16 @@ def test_a_length_that_the_header_alone_claims_is_unknown(coding: int, channels:
     assert not wave.is_splittable
 
 
+def test_a_length_is_unknown_if_much_is_behind_the_samples() -> None:
+    """Decoders may play a second chunk of samples, too, or samples behind the length that the header states."""
+    minute = bytes(960_000)
+    start = form(PCM, 1, 8000, 2)
+    assert found(file(start, chunk(b"data", minute), chunk(b"LIST", bytes(90_000)))).seconds == 60
+    assert found(file(start, chunk(b"data", bytes(16_000)), chunk(b"LIST", bytes(16_000)))).seconds == 1
+    assert found(file(start, chunk(b"data", bytes(16_000)), chunk(b"data", minute))).seconds is None
+    assert found(file(start, chunk(b"data", minute, length=2))).seconds is None
+
+
 def test_sound_of_eight_logarithmic_bits_has_a_length_and_is_not_cut() -> None:
     payload = plain(bytes(8000 * 100), MU_LAW, width=1)
     assert found(payload).seconds == 100

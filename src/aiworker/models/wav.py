@@ -34,6 +34,11 @@ MAX_CHUNKS = 100
 UNKNOWN_LENGTHS = (0, 0xFFFFFFFF)
 """Lengths in the header of a file that was written as a stream: the samples go on to the end of the file."""
 
+MAX_BEHIND = 0.1
+"""Share of the samples' bytes that other chunks behind them may have, and MAX_BEHIND_BYTES in any case. Some decoders
+also play what a second chunk of samples holds, or what a length that is too small leaves out."""
+MAX_BEHIND_BYTES = 16_384
+
 PCM, FLOAT, A_LAW, MU_LAW, EXTENSIBLE = 1, 3, 6, 7, 0xFFFE
 SAMPLE_BYTES: Mapping[int, Sequence[int]] = {PCM: (1, 2, 3, 4), FLOAT: (4, 8), A_LAW: (1,), MU_LAW: (1,)}
 """Coding → sizes of a sample in bytes. Other codings are compressed: only the header tells the duration of their files.
@@ -77,11 +82,15 @@ class Wave:
     """Position of the first sample's first byte."""
     end: int
     """Position after the last sample's last byte."""
+    behind: int = 0
+    """Bytes of the file behind the samples."""
 
     @property
     def seconds(self) -> float | None:
         """Duration in seconds; None if it follows from a header's claim alone, which anybody can forge."""
-        return (self.end - self.start) / self.bytes_per_second if self._is_consistent else None
+        samples = self.end - self.start
+        is_whole = self.behind <= max(MAX_BEHIND_BYTES, MAX_BEHIND * samples)
+        return samples / self.bytes_per_second if self._is_consistent and is_whole else None
 
     @property
     def _is_consistent(self) -> bool:
@@ -125,14 +134,14 @@ def read_header(payload: Payload) -> Wave | None:
         position += 8
         if name == b"data":
             end = payload.size if length in UNKNOWN_LENGTHS else min(position + length, payload.size)
-            return _wave(format_chunk, position, end)
+            return _wave(format_chunk, position, end, payload.size)
         if name == b"fmt ":
             format_chunk = payload.read(position, position + min(length, 40))
         position += length + length % 2
     return None
 
 
-def _wave(format_chunk: bytes, start: int, end: int) -> Wave | None:
+def _wave(format_chunk: bytes, start: int, end: int, size: int) -> Wave | None:
     if len(format_chunk) < 16:
         return None
     coding, channels, rate, bytes_per_second, frame = struct.unpack_from("<HHIIH", format_chunk)
@@ -142,7 +151,8 @@ def _wave(format_chunk: bytes, start: int, end: int) -> Wave | None:
         bytes_per_second = rate * frame  # the header's own value is sometimes wrong
     if not (channels and frame and bytes_per_second):
         return None
-    return Wave(coding, channels, rate, frame, bytes_per_second, start, start + (end - start) // frame * frame)
+    end = start + (end - start) // frame * frame
+    return Wave(coding, channels, rate, frame, bytes_per_second, start, end, max(0, size - end))
 
 
 async def split(payload: Payload, wave: Wave, max_bytes: int) -> list[Piece]:
