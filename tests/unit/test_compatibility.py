@@ -94,6 +94,7 @@ BREAKS: list[tuple[tuple[str | int, ...], Any, str]] = [
     ((*POST, "responses", "404"), GONE, "POST /things, 404: is gone"),
     ((*POST, "responses", "200", "content"), {}, f"{OK}: is gone"),
     ((*FIELDS, "size"), GONE, f"{BODY} size: is no longer taken"),
+    ((*PART_AT, "properties", "name"), GONE, f"{BODY} parts[] name: is ignored"),
     ((*REQUEST_AT, "required"), ["text", "mode"], f"{BODY} mode: is required"),
     ((*FIELDS, "size", "type"), "integer", f"{BODY} size: no longer takes null"),
     ((*FIELDS, "size", "minimum"), 2, f"{BODY} size: has minimum 2"),

@@ -8,8 +8,9 @@ was raised; docs and examples are left out of it. allowed_breaks.json allows the
 as this program prints it, to the reason.
 
 Breaks are: a route, method, media type, response status or field of a response that is gone; a scope, field or
-parameter that is newly required; a request that was accepted and no longer is (a field, type, value or range); a
-changed default; a field of a response that may newly be missing or null. Additions break nothing.
+parameter that is newly required; a request that was accepted and no longer is (a field, type, value or range); a field
+of a request that newly counts as unknown, and is ignored; a changed default; a field of a response that may newly be
+missing or null. Additions break nothing.
 """
 
 import json
@@ -134,8 +135,8 @@ class Comparison:
         for name, schema in old.get("properties", {}).items():
             if name in fields:
                 yield from self._request(f"{where} {name}", schema, fields[name])
-            elif others is False:
-                yield f"{where} {name}: is no longer taken"
+            else:
+                yield f"{where} {name}: is no longer taken" if others is False else f"{where} {name}: is ignored"
         for name in new.get("required", []):
             if name not in old.get("required", []):
                 yield f"{where} {name}: is required"
