@@ -19,6 +19,8 @@ from tools import ROOT
 
 FRONT = '''
 
+import asyncio
+
 import js
 from pyodide.ffi import JsException
 from workers import Response
@@ -26,16 +28,23 @@ from workers import Response
 from aiworker.platform.environment import env
 
 
+async def abort_after(event, controller):
+    await js.fetch(event)
+    controller.abort()
+
+
 class Default(WorkerEntrypoint):
-    """Gives a request up after so many milliseconds as its header says."""
+    """Gives a request up as soon as the address of its header has answered."""
 
     async def fetch(self, request):
-        patience = request.headers.get("x-patience")
+        event = request.headers.get("x-give-up-after")
         call = env().API.fetch
-        if not patience:
+        if not event:
             return await call(request.js_object)
+        controller = js.AbortController.new()
         options = js.Object.new()
-        options.signal = js.AbortSignal.timeout(int(patience))
+        options.signal = controller.signal
+        giving_up = asyncio.ensure_future(abort_after(event, controller))
         try:
             return await call(js.Request.new(request.js_object, options))
         except JsException as error:
@@ -88,8 +97,10 @@ def test_a_client_that_leaves_a_silent_model_stops_its_call(
 ) -> None:
     before = len(server.lines)
     simulator.set_fault(hold_response=True, count=None)
-    left = client.post(path, json=body, headers={"x-patience": "1500"})
-    assert (left.status_code, left.text) == (499, "TimeoutError")
+    last = max((entry["number"] for entry in simulator.requests(since=0)), default=0)
+    called = f"{simulator.url}/simulator/requests?operation=run&since={last}&seconds=60"
+    left = client.post(path, json=body, headers={"x-give-up-after": called})
+    assert (left.status_code, left.text) == (499, "AbortError")
     [call] = until(
         lambda: simulator.requests(operation="run"), lambda calls: {each["state"] for each in calls} == {"cancelled"}
     )
@@ -99,7 +110,7 @@ def test_a_client_that_leaves_a_silent_model_stops_its_call(
     assert (line["route"], line["status"], line["calls"]) == (path, None, 1)
     simulator.clear_faults()
     assert client.post(path, json=body).is_success
-    assert client.get("/health").json()["isolate"]["open_streams"] == 0
+    until(lambda: client.get("/health").json()["isolate"]["open_streams"], lambda count: count == 0)
 
 
 def test_a_worker_with_a_data_set_serves_as_without(client: httpx.Client, simulator: Simulator) -> None:

@@ -34,6 +34,8 @@ class Logged(NamedTuple):
     server: DevServer
     client: httpx.Client
     simulator: Simulator
+    requests: list[str]
+    """Ids of the client's requests."""
 
     def line(self, response: httpx.Response) -> dict[str, Any]:
         """The one line of the request that has been answered so."""
@@ -43,8 +45,10 @@ class Logged(NamedTuple):
         return json.loads(line)
 
     def told(self) -> str:
-        """All lines so far, those of a request that ends here too."""
-        self.line(self.client.get("/health"))
+        """All lines so far, as soon as each request has its own: that of a stream comes behind its end."""
+        self.client.get("/health")
+        for id_ in self.requests:
+            self.server.wait_for(id_, LOG_SECONDS)
         return "\n".join(self.server.lines)
 
 
@@ -59,11 +63,18 @@ def a_server(start_server: StartServer, log_prompts: str) -> Generator[Logged]:
         "LOG_PROMPTS": log_prompts,
         "CHAT_RESUME_SECONDS": "1",
     }
+    requests: list[str] = []
+
+    def note(response: httpx.Response) -> None:
+        requests.append(response.headers["x-request-id"])
+
     with (
         start_server("--log", "json", "--traces", **variables) as server,
-        httpx.Client(base_url=server.url, headers={"x-api-key": KEY}, timeout=60) as client,
+        httpx.Client(
+            base_url=server.url, headers={"x-api-key": KEY}, timeout=60, event_hooks={"response": [note]}
+        ) as client,
     ):
-        yield Logged(server, client, Simulator(server.simulator))
+        yield Logged(server, client, Simulator(server.simulator), requests)
 
 
 @pytest.fixture(scope="module")
@@ -159,7 +170,7 @@ def test_it_says_how_often_it_was_tried_and_what_upstream_said(logged: Logged) -
 
 
 def test_a_client_that_leaves_a_stream_has_its_line_too(logged: Logged) -> None:
-    logged.simulator.set_fault(tokens_per_second=20)
+    logged.simulator.set_fault(tokens_per_second=4)
     with logged.client.stream("POST", "/chat", json={"prompt": "Hello"}) as response:
         next(response.iter_lines())
     line = logged.line(response)
@@ -167,13 +178,13 @@ def test_a_client_that_leaves_a_stream_has_its_line_too(logged: Logged) -> None:
 
 
 def test_an_answer_to_which_nobody_listens_ends_by_itself(logged: Logged) -> None:
-    logged.simulator.set_fault(tokens_per_second=20)
+    logged.simulator.set_fault(tokens_per_second=4)
     with logged.client.stream("POST", "/api/chat", json={**UI_CHAT, "id": "left"}) as response:
         next(response.iter_lines())
     line = logged.line(response)
     assert (line["status"], line["client_left"], line["models"]) == (200, True, [NATIVE])
     [call] = logged.simulator.requests(operation="run", model=NATIVE)[-1:]
-    assert call["state"] == "cancelled"
+    assert logged.simulator.request(call["id"])["state"] == "cancelled"
 
 
 def test_a_stream_that_breaks_off_has_its_line_too(logged: Logged) -> None:
@@ -204,7 +215,7 @@ def spans(logged: Logged, name: str, count: int) -> list[dict[str, Any]]:
     address = f"{logged.server.url}/cdn-cgi/explorer/api/local/observability/query"
 
     def rows() -> list[list[str]]:
-        return httpx.post(address, json={"sql": query}).json()["result"]["rows"]
+        return httpx.post(address, json={"sql": query}, timeout=60).json()["result"]["rows"]
 
     return [json.loads(facts) for [facts] in until(rows, lambda rows: len(rows) >= count)]
 
