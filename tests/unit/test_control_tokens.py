@@ -180,6 +180,19 @@ def test_a_tool_s_description_but_neither_schemas_nor_calls_that_were_made() -> 
     }
 
 
+def test_an_answer_s_schema_loses_control_tokens_in_its_texts_but_not_in_values() -> None:
+    title = {"type": "string", "title": MARK, "$comment": MARK, "const": MARK}
+    schema = {"description": MARK, "properties": {"title": title}, "required": ["title"]}
+    form = {"type": "json_schema", "json_schema": {"name": "x", "description": MARK, "schema": schema}}
+    sent = neutralized({"messages": [], "response_format": form})["response_format"]["json_schema"]
+    assert sent["description"] == NONE
+    assert sent["schema"] == {
+        "description": NONE,
+        "properties": {"title": {**title, "title": NONE, "$comment": NONE}},
+        "required": ["title"],
+    }
+
+
 def test_a_prompt_unless_its_writer_writes_the_template() -> None:
     assert neutralized({"prompt": MARK, "max_tokens": 5}) == {"prompt": NONE, "max_tokens": 5}
     assert neutralized({"prompt": MARK, "raw": True}) == {"prompt": MARK, "raw": True}

@@ -62,6 +62,11 @@ def _first_characters(reasoning: Mapping[str, str]) -> re.Pattern[str]:
     return re.compile("|".join(f"{first}(?={'|'.join(rest)})" for first, rest in tokens.items()))
 
 
+SCHEMAS = ("tools", "response_format")
+"""Inputs with schemas, which templates write into the prompt."""
+ANNOTATIONS = ("description", "title", "$comment")
+"""Keywords of a tool or a schema whose values are texts, and change nothing else."""
+
 CONTROL_TOKEN = _first_characters(_REASONING)
 CONTROL_TOKEN_BUT_REASONING = _first_characters({})
 
@@ -87,8 +92,9 @@ async def neutralize_inputs(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
     made = dict(inputs)
     if "prompt" in inputs:
         made["prompt"] = await texts.neutralized(inputs["prompt"])
-    if "tools" in inputs:
-        made["tools"] = await texts.tools(inputs["tools"])
+    for name in SCHEMAS:
+        if name in inputs:
+            made[name] = await texts.schemas(inputs[name])
     if "messages" in inputs:
         made["messages"] = [await texts.message(each) for each in inputs["messages"]]
     for name in DATA:
@@ -118,16 +124,16 @@ class _Texts:
         name = {"name": neutralize(message["name"])} if "name" in message else {}
         return {**message, **name, "content": content}
 
-    async def tools(self, tool: Any) -> Any:
-        """Neutralize the descriptions of tools, at any depth; names and schemas are no texts."""
-        if isinstance(tool, list):
-            return [await self.tools(each) for each in cast("list[Any]", tool)]
-        if not isinstance(tool, dict):
-            return tool
+    async def schemas(self, value: Any) -> Any:
+        """Neutralize what describes tools and schemas, at any depth; names and values that are returned are no texts."""
+        if isinstance(value, list):
+            return [await self.schemas(each) for each in cast("list[Any]", value)]
+        if not isinstance(value, dict):
+            return value
         made: dict[str, Any] = {}
-        for name, value in cast("dict[str, Any]", tool).items():
-            is_text = name == "description" and isinstance(value, str)
-            made[name] = await self.neutralized(value) if is_text else await self.tools(value)
+        for name, inner in cast("dict[str, Any]", value).items():
+            is_text = name in ANNOTATIONS and isinstance(inner, str)
+            made[name] = await self.neutralized(inner) if is_text else await self.schemas(inner)
         return made
 
     async def data(self, value: Any) -> Any:
