@@ -125,7 +125,7 @@ class _Texts:
         return {**message, **name, "content": content}
 
     async def schemas(self, value: Any) -> Any:
-        """Neutralize what describes tools and schemas, at any depth; names and values that are returned are no texts."""
+        """Neutralize what describes tools and schemas, at any depth; names and values of theirs are no texts."""
         if isinstance(value, list):
             return [await self.schemas(each) for each in cast("list[Any]", value)]
         if not isinstance(value, dict):
