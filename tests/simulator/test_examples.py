@@ -174,6 +174,58 @@ def test_tests_run_offline_with_one_command(
     assert files(project) == before
 
 
+def lay_out_with(version: str, packages: BuiltPackages, top: Path, downloads: Path) -> Path:
+    """The example chat with that release of wrangler, at a compatibility date that its workerd knows."""
+    project = lay_out(packages, "chat", top)
+    installed = npm_packages.install(downloads, f"wrangler@{version}").parent
+    (top / "node_modules/wrangler").unlink()
+    (top / "node_modules/wrangler").symlink_to(installed / "wrangler")
+    file = project / "wrangler.jsonc"
+    file.write_text(re.sub(r'("compatibility_date": )"[\d-]+"', r'\1"2025-09-01"', file.read_text()))
+    return project
+
+
+OLDEST, OLDER, TOO_OLD = "4.36.0", "4.131.0", "4.35.0"
+"""Releases of wrangler: the oldest that takes plugins, one from September 2026, and the one before the oldest."""
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("version", "more"),
+    [(OLDEST, {}), (OLDER, {"ai_search": [{"binding": "BOOK", "instance_name": "handbook"}]})],
+)
+def test_older_releases_of_wrangler_run_a_worker(
+    packages: BuiltPackages, top: Path, tmp_path_factory: pytest.TempPathFactory, version: str, more: dict[str, object]
+) -> None:
+    project = lay_out_with(version, packages, top, tmp_path_factory.mktemp("wrangler"))
+    file = project / "wrangler.jsonc"
+    file.write_text(file.read_text().replace("{", f"{{ {json.dumps(more)[1:-1]}{',' if more else ''}", 1))
+    done = command(project, "doctor")
+    assert (done.returncode, f"ok    wrangler {version} is" in done.stdout) == (0, True), done.stdout + done.stderr
+    dev = Dev.start(project)
+    try:
+        run_tests(project, dev.addresses())
+        dev.end()
+    finally:
+        dev.close()
+
+
+@pytest.mark.nightly
+def test_the_release_before_the_oldest_is_refused_for_it_takes_no_plugins(
+    packages: BuiltPackages, top: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = lay_out_with(TOO_OLD, packages, top, tmp_path_factory.mktemp("wrangler"))
+    assert (
+        f"wrangler {TOO_OLD} is too old: {OLDEST} is the oldest that can simulate AI"
+        in command(project, "doctor").stdout
+    )
+    file = top / "node_modules" / SIMULATOR / "javascript/project.mjs"
+    file.write_text(file.read_text().replace(OLDEST, TOO_OLD))
+    admitted = command(project, "doctor")
+    assert admitted.returncode == 1
+    assert "miniflare does not ask the plugin" in admitted.stdout
+
+
 PNPM = "pnpm@10.34.9"
 
 

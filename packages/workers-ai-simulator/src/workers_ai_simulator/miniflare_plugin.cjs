@@ -13,9 +13,12 @@ const { readFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { join } = require("node:path");
 
+/** Packages that bring a miniflare along. */
+const USERS = ["wrangler", "@cloudflare/vitest-plugin", "@cloudflare/vitest-pool-workers", "@cloudflare/vite-plugin"];
 /** Path of miniflare's main module. */
 const MINIFLARE = /[\\/]miniflare[\\/]dist[\\/]src[\\/]index\.js$/;
-const { ProxyNodeBinding } = requireMiniflare();
+const MAIN = findMiniflare();
+const { ProxyNodeBinding } = require(MAIN);
 
 const NAME = "workers-ai-simulator";
 const MODULES = { ai: "cloudflare-internal:ai-api", vectorize: "cloudflare-internal:vectorize-api" };
@@ -25,8 +28,11 @@ const ENTRYPOINTS = {
   "ai-search-namespace": ["AiSearchNamespace", "ai_search"],
   "ai-search": ["AiSearchInstance", "ai_search"],
 };
-/** Compatibility dates: that of `ai`, which every Worker has, is older than any workerd that may run it. */
-const DATES = { ai: "2025-01-01" };
+/**
+ * Compatibility date of the classes that are called by RPC: from 2026-04-21 on, errors keep their names. workerd refuses
+ * dates after its own, and an older one calls them without.
+ */
+const DATE = ["2026-04-21", workerdDate()].sort()[0];
 
 /**
  * Names of the simulated bindings with their options. An older miniflare, such as wrangler 4.60's, hands a plugin a list of
@@ -40,24 +46,34 @@ function simulated(given) {
 }
 
 /**
- * The miniflare that loads this file, if one is loaded: it accepts only its own classes. Else one that is found
+ * Path of the miniflare that loads this file, if one is loaded: it accepts only its own classes. Else one that is found
  * elsewhere, which need not be visible from here: this file may be part of a Python package, and pnpm shows a package
  * only its own dependencies.
  */
-function requireMiniflare() {
+function findMiniflare() {
   const loaded = Object.values(require.cache).find((module) => MINIFLARE.test(module?.filename ?? ""));
-  if (loaded?.exports.ProxyNodeBinding) return loaded.exports;
+  if (loaded?.exports.ProxyNodeBinding) return loaded.filename;
   const places = [process.argv[1], __filename, join(process.cwd(), "package.json")].filter(Boolean);
   for (const place of places) {
-    for (const by of [[], ["wrangler"], ["@cloudflare/vitest-plugin"], ["@cloudflare/vite-plugin"]]) {
+    for (const by of [[], ...USERS.map((name) => [name])]) {
       try {
-        return by.reduce((from, name) => createRequire(from.resolve(name)), createRequire(place))("miniflare");
+        const from = by.reduce((each, name) => createRequire(each.resolve(name)), createRequire(place));
+        return from.resolve("miniflare");
       } catch (error) {
         if (!["MODULE_NOT_FOUND", "ERR_PACKAGE_PATH_NOT_EXPORTED"].includes(error.code)) throw error;
       }
     }
   }
   throw new Error(`No miniflare is found from ${places.join(", ")}. Install wrangler in the project.`);
+}
+
+/** The newest compatibility date that miniflare's workerd accepts; an old one if there is no workerd to ask. */
+function workerdDate() {
+  try {
+    return createRequire(MAIN)("workerd").compatibilityDate;
+  } catch {
+    return "2025-01-01";
+  }
 }
 
 const serviceName = (binding) => `${NAME}:${binding}`;
@@ -88,7 +104,7 @@ const binding = (name, { kind, ...options }) => {
 const rpcWorker = (name, { kind, namespace = "default", instance = "" }) => ({
   name: workerName(name),
   worker: {
-    compatibilityDate: DATES[kind] ?? "2026-11-01",
+    compatibilityDate: DATE,
     modules: [
       {
         name: "index.mjs",
