@@ -67,7 +67,7 @@ class Machine:
         """Return the ids of all visible vectors, from the simulator."""
         headers = {"authorization": "Bearer any"}
         url = f"{self._server.simulator}{INDEX}/list"
-        listed = httpx.get(url, params={"count": 1000}, headers=headers).json()["result"]
+        listed = httpx.get(url, params={"count": 1000}, headers=headers, timeout=60).json()["result"]
         return [vector["id"] for vector in listed["vectors"]]
 
     def rows(self) -> dict[str, int]:
@@ -155,9 +155,12 @@ def test_a_kill_at_a_step_loses_and_doubles_nothing(machine: Machine, steps: lis
 
     # and amidst the deletion of the document
     machine.hold(binding="VECTORIZE", operation="deleteByIds")
-    with pytest.raises(httpx.HTTPError):
-        machine.http.delete("/rag/documents/manual", timeout=2)
-    machine.kill()
+    with ThreadPoolExecutor(1) as pool:
+        deletion = pool.submit(machine.http.delete, "/rag/documents/manual")
+        machine.wait_until_held(binding="VECTORIZE", operation="deleteByIds")
+        machine.kill()
+        with pytest.raises(httpx.HTTPError):
+            deletion.result()
     machine.start()
     assert machine.documents() == []
     until(machine.vector_ids, lambda ids: ids == [])

@@ -139,7 +139,7 @@ def test_frames_arrive_while_the_model_still_writes(client: httpx.Client, simula
 
 
 def test_a_client_that_leaves_a_stream_cancels_the_model_call(client: httpx.Client, simulator: Simulator) -> None:
-    simulator.set_fault(tokens_per_second=20)
+    simulator.set_fault(tokens_per_second=4)
     with client.stream("POST", "/chat", json={"prompt": "Hello"}) as response:
         next(response.iter_lines())
         request_id = response.headers["x-ai-request-id"]

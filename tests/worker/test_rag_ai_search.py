@@ -96,7 +96,7 @@ def server(start_server: StartServer, tmp_path_factory: pytest.TempPathFactory) 
 
 def instance(simulator: Simulator, path: str = "", tenant: str = TENANT) -> httpx.Response:
     root = f"{simulator.url}/client/v4/accounts/any/ai-search/namespaces/aiworker/instances"
-    return httpx.get(f"{root}/t-{tenant}{path}", headers={"authorization": "Bearer any"})
+    return httpx.get(f"{root}/t-{tenant}{path}", headers={"authorization": "Bearer any"}, timeout=60)
 
 
 def keys(simulator: Simulator, tenant: str = TENANT) -> list[str]:
@@ -129,13 +129,14 @@ def test_nothing_of_what_ai_search_finds_is_returned_without_its_row(
     documents.add("penguins", PENGUINS)
     stray = f"{instance(simulator).url}/items"
     headers = {"authorization": "Bearer any"}
-    item = httpx.post(stray, files={"file": ("stray/penguins.md", PENGUINS)}, headers=headers).json()["result"]
+    file = {"file": ("stray/penguins.md", PENGUINS)}
+    item = httpx.post(stray, files=file, headers=headers, timeout=60).json()["result"]
     until(
-        lambda: httpx.get(f"{stray}/{item['id']}", headers=headers).json()["result"],
+        lambda: httpx.get(f"{stray}/{item['id']}", headers=headers, timeout=60).json()["result"],
         lambda it: it["status"] == "completed",
     )
     assert [each["document"] for each in documents.search("Where do penguins live?")] == ["penguins"]
-    httpx.delete(f"{stray}/{item['id']}", headers=headers).raise_for_status()
+    httpx.delete(f"{stray}/{item['id']}", headers=headers, timeout=60).raise_for_status()
 
 
 def test_the_file_is_read_as_it_was_sent(documents: Documents) -> None:
@@ -195,7 +196,7 @@ def test_an_instance_that_was_deleted_is_made_again_by_an_upload(
     documents: Documents, simulator: Simulator, error_of: ErrorOf
 ) -> None:
     documents.add("penguins", PENGUINS)
-    httpx.delete(instance(simulator).url, headers={"authorization": "Bearer any"}).raise_for_status()
+    httpx.delete(instance(simulator).url, headers={"authorization": "Bearer any"}, timeout=60).raise_for_status()
     gone = documents.client.post("/rag/search", json={"query": "penguins", "tenant": TENANT})
     assert (gone.status_code, "add them again" in error_of(gone)["message"]) == (502, True)
     documents.add("bears", BEARS)
