@@ -65,7 +65,7 @@ def next_url(project: Path) -> Iterator[str]:
 
 def is_up(url: str) -> bool:
     try:
-        return httpx.get(url).is_success
+        return httpx.get(url, timeout=60).is_success
     except httpx.TransportError:
         return False
 

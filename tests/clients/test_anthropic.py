@@ -160,14 +160,14 @@ def test_an_unknown_model_is_not_found(anthropic: Anthropic) -> None:
 
 def test_errors_before_the_route_have_the_same_form(base_url: str) -> None:
     for method, path, status in (("GET", "/v1/messages", 405), ("POST", "/v1/messages/batches", 404)):
-        response = httpx.request(method, base_url + path)
+        response = httpx.request(method, base_url + path, timeout=60)
         assert (response.status_code, response.json()["type"]) == (status, "error")
     is_json = {"content-type": "application/json"}
     assert (
-        httpx.post(f"{base_url}/v1/messages", content=b"{", headers=is_json).json()["error"]["type"]
+        httpx.post(f"{base_url}/v1/messages", content=b"{", headers=is_json, timeout=60).json()["error"]["type"]
         == "invalid_request_error"
     )
-    plain = httpx.post(f"{base_url}/v1/messages", content=b"{}", headers={"content-type": "text/plain"})
+    plain = httpx.post(f"{base_url}/v1/messages", content=b"{}", headers={"content-type": "text/plain"}, timeout=60)
     assert (plain.status_code, plain.json()["error"]["type"]) == (415, "invalid_request_error")
     with Anthropic(base_url=f"{base_url}/wrong", api_key="unused", max_retries=0) as lost:
         with pytest.raises(sdk.NotFoundError) as caught:

@@ -92,7 +92,7 @@ def test_an_image_as_an_address_is_kept(openai: OpenAI) -> None:
     made = openai.images.generate(model="dall-e-3", prompt="A lighthouse", response_format="url", size="1024x1024")
     assert made.data
     assert made.data[0].b64_json is None
-    image = httpx.get(made.data[0].url or "")
+    image = httpx.get(made.data[0].url or "", timeout=60)
     assert image.headers["content-type"] == "image/jpeg"
     assert image.content.startswith(b"\xff\xd8\xff")
 

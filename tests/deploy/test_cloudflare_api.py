@@ -85,7 +85,7 @@ def active(account: CloudflareAccount, script: str) -> str:
     """Id of the version that has all traffic."""
     # not by the SDK: it looks for the deployments where the API has never had them, and finds none
     url = f"{account.base_url}/accounts/{account.account_id}/workers/scripts/{script}/deployments"
-    response = httpx.get(url, headers={"authorization": f"Bearer {account.token}"}, verify=TLS)
+    response = httpx.get(url, headers={"authorization": f"Bearer {account.token}"}, verify=TLS, timeout=60)
     [part] = response.json()["result"]["deployments"][0]["versions"]
     return part["version_id"]
 
@@ -102,8 +102,8 @@ def test_a_deployed_project_answers_on_the_edge(project: Project, account: Cloud
     assert health.status_code == 200
     assert health.json()["access"] == "closed"
     assert health.json()["simulated"] == []
-    assert httpx.post(f"{account.edge_url}/chat", json={"message": "Hi"}, verify=TLS).status_code == 503
-    assert "</html>" in httpx.get(account.edge_url, verify=TLS).text
+    assert httpx.post(f"{account.edge_url}/chat", json={"message": "Hi"}, verify=TLS, timeout=60).status_code == 503
+    assert "</html>" in httpx.get(account.edge_url, verify=TLS, timeout=60).text
 
     apply = ("d1", "migrations", "apply", "aiworker", "--remote")
     assert "0001_documents.sql" in project.wrangler(*apply).output
@@ -124,7 +124,7 @@ def test_a_worker_finds_its_storage_where_the_api_looks(tiny: Project, account: 
     [database] = client.d1.database.list(account_id=own, name="tiny-notes")
     assert database.uuid
     client.d1.database.query(database.uuid, account_id=own, sql="INSERT INTO notes VALUES (?)", params=["seen"])
-    httpx.put(f"{account.edge_url}/folder/a%20b", content=b"text", verify=TLS).raise_for_status()
+    httpx.put(f"{account.edge_url}/folder/a%20b", content=b"text", verify=TLS, timeout=60).raise_for_status()
     after = served(account)
     assert (after["notes"], after["keys"], after["count"]) == (["seen"], ["folder/a b"], 2)
 

@@ -1,5 +1,6 @@
 """`scripts/dev` as a command: its output, its refusals, and that it leaves nothing behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -280,13 +281,20 @@ def test_an_edit_is_served_and_the_end_comes_in_time_though_no_child_listens(pro
         server.stop()
 
 
-def test_a_taken_port_is_refused_with_another(tmp_path: Path) -> None:
-    with socket.socket() as taken, socket.socket() as also_taken:
+def take_two(taken: contextlib.ExitStack) -> int:
+    """Listen on a port and the next one, which another process may have. Returns the first."""
+    while True:
         port = ports.claim()
-        taken.bind(("127.0.0.1", port))
-        also_taken.bind(("127.0.0.1", port + 1))
-        taken.listen()
-        also_taken.listen()
+        with contextlib.ExitStack() as both, contextlib.suppress(OSError):
+            for each in (port, port + 1):
+                both.enter_context(socket.create_server(("127.0.0.1", each)))
+            taken.push(both.pop_all())
+            return port
+
+
+def test_a_taken_port_is_refused_with_another(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as taken:
+        port = take_two(taken)
         done = subprocess.run([*DEV, "--port", str(port)], text=True, capture_output=True, timeout=100, check=False)
     assert done.returncode == 1
     assert f"Port {port} of 127.0.0.1 cannot be used" in done.stderr

@@ -74,7 +74,7 @@ async def silent(context: Context) -> Response:
     import js  # here, because /openapi.json is made on CPython
     from aiworker.platform.javascript import binding_result
 
-    await binding_result("It could answer", js.scheduler.wait(30), seconds=0.05)
+    await binding_result("It could answer", js.scheduler.wait(30), seconds=30)
     await binding_result("It could not answer", js.scheduler.wait(1000), seconds=0.05)
     return json_response({})
 '''

@@ -356,10 +356,10 @@ def test_an_edit_of_the_configuration_is_followed(running: tuple[Path, Dev]) -> 
     (project / "src/index.ts").write_text("export default { fetch: (_, env) => new Response(env.GREETING) };")
     file = project / "wrangler.toml"
     file.write_text(f'{file.read_text()}\n[vars]\nGREETING = "Hello"\n')
-    until(lambda: httpx.get(worker).text, lambda text: text == "Hello")
+    until(lambda: httpx.get(worker, timeout=60).text, lambda text: text == "Hello")
     file.write_text("[")
     dev.wait_for(r"(wrangler cannot read)")
-    assert httpx.get(worker).text == "Hello"
+    assert httpx.get(worker, timeout=60).text == "Hello"
 
 
 @pytest.mark.nightly
