@@ -42,6 +42,7 @@ def test_a_text_has_as_many_passages_as_the_bounds_allow(text: str, overlap: int
 @pytest.mark.parametrize("size", [1, 7, 4096])
 async def test_tokens_are_counted_wherever_the_windows_are_cut(size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("aiworker.http.payload_checks.WINDOW_BYTES", size)
+    monkeypatch.setattr(passage_bounds, "CHARACTERS_AT_A_STRETCH", max(7, size // 5))
     assert await passage_bounds.has_too_many(payload(TEXT * 2)) is (size > 1)
     for text in ("abcd" * LIMIT * SIZE, "12" * LIMIT * SIZE, "汉" * LIMIT * SIZE, "한국" * (LIMIT * SIZE // 6)):
         assert not await passage_bounds.has_too_many(payload(text.encode()))

@@ -20,8 +20,8 @@ SEPARATOR_BYTES = 8
 """Bytes that separate title, headings and text of a passage that is embedded."""
 PASSAGES_A_WRITE = 100
 """Passages whose words `index_chunks` writes together."""
-CHARACTERS_AT_A_STRETCH = 10_000
-"""Characters of normalised text after which others get their turn: some 30 ms in a Worker for the slowest letters."""
+CHARACTERS_AT_A_STRETCH = 5_000
+"""Characters of normalised text after which others get their turn: some 15 ms in a Worker for the slowest letters."""
 MAX_COUNTED = 500
 """Passages up to which the passages of a word are counted."""
 
