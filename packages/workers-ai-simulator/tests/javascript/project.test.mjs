@@ -1,6 +1,7 @@
 // What `dev`, `init` and `doctor` are made of, without wrangler: configurations, arguments, and where Python is looked for.
 import assert from "node:assert/strict";
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import { test } from "node:test";
@@ -10,6 +11,7 @@ const { describeBindings, noBinding, PLUGIN, simulatedEnvironment, withSimulator
   `${SOURCE}/configuration.mjs`
 );
 const { readArguments } = await import(`${SOURCE}/arguments.mjs`);
+const { simulatorPort } = await import(`${SOURCE}/dev.mjs`);
 const { findConfiguration, findWrangler, isOlder, readConfiguration } = await import(`${SOURCE}/project.mjs`);
 const { simulatorCommand, VERSION } = await import(`${SOURCE}/python.mjs`);
 const { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } = await import(
@@ -137,6 +139,19 @@ test("arguments go to whom they are for", () => {
   assert.throws(() => readArguments(["--data"]), /--data needs a value/);
   for (const port of ["99999", "-1", "http"])
     assert.throws(() => readArguments(["--simulator-port", port]), /--simulator-port: .* is no port: 0 .* to 65535/);
+});
+
+test("a port of the simulator that is taken is refused by the name of dev's option", async () => {
+  const server = createServer();
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+  const taken = String(server.address().port);
+  await assert.rejects(simulatorPort(taken), {
+    message: `--simulator-port: ${taken} is taken. Choose another, or 0 for any free one.`,
+  });
+  await new Promise((done) => server.close(done));
+  assert.equal(await simulatorPort(taken), taken);
+  assert.equal(await simulatorPort("0"), "0");
+  assert.match(await simulatorPort(undefined), /^(8788|0)$/);
 });
 
 test("a configuration is found as wrangler finds it: by its kind first, then upwards", () => {

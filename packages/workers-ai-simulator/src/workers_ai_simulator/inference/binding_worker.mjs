@@ -17,4 +17,16 @@ export class Ai extends WorkerEntrypoint {
   }
 }
 
+/** What the class calls by RPC and nothing answers here, with what to do in its place. */
+const NOT_SIMULATED = {
+  aiSearch: "env.AI.aiSearch() is not simulated. Bind ai_search_namespaces or ai_search, or call env.AI.autorag(name).",
+  gateway: "env.AI.gateway() by RPC is not simulated. Leave out {beta: true} and the compatibility flag experimental.",
+  autorag: "env.AI.autorag() by RPC is not simulated. Leave out the compatibility flag experimental.",
+};
+for (const [name, sentence] of Object.entries(NOT_SIMULATED)) {
+  Ai.prototype[name] = () => {
+    throw new Error(sentence);
+  };
+}
+
 export default {};

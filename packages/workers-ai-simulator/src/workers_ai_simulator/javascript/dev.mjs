@@ -4,6 +4,7 @@ import { createServer } from "node:net";
 import { dirname, join, resolve } from "node:path";
 import { readArguments } from "./arguments.mjs";
 import { describeBindings, noBinding } from "./configuration.mjs";
+import { Problem } from "./problem.mjs";
 import { DerivedConfiguration, findConfiguration, findWrangler } from "./project.mjs";
 import { startSimulator } from "./python.mjs";
 import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } from "./python_worker.mjs";
@@ -25,7 +26,7 @@ export async function dev(args) {
   const data = options.simulator.includes("--data")
     ? []
     : ["--data", join(folder, ".wrangler/state/workers-ai-simulator")];
-  const port = options.port ?? String(await freePort(USUAL_PORT));
+  const port = await simulatorPort(options.port);
   const starting = startSimulator(["--port", port, ...data, ...options.simulator], { folder: process.cwd() });
   wrangler.require("wrangler"); // takes a second, in which the simulator starts
   const simulator = await starting;
@@ -100,8 +101,16 @@ function kill(child, hasGroup) {
   }
 }
 
+/** The simulator's port: the one asked for, else the usual one, or any if it is taken. Throws Problem if it is taken. */
+export async function simulatorPort(wanted) {
+  const port = await freePort(Number(wanted ?? USUAL_PORT));
+  if (wanted !== undefined && port !== Number(wanted))
+    throw new Problem(`--simulator-port: ${wanted} is taken. Choose another, or 0 for any free one.`);
+  return String(port);
+}
+
 /** The port if it is free, else 0. */
-export function freePort(port) {
+function freePort(port) {
   return new Promise((done) => {
     const server = createServer();
     server.once("error", () => done(0));
