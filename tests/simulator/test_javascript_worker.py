@@ -139,7 +139,7 @@ def test_autorag_is_the_class_of_workerd(call: Call, http: httpx.Client) -> None
     http.delete(f"{SEARCH}/instances/old").raise_for_status()
 
 
-def test_what_the_class_calls_by_rpc_and_nothing_answers_says_what_to_do(call: Call) -> None:
+def test_methods_that_are_called_by_rpc_and_not_simulated_say_what_to_do(call: Call) -> None:
     assert "Bind ai_search_namespaces or ai_search" in call("AI.aiSearch")["error"]["message"]
     by_rpc = call("AI.gateway", "id", {"beta": True}, then=("getUrl",))
     assert "Leave out {beta: true}" in by_rpc["error"]["message"]
