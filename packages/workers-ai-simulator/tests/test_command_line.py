@@ -108,5 +108,5 @@ def test_ctrl_c_ends_the_simulator_without_a_traceback() -> None:
         url = simulator.stdout.readline().removeprefix("Ready on ").strip()
         SimulatorClient(url).faults()  # it answers, so that it handles signals
         simulator.send_signal(signal.SIGINT)
-        assert simulator.communicate(timeout=30)[1] == ""
+        assert simulator.communicate(timeout=60)[1] == ""
         assert simulator.returncode == 0

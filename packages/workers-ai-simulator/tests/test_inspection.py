@@ -41,7 +41,7 @@ def replay(http: httpx.Client, call: str, **changes: str) -> dict[str, Any]:
     response = http.post(f"/simulator/requests/{call}/replay", json=changes)
     assert response.status_code == 201, response.text
     [new] = response.json()["requests"]
-    assert http.get(f"/simulator/requests/{new}?seconds=20").json()["state"] == "finished"
+    assert http.get(f"/simulator/requests/{new}?seconds=60").json()["state"] == "finished"
     return exchange(http, new)
 
 
@@ -188,7 +188,7 @@ def test_a_replay_meets_faults_and_says_when_a_cache_has_answered(http: httpx.Cl
     call = run(http, {"prompt": "Cut me", "stream": True})
     http.post("/simulator/faults", json={"cut_after_frames": 2})
     [cut] = http.post(f"/simulator/requests/{call}/replay", json={}).json()["requests"]
-    assert http.get(f"/simulator/requests/{cut}?seconds=20").json()["state"] == "failed"
+    assert http.get(f"/simulator/requests/{cut}?seconds=60").json()["state"] == "failed"
     assert len(exchange(http, cut)["answer"]["frames"]) == 2
     cached = run(http, {"prompt": "Keep me"}, gateway={"id": "replays", "cacheTtl": 60})
     assert http.post(f"/simulator/requests/{cached}/replay", json={}).json() == {"requests": []}

@@ -121,7 +121,6 @@ def test_the_parts_of_the_commands() -> None:
 
 
 @needs_node
-@pytest.mark.timeout(60)
 def test_the_simulator_ends_with_the_shell_that_npx_puts_between(project: Path) -> None:
     """A shell between passes no signal on: its end is the only sign."""
     command = f"node node_modules/{NPM['name']}/{NPM['bin'][NPM['name']]} --port 0; :"

@@ -66,7 +66,7 @@ async def run(client: httpx.AsyncClient, model: str, inputs: Mapping[str, Any], 
 @pytest.fixture
 async def service(simulator_process: SimulatorProcess) -> AsyncIterator[httpx.AsyncClient]:
     """Client of the simulator that is the service, whose answers tests set."""
-    async with httpx.AsyncClient(base_url=simulator_process.url) as client:
+    async with httpx.AsyncClient(base_url=simulator_process.url, timeout=60) as client:
         yield client
         await client.delete("/simulator/faults")
         await client.delete("/simulator/answers")

@@ -69,7 +69,7 @@ def frames(stream: str) -> list[Any]:
 
 def journal(http: httpx.Client, response: httpx.Response) -> dict[str, Any]:
     entry_id = response.headers["cf-ai-req-id"]
-    return http.get(f"/simulator/requests/{entry_id}", params={"seconds": 10}).json()
+    return http.get(f"/simulator/requests/{entry_id}", params={"seconds": 60}).json()
 
 
 def refused(response: httpx.Response) -> tuple[int, int, str]:
@@ -670,7 +670,7 @@ def test_a_caller_that_leaves_ends_the_server_s_work(
         run(impatient, NATIVE, {**HELLO, "stream": stream})
     assert stub.left.wait(60)
     last = before_stub.get("/simulator/requests").json()[-1]
-    ended = before_stub.get(f"/simulator/requests/{last['id']}", params={"seconds": 10}).json()
+    ended = before_stub.get(f"/simulator/requests/{last['id']}", params={"seconds": 60}).json()
     assert ended["state"] == "cancelled"
 
 
