@@ -1,6 +1,7 @@
 """The command line: wrong values and data folders are refused in a sentence, before anything has started."""
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from running_simulator import ENVIRONMENT, SimulatorProcess
 from workers_ai_simulator.__main__ import main
 from workers_ai_simulator.client import SimulatorClient
 from workers_ai_simulator.data_folder import DataFolder, DataFolderError
+from workers_ai_simulator.embeddings import minilm, stored_kind
 from workers_ai_simulator.embeddings.local import EmbeddingsError, model_ids
 from workers_ai_simulator.extras import install_command
 
@@ -110,3 +112,28 @@ def test_ctrl_c_ends_the_simulator_without_a_traceback() -> None:
         simulator.send_signal(signal.SIGINT)
         assert simulator.communicate(timeout=60)[1] == ""
         assert simulator.returncode == 0
+
+
+def test_a_start_that_fails_leaves_the_kind_of_a_folder_s_embeddings_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def without_weights() -> None:
+        raise minilm.WeightsError("it needs its weights")
+
+    monkeypatch.setattr(minilm, "load", without_weights)
+    first, second, third = folders = [tmp_path / name for name in ("first", "second", "third")]  # each is locked once
+    kinds = [folder / stored_kind.NAME for folder in folders]
+    status, sentence = refused(monkeypatch, capsys, "--data", str(first), "--embeddings", "minilm")
+    assert (status, sentence) == (2, "it needs its weights")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        options = ("--embeddings", "lexical", "--port", port)
+        _, sentence = refused(monkeypatch, capsys, "--data", str(second), *options)
+    assert f"Cannot listen on port {port}" in sentence
+    assert not any(kind.exists() for kind in kinds)
+    third.mkdir()
+    kinds[2].write_text("minilm")
+    status, sentence = refused(monkeypatch, capsys, "--data", str(third))
+    assert status == 2
+    assert sentence.startswith(f"The vectors in {third} were made by --embeddings minilm. it needs its weights.")
+    assert sentence.endswith("Or use another folder: --data DIR")

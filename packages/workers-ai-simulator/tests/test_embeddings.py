@@ -339,9 +339,10 @@ def test_a_data_folder_goes_on_with_the_embeddings_that_it_was_filled_with(
 
 
 def test_a_second_start_finds_the_kind_of_the_first(tmp_path: Path) -> None:
-    assert stored_kind.choose(tmp_path / "new", None) == ("mixed", "")
-    (tmp_path / "new" / stored_kind.VECTORS).touch()
-    assert stored_kind.choose(tmp_path / "new", None) == ("mixed", "")
+    assert stored_kind.choose(tmp_path, None) == ("mixed", "")
+    stored_kind.store(tmp_path, "mixed")
+    (tmp_path / stored_kind.VECTORS).touch()
+    assert stored_kind.choose(tmp_path, None) == ("mixed", "")
 
 
 def test_without_a_folder_nothing_is_written() -> None:

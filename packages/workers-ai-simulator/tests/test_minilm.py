@@ -52,6 +52,7 @@ def test_reranking_is_as_without_the_option() -> None:
 
 def test_a_folder_keeps_its_kind(tmp_path: Path) -> None:
     assert stored_kind.choose(tmp_path, "minilm") == ("minilm", "")
+    stored_kind.store(tmp_path, "minilm")
     assert stored_kind.choose(tmp_path, None) == ("minilm", "")
     assert "were made by minilm embeddings" in stored_kind.choose(tmp_path, "lexical")[1]
 

@@ -190,6 +190,7 @@ def _serve(options: argparse.Namespace) -> None:
 
     from workers_ai_simulator.ai_search.service import AiSearch
     from workers_ai_simulator.catalogue import Account
+    from workers_ai_simulator.embeddings import stored_kind
     from workers_ai_simulator.gateway.service import Gateways
     from workers_ai_simulator.inference.answers import ANSWERS
     from workers_ai_simulator.server import application
@@ -212,6 +213,7 @@ def _serve(options: argparse.Namespace) -> None:
         host, port = listener.getsockname()
         if folder:
             folder.note(f"http://{host}:{port}")
+            stored_kind.store(options.data, real.simulated_embeddings)
         data: Path | None = options.data
         vectors = VectorStore(
             data / "vectorize.sqlite" if data else None, options.vectorize_delay, options.metadata_index
@@ -365,7 +367,15 @@ def _simulated_embeddings(options: argparse.Namespace) -> "Kind":
     if kind == "minilm":
         from workers_ai_simulator.embeddings import minilm
 
-        minilm.load()  # a start without its weights fails, rather than the first call
+        try:
+            minilm.load()  # a start without its weights fails, rather than the first call
+        except minilm.WeightsError as error:
+            if options.embeddings:
+                raise
+            raise ValueError(
+                f"The vectors in {options.data} were made by --embeddings minilm. {error}. "
+                "Or use another folder: --data DIR"
+            ) from None
     if notice:
         print(notice, flush=True)
     return kind

@@ -22,8 +22,6 @@ def choose(data: Path | None, wanted: "Kind | None") -> "tuple[Kind, str]":
         return wanted or "mixed", ""
     stored = _stored(data)
     kind = wanted or stored or "mixed"
-    data.mkdir(parents=True, exist_ok=True)
-    (data / NAME).write_text(f"{kind}\n")
     if stored and kind != stored:
         return kind, f"The vectors in {data} were made by {stored} embeddings, and do not fit {kind} ones: index anew."
     if kind == "lexical" and not wanted:
@@ -32,6 +30,11 @@ def choose(data: Path | None, wanted: "Kind | None") -> "tuple[Kind, str]":
             "To have embeddings that know meaning, too, delete the folder and index your texts anew."
         )
     return kind, ""
+
+
+def store(data: Path, kind: "Kind") -> None:
+    """Note the kind in the folder: of a simulator that starts, so that a start that fails changes nothing."""
+    (data / NAME).write_text(f"{kind}\n")
 
 
 def _stored(data: Path) -> "Kind | None":
