@@ -126,3 +126,14 @@ def test_use_chat(paced_server: DevServer, built_pages: Path) -> None:
 def test_simulator_page() -> None:
     simulator = str(ROOT / "packages/workers-ai-simulator/src")
     run("simulator.test.mjs", PYTHON=sys.executable, PYTHONPATH=simulator, CHROMIUM=CHROMIUM)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(300)
+@needs_chromium
+def test_the_pictures_of_the_documentation_can_be_made_anew(tmp_path: Path) -> None:
+    command = [shutil.which("node") or "node", ROOT / "tools/console/pictures.mjs", tmp_path]
+    environment = {**os.environ, "CHROMIUM": CHROMIUM}
+    done = subprocess.run(command, env=environment, text=True, capture_output=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {each.name for each in tmp_path.iterdir()} == {each.name for each in (ROOT / "docs").glob("*.png")}
