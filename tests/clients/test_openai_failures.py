@@ -171,7 +171,7 @@ def test_an_empty_answer_is_an_error(openai: OpenAI, simulator: Simulator, model
 
 @pytest.mark.parametrize("api", ["chat", "completions", "responses"])
 def test_a_client_that_leaves_cancels_the_model(openai: OpenAI, simulator: Simulator, model: str, api: str) -> None:
-    simulator.set_fault(tokens_per_second=20)
+    simulator.set_fault(tokens_per_second=4)
     stream = stream_of(openai, api, model)
     next(iter(stream))
     request_id = stream.response.headers["x-ai-request-id"]

@@ -59,11 +59,11 @@ const lastCall = async () => (await simulator("/requests?operation=run")).at(-1)
 afterEach(() => simulator("/faults", "DELETE"));
 
 /** workerd, on this machine, notices that a client has left when it next writes: models here write slowly, but write. */
-const slow = () => fault({ tokens_per_second: 20 });
+const slow = () => fault({ tokens_per_second: 4 });
 
 async function assertCancelled() {
   const { id } = await lastCall();
-  assert.equal((await simulator(`/requests/${id}?state=cancelled&seconds=20`)).state, "cancelled");
+  assert.equal((await simulator(`/requests/${id}?state=cancelled&seconds=60`)).state, "cancelled");
 }
 
 async function read(stream) {
