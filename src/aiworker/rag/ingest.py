@@ -295,6 +295,7 @@ async def measure(resources: Resources, version: Version, position: Position, te
     """
     if not position["offset"] and not await _may_have_too_many(resources, version, text_file):
         return {**position, "is_end": True}
+    await store.set_state(resources.database, version.id, "converting", now())  # a sign of progress
     for _ in range(SEGMENTS_A_STEP):
         content, size = await _next_part(resources, version, position, text_file)
         _, position = await _cut(version, content, size, position)

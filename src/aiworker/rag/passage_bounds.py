@@ -23,8 +23,8 @@ BYTES_A_PASSAGE = 70
 
 Two passages in a row have more than 280 tokens that are not repeated of the one before; half of them may be the header
 of a table, which each part of it has; and a token has a byte."""
-CHARACTERS_AT_A_STRETCH = 16_384
-"""Characters whose tokens are counted before others get their turn: on CPython a millisecond at most."""
+CHARACTERS_AT_A_STRETCH = 4_096
+"""Characters whose tokens are counted before others get their turn: on CPython a quarter of a millisecond."""
 SECTION_MARKS = (b"#", b"---", b"===")
 """Marks of which each heading has one."""
 UTF8 = ("", "utf-8", "utf8", "us-ascii", "ascii")
