@@ -332,13 +332,12 @@ def test_when_wrangler_dies_the_simulator_is_stopped(running: tuple[Path, Dev]) 
 
 
 @pytest.mark.nightly
-def test_the_next_start_removes_what_a_killed_process_has_left(running: tuple[Path, Dev]) -> None:
+def test_after_a_kill_nothing_runs_and_the_next_start_removes_the_file(running: tuple[Path, Dev]) -> None:
     project, dev = running
-    addresses = dev.addresses()
+    dev.addresses()
     dev.process.kill()
     dev.process.wait()
-    until(lambda: is_listening(addresses["SIMULATOR"]), lambda listening: not listening)
-    dev.close()
+    until(lambda: processes_of(project), lambda running: not running)
     [left] = project.glob(".wrangler.simulated-*")
     again = Dev.start(project)
     try:

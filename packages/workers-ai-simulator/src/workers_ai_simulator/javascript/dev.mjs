@@ -11,6 +11,8 @@ import { howToRunOffline, isPythonWorker, offlineArguments, offlineRuntime } fro
 import { firstSignal } from "./signals.mjs";
 
 const USUAL_PORT = 8788;
+/** URL of the module that ends wrangler with this process. */
+const END_WITH_PARENT = new URL("./end_with_parent.mjs", import.meta.url).href;
 /** Milliseconds until a wrangler that was told to end is killed. */
 const PATIENCE = 10_000;
 
@@ -53,7 +55,7 @@ function announce(derived, env, url) {
 /** `wrangler dev` with the derived configurations; for one Python Worker its offline runtime, if that is installed. */
 function devCommand(wrangler, derived, args, python) {
   const configs = derived.flatMap(({ path }) => ["--config", path]);
-  const usual = [process.execPath, wrangler.bin, "dev", ...configs, ...args];
+  const usual = [process.execPath, "--import", END_WITH_PARENT, wrangler.bin, "dev", ...configs, ...args];
   if (!derived.some(({ configuration }) => isPythonWorker(configuration))) return usual;
   const folder = dirname(derived[0].source);
   const runtime = derived.length === 1 ? offlineRuntime(folder) : undefined;

@@ -19,10 +19,10 @@ export function firstSignal() {
 }
 
 /**
- * npx and `npm run` start a shell in between, which forwards no signals: its end is the only sign. pytest may be
- * killed.
+ * Call back when the process that has started this one has ended. npx and `npm run` start a shell in between, which
+ * forwards no signals: its end is the only sign. pytest and `dev` may be killed.
  */
-function onParentDeath(callback) {
+export function onParentDeath(callback) {
   const parent = process.ppid;
   const timer = setInterval(() => {
     if (process.ppid === parent) return;
