@@ -92,7 +92,7 @@ def test_a_failed_answer_is_not_stored(client: httpx.Client, simulator: Simulato
 def test_an_answer_is_not_stored_when_its_client_disconnects(
     client: httpx.Client, simulator: Simulator, conversation: str
 ) -> None:
-    simulator.set_fault(tokens_per_second=20)
+    simulator.set_fault(tokens_per_second=4)
     body = {"prompt": "Hello", "conversation": conversation}
     with client.stream("POST", "/chat", json=body) as response:
         next(response.iter_lines())

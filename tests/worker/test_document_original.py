@@ -157,9 +157,10 @@ def test_parts_and_copies_are_negotiated(documents: Documents) -> None:
 def test_the_version_that_searches_find_is_read(documents: Documents, simulator: Simulator) -> None:
     documents.add("animals", "Penguins swim.")
     etag = original(documents, "animals").headers["etag"]
-    simulator.set_fault(model=EMBED_MODEL, delay=2)
+    simulator.set_fault(model=EMBED_MODEL, hold_response=True)
     assert documents.put("Bears walk.", id="animals").status_code == 202
     assert original(documents, "animals").text == "Penguins swim."
+    simulator.clear_faults()
     documents.settled("animals")
     changed = original(documents, "animals", if_none_match=etag)
     assert (changed.status_code, changed.text) == (200, "Bears walk.")

@@ -81,12 +81,13 @@ def test_equal_uploads_at_the_same_time_are_ingested_once(documents: Documents, 
 
 def test_new_content_replaces_the_old_at_once(documents: Documents, simulator: Simulator) -> None:
     documents.add("animals", PENGUINS)
-    simulator.set_fault(model="@cf/baai/bge-base-en-v1.5", delay=2)
+    simulator.set_fault(model="@cf/baai/bge-base-en-v1.5", hold_response=True)
     assert documents.put(BEARS, id="animals").status_code == 202
     # until the new version is ready, the old one is found
     assert documents.state("animals")["state"] != "indexed"
     assert documents.state("animals")["searchable"] is True
     assert [each["document"] for each in documents.search("penguins", stages={"vector": False})] == ["animals"]
+    simulator.clear_faults()
     documents.settled("animals")
     assert documents.search("penguins", stages={"vector": False}) == []
     assert "Arctic" in documents.search("Where do polar bears live?")[0]["text"]
