@@ -493,11 +493,13 @@ def test_an_answer_streams_behind_its_sources(documents: Documents) -> None:
 def test_an_answer_as_json_cites_its_sources(documents: Documents) -> None:
     documents.add("penguins", PENGUINS)
     documents.add("bears", BEARS)
-    answer = ask(documents, query="What do polar bears eat?", stream=False).json()
+    response = ask(documents, query="What do polar bears eat?", stream=False)
+    answer = response.json()
     assert "seals" in answer["answer"]
     [cited] = answer["citations"]
     assert answer["sources"][cited - 1]["document"] == "bears"
     assert answer["usage"]["prompt_tokens"] > 0
+    assert float(response.headers["x-neurons"]) > 0
 
 
 @pytest.mark.parametrize("model", ["@cf/meta/llama-3.1-8b-instruct-fast", "@cf/openai/gpt-oss-20b"])

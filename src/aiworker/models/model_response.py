@@ -1,5 +1,6 @@
 """The response of a model that has begun to answer, and the response that the client gets."""
 
+import json
 import re
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
@@ -152,6 +153,14 @@ class ModelResponse:
         """Return a response with the model's headers, and `cache-control: no-store`."""
         headers = {"content-type": content_type or self.content_type, "cache-control": "no-store", **self.headers}
         return Response(body, 200, headers)
+
+    def whole_response(self, body: str, content_type: str, usage: Any) -> Response:
+        """Return a response that is a whole answer, with its cost in `x-neurons`. usage: as for `record_usage`."""
+        return add_cost(self.response(body, content_type), self.record_usage(usage))
+
+    def json_response(self, data: Any, usage: Any) -> Response:
+        """Return a whole answer as JSON, with its cost in `x-neurons`. usage: as for `record_usage`."""
+        return self.whole_response(json.dumps(data, ensure_ascii=False, separators=(",", ":")), JSON, usage)
 
 
 def record_cost(

@@ -4,8 +4,7 @@ Where possible the model's stream goes to the client unread. Python reads it onl
 content: a conversation that stores it, the Worker's own tools, a guard.
 """
 
-import json
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -29,7 +28,7 @@ from aiworker.models.completion import (
     with_calls,
 )
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
+from aiworker.models.model_response import ModelResponse, ResponseEpilogue, pipe_response
 from aiworker.models.selection import text_models
 from aiworker.routes.attachments import Attachments
 from aiworker.routes.chat_schema import ChatReply, ChatRequest
@@ -49,7 +48,7 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     `event: tool` reports each call of one of the Worker's own tools, `event: error` a completion that broke off.
     """
     limits.check_prompt(context, body.texts(), body.input_field)
-    models = text_models(context, body.model, body.check)
+    models = text_models(context, body.model, body.check)  # refuses the request before its attachments are fetched
     if body.has_attachments:
         body = await Attachments(context).resolve(body)
         models = text_models(context, body.model, body.check)
@@ -69,7 +68,7 @@ async def chat(context: Context, body: ChatRequest) -> Response:
     if body.stream:
         return await _streamed(context, body, model_response, conversation)
     data = await _whole(context, body, model_response, conversation)
-    return _with_cost(model_response.response(_json(data), JSON), model_response, data)
+    return model_response.json_response(data, data.get("usage"))
 
 
 # ---- prompt ------------------------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ async def _streamed(
 ) -> Response:
     if not model_response.is_stream:  # the model ignores `stream`, or is in JSON mode
         data = await _whole(context, body, model_response, conversation)
-        return _with_cost(model_response.response("".join(as_frames(data)), EVENT_STREAM), model_response, data)
+        return model_response.whole_response("".join(as_frames(data)), EVENT_STREAM, data.get("usage"))
 
     if body.required_tools() and model_response.buffered is None:
         # the answer is a call: the client cannot use a part of it, and it may have to be read from the text
@@ -162,7 +161,7 @@ async def _with_tools(
         parts = _loop_stream(context, loop, body, conversation)
         return first.response(context.streams.generate(parts), EVENT_STREAM)
     data = await loop.run()
-    response = _with_cost(loop.answer.response(_json(data), JSON), loop.answer, data)
+    response = loop.answer.json_response(data, data.get("usage"))
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
     await _store(conversation, body, loop.messages)
     return response
@@ -193,11 +192,3 @@ async def _loop_buffered(
     await guard.check_output(context, [*history, *body.turn()], loop.outputs, body.gateway)
     await _store(conversation, body, loop.messages)
     return loop.answer.response("".join(parts), EVENT_STREAM)
-
-
-def _json(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-
-
-def _with_cost(response: Response, model_response: ModelResponse, data: Mapping[str, Any]) -> Response:
-    return add_cost(response, model_response.record_usage(data.get("usage")))

@@ -1,6 +1,5 @@
 """`POST /rag` and `POST /rag/search`: answers and passages from the documents."""
 
-import json
 from typing import Any
 
 from aiworker.auth import limits
@@ -13,7 +12,7 @@ from aiworker.models import catalogue, guard, system_prompt, token_counts
 from aiworker.models.catalogue import Model
 from aiworker.models.completion import DONE, as_frames, failure_formatter, frame
 from aiworker.models.model_call import Candidate, ModelCall
-from aiworker.models.model_response import ModelResponse, ResponseEpilogue, add_cost, pipe_response
+from aiworker.models.model_response import ModelResponse, ResponseEpilogue, pipe_response
 from aiworker.models.selection import text_models
 from aiworker.rag import answerable, filters, prompt
 from aiworker.rag.engine import engine_of
@@ -175,22 +174,20 @@ async def _streamed(context: Context, model_response: ModelResponse, sources: st
     """Return the frame of the sources, then the model's frames."""
     if not model_response.is_stream:  # a model that ignores `stream`
         data, completion = await model_response.answer()
-        response = model_response.response(sources + "".join(as_frames(data)), EVENT_STREAM)
-        return add_cost(response, model_response.record_usage(completion.usage))
+        return model_response.whole_response(sources + "".join(as_frames(data)), EVENT_STREAM, completion.usage)
     end = ResponseEpilogue(model_response, failure_formatter(context.request_id))
     return model_response.response(await pipe_response(context.streams, end, prefix=sources))
 
 
 async def _json_response(model_response: ModelResponse, sources: list[dict[str, Any]]) -> Response:
     _, completion = await model_response.answer()
-    model_response.record_usage(completion.usage)
     content = {
         "answer": completion.text,
         "sources": sources,
         "citations": prompt.citations(completion.text, len(sources)),
         "usage": completion.usage or None,
     }
-    return model_response.response(json.dumps(content, ensure_ascii=False, separators=(",", ":")), JSON)
+    return model_response.json_response(content, completion.usage)
 
 
 def _no_results(body: RagRequest, model: Model) -> Response:

@@ -39,10 +39,11 @@ async def anthropic_messages(context: Context, body: MessagesRequest) -> Respons
             context, model_response, OpenAITransform(writer, limits, head.id)
         )
     else:
-        data, answer = await text_response.read_object(model_response), CollectingWriter()
+        data, _ = await model_response.answer()
+        answer = CollectingWriter()
         OpenAITransform(answer, limits, head.id).transform_whole(data)
         whole = whole_message(message, answer, has_thinking=body.has_thinking)
-        response = text_response.json_response(model_response, whole, data)
+        response = model_response.json_response(whole, data.get("usage"))
     response.headers["request-id"] = context.request_id
     return response
 

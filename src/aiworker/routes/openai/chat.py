@@ -34,10 +34,11 @@ async def openai_chat(context: Context, body: ChatCompletionRequest) -> Response
     if body.stream:
         writer = ChatWriter(head, include_usage=body.wants_usage, is_legacy=is_legacy)
         return await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
-    data, completion = await text_response.read_object(model_response), CollectingWriter()
+    data, _ = await model_response.answer()
+    completion = CollectingWriter()
     OpenAITransform(completion, limits, head.id).transform_whole(data)
     whole = chat_completion(completion, head, data, is_legacy=is_legacy)
-    return text_response.json_response(model_response, whole, data)
+    return model_response.json_response(whole, data.get("usage"))
 
 
 @route(
@@ -58,6 +59,7 @@ async def openai_completions(context: Context, body: CompletionRequest) -> Respo
     if body.stream:
         writer = CompletionWriter(head, include_usage=body.wants_usage)
         return await text_response.stream_response(context, model_response, OpenAITransform(writer, limits, head.id))
-    data, completion = await text_response.read_object(model_response), CollectingWriter()
+    data, _ = await model_response.answer()
+    completion = CollectingWriter()
     OpenAITransform(completion, limits, head.id).transform_whole(data)
-    return text_response.json_response(model_response, text_completion(completion, head), data)
+    return model_response.json_response(text_completion(completion, head), data.get("usage"))

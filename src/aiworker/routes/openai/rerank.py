@@ -1,5 +1,6 @@
 """`POST /v1/rerank`, in the form that Jina's and Cohere's clients speak."""
 
+import json
 from typing import Annotated, Any, cast
 
 from pydantic import Field, field_validator
@@ -9,12 +10,11 @@ from aiworker.context import Context
 from aiworker.http.body import Reply
 from aiworker.http.messages import Response
 from aiworker.models.gateway_options import GatewayOptions
-from aiworker.models.model_response import add_cost
+from aiworker.models.model_response import joined_response
 from aiworker.routes import embed
 from aiworker.routes.embed import RerankRequest, Text
 from aiworker.routes.openai import models
 from aiworker.routes.openai.fields import Ignored, IgnoredUnless, OpenAIRequest
-from aiworker.routes.openai.text_response import as_json
 from aiworker.routing import MODEL_ERRORS, Returns, route
 
 
@@ -92,7 +92,7 @@ async def openai_rerank(context: Context, body: RankRequest) -> Response:
         "usage": {"total_tokens": ranked.tokens},
         "meta": {"api_version": {"version": "1"}, "billed_units": {"search_units": 1}},
     }
-    return add_cost(as_json(ranked.answer, data), ranked.neurons)
+    return joined_response([ranked.answer], json.dumps(data, ensure_ascii=False, separators=(",", ":")), ranked.neurons)
 
 
 def _result(body: RankRequest, rank: dict[str, Any]) -> dict[str, Any]:

@@ -44,10 +44,10 @@ async def openai_responses(context: Context, body: ResponsesRequest) -> Response
     if body.stream:
         storing = StoringTransform(transform, writer, store) if is_stored or body.conversation else None
         return await text_response.stream_response(context, model_response, transform, storing)
-    data = await text_response.read_object(model_response)
+    data, _ = await model_response.answer()
     transform.transform_whole(data)
     await store()
-    return text_response.json_response(model_response, writer.response, data)
+    return model_response.json_response(writer.response, data.get("usage"))
 
 
 class StoringTransform:
