@@ -278,7 +278,7 @@ def test_an_aborted_call_ends_at_once_and_is_cancelled(call: Call, http: httpx.C
     inputs = {"prompt": "never mind"}
     assert call("AI.run", GPT, inputs, {"signal": {"$aborted": True}})["error"]["name"] == "AbortError"
     http.post("/simulator/faults", json={"hold_response": True, "model": GPT}).raise_for_status()
-    assert call("AI.run", GPT, inputs, {"signal": {"$timeout": 200}})["error"]["name"] == "TimeoutError"
+    assert call("AI.run", GPT, inputs, {"signal": {"$timeout": 1_000}})["error"]["name"] == "TimeoutError"
     latest = until(lambda: http.get("/simulator/requests", params={"model": GPT}).json()[-1], is_over)
     assert (latest["inputs"], latest["state"]) == (inputs, "cancelled")
 
