@@ -125,10 +125,11 @@ class Rows:
         self._machine.database.execute("BEGIN")
         rows: list[dict[str, Any]] = []
         for query, *values in statements:
-            [before] = self._machine.rows("SELECT count(*) FROM chunks")
+            is_deletion = str(query).startswith("DELETE FROM chunks")
+            before = self._machine.rows("SELECT count(*) FROM chunks") if is_deletion else [0]
             rows = [dict(row) for row in self._machine.database.execute(str(query), values)]
-            [after] = self._machine.rows("SELECT count(*) FROM chunks")
-            self._machine.most_deleted = max(self._machine.most_deleted, before - after)
+            after = self._machine.rows("SELECT count(*) FROM chunks") if is_deletion else [0]
+            self._machine.most_deleted = max(self._machine.most_deleted, before[0] - after[0])
         self._machine.database.execute("COMMIT")
         await self._machine.touch()
         return rows
