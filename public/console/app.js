@@ -84,7 +84,7 @@ function askForKey(error) {
   const message = hasKey() ? error.message : "";
   connection++;
   page.main.removeAttribute("aria-busy");
-  forgetKey();
+  deleteKey();
   page.title.textContent = "API key";
   page.actions.replaceChildren();
   page.main.replaceChildren(keyForm(message, submitKey));
@@ -97,7 +97,7 @@ function submitKey(key, isKept) {
   start();
 }
 
-function forgetKey() {
+function deleteKey() {
   remember(STORED_KEY, undefined, "sessionStorage");
   useKey(null);
   page.foot.querySelector(".forget")?.remove();
@@ -115,7 +115,7 @@ function showRail() {
   page.foot.querySelector(".forget")?.remove();
   if (hasKey()) {
     const forget = () => {
-      forgetKey();
+      deleteKey();
       start();
     };
     page.theme.before(h("button", { type: "button", class: "quiet small forget", onclick: forget }, "Forget the key"));

@@ -38,8 +38,8 @@ export function decideCall({ state, questions, model }) {
   return { method: "decisions.create", parameters };
 }
 
-function decisionOf({ type, instructions: given, criteria }) {
-  const instructions = typeof given === "string" ? given : JSON.stringify(given);
+function decisionOf({ type, instructions: value, criteria }) {
+  const instructions = typeof value === "string" ? value : JSON.stringify(value);
   const described = ([value, description]) => ({ value, ...(description ? { description: String(description) } : {}) });
   if (type === "choice") return { type, instructions, choices: Object.entries(criteria).map(described) };
   if (type === "score") return { type, instructions, levels: criteria.map((label) => ({ label: String(label) })) };

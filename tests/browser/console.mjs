@@ -79,7 +79,7 @@ export async function assertAccessible(page, name) {
   assert.deepEqual(violations, [], name);
 }
 
-/** What scrolls sideways. */
+/** Assert that nothing on the page scrolls sideways. */
 export async function assertFits(page, name) {
   const wide = await page
     .locator("html, #main, .scroller, .dock, #top, dialog")

@@ -18,9 +18,9 @@ const LEFT_OUT = {
   feedback: "rates an answer that AI Gateway has logged",
   add_source: "reads a site on the network",
 };
-/** What the page loads before it is usable, compressed: 64 KB, half of which describe the API. */
+/** Bytes, compressed, that the page may load before it is usable: it loads 64 KB, half of which describe the API. */
 const MAX_FIRST_PAGE = 80_000;
-/** What examples make comes before what reads it. */
+/** Methods in the order in which examples run: a thing is made, read, then deleted. */
 const ORDER = ["post", "get", "delete"];
 
 const go = (page, id) =>

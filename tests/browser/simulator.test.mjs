@@ -49,7 +49,7 @@ async function stop({ process: child }) {
   await ended;
 }
 
-/** What `env.AI.run` sends. */
+/** Send what `env.AI.run` sends. */
 function run(inputs, { model = MODEL, options = {}, url = simulator.url } = {}) {
   const headers = { "content-type": "application/json", "cf-consn-model-id": model };
   return fetch(`${url}/run?version=3`, { method: "POST", headers, body: JSON.stringify({ inputs, options }) });
@@ -86,7 +86,7 @@ async function rest(path, body, type = "application/json") {
 
 // ---- what a person does and sees --------------------------------------------------------------
 
-/** What Chromium itself notes of requests that fail. */
+/** Chromium's own message for requests that fail. */
 const FAILED_REQUEST = /^Failed to load resource/;
 
 /**
@@ -168,8 +168,8 @@ async function setAnswer(what) {
 }
 
 /** A text that no other test asks with. */
-let asked = 0;
-const unique = (text) => `${text} no. ${++asked}.`;
+let questions = 0;
+const unique = (text) => `${text} no. ${++questions}.`;
 
 // ---- the page itself --------------------------------------------------------------------------
 

@@ -65,17 +65,17 @@ for (const name of Object.keys(CLIENTS)) {
       [],
     );
 
-    const found = await client.callTool({
+    const search = await client.callTool({
       name: "search_documents",
       arguments: { query: "Where does the ibex climb?" },
     });
-    assert.match(found.content[0].text, /climbs dams/);
-    const passage = found.structuredContent.passages.find((each) => each.document === "mcp-ibex");
+    assert.match(search.content[0].text, /climbs dams/);
+    const passage = search.structuredContent.passages.find((each) => each.document === "mcp-ibex");
     assert.match(passage.text, /The "ibex" climbs dams, ünd licks salt\. ✓/);
 
-    const asked = await client.callTool({ name: "ask_documents", arguments: { query: "Where does the ibex climb?" } });
-    assert.equal(asked.isError ?? false, false, JSON.stringify(asked));
-    assert.ok(asked.structuredContent.sources.some((each) => each.document === "mcp-ibex"));
+    const answer = await client.callTool({ name: "ask_documents", arguments: { query: "Where does the ibex climb?" } });
+    assert.equal(answer.isError ?? false, false, JSON.stringify(answer));
+    assert.ok(answer.structuredContent.sources.some((each) => each.document === "mcp-ibex"));
 
     const image = { prompt: "a fox", width: 256, height: 256, model: "@cf/lykon/dreamshaper-8-lcm" };
     const { content } = await client.callTool({ name: "generate_image", arguments: image });

@@ -8,7 +8,7 @@ import { z } from "zod";
 
 const sessions = new Map();
 
-async function begin() {
+async function connect() {
   const server = new McpServer({ name: "weather", version: "1" });
   const description = "The weather of a city";
   server.registerTool("get_weather", { description, inputSchema: { city: z.string() } }, async ({ city }) => ({
@@ -27,7 +27,7 @@ const http = createServer(async (request, response) => {
     response.writeHead(401).end();
     return;
   }
-  const transport = sessions.get(request.headers["mcp-session-id"]) ?? (await begin());
+  const transport = sessions.get(request.headers["mcp-session-id"]) ?? (await connect());
   await transport.handleRequest(request, response);
 });
 http.listen(0, "127.0.0.1", () => console.log(http.address().port));

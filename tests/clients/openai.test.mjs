@@ -46,7 +46,7 @@ for (const model of DIALECTS) {
 
   for (const stream of [false, true]) {
     test(`the tool runner calls a function and goes on${stream ? " in a stream" : ""}: ${model}`, async () => {
-      const asked = [];
+      const cities = [];
       const runner = openai.chat.completions.runTools({
         model,
         stream,
@@ -60,16 +60,16 @@ for (const model of DIALECTS) {
               parameters: PARAMETERS,
               parse: JSON.parse,
               function: ({ city }) => {
-                asked.push(city);
+                cities.push(city);
                 return `23 degrees in ${city}`;
               },
             },
           },
         ],
       });
-      const said = await runner.finalContent();
-      assert.deepEqual(asked.sort(), ["Paris", "Rome"]);
-      assert.match(said, /23 degrees in Paris.*23 degrees in Rome/s);
+      const content = await runner.finalContent();
+      assert.deepEqual(cities.sort(), ["Paris", "Rome"]);
+      assert.match(content, /23 degrees in Paris.*23 degrees in Rome/s);
     });
   }
 

@@ -12,7 +12,7 @@ const PIXEL =
   "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 const WITH_SIMULATOR = { skip: !SIMULATOR };
 
-/** What React keeps for `useChat`. */
+/** The state that React keeps for `useChat`. */
 class State {
   status = "ready";
   error = undefined;

@@ -83,6 +83,53 @@ def test_a_docstring_that_begins_as_a_fragment_is_refused(tmp_path: Path, start:
     assert complaint.startswith(f"src/module.py:2: {start}")
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("const asked = 1;", "asked"),
+        ("let { options: given = {}, ...rest } = f();", "given"),
+        ("for (const [heard] of all) use(heard);", "heard"),
+        ("export async function giveUp() {}", "giveUp"),
+        ("function* pieces(told, size = 3) {}", "told"),
+        ("class KeptImages {}", "KeptImages"),
+        ("class List {\n  async #forget(id) {}\n}", "#forget"),
+        ("class List {\n  size(said: string): number {\n  }\n}", "said"),
+        ("f((found) => 1);", "found"),
+        ("f(async (one, { found }) => 1);", "found"),
+        ("f(found => 1);", "found"),
+        ("try {} catch (given) {}", "given"),
+        ("const LONGEST_LINE = 80;", "LONGEST_LINE"),
+        ("/** What it sends. */\nconst value = 1;", "What it sends."),
+        ("/**\n * Of each item.\n */\nconst value = 1;", "Of each item."),
+    ],
+)
+def test_a_name_in_javascript_is_refused(tmp_path: Path, text: str, name: str) -> None:
+    (complaint,) = check(tmp_path, text, name="public/module.ts")
+    assert complaint.partition(" -> ")[0].partition(": ")[2] == name.strip("#")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "// const asked = 1;",
+        "/* function giveUp() {} */",
+        "const text = 'const asked = 1';",
+        'const text = "function giveUp() {}";',
+        "const text = `let told = ${value}`;",
+        "const pattern = /let asked = 1/;",
+        "if (found(value)) {}",
+        "return asked.length;",
+        "/** Sends what is given. */\nconst value = 1;",
+    ],
+)
+def test_javascript_without_such_a_name_passes(tmp_path: Path, text: str) -> None:
+    assert check(tmp_path, text, name="public/module.ts") == []
+
+
+def test_code_that_others_wrote_is_not_read(tmp_path: Path) -> None:
+    assert check(tmp_path, "const asked = 1;", name="public/vendor/module.js") == []
+
+
 @pytest.mark.parametrize("name", ["utils", "helpers", "common", "manager"])
 def test_a_module_without_a_concept_is_refused(tmp_path: Path, name: str) -> None:
     (complaint,) = check(tmp_path, "", name=f"tools/{name}.py")

@@ -4,40 +4,27 @@ python -m tools.check.words           fail if a word is refused and not allowed
 python -m tools.check.words --count   print the number of refused words in each folder
 
 Checked are the names of modules, functions, classes, arguments, variables and assigned attributes, and the first
-words of docstrings, in every Python file of src/, packages/, tools/, tests/ and scripts/. Each refusal is a line
+words of docstrings, in every file of Python, JavaScript and TypeScript in FOLDERS. Each refusal is a line
 "file:line: name -> what to write instead". allowed_words.json maps "file: name" to the reason why that name stays;
 an entry that no longer applies is refused, too.
 """
 
-import ast
 import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import Flag, auto
 from pathlib import Path
 
 from tools import ROOT
+from tools.check.names import Kind, Name, javascript_names, python_names
 
-FOLDERS = ("src", "packages", "tools", "tests", "scripts")
-SKIPPED = {"node_modules", "__pycache__"}
+FOLDERS = ("src", "packages", "public", "examples", "tools", "tests", "scripts")
+JAVASCRIPT = {".js", ".mjs", ".cjs", ".jsx", ".ts", ".mts", ".tsx"}
+SKIPPED = {"node_modules", "vendor", "dist", "__pycache__"}
 """Folders of files that others wrote. Folders whose name begins with a dot are skipped, too."""
 ALLOWED = Path(__file__).with_name("allowed_words.json")
 MAX_ALLOWED = 25
-
-
-class Kind(Flag):
-    """Role of a name in the code."""
-
-    VARIABLE = auto()
-    CONSTANT = auto()
-    FUNCTION = auto()
-    CLASS = auto()
-    MODULE = auto()
-    DOCSTRING = auto()
-    VALUE = VARIABLE | CONSTANT
-    NAME = VARIABLE | CONSTANT | FUNCTION | CLASS
 
 
 @dataclass(frozen=True)
@@ -130,15 +117,6 @@ DOCSTRING_STARTS = Rule(
 
 
 @dataclass(frozen=True)
-class Name:
-    """A name where it is defined, or the beginning of a docstring."""
-
-    text: str
-    kind: Kind
-    line: int
-
-
-@dataclass(frozen=True)
 class Refusal:
     file: str
     """Path from the root of the checkout."""
@@ -171,55 +149,36 @@ def refusals(root: Path) -> list[Refusal]:
     """Every refused name below the checked folders of a checkout, in the order of its files and lines."""
     return [
         refusal
-        for file in python_files(root)
+        for file in files_of_code(root)
         for refusal in sorted(refusals_in(file, str(file.relative_to(root))), key=lambda each: each.line)
     ]
 
 
-def python_files(root: Path) -> Iterator[Path]:
-    """Files with the suffix .py, and the Python programs in scripts/."""
+def files_of_code(root: Path) -> Iterator[Path]:
+    """Files of Python, JavaScript and TypeScript, and the Python programs in scripts/."""
     for folder in FOLDERS:
         for file in sorted((root / folder).rglob("*")):
             parts = file.relative_to(root).parts
             if any(part in SKIPPED or part.startswith(".") for part in parts) or not file.is_file():
                 continue
-            if file.suffix == ".py" or (
+            if file.suffix in {".py", *JAVASCRIPT} or (
                 folder == "scripts" and file.read_bytes().startswith(b"#!/usr/bin/env python3\n")
             ):
                 yield file
 
 
 def refusals_in(file: Path, path: str) -> Iterator[Refusal]:
-    """Refused names of one file; a file that is not Python is a single refusal."""
+    """Refused names of one file, each once a line; Python that cannot be parsed is a single refusal."""
     try:
-        tree = ast.parse(file.read_bytes())
+        defined = javascript_names(file.read_text()) if file.suffix in JAVASCRIPT else python_names(file.read_bytes())
+        names = dict.fromkeys((Name(file.stem, Kind.MODULE, 1), *defined))
     except SyntaxError as error:
         yield Refusal(path, error.lineno or 1, error.msg, "Python that can be parsed")
         return
-    for name in (Name(file.stem, Kind.MODULE, 1), *names(tree)):
+    for name in names:
         instead = advice(name)
         if instead is not None:
             yield Refusal(path, name.line, name.text, instead)
-
-
-def names(tree: ast.Module) -> Iterator[Name]:
-    """Names that a module defines, and the beginnings of its docstrings."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield Name(node.name, Kind.FUNCTION, node.lineno)
-            case ast.ClassDef():
-                yield Name(node.name, Kind.CLASS, node.lineno)
-            case ast.arg():
-                yield Name(node.arg, Kind.VARIABLE, node.lineno)
-            case ast.Name(id=text, ctx=ast.Store()) | ast.Attribute(attr=text, ctx=ast.Store()):
-                yield Name(text, Kind.CONSTANT if text.isupper() else Kind.VARIABLE, node.lineno)
-            case ast.MatchAs(name=str(text)) | ast.MatchStar(name=str(text)) | ast.ExceptHandler(name=str(text)):
-                yield Name(text, Kind.VARIABLE, node.lineno)
-            case ast.Expr(value=ast.Constant(value=str(text))):
-                yield Name(" ".join(text.split()[:3]), Kind.DOCSTRING, node.lineno)
-            case _:
-                pass
 
 
 def advice(name: Name) -> str | None:

@@ -43,8 +43,8 @@ let isImporting = false;
 const INPUT_OUTPUT_ERROR = 29; // an errno of WASI, which Python raises as OSError
 const whileImporting =
   (instead, original) =>
-  (...given) =>
-    isImporting ? instead() : original(...given);
+  (...args) =>
+    isImporting ? instead() : original(...args);
 
 function withoutClockAndEntropy(imports) {
   const wasi = imports.wasi_snapshot_preview1;

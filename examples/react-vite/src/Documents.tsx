@@ -8,7 +8,7 @@ interface Upload {
   name: string;
   /** Share that is sent, 0 to 1. */
   sent: number;
-  /** What is being done; the reason if it has failed. */
+  /** The current step; the reason if it has failed. */
   step: string;
   hasFailed: boolean;
 }

@@ -23,7 +23,7 @@ export interface ClientOptions {
   maxRetries?: number;
   /** Headers of every request. */
   headers?: Record<string, string>;
-  /** What sends requests. Default: the platform's own `fetch`. */
+  /** The function that sends requests. Default: the platform's own `fetch`. */
   fetch?: typeof globalThis.fetch;
 }
 
@@ -170,10 +170,10 @@ function unreadable(response: Response, signal: AbortSignal | undefined, cause: 
 
 function absolute(baseUrl: string | URL | undefined): string {
   const page = typeof location === "undefined" ? undefined : location.origin;
-  const given = baseUrl ?? page;
-  if (given === undefined) throw new TypeError("baseUrl is missing: the address of the Worker.");
-  if (!URL.canParse(given, page)) throw new TypeError(`baseUrl is not an address: ${given}`);
-  const url = new URL(given, page);
+  const address = baseUrl ?? page;
+  if (address === undefined) throw new TypeError("baseUrl is missing: the address of the Worker.");
+  if (!URL.canParse(address, page)) throw new TypeError(`baseUrl is not an address: ${address}`);
+  const url = new URL(address, page);
   if (!/^https?:$/.test(url.protocol)) throw new TypeError(`baseUrl must begin with https:// or http://: ${given}`);
   return url.origin + url.pathname.replace(/\/+$/, "");
 }

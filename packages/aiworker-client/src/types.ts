@@ -100,7 +100,7 @@ export interface ToolCallEvent {
   arguments: string;
 }
 
-/** What the answer cost, if the model reports it. */
+/** The usage of an answer, if the model reports it. */
 export interface UsageEvent {
   type: "usage";
   usage: Usage;

@@ -249,7 +249,7 @@ class Chat {
   #ask(message) {
     const { conversation } = this;
     if (message) conversation.messages.push(message);
-    const asked = conversation.messages.at(-1);
+    const question = conversation.messages.at(-1);
     const controller = new AbortController();
     this.notice.replaceChildren();
     this.settings.clearMarks();
@@ -259,11 +259,11 @@ class Chat {
     this.#scrollToEnd();
     this.#setRunning(true);
     view.markdown.onrender = () => this.#followEnd();
-    const finished = this.#receive(view, asked, controller);
+    const finished = this.#receive(view, question, controller);
     this.running = { controller, finished };
   }
 
-  async #receive(view, asked, controller) {
+  async #receive(view, question, controller) {
     const { conversation } = this;
     const body = conversation.body(this.settings.values());
     const reply = await answer(body, controller.signal, (part) => {
@@ -275,7 +275,7 @@ class Chat {
     if (!this.scroller.isConnected) return this.#keep(reply); // the user has gone to another screen
     this.#setRunning(false);
     if (!reply.content && !reply.reasoning && !reply.tools.length && (reply.error || isStopped))
-      return this.#withdraw(asked, reply.error, isStopped);
+      return this.#withdraw(question, reply.error, isStopped);
     reply.ending = isStopped ? "Stopped" : reply.error ? "Cut off" : reply.content ? "" : "The answer is empty";
     if (isStopped) delete reply.error;
     history.replaceState(null, "", `#/chat/${conversation.id}`);
@@ -291,13 +291,13 @@ class Chat {
   }
 
   /** Put a question without an answer back into its field, to be edited and sent again. */
-  #withdraw(asked, error, isStopped) {
+  #withdraw(question, error, isStopped) {
     this.conversation.messages.pop();
-    this.text.value = [textOf(asked), this.text.value].filter(Boolean).join("\n\n");
+    this.text.value = [textOf(question), this.text.value].filter(Boolean).join("\n\n");
     this.#showAll();
     if (isStopped) return;
     this.notice.replaceChildren(failure(error, () => this.composer.requestSubmit()));
-    if (error instanceof ApiError) this.settings.mark(error.details.param);
+    if (error instanceof ApiError) this.settings.markRefused(error.details.param);
   }
 
   // ---- edit and retry -------------------------------------------------------------------------

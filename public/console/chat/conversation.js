@@ -91,7 +91,7 @@ function folded(messages) {
       if (call) call.result = message.content;
     } else if (message.tool_calls) {
       tools.push(
-        ...message.tool_calls.map(({ id, function: { name, arguments: given } }) => ({ id, name, arguments: given })),
+        ...message.tool_calls.map(({ id, function: { name, arguments: args } }) => ({ id, name, arguments: args })),
       );
     } else if (message.role === "assistant") {
       shown.push({ ...message, tools });

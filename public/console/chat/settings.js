@@ -79,7 +79,7 @@ export class Settings {
   }
 
   /** Mark the field of a parameter that was refused. Returns whether there is one. */
-  mark(name) {
+  markRefused(name) {
     const control = name && this.node.elements.namedItem(name);
     if (!control) return false;
     this.node.hidden = false;

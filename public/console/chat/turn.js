@@ -84,7 +84,7 @@ export class AnswerView {
   }
 }
 
-function toolCard({ name, arguments: given, result }) {
+function toolCard({ name, arguments: args, result }) {
   const isFailure = typeof result === "string" && result.startsWith('{"error"');
   return h(
     "details",
@@ -100,7 +100,7 @@ function toolCard({ name, arguments: given, result }) {
       "dl",
       null,
       h("dt", null, "Arguments"),
-      h("dd", null, h("code", null, pretty(given))),
+      h("dd", null, h("code", null, pretty(args))),
       h("dt", null, "Result"),
       h("dd", null, h("code", null, pretty(result))),
     ),

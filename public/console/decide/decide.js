@@ -88,11 +88,11 @@ function answerNode([id, answer]) {
   );
 }
 
-function probabilities({ type, noul, probabilities: given = {}, legend = {} }) {
+function probabilities({ type, noul, probabilities: values = {}, legend = {} }) {
   if (type === "noul")
     return [
       ["yes", noul],
       ["no", 1 - noul],
     ];
-  return Object.entries(given).map(([option, probability]) => [legend[option] ?? option, probability]);
+  return Object.entries(values).map(([option, probability]) => [legend[option] ?? option, probability]);
 }

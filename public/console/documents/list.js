@@ -271,14 +271,14 @@ export class DocumentList {
 /** Files below an entry of a drop, as `{file, path}`. */
 async function filesOf(entry) {
   if (entry.isFile) {
-    const file = await new Promise((found, failed) => entry.file(found, failed));
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
     return [{ file, path: entry.fullPath.slice(1) }];
   }
   const reader = entry.createReader();
   const entries = [];
   for (;;) {
     // a reader gives a hundred entries at a time
-    const some = await new Promise((found, failed) => reader.readEntries(found, failed));
+    const some = await new Promise((resolve, reject) => reader.readEntries(resolve, reject));
     if (!some.length) break;
     entries.push(...some);
   }

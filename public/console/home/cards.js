@@ -176,12 +176,12 @@ async function askPdf(result, signal) {
 async function speak(result, signal) {
   const sound = await (await request("POST", "/speak", { json: { text: QUESTIONS.speech }, signal })).blob();
   const player = h("audio", { controls: true, src: URL.createObjectURL(sound), "aria-label": "The sentence, spoken" });
-  const heard = h("p", { class: "hint" }, "Listening…");
-  result.replaceChildren(player, heard);
+  const transcript = h("p", { class: "hint" }, "Listening…");
+  result.replaceChildren(player, transcript);
   player.play().catch(() => {}); // browsers may want another click
   const headers = { "content-type": sound.type };
   const { text } = await (await request("POST", "/transcribe", { body: sound, headers, signal })).json();
-  heard.replaceWith(h("p", null, "Heard: ", h("q", null, text)));
+  transcript.replaceWith(h("p", null, "Heard: ", h("q", null, text)));
 }
 
 async function extract(result, signal) {

@@ -175,8 +175,8 @@ function call(values, files) {
   };
   if (!chosen.length) return { method: "POST", path: "/image", json: fields, ...end };
   const texts = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
-  const given = Object.fromEntries(Object.entries(names).map(([name, file]) => [name, { file }]));
-  return { method: "POST", path: "/image", form: { ...texts, ...given }, ...end };
+  const uploads = Object.fromEntries(Object.entries(names).map(([name, file]) => [name, { file }]));
+  return { method: "POST", path: "/image", form: { ...texts, ...uploads }, ...end };
 }
 
 /** A field for a picture, with a small view of it. */

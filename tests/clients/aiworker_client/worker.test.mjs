@@ -32,7 +32,7 @@ const PIXEL = await (
 ).blob();
 const SCOPES = ["chat", "embed", "text", "image", "audio", "rag:read", "rag:write"];
 
-/** What a server of one's own does for its pages. */
+/** Make a browser token, as the server of a web site does for its pages. */
 async function newToken(scopes = SCOPES) {
   const headers = { authorization: `Bearer ${KEY}`, "content-type": "application/json" };
   const body = JSON.stringify({ scopes, subject: "ada" });

@@ -102,7 +102,7 @@ function writeInTime(response, dialect, model, frames, every) {
   response.once("close", () => clearInterval(timer));
 }
 
-/** As fast as it goes, but each frame in a turn of its own: frames written in one turn would travel as one piece. */
+/** Write frames as fast as possible, but each in a turn of its own: frames written in one turn would travel as one piece. */
 function writeOneByOne(response, dialect, model, frames) {
   const frame = wordFrame(dialect, model);
   let left = frames;

@@ -38,9 +38,9 @@ const DATE = ["2026-04-21", workerdDate()].sort()[0];
  * Names of the simulated bindings with their options. An older miniflare, such as wrangler 4.60's, hands a plugin a list of
  * its bindings; a newer one the Worker's whole configuration.
  */
-function simulated(given) {
-  if (!given?.config) return (Array.isArray(given) ? given : []).map(({ name, options }) => [name, options]);
-  return Object.entries(given.config.env ?? {})
+function simulated(argument) {
+  if (!argument?.config) return (Array.isArray(argument) ? argument : []).map(({ name, options }) => [name, options]);
+  return Object.entries(argument.config.env ?? {})
     .filter(([, binding]) => binding?.dev?.plugin?.name === NAME)
     .map(([name, { dev }]) => [name, dev.options]);
 }
@@ -122,14 +122,14 @@ const rpcWorker = (name, { kind, namespace = "default", instance = "" }) => ({
 exports.simulated = simulated;
 exports.plugins = {
   [NAME]: {
-    async getBindings(given) {
-      return simulated(given).map(([name, options]) => binding(name, options));
+    async getBindings(argument) {
+      return simulated(argument).map(([name, options]) => binding(name, options));
     },
-    getNodeBindings(given) {
-      return Object.fromEntries(simulated(given).map(([name]) => [name, new ProxyNodeBinding()]));
+    getNodeBindings(argument) {
+      return Object.fromEntries(simulated(argument).map(([name]) => [name, new ProxyNodeBinding()]));
     },
-    async getServices({ options: given }) {
-      return simulated(given).flatMap(([name, options]) => [
+    async getServices({ options: argument }) {
+      return simulated(argument).flatMap(([name, options]) => [
         {
           name: serviceName(name),
           external: { address: options.address, http: { injectRequestHeaders: headers(options) } },

@@ -121,8 +121,8 @@ test("an environment has what environments do not inherit", () => {
 });
 
 test("arguments go to whom they are for", () => {
-  const given = ["--port", "9000", "-c", "a.toml", "--config=b.jsonc", "--metadata-index", "n:a:string", "--data=x=y"];
-  const read = readArguments([...given, "-e", "staging", "--simulator-port=1", "--cwd", "app", "--", "--config", "c"]);
+  const args = ["--port", "9000", "-c", "a.toml", "--config=b.jsonc", "--metadata-index", "n:a:string", "--data=x=y"];
+  const read = readArguments([...args, "-e", "staging", "--simulator-port=1", "--cwd", "app", "--", "--config", "c"]);
   assert.deepEqual(read, {
     simulator: ["--metadata-index", "n:a:string", "--data", "x=y"],
     wrangler: ["--port", "9000", "--env", "staging", "--", "--config", "c"],

@@ -31,8 +31,8 @@ test("answers in order, by prompt and by regular expression", async () => {
   assert.equal(await textOf(await ask("Oslo?")), "Rain");
   assert.match(await (await ask("Trondheim?", { stream: true })).text(), /"response":"Sn".*"response":"ow"/s);
   assert.equal((await ask("Bodø?")).status, 429);
-  const asked = await ai.assertAsked({ model: MODEL, pattern: /\?$/, times: 4 });
-  assert.equal(asked.at(-1).scripted, id);
+  const calls = await ai.assertAsked({ model: MODEL, pattern: /\?$/, times: 4 });
+  assert.equal(calls.at(-1).scripted, id);
   assert.deepEqual(
     (await ai.answers()).map(({ applied, remaining }) => [applied, remaining]),
     [

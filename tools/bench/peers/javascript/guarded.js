@@ -15,13 +15,13 @@ async function shownKey(request, env) {
   return keys.filter((key) => crypto.subtle.timingSafeEqual(shown, key.digest))[0];
 }
 
-async function answer(request, env, told) {
+async function answer(request, env, record) {
   const route = routeOf(request);
   if (!route) return new Response("Not found", { status: 404 });
   const isOpen = request.method === "GET";
   const key = isOpen ? { name: null } : await shownKey(request, env);
   if (!key) return Response.json({ error: "no such key" }, { status: 401 });
-  told.caller = key.name;
+  record.caller = key.name;
   const { success } = await env.RATE_LIMIT_MODEL.limit({ key: key.name ?? "address" });
   return success ? route(request, env) : Response.json({ error: "too many requests" }, { status: 429 });
 }
@@ -29,9 +29,14 @@ async function answer(request, env, told) {
 export default {
   async fetch(request, env, ctx) {
     const began = Date.now();
-    const told = { id: crypto.randomUUID(), method: request.method, path: new URL(request.url).pathname, caller: null };
-    const response = await answer(request, env, told);
-    const write = () => console.log(JSON.stringify({ ...told, status: response.status, ms: Date.now() - began }));
+    const record = {
+      id: crypto.randomUUID(),
+      method: request.method,
+      path: new URL(request.url).pathname,
+      caller: null,
+    };
+    const response = await answer(request, env, record);
+    const write = () => console.log(JSON.stringify({ ...record, status: response.status, ms: Date.now() - began }));
     if (response.headers.get("content-type") !== "text/event-stream") {
       write();
       return response;

@@ -1,7 +1,7 @@
 // The Worker that Cloudflare's documentation teaches to write: `env.AI.run`, and its answer in a Response.
 
 import { search } from "./search.js";
-import { translated } from "./translated.js";
+import { openaiStream } from "./translated.js";
 
 const CHAT = "@cf/meta/llama-3.1-8b-instruct-fast";
 const EMBED = "@cf/baai/bge-base-en-v1.5";
@@ -21,7 +21,7 @@ async function chat(request, env) {
 async function completions(request, env) {
   const { model, messages } = await request.json();
   const answer = await env.AI.run(model, { messages, stream: true });
-  return new Response(translated(answer, model), EVENT_STREAM);
+  return new Response(openaiStream(answer, model), EVENT_STREAM);
 }
 
 async function embed(request, env) {
@@ -40,10 +40,10 @@ async function createImage(request, env) {
 }
 
 async function readImage(_, env, path) {
-  const found = await env.BUCKET.get(path.slice(1));
-  if (!found) return new Response("Not found", { status: 404 });
-  return new Response(found.body, {
-    headers: { "content-type": found.httpMetadata.contentType, etag: found.httpEtag },
+  const object = await env.BUCKET.get(path.slice(1));
+  if (!object) return new Response("Not found", { status: 404 });
+  return new Response(object.body, {
+    headers: { "content-type": object.httpMetadata.contentType, etag: object.httpEtag },
   });
 }
 
@@ -55,10 +55,10 @@ const ROUTES = {
   "POST /image": createImage,
 };
 
-/** What answers a request: a function of it, the environment and its path. */
+/** The function that answers a request: it takes the request, the environment and the path. */
 export function routeOf(request) {
   const { pathname } = new URL(request.url);
-  if (request.method === "GET" && pathname.startsWith("/images/")) return (...given) => readImage(...given, pathname);
+  if (request.method === "GET" && pathname.startsWith("/images/")) return (...args) => readImage(...args, pathname);
   return ROUTES[`${request.method} ${pathname}`];
 }
 

@@ -2,8 +2,8 @@
 
 const DATA = "data: ";
 
-/** translated(stream, model): the stream of bytes that an OpenAI client reads. */
-export function translated(stream, model) {
+/** Translate a model's native stream into the stream of bytes that an OpenAI client reads. */
+export function openaiStream(stream, model) {
   const decoder = new TextDecoder();
   const encoder = new TextEncoder();
   const head = { id: `chatcmpl-${crypto.randomUUID()}`, object: "chat.completion.chunk", model };

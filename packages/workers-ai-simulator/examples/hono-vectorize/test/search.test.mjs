@@ -14,17 +14,17 @@ const search = async (query) => (await fetch(`${worker}/search?${new URLSearchPa
 /** The results, once Vectorize shows what was written: here as on Cloudflare, a moment later. */
 async function searchUntil(query, count) {
   for (;;) {
-    const found = await search(query);
-    if (found.length === count) return found;
+    const matches = await search(query);
+    if (matches.length === count) return matches;
   }
 }
 
 test("notes are found by meaning and by a filter", { timeout: 60_000 }, async () => {
   const stored = await fetch(`${worker}/notes`, { method: "POST", body: JSON.stringify(NOTES) });
   assert.equal(stored.status, 202);
-  const found = await searchUntil({ q: "When does the train leave?" }, 3);
-  assert.equal(found[0].id, "train");
-  assert.ok(found[0].score > found[1].score);
+  const matches = await searchUntil({ q: "When does the train leave?" }, 3);
+  assert.equal(matches[0].id, "train");
+  assert.ok(matches[0].score > matches[1].score);
   assert.deepEqual(
     (await search({ q: "cat", language: "de" })).map(({ id }) => id),
     ["katze"],

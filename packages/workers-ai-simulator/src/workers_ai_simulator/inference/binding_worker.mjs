@@ -17,7 +17,7 @@ export class Ai extends WorkerEntrypoint {
   }
 }
 
-/** What the class calls by RPC and nothing answers here, with what to do in its place. */
+/** Methods that the class calls by RPC and that nothing answers here: each with what to do instead. */
 const NOT_SIMULATED = {
   aiSearch: "env.AI.aiSearch() is not simulated. Bind ai_search_namespaces or ai_search, or call env.AI.autorag(name).",
   gateway: "env.AI.gateway() by RPC is not simulated. Leave out {beta: true} and the compatibility flag experimental.",

@@ -33,9 +33,9 @@ export function readArguments(args, { CLOUDFLARE_ENV: env } = process.env) {
   for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
     const [name, ...parts] = arg.split("=");
     const value = () => {
-      const given = parts.length > 0 ? parts.join("=") : rest.shift();
-      if (given === undefined) throw new Problem(`${name} needs a value.`);
-      return given;
+      const text = parts.length > 0 ? parts.join("=") : rest.shift();
+      if (text === undefined) throw new Problem(`${name} needs a value.`);
+      return text;
     };
     if (arg === "--") {
       read.wrangler.push(arg, ...rest.splice(0));

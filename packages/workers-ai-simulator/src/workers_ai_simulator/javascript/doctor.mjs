@@ -37,7 +37,7 @@ async function* checks(configs, env) {
   for (const config of configs.length > 0 ? configs : [undefined]) yield* checksOf(config, env, python.ok);
 }
 
-/** What a configuration needs: the one that wrangler would find, if none is named. */
+/** Check what a configuration needs: the one that wrangler would find, if none is named. */
 async function* checksOf(config, env, isInstalled) {
   const configuration = await outcome(() => {
     const path = resolve(config ?? findConfiguration(process.cwd()));
@@ -47,8 +47,8 @@ async function* checksOf(config, env, isInstalled) {
   yield configuration;
   if (!configuration.ok) return;
   const wrangler = await outcome(() => {
-    const found = findWrangler(dirname(configuration.value));
-    return [`wrangler ${found.version} is ${found.bin}`, found];
+    const installed = findWrangler(dirname(configuration.value));
+    return [`wrangler ${installed.version} is ${installed.bin}`, installed];
   });
   yield wrangler;
   if (!wrangler.ok) return;
@@ -64,7 +64,7 @@ async function* checksOf(config, env, isInstalled) {
 
 function checkBindings(path, wrangler, env) {
   const configuration = readConfiguration(path, wrangler);
-  const found = describeBindings(configuration, env);
-  if (found.length === 0) throw new Problem(noBinding(path, configuration, env));
-  return [`Simulated are ${found.join(", ")}`];
+  const bindings = describeBindings(configuration, env);
+  if (bindings.length === 0) throw new Problem(noBinding(path, configuration, env));
+  return [`Simulated are ${bindings.join(", ")}`];
 }

@@ -129,7 +129,7 @@ async function start(facts, derived, bindings) {
   } finally {
     restore();
   }
-  Object.assign(facts, { seen, names, namesIn: (given) => simulated(given).map(([name]) => name) });
+  Object.assign(facts, { seen, names, namesIn: (argument) => simulated(argument).map(([name]) => name) });
   if (facts.failure) facts.failing = await failingModules(facts, derived, bindings);
 }
 
@@ -141,9 +141,9 @@ function observed(plugin) {
   const originals = { ...plugin };
   const seen = { getBindings: [], getNodeBindings: [], getServices: [] };
   for (const name of Object.keys(seen)) {
-    plugin[name] = (given, ...rest) => {
-      seen[name].push(given);
-      return originals[name](given, ...rest);
+    plugin[name] = (argument, ...rest) => {
+      seen[name].push(argument);
+      return originals[name](argument, ...rest);
     };
   }
   return [seen, () => Object.assign(plugin, originals)];

@@ -78,19 +78,19 @@ function probe(python, env) {
 
 const compare = (version, than) => version.localeCompare(than, undefined, { numeric: true });
 const isRecent = ({ version }) => compare(version, OLDEST_PYTHON) >= 0;
-const isSupported = (found) => isRecent(found) && compare(found.version, NEWEST_PYTHON) <= 0;
+const isSupported = (python) => isRecent(python) && compare(python.version, NEWEST_PYTHON) <= 0;
 
 /** The command that runs the simulator with these arguments. Throws Problem, with the one command to run, if there is none. */
 export function simulatorCommand(folder = process.cwd(), env = process.env, args = []) {
-  const found = [];
+  const candidates = [];
   for (const python of new Set(interpreters(folder, env))) {
     const answer = probe(python, env);
     if (!answer) continue;
     if (isRecent(answer) && answer.simulator === VERSION) return [python, "-m", "workers_ai_simulator"];
-    found.push(answer);
+    candidates.push(answer);
   }
   if (spawnSync("uv", ["--version"], { env }).status === 0) return uvCommand(requirementOf(args), env);
-  throw new Problem(howToInstall(found));
+  throw new Problem(howToInstall(candidates));
 }
 
 /** The requirement for uv: the simulator, with the extras that these arguments need. */
@@ -124,19 +124,19 @@ function installation(pip, before = "", build = PIP_BUILD) {
   return `workers-ai-simulator is in no package index yet: build it in a clone of its repository (${build}), then run here: ${before}${pip} ${WHEEL}. (Once it is published: ${before}${pip} ${REQUIREMENT})`;
 }
 
-function howToInstall(found) {
-  const outdated = found.find(({ simulator }) => simulator !== "-");
+function howToInstall(candidates) {
+  const outdated = candidates.find(({ simulator }) => simulator !== "-");
   if (outdated) {
     const { python, simulator } = outdated;
     return `The npm package is workers-ai-simulator ${VERSION}, and ${python} has ${simulator}. ${installation(`${python} -m pip install`)}`;
   }
-  const supported = found.find(isSupported);
+  const supported = candidates.find(isSupported);
   if (supported) {
     const [bin, python] = IN_ENVIRONMENT;
     const pip = `.venv/${bin}/${python} -m pip install`;
     return `The simulator is a Python program, and ${supported.python} (${supported.version}) does not have it. ${installation(pip, `${supported.python} -m venv .venv && `)}`;
   }
-  const versions = found.map(({ python, version }) => `${python} is ${version}`).join(", ");
+  const versions = candidates.map(({ python, version }) => `${python} is ${version}`).join(", ");
   return `The simulator needs Python ${OLDEST_PYTHON} to ${NEWEST_PYTHON} (${versions || "there is none"}). Install uv, which brings it: ${UV[process.platform] ?? UV.linux}. ${installation("uv pip install", UV_VENV, UV_BUILD)}`;
 }
 

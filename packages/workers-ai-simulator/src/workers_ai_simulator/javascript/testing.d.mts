@@ -10,7 +10,7 @@ export interface AnswerCriteria {
   count?: number | null;
 }
 
-/** What goes with an answer that a model writes. */
+/** Details of an answer that a model writes. */
 export interface WrittenDetails {
   reasoning?: string;
   finish_reason?: "stop" | "length" | "tool_calls" | "content_filter";
@@ -26,7 +26,7 @@ export interface ScriptedCall {
   id?: string;
 }
 
-/** What a call is answered: one of these. */
+/** The answer to a call: one of these. */
 export type AnswerContent =
   | ({ text: string; tool_calls?: ScriptedCall[] } & WrittenDetails)
   | ({

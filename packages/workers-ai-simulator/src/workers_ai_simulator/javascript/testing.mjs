@@ -6,7 +6,7 @@ const DEFAULT_WAIT = 20;
 /** Flags of JavaScript's regular expressions that Python's have too. */
 const FLAGS = /[ims]/g;
 
-/** As testing.d.mts describes it. */
+/** See testing.d.mts. */
 export class SimulatorError extends Error {
   name = "SimulatorError";
 
@@ -16,7 +16,7 @@ export class SimulatorError extends Error {
   }
 }
 
-/** As testing.d.mts describes it. */
+/** See testing.d.mts. */
 export class SimulatorClient {
   #url;
   #since;
@@ -72,8 +72,8 @@ export class SimulatorClient {
     );
     if (times === undefined ? matches.length > 0 : matches.length === times) return matches;
     const sought = JSON.stringify({ model, prompt, pattern: expression?.source, times });
-    const asked = calls.map((each) => `\n  ${each.model}: ${JSON.stringify(each.prompt.slice(0, 200))}`).join("");
-    throw assertion(`${matches.length} calls match ${sought}. Calls made:${asked || " none"}`);
+    const listed = calls.map((each) => `\n  ${each.model}: ${JSON.stringify(each.prompt.slice(0, 200))}`).join("");
+    throw assertion(`${matches.length} calls match ${sought}. Calls made:${listed || " none"}`);
   }
 
   // ---- faults ----
@@ -172,7 +172,7 @@ function assertion(message) {
   return error;
 }
 
-/** As testing.d.mts describes it. */
+/** See testing.d.mts. */
 export async function startSimulator(args = []) {
   const { startSimulator: start } = await import("./python.mjs");
   const quick = ["--port", "0", "--tokens-per-second", "0", "--vectorize-delay", "0"];
@@ -180,7 +180,7 @@ export async function startSimulator(args = []) {
   return { url, stop };
 }
 
-/** As testing.d.mts describes it. */
+/** See testing.d.mts. */
 export function useSimulator(hooks, { url, strict = false, args = [] } = {}) {
   const client = new SimulatorClient(url);
   const { beforeAll = hooks.before, afterAll = hooks.after, beforeEach, afterEach } = hooks;
