@@ -738,6 +738,7 @@ async def test_other_providers_are_refused(
 ) -> None:
     refused = await http.post(f"{MINE}/{path}", json=sent)
     assert (refused.status_code, refused.json()["internalCode"]) == (status, code)
+    assert ("answer env.AI.run(" in refused.json()["description"]) is (status == 501), "what to do in its place"
 
 
 async def test_a_gateway_with_authentication_wants_a_token(http: httpx.AsyncClient, gateways: Gateways) -> None:

@@ -36,5 +36,7 @@ def incomplete(reason: str) -> UpstreamError:
 class NotSimulated(UpstreamError):  # noqa: N818 - a statement about this simulator, not about the request
     """Refusal of a call that this simulator does not answer: status and code 501, which upstream never sends."""
 
-    def __init__(self, feature: str) -> None:
-        super().__init__(501, 501, f"{feature} is not simulated", "NotSimulated")
+    def __init__(self, feature: str, advice: str = "") -> None:
+        """advice: a sentence with what to do in its place."""
+        sentence = f"{feature} is not simulated"
+        super().__init__(501, 501, f"{sentence}. {advice}" if advice else sentence, "NotSimulated")

@@ -8,7 +8,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workers_ai_simulator.errors import NotSimulated, UpstreamError
-from workers_ai_simulator.gateway.errors import GatewayError, invalid, unauthorized, unknown_provider
+from workers_ai_simulator.gateway.errors import (
+    GatewayError,
+    invalid,
+    provider_not_simulated,
+    unauthorized,
+    unknown_provider,
+)
 from workers_ai_simulator.gateway.options import GatewayOptions, from_headers
 from workers_ai_simulator.gateway.requests import json_body
 from workers_ai_simulator.gateway.service import Gateways
@@ -122,7 +128,7 @@ class Endpoints:
 
         async def attempt() -> Result:
             if step.provider in OTHER_PROVIDERS:
-                raise NotSimulated(f"The provider {step.provider}")
+                raise provider_not_simulated(step.provider)
             raise unknown_provider()
 
         call = ModelCall(str(step.query.get("model", "")), step.query)

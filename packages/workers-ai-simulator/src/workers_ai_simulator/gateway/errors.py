@@ -2,7 +2,7 @@
 
 from starlette.responses import JSONResponse, Response
 
-from workers_ai_simulator.errors import UpstreamError
+from workers_ai_simulator.errors import NotSimulated, UpstreamError
 
 INVALID_INPUT = 7001
 """Code of the REST API (recorded: "7001: Invalid enum value. Expected …"). That it also refuses the gateway options of
@@ -70,3 +70,12 @@ def not_found(kind: str) -> GatewayError:
 def already_exists(kind: str = "gateway", key: str = "id") -> GatewayError:
     """Error 7006: there is a gateway of that id, or a route of that name."""
     return GatewayError(409, CONFLICT, f"A {kind} with this {key} exists already")
+
+
+def provider_not_simulated(provider: str) -> NotSimulated:
+    """Refusal of another provider's own endpoint, with where some of their models answer."""
+    return NotSimulated(
+        f"The provider {provider}",
+        'Models of openai, anthropic, google and xai answer env.AI.run("openai/gpt-5", inputs, {gateway: {id}}), and '
+        "the REST API's …/ai/run and …/ai/v1",
+    )

@@ -16,10 +16,10 @@ from typing import Any
 from starlette.requests import ClientDisconnect, Request
 
 from workers_ai_simulator.catalogue import MODELS
-from workers_ai_simulator.errors import NotSimulated, UpstreamError
+from workers_ai_simulator.errors import UpstreamError
 from workers_ai_simulator.gateway import aliases, guardrails, prices
 from workers_ai_simulator.gateway.dynamic_routes import Graph, ModelStep, Routing
-from workers_ai_simulator.gateway.errors import not_found
+from workers_ai_simulator.gateway.errors import not_found, provider_not_simulated
 from workers_ai_simulator.gateway.guardrails import Finding
 from workers_ai_simulator.gateway.models import Gateway, Log
 from workers_ai_simulator.gateway.options import GatewayOptions
@@ -438,7 +438,7 @@ def _routed_model(step: ModelStep) -> str:
 async def _run_provider(step: ModelStep, attempt: Attempt) -> Result:
     """Call the model of a step. Raises NotSimulated if nothing answers for its provider here."""
     if step.provider != "workers-ai" and find_vendor_model(_routed_model(step)) is None:
-        raise NotSimulated(f"The provider {step.provider}")
+        raise provider_not_simulated(step.provider)
     return await attempt()
 
 
