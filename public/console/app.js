@@ -1,7 +1,7 @@
 // The frame around the screens: connects to the Worker, builds the rail, and shows the screen that the address names.
 
 import { ApiError, hasKey, useKey } from "./api.js";
-import { conversations, deleteConversation } from "./chat/conversation.js";
+import { conversations, deleteConversation, forgetConversations } from "./chat/conversation.js";
 import { h, icon, iconButton, shortName } from "./dom.js";
 import { openPalette } from "./palette.js";
 import { explained, keyForm, traceback } from "./parts.js";
@@ -23,6 +23,7 @@ let connection = 0;
 
 async function start() {
   const own = ++connection;
+  forgetConversations();
   showStatus("");
   page.main.setAttribute("aria-busy", "true");
   const error = await connect().catch((failure) => failure);
@@ -87,6 +88,8 @@ function askForKey(error) {
   deleteKey();
   page.title.textContent = "API key";
   page.actions.replaceChildren();
+  page.recent.hidden = true;
+  page.chats.replaceChildren();
   page.main.replaceChildren(keyForm(message, submitKey));
   page.main.querySelector("input").focus();
 }
@@ -124,7 +127,9 @@ function showRail() {
 
 async function showChats() {
   if (!screens.some(({ name }) => name === "chat")) return;
+  const own = connection;
   const chats = await conversations();
+  if (own !== connection) return; // they may be those of another key
   page.recent.hidden = !chats.length;
   page.chats.replaceChildren(...chats.map(chatLink));
 }

@@ -198,13 +198,17 @@ test("a Worker that wants a key: the page asks for one, sends it, keeps it only 
   await shown(page.getByRole("dialog"), 'authorization: Bearer $AIWORKER_KEY"');
   assert.ok(!(await page.content()).includes(KEY), "the key is shown nowhere");
   await page.keyboard.press("Escape");
+  await askAndWait(page, "Anybody there?");
+  await page.locator("#chats").getByText("Anybody there?").waitFor();
   isRevoked = true;
   await ask(page, "Hello?");
   await page.getByText("This API key is not known.").waitFor();
   isRevoked = false;
   await give(KEY);
+  await page.locator("#chats").getByText("Anybody there?").waitFor();
   await page.getByRole("button", { name: "Forget the key" }).click();
   await field.waitFor();
+  assert.equal(await page.locator("#chats a").count(), 0, "the chats of the key are not shown either");
   assert.ok(!(await kept()).includes(KEY));
 });
 

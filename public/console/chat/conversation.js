@@ -116,6 +116,11 @@ function list(id, title) {
 
 let others = null;
 
+/** Read the caller's conversations anew when they are listed next: with another key, they are another caller's. */
+export function forgetConversations() {
+  others = null;
+}
+
 /** Conversations, the latest first: those of this browser, and, where they may be listed, the caller's others. */
 export async function conversations() {
   const canList = isKept() && worker.routes.has("GET /conversations");
