@@ -1,7 +1,7 @@
 // The frame around the screens: connects to the Worker, builds the rail, and shows the screen that the address names.
 
 import { ApiError, hasKey, useKey } from "./api.js";
-import { conversations, deleteConversation, forgetConversations } from "./chat/conversation.js";
+import { conversations, deleteConversation, resetConversations } from "./chat/conversation.js";
 import { h, icon, iconButton, shortName } from "./dom.js";
 import { openPalette } from "./palette.js";
 import { explained, keyForm, traceback } from "./parts.js";
@@ -23,7 +23,7 @@ let connection = 0;
 
 async function start() {
   const own = ++connection;
-  forgetConversations();
+  resetConversations();
   showStatus("");
   page.main.setAttribute("aria-busy", "true");
   const error = await connect().catch((failure) => failure);

@@ -174,7 +174,7 @@ function absolute(baseUrl: string | URL | undefined): string {
   if (address === undefined) throw new TypeError("baseUrl is missing: the address of the Worker.");
   if (!URL.canParse(address, page)) throw new TypeError(`baseUrl is not an address: ${address}`);
   const url = new URL(address, page);
-  if (!/^https?:$/.test(url.protocol)) throw new TypeError(`baseUrl must begin with https:// or http://: ${given}`);
+  if (!/^https?:$/.test(url.protocol)) throw new TypeError(`baseUrl must begin with https:// or http://: ${address}`);
   return url.origin + url.pathname.replace(/\/+$/, "");
 }
 

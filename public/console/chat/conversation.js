@@ -117,7 +117,7 @@ function list(id, title) {
 let others = null;
 
 /** Read the caller's conversations anew when they are listed next: with another key, they are another caller's. */
-export function forgetConversations() {
+export function resetConversations() {
   others = null;
 }
 
