@@ -20,6 +20,8 @@ POLL_SECONDS = 0.5
 MAX_TEXT, MAX_DOCX, MAX_XLSX = 12 * MEGABYTE, 8 * MEGABYTE, 7 * MEGABYTE
 """Bytes of text of the largest documents that are accepted: text has at most 20,000 passages, and archives unfold to
 12 MiB, of which a workbook needs more for its markup."""
+COUNTED_TEXT = 14 * MEGABYTE
+"""Bytes of a text that has more passages than are indexed, which only cutting it shows."""
 LARGE_SIDE, SIDE = 2_900, 1_660
 """Pixels of a side of a picture of 25 MB, and of one of 8.3 MB, the most that becomes base64."""
 IMAGE_MODEL, FORM_MODEL = "@cf/runwayml/stable-diffusion-v1-5-img2img", "@cf/black-forest-labs/flux-2-dev"
@@ -162,6 +164,10 @@ def _patterns() -> dict[str, Any]:
     }
 
 
+def _with_pattern(pattern: str) -> dict[str, Any]:
+    return {"type": "object", "properties": {"a": {"type": "string", "pattern": pattern}}}
+
+
 def attacks(megabytes: float) -> Mapping[str, Attack]:
     """Return the attacks by their names. megabytes: text of the documents that are accepted."""
     size = int(megabytes * MEGABYTE)
@@ -183,6 +189,11 @@ def attacks(megabytes: float) -> Mapping[str, Attack]:
         "text file above the limit": of(
             upload, name="bomb.txt", make=lambda: worst_files.prose(24 * MEGABYTE).encode()
         ),
+        "text file that is counted": of(
+            upload, name="counted.txt", make=lambda: worst_files.prose(COUNTED_TEXT).encode()
+        ),
+        "text file of ligatures": of(upload, name="ligatures.txt", make=lambda: ("ﷺ" * 200_000).encode()),
+        "code in lines of four characters": of(upload, name="short.py", make=lambda: b"a=1\n" * 500_000),
         "picture as a document": of(upload, name="picture.png", make=lambda: worst_files.png(SIDE)),
         "picture above the limit": of(upload, name="large.png", make=lambda: worst_files.png(LARGE_SIDE)),
         "JSON text": of(send, path="/rag/documents", make=lambda: _document(worst_files.prose(2 * MEGABYTE))),
@@ -192,6 +203,9 @@ def attacks(megabytes: float) -> Mapping[str, Attack]:
         "JSON text of headings": of(send, path="/rag/documents", make=lambda: _document("# a\n\n" * 15_000)),
         "JSON text, a table of 5,000 columns": of(
             send, path="/rag/documents", make=lambda: _document(("|a" * 5_000 + "|\n" + "|-" * 5_000 + "|\n") * 40)
+        ),
+        "JSON text, nearly the rule of a table": of(
+            send, path="/rag/documents", make=lambda: _document("a|b\n" + "-|" * 14_000 + "x")
         ),
         "form of 551,000 parts": of(send, path="/rag/documents", make=lambda: _form(551_000, "\n"), **form),
         "form of 100 parts": of(send, path="/rag/documents", make=lambda: _form(100, "\r\n"), **form),
@@ -211,12 +225,16 @@ def attacks(megabytes: float) -> Mapping[str, Attack]:
         "image in JSON of a chat": of(send, path="/chat", make=_picture_in_json),
         "JSON of 100,000 levels": of(send, path="/chat", make=lambda: _nested(100_000)),
         "JSON of 500,000 lists": of(send, path="/chat", make=lambda: b'{"messages":[' + b"[]," * 340_000 + b"[]]}"),
+        "JSON of 500,000 numbers": of(send, path="/chat", make=lambda: b'{"messages":[' + b"1," * 500_000 + b"1]}"),
         "a megabyte of messages, guarded": of(send, path="/chat", make=lambda: _conversation(900_000, 99)),
         "a message of 100,000 `<`": of(send, path="/chat", make=lambda: _brackets(100_000)),
         "128 tools": of(send, path="/chat", make=lambda: _tools(128)),
         "2,000 texts to embed": of(send, path="/embed", make=lambda: {"text": ["rain " * 90] * 2_000}),
         "schema that branches": of(send, path="/extract", make=lambda: _extraction(_branching(40))),
         "schema of 90 patterns": of(send, path="/extract", make=lambda: _extraction(_patterns())),
+        "schema with a pattern of 20,000 brackets": of(
+            send, path="/extract", make=lambda: _extraction(_with_pattern("[" * 20_000))
+        ),
         "question of 8,000 words": of(send, path="/rag/search", make=lambda: {"query": "ab " * 2_700}),
     }
 
