@@ -11,12 +11,13 @@ from typing import Any, cast
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute
 
 from workers_ai_simulator.ai_search.errors import InvalidField
 from workers_ai_simulator.ai_search.models import DEFAULT_NAMESPACE, Instance, Item, Match
+from workers_ai_simulator.ai_search.routes import Endpoint, observed_routes
 from workers_ai_simulator.ai_search.service import AiSearch, Found
-from workers_ai_simulator.http import ACCOUNT, Handler, envelope, error_envelope, object_body
+from workers_ai_simulator.http import ACCOUNT, envelope, object_body
 from workers_ai_simulator.markdown.models import section
 from workers_ai_simulator.traffic.traffic import Traffic
 
@@ -27,16 +28,12 @@ COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte")
 def routes(ai_search: AiSearch, traffic: Traffic) -> list[BaseRoute]:
     """The paths that workerd's class AutoRAG calls, and the same of the REST API."""
     handlers = AutoRag(ai_search)
-    table: list[tuple[str, str, str, Handler]] = [
+    endpoints: list[Endpoint] = [
         ("/autorag/rags", "GET", "list", handlers.list),
         ("/autorag/rags/{id}/search", "POST", "search", handlers.search),
         ("/autorag/rags/{id}/ai-search", "POST", "aiSearch", handlers.ai_search),
     ]
-    return [
-        Route(start + path, traffic.observed("AI_SEARCH", operation, handler, error_envelope), methods=[method])
-        for path, method, operation, handler in table
-        for start in ("", ACCOUNT)
-    ]
+    return observed_routes(endpoints, ("", ACCOUNT), traffic)
 
 
 class AutoRag:

@@ -23,12 +23,14 @@ ROOT = f"{ACCOUNT}/ai-search"
 NAMESPACE = f"{ROOT}/namespaces/{{namespace}}"
 MAX_PAGE = 50
 """Items of one page; 20 by default."""
+Endpoint = tuple[str, str, str, Handler]
+"""Path, method, operation in the journal, and handler."""
 
 
 def routes(ai_search: AiSearch, traffic: Traffic) -> list[BaseRoute]:
     """Routes under a namespace, and the same without one, for the namespace `default`."""
     handlers = Rest(ai_search)
-    table: list[tuple[str, str, str, Handler]] = [
+    endpoints: list[Endpoint] = [
         ("/search", "POST", "search", handlers.search_many),
         ("/chat/completions", "POST", "chatCompletions", handlers.chat_many),
         ("/instances", "GET", "list", handlers.list),
@@ -53,10 +55,15 @@ def routes(ai_search: AiSearch, traffic: Traffic) -> list[BaseRoute]:
         ("/instances/{id}/jobs/{job}", "PATCH", "jobs.cancel", handlers.cancel_job),
         ("/instances/{id}/jobs/{job}/logs", "GET", "jobs.logs", handlers.job_logs),
     ]
+    return observed_routes(endpoints, (NAMESPACE, ROOT), traffic)
+
+
+def observed_routes(endpoints: Sequence[Endpoint], starts: Sequence[str], traffic: Traffic) -> list[BaseRoute]:
+    """Return the routes of endpoints, whose paths have each of `starts` in front of them."""
     return [
         Route(start + path, traffic.observed("AI_SEARCH", operation, handler, error_envelope), methods=[method])
-        for path, method, operation, handler in table
-        for start in (NAMESPACE, ROOT)
+        for path, method, operation, handler in endpoints
+        for start in starts
     ]
 
 

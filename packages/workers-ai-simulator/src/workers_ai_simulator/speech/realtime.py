@@ -61,7 +61,7 @@ class Session(Protocol):
 
 
 def session(model: Model, inputs: dict[str, Any], request_id: str, dictated: str | None) -> Session:
-    """A connection to the model. dictated: the transcript of each turn, whatever is said.
+    """A connection to the model. dictated: the transcript of each turn, regardless of the audio.
 
     Raises UpstreamError 5006 if the model has no websocket (invented), or for inputs that it does not take.
     """
